@@ -1,0 +1,415 @@
+/* Carom: serve HTTP from a handler that answers when it likes.
+ *
+ * A *service* has one or more *workers* (threads). A worker owns its connections and their *records*;
+ * a record is one HTTP exchange. The handler is given each record on its worker's thread, answers it
+ * there now or later, and releases it. Work done on other threads comes back with carom_post().
+ *
+ * Unless a function says otherwise, a call that takes a record must be made on the record's worker
+ * thread, by the handler, between being given the record and releasing it. Functions that can fail
+ * return 0 (or a count) or a negative error: -CAROM_EAGAIN, -CAROM_ECANCELED, ... Times are in
+ * milliseconds, sizes in bytes.
+ */
+#ifndef CAROM_H
+#define CAROM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define CAROM_VERSION "0.1.0"
+
+#if defined(__GNUC__)
+#define CAROM_API __attribute__((visibility("default")))
+#else
+#define CAROM_API
+#endif
+
+/* ------------------------------------------------------------------ errors and reasons */
+
+/* Every error: name, number, text. */
+#define CAROM_ERROR_TABLE(X)                                                                       \
+    X(EAGAIN, 1, "not now: wait for the edge and call again")                                      \
+    X(ECANCELED, 2, "the exchange is over: the client has gone or the record was cancelled")       \
+    X(EINVAL, 3, "an argument or option is not valid")                                             \
+    X(ENOMEM, 4, "out of memory")                                                                  \
+    X(ESTATE, 5, "not allowed in this state of the record or service")                             \
+    X(ETOOBIG, 6, "over the limit that was set")                                                   \
+    X(EFIELD, 7, "a field name or value that may not be sent")                                     \
+    X(ELENGTH, 8, "content does not match the Content-Length that was given")                      \
+    X(EADDRINUSE, 9, "the address is in use")                                                      \
+    X(EADDRNOTAVAIL, 10, "the address is not available on this host")                              \
+    X(EACCES, 11, "permission denied")                                                             \
+    X(ENOENT, 12, "no such file, directory or descriptor")                                         \
+    X(EMFILE, 13, "out of file descriptors")                                                       \
+    X(EADDRESS, 14, "not an address that can be listened on")                                      \
+    X(EUNSUPPORTED, 15, "not supported on this system or in this build")                           \
+    X(ESYSTEM, 16, "the system refused, for a reason without a name here")
+
+enum carom_error {
+#define X(name, number, text) CAROM_##name = (number),
+    CAROM_ERROR_TABLE(X)
+#undef X
+};
+
+/* Why a record ended: name, text. The counters of carom_stats.ended follow this order. */
+#define CAROM_REASON_TABLE(X)                                                                      \
+    X(NONE, "not ended")                                                                           \
+    X(COMPLETE, "the whole response was handed to the kernel")                                     \
+    X(CLIENT_CLOSED, "the client closed its side before the response was complete")                \
+    X(CLIENT_RESET, "the connection was reset or failed")                                          \
+    X(BAD_REQUEST, "the request broke the protocol")                                               \
+    X(OVER_LIMIT, "a limit was reached")                                                           \
+    X(HEADER_TIMEOUT, "the header section came too late")                                          \
+    X(BODY_TIMEOUT, "the request body came too slowly")                                            \
+    X(WRITE_TIMEOUT, "the client stopped reading the response")                                    \
+    X(HANDLER_TIMEOUT, "the handler took too long")                                                \
+    X(ABANDONED, "the handler released the record before the response was complete")               \
+    X(CANCELED, "the handler cancelled the record")                                                \
+    X(SHUTDOWN, "the deadline of a shutdown passed")                                               \
+    X(NO_MEMORY, "out of memory")
+
+typedef enum carom_reason {
+#define X(name, text) CAROM_REASON_##name,
+    CAROM_REASON_TABLE(X)
+#undef X
+        CAROM_REASON_COUNT
+} carom_reason;
+
+/* The name ("CAROM_EAGAIN") and the text of an error, given negative or positive; never NULL. Static
+ * memory. Any thread. */
+CAROM_API const char *carom_error_name(int error);
+/* The one-line text of an error; never NULL. Static memory. Any thread. */
+CAROM_API const char *carom_error_text(int error);
+/* The lower-case name ("client-closed") of a reason; never NULL. Static memory. Any thread. */
+CAROM_API const char *carom_reason_name(carom_reason reason);
+/* The one-line text of a reason; never NULL. Static memory. Any thread. */
+CAROM_API const char *carom_reason_text(carom_reason reason);
+/* The version of the library that runs, as "major.minor.patch". Any thread. */
+CAROM_API const char *carom_version(void);
+
+/* ------------------------------------------------------------------ values */
+
+/* Bytes that somebody else owns; not terminated by a zero. */
+typedef struct carom_slice {
+    const char *data;
+    size_t length;
+} carom_slice;
+
+#define CAROM_SLICE(literal)                                                                       \
+    {                                                                                              \
+        (literal), sizeof(literal) - 1                                                             \
+    }
+
+/* A field line (RFC 9110, 5): the name as sent, the value without surrounding white space. */
+typedef struct carom_field {
+    carom_slice name;
+    carom_slice value;
+} carom_field;
+
+typedef enum carom_family { CAROM_FAMILY_NONE, CAROM_IPV4, CAROM_IPV6, CAROM_UNIX } carom_family;
+
+/* An endpoint. `text` is "192.0.2.1", "2001:db8::1", "/run/x.sock", "@abstract", or "". */
+typedef struct carom_address {
+    carom_family family;
+    uint16_t port;
+    char text[110];
+} carom_address;
+
+typedef struct carom_service carom_service;
+typedef struct carom_record carom_record;
+
+/* ------------------------------------------------------------------ wakers */
+
+typedef struct carom_waker carom_waker;
+
+/* Called once per wait, on the worker's thread, never inside another call of this library. `status`
+ * is 0, or a negative error (-CAROM_ECANCELED: the exchange is over; -CAROM_ETOOBIG: see
+ * carom_request_collect). It may wait again, answer, or release the record. */
+typedef void carom_wake(carom_waker *waker, int status);
+
+/* A one-shot callback that its owner embeds in a struct of its own. Set `wake` and zero the rest; do
+ * not touch, move or free it while it waits. Releasing a record disarms all its wakers. */
+struct carom_waker {
+    carom_wake *wake;
+    uintptr_t reserved[6];
+};
+
+typedef enum carom_edge {
+    CAROM_READABLE,  /* carom_request_read would not say EAGAIN */
+    CAROM_WRITABLE,  /* carom_write would not say EAGAIN */
+    CAROM_ENDED,     /* the response has been handed to the kernel whole, or never will be */
+    CAROM_CANCELLED, /* the exchange ended before the response was complete */
+    CAROM_EDGE_COUNT
+} carom_edge;
+
+/* ------------------------------------------------------------------ service */
+
+/* Given each request, on its worker's thread, when its header section is complete. It owns a hold on
+ * the record until it calls carom_release. */
+typedef void carom_handler(carom_record *record, void *data);
+
+typedef enum carom_log_level {
+    CAROM_LOG_ERROR,
+    CAROM_LOG_WARNING,
+    CAROM_LOG_INFO
+} carom_log_level;
+
+/* Takes one line of log without its newline. Any worker's thread; must not call the library. */
+typedef void carom_log(void *data, carom_log_level level, const char *line);
+
+#define CAROM_OFF UINT32_MAX /* switches a limit or a time-out off */
+
+/* Options. Start from CAROM_OPTIONS_INIT; zero means the default that stands beside the option. */
+typedef struct carom_options {
+    size_t size; /* set by CAROM_OPTIONS_INIT */
+    carom_handler *handler;
+    void *handler_data;
+    carom_log *log; /* NULL: silent */
+    void *log_data;
+    const char *backend;   /* "epoll" (default) */
+    uint32_t workers;      /* 1 */
+    uint32_t backlog;      /* 4096: connections the kernel queues for accept */
+    uint32_t record_state; /* 0: bytes of the handler's own memory with each record */
+    uint32_t pool_floor;   /* 64: free objects a pool keeps for ever */
+
+    /* Limits: what happens when one is reached stands behind it. */
+    uint32_t max_target;              /* 8 KiB: 414 */
+    uint32_t max_header_section;      /* 16 KiB: 431; trailers too */
+    uint32_t max_fields;              /* 100: 431; trailers too */
+    uint64_t max_content;             /* 1 GiB: 413 (UINT64_MAX: no limit) */
+    uint32_t max_connections;         /* 16,384 per worker */
+    bool refuse_connections;          /* at max_connections: false leaves new ones queued in the kernel,
+                                         true answers 503 and closes */
+    uint32_t max_in_flight;           /* 16,384 records per worker: 503 with Retry-After */
+    uint32_t max_connection_requests; /* off: the last one is answered with Connection: close */
+    uint32_t max_pipeline;            /* 32 requests of a connection in flight; then it is not read */
+    uint32_t write_buffer;            /* 64 KiB of unsent response: carom_write says EAGAIN */
+    uint32_t drain_content;           /* 256 KiB of unread request content are read and dropped to
+                                         keep a connection; beyond, it is closed */
+
+    /* Time-outs. */
+    uint32_t header_timeout;     /* 10 s from a request's first byte: 408 */
+    uint32_t first_byte_timeout; /* 15 s from accept to the first byte: closed */
+    uint32_t keep_alive;         /* 75 s idle between requests, advertised in Keep-Alive: closed */
+    uint32_t keep_alive_grace;   /* 1 s: idle connections are closed this much after `keep_alive` */
+    uint32_t content_rate;       /* 240 bytes a second, least rate of content that is waited for,
+                                    over windows of `content_window`: 408 */
+    uint32_t content_window;     /* 5 s */
+    uint32_t write_timeout;      /* 30 s without the peer taking a byte: reset */
+    uint32_t handler_timeout;    /* off: from handler to response head: 503 */
+    uint32_t linger_timeout;     /* 2 s of reading on after a close, so that the answer arrives */
+
+    bool half_close; /* keep answering a peer that has sent FIN (default: it cancels) */
+} carom_options;
+
+#define CAROM_OPTIONS_INIT                                                                         \
+    {                                                                                              \
+        .size = sizeof(carom_options)                                                              \
+    }
+
+/* Make a service in *service; nothing listens yet. Options are copied. Errors: EINVAL (no handler, or
+ * limits that contradict each other), ENOMEM, EMFILE, EUNSUPPORTED (backend). Any thread. */
+CAROM_API int carom_service_create(carom_service **service, const carom_options *options);
+
+/* Free a service that is not running: never run, or drained. Listening sockets are closed and Unix
+ * socket files that it made are removed. Waits for calls of carom_post and carom_shutdown that are
+ * still inside. NULL is allowed. Errors: ESTATE (running, or records are still held). */
+CAROM_API int carom_service_destroy(carom_service *service);
+
+/* Listen on `address`, before the service runs; more than one call is more than one listener:
+ *   "127.0.0.1:8080", "[::1]:8080", "*:8080" (all IPv6 and IPv4), port 0 for any free port;
+ *   "unix:/run/app.sock", "unix:/run/app.sock?mode=0660" (a stale socket file is replaced);
+ *   "unix:@name" (abstract); "fd:3" (a listening socket that was inherited);
+ *   "systemd:" (all descriptors of LISTEN_FDS, sd_listen_fds(3)).
+ * Errors: EADDRESS, EADDRINUSE, EADDRNOTAVAIL, EACCES, ENOENT, EMFILE, ESTATE. */
+CAROM_API int carom_service_listen(carom_service *service, const char *address);
+
+/* How many listeners there are, and the real address of one (the port that 0 became). Error of the
+ * second: EINVAL (index). Any thread. */
+CAROM_API size_t carom_service_listener_count(const carom_service *service);
+/* The real address of listener `index`, with the port that 0 became. Errors: EINVAL. Any thread. */
+CAROM_API int carom_service_listener(const carom_service *service, size_t index,
+                                     carom_address *address);
+
+/* Run on this thread and workers - 1 threads of its own; returns 0 when a shutdown has drained.
+ * Errors: ESTATE (already running or drained), ENOMEM (threads). SIGPIPE is never raised. */
+CAROM_API int carom_run(carom_service *service);
+
+/* For a foreign loop (workers = 1): a descriptor that is readable (level-triggered) when
+ * carom_service_turn has work, timers included. Owned by the service. Errors: ESTATE, EMFILE. */
+CAROM_API int carom_service_descriptor(carom_service *service);
+/* One turn, never blocking, on the thread that is then the worker's. Returns 1 while the service
+ * lives, 0 when a shutdown has drained. Errors: ESTATE. Not from inside a handler or waker. */
+CAROM_API int carom_service_turn(carom_service *service);
+
+/* Shut down: stop accepting, close idle connections, answer what is in flight with Connection: close,
+ * and after `deadline` milliseconds (CAROM_OFF: never) cancel the rest. Calling again may only bring
+ * the deadline nearer. carom_run returns when all records are released. Any thread, and from a signal
+ * handler (async-signal-safe). */
+CAROM_API void carom_shutdown(carom_service *service, uint32_t deadline);
+
+/* Fire `waker` on worker 0's thread when the service has drained. Before it runs or on worker 0's
+ * thread. Errors: ESTATE (somebody waits already). */
+CAROM_API int carom_service_wait_drained(carom_service *service, carom_waker *waker);
+
+/* Counters since the start, summed over the workers; gauges are of this moment. */
+typedef struct carom_stats {
+    uint64_t connections_accepted, connections_refused, connections_open;
+    uint64_t requests, responses;          /* heads parsed; responses completed */
+    uint64_t bytes_received, bytes_sent;   /* on the sockets */
+    uint64_t records_in_flight, records_peak, records_pooled; /* gauges; peak since the start */
+    uint64_t records_recycled, records_allocated;
+    uint64_t pages_in_use, pages_pooled;
+    uint64_t memory;                       /* bytes held by the library, whole process */
+    uint64_t timeouts, cancellations;
+    uint64_t ended[CAROM_REASON_COUNT];    /* records by reason */
+} carom_stats;
+
+/* Read the statistics. Any thread; each number is exact, together they are of about one moment. */
+CAROM_API void carom_service_stats(const carom_service *service, carom_stats *stats);
+
+/* ------------------------------------------------------------------ record: the request */
+
+/* The method, case kept ("GET"). Valid until release. RFC 9110, 9. */
+CAROM_API carom_slice carom_request_method(const carom_record *record);
+/* The request target as sent. Valid until release. RFC 9112, 3.2. */
+CAROM_API carom_slice carom_request_target(const carom_record *record);
+/* 10 for HTTP/1.0, 11 for HTTP/1.1 (20 is kept for HTTP/2). RFC 9110, 2.5. */
+CAROM_API int carom_request_version(const carom_record *record);
+/* How many field lines there are, and field line `index` in the order received (index < count is
+ * asserted). Valid until release. RFC 9110, 5. */
+CAROM_API size_t carom_request_field_count(const carom_record *record);
+/* Field line `index` in the order received; index < count is asserted. Valid until release. */
+CAROM_API carom_field carom_request_field_at(const carom_record *record, size_t index);
+/* The first value of field `name`, compared without regard to case; data is NULL when absent. */
+CAROM_API carom_slice carom_request_field(const carom_record *record, const char *name);
+/* The next value of a repeated field: start with *cursor = 0. data is NULL after the last. */
+CAROM_API carom_slice carom_request_field_next(const carom_record *record, const char *name,
+                                               size_t *cursor);
+/* The same three for the trailer section (RFC 9110, 6.5); empty until the content has ended. */
+CAROM_API size_t carom_request_trailer_count(const carom_record *record);
+/* Trailer line `index` in the order received; index < count is asserted. Valid until release. */
+CAROM_API carom_field carom_request_trailer_at(const carom_record *record, size_t index);
+/* The Content-Length; 0 without content; -1 when only the end will tell (chunked, tunnel). */
+CAROM_API int64_t carom_request_content_length(const carom_record *record);
+/* The peer's address. */
+CAROM_API void carom_record_peer(const carom_record *record, carom_address *address);
+/* The local address of the connection. */
+CAROM_API void carom_record_local(const carom_record *record, carom_address *address);
+/* The handler's own memory: options.record_state bytes, zeroed before the handler is called; NULL
+ * when that is 0. It lives until release. */
+CAROM_API void *carom_record_state(carom_record *record);
+
+/* Take the next piece of content in *bytes: valid until the next read or the release. Returns 1, or
+ * 0 at the end. Errors: EAGAIN (wait for CAROM_READABLE), ECANCELED. The socket is read only while
+ * somebody waits, so a slow reader slows the sender down. The first call sends 100 Continue when the
+ * client expects it (RFC 9110, 10.1.1). After carom_upgrade it reads the raw stream. */
+CAROM_API int carom_request_read(carom_record *record, carom_slice *bytes);
+
+/* Gather the whole content, then fire `waker`: with 0, after which carom_request_read gives it
+ * without waiting; with -CAROM_ETOOBIG when it is over `limit`; with -CAROM_ECANCELED. Holds the
+ * slot of CAROM_READABLE. Errors: ESTATE (somebody waits). */
+CAROM_API int carom_request_collect(carom_record *record, uint64_t limit, carom_waker *waker);
+/* How much content lies ready for carom_request_read: after collect, all of it. */
+CAROM_API uint64_t carom_request_buffered(const carom_record *record);
+
+/* ------------------------------------------------------------------ record: the response */
+
+/* Gives borrowed bytes back, on the worker's thread, once, when they are sent or dropped. */
+typedef void carom_give_back(void *owner);
+
+/* Content to send. With give_back NULL the bytes are copied before the call returns; otherwise they
+ * are borrowed, must not change, and are given back later (also when the call fails, before it
+ * returns). For bytes that live for ever use CAROM_STATIC. */
+typedef struct carom_content {
+    const void *data;
+    size_t length;
+    carom_give_back *give_back;
+    void *owner;
+} carom_content;
+
+/* A give_back that does nothing: the bytes outlive the service. */
+CAROM_API void carom_static_content(void *owner);
+
+#define CAROM_LENGTH_UNKNOWN UINT64_MAX
+
+/* A response head, and for carom_respond its whole content. */
+typedef struct carom_response {
+    uint16_t status;           /* 200 to 599; 100 to 199 for inform; 101 or 2xx for upgrade */
+    const carom_field *fields; /* copied before the call returns */
+    size_t field_count;
+    carom_content content;   /* carom_respond */
+    uint64_t content_length; /* carom_respond_begin: the length, or CAROM_LENGTH_UNKNOWN */
+} carom_response;
+
+/* Answer, whole. Date and Content-Length are added (unless Date is set); HEAD, 204 and 304 get no
+ * content whatever is given (RFC 9112, 6.3); for HEAD and 304 a Content-Length field may be set.
+ * Connection: close is obeyed. Errors: ECANCELED, ESTATE (answered before), EFIELD (CR, LF, NUL, a
+ * bad name, or framing fields that are the engine's), EINVAL (status), ELENGTH, ENOMEM. A call that
+ * failed with EFIELD, EINVAL or ELENGTH has sent nothing: answer again. */
+CAROM_API int carom_respond(carom_record *record, const carom_response *response);
+
+/* Answer with a head now and content by carom_write and carom_end. An unknown length is chunked, or
+ * ends with the connection for HTTP/1.0. Errors as carom_respond. */
+CAROM_API int carom_respond_begin(carom_record *record, const carom_response *response);
+
+/* Add content: all of it, or -CAROM_EAGAIN when options.write_buffer is full (wait for
+ * CAROM_WRITABLE). What is written in one turn leaves in one system call. Errors: EAGAIN, ECANCELED,
+ * ESTATE (no head, or ended), ELENGTH (more than was said), ENOMEM. */
+CAROM_API int carom_write(carom_record *record, const carom_content *content);
+
+/* End the response, with a trailer section (dropped where the framing has no room for it). Errors:
+ * ECANCELED, ESTATE, EFIELD, ELENGTH (less than was said: nothing is ended; write on or cancel). */
+CAROM_API int carom_end(carom_record *record, const carom_field *trailers, size_t trailer_count);
+
+/* Send an informational response (RFC 9110, 15.2), such as 103 Early Hints, before the final one;
+ * dropped for HTTP/1.0. Errors: ECANCELED, ESTATE, EFIELD, EINVAL (status; 101 and 100 are not for
+ * here). */
+CAROM_API int carom_inform(carom_record *record, const carom_response *response);
+
+/* Take over the connection as a raw stream: status 101 for a request with Upgrade (RFC 9110, 7.8;
+ * set the Upgrade field; Connection is added), or 2xx for CONNECT (RFC 9110, 9.3.6). Then
+ * carom_request_read, carom_write and carom_end work on raw bytes both ways. Errors as
+ * carom_respond; ESTATE when the request did not ask for it or its content has not ended. */
+CAROM_API int carom_upgrade(carom_record *record, const carom_response *response);
+
+/* Cancel: the client sees a reset, or a truncated response. Nothing to do when it is over already. */
+CAROM_API void carom_cancel(carom_record *record);
+
+/* Let go of the record: the last call on it. Its wakers are disarmed. An unanswered record becomes a
+ * 500, an unended one a reset. */
+CAROM_API void carom_release(carom_record *record);
+
+/* How a record stands; the byte counts are of content. */
+typedef struct carom_outcome {
+    carom_reason reason; /* CAROM_REASON_NONE while it runs */
+    uint64_t content_received;
+    uint64_t content_sent; /* handed to the kernel */
+} carom_outcome;
+
+/* How the record stands or ended. */
+CAROM_API carom_outcome carom_record_outcome(const carom_record *record);
+
+/* ------------------------------------------------------------------ waiting */
+
+/* Fire `waker` at `edge`; in the next pass when it is true already. When the exchange ends first,
+ * READABLE and WRITABLE fire with -CAROM_ECANCELED; CANCELLED does not fire for a record that ended
+ * well. Errors: ESTATE (somebody waits on this edge). Never allocates. */
+CAROM_API int carom_wait(carom_record *record, carom_edge edge, carom_waker *waker);
+/* Fire `waker` after `milliseconds`, never early. One such wait per record. Errors: ESTATE. */
+CAROM_API int carom_wait_time(carom_record *record, uint32_t milliseconds, carom_waker *waker);
+/* Stop waiting: a waker that waits on `record` is disarmed; otherwise nothing happens. Not for a
+ * waker given to carom_post. */
+CAROM_API void carom_unwait(carom_record *record, carom_waker *waker);
+/* Fire `waker` on the record's worker thread: how a thread pool comes back to answer. Any thread. The
+ * caller's side must keep the record until the waker has fired. Never allocates, never fails. */
+CAROM_API void carom_post(carom_record *record, carom_waker *waker);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,93 @@
+/* The door to the allocator: posix_memalign and malloc behind counters. The counters are statistics
+ * and order nothing, so they are relaxed. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* posix_memalign, malloc_trim */
+#endif
+#include "base/memory.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
+/* From one cache line on, objects start on a line of their own: what two threads or two hot loops
+ * use does not share lines by accident. */
+#define CACHE_LINE 64
+
+static atomic_uint_fast64_t held, taken;
+static atomic_uint_fast64_t allowed = UINT64_MAX; /* allocations before one fails; MAX: no end */
+
+/* Use up one of the allowed allocations; false when there is none left. */
+static bool allow(void)
+{
+    uint_fast64_t left = atomic_load_explicit(&allowed, memory_order_relaxed);
+    while (carom_unlikely(left != UINT64_MAX)) {
+        if (left == 0)
+            return false;
+        if (atomic_compare_exchange_weak_explicit(&allowed, &left, left - 1, memory_order_relaxed,
+                                                  memory_order_relaxed))
+            return true;
+    }
+    return true;
+}
+
+void *carom_memory_take(size_t size)
+{
+    if (!allow())
+        return NULL;
+    void *memory = NULL;
+    if (size < CACHE_LINE)
+        memory = malloc(size > 0 ? size : 1); /* malloc(0) may give NULL */
+    else if (posix_memalign(&memory, CACHE_LINE, size) != 0)
+        memory = NULL;
+    if (memory == NULL)
+        return NULL;
+    atomic_fetch_add_explicit(&held, size, memory_order_relaxed);
+    atomic_fetch_add_explicit(&taken, 1, memory_order_relaxed);
+    return memory;
+}
+
+void *carom_memory_take_zeroed(size_t size)
+{
+    void *memory = carom_memory_take(size);
+    if (memory != NULL)
+        memset(memory, 0, size);
+    return memory;
+}
+
+void carom_memory_give(void *memory, size_t size)
+{
+    if (memory == NULL)
+        return;
+    uint_fast64_t before = atomic_fetch_sub_explicit(&held, size, memory_order_relaxed);
+    carom_assert(before >= size);
+    free(memory);
+}
+
+void carom_memory_return_to_system(void)
+{
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
+}
+
+uint64_t carom_memory_held(void)
+{
+    return atomic_load_explicit(&held, memory_order_relaxed);
+}
+
+uint64_t carom_memory_taken(void)
+{
+    return atomic_load_explicit(&taken, memory_order_relaxed);
+}
+
+void carom_memory_fail_after(uint64_t count)
+{
+    atomic_store_explicit(&allowed, count, memory_order_relaxed);
+}

@@ -1,0 +1,69 @@
+/* Pages and the arena. A page that nobody holds is in its pool; the arena's hold keeps the current
+ * page of small pieces out of it. */
+#include "base/page.h"
+
+#include <stddef.h>
+
+void carom_pages_init(struct carom_pages *pages, uint32_t size, uint32_t floor)
+{
+    carom_assert(size > 0);
+    pages->size = size;
+    carom_pool_init(&pages->pool, offsetof(struct carom_page, data) + size, floor);
+}
+
+void carom_pages_finish(struct carom_pages *pages)
+{
+    carom_pool_finish(&pages->pool);
+}
+
+struct carom_page *carom_page_take(struct carom_pages *pages)
+{
+    struct carom_page *page = carom_pool_take(&pages->pool);
+    if (page == NULL)
+        return NULL;
+    page->home = pages;
+    page->holds = 1;
+    page->used = 0;
+    page->size = pages->size;
+    page->reserved = 0;
+    return page;
+}
+
+void carom_page_recycle(struct carom_page *page)
+{
+    carom_assert(page->holds == 0 && page->used <= page->size);
+    carom_pool_give(&page->home->pool, page);
+}
+
+void carom_arena_init(struct carom_arena *arena, struct carom_pages *pages)
+{
+    *arena = (struct carom_arena){.pages = pages};
+}
+
+void carom_arena_finish(struct carom_arena *arena)
+{
+    if (arena->page != NULL)
+        carom_page_drop(arena->page);
+    arena->page = NULL;
+}
+
+struct carom_page *carom_arena_room(struct carom_arena *arena, uint32_t room)
+{
+    carom_assert(room <= arena->pages->size);
+    struct carom_page *page = arena->page;
+    if (page != NULL) {
+        /* Rewound as early as can be, not when full: the same few cache lines are used again. */
+        if (page->holds == 1)
+            page->used = 0;
+        if (page->size - page->used >= room)
+            return page;
+    }
+    /* Taken before the old one is dropped, so that a failure leaves the arena as it was. */
+    struct carom_page *fresh = carom_page_take(arena->pages);
+    if (fresh == NULL)
+        return NULL;
+    if (page != NULL)
+        carom_page_drop(page);
+    arena->page = fresh;
+    return fresh;
+}

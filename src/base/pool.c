@@ -1,0 +1,59 @@
+/* Pool: the ways to and from the allocator, and the trimming between them. */
+#include "base/pool.h"
+
+#include "base/memory.h"
+
+void carom_pool_init(struct carom_pool *pool, size_t object_size, uint32_t floor)
+{
+    carom_assert(object_size >= sizeof(void *));
+    *pool = (struct carom_pool){.object_size = object_size, .floor = floor};
+}
+
+/* Hand `count` free objects back to the allocator. */
+static void release(struct carom_pool *pool, uint32_t count)
+{
+    carom_assert(count <= pool->free_count);
+    pool->free_count -= count;
+    for (; count > 0; count--) {
+        void *object = pool->free;
+        carom_pool_unpoison(pool, object);
+        pool->free = *(void **)object;
+        carom_memory_give(object, pool->object_size);
+    }
+}
+
+void carom_pool_finish(struct carom_pool *pool)
+{
+    carom_assert(pool->in_use == 0);
+    release(pool, pool->free_count);
+    carom_assert(pool->free == NULL);
+}
+
+void *carom_pool_take_slow(struct carom_pool *pool)
+{
+    carom_assert(pool->free_count == 0);
+    pool->low_water = 0; /* the window wanted more than there was: nothing to trim */
+    void *object = carom_memory_take(pool->object_size);
+    if (object == NULL)
+        return NULL;
+    pool->allocated++;
+    if (++pool->in_use > pool->peak)
+        pool->peak = pool->in_use;
+    return object;
+}
+
+size_t carom_pool_tick(struct carom_pool *pool)
+{
+    /* Rounded up, or a last one above the floor would stay, and ticks would never have done. */
+    uint32_t surplus = pool->low_water / 2 + pool->low_water % 2;
+    uint32_t above = pool->free_count > pool->floor ? pool->free_count - pool->floor : 0;
+    uint32_t count = surplus < above ? surplus : above;
+    release(pool, count);
+    pool->low_water = pool->free_count;
+    return count * pool->object_size;
+}
+
+bool carom_pool_above_floor(const struct carom_pool *pool)
+{
+    return pool->free_count > pool->floor;
+}

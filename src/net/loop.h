@@ -1,0 +1,128 @@
+/* The loop: what the engine asks of a kernel, in the shape of completions. The owner starts an
+ * operation on a socket; its results come back as calls of the socket's events, from
+ * carom_loop_deliver only (or, for a send that ends at once, as the return value). Receiving is a
+ * stream of pages. Backends: epoll, simulated (io_uring fits the same shape).
+ *
+ * A turn of the owner:  wait -> deliver -> ... send ... -> reclaim.
+ * One thread, except carom_loop_wake. */
+#ifndef CAROM_NET_LOOP_H
+#define CAROM_NET_LOOP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "base/list.h"
+#include "base/page.h"
+#include "base/queue.h"
+
+struct carom_loop;
+struct carom_socket;
+struct carom_acceptor;
+
+struct carom_socket_events {
+    /* Bytes have come. They lie in `page`, which is held for the call only: hold it to keep them. */
+    void (*received)(struct carom_socket *socket, struct carom_page *page, const uint8_t *data,
+                     uint32_t length);
+    /* Nothing more will come: 0 after the peer's FIN and all bytes before it, or the negative error
+     * that broke the connection (then sending is over too). Once. */
+    void (*ended)(struct carom_socket *socket, int error);
+    /* The result of a send that was pending: bytes taken (> 0), or a negative error. */
+    void (*sent)(struct carom_socket *socket, int64_t result);
+    /* The last event, from carom_loop_reclaim: nothing is outstanding, the socket may be freed. */
+    void (*closed)(struct carom_socket *socket);
+};
+
+/* One connected descriptor; embedded by its owner, who reads but does not write the fields, except
+ * `landing`. */
+struct carom_socket {
+    const struct carom_socket_events *events;
+    int fd;
+    bool receiving;      /* wanted by the owner */
+    bool ended;          /* `ended` was called */
+    bool closing;        /* close was called: no event but `closed` follows */
+    uint8_t interest;    /* private to the backend */
+    const struct carom_queue *sending; /* the pending send, or NULL */
+    struct carom_page *landing; /* a page with one owner whose free rest should take the next bytes, so
+                                   that they follow what is there; a wish, NULL: the loop's own page */
+    struct carom_node node; /* private to the backend: list of closed sockets and the like */
+};
+
+/* One listening descriptor; embedded by its owner. */
+struct carom_acceptor {
+    /* A connection has come; the callee owns fd (non-blocking, close-on-exec). */
+    void (*accepted)(struct carom_acceptor *acceptor, int fd, const struct sockaddr *peer,
+                     socklen_t length);
+    /* Accepting failed for want of something (-CAROM_EMFILE, -CAROM_ENOMEM) and is stopped: start it
+     * again when there is hope. */
+    void (*failed)(struct carom_acceptor *acceptor, int error);
+    int fd;
+    bool accepting;
+    uint8_t interest; /* private to the backend */
+};
+
+#define CAROM_SEND_PENDING INT64_MIN
+
+struct carom_loop_ops {
+    const char *name;
+    void (*destroy)(struct carom_loop *loop);
+
+    /* Accept connections until stopped, at most a batch a turn. `shared`: several loops listen on
+     * this one descriptor. 0 or negative error. */
+    int (*accept_start)(struct carom_loop *loop, struct carom_acceptor *acceptor, bool shared);
+    void (*accept_stop)(struct carom_loop *loop, struct carom_acceptor *acceptor);
+
+    /* Take over socket->fd, with socket->events set and receiving on. 0 or negative error (fd is still
+     * the caller's). */
+    int (*open)(struct carom_loop *loop, struct carom_socket *socket);
+    /* Let bytes come, or not (what is on its way in this very delivery stops too). Pausing makes no
+     * system call by itself; a reset is noticed all the same. */
+    void (*receive)(struct carom_loop *loop, struct carom_socket *socket, bool on);
+    /* Send what is in `queue`, which stays still but for appending until the result. Bytes taken
+     * (> 0), a negative error, or CAROM_SEND_PENDING: then `sent` brings the result. The queue is not
+     * changed: consuming is the owner's. */
+    int64_t (*send)(struct carom_loop *loop, struct carom_socket *socket,
+                    const struct carom_queue *queue);
+    /* Send FIN; no send is pending. */
+    void (*shutdown)(struct carom_loop *loop, struct carom_socket *socket);
+    /* Close, with a reset or in order; a pending send is dropped. `closed` follows in a reclaim, never
+     * in this call. Idempotent. */
+    void (*close)(struct carom_loop *loop, struct carom_socket *socket, bool reset);
+
+    /* Wait for the kernel until `deadline` (ms of carom_loop_now; 0: do not wait, UINT64_MAX: for
+     * ever) or a wake. */
+    void (*wait)(struct carom_loop *loop, uint64_t deadline);
+    /* Deliver what the last wait found: accepts, receives, sends. */
+    void (*deliver)(struct carom_loop *loop);
+    /* Call `closed` of sockets that are closed and have nothing outstanding. */
+    void (*reclaim)(struct carom_loop *loop);
+    /* Make the wait return, or the next one: any thread, async-signal-safe. */
+    void (*wake)(struct carom_loop *loop);
+    /* A descriptor for a foreign loop: readable when wait(0) and deliver have work, or `deadline` of
+     * the last call of alarm has come. Negative error when there is none. */
+    int (*descriptor)(struct carom_loop *loop);
+    /* With a descriptor handed out: let it be readable at `deadline` (UINT64_MAX: never). */
+    void (*alarm)(struct carom_loop *loop, uint64_t deadline);
+    /* Milliseconds of a clock that never goes back, as read by the last wait; > 0. */
+    uint64_t (*now)(struct carom_loop *loop);
+    /* Seconds since 1970 for the Date field, as read by the last wait. */
+    int64_t (*seconds)(struct carom_loop *loop);
+};
+
+/* What every backend begins with. */
+struct carom_loop {
+    const struct carom_loop_ops *ops;
+    struct carom_arena *arena; /* where received bytes go */
+    struct carom_node closed;  /* closed sockets that wait for reclaim */
+    uint64_t bytes_received, bytes_sent;
+};
+
+/* Make the epoll backend. -CAROM_EMFILE, -CAROM_ENOMEM. */
+int carom_loop_epoll_create(struct carom_loop **loop, struct carom_arena *arena);
+
+/* Hand received bytes to the socket's owner and take the page's space back when nobody kept it: for
+ * backends. `data` is at the end of what is used of `page`, which already counts it. */
+void carom_socket_received(struct carom_loop *loop, struct carom_socket *socket,
+                           struct carom_page *page, uint32_t length);
+
+#endif

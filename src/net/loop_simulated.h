@@ -1,0 +1,35 @@
+/* The simulated backend: connections, clock and accepts are made by a test, in one thread, and the
+ * engine above cannot tell. Descriptors are numbers of simulated peers. */
+#ifndef CAROM_NET_LOOP_SIMULATED_H
+#define CAROM_NET_LOOP_SIMULATED_H
+
+#include "net/loop.h"
+
+struct carom_simulated; /* the network; a carom_loop is its first member */
+struct carom_peer;      /* the far end of one connection */
+
+/* Clock starts at 1,000 ms; time moves only by carom_simulated_advance. */
+int carom_loop_simulated_create(struct carom_loop **loop, struct carom_arena *arena);
+
+/* Connect to the acceptor that accepts; the peer is freed with the loop. NULL: out of memory. */
+struct carom_peer *carom_simulated_connect(struct carom_loop *loop);
+/* Bytes towards the engine; they are received in pieces of at most the peer's `piece` (default: all). */
+void carom_peer_send(struct carom_peer *peer, const void *data, size_t length);
+void carom_peer_set_piece(struct carom_peer *peer, size_t piece);
+/* How many more bytes the peer takes before the engine's sends are pending (default: no limit). */
+void carom_peer_set_window(struct carom_peer *peer, size_t window);
+void carom_peer_finish(struct carom_peer *peer); /* FIN, after what was sent */
+void carom_peer_reset(struct carom_peer *peer);  /* RST, at once */
+/* What the engine has sent so far (grows only); and how its side stands. */
+const char *carom_peer_received(const struct carom_peer *peer, size_t *length);
+bool carom_peer_saw_fin(const struct carom_peer *peer);
+bool carom_peer_saw_reset(const struct carom_peer *peer);
+bool carom_peer_saw_close(const struct carom_peer *peer); /* closed whole, either way */
+/* Bytes sent by the peer that the engine has not taken. */
+size_t carom_peer_unread(const struct carom_peer *peer);
+
+void carom_simulated_advance(struct carom_loop *loop, uint64_t milliseconds);
+/* Whether a wait(0) and deliver would do anything. */
+bool carom_simulated_busy(struct carom_loop *loop);
+
+#endif
