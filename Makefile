@@ -1,0 +1,56 @@
+# A thin front for CMake, Ninja and the scripts. `make help` lists the targets.
+.DEFAULT_GOAL := build
+
+PORT    ?= 8080
+PREFIX  ?= /usr/local
+MINUTES ?= 10
+BUILD   ?= build
+PYTHON  ?= /usr/bin/python3
+
+.PHONY: build serve test bench fuzz simulate soak install tidy format clean help configure
+
+build: configure ## build the libraries, examples and tests into build/
+	@cmake --build $(BUILD)
+
+serve: configure ## run the hello example: make serve PORT=8080
+	@cmake --build $(BUILD) --target examples-hello
+	@exec $(BUILD)/examples/hello $(PORT)
+
+test: ## run every check; one alone: test-tidy, -gcc, -clang, -asan, -tsan, -valgrind
+	@tools/test-all
+
+test-%:
+	@tools/test-all $*
+
+bench: build ## compare with other servers; QUICK=1 for a short run
+	@QUICK="$(QUICK)" bench/run
+
+fuzz: ## (later) fuzz the parsers
+	@echo "make fuzz: this version of Carom has no fuzz targets yet" >&2; exit 1
+
+simulate: ## (later) run seeds of the simulated network
+	@echo "make simulate: this version of Carom has no simulator runs yet" >&2; exit 1
+
+soak: build ## run the service under load for MINUTES=10 and watch memory and descriptors
+	@if [ -f test/system/soak.py ]; then \
+	    CAROM_BUILD="$(abspath $(BUILD))" CAROM_SOURCE="$(CURDIR)" MINUTES="$(MINUTES)" \
+	        $(PYTHON) test/system/soak.py; \
+	else echo "make soak: this version of Carom has no test/system/soak.py yet" >&2; exit 1; fi
+
+install: build ## install headers and libraries: make install PREFIX=/usr/local
+	@cmake --install $(BUILD) --prefix $(abspath $(PREFIX))
+
+tidy: configure ## check style, floors, comments and static analysis
+	@$(PYTHON) tools/tidy
+
+format: ## lay out all C files by .clang-format
+	@find include src test bench examples -name '*.[ch]' 2>/dev/null | xargs -r clang-format -i
+
+clean: ## remove build/
+	@rm -rf $(BUILD)
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
+
+configure:
+	@cmake -S . -B $(BUILD) -G Ninja -DCMAKE_INSTALL_PREFIX=$(abspath $(PREFIX)) --log-level=NOTICE

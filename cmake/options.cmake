@@ -1,0 +1,47 @@
+# The options of the build and the compiler flags all our code shares (target carom_options).
+
+set(CAROM_SANITIZE "" CACHE STRING "'address' (with undefined) or 'thread'; empty for none")
+set(CAROM_TESTS AUTO CACHE STRING "ON needs cmocka, OFF builds none, AUTO builds them if it is there")
+option(CAROM_WERROR "Warnings are errors" ${PROJECT_IS_TOP_LEVEL})
+option(CAROM_LTO "Optimise across files" OFF)
+if(CAROM_SANITIZE)
+    option(CAROM_DEBUG_CHECKS "Compile the expensive assertions in" ON)
+else()
+    option(CAROM_DEBUG_CHECKS "Compile the expensive assertions in" OFF)
+endif()
+
+if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+    set(CMAKE_BUILD_TYPE RelWithDebInfo CACHE STRING "" FORCE)
+endif()
+if(NOT CMAKE_BUILD_TYPE STREQUAL "RelWithDebInfo")
+    message(STATUS "carom: build type ${CMAKE_BUILD_TYPE}")
+endif()
+set(CMAKE_C_FLAGS_RELWITHDEBINFO "-O2 -g")
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_C_STANDARD 11)
+set(CMAKE_C_STANDARD_REQUIRED ON)
+set(CMAKE_C_EXTENSIONS OFF)
+set(CMAKE_C_VISIBILITY_PRESET hidden)
+set(CMAKE_INTERPROCEDURAL_OPTIMIZATION ${CAROM_LTO})
+
+add_library(carom_options INTERFACE)
+target_compile_definitions(carom_options INTERFACE _GNU_SOURCE)
+target_compile_options(carom_options INTERFACE
+    -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith
+    -Wvla -Wwrite-strings -Wformat=2 -Wconversion -Wno-sign-conversion -fno-common
+    $<$<BOOL:${CAROM_WERROR}>:-Werror>)
+if(CAROM_DEBUG_CHECKS)
+    target_compile_definitions(carom_options INTERFACE CAROM_EXPENSIVE_CHECKS)
+endif()
+
+if(CAROM_SANITIZE STREQUAL "address")
+    set(flags -fsanitize=address,undefined -fno-sanitize-recover=all)
+elseif(CAROM_SANITIZE STREQUAL "thread")
+    set(flags -fsanitize=thread)
+elseif(CAROM_SANITIZE)
+    message(FATAL_ERROR "CAROM_SANITIZE is '${CAROM_SANITIZE}'; it must be address, thread or empty")
+endif()
+if(CAROM_SANITIZE)
+    target_compile_options(carom_options INTERFACE ${flags} -fno-omit-frame-pointer -O1)
+    target_link_options(carom_options INTERFACE ${flags})
+endif()

@@ -1,0 +1,113 @@
+# Programs found by their folder: examples, benchmarks, test tools, unit and system tests.
+
+# What a program needs beyond libcarom, by its name: pkg-config modules.
+set(CAROM_NEEDS_upload libcrypto)
+set(CAROM_NEEDS_embed libuv)
+
+# Make the program <folder>/<name> in the build directory from one source file. The target is called
+# <folder>-<name> with - for /, and is left out, with a message, when a library it needs is missing.
+function(carom_program source folder)
+    get_filename_component(name ${source} NAME_WE)
+    string(REPLACE "/" "-" target ${folder}-${name})
+    foreach(module ${CAROM_NEEDS_${name}})
+        if(PKG_CONFIG_FOUND)
+            pkg_check_modules(CAROM_${module} QUIET IMPORTED_TARGET ${module})
+        endif()
+        if(NOT CAROM_${module}_FOUND)
+            message(STATUS "carom: ${folder}/${name} is left out; it needs ${module} (script/bootstrap)")
+            return()
+        endif()
+        list(APPEND libraries PkgConfig::CAROM_${module})
+    endforeach()
+    add_executable(${target} ${source})
+    target_link_libraries(${target} PRIVATE carom_static carom_options ${libraries})
+    set_target_properties(${target} PROPERTIES
+        OUTPUT_NAME ${name} RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/${folder})
+endfunction()
+
+file(GLOB sources CONFIGURE_DEPENDS examples/*.c)
+foreach(source ${sources})
+    carom_program(${source} examples)
+endforeach()
+
+file(GLOB sources CONFIGURE_DEPENDS bench/*.c)
+foreach(source ${sources})
+    carom_program(${source} bench)
+    get_filename_component(name ${source} NAME_WE)
+    if(TARGET bench-${name})
+        target_include_directories(bench-${name} PRIVATE src)
+    endif()
+endforeach()
+
+# ---------------------------------------------------------------- tests
+
+if(CAROM_TESTS STREQUAL "OFF")
+    return()
+endif()
+if(PKG_CONFIG_FOUND)
+    pkg_check_modules(CMOCKA QUIET IMPORTED_TARGET cmocka)
+endif()
+if(NOT CMOCKA_FOUND)
+    if(CAROM_TESTS STREQUAL "ON")
+        message(FATAL_ERROR "the tests need cmocka: run script/bootstrap test")
+    endif()
+    message(STATUS "carom: tests are left out; they need cmocka (script/bootstrap test)")
+    return()
+endif()
+
+enable_testing()
+set(CAROM_TEST_ENVIRONMENT
+    CAROM_BUILD=${CMAKE_BINARY_DIR}
+    CAROM_SOURCE=${CMAKE_CURRENT_SOURCE_DIR}
+    CAROM_SANITIZE=${CAROM_SANITIZE}
+    PYTHONDONTWRITEBYTECODE=1
+    "ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1"
+    "UBSAN_OPTIONS=print_stacktrace=1"
+    "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1")
+set(CAROM_PYTHON /usr/bin/python3)
+set(CAROM_VALGRIND valgrind --quiet --error-exitcode=99 --leak-check=full
+    --errors-for-leak-kinds=definite,indirect,possible --track-fds=no)
+
+file(GLOB sources CONFIGURE_DEPENDS test/tool/*.c)
+foreach(source ${sources})
+    carom_program(${source} test/tool)
+    get_filename_component(name ${source} NAME_WE)
+    target_include_directories(test-tool-${name} PRIVATE src test)
+    file(GLOB parts CONFIGURE_DEPENDS test/tool/${name}/*.c)
+    target_sources(test-tool-${name} PRIVATE ${parts})
+endforeach()
+
+# test/unit/<floor>/test_<name>.c becomes the test unit/<floor>/<name>, and valgrind/<floor>/<name>,
+# which runs only with `ctest -C valgrind -L valgrind`.
+file(GLOB sources CONFIGURE_DEPENDS test/unit/*/test_*.c)
+foreach(source ${sources})
+    get_filename_component(folder ${source} DIRECTORY)
+    get_filename_component(floor ${folder} NAME)
+    get_filename_component(name ${source} NAME_WE)
+    carom_program(${source} test/unit/${floor})
+    set(target test-unit-${floor}-${name})
+    target_include_directories(${target} PRIVATE src test)
+    target_link_libraries(${target} PRIVATE PkgConfig::CMOCKA)
+
+    string(REGEX REPLACE "^test_" "" name ${name})
+    add_test(NAME unit/${floor}/${name} COMMAND ${target})
+    set_tests_properties(unit/${floor}/${name} PROPERTIES
+        LABELS unit TIMEOUT 120 ENVIRONMENT "${CAROM_TEST_ENVIRONMENT}")
+    add_test(NAME valgrind/${floor}/${name} CONFIGURATIONS valgrind
+        COMMAND ${CAROM_VALGRIND} $<TARGET_FILE:${target}>)
+    set_tests_properties(valgrind/${floor}/${name} PROPERTIES
+        LABELS valgrind TIMEOUT 300 ENVIRONMENT "${CAROM_TEST_ENVIRONMENT};CAROM_VALGRIND=1")
+endforeach()
+
+file(GLOB sources CONFIGURE_DEPENDS test/system/test_*.py)
+foreach(source ${sources})
+    get_filename_component(name ${source} NAME_WE)
+    string(REGEX REPLACE "^test_" "" name ${name})
+    add_test(NAME system/${name} COMMAND ${CAROM_PYTHON} ${source})
+    set_tests_properties(system/${name} PROPERTIES
+        LABELS system TIMEOUT 180 ENVIRONMENT "${CAROM_TEST_ENVIRONMENT}")
+endforeach()
+
+add_test(NAME tools/tidy COMMAND ${CAROM_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/tools/tidy --self-test)
+set_tests_properties(tools/tidy PROPERTIES
+    LABELS tools TIMEOUT 60 ENVIRONMENT "${CAROM_TEST_ENVIRONMENT}")

@@ -1,0 +1,70 @@
+/* What the unit tests of src/base share: cmocka, random numbers from a printed seed, and a way to
+ * see that an assertion of the library stops the program. */
+#ifndef CAROM_TEST_UNIT_BASE_SUPPORT_H
+#define CAROM_TEST_UNIT_BASE_SUPPORT_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* Whether `run(data)` ends the process otherwise than by returning; tried in a child, silently. */
+static inline bool dies(void (*run)(void *data), void *data)
+{
+    fflush(NULL);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        close(STDOUT_FILENO);
+        close(STDERR_FILENO);
+        run(data);
+        _exit(0);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return !WIFEXITED(status) || WEXITSTATUS(status) != 0;
+}
+
+/* The seed of a random test: CAROM_SEED, or the clock's; printed, so that a failure can be
+ * replayed. */
+static inline uint64_t random_seed(const char *test)
+{
+    const char *given = getenv("CAROM_SEED");
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    uint64_t seed = given != NULL ? strtoull(given, NULL, 10)
+                                  : (uint64_t)now.tv_sec * 1000003 + (uint64_t)now.tv_nsec;
+    print_message("%s: CAROM_SEED=%llu\n", test, (unsigned long long)seed);
+    return seed;
+}
+
+/* The next number of a sequence (splitmix64), below `limit`. */
+static inline uint64_t random_below(uint64_t *state, uint64_t limit)
+{
+    uint64_t z = (*state += 0x9e3779b97f4a7c15u);
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return (z ^ (z >> 31)) % limit;
+}
+
+/* Fewer rounds where each costs more: under valgrind, and under a sanitizer. */
+static inline unsigned rounds(unsigned plain)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    return plain / 5;
+#else
+    return getenv("CAROM_VALGRIND") != NULL ? plain / 20 : plain;
+#endif
+}
+
+#endif

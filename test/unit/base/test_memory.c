@@ -1,0 +1,152 @@
+/* Tests of the door to the allocator: what it counts, how it aligns, how it is made to fail. */
+#include "unit/base/support.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#include "base/memory.h"
+
+static int let_all_through(void **state)
+{
+    (void)state;
+    carom_memory_fail_after(UINT64_MAX);
+    return 0;
+}
+
+static void counts_what_is_held_and_taken(void **state)
+{
+    (void)state;
+    uint64_t held = carom_memory_held(), taken = carom_memory_taken();
+    void *small = carom_memory_take(10);
+    void *large = carom_memory_take_zeroed(1000);
+    assert_non_null(small);
+    assert_non_null(large);
+    assert_int_equal(carom_memory_held() - held, 1010);
+    assert_int_equal(carom_memory_taken() - taken, 2);
+    carom_memory_give(small, 10);
+    assert_int_equal(carom_memory_held() - held, 1000);
+    carom_memory_give(large, 1000);
+    assert_int_equal(carom_memory_held(), held);
+    assert_int_equal(carom_memory_taken() - taken, 2);
+    carom_memory_give(NULL, 77);
+    assert_int_equal(carom_memory_held(), held);
+    carom_memory_return_to_system();
+}
+
+static void aligns_by_size(void **state)
+{
+    (void)state;
+    void *taken[200];
+    for (size_t size = 0; size < COUNT(taken); size++) {
+        taken[size] = carom_memory_take(size);
+        assert_non_null(taken[size]);
+        assert_int_equal((uintptr_t)taken[size] % (size >= 64 ? 64 : 16), 0);
+        memset(taken[size], 0xff, size);
+    }
+    for (size_t size = 0; size < COUNT(taken); size++)
+        carom_memory_give(taken[size], size);
+}
+
+static void zeroes_what_was_used_before(void **state)
+{
+    (void)state;
+    for (size_t size = 1; size < 300; size += 13) {
+        unsigned char *used = carom_memory_take(size);
+        assert_non_null(used);
+        memset(used, 0xaa, size);
+        carom_memory_give(used, size);
+        unsigned char *zeroed = carom_memory_take_zeroed(size);
+        assert_non_null(zeroed);
+        for (size_t i = 0; i < size; i++)
+            assert_int_equal(zeroed[i], 0);
+        carom_memory_give(zeroed, size);
+    }
+}
+
+static void fails_from_the_chosen_allocation_on(void **state)
+{
+    (void)state;
+    for (uint64_t count = 0; count < 4; count++) {
+        void *taken[4] = {0};
+        uint64_t held = carom_memory_held(), before = carom_memory_taken();
+        carom_memory_fail_after(count);
+        for (uint64_t i = 0; i < count; i++) {
+            taken[i] = carom_memory_take(100);
+            assert_non_null(taken[i]);
+        }
+        assert_null(carom_memory_take(100));
+        assert_null(carom_memory_take_zeroed(1));
+        assert_null(carom_memory_take(100));
+        assert_int_equal(carom_memory_held() - held, 100 * count);
+        assert_int_equal(carom_memory_taken() - before, count);
+        for (uint64_t i = 0; i < count; i++)
+            carom_memory_give(taken[i], 100);
+        assert_null(carom_memory_take(100)); /* what was given does not count as allowed */
+        carom_memory_fail_after(UINT64_MAX);
+        void *again = carom_memory_take(100);
+        assert_non_null(again);
+        carom_memory_give(again, 100);
+    }
+}
+
+static void a_refusal_of_the_system_changes_no_count(void **state)
+{
+    (void)state;
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    skip(); /* they stop the program instead of refusing */
+#else
+    uint64_t held = carom_memory_held(), taken = carom_memory_taken();
+    assert_null(carom_memory_take(PTRDIFF_MAX / 2));
+    assert_null(carom_memory_take_zeroed(PTRDIFF_MAX / 2));
+    assert_int_equal(carom_memory_held(), held);
+    assert_int_equal(carom_memory_taken(), taken);
+#endif
+}
+
+static void *take_and_give(void *data)
+{
+    (void)data;
+    for (size_t i = 0; i < 5000; i++)
+        carom_memory_give(carom_memory_take(i % 128), i % 128);
+    return NULL;
+}
+
+static void counts_of_threads_add_up(void **state)
+{
+    (void)state;
+    uint64_t held = carom_memory_held(), taken = carom_memory_taken();
+    pthread_t threads[4];
+    for (size_t i = 0; i < COUNT(threads); i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, take_and_give, NULL), 0);
+    for (size_t i = 0; i < COUNT(threads); i++)
+        pthread_join(threads[i], NULL);
+    assert_int_equal(carom_memory_held(), held);
+    assert_int_equal(carom_memory_taken() - taken, COUNT(threads) * 5000);
+}
+
+static void give_too_much(void *data)
+{
+    carom_memory_give(data, 101 + carom_memory_held());
+}
+
+static void giving_more_than_was_taken_asserts(void **state)
+{
+    (void)state;
+    void *memory = carom_memory_take(100);
+    assert_true(dies(give_too_much, memory));
+    carom_memory_give(memory, 100);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(counts_what_is_held_and_taken, let_all_through),
+        cmocka_unit_test_teardown(aligns_by_size, let_all_through),
+        cmocka_unit_test_teardown(zeroes_what_was_used_before, let_all_through),
+        cmocka_unit_test_teardown(fails_from_the_chosen_allocation_on, let_all_through),
+        cmocka_unit_test_teardown(a_refusal_of_the_system_changes_no_count, let_all_through),
+        cmocka_unit_test_teardown(counts_of_threads_add_up, let_all_through),
+        cmocka_unit_test_teardown(giving_more_than_was_taken_asserts, let_all_through),
+    };
+    return cmocka_run_group_tests_name("base/memory", tests, NULL, NULL);
+}
