@@ -103,9 +103,11 @@ struct carom_loop_ops {
     int (*descriptor)(struct carom_loop *loop);
     /* With a descriptor handed out: let it be readable at `deadline` (UINT64_MAX: never). */
     void (*alarm)(struct carom_loop *loop, uint64_t deadline);
-    /* Milliseconds of a clock that never goes back, as read by the last wait; > 0. */
+    /* Read the clock afresh, as wait does. */
+    void (*read_clock)(struct carom_loop *loop);
+    /* Milliseconds of a clock that never goes back, as last read; > 0. */
     uint64_t (*now)(struct carom_loop *loop);
-    /* Seconds since 1970 for the Date field, as read by the last wait. */
+    /* Seconds since 1970 for the Date field, as last read. */
     int64_t (*seconds)(struct carom_loop *loop);
 };
 

@@ -1,0 +1,312 @@
+/* The record's life: take, hand over, cancel, sent, release, recycle. */
+#include "record/record.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "record/waker.h"
+
+static const uint8_t request_moves[] = {
+    [CAROM_REQUEST_HEAD] = CAROM_TO(CAROM_REQUEST_CONTENT) | CAROM_TO(CAROM_REQUEST_WHOLE) |
+                           CAROM_TO(CAROM_REQUEST_DROPPED),
+    [CAROM_REQUEST_CONTENT] = CAROM_TO(CAROM_REQUEST_WHOLE) | CAROM_TO(CAROM_REQUEST_DROPPED),
+    /* An upgrade begins a second content: the raw stream. */
+    [CAROM_REQUEST_WHOLE] = CAROM_TO(CAROM_REQUEST_CONTENT),
+    [CAROM_REQUEST_DROPPED] = 0,
+};
+
+static const uint8_t response_moves[] = {
+    [CAROM_RESPONSE_OPEN] = CAROM_TO(CAROM_RESPONSE_BEGUN) | CAROM_TO(CAROM_RESPONSE_ENDED) |
+                            CAROM_TO(CAROM_RESPONSE_CANCELLED),
+    [CAROM_RESPONSE_BEGUN] = CAROM_TO(CAROM_RESPONSE_ENDED) | CAROM_TO(CAROM_RESPONSE_CANCELLED),
+    [CAROM_RESPONSE_ENDED] = CAROM_TO(CAROM_RESPONSE_SENT) | CAROM_TO(CAROM_RESPONSE_CANCELLED),
+    [CAROM_RESPONSE_SENT] = 0,
+    [CAROM_RESPONSE_CANCELLED] = 0,
+};
+
+void carom_request_move(carom_record *record, enum carom_request_state to)
+{
+    carom_state_move(request_moves, &record->request, (uint8_t)to);
+}
+
+void carom_response_move(carom_record *record, enum carom_response_state to)
+{
+    carom_state_move(response_moves, &record->response, (uint8_t)to);
+}
+
+void carom_records_init(struct carom_records *records, const carom_options *options,
+                        uint32_t page_size, uint64_t now)
+{
+    memset(records, 0, sizeof *records);
+    uint32_t floor = options->pool_floor;
+    carom_pool_init(&records->pool, sizeof(carom_record) + options->record_state, floor);
+    carom_pool_init(&records->segments, sizeof(struct carom_segment), floor);
+    carom_pool_init(&records->tables, options->max_fields * sizeof(struct carom_field_span), floor);
+    carom_pages_init(&records->pages, page_size, floor);
+    carom_arena_init(&records->outgoing, &records->pages);
+    carom_wheel_init(&records->wheel, now);
+    carom_node_init(&records->ready);
+    carom_inbox_init(&records->inbox);
+    records->state_size = options->record_state;
+    records->max_fields = options->max_fields;
+    records->write_buffer = options->write_buffer;
+    records->now = now;
+}
+
+void carom_records_finish(struct carom_records *records)
+{
+    carom_inbox_finish(&records->inbox);
+    carom_arena_finish(&records->outgoing);
+    carom_pool_finish(&records->pool);
+    carom_pool_finish(&records->segments);
+    carom_pool_finish(&records->tables);
+    carom_pages_finish(&records->pages);
+}
+
+void carom_records_work(struct carom_records *records)
+{
+    if (!records->in_turn && carom_inbox_rouse(&records->inbox))
+        records->rouse(records);
+}
+
+uint64_t carom_records_now(struct carom_records *records)
+{
+    if (!records->in_turn)
+        records->read_clock(records);
+    return records->now;
+}
+
+static void handler_is_late(struct carom_timer *timer);
+
+carom_record *carom_record_take(struct carom_records *records, const struct carom_exchange_ops *ops,
+                                void *exchange)
+{
+    carom_record *record = carom_pool_take(&records->pool);
+    if (record == NULL)
+        return NULL;
+    /* All but the handler's state and the tables of spans, which are written before they are read. */
+    carom_node_init(&record->link);
+    record->records = records;
+    record->ops = ops;
+    record->exchange = exchange;
+    memset(&record->holds, 0,
+           offsetof(carom_record, head) - offsetof(carom_record, holds));
+    record->holds = CAROM_HOLD_EXCHANGE;
+    carom_fields_init(&record->head.fields, &records->tables, records->max_fields);
+    carom_fields_init(&record->trailers, &records->tables, records->max_fields);
+    memset(&record->head.content_length, 0,
+           sizeof record->head - offsetof(struct carom_request_head, content_length));
+    memset(&record->content, 0, offsetof(carom_record, deadline) - offsetof(carom_record, content));
+    carom_timer_init(&record->deadline, handler_is_late);
+    return record;
+}
+
+static void drop_output(carom_record *record)
+{
+    struct carom_pool *segments = &record->records->segments;
+    carom_queue_clear(&record->out, segments);
+    carom_queue_clear(&record->body, segments);
+    carom_queue_clear(&record->tail, segments);
+}
+
+static void recycle(carom_record *record)
+{
+    struct carom_records *records = record->records;
+    carom_timer_disarm(&records->wheel, &record->deadline);
+    carom_queue_clear(&record->content, &records->segments);
+    drop_output(record);
+    carom_fields_clear(&record->head.fields);
+    carom_fields_clear(&record->trailers);
+    record->ops->recycled(record);
+    carom_pool_give(&records->pool, record);
+}
+
+void carom_record_content_dropped(carom_record *record)
+{
+    carom_request_move(record, CAROM_REQUEST_DROPPED);
+    record->collecting = false;
+    record->wanted = false;
+    carom_waker_ready(record, CAROM_READABLE, -CAROM_ECANCELED);
+}
+
+void carom_record_drop(carom_record *record, enum carom_hold hold)
+{
+    carom_assert(record->holds & hold);
+    if (hold == CAROM_HOLD_EXCHANGE && record->request < CAROM_REQUEST_WHOLE)
+        carom_record_content_dropped(record);
+    record->holds &= (uint8_t)~hold;
+    if (record->holds == 0)
+        recycle(record);
+}
+
+void carom_record_hand_over(carom_record *record)
+{
+    record->holds |= CAROM_HOLD_HANDLER;
+    if (record->records->state_size > 0)
+        memset(record->state, 0, record->records->state_size);
+}
+
+void carom_record_set_reason(carom_record *record, carom_reason reason)
+{
+    if (record->reason != CAROM_REASON_NONE)
+        return;
+    struct carom_records *records = record->records;
+    record->reason = (uint8_t)reason;
+    records->ended[reason]++;
+    if (reason >= CAROM_REASON_HEADER_TIMEOUT && reason <= CAROM_REASON_HANDLER_TIMEOUT)
+        records->timeouts++;
+    if (reason != CAROM_REASON_COMPLETE && (record->holds & CAROM_HOLD_HANDLER))
+        records->cancellations++;
+}
+
+/* Everybody who waits learns that the exchange is over. */
+static void wake_all(carom_record *record)
+{
+    carom_waker_ready(record, CAROM_READABLE, -CAROM_ECANCELED);
+    carom_waker_ready(record, CAROM_WRITABLE, -CAROM_ECANCELED);
+    carom_waker_ready(record, CAROM_ENDED, 0);
+    carom_waker_ready(record, CAROM_CANCELLED, 0);
+    carom_waker_ready(record, CAROM_SLOT_TIMER, -CAROM_ECANCELED);
+}
+
+/* What the reader looks at stays until it reads on or releases. */
+static void drop_content(carom_record *record)
+{
+    record->collecting = false;
+    if (record->handed == 0)
+        carom_queue_clear(&record->content, &record->records->segments);
+}
+
+void carom_record_cancel(carom_record *record, carom_reason reason)
+{
+    if (record->response >= CAROM_RESPONSE_SENT)
+        return;
+    carom_record_set_reason(record, reason);
+    carom_response_move(record, CAROM_RESPONSE_CANCELLED);
+    carom_timer_disarm(&record->records->wheel, &record->deadline);
+    drop_output(record);
+    drop_content(record);
+    wake_all(record);
+}
+
+void carom_record_refuse(carom_record *record, carom_reason reason, uint16_t status)
+{
+    carom_assert(record->response == CAROM_RESPONSE_OPEN);
+    carom_record_set_reason(record, reason);
+    record->refused = status;
+    carom_timer_disarm(&record->records->wheel, &record->deadline);
+    drop_content(record);
+    wake_all(record);
+}
+
+void carom_record_sent(carom_record *record)
+{
+    carom_response_move(record, CAROM_RESPONSE_SENT);
+    record->content_sent = record->content_framed;
+    carom_record_set_reason(record, CAROM_REASON_COMPLETE);
+    carom_waker_ready(record, CAROM_ENDED, 0);
+    carom_waker_ready(record, CAROM_WRITABLE, -CAROM_ECANCELED);
+    carom_waker_disarm(record, CAROM_CANCELLED);
+}
+
+void carom_record_content_added(carom_record *record)
+{
+    if (record->collecting) {
+        if (record->content.length <= record->collect_limit)
+            return;
+        record->collecting = false;
+        record->wanted = false;
+        carom_waker_ready(record, CAROM_READABLE, -CAROM_ETOOBIG);
+    } else {
+        record->wanted = false;
+        carom_waker_ready(record, CAROM_READABLE, 0);
+    }
+}
+
+void carom_record_content_ended(carom_record *record)
+{
+    carom_request_move(record, CAROM_REQUEST_WHOLE);
+    record->wanted = false;
+    record->collecting = false;
+    carom_waker_ready(record, CAROM_READABLE, 0);
+}
+
+uint64_t carom_record_unsent(const carom_record *record)
+{
+    uint64_t unsent = record->body.length;
+    if (record->holds & CAROM_HOLD_EXCHANGE)
+        unsent += record->ops->unsent(record);
+    return unsent;
+}
+
+void carom_record_drained(carom_record *record)
+{
+    if (record->wakers[CAROM_WRITABLE] != NULL &&
+        carom_record_unsent(record) <= record->records->write_buffer / 2)
+        carom_waker_ready(record, CAROM_WRITABLE, 0);
+}
+
+static void handler_is_late(struct carom_timer *timer)
+{
+    carom_record *record = carom_container(timer, carom_record, deadline);
+    if (record->response != CAROM_RESPONSE_OPEN)
+        return;
+    carom_record_refuse(record, CAROM_REASON_HANDLER_TIMEOUT, 503);
+    record->ops->changed(record);
+}
+
+void *carom_record_state(carom_record *record)
+{
+    return record->records->state_size > 0 ? record->state : NULL;
+}
+
+void carom_record_peer(const carom_record *record, carom_address *address)
+{
+    record->ops->peer(record, address);
+}
+
+void carom_record_local(const carom_record *record, carom_address *address)
+{
+    record->ops->local(record, address);
+}
+
+carom_outcome carom_record_outcome(const carom_record *record)
+{
+    uint64_t sent = record->content_sent;
+    if (record->response < CAROM_RESPONSE_SENT && (record->holds & CAROM_HOLD_EXCHANGE)) {
+        uint64_t unsent = record->ops->unsent(record);
+        sent = record->content_framed > unsent ? record->content_framed - unsent : 0;
+    }
+    return (carom_outcome){(carom_reason)record->reason, record->content_received, sent};
+}
+
+void carom_cancel(carom_record *record)
+{
+    carom_assert(record->holds & CAROM_HOLD_HANDLER);
+    if (record->response >= CAROM_RESPONSE_SENT || carom_record_over(record))
+        return;
+    carom_record_cancel(record, CAROM_REASON_CANCELED);
+    record->ops->changed(record);
+}
+
+void carom_release(carom_record *record)
+{
+    carom_assert(record->holds & CAROM_HOLD_HANDLER);
+    for (unsigned slot = 0; slot < CAROM_SLOT_COUNT; slot++)
+        carom_waker_disarm(record, slot);
+    carom_queue_clear(&record->content, &record->records->segments);
+    record->handed = 0;
+    record->collecting = false;
+    record->wanted = false;
+    if (record->holds & CAROM_HOLD_EXCHANGE) {
+        if (record->response == CAROM_RESPONSE_OPEN && !record->refused) {
+            carom_record_refuse(record, CAROM_REASON_ABANDONED, 500);
+            record->ops->changed(record);
+        } else if (record->response == CAROM_RESPONSE_BEGUN) {
+            carom_record_cancel(record, CAROM_REASON_ABANDONED);
+            record->ops->changed(record);
+        }
+        record->ops->released(record);
+    }
+    carom_record_drop(record, CAROM_HOLD_HANDLER);
+}

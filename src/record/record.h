@@ -1,0 +1,180 @@
+/* The record: one HTTP exchange, from the first byte of its request until both sides have let go.
+ *
+ * Two parties hold it, each by one bit: the *exchange* (the connection below, from take until the
+ * response is sent or never will be) and the *handler* (from its call until carom_release). When
+ * both bits are gone the record is recycled; nothing else recycles it, so it happens once.
+ *
+ * The record keeps the state of the request and of the response, the bytes of both on their way, the
+ * reason of its end (written once), and who waits. How bytes get on the wire is the exchange's
+ * business: it is reached through carom_exchange_ops, and it may be HTTP/1.1 or anything else. */
+#ifndef CAROM_RECORD_RECORD_H
+#define CAROM_RECORD_RECORD_H
+
+#include "base/inbox.h"
+#include "base/list.h"
+#include "base/page.h"
+#include "base/pool.h"
+#include "base/queue.h"
+#include "base/states.h"
+#include "base/wheel.h"
+#include "carom.h"
+#include "record/fields.h"
+
+struct carom_response_plan;
+
+/* What the records of one worker share. The count of records in use is the signal that all is
+ * over: a drain ends when it and the connections are at zero. */
+struct carom_records {
+    struct carom_pool pool;     /* records, each with options.record_state bytes behind it */
+    struct carom_pool segments; /* of all queues */
+    struct carom_pool tables;   /* of fields */
+    struct carom_pages pages;
+    struct carom_arena outgoing; /* response heads, copied content */
+    struct carom_wheel wheel;
+    struct carom_node ready; /* wakers to fire in the next pass */
+    struct carom_inbox inbox;
+    void (*rouse)(struct carom_records *records);      /* wake the worker; any thread */
+    void (*read_clock)(struct carom_records *records); /* set `now` afresh */
+    uint32_t state_size;
+    uint32_t max_fields;
+    uint32_t write_buffer;
+    bool in_turn;  /* false: the worker is outside its turn and must be told of new work */
+    uint64_t now;  /* ms of the worker's clock, read once a turn */
+    uint64_t ended[CAROM_REASON_COUNT];
+    uint64_t cancellations, timeouts;
+};
+
+enum carom_request_state {
+    CAROM_REQUEST_HEAD,    /* its head is being read */
+    CAROM_REQUEST_CONTENT, /* content is to come */
+    CAROM_REQUEST_WHOLE,   /* all has come */
+    CAROM_REQUEST_DROPPED, /* nobody will read the rest */
+};
+
+enum carom_response_state {
+    CAROM_RESPONSE_OPEN,      /* no final head yet */
+    CAROM_RESPONSE_BEGUN,     /* head given, content to come */
+    CAROM_RESPONSE_ENDED,     /* all given, not all sent */
+    CAROM_RESPONSE_SENT,      /* all handed to the kernel */
+    CAROM_RESPONSE_CANCELLED, /* will never be whole */
+};
+
+enum carom_hold { CAROM_HOLD_EXCHANGE = 1, CAROM_HOLD_HANDLER = 2 };
+
+/* Slots of wakers: the edges, and the timer. */
+enum { CAROM_SLOT_TIMER = CAROM_EDGE_COUNT, CAROM_SLOT_COUNT };
+
+/* What a record asks of its exchange. Called only while the exchange holds the record, but for
+ * `peer`, `local` and `recycled`. */
+struct carom_exchange_ops {
+    /* Encode a planned head (a final one when plan->status >= 200) into record->out. 0 or error. */
+    int (*head)(carom_record *record, const struct carom_response_plan *plan,
+                const carom_response *response);
+    /* The response has ended, with these trailers (checked): write what ends it into record->tail.
+     * 0 or -CAROM_ENOMEM. */
+    int (*end)(carom_record *record, const carom_field *trailers, size_t count);
+    /* Something is to be sent, or the response was cancelled: look at it before the turn ends. */
+    void (*changed)(carom_record *record);
+    /* Somebody wants content (record->wanted): let it come. */
+    void (*want)(carom_record *record);
+    /* Bytes of this response that left record->body and the kernel has not taken. */
+    uint64_t (*unsent)(const carom_record *record);
+    /* The handler has let go. */
+    void (*released)(carom_record *record);
+    void (*peer)(const carom_record *record, carom_address *address);
+    void (*local)(const carom_record *record, carom_address *address);
+    /* The record is about to be recycled. */
+    void (*recycled)(carom_record *record);
+};
+
+struct carom_record {
+    struct carom_node link; /* in its connection, in order */
+    struct carom_records *records;
+    const struct carom_exchange_ops *ops;
+    void *exchange; /* valid until recycled */
+
+    uint8_t holds;
+    uint8_t request;     /* enum carom_request_state */
+    uint8_t response;    /* enum carom_response_state */
+    uint8_t reason;      /* carom_reason; written once */
+    uint8_t body_kind;   /* enum carom_body of the response, once begun */
+    bool wanted;         /* the reader found nothing: content may come */
+    bool collecting;     /* the waiting reader wants all of it */
+    bool continue_due;   /* 100 Continue is to be sent when content is wanted */
+    bool framed;         /* the whole response is in the stream */
+    bool closes;         /* the connection ends after this response */
+    uint16_t refused;    /* the status with which the engine answers instead of the handler; or 0 */
+
+    struct carom_request_head head;
+    struct carom_fields trailers;
+    struct carom_queue content; /* of the request, not read yet */
+    size_t handed;              /* bytes of its first segment that the reader looks at */
+    uint64_t collect_limit;
+    uint64_t content_received;
+
+    struct carom_queue out;    /* heads, ready for the wire */
+    struct carom_queue body;   /* content, not framed yet */
+    struct carom_queue tail;   /* what follows the content */
+    uint64_t content_expected; /* what the handler must write; UINT64_MAX: any */
+    uint64_t content_written;  /* by the handler */
+    uint64_t content_framed;   /* moved from body into the stream */
+    uint64_t content_sent;
+    uint64_t stream_end; /* position in the stream behind the last byte that was moved there */
+
+    carom_waker *wakers[CAROM_SLOT_COUNT];
+    struct carom_timer deadline; /* of the handler */
+    max_align_t state[];         /* the handler's own */
+};
+
+/* Make a worker's records ready; nothing is allocated yet. `page_size` bytes make a page. */
+void carom_records_init(struct carom_records *records, const carom_options *options,
+                        uint32_t page_size, uint64_t now);
+/* All records must be recycled. */
+void carom_records_finish(struct carom_records *records);
+
+/* A fresh record, held by the exchange; NULL when out of memory. */
+carom_record *carom_record_take(struct carom_records *records, const struct carom_exchange_ops *ops,
+                                void *exchange);
+/* Let go of one hold; recycles the record with the last. */
+void carom_record_drop(carom_record *record, enum carom_hold hold);
+
+/* There is work outside a turn: see that a turn comes. */
+void carom_records_work(struct carom_records *records);
+/* The time; outside a turn the clock is read. */
+uint64_t carom_records_now(struct carom_records *records);
+
+/* Give the record to the handler: it holds it, with zeroed state. */
+void carom_record_hand_over(carom_record *record);
+
+/* Write the reason, once; later ones are ignored. */
+void carom_record_set_reason(carom_record *record, carom_reason reason);
+/* Whether the exchange is over for the handler: its calls say ECANCELED. */
+static inline bool carom_record_over(const carom_record *record)
+{
+    return record->reason > CAROM_REASON_COMPLETE;
+}
+
+/* The one cancel door: write the reason, drop what was to be sent and what nobody reads, wake
+ * everybody. The exchange notices by its own call or by `changed`. Idempotent. */
+void carom_record_cancel(carom_record *record, carom_reason reason);
+/* The handler is shut out, because the engine answers `status` in its place: like cancel, but the
+ * response stays open for that answer. The response must be open. */
+void carom_record_refuse(carom_record *record, carom_reason reason, uint16_t status);
+/* The response was handed to the kernel whole. */
+void carom_record_sent(carom_record *record);
+
+/* Content has come: wake the reader when it is what it waits for. */
+void carom_record_content_added(carom_record *record);
+/* The rest of the content will not come, or nobody will read it. */
+void carom_record_content_dropped(carom_record *record);
+/* All content has come. */
+void carom_record_content_ended(carom_record *record);
+/* What carom_write compares with options.write_buffer. */
+uint64_t carom_record_unsent(const carom_record *record);
+/* The kernel has taken bytes: wake the writer when there is room. */
+void carom_record_drained(carom_record *record);
+
+void carom_request_move(carom_record *record, enum carom_request_state to);
+void carom_response_move(carom_record *record, enum carom_response_state to);
+
+#endif

@@ -1,0 +1,182 @@
+/* Wakers: waiting, becoming ready, firing; the public calls to wait. */
+#include "record/waker.h"
+
+#include <stddef.h>
+
+static struct carom_waiting *waiting_of(carom_waker *waker)
+{
+    return (struct carom_waiting *)(void *)waker->reserved;
+}
+
+static carom_waker *waker_of(struct carom_timer *timer)
+{
+    return carom_container(timer, carom_waker, reserved);
+}
+
+static void make_ready(struct carom_records *records, struct carom_waiting *waiting, int status)
+{
+    waiting->status = status;
+    waiting->state = CAROM_WAKER_READY;
+    carom_list_append(&records->ready, &waiting->timer.node);
+    carom_records_work(records);
+}
+
+void carom_waker_ready(carom_record *record, unsigned slot, int status)
+{
+    carom_waker *waker = record->wakers[slot];
+    if (waker == NULL)
+        return;
+    struct carom_waiting *waiting = waiting_of(waker);
+    if (waiting->state != CAROM_WAKER_WAITING)
+        return;
+    carom_timer_disarm(&record->records->wheel, &waiting->timer);
+    make_ready(record->records, waiting, status);
+}
+
+void carom_waker_ready_alone(struct carom_records *records, carom_waker *waker, int status)
+{
+    struct carom_waiting *waiting = waiting_of(waker);
+    carom_timer_init(&waiting->timer, NULL);
+    waiting->record = NULL;
+    make_ready(records, waiting, status);
+}
+
+void carom_waker_disarm(carom_record *record, unsigned slot)
+{
+    carom_waker *waker = record->wakers[slot];
+    if (waker == NULL)
+        return;
+    struct carom_waiting *waiting = waiting_of(waker);
+    carom_timer_disarm(&record->records->wheel, &waiting->timer);
+    carom_node_remove(&waiting->timer.node);
+    waiting->state = CAROM_WAKER_IDLE;
+    record->wakers[slot] = NULL;
+}
+
+void carom_wakers_take_posted(struct carom_records *records)
+{
+    struct carom_message *message = carom_inbox_take(&records->inbox);
+    while (message != NULL) {
+        struct carom_message *next = message->next;
+        struct carom_timer *timer = carom_container(message, struct carom_timer, node);
+        carom_waker_ready_alone(records, waker_of(timer), 0);
+        message = next;
+    }
+}
+
+bool carom_wakers_pass(struct carom_records *records)
+{
+    if (carom_node_alone(&records->ready))
+        return false;
+    /* Taken as a list of its own, from which a release may still remove its wakers. */
+    struct carom_node pass;
+    carom_node_init(&pass);
+    carom_list_splice(&pass, &records->ready);
+    struct carom_node *node;
+    while ((node = carom_list_take(&pass)) != NULL) {
+        struct carom_timer *timer = carom_container(node, struct carom_timer, node);
+        carom_waker *waker = waker_of(timer);
+        struct carom_waiting *waiting = waiting_of(waker);
+        if (waiting->record != NULL)
+            waiting->record->wakers[waiting->slot] = NULL;
+        waiting->state = CAROM_WAKER_IDLE;
+        waker->wake(waker, waiting->status);
+    }
+    return true;
+}
+
+int carom_waker_wait(carom_record *record, unsigned slot, carom_waker *waker)
+{
+    struct carom_waiting *waiting = waiting_of(waker);
+    if (record->wakers[slot] != NULL || waiting->state != CAROM_WAKER_IDLE)
+        return -CAROM_ESTATE;
+    carom_timer_init(&waiting->timer, NULL);
+    waiting->record = record;
+    waiting->slot = (uint8_t)slot;
+    waiting->state = CAROM_WAKER_WAITING;
+    record->wakers[slot] = waker;
+    return 0;
+}
+
+/* Whether an edge is there already, and with which status. */
+static bool edge_now(carom_record *record, carom_edge edge, int *status)
+{
+    bool over = carom_record_over(record);
+    bool answered = record->response >= CAROM_RESPONSE_SENT;
+    *status = 0;
+    switch (edge) {
+    case CAROM_READABLE:
+        *status = over ? -CAROM_ECANCELED : 0;
+        return over || record->content.length > record->handed ||
+               record->request != CAROM_REQUEST_CONTENT;
+    case CAROM_WRITABLE:
+        *status = over || answered ? -CAROM_ECANCELED : 0;
+        return over || answered || carom_record_unsent(record) < record->records->write_buffer;
+    case CAROM_ENDED: return over || answered;
+    default: return over;
+    }
+}
+
+int carom_wait(carom_record *record, carom_edge edge, carom_waker *waker)
+{
+    carom_assert(record->holds & CAROM_HOLD_HANDLER);
+    carom_assert(edge < CAROM_EDGE_COUNT);
+    int error = carom_waker_wait(record, edge, waker);
+    if (error < 0)
+        return error;
+    int status;
+    if (edge_now(record, edge, &status)) {
+        carom_waker_ready(record, edge, status);
+    } else if (edge == CAROM_READABLE) {
+        record->wanted = true;
+        record->ops->want(record);
+    }
+    return 0;
+}
+
+static void time_has_come(struct carom_timer *timer)
+{
+    struct carom_waiting *waiting = waiting_of(waker_of(timer));
+    carom_waker_ready(waiting->record, CAROM_SLOT_TIMER, 0);
+}
+
+int carom_wait_time(carom_record *record, uint32_t milliseconds, carom_waker *waker)
+{
+    carom_assert(record->holds & CAROM_HOLD_HANDLER);
+    int error = carom_waker_wait(record, CAROM_SLOT_TIMER, waker);
+    if (error < 0)
+        return error;
+    if (carom_record_over(record)) {
+        carom_waker_ready(record, CAROM_SLOT_TIMER, -CAROM_ECANCELED);
+        return 0;
+    }
+    struct carom_waiting *waiting = waiting_of(waker);
+    waiting->timer.fire = time_has_come;
+    /* The clock was read at the turn's start, rounded down: one more, so that it is never early. */
+    struct carom_records *records = record->records;
+    uint64_t now = carom_records_now(records);
+    carom_timer_arm(&records->wheel, &waiting->timer, now + milliseconds + 1);
+    carom_records_work(records);
+    return 0;
+}
+
+void carom_unwait(carom_record *record, carom_waker *waker)
+{
+    for (unsigned slot = 0; slot < CAROM_SLOT_COUNT; slot++)
+        if (record->wakers[slot] == waker) {
+            carom_waker_disarm(record, slot);
+            if (slot == CAROM_READABLE)
+                record->collecting = false;
+        }
+}
+
+void carom_post(carom_record *record, carom_waker *waker)
+{
+    /* Of the record only what never changes is read: this may be any thread. */
+    struct carom_records *records = record->records;
+    struct carom_waiting *waiting = waiting_of(waker);
+    carom_inbox_enter(&records->inbox);
+    if (carom_inbox_post(&records->inbox, &waiting->message))
+        records->rouse(records);
+    carom_inbox_leave(&records->inbox);
+}

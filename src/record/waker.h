@@ -1,0 +1,44 @@
+/* Wakers inside: who waits for what, and the list of those that are ready. A waker is idle, in a
+ * slot of its record (waiting or ready), or posted from another thread. */
+#ifndef CAROM_RECORD_WAKER_H
+#define CAROM_RECORD_WAKER_H
+
+#include "record/record.h"
+
+/* What carom_waker.reserved holds. */
+struct carom_waiting {
+    union {
+        struct carom_timer timer; /* its node is also that of the ready list */
+        struct carom_message message;
+    };
+    carom_record *record; /* whose slot it is in; NULL when posted */
+    int32_t status;
+    uint8_t slot;
+    uint8_t state; /* enum carom_waker_state */
+};
+
+_Static_assert(sizeof(struct carom_waiting) <= sizeof(((carom_waker *)0)->reserved),
+               "a waiting waker fits into the public struct");
+
+enum carom_waker_state {
+    CAROM_WAKER_IDLE,
+    CAROM_WAKER_WAITING,
+    CAROM_WAKER_READY,
+    CAROM_WAKER_POSTED,
+};
+
+/* Put an idle waker into a free slot of the record; -CAROM_ESTATE when one is there. */
+int carom_waker_wait(carom_record *record, unsigned slot, carom_waker *waker);
+/* Make a waker in a slot of the record ready, if there is one that still waits. */
+void carom_waker_ready(carom_record *record, unsigned slot, int status);
+/* Make a waker that is in no slot ready. */
+void carom_waker_ready_alone(struct carom_records *records, carom_waker *waker, int status);
+/* Disarm the waker in a slot, if any. */
+void carom_waker_disarm(carom_record *record, unsigned slot);
+/* Move the wakers that other threads have posted to the ready list. */
+void carom_wakers_take_posted(struct carom_records *records);
+/* Fire what is ready now; what becomes ready meanwhile waits for the next pass. False when nothing
+ * was. */
+bool carom_wakers_pass(struct carom_records *records);
+
+#endif

@@ -1,0 +1,289 @@
+/* Connections: accept, deadlines, flush, linger, close. */
+#include "service/connection.h"
+
+#include <netinet/in.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "service/h1.h"
+#include "service/listener.h"
+#include "service/service.h"
+
+/* Connections beyond the limit that may stand at once to be told so with 503. */
+#define REFUSALS 64
+
+static const char refusal[] = "HTTP/1.1 503 Service Unavailable\r\n"
+                              "Content-Length: 0\r\n"
+                              "Retry-After: 1\r\n"
+                              "Connection: close\r\n"
+                              "\r\n";
+
+static struct carom_connection *of_stream(struct carom_stream *stream)
+{
+    return carom_container(stream, struct carom_connection, stream);
+}
+
+void carom_connection_hold(struct carom_connection *connection)
+{
+    connection->refs++;
+}
+
+void carom_connection_drop(struct carom_connection *connection)
+{
+    carom_assert(connection->refs > 0);
+    if (--connection->refs == 0)
+        carom_pool_give(&carom_connection_worker(connection)->connections_pool, connection);
+}
+
+/* ---------------------------------------------------------------- deadlines */
+
+/* The timer is armed lazily: a deadline that moves away leaves it alone, and it looks again. */
+static void arm(struct carom_connection *connection, uint64_t deadline)
+{
+    struct carom_timer *timer = &connection->timer;
+    if (deadline != CAROM_NO_TIME && (!carom_timer_armed(timer) || deadline < timer->deadline))
+        carom_timer_arm(&carom_connection_worker(connection)->records.wheel, timer, deadline);
+}
+
+static uint64_t deadline_after(struct carom_connection *connection, uint32_t milliseconds)
+{
+    if (milliseconds == CAROM_OFF)
+        return CAROM_NO_TIME;
+    return carom_records_now(&carom_connection_worker(connection)->records) + milliseconds + 1;
+}
+
+void carom_connection_read_within(struct carom_connection *connection, uint32_t milliseconds)
+{
+    connection->read_deadline = deadline_after(connection, milliseconds);
+    arm(connection, connection->read_deadline);
+}
+
+void carom_connection_write_within(struct carom_connection *connection, uint32_t milliseconds)
+{
+    connection->write_deadline = deadline_after(connection, milliseconds);
+    arm(connection, connection->write_deadline);
+}
+
+static void timer_fires(struct carom_timer *timer)
+{
+    struct carom_connection *connection = carom_container(timer, struct carom_connection, timer);
+    uint64_t now = carom_connection_worker(connection)->records.now;
+    if (connection->write_deadline <= now) {
+        carom_connection_abort(connection, CAROM_REASON_WRITE_TIMEOUT, true);
+        return;
+    }
+    if (connection->read_deadline <= now) {
+        connection->read_deadline = CAROM_NO_TIME;
+        if (connection->state == CAROM_CONNECTION_OPEN && connection->h1 != NULL) {
+            carom_h1_read_timeout(connection);
+        } else {
+            if (connection->requests == 0 && connection->state == CAROM_CONNECTION_OPEN)
+                carom_connection_worker(connection)->records.timeouts++;
+            carom_connection_abort(connection, CAROM_REASON_CLIENT_CLOSED, false);
+        }
+    }
+    if (connection->state != CAROM_CONNECTION_CLOSED) {
+        arm(connection, connection->read_deadline);
+        arm(connection, connection->write_deadline);
+    }
+}
+
+/* ---------------------------------------------------------------- events of the stream */
+
+static void received(struct carom_stream *stream, struct carom_page *page, const uint8_t *data,
+                     uint32_t length)
+{
+    struct carom_connection *connection = of_stream(stream);
+    if (connection->state == CAROM_CONNECTION_OPEN)
+        carom_h1_received(connection, page, data, length);
+}
+
+static void ended(struct carom_stream *stream, int error)
+{
+    struct carom_connection *connection = of_stream(stream);
+    if (error < 0) {
+        carom_connection_abort(connection, CAROM_REASON_CLIENT_RESET, true);
+        return;
+    }
+    connection->peer_done = true;
+    if (connection->state == CAROM_CONNECTION_OPEN && connection->h1 != NULL)
+        carom_h1_ended(connection);
+    else if (!carom_stream_stalled(stream))
+        carom_connection_abort(connection, CAROM_REASON_CLIENT_CLOSED, false);
+}
+
+static void sent(struct carom_stream *stream, uint64_t bytes)
+{
+    struct carom_connection *connection = of_stream(stream);
+    (void)bytes;
+    if (connection->write_deadline != CAROM_NO_TIME)
+        connection->write_deadline = CAROM_NO_TIME; /* flush sets it again if the stall goes on */
+    carom_worker_touch(carom_connection_worker(connection), connection);
+}
+
+static void closed(struct carom_stream *stream)
+{
+    struct carom_connection *connection = of_stream(stream);
+    struct carom_worker *worker = carom_connection_worker(connection);
+    carom_connection_drop(connection);
+    carom_doors_update(worker);
+}
+
+static const struct carom_stream_events events = {received, ended, sent, closed};
+
+/* ---------------------------------------------------------------- life */
+
+static void keep_peer(struct carom_peer_name *name, const struct sockaddr *peer)
+{
+    name->family = CAROM_UNIX;
+    if (peer->sa_family == AF_INET) {
+        struct sockaddr_in in;
+        memcpy(&in, peer, sizeof in);
+        memcpy(name->bytes, &in.sin_addr, sizeof in.sin_addr);
+        name->port = in.sin_port;
+        name->family = CAROM_IPV4;
+    } else if (peer->sa_family == AF_INET6) {
+        struct sockaddr_in6 in6;
+        memcpy(&in6, peer, sizeof in6);
+        memcpy(name->bytes, &in6.sin6_addr, sizeof in6.sin6_addr);
+        name->port = in6.sin6_port;
+        name->family = CAROM_IPV6;
+    }
+}
+
+static void refuse_connection(struct carom_connection *connection)
+{
+    struct carom_worker *worker = carom_connection_worker(connection);
+    worker->refused++;
+    uint32_t most = worker->options->max_connections + REFUSALS;
+    if (worker->connections_pool.in_use > most) {
+        carom_connection_abort(connection, CAROM_REASON_OVER_LIMIT, false);
+        return;
+    }
+    connection->last = true;
+    if (carom_queue_append_borrowed(&connection->stream.out, &worker->records.segments, refusal,
+                                    sizeof refusal - 1, NULL, NULL) == 0)
+        carom_stream_flush(&connection->stream);
+    carom_connection_end(connection, true);
+}
+
+void carom_connection_accept(struct carom_door *door, int fd, const struct sockaddr *peer,
+                             bool refuse)
+{
+    struct carom_worker *worker = door->worker;
+    struct carom_connection *connection = carom_pool_take(&worker->connections_pool);
+    if (connection == NULL) {
+        close(fd);
+        return;
+    }
+    memset(connection, 0, sizeof *connection);
+    connection->door = door;
+    connection->refs = 1;
+    connection->read_deadline = connection->write_deadline = CAROM_NO_TIME;
+    carom_node_init(&connection->link);
+    carom_node_init(&connection->exchanges);
+    carom_timer_init(&connection->timer, timer_fires);
+    keep_peer(&connection->peer, peer);
+    if (carom_stream_open(&connection->stream, worker->loop, &worker->records.segments, fd,
+                          &events) < 0) {
+        close(fd);
+        carom_connection_drop(connection);
+        return;
+    }
+    worker->accepted++;
+    carom_list_append(&worker->connections, &connection->link);
+    if (refuse)
+        refuse_connection(connection);
+    else
+        carom_connection_read_within(connection, worker->options->first_byte_timeout);
+}
+
+/* What is in flight will not be answered. */
+static void cancel_exchanges(struct carom_connection *connection, carom_reason reason)
+{
+    struct carom_node *node;
+    while ((node = connection->exchanges.next) != &connection->exchanges) {
+        carom_record *record = carom_container(node, carom_record, link);
+        carom_record_cancel(record, reason);
+        carom_h1_detach(connection, record);
+    }
+    if (connection->h1 != NULL)
+        carom_h1_drop(connection);
+}
+
+void carom_connection_abort(struct carom_connection *connection, carom_reason reason, bool reset)
+{
+    if (connection->state == CAROM_CONNECTION_CLOSED)
+        return;
+    connection->state = CAROM_CONNECTION_CLOSED;
+    carom_timer_disarm(&carom_connection_worker(connection)->records.wheel, &connection->timer);
+    carom_node_remove(&connection->link);
+    carom_stream_close(&connection->stream, reset);
+    cancel_exchanges(connection, reason);
+}
+
+void carom_connection_end(struct carom_connection *connection, bool linger)
+{
+    if (connection->state != CAROM_CONNECTION_OPEN)
+        return;
+    uint32_t timeout = carom_connection_worker(connection)->options->linger_timeout;
+    if (connection->peer_done || !linger || timeout == CAROM_OFF) {
+        carom_connection_abort(connection, CAROM_REASON_CLIENT_CLOSED, false);
+        return;
+    }
+    connection->state = CAROM_CONNECTION_LINGERING;
+    cancel_exchanges(connection, CAROM_REASON_CLIENT_CLOSED);
+    carom_stream_finish(&connection->stream);
+    carom_stream_receive(&connection->stream, true);
+    carom_connection_read_within(connection, timeout);
+}
+
+void carom_connection_idle(struct carom_connection *connection)
+{
+    const carom_options *options = carom_connection_worker(connection)->options;
+    carom_h1_drop(connection);
+    if (connection->peer_done || connection->last ||
+        carom_connection_worker(connection)->draining) {
+        carom_connection_end(connection, connection->last);
+        return;
+    }
+    bool off = options->keep_alive == CAROM_OFF || options->keep_alive_grace == CAROM_OFF;
+    carom_connection_read_within(connection, off ? CAROM_OFF
+                                                 : options->keep_alive + options->keep_alive_grace);
+}
+
+void carom_connection_flush(struct carom_connection *connection)
+{
+    if (connection->state == CAROM_CONNECTION_CLOSED)
+        return;
+    if (connection->h1 != NULL)
+        carom_h1_flush(connection);
+    if (connection->state == CAROM_CONNECTION_CLOSED)
+        return;
+    if (!carom_stream_stalled(&connection->stream))
+        connection->write_deadline = CAROM_NO_TIME;
+    else if (connection->write_deadline == CAROM_NO_TIME)
+        carom_connection_write_within(connection,
+                                      carom_connection_worker(connection)->options->write_timeout);
+}
+
+/* ---------------------------------------------------------------- shutdown */
+
+void carom_connections_drain(struct carom_worker *worker)
+{
+    struct carom_node *node = worker->connections.next;
+    while (node != &worker->connections) {
+        struct carom_connection *connection = carom_container(node, struct carom_connection, link);
+        node = node->next;
+        if (connection->h1 == NULL && connection->state == CAROM_CONNECTION_OPEN)
+            carom_connection_end(connection, false);
+    }
+}
+
+void carom_connections_cancel(struct carom_worker *worker)
+{
+    struct carom_node *node;
+    while ((node = worker->connections.next) != &worker->connections)
+        carom_connection_abort(carom_container(node, struct carom_connection, link),
+                               CAROM_REASON_SHUTDOWN, true);
+}

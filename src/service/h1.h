@@ -1,0 +1,71 @@
+/* HTTP/1.1 on a connection: requests from its bytes (h1_read.c), responses to its bytes
+ * (h1_write.c). The struct exists only while something is read or in flight. */
+#ifndef CAROM_SERVICE_H1_H
+#define CAROM_SERVICE_H1_H
+
+#include "record/record.h"
+#include "service/connection.h"
+#include "wire/chunked.h"
+#include "wire/h1_request.h"
+
+enum carom_h1_phase {
+    CAROM_H1_HEAD,     /* between requests, or in a head */
+    CAROM_H1_LENGTH,   /* content of known length */
+    CAROM_H1_CHUNKED,  /* chunked content */
+    CAROM_H1_TRAILERS, /* the trailer section */
+    CAROM_H1_HELD,     /* a request to upgrade is being answered: what follows may be no HTTP */
+    CAROM_H1_TUNNEL,   /* raw bytes */
+};
+
+/* Waiting for content, measured against options.content_rate. */
+struct carom_h1_rate {
+    uint64_t since; /* when waiting began; 0: nobody waits */
+    uint64_t bytes; /* in this window */
+    uint32_t left;  /* ms of waiting left in this window; 0: a new one begins */
+};
+
+struct carom_h1 {
+    carom_record *reading; /* whose request is being read; NULL between requests */
+    carom_record *fresh;   /* the same, when its handler has not been called yet */
+    /* Input that is not taken yet: in a delivery it lies in the loop's page, afterwards in `held`. */
+    struct carom_page *page;
+    const uint8_t *data;
+    uint32_t length;
+    uint8_t phase;           /* enum carom_h1_phase */
+    bool processing;         /* reading goes on further up the stack */
+    struct carom_page *held; /* the page, when it is held */
+    uint64_t left;           /* of content of known length */
+    uint64_t drained;        /* content dropped, since nobody reads it */
+    struct carom_chunked chunked;
+    struct carom_h1_reader reader;
+    struct carom_h1_rate rate;
+};
+
+extern const struct carom_exchange_ops carom_h1_exchange_ops;
+
+/* Bytes have come. */
+void carom_h1_received(struct carom_connection *connection, struct carom_page *page,
+                       const uint8_t *data, uint32_t length);
+/* FIN has come. */
+void carom_h1_ended(struct carom_connection *connection);
+/* Go on with input that waited. */
+void carom_h1_resume(struct carom_connection *connection);
+/* The read deadline has passed. */
+void carom_h1_read_timeout(struct carom_connection *connection);
+/* Let bytes come or not, and keep time, as the state wants it. */
+void carom_h1_update_receiving(struct carom_connection *connection);
+/* A response without a further request was decided: what comes now is not HTTP for us. */
+void carom_h1_set_phase(struct carom_connection *connection, enum carom_h1_phase phase);
+
+/* Move what is ready into the stream, in order; true when something stands at the front that the
+ * connection must be reset for. */
+void carom_h1_flush(struct carom_connection *connection);
+/* The kernel has taken bytes: complete the responses that are out. */
+void carom_h1_complete(struct carom_connection *connection);
+
+/* Take a record out of the connection and let go of it. */
+void carom_h1_detach(struct carom_connection *connection, carom_record *record);
+/* Free the struct and what it holds. */
+void carom_h1_drop(struct carom_connection *connection);
+
+#endif

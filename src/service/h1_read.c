@@ -1,0 +1,551 @@
+/* HTTP/1.1, reading: bytes of a connection to requests, content and trailers of its records. */
+#include <string.h>
+
+#include "service/h1.h"
+
+enum step {
+    STEP_ON,    /* go on with what is left */
+    STEP_MORE,  /* more bytes are wanted */
+    STEP_PAUSE, /* not now: the rest waits */
+    STEP_STOP,  /* the connection takes no more input */
+};
+
+static const carom_options *options_of(const struct carom_connection *connection)
+{
+    return carom_connection_worker(connection)->options;
+}
+
+/* ---------------------------------------------------------------- input */
+
+static void let_go_of_page(struct carom_connection *connection)
+{
+    struct carom_h1 *h1 = connection->h1;
+    connection->stream.socket.landing = NULL;
+    if (h1->held != NULL)
+        carom_page_drop(h1->held);
+    h1->held = NULL;
+    h1->page = NULL;
+    h1->length = 0;
+}
+
+static void take_input(struct carom_h1 *h1, uint32_t length)
+{
+    h1->data += length;
+    h1->length -= length;
+}
+
+/* Input that waits while the connection is not read: its page is held as it is. */
+static void hold_input(struct carom_h1 *h1)
+{
+    if (h1->held == NULL)
+        h1->held = carom_page_hold(h1->page);
+}
+
+/* A section that is not complete must go on in one piece: it lies in a page of the connection's
+ * own, small at first, where the next bytes land behind it. False when out of memory. */
+static bool keep_section(struct carom_connection *connection)
+{
+    struct carom_h1 *h1 = connection->h1;
+    struct carom_worker *worker = carom_connection_worker(connection);
+    const struct carom_page *held = h1->held;
+    if (held != NULL && held->holds == 1 && held->used < held->size &&
+        h1->data + h1->length == held->data + held->used) {
+        connection->stream.socket.landing = h1->held;
+        return true;
+    }
+    bool small = h1->length < worker->small.size / 2;
+    struct carom_page *page = carom_page_take(small ? &worker->small : &worker->records.pages);
+    if (page == NULL)
+        return false;
+    uint32_t length = h1->length;
+    memcpy(page->data, h1->data, length);
+    page->used = length;
+    let_go_of_page(connection);
+    h1->held = h1->page = page;
+    h1->data = page->data;
+    h1->length = length;
+    connection->stream.socket.landing = page;
+    return true;
+}
+
+/* ---------------------------------------------------------------- refusals */
+
+/* Not one further byte is taken for a request. */
+static enum step stop_reading(struct carom_connection *connection)
+{
+    connection->last = true;
+    connection->h1->reading = NULL;
+    connection->h1->fresh = NULL;
+    connection->h1->phase = CAROM_H1_HEAD;
+    return STEP_STOP;
+}
+
+/* The request being read cannot be served: answer `status` if an answer is still possible, and end
+ * the connection after it. */
+static enum step refuse(struct carom_connection *connection, unsigned status, carom_reason reason)
+{
+    carom_record *record = connection->h1->reading;
+    record->closes = true;
+    if (record->response == CAROM_RESPONSE_OPEN)
+        carom_record_refuse(record, reason, (uint16_t)status);
+    else if (record->response == CAROM_RESPONSE_BEGUN)
+        carom_record_cancel(record, reason);
+    if (record->request < CAROM_REQUEST_WHOLE)
+        carom_record_content_dropped(record);
+    carom_worker_touch(carom_connection_worker(connection), connection);
+    return stop_reading(connection);
+}
+
+static enum step out_of_memory(struct carom_connection *connection)
+{
+    carom_connection_abort(connection, CAROM_REASON_NO_MEMORY, true);
+    return STEP_STOP;
+}
+
+/* ---------------------------------------------------------------- the handler is called */
+
+static void dispatch(struct carom_connection *connection)
+{
+    struct carom_worker *worker = carom_connection_worker(connection);
+    carom_record *record = connection->h1->fresh;
+    connection->h1->fresh = NULL;
+    if (record == NULL)
+        return;
+    carom_record_hand_over(record);
+    if (worker->options->handler_timeout != CAROM_OFF)
+        carom_timer_arm(&worker->records.wheel, &record->deadline,
+                        worker->records.now + worker->options->handler_timeout + 1);
+    worker->options->handler(record, worker->options->handler_data);
+}
+
+/* The request that is read has come whole. */
+static void request_whole(struct carom_connection *connection)
+{
+    struct carom_h1 *h1 = connection->h1;
+    carom_record *record = h1->reading;
+    h1->reading = NULL;
+    bool held = record->head.wants_upgrade || record->head.is_connect;
+    h1->phase = held ? CAROM_H1_HELD : CAROM_H1_HEAD;
+    carom_record_content_ended(record);
+    if (h1->fresh == record)
+        dispatch(connection);
+    else /* the response may be out, and have waited for this */
+        carom_worker_touch(carom_connection_worker(connection), connection);
+}
+
+/* ---------------------------------------------------------------- heads */
+
+static carom_record *begin_request(struct carom_connection *connection)
+{
+    struct carom_records *records = &carom_connection_worker(connection)->records;
+    carom_record *record = carom_record_take(records, &carom_h1_exchange_ops, connection);
+    if (record == NULL)
+        return NULL;
+    carom_connection_hold(connection);
+    carom_list_append(&connection->exchanges, &record->link);
+    connection->in_flight++;
+    connection->h1->reading = record;
+    carom_h1_reader_init(&connection->h1->reader);
+    return record;
+}
+
+/* The head of `record` is complete: decide what follows it. */
+static enum step accept_head(struct carom_connection *connection, carom_record *record)
+{
+    struct carom_h1 *h1 = connection->h1;
+    struct carom_worker *worker = carom_connection_worker(connection);
+    const carom_options *options = worker->options;
+    const struct carom_request_head *head = &record->head;
+    worker->requests++;
+    connection->read_deadline = CAROM_NO_TIME;
+    if (++connection->requests >= options->max_connection_requests) {
+        record->closes = true;
+        connection->last = true;
+    }
+    if (head->framing == CAROM_FRAMING_LENGTH && head->content_length > options->max_content)
+        return refuse(connection, 413, CAROM_REASON_OVER_LIMIT);
+    if (worker->records.pool.in_use > options->max_in_flight)
+        return refuse(connection, 503, CAROM_REASON_OVER_LIMIT);
+    h1->fresh = record;
+    if (head->framing == CAROM_FRAMING_NONE ||
+        (head->framing == CAROM_FRAMING_LENGTH && head->content_length == 0)) {
+        request_whole(connection);
+        return STEP_ON;
+    }
+    record->continue_due = head->expects_continue;
+    carom_request_move(record, CAROM_REQUEST_CONTENT);
+    h1->left = head->content_length;
+    h1->drained = 0;
+    h1->rate = (struct carom_h1_rate){0};
+    carom_chunked_init(&h1->chunked);
+    h1->phase = head->framing == CAROM_FRAMING_LENGTH ? CAROM_H1_LENGTH : CAROM_H1_CHUNKED;
+    return STEP_ON;
+}
+
+static enum step read_head(struct carom_connection *connection)
+{
+    struct carom_h1 *h1 = connection->h1;
+    const carom_options *options = options_of(connection);
+    if (connection->last)
+        return STEP_STOP;
+    carom_record *record = h1->reading;
+    if (record == NULL) {
+        /* Some clients send an empty line after content: no reason to begin a record. */
+        if (h1->length == 2 && memcmp(h1->data, "\r\n", 2) == 0) {
+            take_input(h1, 2);
+            return STEP_MORE;
+        }
+        if (connection->in_flight >= options->max_pipeline)
+            return STEP_PAUSE;
+        record = begin_request(connection);
+        if (record == NULL)
+            return out_of_memory(connection);
+    }
+    const struct carom_h1_limits limits = {options->max_target, options->max_header_section};
+    int taken =
+        carom_h1_read_head(&h1->reader, &limits, h1->data, h1->length, &record->head);
+    if (carom_likely(taken > 0)) {
+        record->head.fields.base = h1->data;
+        record->head.fields.page = carom_page_hold(h1->page);
+        take_input(h1, (uint32_t)taken);
+        return accept_head(connection, record);
+    }
+    if (taken == 0)
+        return STEP_MORE;
+    if (taken == -500)
+        return out_of_memory(connection);
+    bool limit = taken == -414 || taken == -431;
+    return refuse(connection, (unsigned)-taken,
+                  limit ? CAROM_REASON_OVER_LIMIT : CAROM_REASON_BAD_REQUEST);
+}
+
+/* ---------------------------------------------------------------- content */
+
+/* Nobody will read this content: it is dropped as it comes. */
+static bool nobody_reads(const struct carom_connection *connection, const carom_record *record)
+{
+    return record != connection->h1->fresh && !(record->holds & CAROM_HOLD_HANDLER);
+}
+
+/* Content of the record that is read: keep it, or drop it. */
+static enum step take_content(struct carom_connection *connection, const uint8_t *data,
+                              uint32_t length)
+{
+    struct carom_h1 *h1 = connection->h1;
+    struct carom_worker *worker = carom_connection_worker(connection);
+    carom_record *record = h1->reading;
+    h1->rate.bytes += length;
+    record->content_received += length;
+    record->continue_due = false; /* it has not waited for that */
+    if (h1->phase == CAROM_H1_CHUNKED && record->content_received > worker->options->max_content)
+        return refuse(connection, 413, CAROM_REASON_OVER_LIMIT);
+    if (nobody_reads(connection, record) || carom_record_over(record)) {
+        h1->drained += length;
+        if (h1->drained > worker->options->drain_content) {
+            record->closes = true;
+            carom_worker_touch(worker, connection);
+            carom_record_content_dropped(record);
+            return stop_reading(connection);
+        }
+        return STEP_ON;
+    }
+    if (carom_queue_append_page(&record->content, &worker->records.segments, h1->page, data,
+                                length) < 0)
+        return out_of_memory(connection);
+    carom_record_content_added(record);
+    return STEP_ON;
+}
+
+static enum step read_known_length(struct carom_connection *connection)
+{
+    struct carom_h1 *h1 = connection->h1;
+    uint32_t length = h1->left < h1->length ? (uint32_t)h1->left : h1->length;
+    const uint8_t *data = h1->data;
+    take_input(h1, length);
+    h1->left -= length;
+    enum step step = take_content(connection, data, length);
+    if (step == STEP_ON && h1->left == 0)
+        request_whole(connection);
+    return step;
+}
+
+static enum step read_chunked(struct carom_connection *connection)
+{
+    struct carom_h1 *h1 = connection->h1;
+    uint32_t taken;
+    struct carom_chunked_piece piece;
+    enum carom_chunked_result result =
+        carom_chunked_read(&h1->chunked, h1->data, h1->length, &taken, &piece);
+    if (result == CAROM_CHUNKED_BAD)
+        return refuse(connection, 400, CAROM_REASON_BAD_REQUEST);
+    take_input(h1, taken);
+    if (result == CAROM_CHUNKED_DATA)
+        return take_content(connection, piece.data, piece.length);
+    if (result == CAROM_CHUNKED_MORE)
+        return STEP_MORE;
+    h1->phase = CAROM_H1_TRAILERS;
+    carom_h1_reader_init(&h1->reader);
+    return STEP_ON;
+}
+
+static enum step read_trailers(struct carom_connection *connection)
+{
+    struct carom_h1 *h1 = connection->h1;
+    const carom_options *options = options_of(connection);
+    carom_record *record = h1->reading;
+    const struct carom_h1_limits limits = {options->max_target, options->max_header_section};
+    int taken =
+        carom_h1_read_trailers(&h1->reader, &limits, h1->data, h1->length, &record->trailers);
+    if (taken == 0)
+        return STEP_MORE;
+    if (taken == -500)
+        return out_of_memory(connection);
+    if (taken < 0)
+        return refuse(connection, (unsigned)-taken,
+                      taken == -431 ? CAROM_REASON_OVER_LIMIT : CAROM_REASON_BAD_REQUEST);
+    if (record->trailers.count > 0) {
+        record->trailers.base = h1->data;
+        record->trailers.page = carom_page_hold(h1->page);
+    }
+    take_input(h1, (uint32_t)taken);
+    request_whole(connection);
+    return STEP_ON;
+}
+
+static enum step read_tunnel(struct carom_connection *connection)
+{
+    struct carom_h1 *h1 = connection->h1;
+    const uint8_t *data = h1->data;
+    uint32_t length = h1->length;
+    take_input(h1, length);
+    if (h1->reading == NULL || nobody_reads(connection, h1->reading))
+        return STEP_ON;
+    return take_content(connection, data, length);
+}
+
+/* ---------------------------------------------------------------- the loop over input */
+
+static enum step read_step(struct carom_connection *connection)
+{
+    switch (connection->h1->phase) {
+    case CAROM_H1_HEAD: return read_head(connection);
+    case CAROM_H1_LENGTH: return read_known_length(connection);
+    case CAROM_H1_CHUNKED: return read_chunked(connection);
+    case CAROM_H1_TRAILERS: return read_trailers(connection);
+    case CAROM_H1_HELD: return connection->last ? STEP_STOP : STEP_PAUSE;
+    default: return read_tunnel(connection);
+    }
+}
+
+static bool in_section(const struct carom_h1 *h1)
+{
+    return (h1->phase == CAROM_H1_HEAD && h1->reading != NULL) || h1->phase == CAROM_H1_TRAILERS;
+}
+
+/* What is left of the input is kept for later, or dropped. */
+static void keep_rest(struct carom_connection *connection, enum step last)
+{
+    struct carom_h1 *h1 = connection->h1;
+    if (h1->length == 0 || last == STEP_STOP) {
+        let_go_of_page(connection);
+    } else if (last == STEP_PAUSE) {
+        hold_input(h1);
+    } else if (!keep_section(connection)) {
+        out_of_memory(connection);
+        return;
+    }
+    bool first_bytes = h1->phase == CAROM_H1_HEAD && h1->reading != NULL &&
+                       connection->read_deadline == CAROM_NO_TIME;
+    if (first_bytes)
+        carom_connection_read_within(connection, options_of(connection)->header_timeout);
+}
+
+static void process(struct carom_connection *connection)
+{
+    struct carom_h1 *h1 = connection->h1;
+    enum step step = STEP_ON;
+    h1->processing = true;
+    while (step == STEP_ON && h1->length > 0) {
+        step = read_step(connection);
+        if (connection->state == CAROM_CONNECTION_CLOSED)
+            return; /* h1 is gone */
+    }
+    dispatch(connection); /* with the content that came along */
+    h1->processing = false;
+    keep_rest(connection, step);
+    if (connection->state == CAROM_CONNECTION_CLOSED)
+        return;
+    if (connection->in_flight == 0)
+        carom_connection_idle(connection); /* only empty lines have come */
+    else
+        carom_h1_update_receiving(connection);
+}
+
+void carom_h1_received(struct carom_connection *connection, struct carom_page *page,
+                       const uint8_t *data, uint32_t length)
+{
+    struct carom_h1 *h1 = connection->h1;
+    if (h1 == NULL) {
+        h1 = carom_pool_take(&carom_connection_worker(connection)->h1_pool);
+        if (h1 == NULL) {
+            out_of_memory(connection);
+            return;
+        }
+        memset(h1, 0, sizeof *h1);
+        connection->h1 = h1;
+        connection->read_deadline = CAROM_NO_TIME;
+    }
+    if (h1->length == 0) {
+        h1->page = page;
+        h1->data = data;
+        h1->length = length;
+    } else {
+        /* The rest of a section: it has landed behind what was kept. */
+        carom_assert(page == h1->held && data == h1->data + h1->length);
+        h1->length += length;
+    }
+    process(connection);
+}
+
+void carom_h1_resume(struct carom_connection *connection)
+{
+    if (connection->h1 != NULL && connection->state == CAROM_CONNECTION_OPEN)
+        process(connection);
+}
+
+/* ---------------------------------------------------------------- FIN, time */
+
+void carom_h1_ended(struct carom_connection *connection)
+{
+    struct carom_h1 *h1 = connection->h1;
+    struct carom_worker *worker = carom_connection_worker(connection);
+    carom_record *reading = h1->reading;
+    connection->last = true;
+    connection->read_deadline = CAROM_NO_TIME;
+    carom_worker_touch(worker, connection);
+    if (h1->phase == CAROM_H1_TUNNEL) {
+        if (reading != NULL) {
+            h1->reading = NULL;
+            carom_record_content_ended(reading);
+        }
+        return;
+    }
+    if (reading != NULL) {
+        let_go_of_page(connection);
+        stop_reading(connection);
+        reading->closes = true;
+        carom_record_content_dropped(reading);
+        carom_record_cancel(reading, CAROM_REASON_CLIENT_CLOSED);
+    }
+    if (worker->options->half_close)
+        return;
+    struct carom_node *node = connection->exchanges.next;
+    for (; node != &connection->exchanges; node = node->next) {
+        carom_record *record = carom_container(node, carom_record, link);
+        if (record->response < CAROM_RESPONSE_ENDED && record->refused == 0)
+            carom_record_cancel(record, CAROM_REASON_CLIENT_CLOSED);
+    }
+}
+
+static bool too_slow(struct carom_connection *connection)
+{
+    const carom_options *options = options_of(connection);
+    uint64_t least = (uint64_t)options->content_rate * options->content_window / 1000;
+    return options->content_rate != CAROM_OFF && connection->h1->rate.bytes < least;
+}
+
+/* Somebody waits for content: the window runs. */
+static void rate_start(struct carom_connection *connection)
+{
+    struct carom_h1_rate *rate = &connection->h1->rate;
+    if (rate->since != 0 || options_of(connection)->content_window == CAROM_OFF)
+        return;
+    rate->since = carom_records_now(&carom_connection_worker(connection)->records);
+    if (rate->left == 0) {
+        rate->left = options_of(connection)->content_window;
+        rate->bytes = 0;
+    }
+    carom_connection_read_within(connection, rate->left);
+}
+
+/* Nobody waits: the window stands still, or is over when enough has come. */
+static void rate_stop(struct carom_connection *connection)
+{
+    struct carom_h1_rate *rate = &connection->h1->rate;
+    if (rate->since == 0)
+        return;
+    uint64_t waited = carom_records_now(&carom_connection_worker(connection)->records) - rate->since;
+    rate->since = 0;
+    connection->read_deadline = CAROM_NO_TIME;
+    if (!too_slow(connection))
+        rate->left = 0;
+    else
+        rate->left = waited < rate->left ? rate->left - (uint32_t)waited : 1;
+}
+
+void carom_h1_read_timeout(struct carom_connection *connection)
+{
+    struct carom_h1 *h1 = connection->h1;
+    if (h1->reading == NULL)
+        return;
+    if (h1->phase == CAROM_H1_HEAD) {
+        let_go_of_page(connection);
+        refuse(connection, 408, CAROM_REASON_HEADER_TIMEOUT);
+        return;
+    }
+    h1->rate.since = 0;
+    h1->rate.left = 0;
+    if (too_slow(connection)) {
+        let_go_of_page(connection);
+        refuse(connection, 408, CAROM_REASON_BODY_TIMEOUT);
+    } else {
+        carom_h1_update_receiving(connection);
+    }
+}
+
+/* ---------------------------------------------------------------- backpressure */
+
+void carom_h1_update_receiving(struct carom_connection *connection)
+{
+    struct carom_h1 *h1 = connection->h1;
+    if (h1->processing || connection->state != CAROM_CONNECTION_OPEN)
+        return;
+    carom_record *record = h1->reading;
+    bool content = record != NULL && h1->phase != CAROM_H1_HEAD;
+    bool on;
+    if (content)
+        on = record->wanted || record->collecting || nobody_reads(connection, record);
+    else
+        on = h1->length == 0 || in_section(h1);
+    if (on && !content && record == NULL && !connection->last)
+        on = connection->in_flight < options_of(connection)->max_pipeline;
+    bool timed = content && on && h1->phase != CAROM_H1_TUNNEL;
+    if (timed)
+        rate_start(connection);
+    else if (content)
+        rate_stop(connection);
+    if (on != connection->stream.socket.receiving)
+        carom_stream_receive(&connection->stream, on);
+}
+
+void carom_h1_set_phase(struct carom_connection *connection, enum carom_h1_phase phase)
+{
+    struct carom_h1 *h1 = connection->h1;
+    if (h1->phase != CAROM_H1_HELD)
+        return;
+    h1->phase = (uint8_t)phase;
+    if (h1->length > 0 && !h1->processing)
+        carom_worker_resume(carom_connection_worker(connection), connection);
+    else
+        carom_h1_update_receiving(connection);
+}
+
+void carom_h1_drop(struct carom_connection *connection)
+{
+    struct carom_h1 *h1 = connection->h1;
+    if (h1 == NULL)
+        return;
+    let_go_of_page(connection);
+    connection->h1 = NULL;
+    carom_pool_give(&carom_connection_worker(connection)->h1_pool, h1);
+}

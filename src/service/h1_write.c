@@ -1,0 +1,370 @@
+/* HTTP/1.1, writing: responses of the records to bytes of the connection, in the order of the
+ * requests. A response that is ready before its turn waits in its record. */
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "service/h1.h"
+#include "service/listener.h"
+#include "wire/chunked.h"
+#include "wire/h1_response.h"
+
+static struct carom_connection *connection_of(const carom_record *record)
+{
+    return record->exchange;
+}
+
+static carom_record *first_of(struct carom_connection *connection)
+{
+    if (carom_node_alone(&connection->exchanges))
+        return NULL;
+    return carom_container(connection->exchanges.next, carom_record, link);
+}
+
+/* ---------------------------------------------------------------- heads */
+
+/* Content that is still to come is more than we would read for nothing. */
+static bool content_in_the_way(const carom_record *record)
+{
+    const struct carom_connection *connection = connection_of(record);
+    if (record->request == CAROM_REQUEST_DROPPED)
+        return true;
+    if (record->request == CAROM_REQUEST_WHOLE)
+        return false;
+    if (record->continue_due)
+        return true; /* it may come or not: RFC 9110, 10.1.1 */
+    return connection->h1->phase == CAROM_H1_LENGTH && !record->wanted && !record->collecting &&
+           connection->h1->left > carom_connection_worker(connection)->options->drain_content;
+}
+
+static enum carom_h1_connection connection_lines(carom_record *record,
+                                                 const struct carom_response_plan *plan)
+{
+    struct carom_connection *connection = connection_of(record);
+    if (plan->body == CAROM_BODY_TUNNEL)
+        return record->head.is_connect ? CAROM_H1_KEEP : CAROM_H1_UPGRADE;
+    if (!record->head.keep_alive || plan->close || plan->body == CAROM_BODY_UNTIL_CLOSE ||
+        carom_connection_worker(connection)->draining || connection->peer_done ||
+        content_in_the_way(record))
+        record->closes = true;
+    if (record->closes) {
+        connection->last = true;
+        return CAROM_H1_CLOSE;
+    }
+    return record->head.version == 10 ? CAROM_H1_KEEP_10 : CAROM_H1_KEEP;
+}
+
+static int h1_head(carom_record *record, const struct carom_response_plan *plan,
+                   const carom_response *response)
+{
+    struct carom_connection *connection = connection_of(record);
+    struct carom_worker *worker = carom_connection_worker(connection);
+    struct carom_arena *arena = &record->records->outgoing;
+    size_t room = carom_h1_head_room(response->fields, response->field_count);
+    if (room > arena->pages->size)
+        return -CAROM_ETOOBIG;
+    struct carom_page *page = carom_arena_room(arena, (uint32_t)room);
+    if (page == NULL)
+        return -CAROM_ENOMEM;
+    struct carom_h1_extra extra = {
+        .connection = CAROM_H1_KEEP,
+        .date_line = {(const char *)worker->date_line, CAROM_DATE_LINE},
+        .keep_alive_line = {worker->keep_alive_line, worker->keep_alive_length},
+    };
+    bool final = plan->status >= 200 || plan->body == CAROM_BODY_TUNNEL;
+    if (final)
+        extra.connection = connection_lines(record, plan);
+    if (plan->body == CAROM_BODY_TUNNEL)
+        extra.keep_alive_line = (carom_slice){NULL, 0};
+    uint8_t *to = page->data + page->used;
+    size_t length =
+        carom_h1_head_write(to, plan, response->fields, response->field_count, &extra);
+    page->used += (uint32_t)length;
+    int error = carom_queue_append_page(&record->out, &record->records->segments, page, to, length);
+    if (error < 0) {
+        page->used -= (uint32_t)length;
+        return error;
+    }
+    if (final) {
+        record->continue_due = false;
+        carom_h1_set_phase(connection,
+                           plan->body == CAROM_BODY_TUNNEL ? CAROM_H1_TUNNEL : CAROM_H1_HEAD);
+        if (plan->body == CAROM_BODY_TUNNEL)
+            connection->h1->reading = record;
+    }
+    return 0;
+}
+
+static int h1_end(carom_record *record, const carom_field *trailers, size_t count)
+{
+    static const char last_chunk[] = "0\r\n";
+    if (record->body_kind != CAROM_BODY_CHUNKED)
+        return 0;
+    struct carom_arena *arena = &record->records->outgoing;
+    size_t room = sizeof last_chunk + carom_h1_head_room(trailers, count);
+    if (room > arena->pages->size)
+        return -CAROM_ETOOBIG;
+    struct carom_page *page = carom_arena_room(arena, (uint32_t)room);
+    if (page == NULL)
+        return -CAROM_ENOMEM;
+    uint8_t *to = page->data + page->used;
+    memcpy(to, last_chunk, 3);
+    size_t length = 3 + carom_h1_trailers_write(to + 3, trailers, count);
+    page->used += (uint32_t)length;
+    int error = carom_queue_append_page(&record->tail, &record->records->segments, page, to, length);
+    if (error < 0)
+        page->used -= (uint32_t)length;
+    return error;
+}
+
+/* The engine's own answer, in place of the handler's. False when out of memory. */
+static bool answer_refusal(carom_record *record)
+{
+    static const carom_field retry_after = {CAROM_SLICE("Retry-After"), CAROM_SLICE("1")};
+    static const carom_field type = {CAROM_SLICE("Content-Type"), CAROM_SLICE("text/plain")};
+    char text[64];
+    uint32_t length = carom_decimal_write((uint8_t *)text, record->refused);
+    const char *phrase = carom_status_phrase(record->refused);
+    size_t phrase_length = strlen(phrase);
+    carom_assert(length + phrase_length + 2 < sizeof text);
+    text[length++] = ' ';
+    memcpy(text + length, phrase, phrase_length);
+    length += (uint32_t)phrase_length;
+    text[length++] = '\n';
+
+    const carom_field fields[] = {type, retry_after};
+    const carom_response response = {
+        .status = record->refused,
+        .fields = fields,
+        .field_count = record->refused == 503 ? 2 : 1,
+        .content = {text, length, NULL, NULL},
+    };
+    struct carom_response_plan plan;
+    int error =
+        carom_response_plan(&plan, CAROM_RESPONSE_FINAL, &record->head, &response, length);
+    carom_assert(error == 0);
+    struct carom_records *records = record->records;
+    record->body_kind = plan.body;
+    if (h1_head(record, &plan, &response) < 0)
+        return false;
+    if (plan.body != CAROM_BODY_NONE &&
+        carom_queue_append_copy(&record->body, &records->segments, &records->outgoing, text,
+                                length) < 0)
+        return false;
+    carom_response_move(record, CAROM_RESPONSE_ENDED);
+    return true;
+}
+
+/* ---------------------------------------------------------------- into the stream, in order */
+
+/* All content that has gathered leaves as one chunk. False when out of memory. */
+static bool frame_body(struct carom_connection *connection, carom_record *record)
+{
+    struct carom_records *records = record->records;
+    struct carom_queue *out = &connection->stream.out;
+    uint64_t length = record->body.length;
+    if (length == 0)
+        return true;
+    bool chunked = record->body_kind == CAROM_BODY_CHUNKED;
+    if (chunked) {
+        uint8_t line[CAROM_CHUNK_LINE];
+        uint32_t line_length = carom_chunk_line_write(line, length);
+        if (carom_queue_append_copy(out, &records->segments, &records->outgoing, line,
+                                    line_length) < 0)
+            return false;
+    }
+    carom_queue_splice(out, &record->body, &records->segments);
+    if (chunked && carom_queue_append_copy(out, &records->segments, &records->outgoing, "\r\n", 2))
+        return false;
+    record->content_framed += length;
+    return true;
+}
+
+/* Move what a record has ready into the stream. False when the connection cannot go on. */
+static bool move_out(struct carom_connection *connection, carom_record *record)
+{
+    struct carom_queue *out = &connection->stream.out;
+    struct carom_pool *segments = &record->records->segments;
+    if (record->response == CAROM_RESPONSE_OPEN && record->refused != 0 && !answer_refusal(record))
+        return false;
+    carom_queue_splice(out, &record->out, segments);
+    if (!frame_body(connection, record))
+        return false;
+    if (record->response == CAROM_RESPONSE_ENDED) {
+        carom_queue_splice(out, &record->tail, segments);
+        record->framed = true;
+    }
+    record->stream_end = connection->stream.sent_total + out->length;
+    return true;
+}
+
+/* A cancelled response has come to the front: all before it is sent, and here the connection ends.
+ * Orderly when it is the client who has closed, otherwise with a reset. */
+static void end_at_cancelled(struct carom_connection *connection)
+{
+    bool reset = !connection->peer_done;
+    carom_connection_abort(connection, CAROM_REASON_CLIENT_RESET, reset);
+}
+
+void carom_h1_flush(struct carom_connection *connection)
+{
+    carom_h1_complete(connection);
+    if (connection->state != CAROM_CONNECTION_OPEN || connection->h1 == NULL)
+        return;
+    struct carom_node *node = connection->exchanges.next;
+    for (; node != &connection->exchanges; node = node->next) {
+        carom_record *record = carom_container(node, carom_record, link);
+        if (record->response == CAROM_RESPONSE_CANCELLED) {
+            if (record == first_of(connection)) {
+                end_at_cancelled(connection);
+                return;
+            }
+            break;
+        }
+        if (!record->framed && !move_out(connection, record)) {
+            carom_connection_abort(connection, CAROM_REASON_NO_MEMORY, true);
+            return;
+        }
+        if (!record->framed || record->closes)
+            break;
+    }
+    carom_stream_flush(&connection->stream);
+    carom_h1_complete(connection);
+}
+
+/* ---------------------------------------------------------------- completion */
+
+void carom_h1_detach(struct carom_connection *connection, carom_record *record)
+{
+    struct carom_h1 *h1 = connection->h1;
+    if (h1->reading == record)
+        h1->reading = NULL;
+    if (h1->fresh == record)
+        h1->fresh = NULL;
+    carom_node_remove(&record->link);
+    connection->in_flight--;
+    carom_record_drop(record, CAROM_HOLD_EXCHANGE);
+}
+
+/* The response of the first record is out. True when the record is done with, too. */
+static bool finish_first(struct carom_connection *connection, carom_record *record)
+{
+    if (record->response != CAROM_RESPONSE_SENT) {
+        carom_record_sent(record);
+        carom_connection_worker(connection)->responses++;
+    }
+    bool tunnel = record->body_kind == CAROM_BODY_TUNNEL;
+    bool content = record->request < CAROM_REQUEST_WHOLE;
+    if (tunnel && content && (record->holds & CAROM_HOLD_HANDLER)) {
+        if (!connection->stream.finishing && !connection->stream.finished)
+            carom_stream_finish(&connection->stream);
+        return false;
+    }
+    if (record->closes || tunnel) {
+        bool whole = record->request == CAROM_REQUEST_WHOLE && connection->h1->length == 0;
+        if (content && !tunnel && (record->holds & CAROM_HOLD_HANDLER))
+            return false; /* it reads on */
+        carom_connection_end(connection, !whole);
+        return false;
+    }
+    if (content) {
+        carom_h1_update_receiving(connection); /* it is read on, or dropped */
+        return false;
+    }
+    carom_h1_detach(connection, record);
+    return true;
+}
+
+void carom_h1_complete(struct carom_connection *connection)
+{
+    carom_record *record;
+    while ((record = first_of(connection)) != NULL && record->framed &&
+           record->stream_end <= connection->stream.sent_total)
+        if (!finish_first(connection, record))
+            break;
+    if (connection->state != CAROM_CONNECTION_OPEN || connection->h1 == NULL)
+        return;
+    if (record != NULL)
+        carom_record_drained(record);
+    struct carom_h1 *h1 = connection->h1;
+    if (connection->in_flight == 0 && h1->length == 0)
+        carom_connection_idle(connection);
+    else if (h1->length > 0 && h1->reading == NULL && h1->phase == CAROM_H1_HEAD)
+        carom_worker_resume(carom_connection_worker(connection), connection);
+    else if (h1->reading == NULL)
+        carom_h1_update_receiving(connection);
+}
+
+/* ---------------------------------------------------------------- the record's side */
+
+static void h1_changed(carom_record *record)
+{
+    struct carom_connection *connection = connection_of(record);
+    carom_worker_touch(carom_connection_worker(connection), connection);
+}
+
+static void h1_want(carom_record *record)
+{
+    struct carom_connection *connection = connection_of(record);
+    static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    if (record->continue_due && record->response == CAROM_RESPONSE_OPEN) {
+        struct carom_records *records = record->records;
+        record->continue_due = false;
+        if (carom_queue_append_copy(&record->out, &records->segments, &records->outgoing, go_on,
+                                    sizeof go_on - 1) == 0)
+            h1_changed(record);
+    }
+    carom_h1_update_receiving(connection);
+    carom_records_work(record->records);
+}
+
+static uint64_t h1_unsent(const carom_record *record)
+{
+    uint64_t sent = connection_of(record)->stream.sent_total;
+    return record->stream_end > sent ? record->stream_end - sent : 0;
+}
+
+static void h1_released(carom_record *record)
+{
+    struct carom_connection *connection = connection_of(record);
+    carom_h1_update_receiving(connection);
+    h1_changed(record);
+}
+
+static void h1_recycled(carom_record *record)
+{
+    carom_connection_drop(connection_of(record));
+}
+
+static void h1_peer(const carom_record *record, carom_address *address)
+{
+    const struct carom_peer_name *name = &connection_of(record)->peer;
+    *address = (carom_address){.family = (carom_family)name->family};
+    address->port = ntohs(name->port);
+    if (name->family != CAROM_UNIX)
+        inet_ntop(name->family == CAROM_IPV4 ? AF_INET : AF_INET6, name->bytes, address->text,
+                  sizeof address->text);
+}
+
+static void h1_local(const carom_record *record, carom_address *address)
+{
+    const struct carom_connection *connection = connection_of(record);
+    struct sockaddr_storage name;
+    socklen_t length = sizeof name;
+    bool open = connection->state != CAROM_CONNECTION_CLOSED;
+    if (open && getsockname(connection->stream.socket.fd, (struct sockaddr *)&name, &length) == 0)
+        carom_address_describe((const struct sockaddr *)&name, length, address);
+    else
+        *address = connection->door->listener->address;
+}
+
+const struct carom_exchange_ops carom_h1_exchange_ops = {
+    .head = h1_head,
+    .end = h1_end,
+    .changed = h1_changed,
+    .want = h1_want,
+    .unsent = h1_unsent,
+    .released = h1_released,
+    .peer = h1_peer,
+    .local = h1_local,
+    .recycled = h1_recycled,
+};

@@ -1,0 +1,182 @@
+/* The response as the handler gives it: whole, streamed, informational, or taking the connection
+ * over. Here it is checked and gathered in the record; the exchange puts it on the wire. */
+#include "record/record.h"
+#include "service/service.h"
+#include "wire/semantics.h"
+
+void carom_static_content(void *owner)
+{
+    (void)owner;
+}
+
+static void give_back(const carom_content *content)
+{
+    if (content->give_back != NULL)
+        content->give_back(content->owner);
+}
+
+/* Whether the handler may call at all. */
+static int guard(const carom_record *record)
+{
+    carom_assert(record->holds & CAROM_HOLD_HANDLER);
+    if (carom_record_over(record))
+        return -CAROM_ECANCELED;
+    return 0;
+}
+
+/* Whether a final head may be given. */
+static int guard_open(const carom_record *record)
+{
+    int error = guard(record);
+    if (error == 0 && record->response != CAROM_RESPONSE_OPEN)
+        error = -CAROM_ESTATE;
+    return error;
+}
+
+/* Take content over: it is in record->body or given back, whatever the result. */
+static int take_content(carom_record *record, const carom_content *content)
+{
+    struct carom_records *records = record->records;
+    record->content_written += content->length;
+    if (record->body_kind == CAROM_BODY_NONE) {
+        give_back(content);
+        return 0;
+    }
+    if (content->give_back == NULL)
+        return carom_queue_append_copy(&record->body, &records->segments, &records->outgoing,
+                                       content->data, content->length);
+    int error =
+        carom_queue_append_borrowed(&record->body, &records->segments, content->data,
+                                    content->length, content->give_back, content->owner);
+    if (error < 0)
+        give_back(content);
+    return error;
+}
+
+/* Encode the head and open the way for what follows. */
+static int take_head(carom_record *record, const struct carom_response_plan *plan,
+                     const carom_response *response)
+{
+    uint8_t kind = record->body_kind;
+    record->body_kind = plan->body;
+    int error = record->ops->head(record, plan, response);
+    if (error < 0) {
+        record->body_kind = kind;
+        return error;
+    }
+    carom_timer_disarm(&record->records->wheel, &record->deadline);
+    record->content_expected = plan->expected;
+    return 0;
+}
+
+int carom_respond(carom_record *record, const carom_response *response)
+{
+    struct carom_response_plan plan;
+    int error = guard_open(record);
+    if (error == 0)
+        error = carom_response_plan(&plan, CAROM_RESPONSE_FINAL, &record->head, response,
+                                    response->content.length);
+    if (error == 0)
+        error = take_head(record, &plan, response);
+    if (error < 0) {
+        give_back(&response->content);
+        return error;
+    }
+    carom_response_move(record, CAROM_RESPONSE_ENDED);
+    error = take_content(record, &response->content);
+    if (error < 0)
+        carom_record_cancel(record, CAROM_REASON_NO_MEMORY);
+    record->ops->changed(record);
+    return error;
+}
+
+int carom_respond_begin(carom_record *record, const carom_response *response)
+{
+    struct carom_response_plan plan;
+    int error = guard_open(record);
+    if (error == 0)
+        error = carom_response_plan(&plan, CAROM_RESPONSE_FINAL, &record->head, response,
+                                    response->content_length);
+    if (error == 0)
+        error = take_head(record, &plan, response);
+    if (error < 0)
+        return error;
+    carom_response_move(record, CAROM_RESPONSE_BEGUN);
+    record->ops->changed(record);
+    return 0;
+}
+
+int carom_write(carom_record *record, const carom_content *content)
+{
+    int error = guard(record);
+    if (error == 0 && record->response != CAROM_RESPONSE_BEGUN)
+        error = -CAROM_ESTATE;
+    else if (error == 0 && content->length > record->content_expected - record->content_written)
+        error = -CAROM_ELENGTH;
+    else if (error == 0 && carom_record_unsent(record) >= record->records->write_buffer)
+        error = -CAROM_EAGAIN;
+    if (error < 0) {
+        give_back(content);
+        return error;
+    }
+    error = take_content(record, content);
+    if (error < 0)
+        carom_record_cancel(record, CAROM_REASON_NO_MEMORY);
+    record->ops->changed(record);
+    return error;
+}
+
+int carom_end(carom_record *record, const carom_field *trailers, size_t trailer_count)
+{
+    int error = guard(record);
+    if (error < 0)
+        return error;
+    if (record->response != CAROM_RESPONSE_BEGUN)
+        return -CAROM_ESTATE;
+    if (record->content_expected != UINT64_MAX &&
+        record->content_written < record->content_expected)
+        return -CAROM_ELENGTH;
+    error = carom_trailers_check(trailers, trailer_count);
+    if (error == 0)
+        error = record->ops->end(record, trailers, trailer_count);
+    if (error < 0)
+        return error;
+    carom_response_move(record, CAROM_RESPONSE_ENDED);
+    record->ops->changed(record);
+    return 0;
+}
+
+int carom_inform(carom_record *record, const carom_response *response)
+{
+    struct carom_response_plan plan;
+    int error = guard_open(record);
+    if (error == 0)
+        error = carom_response_plan(&plan, CAROM_RESPONSE_INFORM, &record->head, response, 0);
+    if (error < 0 || record->head.version == 10)
+        return error;
+    error = record->ops->head(record, &plan, response);
+    if (error == 0)
+        record->ops->changed(record);
+    return error;
+}
+
+int carom_upgrade(carom_record *record, const carom_response *response)
+{
+    struct carom_response_plan plan;
+    int error = guard_open(record);
+    if (error < 0)
+        return error;
+    if (record->request != CAROM_REQUEST_WHOLE ||
+        !(record->head.is_connect || record->head.wants_upgrade))
+        return -CAROM_ESTATE;
+    error = carom_response_plan(&plan, CAROM_RESPONSE_UPGRADE, &record->head, response,
+                                CAROM_LENGTH_UNKNOWN);
+    if (error == 0)
+        error = take_head(record, &plan, response);
+    if (error < 0)
+        return error;
+    carom_request_move(record, CAROM_REQUEST_CONTENT);
+    carom_response_move(record, CAROM_RESPONSE_BEGUN);
+    record->ops->changed(record);
+    return 0;
+}

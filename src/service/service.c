@@ -1,0 +1,283 @@
+/* The service: create, listen, run, shut down, destroy. */
+#include "service/service.h"
+
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/memory.h"
+#include "record/waker.h"
+#include "service/listener.h"
+#include "service/options.h"
+
+const char *carom_version(void)
+{
+    return CAROM_VERSION;
+}
+
+uint64_t carom_service_clock(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* ---------------------------------------------------------------- create, destroy */
+
+static size_t service_size(uint32_t workers)
+{
+    return sizeof(struct carom_service) + workers * sizeof(struct carom_worker);
+}
+
+static void free_service(struct carom_service *service, uint32_t workers)
+{
+    for (size_t i = 0; i < service->listener_count; i++)
+        carom_listener_destroy(service->listeners[i], service);
+    carom_memory_give(service->listeners, service->listener_count * sizeof *service->listeners);
+    for (uint32_t i = 0; i < workers; i++)
+        carom_worker_finish(&service->workers[i]);
+    carom_memory_give(service->threads, service->options.workers * sizeof *service->threads);
+    carom_memory_give(service, service_size(service->options.workers));
+}
+
+int carom_service_create(carom_service **result, const carom_options *given)
+{
+    carom_options options;
+    int error = carom_options_resolve(&options, given);
+    if (error < 0)
+        return error;
+    struct carom_service *service = carom_memory_take_zeroed(service_size(options.workers));
+    if (service == NULL)
+        return -CAROM_ENOMEM;
+    service->options = options;
+    service->options.backend = NULL; /* the caller's memory, and not needed any more */
+    service->log = (struct carom_log_sink){options.log, options.log_data};
+    atomic_init(&service->deadline, CAROM_NO_DEADLINE);
+    service->threads = carom_memory_take_zeroed(options.workers * sizeof *service->threads);
+    uint32_t made = 0;
+    error = service->threads == NULL ? -CAROM_ENOMEM : 0;
+    while (error == 0 && made < options.workers) {
+        error = carom_worker_init(&service->workers[made], service);
+        if (error == 0)
+            made++;
+    }
+    if (error < 0) {
+        free_service(service, made);
+        return error;
+    }
+    *result = service;
+    return 0;
+}
+
+int carom_service_destroy(carom_service *service)
+{
+    if (service == NULL)
+        return 0;
+    int state = atomic_load(&service->state);
+    if (state == CAROM_SERVICE_RUNNING)
+        return -CAROM_ESTATE;
+    free_service(service, service->options.workers);
+    return 0;
+}
+
+/* ---------------------------------------------------------------- listeners */
+
+static int add_listener(struct carom_service *service, const struct carom_listen_spec *spec)
+{
+    struct carom_listener *listener;
+    size_t size = service->listener_count * sizeof *service->listeners;
+    struct carom_listener **longer = carom_memory_take(size + sizeof *longer);
+    if (longer == NULL)
+        return -CAROM_ENOMEM;
+    int error = carom_listener_create(&listener, service, spec);
+    if (error < 0) {
+        carom_memory_give(longer, size + sizeof *longer);
+        return error;
+    }
+    if (size > 0)
+        memcpy(longer, service->listeners, size);
+    longer[service->listener_count++] = listener;
+    carom_memory_give(service->listeners, size);
+    service->listeners = longer;
+    return 0;
+}
+
+int carom_service_listen(carom_service *service, const char *address)
+{
+    struct carom_listen_spec spec;
+    if (atomic_load(&service->state) != CAROM_SERVICE_IDLE)
+        return -CAROM_ESTATE;
+    int error = carom_listen_parse(address, &spec);
+    if (error < 0)
+        return error;
+    if (spec.kind != CAROM_LISTEN_SYSTEMD)
+        return add_listener(service, &spec);
+    int count = carom_listen_systemd_count();
+    if (count == 0)
+        return -CAROM_ENOENT;
+    for (int i = 0; i < count && error == 0; i++) {
+        spec.kind = CAROM_LISTEN_FD;
+        spec.fd = 3 + i;
+        error = add_listener(service, &spec);
+    }
+    return error;
+}
+
+size_t carom_service_listener_count(const carom_service *service)
+{
+    return service->listener_count;
+}
+
+int carom_service_listener(const carom_service *service, size_t index, carom_address *address)
+{
+    if (index >= service->listener_count)
+        return -CAROM_EINVAL;
+    *address = service->listeners[index]->address;
+    return 0;
+}
+
+/* ---------------------------------------------------------------- run */
+
+/* From idle to running, once. */
+static int start(struct carom_service *service)
+{
+    int idle = CAROM_SERVICE_IDLE;
+    if (!atomic_compare_exchange_strong(&service->state, &idle, CAROM_SERVICE_RUNNING))
+        return -CAROM_ESTATE;
+    atomic_store(&service->working, service->options.workers);
+    for (uint32_t i = 0; i < service->options.workers; i++)
+        carom_doors_update(&service->workers[i]);
+    return 0;
+}
+
+/* Worker 0 turns until all workers have drained; the others until they have themselves. */
+static bool goes_on(const struct carom_worker *worker)
+{
+    struct carom_service *service = worker->service;
+    return worker == service->workers ? atomic_load(&service->working) > 0 : !worker->drained;
+}
+
+static void *run_worker(void *argument)
+{
+    struct carom_worker *worker = argument;
+    do
+        carom_worker_turn(worker, true);
+    while (goes_on(worker));
+    return NULL;
+}
+
+/* Threads of ours take no signals: those are the program's. */
+static int start_threads(struct carom_service *service, uint32_t *started)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int error = 0;
+    uint32_t i = 1;
+    for (; i < service->options.workers && error == 0; i++)
+        error = pthread_create(&service->threads[i], NULL, run_worker, &service->workers[i]);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    *started = error == 0 ? i : i - 1;
+    return error == 0 ? 0 : -CAROM_ENOMEM;
+}
+
+/* The last thing that happens: tell who waits for the drain. */
+static void finish_run(struct carom_service *service)
+{
+    atomic_store(&service->state, CAROM_SERVICE_DRAINED);
+    carom_waker *waker = service->drained;
+    service->drained = NULL;
+    if (waker != NULL)
+        waker->wake(waker, 0);
+}
+
+int carom_run(carom_service *service)
+{
+    uint32_t started = 0;
+    int error = start(service);
+    if (error < 0)
+        return error;
+    error = start_threads(service, &started);
+    if (error < 0) {
+        /* The workers that have no thread drain on this one. */
+        carom_shutdown(service, 0);
+        for (uint32_t i = started; i < service->options.workers; i++)
+            run_worker(&service->workers[i]);
+    }
+    run_worker(&service->workers[0]);
+    for (uint32_t i = 1; i < started; i++)
+        pthread_join(service->threads[i], NULL);
+    finish_run(service);
+    return error;
+}
+
+static int start_driven(struct carom_service *service)
+{
+    int state = atomic_load(&service->state);
+    if (service->options.workers != 1 || state == CAROM_SERVICE_DRAINED)
+        return -CAROM_ESTATE;
+    if (state == CAROM_SERVICE_RUNNING)
+        return service->workers[0].driven ? 0 : -CAROM_ESTATE;
+    struct carom_worker *worker = &service->workers[0];
+    int fd = worker->loop->ops->descriptor(worker->loop);
+    if (fd < 0)
+        return fd;
+    worker->driven = true;
+    int error = start(service);
+    if (error == 0)
+        worker->loop->ops->wake(worker->loop); /* the first turn sets the alarm */
+    return error;
+}
+
+int carom_service_descriptor(carom_service *service)
+{
+    int error = start_driven(service);
+    if (error < 0)
+        return error;
+    struct carom_worker *worker = &service->workers[0];
+    return worker->loop->ops->descriptor(worker->loop);
+}
+
+int carom_service_turn(carom_service *service)
+{
+    int error = start_driven(service);
+    if (error < 0)
+        return error;
+    struct carom_worker *worker = &service->workers[0];
+    if (worker->records.in_turn)
+        return -CAROM_ESTATE;
+    if (carom_worker_turn(worker, false))
+        return 1;
+    finish_run(service);
+    return 0;
+}
+
+/* ---------------------------------------------------------------- shutdown */
+
+void carom_shutdown(carom_service *service, uint32_t milliseconds)
+{
+    if (milliseconds != CAROM_OFF) {
+        uint64_t deadline = carom_service_clock() + milliseconds;
+        uint64_t before = atomic_load(&service->deadline);
+        while (deadline < before &&
+               !atomic_compare_exchange_weak(&service->deadline, &before, deadline)) {
+        }
+    }
+    atomic_store_explicit(&service->shut_down, true, memory_order_release);
+    for (uint32_t i = 0; i < service->options.workers; i++)
+        carom_worker_rouse(&service->workers[i]);
+}
+
+void carom_service_worker_drained(struct carom_service *service)
+{
+    if (atomic_fetch_sub(&service->working, 1) == 1)
+        carom_worker_rouse(&service->workers[0]);
+}
+
+int carom_service_wait_drained(carom_service *service, carom_waker *waker)
+{
+    if (service->drained != NULL || atomic_load(&service->state) == CAROM_SERVICE_DRAINED)
+        return -CAROM_ESTATE;
+    service->drained = waker;
+    return 0;
+}

@@ -1,0 +1,36 @@
+/* The service: options, listeners, workers, and the state they share. */
+#ifndef CAROM_SERVICE_SERVICE_H
+#define CAROM_SERVICE_SERVICE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/log.h"
+#include "carom.h"
+#include "service/worker.h"
+
+enum carom_service_state { CAROM_SERVICE_IDLE, CAROM_SERVICE_RUNNING, CAROM_SERVICE_DRAINED };
+
+#define CAROM_NO_DEADLINE UINT64_MAX
+
+struct carom_service {
+    carom_options options;
+    struct carom_log_sink log;
+    atomic_int state;         /* enum carom_service_state */
+    atomic_bool shut_down;    /* carom_shutdown was called */
+    _Atomic uint64_t deadline; /* CLOCK_MONOTONIC, ms, after which a shutdown cancels */
+    atomic_uint working;      /* workers that have not drained */
+    carom_waker *drained;     /* who waits for that; worker 0's */
+
+    struct carom_listener **listeners;
+    size_t listener_count;
+    pthread_t *threads;
+    struct carom_worker workers[]; /* options.workers */
+};
+
+/* Milliseconds of CLOCK_MONOTONIC. Async-signal-safe. */
+uint64_t carom_service_clock(void);
+/* A worker has drained; the last one lets worker 0 know. */
+void carom_service_worker_drained(struct carom_service *service);
+
+#endif
