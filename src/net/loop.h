@@ -24,10 +24,11 @@ struct carom_socket_events {
     /* Bytes have come. They lie in `page`, which is held for the call only: hold it to keep them. */
     void (*received)(struct carom_socket *socket, struct carom_page *page, const uint8_t *data,
                      uint32_t length);
-    /* Nothing more will come: 0 after the peer's FIN and all bytes before it, or the negative error
-     * that broke the connection (then sending is over too). Once. */
+    /* Nothing more will come: 0, once, after the peer's FIN and all bytes before it; a negative error,
+     * once, when the connection is broken (also after FIN), and with it sending and a pending send. */
     void (*ended)(struct carom_socket *socket, int error);
-    /* The result of a send that was pending: bytes taken (> 0), or a negative error. */
+    /* The result of a send that was pending: bytes taken (> 0), or a negative error (`ended` tells
+     * more). */
     void (*sent)(struct carom_socket *socket, int64_t result);
     /* The last event, from carom_loop_reclaim: nothing is outstanding, the socket may be freed. */
     void (*closed)(struct carom_socket *socket);
@@ -39,7 +40,7 @@ struct carom_socket {
     const struct carom_socket_events *events;
     int fd;
     bool receiving;      /* wanted by the owner */
-    bool ended;          /* `ended` was called */
+    bool ended;          /* nothing more will come */
     bool closing;        /* close was called: no event but `closed` follows */
     uint8_t interest;    /* private to the backend */
     const struct carom_queue *sending; /* the pending send, or NULL */

@@ -13,10 +13,11 @@ struct carom_stream_events {
     /* As in carom_socket_events. */
     void (*received)(struct carom_stream *stream, struct carom_page *page, const uint8_t *data,
                      uint32_t length);
-    /* 0: the peer has finished sending; negative: the stream is broken, both ways. Once. */
+    /* 0: the peer has finished sending; negative: the stream is broken, both ways. Each once at most,
+     * in this order. */
     void (*ended)(struct carom_stream *stream, int error);
-    /* The kernel took `bytes` more of what was queued (already consumed from `out`). */
-    void (*sent)(struct carom_stream *stream, uint64_t bytes);
+    /* The kernel took bytes that had to wait: sent_total has grown. */
+    void (*sent)(struct carom_stream *stream);
     /* Last of all: the stream may be freed. */
     void (*closed)(struct carom_stream *stream);
 };
@@ -38,8 +39,9 @@ int carom_stream_open(struct carom_stream *stream, struct carom_loop *loop,
                       struct carom_pool *segments, int fd,
                       const struct carom_stream_events *events);
 void carom_stream_receive(struct carom_stream *stream, bool on);
-/* Send what is in `out`, until it is empty or the kernel takes no more for now; `sent` is called from
- * here or later from a delivery, `ended` with an error from a later delivery when sending fails. */
+/* Send what is in `out`, until it is empty or the kernel takes no more for now; sent_total says how
+ * far that went. `sent` follows from a later delivery when bytes had to wait, `ended` with an error
+ * when sending fails. No event is called from here. */
 void carom_stream_flush(struct carom_stream *stream);
 /* Bytes wait for the kernel. */
 static inline bool carom_stream_stalled(const struct carom_stream *stream)

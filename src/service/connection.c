@@ -112,12 +112,10 @@ static void ended(struct carom_stream *stream, int error)
         carom_connection_abort(connection, CAROM_REASON_CLIENT_CLOSED, false);
 }
 
-static void sent(struct carom_stream *stream, uint64_t bytes)
+static void sent(struct carom_stream *stream)
 {
     struct carom_connection *connection = of_stream(stream);
-    (void)bytes;
-    if (connection->write_deadline != CAROM_NO_TIME)
-        connection->write_deadline = CAROM_NO_TIME; /* flush sets it again if the stall goes on */
+    connection->write_deadline = CAROM_NO_TIME; /* the flush sets it again when the stall goes on */
     carom_worker_touch(carom_connection_worker(connection), connection);
 }
 

@@ -50,7 +50,8 @@ void carom_service_stats(const carom_service *service, carom_stats *stats)
     uint64_t sums[CAROM_STATS_WORDS] = {0};
     for (uint32_t w = 0; w < service->options.workers; w++) {
         const struct carom_worker *worker = &service->workers[w];
-        carom_worker_publish_if_here(worker);
+        if (carom_worker_is_here(worker))
+            carom_stats_publish((struct carom_worker *)(uintptr_t)worker);
         for (int i = 0; i < CAROM_STATS_WORDS; i++)
             sums[i] += atomic_load_explicit(&worker->shared.words[i], memory_order_relaxed);
     }

@@ -1,0 +1,433 @@
+/* The epoll backend: level-triggered, one registration for the life of a socket. A socket in the
+ * steady state costs one receive and one send per request, and nothing else. */
+#include <errno.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/errors.h"
+#include "base/memory.h"
+#include "carom.h"
+#include "net/loop.h"
+
+/* Events that one wait takes; the rest are there in the next turn. */
+#define EVENTS 256
+/* Connections that one turn accepts from one listener. */
+#define ACCEPTS 64
+/* Segments that one send takes. */
+#define VECTORS 64
+/* Free bytes that a receive wants at least: most requests are smaller. */
+#define ROOM 4096
+
+/* socket->interest: EPOLLIN and EPOLLOUT as bits of our own. */
+enum { INTEREST_IN = 1, INTEREST_OUT = 2 };
+
+enum tag { TAG_SOCKET, TAG_ACCEPTOR, TAG_WAKE, TAG_ALARM };
+
+struct epoll_loop {
+    struct carom_loop loop; /* first member */
+    int epoll, event, timer;
+    int ready; /* events in the array */
+    uint64_t now, alarm;
+    int64_t seconds;
+    struct epoll_event events[EVENTS];
+};
+
+static struct epoll_loop *epoll_of(struct carom_loop *loop)
+{
+    return (struct epoll_loop *)loop;
+}
+
+/* Pointers are aligned: the low bits of an event's data say what it points to. */
+static uint64_t tagged(const void *pointer, enum tag tag)
+{
+    return (uint64_t)(uintptr_t)pointer | tag;
+}
+
+static int control(struct carom_loop *loop, int operation, int fd, uint32_t events, uint64_t data)
+{
+    struct epoll_event event = {.events = events, .data = {.u64 = data}};
+    if (epoll_ctl(epoll_of(loop)->epoll, operation, fd, &event) < 0)
+        return carom_error_from_errno(errno);
+    return 0;
+}
+
+/* ---------------------------------------------------------------- accepting */
+
+static int accept_start(struct carom_loop *loop, struct carom_acceptor *acceptor, bool shared)
+{
+    uint32_t events = EPOLLIN | (shared ? (uint32_t)EPOLLEXCLUSIVE : 0u);
+    int error = control(loop, EPOLL_CTL_ADD, acceptor->fd, events, tagged(acceptor, TAG_ACCEPTOR));
+    if (error == 0)
+        acceptor->accepting = true;
+    return error;
+}
+
+static void accept_stop(struct carom_loop *loop, struct carom_acceptor *acceptor)
+{
+    if (!acceptor->accepting)
+        return;
+    acceptor->accepting = false;
+    control(loop, EPOLL_CTL_DEL, acceptor->fd, 0, 0);
+}
+
+static bool out_of_something(int error)
+{
+    return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
+static void accept_batch(struct carom_loop *loop, struct carom_acceptor *acceptor)
+{
+    for (int i = 0; i < ACCEPTS && acceptor->accepting; i++) {
+        struct sockaddr_storage peer;
+        socklen_t length = sizeof peer;
+        int fd = accept4(acceptor->fd, (struct sockaddr *)&peer, &length,
+                         SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0) {
+            acceptor->accepted(acceptor, fd, (struct sockaddr *)&peer, length);
+        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            return;
+        } else if (out_of_something(errno)) {
+            int error = carom_error_from_errno(errno);
+            accept_stop(loop, acceptor);
+            acceptor->failed(acceptor, error);
+        } /* else: that connection broke before we took it; there may be others */
+    }
+}
+
+/* ---------------------------------------------------------------- sockets */
+
+static void set_interest(struct carom_loop *loop, struct carom_socket *socket, uint8_t interest)
+{
+    if (socket->interest == interest)
+        return;
+    socket->interest = interest;
+    uint32_t events = (interest & INTEREST_IN ? (uint32_t)EPOLLIN : 0u) |
+                      (interest & INTEREST_OUT ? (uint32_t)EPOLLOUT : 0u);
+    control(loop, EPOLL_CTL_MOD, socket->fd, events, tagged(socket, TAG_SOCKET));
+}
+
+static int open_socket(struct carom_loop *loop, struct carom_socket *socket)
+{
+    socket->interest = INTEREST_IN;
+    socket->receiving = true;
+    carom_node_init(&socket->node);
+    return control(loop, EPOLL_CTL_ADD, socket->fd, EPOLLIN, tagged(socket, TAG_SOCKET));
+}
+
+/* Pausing is lazy: only when bytes come that nobody wants is the kernel told. */
+static void receive(struct carom_loop *loop, struct carom_socket *socket, bool on)
+{
+    socket->receiving = on;
+    if (on && !socket->ended && !socket->closing)
+        set_interest(loop, socket, socket->interest | INTEREST_IN);
+}
+
+static void end_socket(struct carom_loop *loop, struct carom_socket *socket, int error)
+{
+    if (socket->ended || socket->closing)
+        return;
+    socket->ended = true;
+    socket->receiving = false;
+    set_interest(loop, socket, socket->interest & (uint8_t)~INTEREST_IN);
+    socket->events->ended(socket, error);
+}
+
+static void receive_ready(struct carom_loop *loop, struct carom_socket *socket)
+{
+    struct carom_page *page = socket->landing;
+    if (page == NULL || page->used == page->size)
+        page = carom_arena_room(loop->arena, ROOM);
+    if (page == NULL) {
+        end_socket(loop, socket, -CAROM_ENOMEM);
+        return;
+    }
+    ssize_t length = recv(socket->fd, page->data + page->used, page->size - page->used, 0);
+    if (length > 0) {
+        page->used += (uint32_t)length;
+        carom_socket_received(loop, socket, page, (uint32_t)length);
+    } else if (length == 0) {
+        end_socket(loop, socket, 0);
+    } else if (errno != EAGAIN && errno != EINTR) {
+        end_socket(loop, socket, carom_error_from_errno(errno));
+    }
+}
+
+static int64_t send_now(struct carom_loop *loop, struct carom_socket *socket,
+                        const struct carom_queue *queue)
+{
+    struct iovec vectors[VECTORS];
+    int count = carom_queue_vectors(queue, vectors, VECTORS);
+    ssize_t length;
+    do {
+        if (count == 1) {
+            length = send(socket->fd, vectors[0].iov_base, vectors[0].iov_len, MSG_NOSIGNAL);
+        } else {
+            struct msghdr message = {.msg_iov = vectors, .msg_iovlen = (size_t)count};
+            length = sendmsg(socket->fd, &message, MSG_NOSIGNAL);
+        }
+    } while (length < 0 && errno == EINTR);
+    if (length >= 0) {
+        loop->bytes_sent += (uint64_t)length;
+        return length;
+    }
+    if (errno == EAGAIN || errno == EWOULDBLOCK)
+        return CAROM_SEND_PENDING;
+    return carom_error_from_errno(errno);
+}
+
+static int64_t send_queue(struct carom_loop *loop, struct carom_socket *socket,
+                          const struct carom_queue *queue)
+{
+    carom_assert(socket->sending == NULL && !socket->closing);
+    int64_t result = send_now(loop, socket, queue);
+    if (result == CAROM_SEND_PENDING) {
+        socket->sending = queue;
+        set_interest(loop, socket, socket->interest | INTEREST_OUT);
+    }
+    return result;
+}
+
+static void send_ready(struct carom_loop *loop, struct carom_socket *socket)
+{
+    int64_t result = send_now(loop, socket, socket->sending);
+    if (result == CAROM_SEND_PENDING)
+        return;
+    socket->sending = NULL;
+    socket->events->sent(socket, result);
+}
+
+/* The connection is broken, whether FIN came before or not: its owner learns why, once. */
+static void broken(struct carom_loop *loop, struct carom_socket *socket)
+{
+    int error = 0;
+    socklen_t length = sizeof error;
+    getsockopt(socket->fd, SOL_SOCKET, SO_ERROR, &error, &length);
+    /* A level-triggered hang-up would be reported for ever. */
+    control(loop, EPOLL_CTL_DEL, socket->fd, 0, 0);
+    socket->sending = NULL;
+    socket->receiving = false;
+    socket->ended = true;
+    socket->events->ended(socket,
+                          error != 0 ? carom_error_from_errno(error) : -CAROM_ECANCELED);
+}
+
+static void socket_ready(struct carom_loop *loop, struct carom_socket *socket, uint32_t events)
+{
+    if (socket->closing)
+        return;
+    if (events & EPOLLIN) {
+        if (socket->receiving && !socket->ended)
+            receive_ready(loop, socket);
+        else
+            set_interest(loop, socket, socket->interest & (uint8_t)~INTEREST_IN);
+    }
+    if ((events & EPOLLOUT) && !socket->closing) {
+        if (socket->sending != NULL)
+            send_ready(loop, socket);
+        if (socket->sending == NULL && !socket->closing)
+            set_interest(loop, socket, socket->interest & (uint8_t)~INTEREST_OUT);
+    }
+    /* A hang-up with bytes still to be received is not the end yet. */
+    bool hung_up = (events & EPOLLERR) || ((events & EPOLLHUP) && !(events & EPOLLIN));
+    if (hung_up && !socket->closing)
+        broken(loop, socket);
+}
+
+static void shutdown_socket(struct carom_loop *loop, struct carom_socket *socket)
+{
+    (void)loop;
+    shutdown(socket->fd, SHUT_WR);
+}
+
+static void close_socket(struct carom_loop *loop, struct carom_socket *socket, bool reset)
+{
+    if (socket->closing)
+        return;
+    socket->closing = true;
+    socket->sending = NULL;
+    if (reset) {
+        struct linger linger = {.l_onoff = 1, .l_linger = 0};
+        setsockopt(socket->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
+    }
+    close(socket->fd); /* which takes it out of epoll too */
+    socket->fd = -1;
+    carom_list_append(&loop->closed, &socket->node);
+}
+
+static void reclaim(struct carom_loop *loop)
+{
+    struct carom_node *node;
+    while ((node = carom_list_take(&loop->closed)) != NULL) {
+        struct carom_socket *socket = carom_container(node, struct carom_socket, node);
+        socket->events->closed(socket);
+    }
+}
+
+/* ---------------------------------------------------------------- the turn */
+
+static uint64_t milliseconds(clockid_t clock)
+{
+    struct timespec time;
+    clock_gettime(clock, &time);
+    return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
+}
+
+static void read_clock(struct carom_loop *loop)
+{
+    epoll_of(loop)->now = milliseconds(CLOCK_MONOTONIC);
+    epoll_of(loop)->seconds = (int64_t)(milliseconds(CLOCK_REALTIME_COARSE) / 1000);
+}
+
+/* The clock is cut to whole milliseconds; rounding up by one keeps a sleep from ending early and
+ * going round once more. */
+static int sleep_length(const struct epoll_loop *self, uint64_t deadline)
+{
+    if (deadline == UINT64_MAX)
+        return -1;
+    if (deadline == 0)
+        return 0;
+    uint64_t now = milliseconds(CLOCK_MONOTONIC);
+    (void)self;
+    if (deadline <= now)
+        return 0;
+    uint64_t left = deadline - now;
+    return left > INT32_MAX ? INT32_MAX : (int)left;
+}
+
+static void wait(struct carom_loop *loop, uint64_t deadline)
+{
+    struct epoll_loop *self = epoll_of(loop);
+    int count = epoll_wait(self->epoll, self->events, EVENTS, sleep_length(self, deadline));
+    self->ready = count > 0 ? count : 0;
+    read_clock(loop);
+}
+
+static void deliver(struct carom_loop *loop)
+{
+    struct epoll_loop *self = epoll_of(loop);
+    int count = self->ready;
+    self->ready = 0;
+    for (int i = 0; i < count; i++) {
+        uint64_t data = self->events[i].data.u64;
+        void *pointer = (void *)(uintptr_t)(data & ~(uint64_t)3);
+        uint64_t value;
+        switch (data & 3) {
+        case TAG_SOCKET: socket_ready(loop, pointer, self->events[i].events); break;
+        case TAG_ACCEPTOR: accept_batch(loop, pointer); break;
+        case TAG_WAKE: (void)!read(self->event, &value, sizeof value); break;
+        default: (void)!read(self->timer, &value, sizeof value); self->alarm = UINT64_MAX;
+        }
+    }
+}
+
+static void wake(struct carom_loop *loop)
+{
+    static const uint64_t one = 1;
+    int error = errno;
+    (void)!write(epoll_of(loop)->event, &one, sizeof one);
+    errno = error;
+}
+
+static int descriptor(struct carom_loop *loop)
+{
+    struct epoll_loop *self = epoll_of(loop);
+    if (self->timer >= 0)
+        return self->epoll;
+    int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    if (fd < 0)
+        return carom_error_from_errno(errno);
+    int error = control(loop, EPOLL_CTL_ADD, fd, EPOLLIN, tagged(NULL, TAG_ALARM));
+    if (error < 0) {
+        close(fd);
+        return error;
+    }
+    self->timer = fd;
+    return self->epoll;
+}
+
+static void alarm_at(struct carom_loop *loop, uint64_t deadline)
+{
+    struct epoll_loop *self = epoll_of(loop);
+    if (self->timer < 0 || self->alarm == deadline)
+        return;
+    self->alarm = deadline;
+    struct itimerspec when = {0};
+    if (deadline != UINT64_MAX) {
+        when.it_value.tv_sec = (time_t)(deadline / 1000);
+        when.it_value.tv_nsec = (long)(deadline % 1000) * 1000000;
+    }
+    timerfd_settime(self->timer, TFD_TIMER_ABSTIME, &when, NULL);
+}
+
+static uint64_t now(struct carom_loop *loop)
+{
+    return epoll_of(loop)->now;
+}
+
+static int64_t seconds(struct carom_loop *loop)
+{
+    return epoll_of(loop)->seconds;
+}
+
+static void destroy(struct carom_loop *loop)
+{
+    struct epoll_loop *self = epoll_of(loop);
+    carom_assert(carom_node_alone(&loop->closed));
+    if (self->timer >= 0)
+        close(self->timer);
+    if (self->event >= 0)
+        close(self->event);
+    if (self->epoll >= 0)
+        close(self->epoll);
+    carom_memory_give(self, sizeof *self);
+}
+
+static const struct carom_loop_ops epoll_ops = {
+    .name = "epoll",
+    .destroy = destroy,
+    .accept_start = accept_start,
+    .accept_stop = accept_stop,
+    .open = open_socket,
+    .receive = receive,
+    .send = send_queue,
+    .shutdown = shutdown_socket,
+    .close = close_socket,
+    .wait = wait,
+    .deliver = deliver,
+    .reclaim = reclaim,
+    .wake = wake,
+    .descriptor = descriptor,
+    .alarm = alarm_at,
+    .read_clock = read_clock,
+    .now = now,
+    .seconds = seconds,
+};
+
+int carom_loop_epoll_create(struct carom_loop **loop, struct carom_arena *arena)
+{
+    struct epoll_loop *self = carom_memory_take_zeroed(sizeof *self);
+    if (self == NULL)
+        return -CAROM_ENOMEM;
+    self->loop.ops = &epoll_ops;
+    self->loop.arena = arena;
+    carom_node_init(&self->loop.closed);
+    self->timer = -1;
+    self->alarm = UINT64_MAX;
+    self->event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    self->epoll = epoll_create1(EPOLL_CLOEXEC);
+    int error = 0;
+    if (self->event < 0 || self->epoll < 0)
+        error = carom_error_from_errno(errno);
+    else
+        error = control(&self->loop, EPOLL_CTL_ADD, self->event, EPOLLIN, tagged(NULL, TAG_WAKE));
+    if (error < 0) {
+        destroy(&self->loop);
+        return error;
+    }
+    read_clock(&self->loop);
+    *loop = &self->loop;
+    return 0;
+}

@@ -1,0 +1,244 @@
+/* Framing of HTTP/1.1 requests: Host, Content-Length, Transfer-Encoding, Connection, Expect,
+ * Upgrade. */
+#include "wire/h1_framing.h"
+
+#include "wire/semantics.h"
+
+/* reader->seen */
+enum { SEEN_HOST = 1, SEEN_LENGTH = 2, SEEN_CODING = 4, SEEN_UPGRADE = 8, SEEN_EXPECT = 16 };
+/* reader->connection */
+enum { OPTION_CLOSE = 1, OPTION_KEEP = 2, OPTION_UPGRADE = 4 };
+/* reader->codings */
+enum { CODING_CHUNKED_LAST = 1, CODING_UNKNOWN = 2, CODING_BAD = 4 };
+
+static bool is_blank(uint8_t byte)
+{
+    return byte == ' ' || byte == '\t';
+}
+
+/* ---------------------------------------------------------------- Host */
+
+static bool host_character(uint8_t byte)
+{
+    /* unreserved, pct-encoded and sub-delims (RFC 3986, 3.2.2). */
+    switch (byte) {
+    case '-': case '.': case '_': case '~': case '%': case '!': case '$': case '&': case '\'':
+    case '(': case ')': case '*': case '+': case ',': case ';': case '=':
+        return true;
+    default:
+        return (byte >= '0' && byte <= '9') || ((byte | 0x20) >= 'a' && (byte | 0x20) <= 'z');
+    }
+}
+
+static uint32_t host_length(const uint8_t *data, uint32_t length)
+{
+    uint32_t i = 0;
+    if (length > 0 && data[0] == '[') {
+        for (i = 1; i < length && data[i] != ']'; i++)
+            if (!host_character(data[i]) && data[i] != ':')
+                return 0;
+        return i > 1 && i < length ? i + 1 : 0;
+    }
+    while (i < length && host_character(data[i]))
+        i++;
+    return i;
+}
+
+bool carom_h1_authority(const uint8_t *data, uint32_t length, bool port_needed)
+{
+    uint32_t host = host_length(data, length);
+    if (host == length)
+        return !port_needed;
+    if (data[host] != ':' || host == 0)
+        return false;
+    for (uint32_t i = host + 1; i < length; i++)
+        if (data[i] < '0' || data[i] > '9')
+            return false;
+    return length - host <= 6 && (!port_needed || length > host + 1);
+}
+
+static int note_host(struct carom_h1_reader *reader, const uint8_t *value, uint32_t length)
+{
+    if (reader->seen & SEEN_HOST)
+        return -400;
+    reader->seen |= SEEN_HOST;
+    return carom_h1_authority(value, length, false) ? 0 : -400;
+}
+
+/* ---------------------------------------------------------------- content */
+
+static int note_length(struct carom_h1_reader *reader, const uint8_t *value, uint32_t length,
+                       struct carom_request_head *head)
+{
+    if ((reader->seen & SEEN_LENGTH) || length == 0)
+        return -400;
+    reader->seen |= SEEN_LENGTH;
+    uint64_t number = 0;
+    for (uint32_t i = 0; i < length; i++) {
+        if (value[i] < '0' || value[i] > '9')
+            return -400;
+        if (number > (INT64_MAX - 9) / 10)
+            return -400;
+        number = number * 10 + (uint64_t)(value[i] - '0');
+    }
+    head->content_length = number;
+    return 0;
+}
+
+/* The next member of a comma-separated list, without blanks around it; false at the end. */
+static bool next_member(const uint8_t **at, const uint8_t *end, carom_slice *member)
+{
+    while (*at < end) {
+        const uint8_t *from = *at;
+        const uint8_t *to = from;
+        while (to < end && *to != ',')
+            to++;
+        *at = to < end ? to + 1 : end;
+        while (from < to && is_blank(*from))
+            from++;
+        while (to > from && is_blank(to[-1]))
+            to--;
+        if (to > from) {
+            *member = (carom_slice){(const char *)from, (size_t)(to - from)};
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool member_is(carom_slice member, const char *lower, size_t length)
+{
+    return member.length == length &&
+           carom_equals_lower((const uint8_t *)member.data, lower, length);
+}
+
+static int note_codings(struct carom_h1_reader *reader, const uint8_t *value, uint32_t length)
+{
+    carom_slice member;
+    const uint8_t *at = value;
+    reader->seen |= SEEN_CODING;
+    while (next_member(&at, value + length, &member)) {
+        if (reader->codings & CODING_CHUNKED_LAST)
+            reader->codings |= CODING_BAD; /* something after chunked, or chunked twice */
+        if (member_is(member, "chunked", 7)) {
+            reader->codings |= CODING_CHUNKED_LAST;
+        } else {
+            reader->codings |= CODING_UNKNOWN;
+            reader->codings &= (uint8_t)~CODING_CHUNKED_LAST;
+        }
+    }
+    return 0;
+}
+
+/* ---------------------------------------------------------------- connection */
+
+static int note_connection(struct carom_h1_reader *reader, const uint8_t *value, uint32_t length)
+{
+    carom_slice member;
+    const uint8_t *at = value;
+    while (next_member(&at, value + length, &member)) {
+        if (member_is(member, "close", 5))
+            reader->connection |= OPTION_CLOSE;
+        else if (member_is(member, "keep-alive", 10))
+            reader->connection |= OPTION_KEEP;
+        else if (member_is(member, "upgrade", 7))
+            reader->connection |= OPTION_UPGRADE;
+    }
+    return 0;
+}
+
+/* An expectation we do not know cannot be met (RFC 9110, 10.1.1). */
+static int note_expect(struct carom_h1_reader *reader, const uint8_t *value, uint32_t length)
+{
+    carom_slice expectation = {(const char *)value, length};
+    if (!member_is(expectation, "100-continue", 12))
+        return -417;
+    reader->seen |= SEEN_EXPECT;
+    return 0;
+}
+
+int carom_h1_framing_note(struct carom_h1_reader *reader, const uint8_t *data,
+                          const struct carom_field_span *field, struct carom_request_head *head)
+{
+    const uint8_t *name = data + field->name.offset;
+    const uint8_t *value = data + field->value.offset;
+    uint32_t length = field->value.length;
+    switch (field->name.length) {
+    case 4:
+        if (carom_equals_lower(name, "host", 4))
+            return note_host(reader, value, length);
+        break;
+    case 6:
+        if (carom_equals_lower(name, "expect", 6))
+            return note_expect(reader, value, length);
+        break;
+    case 7:
+        if (carom_equals_lower(name, "upgrade", 7))
+            reader->seen |= SEEN_UPGRADE;
+        break;
+    case 10:
+        if (carom_equals_lower(name, "connection", 10))
+            return note_connection(reader, value, length);
+        break;
+    case 14:
+        if (carom_equals_lower(name, "content-length", 14))
+            return note_length(reader, value, length, head);
+        break;
+    case 17:
+        if (carom_equals_lower(name, "transfer-encoding", 17))
+            return note_codings(reader, value, length);
+        break;
+    default: break;
+    }
+    return 0;
+}
+
+/* RFC 9112, 6.3, without any of its lenient readings: what is ambiguous is refused. */
+static int decide_content(const struct carom_h1_reader *reader, struct carom_request_head *head)
+{
+    head->framing = CAROM_FRAMING_NONE;
+    if (reader->seen & SEEN_CODING) {
+        if (head->version == 10 || (reader->seen & SEEN_LENGTH) ||
+            !(reader->codings & CODING_CHUNKED_LAST) || (reader->codings & CODING_BAD))
+            return -400;
+        if (reader->codings & CODING_UNKNOWN)
+            return -501;
+        head->framing = CAROM_FRAMING_CHUNKED;
+    } else if (reader->seen & SEEN_LENGTH) {
+        head->framing = CAROM_FRAMING_LENGTH;
+    }
+    /* Content of CONNECT has no meaning (RFC 9110, 9.3.6): nobody could say where it ends. */
+    bool content = head->framing == CAROM_FRAMING_CHUNKED ||
+                   (head->framing == CAROM_FRAMING_LENGTH && head->content_length > 0);
+    return head->is_connect && content ? -400 : 0;
+}
+
+int carom_h1_framing_decide(const struct carom_h1_reader *reader, struct carom_request_head *head)
+{
+    if (!(reader->seen & SEEN_HOST) && head->version != 10)
+        return -400;
+    int error = decide_content(reader, head);
+    if (error < 0)
+        return error;
+    if (reader->connection & OPTION_CLOSE)
+        head->keep_alive = false;
+    else
+        head->keep_alive = head->version != 10 || (reader->connection & OPTION_KEEP) != 0;
+    bool content = head->framing == CAROM_FRAMING_CHUNKED || head->content_length > 0;
+    head->expects_continue = (reader->seen & SEEN_EXPECT) && head->version != 10 && content;
+    head->wants_upgrade = (reader->seen & SEEN_UPGRADE) &&
+                          (reader->connection & OPTION_UPGRADE) && head->version != 10;
+    return 0;
+}
+
+bool carom_h1_is_framing(const uint8_t *name, uint32_t length)
+{
+    switch (length) {
+    case 4: return carom_equals_lower(name, "host", 4);
+    case 7: return carom_equals_lower(name, "trailer", 7) || carom_equals_lower(name, "upgrade", 7);
+    case 10: return carom_equals_lower(name, "connection", 10);
+    case 14: return carom_equals_lower(name, "content-length", 14);
+    case 17: return carom_equals_lower(name, "transfer-encoding", 17);
+    default: return false;
+    }
+}

@@ -1,0 +1,18 @@
+/* What the framing and connection fields of an HTTP/1.1 request mean (RFC 9112, 3.2, 6, 9). */
+#ifndef CAROM_WIRE_H1_FRAMING_H
+#define CAROM_WIRE_H1_FRAMING_H
+
+#include "wire/h1_request.h"
+
+/* Note a field line, if it is one of those. 0 or minus the status of a refusal. */
+int carom_h1_framing_note(struct carom_h1_reader *reader, const uint8_t *data,
+                          const struct carom_field_span *field, struct carom_request_head *head);
+/* The head is complete: decide its framing. 0 or minus the status of a refusal. */
+int carom_h1_framing_decide(const struct carom_h1_reader *reader, struct carom_request_head *head);
+
+/* Whether a field decides framing or routing, which a trailer section must not (RFC 9110, 6.5.1). */
+bool carom_h1_is_framing(const uint8_t *name, uint32_t length);
+/* uri-host [ ":" port ]; the port is needed when `port_needed`. */
+bool carom_h1_authority(const uint8_t *data, uint32_t length, bool port_needed);
+
+#endif

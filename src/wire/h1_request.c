@@ -1,0 +1,237 @@
+/* HTTP/1.1 request heads and trailer sections: lines, request line, field lines, limits. What the
+ * framing fields mean is in h1_framing.c. */
+#include "wire/h1_request.h"
+
+#include <string.h>
+
+#include "wire/h1_framing.h"
+#include "wire/semantics.h"
+
+enum state { STATE_START, STATE_FIELDS };
+
+/* Longer methods are answered with 501 (RFC 9112, 3). */
+#define MAX_METHOD 32
+/* Blanks, version and CRLF beside method and target. */
+#define LINE_REST 12
+/* Empty lines before the request line that are forgiven (RFC 9112, 2.2). */
+#define MAX_EMPTY 4
+
+void carom_h1_reader_init(struct carom_h1_reader *reader)
+{
+    *reader = (struct carom_h1_reader){0};
+}
+
+/* ---------------------------------------------------------------- lines */
+
+/* The length of the line that begins at reader->line, without its CRLF; -1 when it is not complete;
+ * -2 when it ends with a bare LF. The line is stepped over. */
+static int32_t next_line(struct carom_h1_reader *reader, const uint8_t *data, uint32_t length)
+{
+    const uint8_t *end = NULL;
+    if (reader->scanned < length)
+        end = memchr(data + reader->scanned, '\n', length - reader->scanned);
+    if (end == NULL) {
+        reader->scanned = length;
+        return -1;
+    }
+    uint32_t start = reader->line;
+    uint32_t at = (uint32_t)(end - data);
+    if (at == start || data[at - 1] != '\r')
+        return -2;
+    reader->line = reader->scanned = at + 1;
+    return (int32_t)(at - 1 - start);
+}
+
+/* ---------------------------------------------------------------- request line */
+
+static int read_version(const uint8_t *data, struct carom_request_head *head)
+{
+    if (memcmp(data, "HTTP/1.1", 8) == 0) {
+        head->version = 11;
+        return 0;
+    }
+    bool form = memcmp(data, "HTTP/", 5) == 0 && data[5] >= '0' && data[5] <= '9' &&
+                data[6] == '.' && data[7] >= '0' && data[7] <= '9';
+    if (!form)
+        return -400;
+    if (data[5] != '1')
+        return -505;
+    head->version = data[7] == '0' ? 10 : 11;
+    return 0;
+}
+
+/* Visible ASCII without "#", which no form of target may have. Some characters that URIs exclude,
+ * such as "|" and "^", are let through, because browsers send them. */
+static bool target_characters(const uint8_t *data, uint32_t length)
+{
+    uint8_t bad = 0;
+    for (uint32_t i = 0; i < length; i++)
+        bad |= (uint8_t)(data[i] <= 0x20) | (uint8_t)(data[i] >= 0x7f) | (uint8_t)(data[i] == '#');
+    return bad == 0;
+}
+
+/* scheme "://" something (RFC 9112, 3.2.2). */
+static bool absolute_form(const uint8_t *data, uint32_t length)
+{
+    uint32_t i = 0;
+    while (i < length && data[i] != ':') {
+        uint8_t letter = data[i] | 0x20;
+        bool alpha = letter >= 'a' && letter <= 'z';
+        bool other = (data[i] >= '0' && data[i] <= '9') || data[i] == '+' || data[i] == '-' ||
+                     data[i] == '.';
+        if (!alpha && !(i > 0 && other))
+            return false;
+        i++;
+    }
+    return i > 0 && length - i > 3 && memcmp(data + i, "://", 3) == 0;
+}
+
+static bool target_form(const uint8_t *data, uint32_t length, const struct carom_request_head *head,
+                        bool options)
+{
+    if (head->is_connect)
+        return carom_h1_authority(data, length, true);
+    if (data[0] == '/')
+        return true;
+    if (data[0] == '*')
+        return length == 1 && options;
+    return absolute_form(data, length);
+}
+
+static int read_request_line(const struct carom_h1_limits *limits, const uint8_t *data,
+                             uint32_t start, uint32_t length, struct carom_request_head *head)
+{
+    const uint8_t *line = data + start;
+    uint32_t method = carom_token_length(line, length);
+    if (method == 0 || method == length || line[method] != ' ')
+        return -400;
+    if (method > MAX_METHOD)
+        return -501;
+    if (length < method + LINE_REST - 2) /* the shortest: " * HTTP/1.1" is longer than that */
+        return -400;
+    const uint8_t *target = line + method + 1;
+    uint32_t version = length - 8;
+    if (line[version - 1] != ' ')
+        return length > limits->max_target + MAX_METHOD + LINE_REST ? -414 : -400;
+    uint32_t target_length = version - 1 - (method + 1);
+    if (version - 1 <= method + 1)
+        return -400;
+    if (target_length > limits->max_target)
+        return -414;
+    int error = read_version(line + version, head);
+    if (error < 0)
+        return error;
+    head->method = (struct carom_span){start, method};
+    head->target = (struct carom_span){start + method + 1, target_length};
+    head->is_head = method == 4 && memcmp(line, "HEAD", 4) == 0;
+    head->is_connect = method == 7 && memcmp(line, "CONNECT", 7) == 0;
+    bool options = method == 7 && memcmp(line, "OPTIONS", 7) == 0;
+    if (!target_characters(target, target_length) ||
+        !target_form(target, target_length, head, options))
+        return -400;
+    return 0;
+}
+
+/* ---------------------------------------------------------------- field lines */
+
+/* Add a field line; *field tells which it is. 0 or minus a status. */
+static int read_field_line(const uint8_t *data, uint32_t start, uint32_t length,
+                           struct carom_fields *fields, struct carom_field_span *field)
+{
+    const uint8_t *line = data + start;
+    uint32_t name = carom_token_length(line, length);
+    if (name == 0 || name == length || line[name] != ':')
+        return -400; /* obs-fold and a blank before the colon, too */
+    uint32_t from = name + 1;
+    uint32_t to = length;
+    while (from < to && (line[from] == ' ' || line[from] == '\t'))
+        from++;
+    while (to > from && (line[to - 1] == ' ' || line[to - 1] == '\t'))
+        to--;
+    if (carom_value_length(line + from, to - from) != to - from)
+        return -400;
+    field->name = (struct carom_span){start, name};
+    field->value = (struct carom_span){start + from, to - from};
+    int error = carom_fields_add(fields, field->name, field->value);
+    if (error == -CAROM_ETOOBIG)
+        return -431;
+    return error < 0 ? -500 : 0;
+}
+
+/* ---------------------------------------------------------------- sections */
+
+static int incomplete(const struct carom_h1_reader *reader, const struct carom_h1_limits *limits,
+                      const uint8_t *data, uint32_t length)
+{
+    if (reader->state == STATE_FIELDS)
+        return length - reader->section > limits->max_header_section ? -431 : 0;
+    uint32_t line = length - reader->line;
+    if (line <= limits->max_target + MAX_METHOD + LINE_REST)
+        return 0;
+    uint32_t method = carom_token_length(data + reader->line, line);
+    if (method > MAX_METHOD)
+        return -501;
+    return method > 0 && data[reader->line + method] == ' ' ? -414 : -400;
+}
+
+int carom_h1_read_head(struct carom_h1_reader *reader, const struct carom_h1_limits *limits,
+                       const uint8_t *data, uint32_t length, struct carom_request_head *head)
+{
+    for (;;) {
+        uint32_t start = reader->line;
+        int32_t line = next_line(reader, data, length);
+        if (line == -2)
+            return -400;
+        if (line < 0)
+            return incomplete(reader, limits, data, length);
+        if (reader->state == STATE_START) {
+            if (line == 0) {
+                if (reader->line > MAX_EMPTY)
+                    return -400;
+                continue;
+            }
+            int error = read_request_line(limits, data, start, (uint32_t)line, head);
+            if (error < 0)
+                return error;
+            reader->state = STATE_FIELDS;
+            reader->section = reader->line;
+            continue;
+        }
+        if (reader->line - reader->section > limits->max_header_section)
+            return -431;
+        if (line == 0) {
+            int error = carom_h1_framing_decide(reader, head);
+            return error < 0 ? error : (int)reader->line;
+        }
+        struct carom_field_span field;
+        int error = read_field_line(data, start, (uint32_t)line, &head->fields, &field);
+        if (error == 0)
+            error = carom_h1_framing_note(reader, data, &field, head);
+        if (error < 0)
+            return error;
+    }
+}
+
+int carom_h1_read_trailers(struct carom_h1_reader *reader, const struct carom_h1_limits *limits,
+                           const uint8_t *data, uint32_t length, struct carom_fields *trailers)
+{
+    reader->state = STATE_FIELDS;
+    for (;;) {
+        uint32_t start = reader->line;
+        int32_t line = next_line(reader, data, length);
+        if (line == -2)
+            return -400;
+        if (line < 0)
+            return incomplete(reader, limits, data, length);
+        if (reader->line > limits->max_header_section)
+            return -431;
+        if (line == 0)
+            return (int)reader->line;
+        struct carom_field_span field;
+        int error = read_field_line(data, start, (uint32_t)line, trailers, &field);
+        if (error < 0)
+            return error;
+        if (carom_h1_is_framing(data + field.name.offset, field.name.length))
+            return -400;
+    }
+}

@@ -1,0 +1,107 @@
+/* HTTP/1.1 response heads and trailer sections to bytes. */
+#include "wire/h1_response.h"
+
+#include <string.h>
+
+/* The status line, Date, Content-Length or Transfer-Encoding, Connection and Keep-Alive. */
+#define HEAD_ROOM 320
+
+static uint8_t *put(uint8_t *to, const void *bytes, size_t length)
+{
+    memcpy(to, bytes, length);
+    return to + length;
+}
+
+#define PUT(to, literal) put(to, literal, sizeof(literal) - 1)
+
+static uint8_t *put_slice(uint8_t *to, carom_slice slice)
+{
+    return slice.length > 0 ? put(to, slice.data, slice.length) : to;
+}
+
+static uint8_t *put_field(uint8_t *to, const carom_field *field)
+{
+    to = put_slice(to, field->name);
+    to = PUT(to, ": ");
+    to = put_slice(to, field->value);
+    return PUT(to, "\r\n");
+}
+
+size_t carom_h1_head_room(const carom_field *fields, size_t count)
+{
+    size_t room = HEAD_ROOM;
+    for (size_t i = 0; i < count; i++)
+        room += fields[i].name.length + fields[i].value.length + 4; /* ": " and CRLF */
+    return room;
+}
+
+static uint8_t *put_status_line(uint8_t *to, unsigned status)
+{
+    if (status == 200)
+        return PUT(to, "HTTP/1.1 200 OK\r\n");
+    const char *phrase = carom_status_phrase(status);
+    to = PUT(to, "HTTP/1.1 ");
+    to += carom_decimal_write(to, status);
+    *to++ = ' '; /* also without a phrase (RFC 9112, 4) */
+    to = put(to, phrase, strlen(phrase));
+    return PUT(to, "\r\n");
+}
+
+static uint8_t *put_framing(uint8_t *to, const struct carom_response_plan *plan)
+{
+    if (plan->length_field) {
+        to = PUT(to, "Content-Length: ");
+        to += carom_decimal_write(to, plan->content_length);
+        return PUT(to, "\r\n");
+    }
+    if (plan->body == CAROM_BODY_CHUNKED)
+        return PUT(to, "Transfer-Encoding: chunked\r\n");
+    return to;
+}
+
+static uint8_t *put_connection(uint8_t *to, const struct carom_h1_extra *extra)
+{
+    switch (extra->connection) {
+    case CAROM_H1_CLOSE: return PUT(to, "Connection: close\r\n");
+    case CAROM_H1_UPGRADE: return PUT(to, "Connection: upgrade\r\n");
+    case CAROM_H1_KEEP_10: to = PUT(to, "Connection: keep-alive\r\n"); break;
+    default: break;
+    }
+    return put_slice(to, extra->keep_alive_line);
+}
+
+/* Connection is the engine's to say, and Content-Length is written from the plan. */
+static bool left_out(const carom_field *field)
+{
+    const uint8_t *name = (const uint8_t *)field->name.data;
+    return (field->name.length == 10 && carom_equals_lower(name, "connection", 10)) ||
+           (field->name.length == 14 && carom_equals_lower(name, "content-length", 14));
+}
+
+size_t carom_h1_head_write(uint8_t *to, const struct carom_response_plan *plan,
+                           const carom_field *fields, size_t count,
+                           const struct carom_h1_extra *extra)
+{
+    uint8_t *start = to;
+    to = put_status_line(to, plan->status);
+    for (size_t i = 0; i < count; i++)
+        if (!left_out(&fields[i]))
+            to = put_field(to, &fields[i]);
+    if (plan->status >= 200 || plan->body == CAROM_BODY_TUNNEL) {
+        if (!plan->own_date)
+            to = put_slice(to, extra->date_line);
+        to = put_framing(to, plan);
+        to = put_connection(to, extra);
+    }
+    to = PUT(to, "\r\n");
+    return (size_t)(to - start);
+}
+
+size_t carom_h1_trailers_write(uint8_t *to, const carom_field *trailers, size_t count)
+{
+    uint8_t *start = to;
+    for (size_t i = 0; i < count; i++)
+        to = put_field(to, &trailers[i]);
+    to = PUT(to, "\r\n");
+    return (size_t)(to - start);
+}

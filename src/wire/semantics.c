@@ -1,0 +1,376 @@
+/* Characters, statuses, dates, and how a response is framed. */
+#include "wire/semantics.h"
+
+#include <string.h>
+#include <time.h>
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+/* ---------------------------------------------------------------- characters */
+
+#define ROW(a) a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a
+const uint8_t carom_token_characters[256] = {
+    /* clang-format off */
+    ROW(0), ROW(0),
+    /*   ! " # $ % & ' ( ) * + , - . / */
+    0, 1, 0, 1, 1, 1, 1, 1, 0, 0, 1, 1, 0, 1, 1, 0,
+    /* 0 1 2 3 4 5 6 7 8 9 : ; < = > ? */
+    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0,
+    /* @ A-O */
+    0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+    /* P-Z [ \ ] ^ _ */
+    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 1, 1,
+    ROW(1),
+    /* p-z { | } ~ DEL */
+    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 1, 0, 1, 0,
+    ROW(0), ROW(0), ROW(0), ROW(0), ROW(0), ROW(0), ROW(0), ROW(0),
+    /* clang-format on */
+};
+
+uint32_t carom_token_length(const uint8_t *data, uint32_t length)
+{
+    uint32_t i = 0;
+    while (i < length && carom_token_characters[data[i]])
+        i++;
+    return i;
+}
+
+uint32_t carom_value_length(const uint8_t *data, uint32_t length)
+{
+    uint32_t i = 0;
+#ifdef __SSE2__
+    const __m128i tab = _mm_set1_epi8('\t'), del = _mm_set1_epi8(0x7f);
+    const __m128i lowest = _mm_set1_epi8(0x1f);
+    for (; i + 16 <= length; i += 16) {
+        __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(data + i));
+        /* max(b, 1f) == 1f: a control character */
+        __m128i control = _mm_cmpeq_epi8(_mm_max_epu8(bytes, lowest), lowest);
+        __m128i bad = _mm_or_si128(_mm_andnot_si128(_mm_cmpeq_epi8(bytes, tab), control),
+                                   _mm_cmpeq_epi8(bytes, del));
+        int mask = _mm_movemask_epi8(bad);
+        if (mask != 0)
+            return i + (uint32_t)__builtin_ctz((unsigned)mask);
+    }
+#endif
+    while (i < length && (data[i] >= 0x20 || data[i] == '\t') && data[i] != 0x7f)
+        i++;
+    return i;
+}
+
+static uint8_t lower_case(uint8_t byte)
+{
+    return byte >= 'A' && byte <= 'Z' ? byte | 0x20 : byte;
+}
+
+bool carom_equals_lower(const uint8_t *data, const char *lower, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        if (lower_case(data[i]) != (uint8_t)lower[i])
+            return false;
+    return true;
+}
+
+static bool slice_is(carom_slice slice, const char *lower)
+{
+    size_t length = strlen(lower);
+    return slice.length == length && carom_equals_lower((const uint8_t *)slice.data, lower, length);
+}
+
+static carom_slice trimmed(const char *from, const char *to)
+{
+    while (from < to && (*from == ' ' || *from == '\t'))
+        from++;
+    while (to > from && (to[-1] == ' ' || to[-1] == '\t'))
+        to--;
+    return (carom_slice){from, (size_t)(to - from)};
+}
+
+bool carom_list_has(carom_slice list, const char *lower)
+{
+    const char *at = list.data;
+    const char *end = at + list.length;
+    while (at < end) {
+        const char *comma = memchr(at, ',', (size_t)(end - at));
+        if (comma == NULL)
+            comma = end;
+        if (slice_is(trimmed(at, comma), lower))
+            return true;
+        at = comma < end ? comma + 1 : end;
+    }
+    return false;
+}
+
+/* ---------------------------------------------------------------- statuses, numbers, dates */
+
+const char *carom_status_phrase(unsigned status)
+{
+    switch (status) {
+#define PHRASE(number, text)                                                                       \
+    case number: return text
+        PHRASE(100, "Continue");
+        PHRASE(101, "Switching Protocols");
+        PHRASE(102, "Processing");
+        PHRASE(103, "Early Hints");
+        PHRASE(200, "OK");
+        PHRASE(201, "Created");
+        PHRASE(202, "Accepted");
+        PHRASE(203, "Non-Authoritative Information");
+        PHRASE(204, "No Content");
+        PHRASE(205, "Reset Content");
+        PHRASE(206, "Partial Content");
+        PHRASE(207, "Multi-Status");
+        PHRASE(208, "Already Reported");
+        PHRASE(226, "IM Used");
+        PHRASE(300, "Multiple Choices");
+        PHRASE(301, "Moved Permanently");
+        PHRASE(302, "Found");
+        PHRASE(303, "See Other");
+        PHRASE(304, "Not Modified");
+        PHRASE(305, "Use Proxy");
+        PHRASE(307, "Temporary Redirect");
+        PHRASE(308, "Permanent Redirect");
+        PHRASE(400, "Bad Request");
+        PHRASE(401, "Unauthorized");
+        PHRASE(402, "Payment Required");
+        PHRASE(403, "Forbidden");
+        PHRASE(404, "Not Found");
+        PHRASE(405, "Method Not Allowed");
+        PHRASE(406, "Not Acceptable");
+        PHRASE(407, "Proxy Authentication Required");
+        PHRASE(408, "Request Timeout");
+        PHRASE(409, "Conflict");
+        PHRASE(410, "Gone");
+        PHRASE(411, "Length Required");
+        PHRASE(412, "Precondition Failed");
+        PHRASE(413, "Content Too Large");
+        PHRASE(414, "URI Too Long");
+        PHRASE(415, "Unsupported Media Type");
+        PHRASE(416, "Range Not Satisfiable");
+        PHRASE(417, "Expectation Failed");
+        PHRASE(421, "Misdirected Request");
+        PHRASE(422, "Unprocessable Content");
+        PHRASE(423, "Locked");
+        PHRASE(424, "Failed Dependency");
+        PHRASE(425, "Too Early");
+        PHRASE(426, "Upgrade Required");
+        PHRASE(428, "Precondition Required");
+        PHRASE(429, "Too Many Requests");
+        PHRASE(431, "Request Header Fields Too Large");
+        PHRASE(451, "Unavailable For Legal Reasons");
+        PHRASE(500, "Internal Server Error");
+        PHRASE(501, "Not Implemented");
+        PHRASE(502, "Bad Gateway");
+        PHRASE(503, "Service Unavailable");
+        PHRASE(504, "Gateway Timeout");
+        PHRASE(505, "HTTP Version Not Supported");
+        PHRASE(506, "Variant Also Negotiates");
+        PHRASE(507, "Insufficient Storage");
+        PHRASE(508, "Loop Detected");
+        PHRASE(511, "Network Authentication Required");
+#undef PHRASE
+    default: return "";
+    }
+}
+
+uint32_t carom_decimal_write(uint8_t *to, uint64_t number)
+{
+    uint8_t digits[20];
+    uint32_t count = 0;
+    do {
+        digits[count++] = (uint8_t)('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    for (uint32_t i = 0; i < count; i++)
+        to[i] = digits[count - 1 - i];
+    return count;
+}
+
+static void two_digits(uint8_t *to, int number)
+{
+    to[0] = (uint8_t)('0' + number / 10 % 10);
+    to[1] = (uint8_t)('0' + number % 10);
+}
+
+void carom_date_line_write(uint8_t *to, int64_t seconds)
+{
+    static const char days[] = "SunMonTueWedThuFriSat";
+    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    static const char form[] = "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n";
+    time_t time = (time_t)seconds;
+    struct tm tm;
+    gmtime_r(&time, &tm);
+    memcpy(to, form, CAROM_DATE_LINE);
+    memcpy(to + 6, days + 3 * tm.tm_wday, 3);
+    two_digits(to + 11, tm.tm_mday);
+    memcpy(to + 14, months + 3 * tm.tm_mon, 3);
+    two_digits(to + 18, (tm.tm_year + 1900) / 100);
+    two_digits(to + 20, tm.tm_year + 1900);
+    two_digits(to + 23, tm.tm_hour);
+    two_digits(to + 26, tm.tm_min);
+    two_digits(to + 29, tm.tm_sec);
+}
+
+/* ---------------------------------------------------------------- responses */
+
+/* What the handler's fields say about framing. */
+struct noted {
+    bool date, close, upgrade, length;
+    uint64_t content_length;
+};
+
+static int note_length(struct noted *noted, carom_slice value)
+{
+    if (noted->length || value.length == 0 || value.length > 18)
+        return -CAROM_EFIELD;
+    uint64_t number = 0;
+    for (size_t i = 0; i < value.length; i++) {
+        if (value.data[i] < '0' || value.data[i] > '9')
+            return -CAROM_EFIELD;
+        number = number * 10 + (uint64_t)(value.data[i] - '0');
+    }
+    noted->length = true;
+    noted->content_length = number;
+    return 0;
+}
+
+static int note_connection(struct noted *noted, carom_slice value)
+{
+    if (slice_is(value, "close"))
+        noted->close = true;
+    else if (!slice_is(value, "keep-alive"))
+        return -CAROM_EFIELD;
+    return 0;
+}
+
+static int note_field(struct noted *noted, const carom_field *field, enum carom_response_kind kind)
+{
+    switch (field->name.length) {
+    case 4:
+        if (slice_is(field->name, "date"))
+            noted->date = true;
+        return 0;
+    case 7:
+        if (!slice_is(field->name, "upgrade"))
+            return 0;
+        noted->upgrade = true;
+        /* Also with 426, which says what would be spoken (RFC 9110, 15.5.22). */
+        return kind == CAROM_RESPONSE_INFORM ? -CAROM_EFIELD : 0;
+    case 10:
+        if (slice_is(field->name, "keep-alive"))
+            return -CAROM_EFIELD;
+        return slice_is(field->name, "connection") ? note_connection(noted, field->value) : 0;
+    case 14:
+        return slice_is(field->name, "content-length") ? note_length(noted, field->value) : 0;
+    case 17: return slice_is(field->name, "transfer-encoding") ? -CAROM_EFIELD : 0;
+    default: return 0;
+    }
+}
+
+/* Nothing a handler sets can split a response. */
+static bool may_be_sent(const carom_field *field)
+{
+    const uint8_t *name = (const uint8_t *)field->name.data;
+    const uint8_t *value = (const uint8_t *)field->value.data;
+    size_t name_length = field->name.length, value_length = field->value.length;
+    return name_length > 0 && name_length < UINT16_MAX && value_length < UINT32_MAX &&
+           carom_token_length(name, (uint32_t)name_length) == name_length &&
+           carom_value_length(value, (uint32_t)value_length) == value_length;
+}
+
+static bool status_allowed(enum carom_response_kind kind, const struct carom_request_head *request,
+                           unsigned status)
+{
+    switch (kind) {
+    case CAROM_RESPONSE_INFORM: return status > 101 && status <= 199;
+    case CAROM_RESPONSE_UPGRADE:
+        return request->is_connect ? status >= 200 && status <= 299 : status == 101;
+    default: return status >= 200 && status <= 599;
+    }
+}
+
+/* The framing of a final response (RFC 9112, 6.3; RFC 9110, 8.6). */
+static int plan_content(struct carom_response_plan *plan, const struct noted *noted,
+                        const struct carom_request_head *request, uint64_t length)
+{
+    bool free_length = request->is_head || plan->status == 304;
+    if (noted->length && length != CAROM_LENGTH_UNKNOWN && noted->content_length != length &&
+        !(free_length && length == 0))
+        return -CAROM_ELENGTH;
+    plan->expected = length;
+    if (noted->length && length == CAROM_LENGTH_UNKNOWN) {
+        length = noted->content_length;
+        plan->expected = free_length ? UINT64_MAX : length;
+    }
+    if (noted->length && free_length)
+        length = noted->content_length;
+    plan->content_length = length;
+    if (plan->status == 204) {
+        plan->body = CAROM_BODY_NONE;
+        return 0;
+    }
+    bool known = length != CAROM_LENGTH_UNKNOWN;
+    /* A 304 without a length given says nothing about the content it stands for. */
+    plan->length_field = known && (plan->status != 304 || noted->length);
+    if (free_length)
+        plan->body = CAROM_BODY_NONE;
+    else if (known)
+        plan->body = CAROM_BODY_LENGTH;
+    else
+        plan->body = request->version == 10 ? CAROM_BODY_UNTIL_CLOSE : CAROM_BODY_CHUNKED;
+    return 0;
+}
+
+int carom_response_plan(struct carom_response_plan *plan, enum carom_response_kind kind,
+                        const struct carom_request_head *request, const carom_response *response,
+                        uint64_t length)
+{
+    struct noted noted = {0};
+    if (!status_allowed(kind, request, response->status))
+        return -CAROM_EINVAL;
+    for (size_t i = 0; i < response->field_count; i++) {
+        if (!may_be_sent(&response->fields[i]))
+            return -CAROM_EFIELD;
+        int error = note_field(&noted, &response->fields[i], kind);
+        if (error < 0)
+            return error;
+    }
+    *plan = (struct carom_response_plan){.status = response->status,
+                                         .own_date = noted.date,
+                                         .close = noted.close,
+                                         .expected = UINT64_MAX};
+    if (kind == CAROM_RESPONSE_FINAL)
+        return plan_content(plan, &noted, request, length);
+    if (noted.length)
+        return -CAROM_EFIELD;
+    if (kind == CAROM_RESPONSE_UPGRADE) {
+        if (!noted.upgrade && !request->is_connect)
+            return -CAROM_EFIELD;
+        plan->body = CAROM_BODY_TUNNEL;
+    }
+    return 0;
+}
+
+/* Fields that must come before the content, or not at all (RFC 9110, 6.5.1). */
+static bool trailer_allowed(carom_slice name)
+{
+    static const char *const refused[] = {"transfer-encoding", "host",       "connection",
+                                          "keep-alive",        "upgrade",    "trailer",
+                                          "te",                "set-cookie", "authorization"};
+    const uint8_t *bytes = (const uint8_t *)name.data;
+    if (name.length >= 8 && carom_equals_lower(bytes, "content-", 8))
+        return false;
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
+        if (slice_is(name, refused[i]))
+            return false;
+    return true;
+}
+
+int carom_trailers_check(const carom_field *trailers, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!may_be_sent(&trailers[i]) || !trailer_allowed(trailers[i].name))
+            return -CAROM_EFIELD;
+    return 0;
+}
