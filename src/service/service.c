@@ -10,11 +10,6 @@
 #include "service/listener.h"
 #include "service/options.h"
 
-const char *carom_version(void)
-{
-    return CAROM_VERSION;
-}
-
 uint64_t carom_service_clock(void)
 {
     struct timespec now;
