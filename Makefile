@@ -3,7 +3,7 @@
 
 PORT    ?= 8080
 PREFIX  ?= /usr/local
-MINUTES ?= 10
+MINUTES ?= 30
 BUILD   ?= build
 PYTHON  ?= /usr/bin/python3
 
@@ -17,12 +17,12 @@ serve: configure ## run the hello example: make serve PORT=8080
 	@exec $(BUILD)/examples/hello $(PORT)
 
 test: ## run every check; one alone: test-tidy, -gcc, -clang, -asan, -tsan, -valgrind
-	@tools/test-all
+	@BUILD="$(BUILD)" tools/test-all
 
 test-%:
-	@tools/test-all $*
+	@BUILD="$(BUILD)" tools/test-all $*
 
-bench: build ## compare with other servers; QUICK=1 for a short run
+bench: build ## compare with other servers (script/bootstrap bench); QUICK=1: a short run
 	@QUICK="$(QUICK)" bench/run
 
 fuzz: ## (later) fuzz the parsers
@@ -31,13 +31,13 @@ fuzz: ## (later) fuzz the parsers
 simulate: ## (later) run seeds of the simulated network
 	@echo "make simulate: this version of Carom has no simulator runs yet" >&2; exit 1
 
-soak: build ## run the service under load for MINUTES=10 and watch memory and descriptors
+soak: build ## run the service under load for MINUTES=30 and watch memory and descriptors
 	@if [ -f test/system/soak.py ]; then \
 	    CAROM_BUILD="$(abspath $(BUILD))" CAROM_SOURCE="$(CURDIR)" MINUTES="$(MINUTES)" \
 	        $(PYTHON) test/system/soak.py; \
 	else echo "make soak: this version of Carom has no test/system/soak.py yet" >&2; exit 1; fi
 
-install: build ## install headers and libraries: make install PREFIX=/usr/local
+install: build ## headers and libraries: make install PREFIX=/usr/local DESTDIR=
 	@cmake --install $(BUILD) --prefix $(abspath $(PREFIX))
 
 tidy: configure ## check style, floors, comments and static analysis

@@ -105,7 +105,17 @@ foreach(source ${sources})
     string(REGEX REPLACE "^test_" "" name ${name})
     add_test(NAME system/${name} COMMAND ${CAROM_PYTHON} ${source})
     set_tests_properties(system/${name} PROPERTIES
-        LABELS system TIMEOUT 180 ENVIRONMENT "${CAROM_TEST_ENVIRONMENT}")
+        LABELS system TIMEOUT 300 ENVIRONMENT "${CAROM_TEST_ENVIRONMENT}")
+endforeach()
+
+# These run under valgrind too: they take every path of an exchange and every way out of one. The
+# harness makes their deadlines longer and their numbers smaller when there is a wrapper.
+list(JOIN CAROM_VALGRIND " " wrapper)
+foreach(name exchange cancellation)
+    add_test(NAME valgrind/system/${name} CONFIGURATIONS valgrind
+        COMMAND ${CAROM_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/test/system/test_${name}.py)
+    set_tests_properties(valgrind/system/${name} PROPERTIES
+        LABELS valgrind TIMEOUT 600 ENVIRONMENT "${CAROM_TEST_ENVIRONMENT};CAROM_WRAPPER=${wrapper}")
 endforeach()
 
 add_test(NAME tools/tidy COMMAND ${CAROM_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/tools/tidy --self-test)

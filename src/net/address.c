@@ -231,10 +231,13 @@ static int check_inherited(int fd)
 int carom_listen_open(const struct carom_listen_spec *spec, bool reuse_port, int backlog)
 {
     switch (spec->kind) {
-    case CAROM_LISTEN_UNIX: return open_unix(spec, backlog);
-    case CAROM_LISTEN_FD: return check_inherited(spec->fd);
-    case CAROM_LISTEN_TCP: break;
-    default: return -CAROM_EADDRESS;
+    case CAROM_LISTEN_UNIX:
+        return open_unix(spec, backlog);
+    case CAROM_LISTEN_FD:
+    case CAROM_LISTEN_SYSTEMD:
+        return check_inherited(spec->fd);
+    case CAROM_LISTEN_TCP:
+        break;
     }
     int fd = open_tcp(spec, reuse_port, backlog);
     bool no_ipv6 = fd == -CAROM_EUNSUPPORTED || fd == -CAROM_EADDRNOTAVAIL;
@@ -263,12 +266,12 @@ void carom_address_describe(const struct sockaddr *address, socklen_t length, ca
     *to = (carom_address){0};
     if (length < sizeof address->sa_family)
         return;
-    if (address->sa_family == AF_INET) {
+    if (address->sa_family == AF_INET && length >= sizeof(struct sockaddr_in)) {
         const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)address;
         to->family = CAROM_IPV4;
         to->port = ntohs(in->sin_port);
         inet_ntop(AF_INET, &in->sin_addr, to->text, sizeof to->text);
-    } else if (address->sa_family == AF_INET6) {
+    } else if (address->sa_family == AF_INET6 && length >= sizeof(struct sockaddr_in6)) {
         const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)address;
         to->family = CAROM_IPV6;
         to->port = ntohs(in6->sin6_port);

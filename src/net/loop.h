@@ -123,9 +123,16 @@ struct carom_loop {
 /* Make the epoll backend. -CAROM_EMFILE, -CAROM_ENOMEM. */
 int carom_loop_epoll_create(struct carom_loop **loop, struct carom_arena *arena);
 
-/* Hand received bytes to the socket's owner and take the page's space back when nobody kept it: for
- * backends. `data` is at the end of what is used of `page`, which already counts it. */
+/* For backends: where the next bytes of a socket go, behind what is used: its landing page while that
+ * has room, or the arena's page with room for most requests. NULL when out of memory. */
+struct carom_page *carom_socket_room(struct carom_loop *loop, const struct carom_socket *socket);
+
+/* For backends: hand received bytes to the socket's owner. They are the last `length` of what is used
+ * of `page`. The arena takes the space back when nobody else holds the page. */
 void carom_socket_received(struct carom_loop *loop, struct carom_socket *socket,
                            struct carom_page *page, uint32_t length);
+
+/* For backends: call `closed` of all closed sockets, and of those that these calls close. */
+void carom_sockets_reclaim(struct carom_loop *loop);
 
 #endif

@@ -18,13 +18,16 @@
 #define ACCEPTS 64
 /* Segments that one send takes. */
 #define VECTORS 64
-/* Free bytes that a receive wants at least: most requests are smaller. */
-#define ROOM 4096
+/* socket->interest: what epoll is asked for, and how the connection stands. */
+enum {
+    INTEREST_IN = 1,
+    INTEREST_OUT = 2,
+    INTEREST_EDGE = 4, /* a hang-up that stays would be reported for ever: report changes only */
+    FINISHED = 8,      /* FIN is sent */
+    GONE = 16,         /* the connection is broken, and its owner has been told */
+};
 
-/* socket->interest: EPOLLIN and EPOLLOUT as bits of our own. */
-enum { INTEREST_IN = 1, INTEREST_OUT = 2 };
-
-enum tag { TAG_SOCKET, TAG_ACCEPTOR, TAG_WAKE, TAG_ALARM };
+enum tag { TAG_SOCKET, TAG_ACCEPTOR, TAG_WAKE, TAG_ALARM, TAG_NOTHING, TAG_MASK = 7 };
 
 struct epoll_loop {
     struct carom_loop loop; /* first member */
@@ -32,6 +35,7 @@ struct epoll_loop {
     int ready; /* events in the array */
     uint64_t now, alarm;
     int64_t seconds;
+    struct carom_node failed; /* sockets with a failed send, whose owners are not told yet */
     struct epoll_event events[EVENTS];
 };
 
@@ -67,15 +71,38 @@ static int accept_start(struct carom_loop *loop, struct carom_acceptor *acceptor
 
 static void accept_stop(struct carom_loop *loop, struct carom_acceptor *acceptor)
 {
+    struct epoll_loop *self = epoll_of(loop);
     if (!acceptor->accepting)
         return;
     acceptor->accepting = false;
     control(loop, EPOLL_CTL_DEL, acceptor->fd, 0, 0);
+    /* Its owner may free it now: no event that was found may come to it. */
+    for (int i = 0; i < self->ready; i++) {
+        if (self->events[i].data.u64 == tagged(acceptor, TAG_ACCEPTOR))
+            self->events[i].data.u64 = tagged(NULL, TAG_NOTHING);
+    }
 }
 
-static bool out_of_something(int error)
+/* Whether an error of accept(2) concerns that one connection only: there may be others. */
+static bool passing(int error)
 {
-    return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+    switch (error) {
+    case EINTR:
+    case ECONNABORTED:
+    case EPROTO:
+    case EPERM: /* a firewall forbids it */
+    case ENETDOWN:
+    case ENOPROTOOPT:
+    case EHOSTDOWN:
+    case ENONET:
+    case EHOSTUNREACH:
+    case EOPNOTSUPP:
+    case ENETUNREACH:
+    case ETIMEDOUT:
+        return true;
+    default:
+        return false;
+    }
 }
 
 static void accept_batch(struct carom_loop *loop, struct carom_acceptor *acceptor)
@@ -83,29 +110,34 @@ static void accept_batch(struct carom_loop *loop, struct carom_acceptor *accepto
     for (int i = 0; i < ACCEPTS && acceptor->accepting; i++) {
         struct sockaddr_storage peer;
         socklen_t length = sizeof peer;
-        int fd = accept4(acceptor->fd, (struct sockaddr *)&peer, &length,
-                         SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int fd =
+            accept4(acceptor->fd, (struct sockaddr *)&peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             acceptor->accepted(acceptor, fd, (struct sockaddr *)&peer, length);
         } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
             return;
-        } else if (out_of_something(errno)) {
+        } else if (!passing(errno)) {
             int error = carom_error_from_errno(errno);
             accept_stop(loop, acceptor);
             acceptor->failed(acceptor, error);
-        } /* else: that connection broke before we took it; there may be others */
+            return;
+        }
     }
 }
 
 /* ---------------------------------------------------------------- sockets */
 
-static void set_interest(struct carom_loop *loop, struct carom_socket *socket, uint8_t interest)
+/* Tell epoll when what it is asked for changes. */
+static void set_interest(struct carom_loop *loop, struct carom_socket *socket, unsigned add,
+                         unsigned remove)
 {
+    uint8_t interest = (uint8_t)((socket->interest & ~remove) | add);
     if (socket->interest == interest)
         return;
     socket->interest = interest;
     uint32_t events = (interest & INTEREST_IN ? (uint32_t)EPOLLIN : 0u) |
-                      (interest & INTEREST_OUT ? (uint32_t)EPOLLOUT : 0u);
+                      (interest & INTEREST_OUT ? (uint32_t)EPOLLOUT : 0u) |
+                      (interest & INTEREST_EDGE ? (uint32_t)EPOLLET : 0u);
     control(loop, EPOLL_CTL_MOD, socket->fd, events, tagged(socket, TAG_SOCKET));
 }
 
@@ -113,6 +145,8 @@ static int open_socket(struct carom_loop *loop, struct carom_socket *socket)
 {
     socket->interest = INTEREST_IN;
     socket->receiving = true;
+    socket->ended = socket->closing = false;
+    socket->sending = NULL;
     carom_node_init(&socket->node);
     return control(loop, EPOLL_CTL_ADD, socket->fd, EPOLLIN, tagged(socket, TAG_SOCKET));
 }
@@ -120,38 +154,61 @@ static int open_socket(struct carom_loop *loop, struct carom_socket *socket)
 /* Pausing is lazy: only when bytes come that nobody wants is the kernel told. */
 static void receive(struct carom_loop *loop, struct carom_socket *socket, bool on)
 {
-    socket->receiving = on;
-    if (on && !socket->ended && !socket->closing)
-        set_interest(loop, socket, socket->interest | INTEREST_IN);
-}
-
-static void end_socket(struct carom_loop *loop, struct carom_socket *socket, int error)
-{
     if (socket->ended || socket->closing)
         return;
-    socket->ended = true;
-    socket->receiving = false;
-    set_interest(loop, socket, socket->interest & (uint8_t)~INTEREST_IN);
-    socket->events->ended(socket, error);
+    socket->receiving = on;
+    if (on)
+        set_interest(loop, socket, INTEREST_IN, INTEREST_EDGE);
 }
 
+/* The connection is broken, whether FIN came before or not: its owner learns why, once. */
+static void broken(struct carom_loop *loop, struct carom_socket *socket, int error)
+{
+    if (socket->closing || (socket->interest & GONE))
+        return;
+    socket->interest = GONE;
+    socket->sending = NULL;
+    socket->receiving = false;
+    socket->ended = true;
+    socket->events->ended(socket, error);
+    if (!socket->closing) /* a level-triggered hang-up would be reported for ever */
+        control(loop, EPOLL_CTL_DEL, socket->fd, 0, 0);
+}
+
+static int pending_error(const struct carom_socket *socket)
+{
+    int error = 0;
+    socklen_t length = sizeof error;
+    getsockopt(socket->fd, SOL_SOCKET, SO_ERROR, &error, &length);
+    return error != 0 ? carom_error_from_errno(error) : -CAROM_ECANCELED;
+}
+
+static void finished_by_peer(struct carom_loop *loop, struct carom_socket *socket)
+{
+    socket->ended = true;
+    socket->receiving = false;
+    socket->events->ended(socket, 0);
+    if (!socket->closing)
+        set_interest(loop, socket, 0, INTEREST_IN);
+}
+
+/* One receive a turn, so that nobody is kept waiting by a neighbour who sends a lot. */
 static void receive_ready(struct carom_loop *loop, struct carom_socket *socket)
 {
-    struct carom_page *page = socket->landing;
-    if (page == NULL || page->used == page->size)
-        page = carom_arena_room(loop->arena, ROOM);
+    struct carom_page *page = carom_socket_room(loop, socket);
     if (page == NULL) {
-        end_socket(loop, socket, -CAROM_ENOMEM);
+        broken(loop, socket, -CAROM_ENOMEM);
         return;
     }
-    ssize_t length = recv(socket->fd, page->data + page->used, page->size - page->used, 0);
+    ssize_t length =
+        recv(socket->fd, page->data + page->used, page->size - page->used, MSG_DONTWAIT);
     if (length > 0) {
         page->used += (uint32_t)length;
         carom_socket_received(loop, socket, page, (uint32_t)length);
     } else if (length == 0) {
-        end_socket(loop, socket, 0);
-    } else if (errno != EAGAIN && errno != EINTR) {
-        end_socket(loop, socket, carom_error_from_errno(errno));
+        finished_by_peer(loop, socket);
+    } else if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
+        broken(loop, socket, carom_error_from_errno(errno));
     }
 }
 
@@ -185,60 +242,67 @@ static int64_t send_queue(struct carom_loop *loop, struct carom_socket *socket,
     int64_t result = send_now(loop, socket, queue);
     if (result == CAROM_SEND_PENDING) {
         socket->sending = queue;
-        set_interest(loop, socket, socket->interest | INTEREST_OUT);
+        set_interest(loop, socket, INTEREST_OUT, 0);
+    } else if (result < 0 && !(socket->interest & GONE) && carom_node_alone(&socket->node)) {
+        /* The kernel does not repeat the error: tell the owner in the next delivery. */
+        carom_list_append(&epoll_of(loop)->failed, &socket->node);
+        loop->ops->wake(loop);
     }
     return result;
 }
 
 static void send_ready(struct carom_loop *loop, struct carom_socket *socket)
 {
-    int64_t result = send_now(loop, socket, socket->sending);
-    if (result == CAROM_SEND_PENDING)
-        return;
-    socket->sending = NULL;
-    socket->events->sent(socket, result);
+    if (socket->sending != NULL) {
+        int64_t result = send_now(loop, socket, socket->sending);
+        if (result == CAROM_SEND_PENDING)
+            return;
+        socket->sending = NULL;
+        socket->events->sent(socket, result);
+        if (result < 0)
+            broken(loop, socket, (int)result);
+    }
+    if (socket->sending == NULL && !socket->closing && !(socket->interest & GONE))
+        set_interest(loop, socket, 0, INTEREST_OUT);
 }
 
-/* The connection is broken, whether FIN came before or not: its owner learns why, once. */
-static void broken(struct carom_loop *loop, struct carom_socket *socket)
+/* No error, but both directions are shut. When that is not our doing nothing can be sent any more
+ * (a Unix socket whose peer has closed); what it sent before is still received, if it is wanted. */
+static void hung_up(struct carom_loop *loop, struct carom_socket *socket)
 {
-    int error = 0;
-    socklen_t length = sizeof error;
-    getsockopt(socket->fd, SOL_SOCKET, SO_ERROR, &error, &length);
-    /* A level-triggered hang-up would be reported for ever. */
-    control(loop, EPOLL_CTL_DEL, socket->fd, 0, 0);
-    socket->sending = NULL;
-    socket->receiving = false;
-    socket->ended = true;
-    socket->events->ended(socket,
-                          error != 0 ? carom_error_from_errno(error) : -CAROM_ECANCELED);
+    if (socket->ended && !(socket->interest & FINISHED))
+        broken(loop, socket, -CAROM_ECANCELED);
+    else if (!socket->receiving)
+        set_interest(loop, socket, INTEREST_EDGE, INTEREST_IN);
 }
 
 static void socket_ready(struct carom_loop *loop, struct carom_socket *socket, uint32_t events)
 {
-    if (socket->closing)
+    if (socket->closing || (socket->interest & GONE))
         return;
+    if (events & EPOLLERR) {
+        broken(loop, socket, pending_error(socket));
+        return;
+    }
     if (events & EPOLLIN) {
-        if (socket->receiving && !socket->ended)
+        if (socket->receiving)
             receive_ready(loop, socket);
         else
-            set_interest(loop, socket, socket->interest & (uint8_t)~INTEREST_IN);
+            set_interest(loop, socket, 0, INTEREST_IN);
     }
-    if ((events & EPOLLOUT) && !socket->closing) {
-        if (socket->sending != NULL)
-            send_ready(loop, socket);
-        if (socket->sending == NULL && !socket->closing)
-            set_interest(loop, socket, socket->interest & (uint8_t)~INTEREST_OUT);
-    }
-    /* A hang-up with bytes still to be received is not the end yet. */
-    bool hung_up = (events & EPOLLERR) || ((events & EPOLLHUP) && !(events & EPOLLIN));
-    if (hung_up && !socket->closing)
-        broken(loop, socket);
+    if ((events & EPOLLOUT) && !socket->closing && !(socket->interest & GONE))
+        send_ready(loop, socket);
+    if ((events & EPOLLHUP) && !socket->closing && !(socket->interest & GONE))
+        hung_up(loop, socket);
 }
 
 static void shutdown_socket(struct carom_loop *loop, struct carom_socket *socket)
 {
     (void)loop;
+    carom_assert(socket->sending == NULL && !socket->closing);
+    if (socket->interest & GONE)
+        return;
+    socket->interest |= FINISHED;
     shutdown(socket->fd, SHUT_WR);
 }
 
@@ -247,6 +311,7 @@ static void close_socket(struct carom_loop *loop, struct carom_socket *socket, b
     if (socket->closing)
         return;
     socket->closing = true;
+    socket->receiving = false;
     socket->sending = NULL;
     if (reset) {
         struct linger linger = {.l_onoff = 1, .l_linger = 0};
@@ -254,16 +319,15 @@ static void close_socket(struct carom_loop *loop, struct carom_socket *socket, b
     }
     close(socket->fd); /* which takes it out of epoll too */
     socket->fd = -1;
+    carom_node_remove(&socket->node);
     carom_list_append(&loop->closed, &socket->node);
 }
 
 static void reclaim(struct carom_loop *loop)
 {
-    struct carom_node *node;
-    while ((node = carom_list_take(&loop->closed)) != NULL) {
-        struct carom_socket *socket = carom_container(node, struct carom_socket, node);
-        socket->events->closed(socket);
-    }
+    if (!carom_node_alone(&loop->closed))
+        epoll_of(loop)->ready = 0; /* what was found and not delivered may name what is freed now */
+    carom_sockets_reclaim(loop);
 }
 
 /* ---------------------------------------------------------------- the turn */
@@ -281,16 +345,13 @@ static void read_clock(struct carom_loop *loop)
     epoll_of(loop)->seconds = (int64_t)(milliseconds(CLOCK_REALTIME_COARSE) / 1000);
 }
 
-/* The clock is cut to whole milliseconds; rounding up by one keeps a sleep from ending early and
- * going round once more. */
+/* The clock is cut to whole milliseconds, so sleeping the difference never ends before `deadline`.
+ * It is read once more before a sleep (no system call), because a turn may have taken its time. */
 static int sleep_length(const struct epoll_loop *self, uint64_t deadline)
 {
     if (deadline == UINT64_MAX)
         return -1;
-    if (deadline == 0)
-        return 0;
-    uint64_t now = milliseconds(CLOCK_MONOTONIC);
-    (void)self;
+    uint64_t now = deadline > self->now ? milliseconds(CLOCK_MONOTONIC) : deadline;
     if (deadline <= now)
         return 0;
     uint64_t left = deadline - now;
@@ -305,22 +366,43 @@ static void wait(struct carom_loop *loop, uint64_t deadline)
     read_clock(loop);
 }
 
+static void tell_failed(struct carom_loop *loop)
+{
+    struct carom_node failed, *node;
+    carom_node_init(&failed);
+    carom_list_splice(&failed, &epoll_of(loop)->failed);
+    while ((node = carom_list_take(&failed)) != NULL) {
+        struct carom_socket *socket = carom_container(node, struct carom_socket, node);
+        broken(loop, socket, pending_error(socket));
+    }
+}
+
 static void deliver(struct carom_loop *loop)
 {
     struct epoll_loop *self = epoll_of(loop);
-    int count = self->ready;
-    self->ready = 0;
-    for (int i = 0; i < count; i++) {
-        uint64_t data = self->events[i].data.u64;
-        void *pointer = (void *)(uintptr_t)(data & ~(uint64_t)3);
-        uint64_t value;
-        switch (data & 3) {
-        case TAG_SOCKET: socket_ready(loop, pointer, self->events[i].events); break;
-        case TAG_ACCEPTOR: accept_batch(loop, pointer); break;
-        case TAG_WAKE: (void)!read(self->event, &value, sizeof value); break;
-        default: (void)!read(self->timer, &value, sizeof value); self->alarm = UINT64_MAX;
+    tell_failed(loop);
+    for (int i = 0; i < self->ready; i++) {
+        uint64_t data = self->events[i].data.u64, value;
+        void *pointer = (void *)(uintptr_t)(data & ~(uint64_t)TAG_MASK);
+        switch (data & TAG_MASK) {
+        case TAG_SOCKET:
+            socket_ready(loop, pointer, self->events[i].events);
+            break;
+        case TAG_ACCEPTOR:
+            accept_batch(loop, pointer);
+            break;
+        case TAG_WAKE:
+            (void)!read(self->event, &value, sizeof value);
+            break;
+        case TAG_ALARM:
+            (void)!read(self->timer, &value, sizeof value);
+            self->alarm = UINT64_MAX;
+            break;
+        default:
+            break;
         }
     }
+    self->ready = 0;
 }
 
 static void wake(struct carom_loop *loop)
@@ -358,6 +440,8 @@ static void alarm_at(struct carom_loop *loop, uint64_t deadline)
     if (deadline != UINT64_MAX) {
         when.it_value.tv_sec = (time_t)(deadline / 1000);
         when.it_value.tv_nsec = (long)(deadline % 1000) * 1000000;
+        if (deadline == 0)
+            when.it_value.tv_nsec = 1; /* all zero would mean never */
     }
     timerfd_settime(self->timer, TFD_TIMER_ABSTIME, &when, NULL);
 }
@@ -414,6 +498,7 @@ int carom_loop_epoll_create(struct carom_loop **loop, struct carom_arena *arena)
     self->loop.ops = &epoll_ops;
     self->loop.arena = arena;
     carom_node_init(&self->loop.closed);
+    carom_node_init(&self->failed);
     self->timer = -1;
     self->alarm = UINT64_MAX;
     self->event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);

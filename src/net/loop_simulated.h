@@ -11,9 +11,11 @@ struct carom_peer;      /* the far end of one connection */
 /* Clock starts at 1,000 ms; time moves only by carom_simulated_advance. */
 int carom_loop_simulated_create(struct carom_loop **loop, struct carom_arena *arena);
 
-/* Connect to the acceptor that accepts; the peer is freed with the loop. NULL: out of memory. */
+/* Connect: the first acceptor that accepts, now or later, will get it. The peer is freed with the
+ * loop. NULL: out of memory. */
 struct carom_peer *carom_simulated_connect(struct carom_loop *loop);
-/* Bytes towards the engine; they are received in pieces of at most the peer's `piece` (default: all). */
+/* Bytes towards the engine; they are received in pieces of at most the peer's `piece` (default: all).
+ * When there is no memory for them, or for what the engine sends, the peer resets. */
 void carom_peer_send(struct carom_peer *peer, const void *data, size_t length);
 void carom_peer_set_piece(struct carom_peer *peer, size_t piece);
 /* How many more bytes the peer takes before the engine's sends are pending (default: no limit). */
@@ -23,6 +25,8 @@ void carom_peer_reset(struct carom_peer *peer);  /* RST, at once */
 /* What the engine has sent so far (grows only); and how its side stands. */
 const char *carom_peer_received(const struct carom_peer *peer, size_t *length);
 bool carom_peer_saw_fin(const struct carom_peer *peer);
+/* RST, which the engine asked for, or caused as with TCP: by closing while bytes were unread, or
+ * before more came. */
 bool carom_peer_saw_reset(const struct carom_peer *peer);
 bool carom_peer_saw_close(const struct carom_peer *peer); /* closed whole, either way */
 /* Bytes sent by the peer that the engine has not taken. */

@@ -21,16 +21,22 @@ static void socket_ended(struct carom_socket *socket, int error)
     stream->events->ended(stream, error);
 }
 
-/* What the kernel took is done with. */
+/* What the kernel took is done with. Giving it back may run code of its owner. */
 static void taken(struct carom_stream *stream, uint64_t bytes)
 {
     stream->sent_total += bytes;
     carom_queue_consume(&stream->out, stream->segments, bytes);
 }
 
+static bool can_send(const struct carom_stream *stream)
+{
+    const struct carom_socket *socket = &stream->socket;
+    return !stream->broken && !stream->finished && !socket->closing && socket->sending == NULL;
+}
+
 static void finish_when_empty(struct carom_stream *stream)
 {
-    if (!stream->finishing || stream->finished || stream->broken || stream->out.length > 0)
+    if (!stream->finishing || stream->out.length > 0 || !can_send(stream))
         return;
     stream->finished = true;
     stream->loop->ops->shutdown(stream->loop, &stream->socket);
@@ -40,9 +46,8 @@ static void finish_when_empty(struct carom_stream *stream)
  * loop reports it as the end of the socket. */
 static void send_out(struct carom_stream *stream)
 {
-    while (stream->out.length > 0 && !stream->broken && stream->socket.sending == NULL) {
-        int64_t result =
-            stream->loop->ops->send(stream->loop, &stream->socket, &stream->out);
+    while (stream->out.length > 0 && can_send(stream)) {
+        int64_t result = stream->loop->ops->send(stream->loop, &stream->socket, &stream->out);
         if (result == CAROM_SEND_PENDING)
             break;
         if (result < 0) {
@@ -63,7 +68,8 @@ static void socket_sent(struct carom_socket *socket, int64_t result)
     }
     taken(stream, (uint64_t)result);
     send_out(stream);
-    stream->events->sent(stream);
+    if (!socket->closing) /* by an owner of bytes that were given back */
+        stream->events->sent(stream);
 }
 
 static void socket_closed(struct carom_socket *socket)
@@ -88,26 +94,24 @@ int carom_stream_open(struct carom_stream *stream, struct carom_loop *loop,
         .loop = loop,
         .segments = segments,
     };
+    carom_queue_init(&stream->out);
     return loop->ops->open(loop, &stream->socket);
 }
 
 void carom_stream_receive(struct carom_stream *stream, bool on)
 {
-    if (!stream->socket.closing && !stream->socket.ended)
-        stream->loop->ops->receive(stream->loop, &stream->socket, on);
+    stream->loop->ops->receive(stream->loop, &stream->socket, on);
 }
 
 void carom_stream_flush(struct carom_stream *stream)
 {
-    if (!stream->socket.closing)
-        send_out(stream);
+    send_out(stream);
 }
 
 void carom_stream_finish(struct carom_stream *stream)
 {
     stream->finishing = true;
-    if (!stream->socket.closing && stream->socket.sending == NULL)
-        finish_when_empty(stream);
+    finish_when_empty(stream);
 }
 
 void carom_stream_close(struct carom_stream *stream, bool reset)

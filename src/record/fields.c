@@ -2,7 +2,11 @@
 #include "record/fields.h"
 
 #include <string.h>
-#include <strings.h>
+
+static uint32_t inline_capacity(uint32_t limit)
+{
+    return limit < CAROM_FIELDS_INLINE ? limit : CAROM_FIELDS_INLINE;
+}
 
 void carom_fields_init(struct carom_fields *fields, struct carom_pool *tables, uint32_t limit)
 {
@@ -10,7 +14,7 @@ void carom_fields_init(struct carom_fields *fields, struct carom_pool *tables, u
     fields->page = NULL;
     fields->spans = fields->here;
     fields->count = 0;
-    fields->capacity = limit < CAROM_FIELDS_INLINE ? limit : CAROM_FIELDS_INLINE;
+    fields->capacity = inline_capacity(limit);
     fields->tables = tables;
     fields->limit = limit;
 }
@@ -21,6 +25,7 @@ void carom_fields_clear(struct carom_fields *fields)
         carom_pool_give(fields->tables, fields->spans);
     fields->spans = fields->here;
     fields->count = 0;
+    fields->capacity = inline_capacity(fields->limit);
     if (fields->page != NULL)
         carom_page_drop(fields->page);
     fields->page = NULL;
@@ -47,13 +52,27 @@ carom_field carom_fields_at(const struct carom_fields *fields, size_t index)
                          carom_fields_slice(fields, span->value)};
 }
 
+static uint8_t lower_case(uint8_t byte)
+{
+    return byte >= 'A' && byte <= 'Z' ? byte | 0x20 : byte;
+}
+
+/* Not strncasecmp, which follows the locale of the program. */
+static bool same_name(const uint8_t *a, const uint8_t *b, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        if (lower_case(a[i]) != lower_case(b[i]))
+            return false;
+    return true;
+}
+
 carom_slice carom_fields_next(const struct carom_fields *fields, const char *name, size_t *cursor)
 {
     size_t length = strlen(name);
     while (*cursor < fields->count) {
         const struct carom_field_span *span = &fields->spans[(*cursor)++];
         if (span->name.length == length &&
-            strncasecmp((const char *)fields->base + span->name.offset, name, length) == 0)
+            same_name(fields->base + span->name.offset, (const uint8_t *)name, length))
             return carom_fields_slice(fields, span->value);
     }
     return (carom_slice){NULL, 0};

@@ -42,9 +42,11 @@ static enum carom_h1_connection connection_lines(carom_record *record,
     struct carom_connection *connection = connection_of(record);
     if (plan->body == CAROM_BODY_TUNNEL)
         return record->head.is_connect ? CAROM_H1_KEEP : CAROM_H1_UPGRADE;
+    /* What was taken in before the end is still answered: the last of it says so. */
+    bool ending = connection->peer_done || carom_connection_worker(connection)->draining;
+    bool last = record->link.next == &connection->exchanges;
     if (!record->head.keep_alive || plan->close || plan->body == CAROM_BODY_UNTIL_CLOSE ||
-        carom_connection_worker(connection)->draining || connection->peer_done ||
-        content_in_the_way(record))
+        (ending && last) || content_in_the_way(record))
         record->closes = true;
     if (record->closes) {
         connection->last = true;

@@ -46,7 +46,7 @@ static bool add_digit(struct carom_chunked *chunked, uint8_t byte)
     if (digit < 0 || chunked->left > MAX_SIZE >> 4)
         return false;
     chunked->left = chunked->left << 4 | (uint64_t)digit;
-    return true;
+    return chunked->left <= MAX_SIZE;
 }
 
 static bool blank(uint8_t byte)

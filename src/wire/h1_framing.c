@@ -49,12 +49,15 @@ bool carom_h1_authority(const uint8_t *data, uint32_t length, bool port_needed)
     uint32_t host = host_length(data, length);
     if (host == length)
         return !port_needed;
-    if (data[host] != ':' || host == 0)
+    if (host == 0 || data[host] != ':' || length - host > 6)
         return false;
-    for (uint32_t i = host + 1; i < length; i++)
+    uint32_t port = 0;
+    for (uint32_t i = host + 1; i < length; i++) {
         if (data[i] < '0' || data[i] > '9')
             return false;
-    return length - host <= 6 && (!port_needed || length > host + 1);
+        port = port * 10 + data[i] - '0';
+    }
+    return port <= UINT16_MAX && (port > 0 || !port_needed);
 }
 
 static int note_host(struct carom_h1_reader *reader, const uint8_t *value, uint32_t length)
@@ -112,13 +115,21 @@ static bool member_is(carom_slice member, const char *lower, size_t length)
            carom_equals_lower((const uint8_t *)member.data, lower, length);
 }
 
+/* A token, perhaps with parameters, which no coding that we know has (RFC 9112, 7). */
+static bool is_coding(carom_slice member)
+{
+    uint32_t token = carom_token_length((const uint8_t *)member.data, (uint32_t)member.length);
+    return token == member.length ||
+           (token > 0 && (member.data[token] == ';' || is_blank((uint8_t)member.data[token])));
+}
+
 static int note_codings(struct carom_h1_reader *reader, const uint8_t *value, uint32_t length)
 {
     carom_slice member;
     const uint8_t *at = value;
     reader->seen |= SEEN_CODING;
     while (next_member(&at, value + length, &member)) {
-        if (reader->codings & CODING_CHUNKED_LAST)
+        if ((reader->codings & CODING_CHUNKED_LAST) || !is_coding(member))
             reader->codings |= CODING_BAD; /* something after chunked, or chunked twice */
         if (member_is(member, "chunked", 7)) {
             reader->codings |= CODING_CHUNKED_LAST;
@@ -150,10 +161,13 @@ static int note_connection(struct carom_h1_reader *reader, const uint8_t *value,
 /* An expectation we do not know cannot be met (RFC 9110, 10.1.1). */
 static int note_expect(struct carom_h1_reader *reader, const uint8_t *value, uint32_t length)
 {
-    carom_slice expectation = {(const char *)value, length};
-    if (!member_is(expectation, "100-continue", 12))
-        return -417;
-    reader->seen |= SEEN_EXPECT;
+    carom_slice member;
+    const uint8_t *at = value;
+    while (next_member(&at, value + length, &member)) {
+        if (!member_is(member, "100-continue", 12))
+            return -417;
+        reader->seen |= SEEN_EXPECT;
+    }
     return 0;
 }
 
@@ -173,7 +187,7 @@ int carom_h1_framing_note(struct carom_h1_reader *reader, const uint8_t *data,
             return note_expect(reader, value, length);
         break;
     case 7:
-        if (carom_equals_lower(name, "upgrade", 7))
+        if (length > 0 && carom_equals_lower(name, "upgrade", 7))
             reader->seen |= SEEN_UPGRADE;
         break;
     case 10:

@@ -11,8 +11,8 @@ enum state { STATE_START, STATE_FIELDS };
 
 /* Longer methods are answered with 501 (RFC 9112, 3). */
 #define MAX_METHOD 32
-/* Blanks, version and CRLF beside method and target. */
-#define LINE_REST 12
+/* Blanks, version and CR beside method and target: 2 + 8 + 1. */
+#define LINE_REST 11
 /* Empty lines before the request line that are forgiven (RFC 9112, 2.2). */
 #define MAX_EMPTY 4
 
@@ -23,23 +23,47 @@ void carom_h1_reader_init(struct carom_h1_reader *reader)
 
 /* ---------------------------------------------------------------- lines */
 
-/* The length of the line that begins at reader->line, without its CRLF; -1 when it is not complete;
- * -2 when it ends with a bare LF. The line is stepped over. */
-static int32_t next_line(struct carom_h1_reader *reader, const uint8_t *data, uint32_t length)
+/* Whether bytes up to `end` are too many for a line that does not end before. */
+static bool over_limit(const struct carom_h1_reader *reader, const struct carom_h1_limits *limits,
+                       uint32_t end)
 {
-    const uint8_t *end = NULL;
+    if (reader->state == STATE_FIELDS) /* 1: the CR of the empty line does not count */
+        return end - reader->section > limits->max_header_section + 1;
+    return end - reader->line > limits->max_target + MAX_METHOD + LINE_REST;
+}
+
+/* The refusal of a line that is. */
+static int refuse_over(const struct carom_h1_reader *reader, const uint8_t *data, uint32_t end)
+{
+    if (reader->state == STATE_FIELDS)
+        return -431;
+    uint32_t method = carom_token_length(data + reader->line, end - reader->line);
+    if (method > MAX_METHOD)
+        return -501;
+    return method > 0 && data[reader->line + method] == ' ' ? -414 : -400;
+}
+
+/* Step over the line that begins at reader->line; *line is its length without CRLF. 1; 0 when it is
+ * not complete; or minus the status of a refusal. Limits come first, so that the answer is the same
+ * however the bytes were cut up. */
+static int next_line(struct carom_h1_reader *reader, const struct carom_h1_limits *limits,
+                     const uint8_t *data, uint32_t length, uint32_t *line)
+{
+    const uint8_t *feed = NULL;
     if (reader->scanned < length)
-        end = memchr(data + reader->scanned, '\n', length - reader->scanned);
-    if (end == NULL) {
-        reader->scanned = length;
-        return -1;
-    }
+        feed = memchr(data + reader->scanned, '\n', length - reader->scanned);
+    uint32_t end = feed != NULL ? (uint32_t)(feed - data) : length;
+    if (carom_unlikely(over_limit(reader, limits, end)))
+        return refuse_over(reader, data, end);
+    reader->scanned = end;
+    if (feed == NULL)
+        return 0;
     uint32_t start = reader->line;
-    uint32_t at = (uint32_t)(end - data);
-    if (at == start || data[at - 1] != '\r')
-        return -2;
-    reader->line = reader->scanned = at + 1;
-    return (int32_t)(at - 1 - start);
+    if (end == start || data[end - 1] != '\r')
+        return -400; /* a bare LF */
+    reader->line = reader->scanned = end + 1;
+    *line = end - 1 - start;
+    return 1;
 }
 
 /* ---------------------------------------------------------------- request line */
@@ -60,17 +84,8 @@ static int read_version(const uint8_t *data, struct carom_request_head *head)
     return 0;
 }
 
-/* Visible ASCII without "#", which no form of target may have. Some characters that URIs exclude,
- * such as "|" and "^", are let through, because browsers send them. */
-static bool target_characters(const uint8_t *data, uint32_t length)
-{
-    uint8_t bad = 0;
-    for (uint32_t i = 0; i < length; i++)
-        bad |= (uint8_t)(data[i] <= 0x20) | (uint8_t)(data[i] >= 0x7f) | (uint8_t)(data[i] == '#');
-    return bad == 0;
-}
-
-/* scheme "://" something (RFC 9112, 3.2.2). */
+/* scheme "://" authority and what follows it (RFC 9112, 3.2.2). An empty host and userinfo are
+ * refused (RFC 9110, 4.2.1 and 4.2.4). */
 static bool absolute_form(const uint8_t *data, uint32_t length)
 {
     uint32_t i = 0;
@@ -83,7 +98,14 @@ static bool absolute_form(const uint8_t *data, uint32_t length)
             return false;
         i++;
     }
-    return i > 0 && length - i > 3 && memcmp(data + i, "://", 3) == 0;
+    if (i == 0 || length - i <= 3 || memcmp(data + i, "://", 3) != 0)
+        return false;
+    const uint8_t *authority = data + i + 3;
+    uint32_t rest = length - i - 3;
+    uint32_t size = 0;
+    while (size < rest && authority[size] != '/' && authority[size] != '?')
+        size++;
+    return size > 0 && carom_h1_authority(authority, size, false);
 }
 
 static bool target_form(const uint8_t *data, uint32_t length, const struct carom_request_head *head,
@@ -107,15 +129,13 @@ static int read_request_line(const struct carom_h1_limits *limits, const uint8_t
         return -400;
     if (method > MAX_METHOD)
         return -501;
-    if (length < method + LINE_REST - 2) /* the shortest: " * HTTP/1.1" is longer than that */
+    if (length < method + LINE_REST) /* the shortest: " * HTTP/1.1" */
         return -400;
-    const uint8_t *target = line + method + 1;
     uint32_t version = length - 8;
     if (line[version - 1] != ' ')
-        return length > limits->max_target + MAX_METHOD + LINE_REST ? -414 : -400;
-    uint32_t target_length = version - 1 - (method + 1);
-    if (version - 1 <= method + 1)
         return -400;
+    const uint8_t *target = line + method + 1;
+    uint32_t target_length = version - 1 - (method + 1);
     if (target_length > limits->max_target)
         return -414;
     int error = read_version(line + version, head);
@@ -125,8 +145,9 @@ static int read_request_line(const struct carom_h1_limits *limits, const uint8_t
     head->target = (struct carom_span){start + method + 1, target_length};
     head->is_head = method == 4 && memcmp(line, "HEAD", 4) == 0;
     head->is_connect = method == 7 && memcmp(line, "CONNECT", 7) == 0;
+    head->content_length = 0;
     bool options = method == 7 && memcmp(line, "OPTIONS", 7) == 0;
-    if (!target_characters(target, target_length) ||
+    if (carom_target_length(target, target_length) != target_length ||
         !target_form(target, target_length, head, options))
         return -400;
     return 0;
@@ -134,10 +155,14 @@ static int read_request_line(const struct carom_h1_limits *limits, const uint8_t
 
 /* ---------------------------------------------------------------- field lines */
 
-/* Add a field line; *field tells which it is. 0 or minus a status. */
-static int read_field_line(const uint8_t *data, uint32_t start, uint32_t length,
-                           struct carom_fields *fields, struct carom_field_span *field)
+/* Add a field line that was stepped over; *field tells which it is. 0 or minus a status. */
+static int read_field_line(const struct carom_h1_reader *reader,
+                           const struct carom_h1_limits *limits, const uint8_t *data,
+                           uint32_t start, uint32_t length, struct carom_fields *fields,
+                           struct carom_field_span *field)
 {
+    if (reader->line - reader->section > limits->max_header_section)
+        return -431;
     const uint8_t *line = data + start;
     uint32_t name = carom_token_length(line, length);
     if (name == 0 || name == length || line[name] != ':')
@@ -160,51 +185,34 @@ static int read_field_line(const uint8_t *data, uint32_t start, uint32_t length,
 
 /* ---------------------------------------------------------------- sections */
 
-static int incomplete(const struct carom_h1_reader *reader, const struct carom_h1_limits *limits,
-                      const uint8_t *data, uint32_t length)
-{
-    if (reader->state == STATE_FIELDS)
-        return length - reader->section > limits->max_header_section ? -431 : 0;
-    uint32_t line = length - reader->line;
-    if (line <= limits->max_target + MAX_METHOD + LINE_REST)
-        return 0;
-    uint32_t method = carom_token_length(data + reader->line, line);
-    if (method > MAX_METHOD)
-        return -501;
-    return method > 0 && data[reader->line + method] == ' ' ? -414 : -400;
-}
-
 int carom_h1_read_head(struct carom_h1_reader *reader, const struct carom_h1_limits *limits,
                        const uint8_t *data, uint32_t length, struct carom_request_head *head)
 {
     for (;;) {
         uint32_t start = reader->line;
-        int32_t line = next_line(reader, data, length);
-        if (line == -2)
-            return -400;
-        if (line < 0)
-            return incomplete(reader, limits, data, length);
+        uint32_t line;
+        int result = next_line(reader, limits, data, length, &line);
+        if (result <= 0)
+            return result;
         if (reader->state == STATE_START) {
             if (line == 0) {
                 if (reader->line > MAX_EMPTY)
                     return -400;
                 continue;
             }
-            int error = read_request_line(limits, data, start, (uint32_t)line, head);
+            int error = read_request_line(limits, data, start, line, head);
             if (error < 0)
                 return error;
             reader->state = STATE_FIELDS;
             reader->section = reader->line;
             continue;
         }
-        if (reader->line - reader->section > limits->max_header_section)
-            return -431;
         if (line == 0) {
             int error = carom_h1_framing_decide(reader, head);
             return error < 0 ? error : (int)reader->line;
         }
         struct carom_field_span field;
-        int error = read_field_line(data, start, (uint32_t)line, &head->fields, &field);
+        int error = read_field_line(reader, limits, data, start, line, &head->fields, &field);
         if (error == 0)
             error = carom_h1_framing_note(reader, data, &field, head);
         if (error < 0)
@@ -218,17 +226,14 @@ int carom_h1_read_trailers(struct carom_h1_reader *reader, const struct carom_h1
     reader->state = STATE_FIELDS;
     for (;;) {
         uint32_t start = reader->line;
-        int32_t line = next_line(reader, data, length);
-        if (line == -2)
-            return -400;
-        if (line < 0)
-            return incomplete(reader, limits, data, length);
-        if (reader->line > limits->max_header_section)
-            return -431;
+        uint32_t line;
+        int result = next_line(reader, limits, data, length, &line);
+        if (result <= 0)
+            return result;
         if (line == 0)
             return (int)reader->line;
         struct carom_field_span field;
-        int error = read_field_line(data, start, (uint32_t)line, trailers, &field);
+        int error = read_field_line(reader, limits, data, start, line, trailers, &field);
         if (error < 0)
             return error;
         if (carom_h1_is_framing(data + field.name.offset, field.name.length))

@@ -8,7 +8,8 @@
 #include "record/fields.h"
 
 struct carom_h1_limits {
-    uint32_t max_target, max_header_section; /* bytes: the target; all field lines with their CRLF */
+    /* Bytes: the target; all field lines with their CRLF, but for the empty line. */
+    uint32_t max_target, max_header_section;
 };
 
 /* Where reading stands, as offsets from the first byte. */
@@ -29,8 +30,9 @@ void carom_h1_reader_init(struct carom_h1_reader *reader);
  * Empty lines before the request line are skipped (at most 2 CRLFs: RFC 9112, 2.2) and count.
  *   > 0   the head is complete and took so many bytes; *head is filled, framing decided
  *   0     more bytes are wanted
- *   < 0   refused: minus the status to answer (400, 414, 431, 501, 505), or -500 out of memory; the
- *         connection must not be read further. */
+ *   < 0   refused: minus the status to answer (400, 414, 417, 431, 501, 505), or -500 out of memory;
+ *         the connection must not be read further. 417: Expect asks for more than 100-continue.
+ * The result does not depend on how the bytes were cut up. */
 int carom_h1_read_head(struct carom_h1_reader *reader, const struct carom_h1_limits *limits,
                        const uint8_t *data, uint32_t length, struct carom_request_head *head);
 

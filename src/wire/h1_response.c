@@ -3,8 +3,14 @@
 
 #include <string.h>
 
-/* The status line, Date, Content-Length or Transfer-Encoding, Connection and Keep-Alive. */
-#define HEAD_ROOM 320
+/* What a head needs beside the handler's fields, at most:
+ *   "HTTP/1.1 511 Network Authentication Required" CRLF  46
+ *   Date                                                 37
+ *   Content-Length with 20 digits                        38
+ *   Connection: upgrade, Connection: keep-alive          21 + 24
+ *   Keep-Alive: timeout=4294967, max=4294967295          45
+ *   CRLF                                                  2, in all 213 */
+#define HEAD_ROOM 256
 
 static uint8_t *put(uint8_t *to, const void *bytes, size_t length)
 {
@@ -54,13 +60,17 @@ static uint8_t *put_framing(uint8_t *to, const struct carom_response_plan *plan)
         to += carom_decimal_write(to, plan->content_length);
         return PUT(to, "\r\n");
     }
-    if (plan->body == CAROM_BODY_CHUNKED)
+    if (plan->chunked_field)
         return PUT(to, "Transfer-Encoding: chunked\r\n");
     return to;
 }
 
-static uint8_t *put_connection(uint8_t *to, const struct carom_h1_extra *extra)
+static uint8_t *put_connection(uint8_t *to, const struct carom_response_plan *plan,
+                               const struct carom_h1_extra *extra)
 {
+    /* Upgrade is hop-by-hop, also where it only says what could be spoken (RFC 9110, 7.8). */
+    if (plan->upgrade_field && extra->connection != CAROM_H1_UPGRADE)
+        to = PUT(to, "Connection: upgrade\r\n");
     switch (extra->connection) {
     case CAROM_H1_CLOSE: return PUT(to, "Connection: close\r\n");
     case CAROM_H1_UPGRADE: return PUT(to, "Connection: upgrade\r\n");
@@ -91,7 +101,7 @@ size_t carom_h1_head_write(uint8_t *to, const struct carom_response_plan *plan,
         if (!plan->own_date)
             to = put_slice(to, extra->date_line);
         to = put_framing(to, plan);
-        to = put_connection(to, extra);
+        to = put_connection(to, plan, extra);
     }
     to = PUT(to, "\r\n");
     return (size_t)(to - start);

@@ -29,9 +29,56 @@ const uint8_t carom_token_characters[256] = {
     /* clang-format on */
 };
 
+#ifdef __SSE2__
+static __m128i load(const uint8_t *data)
+{
+    return _mm_loadu_si128((const __m128i *)(const void *)data);
+}
+
+static __m128i at_most(__m128i bytes, uint8_t highest)
+{
+    __m128i bound = _mm_set1_epi8((char)highest);
+    return _mm_cmpeq_epi8(_mm_max_epu8(bytes, bound), bound);
+}
+
+static __m128i equal(__m128i bytes, uint8_t byte)
+{
+    return _mm_cmpeq_epi8(bytes, _mm_set1_epi8((char)byte));
+}
+
+/* Letters, digits and "-": nearly all names have no others. */
+static __m128i common_token(__m128i bytes)
+{
+    __m128i letter = _mm_sub_epi8(_mm_or_si128(bytes, _mm_set1_epi8(0x20)), _mm_set1_epi8('a'));
+    __m128i digit = _mm_sub_epi8(bytes, _mm_set1_epi8('0'));
+    return _mm_or_si128(_mm_or_si128(at_most(letter, 25), at_most(digit, 9)), equal(bytes, '-'));
+}
+
+/* The place of the first byte that is marked, or 16. */
+static uint32_t first_marked(__m128i marks)
+{
+    return (uint32_t)__builtin_ctz((unsigned)_mm_movemask_epi8(marks) | 0x10000);
+}
+
+/* Where the block after the one at `i` begins; the last one overlaps it rather than be short. */
+static uint32_t next_block(uint32_t i, uint32_t length)
+{
+    i += 16;
+    return i < length && i + 16 > length ? length - 16 : i;
+}
+#endif
+
 uint32_t carom_token_length(const uint8_t *data, uint32_t length)
 {
     uint32_t i = 0;
+#ifdef __SSE2__
+    while (i + 16 <= length) {
+        uint32_t place = first_marked(equal(common_token(load(data + i)), 0));
+        i += place;
+        if (place < 16)
+            break;
+    }
+#endif
     while (i < length && carom_token_characters[data[i]])
         i++;
     return i;
@@ -41,20 +88,34 @@ uint32_t carom_value_length(const uint8_t *data, uint32_t length)
 {
     uint32_t i = 0;
 #ifdef __SSE2__
-    const __m128i tab = _mm_set1_epi8('\t'), del = _mm_set1_epi8(0x7f);
-    const __m128i lowest = _mm_set1_epi8(0x1f);
-    for (; i + 16 <= length; i += 16) {
-        __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(data + i));
-        /* max(b, 1f) == 1f: a control character */
-        __m128i control = _mm_cmpeq_epi8(_mm_max_epu8(bytes, lowest), lowest);
-        __m128i bad = _mm_or_si128(_mm_andnot_si128(_mm_cmpeq_epi8(bytes, tab), control),
-                                   _mm_cmpeq_epi8(bytes, del));
-        int mask = _mm_movemask_epi8(bad);
-        if (mask != 0)
-            return i + (uint32_t)__builtin_ctz((unsigned)mask);
+    for (; i + 16 <= length; i = next_block(i, length)) {
+        __m128i bytes = load(data + i);
+        __m128i control = _mm_andnot_si128(equal(bytes, '\t'), at_most(bytes, 0x1f));
+        uint32_t place = first_marked(_mm_or_si128(control, equal(bytes, 0x7f)));
+        if (place < 16)
+            return i + place;
     }
 #endif
     while (i < length && (data[i] >= 0x20 || data[i] == '\t') && data[i] != 0x7f)
+        i++;
+    return i;
+}
+
+uint32_t carom_target_length(const uint8_t *data, uint32_t length)
+{
+    uint32_t i = 0;
+#ifdef __SSE2__
+    for (; i + 16 <= length; i = next_block(i, length)) {
+        __m128i bytes = load(data + i);
+        /* As 0x7f is the highest signed byte, those above it and the low ones are all below "!". */
+        __m128i outside = _mm_cmplt_epi8(bytes, _mm_set1_epi8('!'));
+        __m128i bad = _mm_or_si128(equal(bytes, 0x7f), equal(bytes, '#'));
+        uint32_t place = first_marked(_mm_or_si128(outside, bad));
+        if (place < 16)
+            return i + place;
+    }
+#endif
+    while (i < length && data[i] > 0x20 && data[i] < 0x7f && data[i] != '#')
         i++;
     return i;
 }
@@ -286,7 +347,7 @@ static bool status_allowed(enum carom_response_kind kind, const struct carom_req
     case CAROM_RESPONSE_INFORM: return status > 101 && status <= 199;
     case CAROM_RESPONSE_UPGRADE:
         return request->is_connect ? status >= 200 && status <= 299 : status == 101;
-    default: return status >= 200 && status <= 599;
+    default: return status >= (request->is_connect ? 300 : 200) && status <= 599;
     }
 }
 
@@ -313,6 +374,7 @@ static int plan_content(struct carom_response_plan *plan, const struct noted *no
     bool known = length != CAROM_LENGTH_UNKNOWN;
     /* A 304 without a length given says nothing about the content it stands for. */
     plan->length_field = known && (plan->status != 304 || noted->length);
+    plan->chunked_field = !known && request->version != 10 && plan->status != 304;
     if (free_length)
         plan->body = CAROM_BODY_NONE;
     else if (known)
@@ -339,6 +401,7 @@ int carom_response_plan(struct carom_response_plan *plan, enum carom_response_ki
     *plan = (struct carom_response_plan){.status = response->status,
                                          .own_date = noted.date,
                                          .close = noted.close,
+                                         .upgrade_field = noted.upgrade,
                                          .expected = UINT64_MAX};
     if (kind == CAROM_RESPONSE_FINAL)
         return plan_content(plan, &noted, request, length);

@@ -12,9 +12,12 @@
 /* tchar (RFC 9110, 5.6.2), by byte. */
 extern const uint8_t carom_token_characters[256];
 /* How many of the first bytes are tchar; how many may stand in a field value (no control characters
- * but HTAB). The second is vectorised. */
+ * but HTAB); how many in a request target: visible ASCII without "#". Of the characters that URIs
+ * exclude (RFC 3986), the rest, such as "|" and "^", are let through, because browsers send them. All
+ * three are vectorised. */
 uint32_t carom_token_length(const uint8_t *data, uint32_t length);
 uint32_t carom_value_length(const uint8_t *data, uint32_t length);
+uint32_t carom_target_length(const uint8_t *data, uint32_t length);
 /* ASCII, without regard to case. `lower` is lower-case and as long. */
 bool carom_equals_lower(const uint8_t *data, const char *lower, size_t length);
 /* Whether a comma-separated list has `lower` among its members. */
@@ -38,7 +41,9 @@ struct carom_response_plan {
     uint8_t body;            /* enum carom_body: what follows the head on the wire */
     bool own_date;           /* the handler set Date */
     bool close;              /* the handler set Connection: close */
+    bool upgrade_field;      /* the handler set Upgrade: Connection: upgrade goes with it */
     bool length_field;       /* Content-Length is to be added */
+    bool chunked_field;      /* Transfer-Encoding: chunked is, also where HEAD drops the content */
     uint64_t content_length; /* BODY_LENGTH, or the value of the field that is added */
     uint64_t expected;       /* content the handler must write, dropped or not; UINT64_MAX: any */
 };
@@ -47,11 +52,13 @@ enum carom_response_kind { CAROM_RESPONSE_FINAL, CAROM_RESPONSE_INFORM, CAROM_RE
 
 /* Check a response of the handler against the request and plan its framing. `length`: the content's,
  * or CAROM_LENGTH_UNKNOWN. Content-Length by the handler is allowed when it agrees with `length`, or
- * gives it when that is unknown, and freely for HEAD and 304. Transfer-Encoding, Keep-Alive, Upgrade
- * (but in an upgrade), Connection (but `close`, `keep-alive`) are -CAROM_EFIELD, as are CR, LF, NUL
- * and other control characters in values (not HTAB) and names that are no tokens. Unknown length: chunked for
- * HTTP/1.1, until close for 1.0. HEAD, 1xx, 204, 304: no body; 1xx, 204: no Content-Length (RFC 9110, 8.6).
- * 0, -CAROM_EINVAL (status), -CAROM_EFIELD, -CAROM_ELENGTH. */
+ * gives it when that is unknown; for HEAD and 304, which have no content, also when `length` is 0.
+ * Transfer-Encoding, Keep-Alive, Upgrade in an informational response, and Connection (but `close`,
+ * `keep-alive`) are -CAROM_EFIELD, as are CR, LF, NUL and other control characters in values (not
+ * HTAB) and names that are no tokens. Unknown length: chunked for HTTP/1.1, until close for 1.0.
+ * HEAD, 1xx, 204, 304: no body; 1xx, 204: no Content-Length (RFC 9110, 8.6). 2xx to CONNECT is an
+ * upgrade's alone: its content would be taken for the tunnel's (RFC 9110, 9.3.6). 0, -CAROM_EINVAL
+ * (status), -CAROM_EFIELD, -CAROM_ELENGTH. */
 int carom_response_plan(struct carom_response_plan *plan, enum carom_response_kind kind,
                         const struct carom_request_head *request, const carom_response *response,
                         uint64_t length);

@@ -138,7 +138,8 @@ def assert_balanced(test, final):
     test.assertEqual(final["connections_open"], 0, final)
     test.assertEqual(final["refused"], 0, final)
     test.assertEqual(final["ended"]["none"], 0, final)
-    test.assertEqual(final["records_recycled"], final["requests"], final)
+    # A record begins with the first byte: heads that never came whole are recycled too.
+    test.assertGreaterEqual(final["records_recycled"], final["requests"], final)
     test.assertEqual(sum(final["ended"].values()), final["requests"], final)
 
 

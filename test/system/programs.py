@@ -5,11 +5,11 @@ Used by the system tests. A wait is for an event and has a generous deadline; no
 import os
 import re
 import select
-import signal
 import socket
 import subprocess
 import threading
 import time
+from signal import SIGINT
 
 BUILD = os.environ.get("CAROM_BUILD", "build")
 SANITIZED = os.environ.get("CAROM_SANITIZE", "") not in ("", "OFF", "none")
@@ -68,7 +68,7 @@ class Program:
             self.test.fail(f"no line like {pattern!r}: {self._state()}")
         return match
 
-    def signal(self, number=signal.SIGINT):
+    def signal(self, number=SIGINT):
         self.process.send_signal(number)
 
     def wait_exit(self, deadline=DEADLINE):
@@ -81,7 +81,7 @@ class Program:
             reader.join(deadline)
         return status
 
-    def stop(self, number=signal.SIGINT):
+    def stop(self, number=SIGINT):
         self.signal(number)
         return self.wait_exit()
 

@@ -1,6 +1,6 @@
 """Mixed load against the test server for some minutes: memory, descriptors and records must be flat.
 
-    CAROM_BUILD=build soak.py [MINUTES]      (or MINUTES in the environment; 10)
+    CAROM_BUILD=build soak.py [MINUTES]      (or MINUTES in the environment; 30)
 """
 
 import os
@@ -26,7 +26,7 @@ def sample(server):
 
 
 def main():
-    minutes = float(sys.argv[1] if len(sys.argv) > 1 else os.environ.get("MINUTES", "10"))
+    minutes = float(sys.argv[1] if len(sys.argv) > 1 else os.environ.get("MINUTES", "30"))
     server = harness.Server(workers=2)
     end = time.monotonic() + minutes * 60
     samples = []

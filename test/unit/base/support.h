@@ -16,6 +16,14 @@
 
 #include <cmocka.h>
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /* Whether `run(data)` ends the process otherwise than by returning; tried in a child, silently. */
@@ -60,7 +68,7 @@ static inline uint64_t random_below(uint64_t *state, uint64_t limit)
 /* Fewer rounds where each costs more: under valgrind, and under a sanitizer. */
 static inline unsigned rounds(unsigned plain)
 {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef SANITIZED
     return plain / 5;
 #else
     return getenv("CAROM_VALGRIND") != NULL ? plain / 20 : plain;

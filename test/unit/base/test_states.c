@@ -25,9 +25,9 @@ static void make(void *data)
 static void moves_of_the_table_and_no_others(void **state)
 {
     (void)state;
-    for (uint8_t from = OPEN; from <= TORN; from++) {
-        for (uint8_t to = OPEN; to <= TORN; to++) {
-            struct move move = {from, to};
+    for (unsigned from = OPEN; from <= TORN; from++) {
+        for (unsigned to = OPEN; to <= TORN; to++) {
+            struct move move = {(uint8_t)from, (uint8_t)to};
             bool allowed = (moves[from] & CAROM_TO(to)) != 0;
             assert_int_equal(dies(make, &move), !allowed);
             if (allowed) {

@@ -1,0 +1,19 @@
+-- For wrk: `wrk ... -s load.lua URL -- DEPTH` sends DEPTH requests at once (pipelined; 1: none waits
+-- behind another), and prints what was measured as one line of JSON.
+
+function init(args)
+   local depth = tonumber(args[1] or "1")
+   if depth > 1 then
+      local all = string.rep(wrk.format(), depth)
+      request = function() return all end
+   end
+end
+
+function done(summary, latency, requests)
+   local errors = 0
+   for _, count in pairs(summary.errors) do errors = errors + count end
+   io.write(string.format(
+      'RESULT {"requests": %d, "seconds": %.6f, "errors": %d, "p50": %d, "p90": %d, "p99": %d, "p999": %d}\n',
+      summary.requests, summary.duration / 1e6, errors, latency:percentile(50),
+      latency:percentile(90), latency:percentile(99), latency:percentile(99.9)))
+end

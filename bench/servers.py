@@ -1,0 +1,190 @@
+"""Starts the servers that are measured, asks the kernel what they use, and ends them by their pids."""
+import contextlib
+import os
+import re
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+START_SECONDS, STOP_SECONDS = 10, 5
+TICKS = os.sysconf("SC_CLK_TCK")
+SIZE = 1 << 20
+
+NGINX = """
+daemon off;
+worker_processes 1;
+pid {home}/pid;
+error_log stderr crit;
+{user}
+events {{ worker_connections 1024; }}
+http {{
+    access_log off;
+    client_body_temp_path {home}/temp;
+    proxy_temp_path {home}/temp;
+    fastcgi_temp_path {home}/temp;
+    scgi_temp_path {home}/temp;
+    uwsgi_temp_path {home}/temp;
+    default_type text/plain;
+    keepalive_requests 1000000000;
+    sendfile on;
+    tcp_nopush on;
+    open_file_cache max=16;
+    client_max_body_size 2m;
+    client_body_buffer_size 2m;
+    root {home}/files;
+    server {{
+        listen 127.0.0.1:{port};
+        location = / {{ return 200 "Hello, World!"; }}
+        location = /1m {{ }}
+        # Reads the whole content into its buffer, then answers (to mirror a request it must be read).
+        location = /read {{ mirror /mirrored; error_page 405 =200 /answer; }}
+        location = /mirrored {{ internal; return 204; }}
+        location = /answer {{ internal; return 200 "ok"; }}
+    }}
+}}
+"""
+
+
+class Trouble(Exception):
+    """What the person who runs this is told, in one line."""
+
+
+def find_nginx():
+    return shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+
+
+def stat_of(pid):
+    """The fields of /proc/PID/stat behind the name: [0] is the state, [1] the parent."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
+def family(pid):
+    """The pid and those of all its descendants."""
+    parents = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            with contextlib.suppress(OSError):
+                parents.setdefault(int(stat_of(entry)[1]), []).append(int(entry))
+    found = [pid]
+    for member in found:
+        found += parents.get(member, [])
+    return found
+
+
+class Server:
+    """A server on one core. Whoever makes one calls stop()."""
+
+    def __init__(self, command, core, port=None):
+        self.pids = []
+        self.process = subprocess.Popen(["taskset", "-c", str(core), *map(str, command)], text=True,
+                                        stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.DEVNULL if port else subprocess.PIPE)
+        try:
+            self.port = port or self.announced()
+            self.wait_until_open()
+            self.pids = family(self.process.pid)
+        except BaseException:
+            self.stop()
+            raise
+
+    def announced(self):
+        """The port in the first line that the server prints."""
+        if not select.select([self.process.stdout], [], [], START_SECONDS)[0]:
+            raise Trouble(f"{self.process.args[3]} printed no line within {START_SECONDS} s")
+        line = self.process.stdout.readline()
+        match = re.search(r":(\d+)\b", line)
+        if not match:
+            raise Trouble(f"{self.process.args[3]} did not start, it printed {line!r}")
+        return int(match[1])
+
+    def wait_until_open(self):
+        end = time.monotonic() + START_SECONDS
+        while True:
+            if self.process.poll() is not None:
+                raise Trouble(f"{self.process.args[3]} ended at once, with {self.process.returncode}")
+            with contextlib.suppress(OSError):
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                return
+            if time.monotonic() > end:
+                raise Trouble(f"{self.process.args[3]} does not listen after {START_SECONDS} s")
+            time.sleep(0.01)
+
+    def cpu_seconds(self):
+        """User and system time of all its processes and their threads."""
+        fields = [stat_of(pid) for pid in self.pids]
+        return sum(int(f[11]) + int(f[12]) for f in fields) / TICKS
+
+    def memory(self):
+        """Resident and proportional bytes of all its processes, and resident of the one that serves."""
+        rss, pss = [], 0
+        for pid in self.pids:
+            text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+            rss.append(int(re.search(r"^Rss:\s+(\d+)", text, re.M)[1]) * 1024)
+            pss += int(re.search(r"^Pss:\s+(\d+)", text, re.M)[1]) * 1024
+        return {"rss": rss[-1], "pss": pss}  # nginx: the master is first, its worker last
+
+    def response(self):
+        """The bytes of one response to what wrk asks."""
+        with socket.create_connection(("127.0.0.1", self.port), 5) as peer:
+            peer.sendall(f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\n\r\n".encode())
+            data = b""
+            while not data.endswith(b"Hello, World!"):
+                more = peer.recv(4096)
+                if not more:
+                    raise Trouble(f"{self.process.args[3]} answered {data!r}")
+                data += more
+            return data
+
+    def stop(self):
+        """Ask it to end, wait, and kill what is left of it."""
+        if self.process.poll() is None:
+            with contextlib.suppress(OSError):
+                self.pids = family(self.process.pid)
+            self.process.terminate()
+            try:
+                self.process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                for pid in self.pids:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+                self.process.wait()
+        if self.process.stdout:
+            self.process.stdout.close()
+
+
+class Nginx(Server):
+    """nginx with one worker, and its files in memory (tmpfs) where there is any."""
+
+    def __init__(self, core):
+        memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+        self.folder = tempfile.TemporaryDirectory(prefix="carom-bench-", dir=memory)
+        home = Path(self.folder.name)
+        (home / "files").mkdir()
+        (home / "files/1m").write_bytes(b"x" * SIZE)
+        (home / "files/read").touch()
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        user = "user root root;" if os.geteuid() == 0 else ""
+        (home / "conf").write_text(NGINX.format(home=home, port=port, user=user))
+        try:
+            super().__init__([find_nginx(), "-p", home, "-e", "stderr", "-c", home / "conf"], core, port)
+            end = time.monotonic() + START_SECONDS
+            while len(self.pids) < 2:  # the master listens before it makes its worker
+                if time.monotonic() > end:
+                    self.stop()
+                    raise Trouble("nginx has made no worker")
+                time.sleep(0.01)
+                self.pids = family(self.process.pid)
+        except BaseException:
+            self.folder.cleanup()
+            raise
+
+    def stop(self):
+        super().stop()
+        self.folder.cleanup()

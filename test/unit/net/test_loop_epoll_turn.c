@@ -1,0 +1,374 @@
+/* Tests of the epoll backend: closing, accepting, waiting, waking. */
+#include "unit/net/sockets.h"
+
+#include <pthread.h>
+#include <sys/resource.h>
+
+/* ---------------------------------------------------------------- closing */
+
+static void close_both(struct owner *owner, struct carom_page *page, const uint8_t *data,
+                       uint32_t length)
+{
+    (void)owner;
+    (void)page;
+    (void)data;
+    (void)length;
+    loop->ops->close(loop, &one.socket, false);
+    loop->ops->close(loop, &two.socket, false);
+}
+
+static void nothing_but_closed_follows_a_close(void **state)
+{
+    (void)state;
+    int peer = open_unix(&one), other = open_unix(&two);
+    one.on_received = two.on_received = close_both;
+    put(peer, "x");
+    put(other, "y");
+    turn();
+    assert_int_equal(one.pieces + two.pieces, 1);
+    assert_int_equal(calls.recv, 1);
+    assert_int_equal(one.closed + two.closed, 0);
+    loop->ops->close(loop, &one.socket, true); /* changes nothing */
+    loop->ops->reclaim(loop);
+    assert_int_equal(one.closed, 1);
+    assert_int_equal(two.closed, 1);
+    assert_true(quiet());
+    close(peer);
+    close(other);
+}
+
+static void close_when_ended(struct owner *owner, int error)
+{
+    (void)error;
+    loop->ops->close(loop, &owner->socket, false);
+}
+
+static void a_leaving_client_costs_no_change_of_interest(void **state)
+{
+    (void)state;
+    int peer = open_tcp(&one);
+    one.on_ended = close_when_ended;
+    calls.control = 0;
+    close(peer);
+    turn_until(one.socket.closing);
+    assert_int_equal(calls.control, 0);
+    owner_close(&one);
+}
+
+static void close_two(struct owner *owner)
+{
+    (void)owner;
+    loop->ops->close(loop, &two.socket, false);
+}
+
+static void closed_may_close_others(void **state)
+{
+    (void)state;
+    int peer = open_unix(&one), other = open_unix(&two);
+    one.on_closed = close_two;
+    loop->ops->close(loop, &one.socket, false);
+    loop->ops->reclaim(loop);
+    assert_int_equal(one.closed, 1);
+    assert_int_equal(two.closed, 1);
+    close(peer);
+    close(other);
+}
+
+static void events_of_freed_sockets_are_forgotten(void **state)
+{
+    (void)state;
+    struct owner *owner = calloc(1, sizeof *owner);
+    assert_non_null(owner);
+    int peer = open_unix(owner);
+    put(peer, "x");
+    loop->ops->wait(loop, 0);
+    owner_close(owner);
+    free(owner);
+    loop->ops->deliver(loop);
+    close(peer);
+}
+
+static void a_close_is_in_order_or_a_reset(void **state)
+{
+    (void)state;
+    char byte;
+    for (int with_reset = 0; with_reset < 2; with_reset++) {
+        int peer = open_tcp(&one);
+        loop->ops->close(loop, &one.socket, with_reset);
+        loop->ops->reclaim(loop);
+        assert_int_equal(read(peer, &byte, 1), with_reset ? -1 : 0);
+        if (with_reset)
+            assert_int_equal(errno, ECONNRESET);
+        close(peer);
+    }
+}
+
+/* ---------------------------------------------------------------- accepting */
+
+static struct {
+    struct carom_acceptor acceptor;
+    int fds[100];
+    int count, stop_after, failures, error;
+    uint16_t port; /* of the last peer */
+} door;
+
+static void accepted(struct carom_acceptor *acceptor, int fd, const struct sockaddr *peer,
+                     socklen_t length)
+{
+    assert_ptr_equal(acceptor, &door.acceptor);
+    assert_int_equal(length, sizeof(struct sockaddr_in));
+    door.port = ((const struct sockaddr_in *)(const void *)peer)->sin_port;
+    door.fds[door.count++] = fd;
+    if (door.count == door.stop_after)
+        loop->ops->accept_stop(loop, acceptor);
+}
+
+static void failed(struct carom_acceptor *acceptor, int error)
+{
+    assert_false(acceptor->accepting);
+    door.failures++;
+    door.error = error;
+}
+
+static void open_door(struct sockaddr_in *in)
+{
+    memset(&door, 0, sizeof door);
+    door.acceptor = (struct carom_acceptor){accepted, failed, listen_tcp(in), false, 0};
+    assert_int_equal(loop->ops->accept_start(loop, &door.acceptor, false), 0);
+    assert_true(door.acceptor.accepting);
+}
+
+static void close_door(void)
+{
+    loop->ops->accept_stop(loop, &door.acceptor);
+    close(door.acceptor.fd);
+    for (int i = 0; i < door.count; i++)
+        close(door.fds[i]);
+}
+
+static void a_turn_accepts_a_batch(void **state)
+{
+    (void)state;
+    struct sockaddr_in in, name;
+    socklen_t length = sizeof name;
+    int clients[70];
+    open_door(&in);
+    for (int i = 0; i < 70; i++)
+        clients[i] = connect_tcp(&in);
+    turn();
+    assert_int_equal(door.count, 64);
+    turn();
+    assert_int_equal(door.count, 70);
+    assert_true(quiet());
+    assert_int_equal(getsockname(clients[69], (struct sockaddr *)&name, &length), 0);
+    assert_int_equal(door.port, name.sin_port);
+    assert_true(fcntl(door.fds[0], F_GETFL) & O_NONBLOCK);
+    assert_true(fcntl(door.fds[0], F_GETFD) & FD_CLOEXEC);
+    for (int i = 0; i < 70; i++)
+        close(clients[i]);
+    close_door();
+}
+
+static void connections_that_broke_are_passed_over(void **state)
+{
+    (void)state;
+    struct sockaddr_in in;
+    open_door(&in);
+    int client = connect_tcp(&in);
+    calls.accept_error[0] = ECONNABORTED;
+    calls.accept_error[1] = EINTR;
+    calls.accept_error[2] = ENETUNREACH;
+    turn();
+    assert_int_equal(door.count, 1);
+    assert_int_equal(door.failures, 0);
+    close(client);
+    close_door();
+}
+
+static void want_of_something_stops_accepting(void **state)
+{
+    (void)state;
+    static const struct {
+        int number, error;
+    } wants[] = {{EMFILE, -CAROM_EMFILE},
+                 {ENFILE, -CAROM_EMFILE},
+                 {ENOBUFS, -CAROM_ENOMEM},
+                 {ENOMEM, -CAROM_ENOMEM},
+                 {EINVAL, -CAROM_EINVAL}}; /* not listening any more */
+    struct sockaddr_in in;
+    open_door(&in);
+    int client = connect_tcp(&in);
+    for (size_t i = 0; i < COUNT(wants); i++) {
+        calls.accept_error[0] = wants[i].number;
+        turn();
+        assert_int_equal(door.failures, i + 1);
+        assert_int_equal(door.error, wants[i].error);
+        assert_int_equal(door.count, 0);
+        assert_true(quiet()); /* though somebody waits */
+        assert_int_equal(loop->ops->accept_start(loop, &door.acceptor, false), 0);
+    }
+    turn();
+    assert_int_equal(door.count, 1);
+    close(client);
+    close_door();
+}
+
+static void a_stopped_acceptor_hears_nothing(void **state)
+{
+    (void)state;
+    struct sockaddr_in in;
+    int clients[4];
+    open_door(&in);
+    door.stop_after = 2;
+    for (int i = 0; i < 4; i++)
+        clients[i] = connect_tcp(&in);
+    turn();
+    assert_int_equal(door.count, 2);
+    assert_true(quiet());
+    assert_int_equal(loop->ops->accept_start(loop, &door.acceptor, false), 0);
+    loop->ops->wait(loop, 0);
+    calls.accept = 0;
+    loop->ops->accept_stop(loop, &door.acceptor);
+    door.acceptor.accepting = true; /* were it freed and used again, nobody would know */
+    loop->ops->deliver(loop);
+    assert_int_equal(calls.accept, 0);
+    for (int i = 0; i < 4; i++)
+        close(clients[i]);
+    close_door();
+}
+
+static void a_shared_acceptor_is_exclusive(void **state)
+{
+    (void)state;
+    struct sockaddr_in in;
+    open_door(&in);
+    assert_false(calls.control_events & EPOLLEXCLUSIVE);
+    loop->ops->accept_stop(loop, &door.acceptor);
+    assert_int_equal(loop->ops->accept_start(loop, &door.acceptor, true), 0);
+    assert_true(calls.control_events & EPOLLEXCLUSIVE);
+    close_door();
+}
+
+/* ---------------------------------------------------------------- the turn */
+
+static uint64_t clock_now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
+}
+
+static void a_wait_ends_at_its_deadline_and_not_before(void **state)
+{
+    (void)state;
+    uint64_t deadline = clock_now() + 20;
+    loop->ops->wait(loop, deadline);
+    assert_true(clock_now() >= deadline);
+    assert_true(loop->ops->now(loop) >= deadline);
+    loop->ops->wait(loop, deadline); /* long past: no sleep */
+    loop->ops->wait(loop, 1);
+    loop->ops->wait(loop, 0);
+    assert_true(loop->ops->seconds(loop) >= (int64_t)time(NULL) - 2);
+    assert_true(loop->ops->seconds(loop) <= (int64_t)time(NULL));
+    assert_string_equal(loop->ops->name, "epoll");
+}
+
+static void *wake_it(void *data)
+{
+    (void)data;
+    loop->ops->wake(loop);
+    return NULL;
+}
+
+static void a_wake_ends_a_wait(void **state)
+{
+    (void)state;
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, wake_it, NULL), 0);
+    loop->ops->wait(loop, UINT64_MAX); /* or it hangs */
+    loop->ops->deliver(loop);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_true(quiet());
+    errno = 77;
+    loop->ops->wake(loop); /* the next one, too */
+    loop->ops->wake(loop);
+    assert_int_equal(errno, 77);
+    loop->ops->wait(loop, UINT64_MAX);
+    loop->ops->deliver(loop);
+    assert_true(quiet());
+}
+
+static void the_descriptor_tells_of_work_and_of_the_alarm(void **state)
+{
+    (void)state;
+    struct pollfd poll_for = {.fd = loop->ops->descriptor(loop), .events = POLLIN};
+    assert_int_equal(loop->ops->descriptor(loop), poll_for.fd);
+    assert_true(quiet());
+    uint64_t deadline = clock_now() + 20;
+    loop->ops->alarm(loop, deadline);
+    assert_int_equal(poll(&poll_for, 1, 10000), 1);
+    assert_true(clock_now() >= deadline);
+    turn();
+    assert_true(quiet());
+    loop->ops->alarm(loop, deadline); /* past: at once */
+    assert_int_equal(poll(&poll_for, 1, 10000), 1);
+    turn();
+    loop->ops->alarm(loop, clock_now() + 20);
+    loop->ops->alarm(loop, UINT64_MAX);
+    assert_int_equal(poll(&poll_for, 1, 60), 0);
+    int peer = open_unix(&one);
+    put(peer, "x");
+    assert_int_equal(poll(&poll_for, 1, 10000), 1);
+    turn();
+    assert_true(quiet());
+    owner_close(&one);
+    close(peer);
+}
+
+static void creating_fails_cleanly(void **state)
+{
+    (void)state;
+    struct carom_loop *other = NULL;
+    carom_memory_fail_after(0);
+    assert_int_equal(carom_loop_epoll_create(&other, &arena), -CAROM_ENOMEM);
+    carom_memory_fail_after(UINT64_MAX);
+    struct rlimit limit, none;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    uint64_t held = carom_memory_held();
+    int next = dup(0);
+    close(next);
+    for (int left = 0; left < 2; left++) {
+        none = (struct rlimit){(rlim_t)(next + left), limit.rlim_max};
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+        int error = carom_loop_epoll_create(&other, &arena);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+        assert_int_equal(error, -CAROM_EMFILE);
+        assert_null(other);
+        assert_int_equal(carom_memory_held(), held);
+        int again = dup(0);
+        assert_int_equal(again, next); /* no descriptor is left behind */
+        close(again);
+    }
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+    const struct CMUnitTest tests[] = {
+        TEST(nothing_but_closed_follows_a_close),
+        TEST(a_leaving_client_costs_no_change_of_interest),
+        TEST(closed_may_close_others),
+        TEST(events_of_freed_sockets_are_forgotten),
+        TEST(a_close_is_in_order_or_a_reset),
+        TEST(a_turn_accepts_a_batch),
+        TEST(connections_that_broke_are_passed_over),
+        TEST(want_of_something_stops_accepting),
+        TEST(a_stopped_acceptor_hears_nothing),
+        TEST(a_shared_acceptor_is_exclusive),
+        TEST(a_wait_ends_at_its_deadline_and_not_before),
+        TEST(a_wake_ends_a_wait),
+        TEST(the_descriptor_tells_of_work_and_of_the_alarm),
+        TEST(creating_fails_cleanly),
+    };
+    return cmocka_run_group_tests_name("net/loop_epoll_turn", tests, NULL, NULL);
+}
