@@ -2,11 +2,27 @@
 #include "base/pool.h"
 
 #include "base/memory.h"
+#include "carom.h"
 
 void carom_pool_init(struct carom_pool *pool, size_t object_size, uint32_t floor)
 {
     carom_assert(object_size >= sizeof(void *));
     *pool = (struct carom_pool){.object_size = object_size, .floor = floor};
+}
+
+int carom_pool_fill(struct carom_pool *pool)
+{
+    while (pool->free_count < pool->floor) {
+        void *object = carom_memory_take(pool->object_size);
+        if (object == NULL)
+            return -CAROM_ENOMEM;
+        *(void **)object = pool->free;
+        pool->free = object;
+        pool->free_count++;
+        carom_pool_poison(pool, object);
+    }
+    pool->low_water = pool->free_count;
+    return 0;
 }
 
 /* Hand `count` free objects back to the allocator. */

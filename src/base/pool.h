@@ -42,6 +42,9 @@ struct carom_pool {
 
 /* `object_size` is at least that of a pointer. Nothing is allocated yet. */
 void carom_pool_init(struct carom_pool *pool, size_t object_size, uint32_t floor);
+/* Allocate up to the floor, so that a load below it never meets the allocator. 0 or -CAROM_ENOMEM
+ * (what there is stays). */
+int carom_pool_fill(struct carom_pool *pool);
 /* All objects must be back (asserted). */
 void carom_pool_finish(struct carom_pool *pool);
 
@@ -86,7 +89,8 @@ static inline void *carom_pool_take(struct carom_pool *pool)
     pool->free = *(void **)object;
     if (--pool->free_count < pool->low_water)
         pool->low_water = pool->free_count;
-    pool->in_use++; /* no new peak: this object was in use before, or it would not be free */
+    if (++pool->in_use > pool->peak)
+        pool->peak = pool->in_use;
     pool->recycled++;
     return object;
 }

@@ -6,6 +6,9 @@
 
 #include "record/waker.h"
 
+/* A streamed response has about as many on their way: head, lines and pieces of chunks. */
+#define SEGMENTS_PER_RECORD 8
+
 static const uint8_t request_moves[] = {
     [CAROM_REQUEST_HEAD] = CAROM_TO(CAROM_REQUEST_CONTENT) | CAROM_TO(CAROM_REQUEST_WHOLE) |
                            CAROM_TO(CAROM_REQUEST_DROPPED),
@@ -40,7 +43,7 @@ void carom_records_init(struct carom_records *records, const carom_options *opti
     memset(records, 0, sizeof *records);
     uint32_t floor = options->pool_floor;
     carom_pool_init(&records->pool, sizeof(carom_record) + options->record_state, floor);
-    carom_pool_init(&records->segments, sizeof(struct carom_segment), floor);
+    carom_pool_init(&records->segments, sizeof(struct carom_segment), floor * SEGMENTS_PER_RECORD);
     carom_pool_init(&records->tables, options->max_fields * sizeof(struct carom_field_span), floor);
     carom_pages_init(&records->pages, page_size, floor);
     carom_arena_init(&records->outgoing, &records->pages);

@@ -94,6 +94,15 @@ static struct carom_pool *pool_at(struct carom_worker *worker, int index)
     return pools[index];
 }
 
+static int fill_pools(struct carom_worker *worker)
+{
+    struct carom_pool *pool;
+    int error = 0;
+    for (int i = 0; error == 0 && (pool = pool_at(worker, i)) != NULL; i++)
+        error = carom_pool_fill(pool);
+    return error;
+}
+
 static bool pools_above_floor(struct carom_worker *worker)
 {
     struct carom_pool *pool;
@@ -288,7 +297,9 @@ int carom_worker_init(struct carom_worker *worker, struct carom_service *service
                     options->pool_floor);
     carom_pool_init(&worker->h1_pool, sizeof(struct carom_h1), options->pool_floor);
 
-    int error = carom_loop_epoll_create(&worker->loop, &worker->incoming);
+    int error = fill_pools(worker);
+    if (error == 0)
+        error = carom_loop_epoll_create(&worker->loop, &worker->incoming);
     if (error < 0) {
         carom_worker_finish(worker);
         return error;

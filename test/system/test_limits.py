@@ -14,18 +14,19 @@ class Refusals(harness.SystemTest):
     def refused(self, server, data, status, reason=None):
         """The request is refused with the status, the connection is closed, and nothing behind the
         request is taken as another one."""
-        before = server.stats()["requests"]
+        before = server.stats()
         client = server.connect()
         client.send(data + HELLO)
         answer = client.answer()
         self.assertEqual(answer.status, status)
         self.assertEqual(answer.field("Connection"), "close")
         self.assertEqual(client.gone()[1], b"")
-        stats = server.stats()
-        self.assertLessEqual(stats["requests"] - before, 3)
-        self.assertEqual(stats["responses"] - before <= 3, True)
+        after = server.stats()
+        # The first reading was answered, too; whether the head of the refused one was whole varies.
+        self.assertLessEqual(after["requests"] - before["requests"], 2)
+        self.assertEqual(after["responses"] - before["responses"], 2)
         if reason is not None:
-            self.assertGreaterEqual(stats["ended"][reason], 0)
+            self.assertEqual(after["ended"][reason] - before["ended"][reason], 1)
         return answer
 
     def test_413_declared(self):
