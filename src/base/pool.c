@@ -60,10 +60,8 @@ void *carom_pool_take_slow(struct carom_pool *pool)
 
 size_t carom_pool_tick(struct carom_pool *pool)
 {
-    /* Rounded up, or a last one above the floor would stay, and ticks would never have done. */
-    uint32_t surplus = pool->low_water / 2 + pool->low_water % 2;
     uint32_t above = pool->free_count > pool->floor ? pool->free_count - pool->floor : 0;
-    uint32_t count = surplus < above ? surplus : above;
+    uint32_t count = pool->low_water < above ? pool->low_water : above;
     release(pool, count);
     pool->low_water = pool->free_count;
     return count * pool->object_size;

@@ -1,7 +1,8 @@
 /* Pool of objects of one size, for one thread. Bounded by load: a tick every CAROM_POOL_WINDOW
- * milliseconds releases half of the fewest free since the last tick, never going below the floor.
- * So it never frees what the window used, is never in the request path, and decays within seconds.
- * (Comparing at each recycle, the textbook rule, empties the pool at the end of every batch.)
+ * milliseconds releases the fewest that were free since the last tick, never going below the floor.
+ * So it never frees what the window used, is never in the request path, and after a burst is at its
+ * floor within two windows. (Comparing at each recycle, the textbook rule, empties the pool at the
+ * end of every batch.)
  *
  * Under AddressSanitizer a free object is poisoned, but for the word that links it: a leak checker
  * must be able to follow that. Objects are not zeroed by the pool, and what an object holds beyond
@@ -27,7 +28,7 @@
 #include <sanitizer/asan_interface.h>
 #endif
 
-#define CAROM_POOL_WINDOW 500
+#define CAROM_POOL_WINDOW 2000
 
 struct carom_pool {
     void *free; /* first free object; its first word points to the next */

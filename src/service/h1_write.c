@@ -46,7 +46,7 @@ static enum carom_h1_connection connection_lines(carom_record *record,
     bool ending = connection->peer_done || carom_connection_worker(connection)->draining;
     bool last = record->link.next == &connection->exchanges;
     if (!record->head.keep_alive || plan->close || plan->body == CAROM_BODY_UNTIL_CLOSE ||
-        (ending && last) || content_in_the_way(record))
+        (ending && last) || record->continue_due || (plan->whole && content_in_the_way(record)))
         record->closes = true;
     if (record->closes) {
         connection->last = true;
@@ -144,6 +144,7 @@ static bool answer_refusal(carom_record *record)
     int error =
         carom_response_plan(&plan, CAROM_RESPONSE_FINAL, &record->head, &response, length);
     carom_assert(error == 0);
+    plan.whole = true;
     struct carom_records *records = record->records;
     record->body_kind = plan.body;
     if (h1_head(record, &plan, &response) < 0)
@@ -288,10 +289,12 @@ void carom_h1_complete(struct carom_connection *connection)
     if (record != NULL)
         carom_record_drained(record);
     struct carom_h1 *h1 = connection->h1;
+    struct carom_worker *worker = carom_connection_worker(connection);
     if (connection->in_flight == 0 && h1->length == 0)
         carom_connection_idle(connection);
-    else if (h1->length > 0 && h1->reading == NULL && h1->phase == CAROM_H1_HEAD)
-        carom_worker_resume(carom_connection_worker(connection), connection);
+    else if (h1->length > 0 && h1->reading == NULL && h1->phase == CAROM_H1_HEAD &&
+             connection->in_flight < worker->options->max_pipeline)
+        carom_worker_resume(worker, connection);
     else if (h1->reading == NULL)
         carom_h1_update_receiving(connection);
 }

@@ -84,6 +84,7 @@ int carom_respond(carom_record *record, const carom_response *response)
     if (error == 0)
         error = carom_response_plan(&plan, CAROM_RESPONSE_FINAL, &record->head, response,
                                     response->content.length);
+    plan.whole = true;
     if (error == 0)
         error = take_head(record, &plan, response);
     if (error < 0) {

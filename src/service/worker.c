@@ -29,26 +29,27 @@ bool carom_worker_is_here(const struct carom_worker *worker)
 /* ---------------------------------------------------------------- the lists of the turn */
 
 /* A connection is in one list at a time, and held by it. */
-static void push(struct carom_connection **list, struct carom_connection *connection)
+static void enlist(struct carom_connection **list, struct carom_connection *connection)
 {
+    if (connection->listed)
+        return;
+    connection->listed = true;
+    carom_connection_hold(connection);
     connection->next = *list;
     *list = connection;
 }
 
 void carom_worker_touch(struct carom_worker *worker, struct carom_connection *connection)
 {
-    if (connection->listed)
-        return;
-    connection->listed = true;
-    carom_connection_hold(connection);
-    push(&worker->dirty, connection);
+    enlist(&worker->dirty, connection);
     carom_records_work(&worker->records);
 }
 
 void carom_worker_resume(struct carom_worker *worker, struct carom_connection *connection)
 {
-    connection->resumed = true;
-    carom_worker_touch(worker, connection);
+    connection->resumed = true; /* when it is listed as dirty, it moves over after the flush */
+    enlist(&worker->resumed, connection);
+    carom_records_work(&worker->records);
 }
 
 static void flush_dirty(struct carom_worker *worker)
@@ -58,12 +59,9 @@ static void flush_dirty(struct carom_worker *worker)
         worker->dirty = connection->next;
         connection->listed = false;
         carom_connection_flush(connection);
-        if (connection->resumed && !connection->listed) {
-            connection->listed = true;
-            push(&worker->resumed, connection);
-        } else {
-            carom_connection_drop(connection);
-        }
+        if (connection->resumed)
+            enlist(&worker->resumed, connection);
+        carom_connection_drop(connection);
     }
 }
 

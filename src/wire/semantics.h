@@ -41,6 +41,7 @@ struct carom_response_plan {
     uint8_t body;            /* enum carom_body: what follows the head on the wire */
     bool own_date;           /* the handler set Date */
     bool close;              /* the handler set Connection: close */
+    bool whole;              /* the content comes with the head (set by the caller) */
     bool upgrade_field;      /* the handler set Upgrade: Connection: upgrade goes with it */
     bool length_field;       /* Content-Length is to be added */
     bool chunked_field;      /* Transfer-Encoding: chunked is, also where HEAD drops the content */

@@ -16,6 +16,8 @@ import subprocess
 import time
 import unittest
 
+from programs import end_with_parent
+
 BUILD = os.environ.get("CAROM_BUILD", os.path.join(os.getcwd(), "build"))
 SERVE = os.path.join(BUILD, "test", "tool", "serve")
 LOAD = os.path.join(BUILD, "test", "tool", "load")
@@ -61,13 +63,18 @@ class Server:
 
     def __init__(self, listen=("127.0.0.1:0",), command=(), environment=None, pass_fds=(),
                  preexec=None, **options):
+        def prepare():
+            end_with_parent()
+            if preexec:
+                preexec()
+
         arguments = [*WRAPPER, SERVE]
         for address in listen:
             arguments += ["--listen", address]
         for name, value in options.items():
             arguments += ["--" + name, str(int(value) if isinstance(value, bool) else value)]
         self.process = subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, bufsize=0,
-                                        pass_fds=pass_fds, preexec_fn=preexec,
+                                        pass_fds=pass_fds, preexec_fn=prepare,
                                         env={**os.environ, **(environment or {})})
         self.addresses = []
         self.final = None

@@ -2,6 +2,7 @@
 
 Used by the system tests. A wait is for an event and has a generous deadline; nothing sleeps.
 """
+import ctypes
 import os
 import re
 import select
@@ -9,11 +10,20 @@ import socket
 import subprocess
 import threading
 import time
-from signal import SIGINT
+from signal import SIGINT, SIGKILL
 
 BUILD = os.environ.get("CAROM_BUILD", "build")
 SANITIZED = os.environ.get("CAROM_SANITIZE", "") not in ("", "OFF", "none")
 DEADLINE = 120 if SANITIZED else 60
+
+
+LIBC = ctypes.CDLL(None)
+
+
+def end_with_parent():
+    """In a child, before it runs the program: be killed when the test is (PR_SET_PDEATHSIG), so that no
+    time-out of the test runner leaves a server behind."""
+    LIBC.prctl(1, SIGKILL)
 
 
 def path_of(name, folder="examples"):
@@ -30,7 +40,7 @@ class Program:
         self.changed = threading.Condition()
         self.process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            text=True, errors="replace", **options)
+            text=True, errors="replace", preexec_fn=end_with_parent, **options)
         self.readers = [
             threading.Thread(target=self._collect, args=(self.process.stdout, self.lines)),
             threading.Thread(target=self._collect, args=(self.process.stderr, self.errors))]

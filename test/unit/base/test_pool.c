@@ -6,6 +6,7 @@
 
 #include "base/memory.h"
 #include "base/pool.h"
+#include "carom.h"
 
 #define OBJECT_SIZE 96
 #define MOST        1024
@@ -60,6 +61,31 @@ static void takes_again_what_was_given(void **state)
     assert_int_equal(carom_memory_held(), memory);
 }
 
+static void fills_to_the_floor(void **state)
+{
+    (void)state;
+    uint64_t memory = carom_memory_held();
+    struct carom_pool pool;
+    carom_pool_init(&pool, OBJECT_SIZE, 8);
+    carom_memory_fail_after(5);
+    assert_int_equal(carom_pool_fill(&pool), -CAROM_ENOMEM);
+    assert_int_equal(pool.free_count, 5);
+    carom_memory_fail_after(3);
+    assert_int_equal(carom_pool_fill(&pool), 0);
+    carom_memory_fail_after(0);
+    assert_int_equal(carom_pool_fill(&pool), 0);
+    assert_int_equal(carom_memory_held(), memory + 8 * OBJECT_SIZE);
+    assert_int_equal(carom_pool_tick(&pool), 0);
+    take(&pool, 8);
+    assert_null(carom_pool_take(&pool));
+    carom_memory_fail_after(UINT64_MAX);
+    assert_int_equal(pool.recycled, 8);
+    assert_int_equal(pool.peak, 8);
+    give(&pool, 8);
+    carom_pool_finish(&pool);
+    assert_int_equal(carom_memory_held(), memory);
+}
+
 static void keeps_what_lies_behind_the_first_word(void **state)
 {
     (void)state;
@@ -88,7 +114,7 @@ static void smallest_object_is_a_pointer(void **state)
     carom_pool_finish(&pool);
 }
 
-static void a_burst_decays_to_the_floor_by_halves(void **state)
+static void a_burst_is_given_back_in_two_windows(void **state)
 {
     (void)state;
     uint64_t memory = carom_memory_held();
@@ -98,16 +124,41 @@ static void a_burst_decays_to_the_floor_by_halves(void **state)
     give(&pool, 1000);
     assert_true(carom_pool_above_floor(&pool));
     assert_int_equal(carom_pool_tick(&pool), 0); /* this window used them all */
-    const uint32_t left[] = {500, 250, 125, 62, 50, 50};
-    for (size_t i = 0; i < COUNT(left); i++) {
-        uint32_t before = pool.free_count;
-        assert_int_equal(carom_pool_tick(&pool), (before - left[i]) * OBJECT_SIZE);
-        assert_int_equal(pool.free_count, left[i]);
-        assert_int_equal(carom_memory_held() - memory, left[i] * OBJECT_SIZE);
-        assert_int_equal(carom_pool_above_floor(&pool), left[i] > 50);
-    }
+    assert_int_equal(carom_pool_tick(&pool), 950 * OBJECT_SIZE);
+    assert_int_equal(pool.free_count, 50);
+    assert_int_equal(carom_memory_held() - memory, 50 * OBJECT_SIZE);
+    assert_false(carom_pool_above_floor(&pool));
+    assert_int_equal(carom_pool_tick(&pool), 0);
     carom_pool_finish(&pool);
     assert_int_equal(carom_memory_held(), memory);
+}
+
+static void filled_to_the_floor_it_does_not_allocate(void **state)
+{
+    (void)state;
+    struct carom_pool pool;
+    carom_pool_init(&pool, OBJECT_SIZE, 50);
+    assert_int_equal(carom_pool_fill(&pool), 0);
+    assert_int_equal(pool.free_count, 50);
+    uint64_t taken = carom_memory_taken();
+    take(&pool, 50);
+    assert_int_equal(pool.peak, 50);
+    assert_int_equal(carom_memory_taken(), taken);
+    give(&pool, 50);
+    assert_int_equal(carom_pool_tick(&pool), 0);
+    carom_pool_finish(&pool);
+}
+
+static void filling_fails_without_memory(void **state)
+{
+    (void)state;
+    struct carom_pool pool;
+    carom_pool_init(&pool, OBJECT_SIZE, 50);
+    carom_memory_fail_after(10);
+    assert_int_equal(carom_pool_fill(&pool), -CAROM_ENOMEM);
+    carom_memory_fail_after(UINT64_MAX);
+    assert_int_equal(pool.free_count, 10);
+    carom_pool_finish(&pool);
 }
 
 static void without_a_floor_the_last_one_goes_too(void **state)
@@ -117,13 +168,9 @@ static void without_a_floor_the_last_one_goes_too(void **state)
     carom_pool_init(&pool, OBJECT_SIZE, 0);
     take(&pool, 3);
     give(&pool, 3);
-    int ticks = 0;
-    while (carom_pool_above_floor(&pool) && ticks < 10) {
-        carom_pool_tick(&pool);
-        ticks++;
-    }
+    carom_pool_tick(&pool);
+    carom_pool_tick(&pool);
     assert_int_equal(pool.free_count, 0);
-    assert_int_equal(ticks, 1 + 2); /* 3, 1, 0 */
     carom_pool_finish(&pool);
 }
 
@@ -304,9 +351,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(takes_again_what_was_given),
+        cmocka_unit_test_teardown(fills_to_the_floor, let_all_through),
         cmocka_unit_test(keeps_what_lies_behind_the_first_word),
         cmocka_unit_test(smallest_object_is_a_pointer),
-        cmocka_unit_test(a_burst_decays_to_the_floor_by_halves),
+        cmocka_unit_test(a_burst_is_given_back_in_two_windows),
+        cmocka_unit_test(filled_to_the_floor_it_does_not_allocate),
+        cmocka_unit_test(filling_fails_without_memory),
         cmocka_unit_test(without_a_floor_the_last_one_goes_too),
         cmocka_unit_test(steady_load_keeps_what_the_window_uses),
         cmocka_unit_test(a_tick_in_the_middle_of_a_batch_trims_nothing_of_it),
