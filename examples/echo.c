@@ -17,38 +17,57 @@
 struct echo {
     carom_record *record;
     carom_waker waker; /* waits for one edge at a time */
+    bool begun;
     carom_slice piece; /* read and not written yet; valid until the next read */
 };
 
 static carom_service *service;
 
+/* The head has the request's own length and type. It follows the first read, which is what tells a
+ * client that asks (Expect: 100-continue) to send its content. */
+static int begin(struct echo *echo)
+{
+    int64_t length = carom_request_content_length(echo->record);
+    carom_slice type = carom_request_field(echo->record, "content-type");
+    carom_field field = {CAROM_SLICE("content-type"), type};
+    carom_response head = {
+        .status = 200,
+        .fields = &field,
+        .field_count = type.data != NULL ? 1 : 0,
+        .content_length = length < 0 ? CAROM_LENGTH_UNKNOWN : (uint64_t)length,
+    };
+
+    echo->begun = true;
+    return carom_respond_begin(echo->record, &head);
+}
+
 /* Move pieces until one side would block, then wait for that side. Every way out but waiting ends
- * in the release: an end of content, a client that left (-CAROM_ECANCELED from either call). */
+ * in the release: an end of content, a client that left (-CAROM_ECANCELED from any call). */
 static void pump(struct echo *echo)
 {
-    int result;
+    int more, error = 0;
 
-    for (;;) {
-        if (echo->piece.length == 0) {
-            result = carom_request_read(echo->record, &echo->piece);
-            if (result == -CAROM_EAGAIN) {
-                carom_wait(echo->record, CAROM_READABLE, &echo->waker);
-                return;
-            }
-            if (result <= 0)
-                break;
+    do {
+        more = 1;
+        if (echo->piece.length == 0)
+            more = carom_request_read(echo->record, &echo->piece);
+        if (more == -CAROM_EAGAIN) {
+            carom_wait(echo->record, CAROM_READABLE, &echo->waker);
+            return;
         }
+        if (more >= 0 && !echo->begun)
+            error = begin(echo);
+        if (more <= 0 || error < 0)
+            break;
         carom_content content = {.data = echo->piece.data, .length = echo->piece.length};
-        result = carom_write(echo->record, &content); /* no give_back: copied */
-        if (result == -CAROM_EAGAIN) {
+        error = carom_write(echo->record, &content); /* no give_back: copied */
+        if (error == -CAROM_EAGAIN) {
             carom_wait(echo->record, CAROM_WRITABLE, &echo->waker);
             return;
         }
-        if (result < 0)
-            break;
         echo->piece.length = 0;
-    }
-    if (result == 0)
+    } while (error == 0);
+    if (more == 0 && error == 0)
         carom_end(echo->record, NULL, 0);
     carom_release(echo->record);
 }
@@ -59,27 +78,14 @@ static void on_edge(carom_waker *waker, int status)
     pump((struct echo *)(void *)((char *)waker - offsetof(struct echo, waker)));
 }
 
-/* The head goes out at once, with the request's own length and type; the content follows. */
 static void handle(carom_record *record, void *data)
 {
     struct echo *echo = carom_record_state(record);
-    int64_t length = carom_request_content_length(record);
-    carom_slice type = carom_request_field(record, "content-type");
-    carom_field field = {CAROM_SLICE("content-type"), type};
-    carom_response head = {
-        .status = 200,
-        .fields = &field,
-        .field_count = type.data != NULL ? 1 : 0,
-        .content_length = length < 0 ? CAROM_LENGTH_UNKNOWN : (uint64_t)length,
-    };
 
     (void)data;
     echo->record = record;
     echo->waker.wake = on_edge;
-    if (carom_respond_begin(record, &head) < 0)
-        carom_release(record);
-    else
-        pump(echo);
+    pump(echo);
 }
 
 static void on_signal(int number)

@@ -231,7 +231,7 @@ class Curl(Case):
 
     def test_stream_arrives_while_it_is_made(self):
         self.program = self.tool()
-        body = self.curl("-N", f"http://{self.program.address}/stream?pieces=50&piece=1000")
+        body = self.curl("-N", f"http://{self.program.address}/stream?size=50000&piece=1000")
         self.assertEqual(body, (b"abcdefghijklmnopqrstuvwxyz" * 2000)[:50000])
 
     def test_tunnel_through_connect(self):
@@ -263,7 +263,8 @@ class Wrk(Case):
 
     def test_keep_alive(self):
         program = self.load("hello")
-        self.assertIn("connections 64", program.lines)
+        # wrk tries the address with a connection of its own first, which may end before it counts.
+        self.assertRegex(program.lines[1], "^connections 6[45]$")
 
     def test_a_connection_for_each(self):
         self.load("hello", "-H", "Connection: close")

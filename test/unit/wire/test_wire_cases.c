@@ -315,7 +315,7 @@ static struct wire_case *begin_case(const char *path, int line, const char *name
     if (wire == NULL)
         stop(path, line, "out of memory");
     const char *file = strrchr(path, '/') + 1;
-    snprintf(wire->name, sizeof wire->name, "%.*s: %s", (int)strcspn(file, "."), file, name);
+    snprintf(wire->name, sizeof wire->name, "%.*s: %.80s", (int)strcspn(file, "."), file, name);
     wire->limits = (struct carom_h1_limits){1000, 1000};
     wire->max_fields = MAX_FIELDS;
     tests[case_count] = (struct CMUnitTest){wire->name, replay, NULL, NULL, wire};
@@ -341,7 +341,7 @@ static void read_cases(const char *path)
         } else if (strncmp(line, "```", 3) == 0) {
             if (wire == NULL || (block[0] != '\0' && line[3] != '\0'))
                 stop(path, number, "a block where none can be");
-            snprintf(block, sizeof block, "%s", block[0] == '\0' ? line + 3 : "");
+            snprintf(block, sizeof block, "%.15s", block[0] == '\0' ? line + 3 : "");
         } else if (strcmp(block, "http") == 0) {
             if (!unescape(wire, line))
                 stop(path, number, "an escape that is not known, or too many bytes");
