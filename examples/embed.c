@@ -116,5 +116,5 @@ int main(int argc, char **argv)
 
     error = carom_service_destroy(program.service);
     uv_loop_close(loop);
-    return error < 0 ? 1 : 0;
+    return error != 0;
 }

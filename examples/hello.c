@@ -156,7 +156,7 @@ int main(int argc, char **argv)
         error = carom_service_listen(service, listen_on);
     if (error == 0)
         error = carom_service_listener(service, 0, &address);
-    if (error < 0) {
+    if (error != 0) {
         explain(error, &options, port);
         carom_service_destroy(service);
         return 1;
@@ -172,5 +172,5 @@ int main(int argc, char **argv)
     else
         print_statistics();
     carom_service_destroy(service);
-    return error < 0 ? 1 : 0;
+    return error != 0;
 }

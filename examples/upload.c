@@ -136,7 +136,7 @@ int main(int argc, char **argv)
         error = carom_service_listen(service, listen_on);
     if (error == 0)
         error = carom_service_listener(service, 0, &address);
-    if (error < 0) {
+    if (error != 0) {
         fprintf(stderr, "upload: cannot listen on %s: %s\n", listen_on, carom_error_text(error));
         carom_service_destroy(service);
         return 1;
@@ -148,5 +148,5 @@ int main(int argc, char **argv)
 
     error = carom_run(service);
     carom_service_destroy(service);
-    return error < 0 ? 1 : 0;
+    return error != 0;
 }

@@ -7,16 +7,21 @@
 
 #include "carom.h"
 
-enum carom_listen_kind { CAROM_LISTEN_TCP, CAROM_LISTEN_UNIX, CAROM_LISTEN_FD, CAROM_LISTEN_SYSTEMD };
+enum carom_listen_kind {
+    CAROM_LISTEN_TCP,
+    CAROM_LISTEN_UNIX,
+    CAROM_LISTEN_FD,
+    CAROM_LISTEN_SYSTEMD
+};
 
 /* A parsed listen address. */
 struct carom_listen_spec {
     enum carom_listen_kind kind;
     struct sockaddr_storage address; /* TCP, UNIX */
     socklen_t address_length;
-    bool any;  /* "*": IPv6 and IPv4, or IPv4 alone where there is no IPv6 */
-    int mode;  /* UNIX: file mode, or -1 */
-    int fd;    /* FD */
+    bool any; /* "*": IPv6 and IPv4, or IPv4 alone where there is no IPv6 */
+    int mode; /* UNIX: file mode, or -1 */
+    int fd;   /* FD */
 };
 
 /* Parse what carom_service_listen documents. 0 or -CAROM_EADDRESS. */
@@ -24,9 +29,9 @@ int carom_listen_parse(const char *text, struct carom_listen_spec *spec);
 
 /* Make a bound, listening, non-blocking, close-on-exec socket with TCP_NODELAY set (accepted ones
  * inherit it). A stale Unix socket file (nobody accepts there) is replaced, a live one is
- * -CAROM_EADDRINUSE, a file that is no socket is left alone (-CAROM_EADDRINUSE). For FD and SYSTEMD:
- * check that fd is a listening stream socket (else -CAROM_ENOENT) and set its flags. `reuse_port`:
- * several sockets share a TCP port. Returns the descriptor or a negative error. */
+ * -CAROM_EADDRINUSE, a file that is no socket is left alone (-CAROM_EADDRINUSE). For FD and
+ * SYSTEMD: check that fd is a listening stream socket (else -CAROM_ENOENT) and set its flags.
+ * `reuse_port`: several sockets share a TCP port. Returns the descriptor or a negative error. */
 int carom_listen_open(const struct carom_listen_spec *spec, bool reuse_port, int backlog);
 
 /* systemd's descriptors: LISTEN_PID must be this process (sd_listen_fds(3)). Returns how many, the

@@ -21,11 +21,13 @@ struct carom_socket;
 struct carom_acceptor;
 
 struct carom_socket_events {
-    /* Bytes have come. They lie in `page`, which is held for the call only: hold it to keep them. */
+    /* Bytes have come. They lie in `page`, which is held for the call only: hold it to keep them.
+     */
     void (*received)(struct carom_socket *socket, struct carom_page *page, const uint8_t *data,
                      uint32_t length);
-    /* Nothing more will come: 0, once, after the peer's FIN and all bytes before it; a negative error,
-     * once, when the connection is broken (also after FIN), and with it sending and a pending send. */
+    /* Nothing more will come: 0, once, after the peer's FIN and all bytes before it; a negative
+     * error, once, when the connection is broken (also after FIN), and with it sending and a
+     * pending send. */
     void (*ended)(struct carom_socket *socket, int error);
     /* The result of a send that was pending: bytes taken (> 0), or a negative error (`ended` tells
      * more). */
@@ -39,13 +41,14 @@ struct carom_socket_events {
 struct carom_socket {
     const struct carom_socket_events *events;
     int fd;
-    bool receiving;      /* wanted by the owner */
-    bool ended;          /* nothing more will come */
-    bool closing;        /* close was called: no event but `closed` follows */
-    uint8_t interest;    /* private to the backend */
+    bool receiving;                    /* wanted by the owner */
+    bool ended;                        /* nothing more will come */
+    bool closing;                      /* close was called: no event but `closed` follows */
+    uint8_t interest;                  /* private to the backend */
     const struct carom_queue *sending; /* the pending send, or NULL */
-    struct carom_page *landing; /* a page with one owner whose free rest should take the next bytes, so
-                                   that they follow what is there; a wish, NULL: the loop's own page */
+    struct carom_page
+        *landing;           /* a page with one owner whose free rest should take the next bytes, so
+                               that they follow what is there; a wish, NULL: the loop's own page */
     struct carom_node node; /* private to the backend: list of closed sockets and the like */
 };
 
@@ -54,8 +57,8 @@ struct carom_acceptor {
     /* A connection has come; the callee owns fd (non-blocking, close-on-exec). */
     void (*accepted)(struct carom_acceptor *acceptor, int fd, const struct sockaddr *peer,
                      socklen_t length);
-    /* Accepting failed for want of something (-CAROM_EMFILE, -CAROM_ENOMEM) and is stopped: start it
-     * again when there is hope. */
+    /* Accepting failed for want of something (-CAROM_EMFILE, -CAROM_ENOMEM) and is stopped: start
+     * it again when there is hope. */
     void (*failed)(struct carom_acceptor *acceptor, int error);
     int fd;
     bool accepting;
@@ -73,21 +76,21 @@ struct carom_loop_ops {
     int (*accept_start)(struct carom_loop *loop, struct carom_acceptor *acceptor, bool shared);
     void (*accept_stop)(struct carom_loop *loop, struct carom_acceptor *acceptor);
 
-    /* Take over socket->fd, with socket->events set and receiving on. 0 or negative error (fd is still
-     * the caller's). */
+    /* Take over socket->fd, with socket->events set and receiving on. 0 or negative error (fd is
+     * still the caller's). */
     int (*open)(struct carom_loop *loop, struct carom_socket *socket);
     /* Let bytes come, or not (what is on its way in this very delivery stops too). Pausing makes no
      * system call by itself; a reset is noticed all the same. */
     void (*receive)(struct carom_loop *loop, struct carom_socket *socket, bool on);
     /* Send what is in `queue`, which stays still but for appending until the result. Bytes taken
-     * (> 0), a negative error, or CAROM_SEND_PENDING: then `sent` brings the result. The queue is not
-     * changed: consuming is the owner's. */
+     * (> 0), a negative error, or CAROM_SEND_PENDING: then `sent` brings the result. The queue is
+     * not changed: consuming is the owner's. */
     int64_t (*send)(struct carom_loop *loop, struct carom_socket *socket,
                     const struct carom_queue *queue);
     /* Send FIN; no send is pending. */
     void (*shutdown)(struct carom_loop *loop, struct carom_socket *socket);
-    /* Close, with a reset or in order; a pending send is dropped. `closed` follows in a reclaim, never
-     * in this call. Idempotent. */
+    /* Close, with a reset or in order; a pending send is dropped. `closed` follows in a reclaim,
+     * never in this call. Idempotent. */
     void (*close)(struct carom_loop *loop, struct carom_socket *socket, bool reset);
 
     /* Wait for the kernel until `deadline` (ms of carom_loop_now; 0: do not wait, UINT64_MAX: for
@@ -99,8 +102,8 @@ struct carom_loop_ops {
     void (*reclaim)(struct carom_loop *loop);
     /* Make the wait return, or the next one: any thread, async-signal-safe. */
     void (*wake)(struct carom_loop *loop);
-    /* A descriptor for a foreign loop: readable when wait(0) and deliver have work, or `deadline` of
-     * the last call of alarm has come. Negative error when there is none. */
+    /* A descriptor for a foreign loop: readable when wait(0) and deliver have work, or `deadline`
+     * of the last call of alarm has come. Negative error when there is none. */
     int (*descriptor)(struct carom_loop *loop);
     /* With a descriptor handed out: let it be readable at `deadline` (UINT64_MAX: never). */
     void (*alarm)(struct carom_loop *loop, uint64_t deadline);
@@ -123,12 +126,12 @@ struct carom_loop {
 /* Make the epoll backend. -CAROM_EMFILE, -CAROM_ENOMEM. */
 int carom_loop_epoll_create(struct carom_loop **loop, struct carom_arena *arena);
 
-/* For backends: where the next bytes of a socket go, behind what is used: its landing page while that
- * has room, or the arena's page with room for most requests. NULL when out of memory. */
+/* For backends: where the next bytes of a socket go, behind what is used: its landing page while
+ * that has room, or the arena's page with room for most requests. NULL when out of memory. */
 struct carom_page *carom_socket_room(struct carom_loop *loop, const struct carom_socket *socket);
 
-/* For backends: hand received bytes to the socket's owner. They are the last `length` of what is used
- * of `page`. The arena takes the space back when nobody else holds the page. */
+/* For backends: hand received bytes to the socket's owner. They are the last `length` of what is
+ * used of `page`. The arena takes the space back when nobody else holds the page. */
 void carom_socket_received(struct carom_loop *loop, struct carom_socket *socket,
                            struct carom_page *page, uint32_t length);
 

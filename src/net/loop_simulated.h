@@ -14,8 +14,8 @@ int carom_loop_simulated_create(struct carom_loop **loop, struct carom_arena *ar
 /* Connect: the first acceptor that accepts, now or later, will get it. The peer is freed with the
  * loop. NULL: out of memory. */
 struct carom_peer *carom_simulated_connect(struct carom_loop *loop);
-/* Bytes towards the engine; they are received in pieces of at most the peer's `piece` (default: all).
- * When there is no memory for them, or for what the engine sends, the peer resets. */
+/* Bytes towards the engine; they are received in pieces of at most the peer's `piece` (default:
+ * all). When there is no memory for them, or for what the engine sends, the peer resets. */
 void carom_peer_send(struct carom_peer *peer, const void *data, size_t length);
 void carom_peer_set_piece(struct carom_peer *peer, size_t piece);
 /* How many more bytes the peer takes before the engine's sends are pending (default: no limit). */

@@ -13,8 +13,8 @@ struct carom_stream_events {
     /* As in carom_socket_events. */
     void (*received)(struct carom_stream *stream, struct carom_page *page, const uint8_t *data,
                      uint32_t length);
-    /* 0: the peer has finished sending; negative: the stream is broken, both ways. Each once at most,
-     * in this order. */
+    /* 0: the peer has finished sending; negative: the stream is broken, both ways. Each once at
+     * most, in this order. */
     void (*ended)(struct carom_stream *stream, int error);
     /* The kernel took bytes that had to wait: sent_total has grown. */
     void (*sent)(struct carom_stream *stream);
@@ -34,7 +34,8 @@ struct carom_stream {
     bool broken;    /* a send failed: nothing can be sent */
 };
 
-/* Take over a connected descriptor; receiving is on. 0 or negative error (fd still the caller's). */
+/* Take over a connected descriptor; receiving is on. 0 or negative error (fd still the caller's).
+ */
 int carom_stream_open(struct carom_stream *stream, struct carom_loop *loop,
                       struct carom_pool *segments, int fd,
                       const struct carom_stream_events *events);

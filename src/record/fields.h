@@ -1,5 +1,5 @@
-/* Field tables and request heads: spans into the page in which a section was received, by offset, so
- * that the bytes can lie anywhere. */
+/* Field tables and request heads: spans into the page in which a section was received, by offset,
+ * so that the bytes can lie anywhere. */
 #ifndef CAROM_RECORD_FIELDS_H
 #define CAROM_RECORD_FIELDS_H
 
@@ -22,8 +22,8 @@ struct carom_field_span {
 #define CAROM_FIELDS_INLINE 12
 
 struct carom_fields {
-    const uint8_t *base;     /* what offsets count from */
-    struct carom_page *page; /* held, or NULL: nothing read yet */
+    const uint8_t *base;            /* what offsets count from */
+    struct carom_page *page;        /* held, or NULL: nothing read yet */
     struct carom_field_span *spans; /* here, or a table of `tables` */
     uint32_t count, capacity;
     struct carom_pool *tables; /* objects of `limit` spans */
@@ -49,7 +49,8 @@ static inline int carom_fields_add(struct carom_fields *fields, struct carom_spa
     return 0;
 }
 
-static inline carom_slice carom_fields_slice(const struct carom_fields *fields, struct carom_span span)
+static inline carom_slice carom_fields_slice(const struct carom_fields *fields,
+                                             struct carom_span span)
 {
     return (carom_slice){(const char *)fields->base + span.offset, span.length};
 }
@@ -69,9 +70,9 @@ struct carom_request_head {
     uint8_t version;            /* 10, 11, 20 */
     uint8_t framing;            /* enum carom_framing */
     bool is_head, is_connect;
-    bool keep_alive;            /* the client's side allows another request */
-    bool expects_continue;      /* Expect: 100-continue on HTTP/1.1 with content */
-    bool wants_upgrade;         /* Upgrade and Connection: upgrade on HTTP/1.1 */
+    bool keep_alive;       /* the client's side allows another request */
+    bool expects_continue; /* Expect: 100-continue on HTTP/1.1 with content */
+    bool wants_upgrade;    /* Upgrade and Connection: upgrade on HTTP/1.1 */
 };
 
 #endif

@@ -87,13 +87,13 @@ carom_record *carom_record_take(struct carom_records *records, const struct caro
     carom_record *record = carom_pool_take(&records->pool);
     if (record == NULL)
         return NULL;
-    /* All but the handler's state and the tables of spans, which are written before they are read. */
+    /* All but the handler's state and the tables of spans, which are written before they are read.
+     */
     carom_node_init(&record->link);
     record->records = records;
     record->ops = ops;
     record->exchange = exchange;
-    memset(&record->holds, 0,
-           offsetof(carom_record, head) - offsetof(carom_record, holds));
+    memset(&record->holds, 0, offsetof(carom_record, head) - offsetof(carom_record, holds));
     record->holds = CAROM_HOLD_EXCHANGE;
     carom_fields_init(&record->head.fields, &records->tables, records->max_fields);
     carom_fields_init(&record->trailers, &records->tables, records->max_fields);

@@ -4,8 +4,8 @@
  * response is sent or never will be) and the *handler* (from its call until carom_release). When
  * both bits are gone the record is recycled; nothing else recycles it, so it happens once.
  *
- * The record keeps the state of the request and of the response, the bytes of both on their way, the
- * reason of its end (written once), and who waits. How bytes get on the wire is the exchange's
+ * The record keeps the state of the request and of the response, the bytes of both on their way,
+ * the reason of its end (written once), and who waits. How bytes get on the wire is the exchange's
  * business: it is reached through carom_exchange_ops, and it may be HTTP/1.1 or anything else. */
 #ifndef CAROM_RECORD_RECORD_H
 #define CAROM_RECORD_RECORD_H
@@ -38,8 +38,8 @@ struct carom_records {
     uint32_t state_size;
     uint32_t max_fields;
     uint32_t write_buffer;
-    bool in_turn;  /* false: the worker is outside its turn and must be told of new work */
-    uint64_t now;  /* ms of the worker's clock, read once a turn */
+    bool in_turn; /* false: the worker is outside its turn and must be told of new work */
+    uint64_t now; /* ms of the worker's clock, read once a turn */
     uint64_t ended[CAROM_REASON_COUNT];
     uint64_t cancellations, timeouts;
 };
@@ -94,16 +94,16 @@ struct carom_record {
     void *exchange; /* valid until recycled */
 
     uint8_t holds;
-    uint8_t request;     /* enum carom_request_state */
-    uint8_t response;    /* enum carom_response_state */
-    uint8_t reason;      /* carom_reason; written once */
-    uint8_t body_kind;   /* enum carom_body of the response, once begun */
-    bool wanted;         /* the reader found nothing: content may come */
-    bool collecting;     /* the waiting reader wants all of it */
-    bool continue_due;   /* 100 Continue is to be sent when content is wanted */
-    bool framed;         /* the whole response is in the stream */
-    bool closes;         /* the connection ends after this response */
-    uint16_t refused;    /* the status with which the engine answers instead of the handler; or 0 */
+    uint8_t request;   /* enum carom_request_state */
+    uint8_t response;  /* enum carom_response_state */
+    uint8_t reason;    /* carom_reason; written once */
+    uint8_t body_kind; /* enum carom_body of the response, once begun */
+    bool wanted;       /* the reader found nothing: content may come */
+    bool collecting;   /* the waiting reader wants all of it */
+    bool continue_due; /* 100 Continue is to be sent when content is wanted */
+    bool framed;       /* the whole response is in the stream */
+    bool closes;       /* the connection ends after this response */
+    uint16_t refused;  /* the status with which the engine answers instead of the handler; or 0 */
 
     struct carom_request_head head;
     struct carom_fields trailers;

@@ -53,9 +53,12 @@ carom_field carom_request_trailer_at(const carom_record *record, size_t index)
 int64_t carom_request_content_length(const carom_record *record)
 {
     switch (record->head.framing) {
-    case CAROM_FRAMING_LENGTH: return (int64_t)record->head.content_length;
-    case CAROM_FRAMING_CHUNKED: return -1;
-    default: return record->head.is_connect ? -1 : 0;
+    case CAROM_FRAMING_LENGTH:
+        return (int64_t)record->head.content_length;
+    case CAROM_FRAMING_CHUNKED:
+        return -1;
+    default:
+        return record->head.is_connect ? -1 : 0;
     }
 }
 

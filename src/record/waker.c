@@ -112,8 +112,10 @@ static bool edge_now(carom_record *record, carom_edge edge, int *status)
     case CAROM_WRITABLE:
         *status = over || answered ? -CAROM_ECANCELED : 0;
         return over || answered || carom_record_unsent(record) < record->records->write_buffer;
-    case CAROM_ENDED: return over || answered;
-    default: return over;
+    case CAROM_ENDED:
+        return over || answered;
+    default:
+        return over;
     }
 }
 

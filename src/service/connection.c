@@ -246,8 +246,8 @@ void carom_connection_idle(struct carom_connection *connection)
         return;
     }
     bool off = options->keep_alive == CAROM_OFF || options->keep_alive_grace == CAROM_OFF;
-    carom_connection_read_within(connection, off ? CAROM_OFF
-                                                 : options->keep_alive + options->keep_alive_grace);
+    carom_connection_read_within(connection,
+                                 off ? CAROM_OFF : options->keep_alive + options->keep_alive_grace);
 }
 
 void carom_connection_flush(struct carom_connection *connection)

@@ -1,6 +1,6 @@
 /* A connection: a stream, its records in order, its deadlines, its end. What is independent of the
- * protocol version is here; HTTP/1.1 is in h1.h. An idle connection is this struct and nothing else,
- * so its size counts: at most 256 bytes. */
+ * protocol version is here; HTTP/1.1 is in h1.h. An idle connection is this struct and nothing
+ * else, so its size counts: at most 256 bytes. */
 #ifndef CAROM_SERVICE_CONNECTION_H
 #define CAROM_SERVICE_CONNECTION_H
 
@@ -23,29 +23,30 @@ struct carom_peer_name {
 };
 
 struct carom_connection {
-    struct carom_stream stream; /* first member: found from it */
+    struct carom_stream stream;    /* first member: found from it */
     const struct carom_door *door; /* through which it came: its worker and listener */
-    struct carom_h1 *h1;          /* while bytes are read or records are in flight; else NULL */
-    struct carom_node link;       /* of worker->connections */
-    struct carom_node exchanges;  /* records, in the order of their requests */
+    struct carom_h1 *h1;           /* while bytes are read or records are in flight; else NULL */
+    struct carom_node link;        /* of worker->connections */
+    struct carom_node exchanges;   /* records, in the order of their requests */
     struct carom_connection *next; /* of the worker's list of dirty or of resumed ones */
     struct carom_timer timer;      /* never later than the nearer of the two deadlines */
     uint64_t read_deadline, write_deadline;
     struct carom_peer_name peer;
-    uint32_t refs;     /* the stream, each record, each list it is in */
-    uint32_t requests; /* so far */
+    uint32_t refs;      /* the stream, each record, each list it is in */
+    uint32_t requests;  /* so far */
     uint16_t in_flight; /* records in `exchanges` */
     uint8_t state;      /* enum carom_connection_state */
-    bool listed;  /* in one of those lists */
-    bool resumed; /* its input waits for the next turn */
-    bool peer_done;      /* the peer has sent FIN */
-    bool last;           /* no further request is taken */
+    bool listed;        /* in one of those lists */
+    bool resumed;       /* its input waits for the next turn */
+    bool peer_done;     /* the peer has sent FIN */
+    bool last;          /* no further request is taken */
 };
 
 _Static_assert(sizeof(void *) != 8 || sizeof(struct carom_connection) <= 256,
                "an idle connection costs at most 256 bytes");
 
-static inline struct carom_worker *carom_connection_worker(const struct carom_connection *connection)
+static inline struct carom_worker *
+carom_connection_worker(const struct carom_connection *connection)
 {
     return connection->door->worker;
 }

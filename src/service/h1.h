@@ -27,7 +27,8 @@ struct carom_h1_rate {
 struct carom_h1 {
     carom_record *reading; /* whose request is being read; NULL between requests */
     carom_record *fresh;   /* the same, when its handler has not been called yet */
-    /* Input that is not taken yet: in a delivery it lies in the loop's page, afterwards in `held`. */
+    /* Input that is not taken yet: in a delivery it lies in the loop's page, afterwards in `held`.
+     */
     struct carom_page *page;
     const uint8_t *data;
     uint32_t length;

@@ -202,8 +202,7 @@ static enum step read_head(struct carom_connection *connection)
             return out_of_memory(connection);
     }
     const struct carom_h1_limits limits = {options->max_target, options->max_header_section};
-    int taken =
-        carom_h1_read_head(&h1->reader, &limits, h1->data, h1->length, &record->head);
+    int taken = carom_h1_read_head(&h1->reader, &limits, h1->data, h1->length, &record->head);
     if (carom_likely(taken > 0)) {
         record->head.fields.base = h1->data;
         record->head.fields.page = carom_page_hold(h1->page);
@@ -328,12 +327,18 @@ static enum step read_tunnel(struct carom_connection *connection)
 static enum step read_step(struct carom_connection *connection)
 {
     switch (connection->h1->phase) {
-    case CAROM_H1_HEAD: return read_head(connection);
-    case CAROM_H1_LENGTH: return read_known_length(connection);
-    case CAROM_H1_CHUNKED: return read_chunked(connection);
-    case CAROM_H1_TRAILERS: return read_trailers(connection);
-    case CAROM_H1_HELD: return connection->last ? STEP_STOP : STEP_PAUSE;
-    default: return read_tunnel(connection);
+    case CAROM_H1_HEAD:
+        return read_head(connection);
+    case CAROM_H1_LENGTH:
+        return read_known_length(connection);
+    case CAROM_H1_CHUNKED:
+        return read_chunked(connection);
+    case CAROM_H1_TRAILERS:
+        return read_trailers(connection);
+    case CAROM_H1_HELD:
+        return connection->last ? STEP_STOP : STEP_PAUSE;
+    default:
+        return read_tunnel(connection);
     }
 }
 
@@ -474,7 +479,8 @@ static void rate_stop(struct carom_connection *connection)
     struct carom_h1_rate *rate = &connection->h1->rate;
     if (rate->since == 0)
         return;
-    uint64_t waited = carom_records_now(&carom_connection_worker(connection)->records) - rate->since;
+    uint64_t waited =
+        carom_records_now(&carom_connection_worker(connection)->records) - rate->since;
     rate->since = 0;
     connection->read_deadline = CAROM_NO_TIME;
     if (!too_slow(connection))

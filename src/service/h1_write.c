@@ -78,8 +78,7 @@ static int h1_head(carom_record *record, const struct carom_response_plan *plan,
     if (plan->body == CAROM_BODY_TUNNEL)
         extra.keep_alive_line = (carom_slice){NULL, 0};
     uint8_t *to = page->data + page->used;
-    size_t length =
-        carom_h1_head_write(to, plan, response->fields, response->field_count, &extra);
+    size_t length = carom_h1_head_write(to, plan, response->fields, response->field_count, &extra);
     page->used += (uint32_t)length;
     int error = carom_queue_append_page(&record->out, &record->records->segments, page, to, length);
     if (error < 0) {
@@ -112,7 +111,8 @@ static int h1_end(carom_record *record, const carom_field *trailers, size_t coun
     memcpy(to, last_chunk, 3);
     size_t length = 3 + carom_h1_trailers_write(to + 3, trailers, count);
     page->used += (uint32_t)length;
-    int error = carom_queue_append_page(&record->tail, &record->records->segments, page, to, length);
+    int error =
+        carom_queue_append_page(&record->tail, &record->records->segments, page, to, length);
     if (error < 0)
         page->used -= (uint32_t)length;
     return error;
@@ -141,8 +141,7 @@ static bool answer_refusal(carom_record *record)
         .content = {text, length, NULL, NULL},
     };
     struct carom_response_plan plan;
-    int error =
-        carom_response_plan(&plan, CAROM_RESPONSE_FINAL, &record->head, &response, length);
+    int error = carom_response_plan(&plan, CAROM_RESPONSE_FINAL, &record->head, &response, length);
     carom_assert(error == 0);
     plan.whole = true;
     struct carom_records *records = record->records;

@@ -128,7 +128,7 @@ static int keep_socket_file(struct carom_listener *listener, const struct carom_
     return 0;
 }
 
-int carom_listener_create(struct carom_listener **result, struct carom_service *service,
+int carom_listener_create(struct carom_listener **made, struct carom_service *service,
                           const struct carom_listen_spec *given)
 {
     struct carom_listen_spec spec = *given;
@@ -160,7 +160,7 @@ int carom_listener_create(struct carom_listener **result, struct carom_service *
     }
     for (uint32_t i = 0; i < workers; i++)
         carom_list_append(&service->workers[i].doors, &listener->doors[i].link);
-    *result = listener;
+    *made = listener;
     return 0;
 }
 

@@ -6,16 +6,16 @@
 #include "service/worker.h"
 
 struct carom_listener {
-    carom_address address; /* as it really is */
-    char *socket_file;     /* to be removed at the end; or NULL */
-    int shared_fd;         /* the one descriptor of all workers; or -1: each has its own */
-    size_t size;           /* of this allocation */
+    carom_address address;     /* as it really is */
+    char *socket_file;         /* to be removed at the end; or NULL */
+    int shared_fd;             /* the one descriptor of all workers; or -1: each has its own */
+    size_t size;               /* of this allocation */
     struct carom_door doors[]; /* one in each worker */
 };
 
-/* Listen on `spec` in all workers; 0 or a negative error. */
-int carom_listener_create(struct carom_listener **listener, struct carom_service *service,
-                          const struct carom_listen_spec *spec);
+/* Listen on what was parsed, in all workers; 0 or a negative error. */
+int carom_listener_create(struct carom_listener **made, struct carom_service *service,
+                          const struct carom_listen_spec *given);
 /* The workers have stopped. */
 void carom_listener_destroy(struct carom_listener *listener, struct carom_service *service);
 

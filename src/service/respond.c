@@ -53,9 +53,8 @@ static int take_content(carom_record *record, const carom_content *content)
         give_back(content);
         return error;
     }
-    error =
-        carom_queue_append_borrowed(&record->body, &records->segments, content->data,
-                                    content->length, content->give_back, content->owner);
+    error = carom_queue_append_borrowed(&record->body, &records->segments, content->data,
+                                        content->length, content->give_back, content->owner);
     if (error < 0)
         give_back(content);
     return error;

@@ -16,11 +16,11 @@ enum carom_service_state { CAROM_SERVICE_IDLE, CAROM_SERVICE_RUNNING, CAROM_SERV
 struct carom_service {
     carom_options options;
     struct carom_log_sink log;
-    atomic_int state;         /* enum carom_service_state */
-    atomic_bool shut_down;    /* carom_shutdown was called */
+    atomic_int state;          /* enum carom_service_state */
+    atomic_bool shut_down;     /* carom_shutdown was called */
     _Atomic uint64_t deadline; /* CLOCK_MONOTONIC, ms, after which a shutdown cancels */
-    atomic_uint working;      /* workers that have not drained */
-    carom_waker *drained;     /* who waits for that; worker 0's */
+    atomic_uint working;       /* workers that have not drained */
+    carom_waker *drained;      /* who waits for that; worker 0's */
 
     struct carom_listener **listeners;
     size_t listener_count;

@@ -24,8 +24,7 @@ static void collect(const struct carom_worker *worker, carom_stats *stats)
         .records_in_flight = records->pool.in_use,
         .records_peak = records->pool.peak,
         .records_pooled = records->pool.free_count,
-        .records_recycled =
-            records->pool.allocated + records->pool.recycled - records->pool.in_use,
+        .records_recycled = records->pool.allocated + records->pool.recycled - records->pool.in_use,
         .records_allocated = records->pool.allocated,
         .pages_in_use = pages->in_use + worker->small.pool.in_use,
         .pages_pooled = pages->free_count + worker->small.pool.free_count,

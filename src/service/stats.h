@@ -1,4 +1,5 @@
-/* Statistics: counted by the workers in plain words, published once a turn, summed by any thread. */
+/* Statistics: counted by the workers in plain words, published once a turn, summed by any thread.
+ */
 #ifndef CAROM_SERVICE_STATS_H
 #define CAROM_SERVICE_STATS_H
 

@@ -68,7 +68,8 @@ static int delimiter(uint8_t byte)
 static int line_step(struct carom_chunked *chunked, uint8_t byte)
 {
     switch (chunked->state) {
-    case STATE_SIZE_FIRST: return add_digit(chunked, byte) ? STATE_SIZE : -1;
+    case STATE_SIZE_FIRST:
+        return add_digit(chunked, byte) ? STATE_SIZE : -1;
     case STATE_SIZE: {
         int next = delimiter(byte);
         if (next >= 0)
@@ -101,7 +102,8 @@ static int line_step(struct carom_chunked *chunked, uint8_t byte)
         if (byte == '"')
             return STATE_QUOTED;
         return carom_token_characters[byte] ? STATE_VALUE : -1;
-    case STATE_VALUE: return carom_token_characters[byte] ? STATE_VALUE : delimiter(byte);
+    case STATE_VALUE:
+        return carom_token_characters[byte] ? STATE_VALUE : delimiter(byte);
     case STATE_QUOTED:
         if (byte == '"')
             return STATE_AFTER_QUOTED;
@@ -110,7 +112,8 @@ static int line_step(struct carom_chunked *chunked, uint8_t byte)
         return (byte >= 0x20 && byte != 0x7f) || byte == '\t' ? STATE_QUOTED : -1;
     case STATE_ESCAPED:
         return (byte >= 0x20 && byte != 0x7f) || byte == '\t' ? STATE_QUOTED : -1;
-    case STATE_AFTER_QUOTED: return delimiter(byte);
+    case STATE_AFTER_QUOTED:
+        return delimiter(byte);
     default:
         if (byte != '\n')
             return -1;

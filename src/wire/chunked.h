@@ -5,16 +5,16 @@
 #include <stdint.h>
 
 struct carom_chunked {
-    uint64_t left;     /* of the chunk that is being read */
-    uint32_t line;     /* bytes of the chunk line so far */
+    uint64_t left; /* of the chunk that is being read */
+    uint32_t line; /* bytes of the chunk line so far */
     uint8_t state;
 };
 
 enum carom_chunked_result {
-    CAROM_CHUNKED_MORE,  /* all bytes were taken; more are wanted */
-    CAROM_CHUNKED_DATA,  /* *piece lies in the input; call again with what was not taken */
-    CAROM_CHUNKED_LAST,  /* the last chunk's line was taken: the trailer section follows */
-    CAROM_CHUNKED_BAD,   /* refused: 400; the connection must not be read further */
+    CAROM_CHUNKED_MORE, /* all bytes were taken; more are wanted */
+    CAROM_CHUNKED_DATA, /* *piece lies in the input; call again with what was not taken */
+    CAROM_CHUNKED_LAST, /* the last chunk's line was taken: the trailer section follows */
+    CAROM_CHUNKED_BAD,  /* refused: 400; the connection must not be read further */
 };
 
 struct carom_chunked_piece {
@@ -24,9 +24,9 @@ struct carom_chunked_piece {
 
 void carom_chunked_init(struct carom_chunked *chunked);
 
-/* Read from data[0..length); *taken says how many bytes were used, the piece of data included. Chunk
- * lines are at most 256 bytes, extensions included (they are checked and dropped). Sizes over 2^62
- * are refused. */
+/* Read from data[0..length); *taken says how many bytes were used, the piece of data included.
+ * Chunk lines are at most 256 bytes, extensions included (they are checked and dropped). Sizes over
+ * 2^62 are refused. */
 enum carom_chunked_result carom_chunked_read(struct carom_chunked *chunked, const uint8_t *data,
                                              uint32_t length, uint32_t *taken,
                                              struct carom_chunked_piece *piece);

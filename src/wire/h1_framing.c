@@ -22,8 +22,22 @@ static bool host_character(uint8_t byte)
 {
     /* unreserved, pct-encoded and sub-delims (RFC 3986, 3.2.2). */
     switch (byte) {
-    case '-': case '.': case '_': case '~': case '%': case '!': case '$': case '&': case '\'':
-    case '(': case ')': case '*': case '+': case ',': case ';': case '=':
+    case '-':
+    case '.':
+    case '_':
+    case '~':
+    case '%':
+    case '!':
+    case '$':
+    case '&':
+    case '\'':
+    case '(':
+    case ')':
+    case '*':
+    case '+':
+    case ',':
+    case ';':
+    case '=':
         return true;
     default:
         return (byte >= '0' && byte <= '9') || ((byte | 0x20) >= 'a' && (byte | 0x20) <= 'z');
@@ -202,7 +216,8 @@ int carom_h1_framing_note(struct carom_h1_reader *reader, const uint8_t *data,
         if (carom_equals_lower(name, "transfer-encoding", 17))
             return note_codings(reader, value, length);
         break;
-    default: break;
+    default:
+        break;
     }
     return 0;
 }
@@ -240,19 +255,25 @@ int carom_h1_framing_decide(const struct carom_h1_reader *reader, struct carom_r
         head->keep_alive = head->version != 10 || (reader->connection & OPTION_KEEP) != 0;
     bool content = head->framing == CAROM_FRAMING_CHUNKED || head->content_length > 0;
     head->expects_continue = (reader->seen & SEEN_EXPECT) && head->version != 10 && content;
-    head->wants_upgrade = (reader->seen & SEEN_UPGRADE) &&
-                          (reader->connection & OPTION_UPGRADE) && head->version != 10;
+    head->wants_upgrade = (reader->seen & SEEN_UPGRADE) && (reader->connection & OPTION_UPGRADE) &&
+                          head->version != 10;
     return 0;
 }
 
 bool carom_h1_is_framing(const uint8_t *name, uint32_t length)
 {
     switch (length) {
-    case 4: return carom_equals_lower(name, "host", 4);
-    case 7: return carom_equals_lower(name, "trailer", 7) || carom_equals_lower(name, "upgrade", 7);
-    case 10: return carom_equals_lower(name, "connection", 10);
-    case 14: return carom_equals_lower(name, "content-length", 14);
-    case 17: return carom_equals_lower(name, "transfer-encoding", 17);
-    default: return false;
+    case 4:
+        return carom_equals_lower(name, "host", 4);
+    case 7:
+        return carom_equals_lower(name, "trailer", 7) || carom_equals_lower(name, "upgrade", 7);
+    case 10:
+        return carom_equals_lower(name, "connection", 10);
+    case 14:
+        return carom_equals_lower(name, "content-length", 14);
+    case 17:
+        return carom_equals_lower(name, "transfer-encoding", 17);
+    default:
+        return false;
     }
 }

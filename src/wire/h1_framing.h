@@ -10,7 +10,8 @@ int carom_h1_framing_note(struct carom_h1_reader *reader, const uint8_t *data,
 /* The head is complete: decide its framing. 0 or minus the status of a refusal. */
 int carom_h1_framing_decide(const struct carom_h1_reader *reader, struct carom_request_head *head);
 
-/* Whether a field decides framing or routing, which a trailer section must not (RFC 9110, 6.5.1). */
+/* Whether a field decides framing or routing, which a trailer section must not (RFC 9110, 6.5.1).
+ */
 bool carom_h1_is_framing(const uint8_t *name, uint32_t length);
 /* uri-host [ ":" port ], or nothing; a port other than 0 is needed when `port_needed`. */
 bool carom_h1_authority(const uint8_t *data, uint32_t length, bool port_needed);

@@ -72,10 +72,15 @@ static uint8_t *put_connection(uint8_t *to, const struct carom_response_plan *pl
     if (plan->upgrade_field && extra->connection != CAROM_H1_UPGRADE)
         to = PUT(to, "Connection: upgrade\r\n");
     switch (extra->connection) {
-    case CAROM_H1_CLOSE: return PUT(to, "Connection: close\r\n");
-    case CAROM_H1_UPGRADE: return PUT(to, "Connection: upgrade\r\n");
-    case CAROM_H1_KEEP_10: to = PUT(to, "Connection: keep-alive\r\n"); break;
-    default: break;
+    case CAROM_H1_CLOSE:
+        return PUT(to, "Connection: close\r\n");
+    case CAROM_H1_UPGRADE:
+        return PUT(to, "Connection: upgrade\r\n");
+    case CAROM_H1_KEEP_10:
+        to = PUT(to, "Connection: keep-alive\r\n");
+        break;
+    default:
+        break;
     }
     return put_slice(to, extra->keep_alive_line);
 }

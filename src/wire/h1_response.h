@@ -8,17 +8,17 @@
 enum carom_h1_connection { CAROM_H1_KEEP, CAROM_H1_KEEP_10, CAROM_H1_CLOSE, CAROM_H1_UPGRADE };
 
 struct carom_h1_extra {
-    enum carom_h1_connection connection; /* KEEP: keep_alive_line; KEEP_10: Connection: keep-alive and
-                                            keep_alive_line; CLOSE: Connection: close; UPGRADE:
+    enum carom_h1_connection connection; /* KEEP: keep_alive_line; KEEP_10: Connection: keep-alive
+                                            and keep_alive_line; CLOSE: Connection: close; UPGRADE:
                                             Connection: upgrade */
-    carom_slice date_line;       /* ready, with CRLF */
-    carom_slice keep_alive_line; /* "Keep-Alive: timeout=75\r\n", or empty */
+    carom_slice date_line;               /* ready, with CRLF */
+    carom_slice keep_alive_line;         /* "Keep-Alive: timeout=75\r\n", or empty */
 };
 
 /* An upper bound of the bytes a head needs. */
 size_t carom_h1_head_room(const carom_field *fields, size_t count);
-/* Write a head that carom_response_plan accepted; returns its length. Handler's Connection fields are
- * left out. An informational head gets neither Date nor connection lines. */
+/* Write a head that carom_response_plan accepted; returns its length. Handler's Connection fields
+ * are left out. An informational head gets neither Date nor connection lines. */
 size_t carom_h1_head_write(uint8_t *to, const struct carom_response_plan *plan,
                            const carom_field *fields, size_t count,
                            const struct carom_h1_extra *extra);

@@ -169,7 +169,8 @@ const char *carom_status_phrase(unsigned status)
 {
     switch (status) {
 #define PHRASE(number, text)                                                                       \
-    case number: return text
+    case number:                                                                                   \
+        return text
         PHRASE(100, "Continue");
         PHRASE(101, "Switching Protocols");
         PHRASE(102, "Processing");
@@ -231,7 +232,8 @@ const char *carom_status_phrase(unsigned status)
         PHRASE(508, "Loop Detected");
         PHRASE(511, "Network Authentication Required");
 #undef PHRASE
-    default: return "";
+    default:
+        return "";
     }
 }
 
@@ -324,8 +326,10 @@ static int note_field(struct noted *noted, const carom_field *field, enum carom_
         return slice_is(field->name, "connection") ? note_connection(noted, field->value) : 0;
     case 14:
         return slice_is(field->name, "content-length") ? note_length(noted, field->value) : 0;
-    case 17: return slice_is(field->name, "transfer-encoding") ? -CAROM_EFIELD : 0;
-    default: return 0;
+    case 17:
+        return slice_is(field->name, "transfer-encoding") ? -CAROM_EFIELD : 0;
+    default:
+        return 0;
     }
 }
 
@@ -344,10 +348,12 @@ static bool status_allowed(enum carom_response_kind kind, const struct carom_req
                            unsigned status)
 {
     switch (kind) {
-    case CAROM_RESPONSE_INFORM: return status > 101 && status <= 199;
+    case CAROM_RESPONSE_INFORM:
+        return status > 101 && status <= 199;
     case CAROM_RESPONSE_UPGRADE:
         return request->is_connect ? status >= 200 && status <= 299 : status == 101;
-    default: return status >= (request->is_connect ? 300 : 200) && status <= 599;
+    default:
+        return status >= (request->is_connect ? 300 : 200) && status <= 599;
     }
 }
 
@@ -418,9 +424,9 @@ int carom_response_plan(struct carom_response_plan *plan, enum carom_response_ki
 /* Fields that must come before the content, or not at all (RFC 9110, 6.5.1). */
 static bool trailer_allowed(carom_slice name)
 {
-    static const char *const refused[] = {"transfer-encoding", "host",       "connection",
-                                          "keep-alive",        "upgrade",    "trailer",
-                                          "te",                "set-cookie", "authorization"};
+    static const char *const refused[] = {
+        "transfer-encoding", "host", "connection", "keep-alive",   "upgrade",
+        "trailer",           "te",   "set-cookie", "authorization"};
     const uint8_t *bytes = (const uint8_t *)name.data;
     if (name.length >= 8 && carom_equals_lower(bytes, "content-", 8))
         return false;

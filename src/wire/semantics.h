@@ -13,8 +13,8 @@
 extern const uint8_t carom_token_characters[256];
 /* How many of the first bytes are tchar; how many may stand in a field value (no control characters
  * but HTAB); how many in a request target: visible ASCII without "#". Of the characters that URIs
- * exclude (RFC 3986), the rest, such as "|" and "^", are let through, because browsers send them. All
- * three are vectorised. */
+ * exclude (RFC 3986), the rest, such as "|" and "^", are let through, because browsers send them.
+ * All three are vectorised. */
 uint32_t carom_token_length(const uint8_t *data, uint32_t length);
 uint32_t carom_value_length(const uint8_t *data, uint32_t length);
 uint32_t carom_target_length(const uint8_t *data, uint32_t length);
@@ -33,7 +33,13 @@ uint32_t carom_decimal_write(uint8_t *to, uint64_t number);
 #define CAROM_DATE_LINE 37
 void carom_date_line_write(uint8_t *to, int64_t seconds);
 
-enum carom_body { CAROM_BODY_NONE, CAROM_BODY_LENGTH, CAROM_BODY_CHUNKED, CAROM_BODY_UNTIL_CLOSE, CAROM_BODY_TUNNEL };
+enum carom_body {
+    CAROM_BODY_NONE,
+    CAROM_BODY_LENGTH,
+    CAROM_BODY_CHUNKED,
+    CAROM_BODY_UNTIL_CLOSE,
+    CAROM_BODY_TUNNEL
+};
 
 /* A response head that was checked, and how its content is framed. */
 struct carom_response_plan {
@@ -51,19 +57,20 @@ struct carom_response_plan {
 
 enum carom_response_kind { CAROM_RESPONSE_FINAL, CAROM_RESPONSE_INFORM, CAROM_RESPONSE_UPGRADE };
 
-/* Check a response of the handler against the request and plan its framing. `length`: the content's,
- * or CAROM_LENGTH_UNKNOWN. Content-Length by the handler is allowed when it agrees with `length`, or
- * gives it when that is unknown; for HEAD and 304, which have no content, also when `length` is 0.
- * Transfer-Encoding, Keep-Alive, Upgrade in an informational response, and Connection (but `close`,
- * `keep-alive`) are -CAROM_EFIELD, as are CR, LF, NUL and other control characters in values (not
- * HTAB) and names that are no tokens. Unknown length: chunked for HTTP/1.1, until close for 1.0.
- * HEAD, 1xx, 204, 304: no body; 1xx, 204: no Content-Length (RFC 9110, 8.6). 2xx to CONNECT is an
- * upgrade's alone: its content would be taken for the tunnel's (RFC 9110, 9.3.6). 0, -CAROM_EINVAL
- * (status), -CAROM_EFIELD, -CAROM_ELENGTH. */
+/* Check a response of the handler against the request and plan its framing. `length`: the
+ * content's, or CAROM_LENGTH_UNKNOWN. Content-Length by the handler is allowed when it agrees with
+ * `length`, or gives it when that is unknown; for HEAD and 304, which have no content, also when
+ * `length` is 0. Transfer-Encoding, Keep-Alive, Upgrade in an informational response, and
+ * Connection (but `close`, `keep-alive`) are -CAROM_EFIELD, as are CR, LF, NUL and other control
+ * characters in values (not HTAB) and names that are no tokens. Unknown length: chunked for
+ * HTTP/1.1, until close for 1.0. HEAD, 1xx, 204, 304: no body; 1xx, 204: no Content-Length (RFC
+ * 9110, 8.6). 2xx to CONNECT is an upgrade's alone: its content would be taken for the tunnel's
+ * (RFC 9110, 9.3.6). 0, -CAROM_EINVAL (status), -CAROM_EFIELD, -CAROM_ELENGTH. */
 int carom_response_plan(struct carom_response_plan *plan, enum carom_response_kind kind,
                         const struct carom_request_head *request, const carom_response *response,
                         uint64_t length);
-/* Check trailers: names, values, and no framing, routing or Content-* fields. 0 or -CAROM_EFIELD. */
+/* Check trailers: names, values, and no framing, routing or Content-* fields. 0 or -CAROM_EFIELD.
+ */
 int carom_trailers_check(const carom_field *trailers, size_t count);
 
 #endif

@@ -356,7 +356,7 @@ static long long allocations(void)
 {
     static int fd = -1;
     static const char request[] = "GET /allocations" HOST "\r\n";
-    char answer[HEAD_MAX];
+    char answer[HEAD_MAX] = "";
     size_t length = 0;
     if (fd < 0) {
         fd = socket(load.address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);

@@ -118,8 +118,9 @@ static void lines_have_a_limit(void **state)
 static void chunk_lines_are_written(void **state)
 {
     (void)state;
-    static const uint64_t sizes[] = {0, 1, 9, 10, 15, 16, 255, 256, 4096, 65535, 1u << 31,
-                                     UINT64_C(0x123456789abcdef0), UINT64_MAX};
+    static const uint64_t sizes[] = {
+        0,         1, 9, 10, 15, 16, 255, 256, 4096, 65535, 1u << 31, UINT64_C(0x123456789abcdef0),
+        UINT64_MAX};
     for (size_t i = 0; i < COUNT(sizes); i++) {
         uint8_t line[CAROM_CHUNK_LINE];
         char expected[32];

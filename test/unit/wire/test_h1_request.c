@@ -280,12 +280,12 @@ static void trailers_have_limits(void **state)
 static void framing_fields_are_known(void **state)
 {
     (void)state;
-    static const char *const framing[] = {"Host",           "TRAILER",          "upgrade",
-                                          "Connection",     "Content-Length",   "Transfer-Encoding"};
-    static const char *const others[] = {"", "Hosts", "Hos", "Expires", "Content-Type", "Content-Lengtj"};
+    static const char *const framing[] = {"Host",       "TRAILER",        "upgrade",
+                                          "Connection", "Content-Length", "Transfer-Encoding"};
+    static const char *const others[] = {"",        "Hosts",        "Hos",
+                                         "Expires", "Content-Type", "Content-Lengtj"};
     for (size_t i = 0; i < COUNT(framing); i++)
-        assert_true(
-            carom_h1_is_framing((const uint8_t *)framing[i], (uint32_t)strlen(framing[i])));
+        assert_true(carom_h1_is_framing((const uint8_t *)framing[i], (uint32_t)strlen(framing[i])));
     for (size_t i = 0; i < COUNT(others); i++)
         assert_false(carom_h1_is_framing((const uint8_t *)others[i], (uint32_t)strlen(others[i])));
 }

@@ -3,7 +3,7 @@
 
 #include "wire/h1_response.h"
 
-#define DATE "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+#define DATE  "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
 #define ALIVE "Keep-Alive: timeout=75\r\n"
 
 static struct carom_h1_extra extra_of(enum carom_h1_connection connection)

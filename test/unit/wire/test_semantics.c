@@ -101,11 +101,21 @@ static void members_of_lists_are_found(void **state)
         const char *list;
         bool has;
     } cases[] = {
-        {"close", true},         {"CLOSE", true},           {"keep-alive, close", true},
-        {"close,x", true},       {"x \t,\t close \t", true}, {",,close,,", true},
-        {"", false},             {"closed", false},         {"clos", false},
-        {"x close", false},      {"close;x", false},        {"close x, y", false},
-        {",", false},            {"x", false},              {" , , ", false},
+        {"close", true},
+        {"CLOSE", true},
+        {"keep-alive, close", true},
+        {"close,x", true},
+        {"x \t,\t close \t", true},
+        {",,close,,", true},
+        {"", false},
+        {"closed", false},
+        {"clos", false},
+        {"x close", false},
+        {"close;x", false},
+        {"close x, y", false},
+        {",", false},
+        {"x", false},
+        {" , , ", false},
     };
     for (size_t i = 0; i < COUNT(cases); i++)
         if (carom_list_has(slice(cases[i].list), "close") != cases[i].has)
@@ -174,10 +184,10 @@ static void dates_are_written(void **state)
 
 /* ---------------------------------------------------------------- plans */
 
-#define ANY UINT64_MAX
+#define ANY     UINT64_MAX
 #define UNKNOWN CAROM_LENGTH_UNKNOWN
-#define FINAL CAROM_RESPONSE_FINAL
-#define INFORM CAROM_RESPONSE_INFORM
+#define FINAL   CAROM_RESPONSE_FINAL
+#define INFORM  CAROM_RESPONSE_INFORM
 #define UPGRADE CAROM_RESPONSE_UPGRADE
 
 enum request { GET, GET_10, HEAD, HEAD_10, CONNECT };
@@ -267,8 +277,8 @@ static void lengths_must_agree(void **state)
     assert_int_equal(plan_with(&plan, FINAL, GET, 200, 5, nine), -CAROM_ELENGTH);
     assert_int_equal(plan_with(&plan, FINAL, GET, 200, 0, nine), -CAROM_ELENGTH);
     assert_int_equal(plan_with(&plan, FINAL, HEAD, 200, 5, nine), -CAROM_ELENGTH);
-    static const char *const bad[] = {"", "-1", "+1", "1x", " 1", "1,1", "0x1",
-                                      "1234567890123456789"};
+    static const char *const bad[] = {"",   "-1",  "+1",  "1x",
+                                      " 1", "1,1", "0x1", "1234567890123456789"};
     for (size_t i = 0; i < COUNT(bad); i++)
         assert_int_equal(
             plan_with(&plan, FINAL, GET, 200, UNKNOWN, field("Content-Length", bad[i])),
@@ -288,13 +298,16 @@ static void statuses_are_checked(void **state)
         unsigned status;
         bool allowed;
     } cases[] = {
-        {FINAL, GET, 0, false},      {FINAL, GET, 199, false},     {FINAL, GET, 200, true},
-        {FINAL, GET, 599, true},     {FINAL, GET, 600, false},     {FINAL, CONNECT, 200, false},
-        {FINAL, CONNECT, 299, false}, {FINAL, CONNECT, 300, true}, {INFORM, GET, 100, false},
-        {INFORM, GET, 101, false},   {INFORM, GET, 102, true},     {INFORM, GET, 103, true},
-        {INFORM, GET, 199, true},    {INFORM, GET, 200, false},    {UPGRADE, GET, 101, true},
-        {UPGRADE, GET, 200, false},  {UPGRADE, GET, 100, false},   {UPGRADE, CONNECT, 101, false},
-        {UPGRADE, CONNECT, 200, true}, {UPGRADE, CONNECT, 299, true},
+        {FINAL, GET, 0, false},         {FINAL, GET, 199, false},
+        {FINAL, GET, 200, true},        {FINAL, GET, 599, true},
+        {FINAL, GET, 600, false},       {FINAL, CONNECT, 200, false},
+        {FINAL, CONNECT, 299, false},   {FINAL, CONNECT, 300, true},
+        {INFORM, GET, 100, false},      {INFORM, GET, 101, false},
+        {INFORM, GET, 102, true},       {INFORM, GET, 103, true},
+        {INFORM, GET, 199, true},       {INFORM, GET, 200, false},
+        {UPGRADE, GET, 101, true},      {UPGRADE, GET, 200, false},
+        {UPGRADE, GET, 100, false},     {UPGRADE, CONNECT, 101, false},
+        {UPGRADE, CONNECT, 200, true},  {UPGRADE, CONNECT, 299, true},
         {UPGRADE, CONNECT, 300, false},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
@@ -315,26 +328,38 @@ static void fields_of_the_engine_are_refused(void **state)
         const char *name, *value;
         bool allowed;
     } cases[] = {
-        {FINAL, "Transfer-Encoding", "chunked", false}, {FINAL, "transfer-encoding", "", false},
-        {FINAL, "Keep-Alive", "timeout=1", false},      {FINAL, "Connection", "close", true},
-        {FINAL, "connection", "Keep-Alive", true},      {FINAL, "Connection", "upgrade", false},
-        {FINAL, "Connection", "close, x", false},       {FINAL, "Connection", "", false},
-        {FINAL, "Upgrade", "websocket", true},          {INFORM, "Upgrade", "websocket", false},
-        {INFORM, "Content-Length", "0", false},         {UPGRADE, "Content-Length", "0", false},
-        {INFORM, "Link", "</a.css>", true},             {FINAL, "", "x", false},
-        {FINAL, "X Y", "x", false},                     {FINAL, "X:", "x", false},
-        {FINAL, "X\r\nY", "x", false},                  {FINAL, "X", "a\rb", false},
-        {FINAL, "X", "a\nb", false},                    {FINAL, "X", "a\r\nY: b", false},
-        {FINAL, "X", "a\x7f", false},                   {FINAL, "X", "a\x1f", false},
-        {FINAL, "X", "a\tb \xc3\xa4", true},            {FINAL, "X", "", true},
+        {FINAL, "Transfer-Encoding", "chunked", false},
+        {FINAL, "transfer-encoding", "", false},
+        {FINAL, "Keep-Alive", "timeout=1", false},
+        {FINAL, "Connection", "close", true},
+        {FINAL, "connection", "Keep-Alive", true},
+        {FINAL, "Connection", "upgrade", false},
+        {FINAL, "Connection", "close, x", false},
+        {FINAL, "Connection", "", false},
+        {FINAL, "Upgrade", "websocket", true},
+        {INFORM, "Upgrade", "websocket", false},
+        {INFORM, "Content-Length", "0", false},
+        {UPGRADE, "Content-Length", "0", false},
+        {INFORM, "Link", "</a.css>", true},
+        {FINAL, "", "x", false},
+        {FINAL, "X Y", "x", false},
+        {FINAL, "X:", "x", false},
+        {FINAL, "X\r\nY", "x", false},
+        {FINAL, "X", "a\rb", false},
+        {FINAL, "X", "a\nb", false},
+        {FINAL, "X", "a\r\nY: b", false},
+        {FINAL, "X", "a\x7f", false},
+        {FINAL, "X", "a\x1f", false},
+        {FINAL, "X", "a\tb \xc3\xa4", true},
+        {FINAL, "X", "", true},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct carom_response_plan plan;
         unsigned status = cases[i].kind == FINAL ? 200 : cases[i].kind == INFORM ? 103 : 101;
         print_message("case %zu\n", i);
-        assert_int_equal(plan_with(&plan, cases[i].kind, GET, status, 0,
-                                   field(cases[i].name, cases[i].value)),
-                         cases[i].allowed ? 0 : -CAROM_EFIELD);
+        assert_int_equal(
+            plan_with(&plan, cases[i].kind, GET, status, 0, field(cases[i].name, cases[i].value)),
+            cases[i].allowed ? 0 : -CAROM_EFIELD);
     }
     struct carom_response_plan plan;
     carom_field zero = {slice("X"), {"a\0b", 3}};
@@ -379,12 +404,23 @@ static void trailers_are_checked(void **state)
         const char *name, *value;
         bool allowed;
     } cases[] = {
-        {"X-Checksum", "1", true},       {"Server-Timing", "a", true},   {"Contents", "1", true},
-        {"Content-Length", "1", false},  {"content-type", "x", false},   {"Trailer", "x", false},
-        {"Transfer-Encoding", "x", false}, {"Host", "x", false},         {"Connection", "x", false},
-        {"Keep-Alive", "x", false},      {"Upgrade", "x", false},        {"TE", "x", false},
-        {"SET-COOKIE", "x", false},      {"Authorization", "x", false},  {"X", "a\r\nb", false},
-        {"X y", "a", false},             {"", "a", false},
+        {"X-Checksum", "1", true},
+        {"Server-Timing", "a", true},
+        {"Contents", "1", true},
+        {"Content-Length", "1", false},
+        {"content-type", "x", false},
+        {"Trailer", "x", false},
+        {"Transfer-Encoding", "x", false},
+        {"Host", "x", false},
+        {"Connection", "x", false},
+        {"Keep-Alive", "x", false},
+        {"Upgrade", "x", false},
+        {"TE", "x", false},
+        {"SET-COOKIE", "x", false},
+        {"Authorization", "x", false},
+        {"X", "a\r\nb", false},
+        {"X y", "a", false},
+        {"", "a", false},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         const carom_field both[] = {field("Fine", "1"), field(cases[i].name, cases[i].value)};

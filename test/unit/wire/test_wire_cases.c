@@ -23,8 +23,8 @@ static void add(struct text *text, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    int length = vsnprintf(text->bytes + text->length, sizeof text->bytes - text->length, format,
-                           arguments);
+    int length =
+        vsnprintf(text->bytes + text->length, sizeof text->bytes - text->length, format, arguments);
     va_end(arguments);
     assert_in_range(length, 0, sizeof text->bytes - text->length - 1);
     text->length += (size_t)length;
@@ -178,10 +178,17 @@ static uint32_t step_chunked(struct play *play, const uint8_t *data, uint32_t le
     uint32_t taken = 0;
     struct carom_chunked_piece piece;
     switch (carom_chunked_read(&play->chunked, data, length, &taken, &piece)) {
-    case CAROM_CHUNKED_BAD: refuse(play, 400); return 0;
-    case CAROM_CHUNKED_DATA: add_bytes(&play->content, piece.data, piece.length); break;
-    case CAROM_CHUNKED_LAST: begin_section(play, PHASE_TRAILERS, &play->trailers); break;
-    default: break;
+    case CAROM_CHUNKED_BAD:
+        refuse(play, 400);
+        return 0;
+    case CAROM_CHUNKED_DATA:
+        add_bytes(&play->content, piece.data, piece.length);
+        break;
+    case CAROM_CHUNKED_LAST:
+        begin_section(play, PHASE_TRAILERS, &play->trailers);
+        break;
+    default:
+        break;
     }
     return taken;
 }
@@ -208,10 +215,18 @@ static void play_up_to(struct play *play, uint32_t end)
         uint32_t length = end - play->at;
         uint8_t *data = exact(play->wire->bytes + play->at, length);
         switch (play->phase) {
-        case PHASE_HEAD: taken = step_head(play, data, length); break;
-        case PHASE_LENGTH: taken = step_length(play, data, length); break;
-        case PHASE_CHUNKED: taken = step_chunked(play, data, length); break;
-        default: taken = step_trailers(play, data, length); break;
+        case PHASE_HEAD:
+            taken = step_head(play, data, length);
+            break;
+        case PHASE_LENGTH:
+            taken = step_length(play, data, length);
+            break;
+        case PHASE_CHUNKED:
+            taken = step_chunked(play, data, length);
+            break;
+        default:
+            taken = step_trailers(play, data, length);
+            break;
         }
         free(data);
         play->at += taken;
