@@ -89,7 +89,7 @@ static int start(const char *listen_on, carom_address *address)
 int main(int argc, char **argv)
 {
     uv_loop_t *loop = uv_default_loop();
-    carom_address address;
+    carom_address address = {0};
     char listen_on[64];
     int descriptor, error;
 

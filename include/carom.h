@@ -178,7 +178,7 @@ typedef struct carom_options {
     uint32_t workers;      /* 1 */
     uint32_t backlog;      /* 4096: connections the kernel queues for accept */
     uint32_t record_state; /* 0: bytes of the handler's own memory with each record */
-    uint32_t pool_floor;   /* 64: free objects a pool keeps for ever */
+    uint32_t pool_floor;   /* 64: objects each pool has from the start and keeps */
 
     /* Limits: what happens when one is reached stands behind it. */
     uint32_t max_target;         /* 8 KiB: 414 */
@@ -353,7 +353,8 @@ typedef struct carom_response {
 /* Answer, whole. Date and Content-Length are added (unless Date is set); HEAD, 204 and 304 get no
  * content whatever is given (RFC 9112, 6.3); for HEAD and 304 a Content-Length field may be set.
  * Connection: close is obeyed. Errors: ECANCELED, ESTATE (answered before), EFIELD (CR, LF, NUL, a
- * bad name, or framing fields that are the engine's), EINVAL (status), ELENGTH, ENOMEM. A call that
+ * bad name, or framing fields that are the engine's), EINVAL (status), ELENGTH, ETOOBIG (a head of
+ * more than 32 KiB), ENOMEM. A call that
  * failed with EFIELD, EINVAL or ELENGTH has sent nothing: answer again. */
 CAROM_API int carom_respond(carom_record *record, const carom_response *response);
 
@@ -405,7 +406,8 @@ CAROM_API carom_outcome carom_record_outcome(const carom_record *record);
  * READABLE and WRITABLE fire with -CAROM_ECANCELED; CANCELLED does not fire for a record that ended
  * well. Errors: ESTATE (somebody waits on this edge). Never allocates. */
 CAROM_API int carom_wait(carom_record *record, carom_edge edge, carom_waker *waker);
-/* Fire `waker` after `milliseconds`, never early. One such wait per record. Errors: ESTATE. */
+/* Fire `waker` after `milliseconds`, never early; with -CAROM_ECANCELED at once when the exchange
+ * is cancelled first. One such wait per record. Errors: ESTATE. */
 CAROM_API int carom_wait_time(carom_record *record, uint32_t milliseconds, carom_waker *waker);
 /* Stop waiting: a waker that waits on `record` is disarmed; otherwise nothing happens. Not for a
  * waker given to carom_post. */
