@@ -9,7 +9,7 @@ enum { SEEN_HOST = 1, SEEN_LENGTH = 2, SEEN_CODING = 4, SEEN_UPGRADE = 8, SEEN_E
 /* reader->connection */
 enum { OPTION_CLOSE = 1, OPTION_KEEP = 2, OPTION_UPGRADE = 4 };
 /* reader->codings */
-enum { CODING_CHUNKED_LAST = 1, CODING_UNKNOWN = 2, CODING_BAD = 4 };
+enum { CODING_CHUNKED = 1, CODING_UNKNOWN = 2, CODING_BAD = 4 };
 
 static bool is_blank(uint8_t byte)
 {
@@ -143,14 +143,9 @@ static int note_codings(struct carom_h1_reader *reader, const uint8_t *value, ui
     const uint8_t *at = value;
     reader->seen |= SEEN_CODING;
     while (next_member(&at, value + length, &member)) {
-        if ((reader->codings & CODING_CHUNKED_LAST) || !is_coding(member))
+        if ((reader->codings & CODING_CHUNKED) || !is_coding(member))
             reader->codings |= CODING_BAD; /* something after chunked, or chunked twice */
-        if (member_is(member, "chunked", 7)) {
-            reader->codings |= CODING_CHUNKED_LAST;
-        } else {
-            reader->codings |= CODING_UNKNOWN;
-            reader->codings &= (uint8_t)~CODING_CHUNKED_LAST;
-        }
+        reader->codings |= member_is(member, "chunked", 7) ? CODING_CHUNKED : CODING_UNKNOWN;
     }
     return 0;
 }
@@ -228,7 +223,7 @@ static int decide_content(const struct carom_h1_reader *reader, struct carom_req
     head->framing = CAROM_FRAMING_NONE;
     if (reader->seen & SEEN_CODING) {
         if (head->version == 10 || (reader->seen & SEEN_LENGTH) ||
-            !(reader->codings & CODING_CHUNKED_LAST) || (reader->codings & CODING_BAD))
+            !(reader->codings & CODING_CHUNKED) || (reader->codings & CODING_BAD))
             return -400;
         if (reader->codings & CODING_UNKNOWN)
             return -501;

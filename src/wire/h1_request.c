@@ -27,7 +27,7 @@ void carom_h1_reader_init(struct carom_h1_reader *reader)
 static bool over_limit(const struct carom_h1_reader *reader, const struct carom_h1_limits *limits,
                        uint32_t end)
 {
-    if (reader->state == STATE_FIELDS) /* 1: the CR of the empty line does not count */
+    if (reader->state == STATE_FIELDS) /* 1: the CR of the empty line, which must come yet */
         return end - reader->section > limits->max_header_section + 1;
     return end - reader->line > limits->max_target + MAX_METHOD + LINE_REST;
 }
@@ -155,14 +155,10 @@ static int read_request_line(const struct carom_h1_limits *limits, const uint8_t
 
 /* ---------------------------------------------------------------- field lines */
 
-/* Add a field line that was stepped over; *field tells which it is. 0 or minus a status. */
-static int read_field_line(const struct carom_h1_reader *reader,
-                           const struct carom_h1_limits *limits, const uint8_t *data,
-                           uint32_t start, uint32_t length, struct carom_fields *fields,
-                           struct carom_field_span *field)
+/* Add a field line; *field tells which it is. 0 or minus a status. */
+static int read_field_line(const uint8_t *data, uint32_t start, uint32_t length,
+                           struct carom_fields *fields, struct carom_field_span *field)
 {
-    if (reader->line - reader->section > limits->max_header_section)
-        return -431;
     const uint8_t *line = data + start;
     uint32_t name = carom_token_length(line, length);
     if (name == 0 || name == length || line[name] != ':')
@@ -212,7 +208,7 @@ int carom_h1_read_head(struct carom_h1_reader *reader, const struct carom_h1_lim
             return error < 0 ? error : (int)reader->line;
         }
         struct carom_field_span field;
-        int error = read_field_line(reader, limits, data, start, line, &head->fields, &field);
+        int error = read_field_line(data, start, line, &head->fields, &field);
         if (error == 0)
             error = carom_h1_framing_note(reader, data, &field, head);
         if (error < 0)
@@ -233,7 +229,7 @@ int carom_h1_read_trailers(struct carom_h1_reader *reader, const struct carom_h1
         if (line == 0)
             return (int)reader->line;
         struct carom_field_span field;
-        int error = read_field_line(reader, limits, data, start, line, trailers, &field);
+        int error = read_field_line(data, start, line, trailers, &field);
         if (error < 0)
             return error;
         if (carom_h1_is_framing(data + field.name.offset, field.name.length))

@@ -165,76 +165,77 @@ bool carom_list_has(carom_slice list, const char *lower)
 
 /* ---------------------------------------------------------------- statuses, numbers, dates */
 
+#define FIRST_STATUS 100
+static const char *const phrases[] = {
+    [100 - FIRST_STATUS] = "Continue",
+    [101 - FIRST_STATUS] = "Switching Protocols",
+    [102 - FIRST_STATUS] = "Processing",
+    [103 - FIRST_STATUS] = "Early Hints",
+    [200 - FIRST_STATUS] = "OK",
+    [201 - FIRST_STATUS] = "Created",
+    [202 - FIRST_STATUS] = "Accepted",
+    [203 - FIRST_STATUS] = "Non-Authoritative Information",
+    [204 - FIRST_STATUS] = "No Content",
+    [205 - FIRST_STATUS] = "Reset Content",
+    [206 - FIRST_STATUS] = "Partial Content",
+    [207 - FIRST_STATUS] = "Multi-Status",
+    [208 - FIRST_STATUS] = "Already Reported",
+    [226 - FIRST_STATUS] = "IM Used",
+    [300 - FIRST_STATUS] = "Multiple Choices",
+    [301 - FIRST_STATUS] = "Moved Permanently",
+    [302 - FIRST_STATUS] = "Found",
+    [303 - FIRST_STATUS] = "See Other",
+    [304 - FIRST_STATUS] = "Not Modified",
+    [305 - FIRST_STATUS] = "Use Proxy",
+    [307 - FIRST_STATUS] = "Temporary Redirect",
+    [308 - FIRST_STATUS] = "Permanent Redirect",
+    [400 - FIRST_STATUS] = "Bad Request",
+    [401 - FIRST_STATUS] = "Unauthorized",
+    [402 - FIRST_STATUS] = "Payment Required",
+    [403 - FIRST_STATUS] = "Forbidden",
+    [404 - FIRST_STATUS] = "Not Found",
+    [405 - FIRST_STATUS] = "Method Not Allowed",
+    [406 - FIRST_STATUS] = "Not Acceptable",
+    [407 - FIRST_STATUS] = "Proxy Authentication Required",
+    [408 - FIRST_STATUS] = "Request Timeout",
+    [409 - FIRST_STATUS] = "Conflict",
+    [410 - FIRST_STATUS] = "Gone",
+    [411 - FIRST_STATUS] = "Length Required",
+    [412 - FIRST_STATUS] = "Precondition Failed",
+    [413 - FIRST_STATUS] = "Content Too Large",
+    [414 - FIRST_STATUS] = "URI Too Long",
+    [415 - FIRST_STATUS] = "Unsupported Media Type",
+    [416 - FIRST_STATUS] = "Range Not Satisfiable",
+    [417 - FIRST_STATUS] = "Expectation Failed",
+    [421 - FIRST_STATUS] = "Misdirected Request",
+    [422 - FIRST_STATUS] = "Unprocessable Content",
+    [423 - FIRST_STATUS] = "Locked",
+    [424 - FIRST_STATUS] = "Failed Dependency",
+    [425 - FIRST_STATUS] = "Too Early",
+    [426 - FIRST_STATUS] = "Upgrade Required",
+    [428 - FIRST_STATUS] = "Precondition Required",
+    [429 - FIRST_STATUS] = "Too Many Requests",
+    [431 - FIRST_STATUS] = "Request Header Fields Too Large",
+    [451 - FIRST_STATUS] = "Unavailable For Legal Reasons",
+    [500 - FIRST_STATUS] = "Internal Server Error",
+    [501 - FIRST_STATUS] = "Not Implemented",
+    [502 - FIRST_STATUS] = "Bad Gateway",
+    [503 - FIRST_STATUS] = "Service Unavailable",
+    [504 - FIRST_STATUS] = "Gateway Timeout",
+    [505 - FIRST_STATUS] = "HTTP Version Not Supported",
+    [506 - FIRST_STATUS] = "Variant Also Negotiates",
+    [507 - FIRST_STATUS] = "Insufficient Storage",
+    [508 - FIRST_STATUS] = "Loop Detected",
+    [511 - FIRST_STATUS] = "Network Authentication Required",
+};
+
+/* tidy: long because it is a table */
 const char *carom_status_phrase(unsigned status)
 {
-    switch (status) {
-#define PHRASE(number, text)                                                                       \
-    case number:                                                                                   \
-        return text
-        PHRASE(100, "Continue");
-        PHRASE(101, "Switching Protocols");
-        PHRASE(102, "Processing");
-        PHRASE(103, "Early Hints");
-        PHRASE(200, "OK");
-        PHRASE(201, "Created");
-        PHRASE(202, "Accepted");
-        PHRASE(203, "Non-Authoritative Information");
-        PHRASE(204, "No Content");
-        PHRASE(205, "Reset Content");
-        PHRASE(206, "Partial Content");
-        PHRASE(207, "Multi-Status");
-        PHRASE(208, "Already Reported");
-        PHRASE(226, "IM Used");
-        PHRASE(300, "Multiple Choices");
-        PHRASE(301, "Moved Permanently");
-        PHRASE(302, "Found");
-        PHRASE(303, "See Other");
-        PHRASE(304, "Not Modified");
-        PHRASE(305, "Use Proxy");
-        PHRASE(307, "Temporary Redirect");
-        PHRASE(308, "Permanent Redirect");
-        PHRASE(400, "Bad Request");
-        PHRASE(401, "Unauthorized");
-        PHRASE(402, "Payment Required");
-        PHRASE(403, "Forbidden");
-        PHRASE(404, "Not Found");
-        PHRASE(405, "Method Not Allowed");
-        PHRASE(406, "Not Acceptable");
-        PHRASE(407, "Proxy Authentication Required");
-        PHRASE(408, "Request Timeout");
-        PHRASE(409, "Conflict");
-        PHRASE(410, "Gone");
-        PHRASE(411, "Length Required");
-        PHRASE(412, "Precondition Failed");
-        PHRASE(413, "Content Too Large");
-        PHRASE(414, "URI Too Long");
-        PHRASE(415, "Unsupported Media Type");
-        PHRASE(416, "Range Not Satisfiable");
-        PHRASE(417, "Expectation Failed");
-        PHRASE(421, "Misdirected Request");
-        PHRASE(422, "Unprocessable Content");
-        PHRASE(423, "Locked");
-        PHRASE(424, "Failed Dependency");
-        PHRASE(425, "Too Early");
-        PHRASE(426, "Upgrade Required");
-        PHRASE(428, "Precondition Required");
-        PHRASE(429, "Too Many Requests");
-        PHRASE(431, "Request Header Fields Too Large");
-        PHRASE(451, "Unavailable For Legal Reasons");
-        PHRASE(500, "Internal Server Error");
-        PHRASE(501, "Not Implemented");
-        PHRASE(502, "Bad Gateway");
-        PHRASE(503, "Service Unavailable");
-        PHRASE(504, "Gateway Timeout");
-        PHRASE(505, "HTTP Version Not Supported");
-        PHRASE(506, "Variant Also Negotiates");
-        PHRASE(507, "Insufficient Storage");
-        PHRASE(508, "Loop Detected");
-        PHRASE(511, "Network Authentication Required");
-#undef PHRASE
-    default:
+    unsigned place = status - FIRST_STATUS;
+    if (place >= sizeof phrases / sizeof *phrases || phrases[place] == NULL)
         return "";
-    }
+    return phrases[place];
 }
 
 uint32_t carom_decimal_write(uint8_t *to, uint64_t number)

@@ -177,10 +177,10 @@ static void assert_listens(int fd)
 
 static uint16_t port_of(int fd)
 {
-    struct sockaddr_storage name = {0};
+    struct sockaddr_in6 name = {0};
     socklen_t length = sizeof name;
     assert_int_equal(getsockname(fd, (struct sockaddr *)&name, &length), 0);
-    return ntohs(((struct sockaddr_in *)&name)->sin_port); /* at the same place in IPv6 */
+    return ntohs(name.sin6_port); /* at the same place in IPv4 */
 }
 
 static int connect_four(uint16_t port)

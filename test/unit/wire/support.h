@@ -9,11 +9,18 @@
 
 #include "carom.h"
 
+/* Room for exactly `length` bytes; the caller frees it. */
+static inline uint8_t *room_for(size_t length)
+{
+    uint8_t *room = malloc(length);
+    assert_true(room != NULL || length == 0);
+    return room;
+}
+
 /* A copy of exactly `length` bytes; the caller frees it. */
 static inline uint8_t *exact(const void *bytes, size_t length)
 {
-    uint8_t *copy = malloc(length > 0 ? length : 1);
-    assert_non_null(copy);
+    uint8_t *copy = room_for(length);
     if (length > 0)
         memcpy(copy, bytes, length);
     return copy;

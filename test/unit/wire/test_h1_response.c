@@ -16,8 +16,7 @@ static void check(const struct carom_response_plan *plan, const carom_field *fie
                   const struct carom_h1_extra *extra, const char *expected)
 {
     size_t room = carom_h1_head_room(fields, count);
-    uint8_t *bytes = malloc(room);
-    assert_non_null(bytes);
+    uint8_t *bytes = room_for(room);
     size_t length = carom_h1_head_write(bytes, plan, fields, count, extra);
     assert_true(length <= room);
     if (length != strlen(expected) || memcmp(bytes, expected, length) != 0)
@@ -148,8 +147,7 @@ static void the_room_is_enough(void **state)
         extra.keep_alive_line = slice("Keep-Alive: timeout=4294967, max=4294967295\r\n");
         for (size_t count = 0; count <= COUNT(fields); count++) {
             size_t room = carom_h1_head_room(fields, count);
-            uint8_t *bytes = malloc(room);
-            assert_non_null(bytes);
+            uint8_t *bytes = room_for(room);
             assert_true(carom_h1_head_write(bytes, &plan, fields, count, &extra) <= room);
             free(bytes);
         }
@@ -164,8 +162,7 @@ static void trailers_are_lines_and_an_empty_one(void **state)
         static const char *const expected[] = {"\r\n", "X-Checksum: abc\r\n\r\n",
                                                "X-Checksum: abc\r\nY: \r\n\r\n"};
         size_t room = carom_h1_head_room(trailers, count);
-        uint8_t *bytes = malloc(room);
-        assert_non_null(bytes);
+        uint8_t *bytes = room_for(room);
         size_t length = carom_h1_trailers_write(bytes, trailers, count);
         assert_true(length <= room);
         assert_int_equal(length, strlen(expected[count]));

@@ -42,9 +42,7 @@ static void check_measure(measure *run, allowed *may, const char *filling)
     assert_int_equal(run(NULL, 0), 0);
     for (size_t i = 0; i < COUNT(lengths); i++) {
         uint32_t length = lengths[i];
-        uint8_t *data = exact("", 0);
-        data = realloc(data, length);
-        assert_non_null(data);
+        uint8_t *data = room_for(length);
         for (uint32_t k = 0; k < length; k++)
             data[k] = (uint8_t)filling[k % kinds];
         for (uint32_t place = 0; place < length; place++) {
@@ -162,9 +160,7 @@ static void numbers_are_written(void **state)
 
 static void check_date(int64_t seconds, const char *expected)
 {
-    uint8_t *line = exact("", 0);
-    line = realloc(line, CAROM_DATE_LINE);
-    assert_non_null(line);
+    uint8_t *line = room_for(CAROM_DATE_LINE);
     carom_date_line_write(line, seconds);
     assert_int_equal(strlen(expected), CAROM_DATE_LINE);
     if (memcmp(line, expected, CAROM_DATE_LINE) != 0)

@@ -286,7 +286,7 @@ static struct wire_case *cases[MAX_CASES];
 static struct CMUnitTest tests[MAX_CASES];
 static size_t case_count;
 
-static void stop(const char *path, int line, const char *what)
+static _Noreturn void stop(const char *path, int line, const char *what)
 {
     fprintf(stderr, "%s:%d: %s\n", path, line, what);
     exit(1);
@@ -357,6 +357,8 @@ static void read_cases(const char *path)
             if (wire == NULL || (block[0] != '\0' && line[3] != '\0'))
                 stop(path, number, "a block where none can be");
             snprintf(block, sizeof block, "%.15s", block[0] == '\0' ? line + 3 : "");
+        } else if (wire == NULL || block[0] == '\0') {
+            continue; /* explanation */
         } else if (strcmp(block, "http") == 0) {
             if (!unescape(wire, line))
                 stop(path, number, "an escape that is not known, or too many bytes");
@@ -366,7 +368,7 @@ static void read_cases(const char *path)
         } else if (strcmp(block, "limits") == 0) {
             if (!set_limit(wire, line))
                 stop(path, number, "a limit that is not known");
-        } else if (block[0] != '\0') {
+        } else {
             stop(path, number, "a block that is not known");
         }
     }
