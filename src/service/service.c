@@ -35,7 +35,8 @@ static void free_service(struct carom_service *service, uint32_t workers)
     carom_memory_give(service, service_size(service->options.workers));
 }
 
-int carom_service_create(carom_service **result, const carom_options *given)
+int carom_service_create_on(carom_service **made, const carom_options *given,
+                            carom_loop_create *create_loop)
 {
     carom_options options;
     int error = carom_options_resolve(&options, given);
@@ -49,19 +50,24 @@ int carom_service_create(carom_service **result, const carom_options *given)
     service->log = (struct carom_log_sink){options.log, options.log_data};
     atomic_init(&service->deadline, CAROM_NO_DEADLINE);
     service->threads = carom_memory_take_zeroed(options.workers * sizeof *service->threads);
-    uint32_t made = 0;
+    uint32_t workers = 0;
     error = service->threads == NULL ? -CAROM_ENOMEM : 0;
-    while (error == 0 && made < options.workers) {
-        error = carom_worker_init(&service->workers[made], service);
+    while (error == 0 && workers < options.workers) {
+        error = carom_worker_init(&service->workers[workers], service, create_loop);
         if (error == 0)
-            made++;
+            workers++;
     }
     if (error < 0) {
-        free_service(service, made);
+        free_service(service, workers);
         return error;
     }
-    *result = service;
+    *made = service;
     return 0;
+}
+
+int carom_service_create(carom_service **service, const carom_options *options)
+{
+    return carom_service_create_on(service, options, carom_loop_epoll_create);
 }
 
 int carom_service_destroy(carom_service *service)
@@ -133,8 +139,7 @@ int carom_service_listener(const carom_service *service, size_t index, carom_add
 
 /* ---------------------------------------------------------------- run */
 
-/* From idle to running, once. */
-static int start(struct carom_service *service)
+int carom_service_start(struct carom_service *service)
 {
     int idle = CAROM_SERVICE_IDLE;
     if (!atomic_compare_exchange_strong(&service->state, &idle, CAROM_SERVICE_RUNNING))
@@ -189,7 +194,7 @@ static void finish_run(struct carom_service *service)
 int carom_run(carom_service *service)
 {
     uint32_t started = 0;
-    int error = start(service);
+    int error = carom_service_start(service);
     if (error < 0)
         return error;
     error = start_threads(service, &started);
@@ -218,7 +223,7 @@ static int start_driven(struct carom_service *service)
     if (fd < 0)
         return fd;
     worker->driven = true;
-    int error = start(service);
+    int error = carom_service_start(service);
     if (error == 0)
         worker->loop->ops->wake(worker->loop); /* the first turn sets the alarm */
     return error;

@@ -28,6 +28,11 @@ struct carom_service {
     struct carom_worker workers[]; /* options.workers */
 };
 
+/* carom_service_create on a backend of the caller's choice: tests choose the simulated one. */
+int carom_service_create_on(struct carom_service **made, const carom_options *given,
+                            carom_loop_create *create_loop);
+/* From idle to running, once: accepting begins. 0 or -CAROM_ESTATE. */
+int carom_service_start(struct carom_service *service);
 /* Milliseconds of CLOCK_MONOTONIC. Async-signal-safe. */
 uint64_t carom_service_clock(void);
 /* A worker has drained; the last one lets worker 0 know. */

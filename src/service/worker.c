@@ -271,7 +271,8 @@ static void write_keep_alive_line(struct carom_worker *worker)
     worker->keep_alive_length = (uint32_t)length;
 }
 
-int carom_worker_init(struct carom_worker *worker, struct carom_service *service)
+int carom_worker_init(struct carom_worker *worker, struct carom_service *service,
+                      carom_loop_create *create_loop)
 {
     const carom_options *options = &service->options;
     worker->service = service;
@@ -297,7 +298,7 @@ int carom_worker_init(struct carom_worker *worker, struct carom_service *service
 
     int error = fill_pools(worker);
     if (error == 0)
-        error = carom_loop_epoll_create(&worker->loop, &worker->incoming);
+        error = create_loop(&worker->loop, &worker->incoming);
     if (error < 0) {
         carom_worker_finish(worker);
         return error;

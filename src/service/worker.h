@@ -56,8 +56,12 @@ struct carom_worker {
     struct carom_stats_shared shared;
 };
 
+/* Makes a loop that receives into `arena`; 0 or a negative error. */
+typedef int carom_loop_create(struct carom_loop **loop, struct carom_arena *arena);
+
 /* Make a worker with its loop; 0 or a negative error. */
-int carom_worker_init(struct carom_worker *worker, struct carom_service *service);
+int carom_worker_init(struct carom_worker *worker, struct carom_service *service,
+                      carom_loop_create *create_loop);
 /* Nothing may be open. */
 void carom_worker_finish(struct carom_worker *worker);
 

@@ -9,11 +9,11 @@
 
 #include "carom.h"
 
-/* Room for exactly `length` bytes; the caller frees it. */
+/* Room for exactly `length` bytes (one for none); the caller frees it. */
 static inline uint8_t *room_for(size_t length)
 {
-    uint8_t *room = malloc(length);
-    assert_true(room != NULL || length == 0);
+    uint8_t *room = malloc(length > 0 ? length : 1);
+    assert_non_null(room);
     return room;
 }
 

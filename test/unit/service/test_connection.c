@@ -1,0 +1,344 @@
+/* Connections on the simulated network: splits, order, cancellation at every byte, time-outs by the
+ * test's own clock, allocation that fails at every place. */
+#include "unit/service/simulation.h"
+
+#define GET(target)  "GET " target " HTTP/1.1\r\nHost: a\r\n\r\n"
+#define POST(target) "POST " target " HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nabcde"
+#define CHUNKED                                                                                    \
+    "POST /now HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"                          \
+    "3\r\nabc\r\n4;x=y\r\ndefg\r\n0\r\nX-Sum: 7\r\n\r\n"
+#define MIXED GET("/now") POST("/now") CHUNKED GET("/now")
+
+/* How often `part` occurs. */
+static int count(const char *text, const char *part)
+{
+    int found = 0;
+    while ((text = strstr(text, part)) != NULL) {
+        found++;
+        text += strlen(part);
+    }
+    return found;
+}
+
+static void requests_in_pieces_of_every_size(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    char whole[16384] = "";
+    for (size_t piece = strlen(MIXED); piece > 0; piece--) {
+        begin(&options);
+        struct carom_peer *peer = connect_peer();
+        carom_peer_set_piece(peer, piece);
+        say(peer, MIXED);
+        turn();
+        /* The date is that of the simulation: all answers are the same, byte for byte. */
+        if (whole[0] == '\0')
+            snprintf(whole, sizeof whole, "%s", got(peer));
+        assert_string_equal(got(peer), whole);
+        assert_int_equal(count(whole, "HTTP/1.1 200 OK\r\n"), 4);
+        assert_int_equal(finish().ended[CAROM_REASON_COMPLETE], 4);
+    }
+}
+
+static void answers_leave_in_the_order_of_the_requests(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    begin(&options);
+    struct carom_peer *peer = connect_peer();
+    say(peer, GET("/hold") GET("/hold") GET("/hold"));
+    turn();
+    assert_int_equal(sim.held_count, 3);
+    answer_and_release(sim.held[2], "third");
+    turn();
+    assert_string_equal(got(peer), "");
+    answer_and_release(sim.held[0], "first");
+    turn();
+    assert_got(peer, "first");
+    assert_null(strstr(got(peer), "third"));
+    answer_and_release(sim.held[0], "second");
+    turn();
+    assert_true(strstr(got(peer), "first") < strstr(got(peer), "second"));
+    assert_true(strstr(got(peer), "second") < strstr(got(peer), "third"));
+    finish();
+}
+
+static void leaving_at_every_byte(void **state)
+{
+    (void)state;
+    static const char text[] = POST("/hold") CHUNKED GET("/hold");
+    carom_options options = simulation_options();
+    for (int reset = 0; reset < 2; reset++)
+        for (size_t cut = 0; cut < sizeof text; cut++) {
+            begin(&options);
+            struct carom_peer *peer = connect_peer();
+            carom_peer_send(peer, text, cut);
+            turn();
+            int handed = sim.held_count;
+            if (reset)
+                carom_peer_reset(peer);
+            else
+                carom_peer_finish(peer);
+            turn();
+            assert_int_equal(sim.cancelled, handed);
+            for (int i = 0; i < sim.held_count; i++)
+                assert_int_equal(answer(sim.held[i], "late"), -CAROM_ECANCELED);
+            carom_stats stats = finish();
+            assert_int_equal(stats.ended[CAROM_REASON_COMPLETE], 0);
+        }
+}
+
+static void a_record_outlives_its_connection(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    begin(&options);
+    struct carom_peer *peer = connect_peer();
+    say(peer, GET("/hold"));
+    turn();
+    carom_peer_reset(peer);
+    turn();
+    carom_record *record = sim.held[0];
+    carom_slice bytes;
+    carom_address address;
+    assert_int_equal(carom_record_outcome(record).reason, CAROM_REASON_CLIENT_RESET);
+    assert_int_equal(carom_request_read(record, &bytes), -CAROM_ECANCELED);
+    assert_int_equal(carom_request_method(record).length, 3);
+    carom_record_peer(record, &address);
+    carom_record_local(record, &address);
+    assert_int_equal(address.family, CAROM_IPV4);
+    carom_cancel(record);
+    finish();
+}
+
+static void a_late_head_gets_408(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    begin(&options);
+    struct carom_peer *peer = connect_peer();
+    say(peer, "GET / HTT");
+    turn();
+    pass(9000);
+    say(peer, "P/1.1\r\n"); /* more of it does not move the deadline */
+    turn();
+    pass(900);
+    assert_string_equal(got(peer), "");
+    pass(200);
+    assert_got(peer, "HTTP/1.1 408 Request Timeout\r\n");
+    assert_got(peer, "Connection: close\r\n");
+    assert_int_equal(finish().ended[CAROM_REASON_HEADER_TIMEOUT], 1);
+}
+
+static void a_slow_body_gets_408(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    options.content_rate = 2;
+    options.content_window = 1000;
+    begin(&options);
+    struct carom_peer *peer = connect_peer();
+    say(peer, "POST /now HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n");
+    turn();
+    for (int second = 0; second < 5; second++) { /* just fast enough */
+        say(peer, "ab");
+        turn();
+        pass(1001);
+        assert_string_equal(got(peer), "");
+    }
+    pass(2002);
+    assert_got(peer, "HTTP/1.1 408 Request Timeout\r\n");
+    assert_int_equal(sim.cancelled, 1);
+    assert_int_equal(finish().ended[CAROM_REASON_BODY_TIMEOUT], 1);
+}
+
+static void a_slow_handler_is_never_idle(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    begin(&options);
+    struct carom_peer *peer = connect_peer();
+    say(peer, GET("/hold"));
+    turn();
+    pass(3600 * 1000);
+    answer_and_release(sim.held[0], "at last");
+    turn();
+    assert_got(peer, "at last");
+    assert_false(carom_peer_saw_close(peer));
+    finish();
+}
+
+static void a_handler_with_a_deadline_gets_503(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    options.handler_timeout = 500;
+    begin(&options);
+    struct carom_peer *peer = connect_peer();
+    say(peer, GET("/hold"));
+    turn();
+    pass(499);
+    assert_string_equal(got(peer), "");
+    pass(2);
+    assert_got(peer, "HTTP/1.1 503 Service Unavailable\r\n");
+    assert_got(peer, "Retry-After: 1\r\n");
+    assert_int_equal(sim.cancelled, 1);
+    assert_int_equal(answer(sim.held[0], "late"), -CAROM_ECANCELED);
+    release(sim.held[0]);
+    say(peer, GET("/now"));
+    turn();
+    assert_got(peer, "HTTP/1.1 200 OK\r\n");
+    assert_int_equal(finish().ended[CAROM_REASON_HANDLER_TIMEOUT], 1);
+}
+
+static void idle_connections_are_closed_in_time(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    begin(&options);
+    struct carom_peer *silent = connect_peer(), *kept = connect_peer();
+    say(kept, GET("/now"));
+    turn();
+    assert_got(kept, "Keep-Alive: timeout=75\r\n");
+    pass(14900);
+    assert_false(carom_peer_saw_close(silent));
+    pass(200);
+    assert_true(carom_peer_saw_close(silent));
+    pass(60500); /* the 75 seconds it was told, and most of the grace */
+    assert_false(carom_peer_saw_close(kept));
+    pass(500);
+    assert_true(carom_peer_saw_close(kept));
+    finish();
+}
+
+static void a_reader_that_stalls_is_reset(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    begin(&options);
+    struct carom_peer *peer = connect_peer();
+    carom_peer_set_window(peer, 10);
+    say(peer, GET("/now"));
+    turn();
+    pass(20000);
+    carom_peer_set_window(peer, 5); /* progress moves the deadline */
+    turn();
+    pass(29900);
+    assert_false(carom_peer_saw_close(peer));
+    pass(200);
+    assert_true(carom_peer_saw_reset(peer));
+    assert_int_equal(finish().ended[CAROM_REASON_WRITE_TIMEOUT], 1);
+}
+
+static void nothing_follows_a_refused_request(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    begin(&options);
+    struct carom_peer *peer = connect_peer();
+    say(peer, GET("/now") "GET / HTTP/1.1\r\n\r\n" GET("/now"));
+    turn();
+    assert_int_equal(count(got(peer), "HTTP/1.1 200 OK\r\n"), 1);
+    assert_int_equal(count(got(peer), "HTTP/1.1 400 Bad Request\r\n"), 1);
+    say(peer, GET("/now"));
+    turn();
+    assert_int_equal(count(got(peer), "HTTP/1.1"), 2);
+    assert_true(carom_peer_saw_fin(peer));
+    assert_false(carom_peer_saw_close(peer)); /* it lingers, so that the answer arrives */
+    pass(2100);
+    assert_true(carom_peer_saw_close(peer));
+    finish();
+}
+
+static void at_most_max_pipeline_are_taken(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    options.max_pipeline = 3;
+    begin(&options);
+    struct carom_peer *peer = connect_peer();
+    for (int i = 0; i < 8; i++)
+        say(peer, GET("/hold"));
+    for (int left = 8; left > 0; left -= 3) {
+        turn();
+        assert_int_equal(sim.held_count, left < 3 ? left : 3);
+        while (sim.held_count > 0)
+            answer_and_release(sim.held[0], "held");
+    }
+    turn();
+    assert_int_equal(count(got(peer), "held"), 8);
+    finish();
+}
+
+static void a_drain_answers_what_is_in_flight(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    begin(&options);
+    struct carom_peer *idle = connect_peer(), *busy = connect_peer(), *late = connect_peer();
+    say(busy, GET("/hold") GET("/hold"));
+    say(late, GET("/hold"));
+    turn();
+    carom_shutdown(sim.service, 5000);
+    turn();
+    assert_true(carom_peer_saw_close(idle));
+    answer_and_release(sim.held[0], "first");
+    answer_and_release(sim.held[0], "second");
+    turn();
+    assert_got(busy, "first");
+    assert_got(busy, "second");
+    assert_int_equal(count(got(busy), "Connection: close"), 1);
+    assert_true(carom_peer_saw_close(busy));
+    assert_false(carom_peer_saw_close(late));
+    carom_shutdown(sim.service, 0);
+    turn();
+    pass(1);
+    assert_true(carom_peer_saw_reset(late));
+    assert_int_equal(finish().ended[CAROM_REASON_SHUTDOWN], 1);
+}
+
+/* Whatever allocation fails, nothing is lost and nothing asserts. */
+static void every_allocation_fails_once(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    bool failed = true;
+    for (uint64_t k = 0; failed; k++) {
+        begin(&options);
+        struct carom_peer *peers[3];
+        for (int i = 0; i < 3; i++) {
+            peers[i] = connect_peer();
+            say(peers[i], i == 2 ? "GET / HTTP/1.1\r\nHo" : MIXED GET("/hold"));
+        }
+        uint64_t before = carom_memory_taken();
+        carom_memory_fail_after(k);
+        turn();
+        while (sim.held_count > 0)
+            answer_and_release(sim.held[0], "held");
+        turn();
+        carom_memory_fail_after(UINT64_MAX);
+        failed = carom_memory_taken() - before >= k; /* past the end: none failed */
+        finish();
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest all[] = {
+        cmocka_unit_test(requests_in_pieces_of_every_size),
+        cmocka_unit_test(answers_leave_in_the_order_of_the_requests),
+        cmocka_unit_test(leaving_at_every_byte),
+        cmocka_unit_test(a_record_outlives_its_connection),
+        cmocka_unit_test(a_late_head_gets_408),
+        cmocka_unit_test(a_slow_body_gets_408),
+        cmocka_unit_test(a_slow_handler_is_never_idle),
+        cmocka_unit_test(a_handler_with_a_deadline_gets_503),
+        cmocka_unit_test(idle_connections_are_closed_in_time),
+        cmocka_unit_test(a_reader_that_stalls_is_reset),
+        cmocka_unit_test(nothing_follows_a_refused_request),
+        cmocka_unit_test(at_most_max_pipeline_are_taken),
+        cmocka_unit_test(a_drain_answers_what_is_in_flight),
+        cmocka_unit_test(every_allocation_fails_once),
+    };
+    return cmocka_run_group_tests(all, NULL, NULL);
+}
