@@ -90,12 +90,28 @@ static void timer_fires(struct carom_timer *timer)
 
 /* ---------------------------------------------------------------- events of the stream */
 
+/* Whether nothing that was taken in is still being answered. */
+static bool all_answered(const struct carom_connection *connection)
+{
+    const struct carom_node *last = connection->exchanges.previous;
+    if (last == &connection->exchanges || connection->h1->reading != NULL)
+        return false;
+    return carom_container(connection->exchanges.next, carom_record, link)->response ==
+               CAROM_RESPONSE_ENDED &&
+           carom_container(last, carom_record, link)->response == CAROM_RESPONSE_ENDED;
+}
+
 static void received(struct carom_stream *stream, struct carom_page *page, const uint8_t *data,
                      uint32_t length)
 {
     struct carom_connection *connection = of_stream(stream);
-    if (connection->state == CAROM_CONNECTION_OPEN)
-        carom_h1_received(connection, page, data, length);
+    if (connection->state != CAROM_CONNECTION_OPEN)
+        return;
+    carom_h1_received(connection, page, data, length);
+    /* What was answered at once leaves at once, and its records are used again for the next
+     * connection while they are still in the cache. */
+    if (connection->listed && all_answered(connection))
+        carom_connection_flush(connection);
 }
 
 static void ended(struct carom_stream *stream, int error)

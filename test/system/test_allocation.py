@@ -10,8 +10,8 @@ WARMUP = harness.scaled(20_000)
 
 
 class Allocation(harness.SystemTest):
-    def check(self, mode, kind, **options):
-        server = self.serve()
+    def check(self, mode, kind, pool_floor=0, **options):
+        server = self.serve(pool_floor=pool_floor)
         numbers = harness.load(server, mode, kind, REQUESTS, WARMUP, **options)
         print(f"{self.id().split('.')[-1]}: {numbers}", flush=True)
         self.assertGreaterEqual(numbers["measured"], REQUESTS)
@@ -45,7 +45,9 @@ class Allocation(harness.SystemTest):
         self.check("keep", "echo", size=8192)
 
     def test_aborts(self):
-        self.check("abort", "mixed", seed=20)
+        # How many of the connections that were left overlap with new ones is up to the kernel: a
+        # floor above it, or the pools would rightly grow whenever there are more than ever before.
+        self.check("abort", "mixed", pool_floor=512, seed=20)
 
     def test_swing(self):
         self.check("swing", "later", connections=256)
