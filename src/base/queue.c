@@ -53,7 +53,7 @@ static void drop_first(struct carom_queue *queue, struct carom_pool *segments)
         dropped.give_back(dropped.owner);
 }
 
-void carom_queue_clear(struct carom_queue *queue, struct carom_pool *segments)
+void carom_queue_drop_all(struct carom_queue *queue, struct carom_pool *segments)
 {
     while (queue->first != NULL)
         drop_first(queue, segments);
@@ -152,13 +152,10 @@ no_memory:
     return -CAROM_ENOMEM;
 }
 
-void carom_queue_splice(struct carom_queue *to, struct carom_queue *from,
-                        struct carom_pool *segments)
+void carom_queue_join(struct carom_queue *to, struct carom_queue *from, struct carom_pool *segments)
 {
     carom_assert(to != from);
     struct carom_segment *first = from->first;
-    if (first == NULL)
-        return;
     if (continues(to, first->page, first->data)) {
         to->last->length += first->length;
         to->length += first->length;

@@ -25,9 +25,14 @@ struct carom_queue {
 };
 
 void carom_queue_init(struct carom_queue *queue);
+void carom_queue_drop_all(struct carom_queue *queue, struct carom_pool *segments);
 /* Drop everything: pages are dropped, borrowed bytes given back. give_back may append to the queue
  * that it is called from. */
-void carom_queue_clear(struct carom_queue *queue, struct carom_pool *segments);
+static inline void carom_queue_clear(struct carom_queue *queue, struct carom_pool *segments)
+{
+    if (queue->first != NULL)
+        carom_queue_drop_all(queue, segments);
+}
 
 /* Append bytes of a page, holding it once more unless they join the last segment without a gap.
  * Returns 0 or -CAROM_ENOMEM (nothing changed). */
@@ -42,9 +47,15 @@ int carom_queue_append_borrowed(struct carom_queue *queue, struct carom_pool *se
 /* Append a copy, into the arena's pages. 0, or -CAROM_ENOMEM (nothing changed). */
 int carom_queue_append_copy(struct carom_queue *queue, struct carom_pool *segments,
                             struct carom_arena *arena, const void *data, size_t length);
+void carom_queue_join(struct carom_queue *to, struct carom_queue *from,
+                      struct carom_pool *segments);
 /* Move all of `from` behind `to`; neighbouring segments of one page are joined. */
-void carom_queue_splice(struct carom_queue *to, struct carom_queue *from,
-                        struct carom_pool *segments);
+static inline void carom_queue_splice(struct carom_queue *to, struct carom_queue *from,
+                                      struct carom_pool *segments)
+{
+    if (from->first != NULL)
+        carom_queue_join(to, from, segments);
+}
 /* Move the first `length` bytes of `from` (it has as many) behind `to`; 0 or -CAROM_ENOMEM (a
  * segment must be split and there is no memory; nothing changed). */
 int carom_queue_move(struct carom_queue *to, struct carom_queue *from, uint64_t length,

@@ -59,6 +59,9 @@ enum carom_response_state {
     CAROM_RESPONSE_CANCELLED, /* will never be whole */
 };
 
+/* So few bytes of content are copied faster than they are pointed at. */
+#define CAROM_COPY_AT_MOST 256
+
 enum carom_hold { CAROM_HOLD_EXCHANGE = 1, CAROM_HOLD_HANDLER = 2 };
 
 /* Slots of wakers: the edges, and the timer. */
@@ -67,7 +70,9 @@ enum { CAROM_SLOT_TIMER = CAROM_EDGE_COUNT, CAROM_SLOT_COUNT };
 /* What a record asks of its exchange. Called only while the exchange holds the record, but for
  * `peer`, `local` and `recycled`. */
 struct carom_exchange_ops {
-    /* Encode a planned head (a final one when plan->status >= 200) into record->out. 0 or error. */
+    /* Encode a planned head (a final one when plan->status >= 200) into record->out. The content of
+     * a whole response may be taken along, copied, when it is small: content_written and
+     * content_framed then count it. 0 or error. */
     int (*head)(carom_record *record, const struct carom_response_plan *plan,
                 const carom_response *response);
     /* The response has ended, with these trailers (checked): write what ends it into record->tail.

@@ -21,12 +21,9 @@ static void make_ready(struct carom_records *records, struct carom_waiting *wait
     carom_records_work(records);
 }
 
-void carom_waker_ready(carom_record *record, unsigned slot, int status)
+void carom_waker_make_ready(carom_record *record, unsigned slot, int status)
 {
-    carom_waker *waker = record->wakers[slot];
-    if (waker == NULL)
-        return;
-    struct carom_waiting *waiting = waiting_of(waker);
+    struct carom_waiting *waiting = waiting_of(record->wakers[slot]);
     if (waiting->state != CAROM_WAKER_WAITING)
         return;
     carom_timer_disarm(&record->records->wheel, &waiting->timer);
@@ -41,12 +38,9 @@ void carom_waker_ready_alone(struct carom_records *records, carom_waker *waker, 
     make_ready(records, waiting, status);
 }
 
-void carom_waker_disarm(carom_record *record, unsigned slot)
+void carom_waker_take_out(carom_record *record, unsigned slot)
 {
-    carom_waker *waker = record->wakers[slot];
-    if (waker == NULL)
-        return;
-    struct carom_waiting *waiting = waiting_of(waker);
+    struct carom_waiting *waiting = waiting_of(record->wakers[slot]);
     carom_timer_disarm(&record->records->wheel, &waiting->timer);
     carom_node_remove(&waiting->timer.node);
     waiting->state = CAROM_WAKER_IDLE;

@@ -29,16 +29,29 @@ enum carom_waker_state {
 
 /* Put an idle waker into a free slot of the record; -CAROM_ESTATE when one is there. */
 int carom_waker_wait(carom_record *record, unsigned slot, carom_waker *waker);
-/* Make a waker in a slot of the record ready, if there is one that still waits. */
-void carom_waker_ready(carom_record *record, unsigned slot, int status);
+/* Make the waker in a slot of the record ready, if it still waits. */
+void carom_waker_make_ready(carom_record *record, unsigned slot, int status);
 /* Make a waker that is in no slot ready. */
 void carom_waker_ready_alone(struct carom_records *records, carom_waker *waker, int status);
-/* Disarm the waker in a slot, if any. */
-void carom_waker_disarm(carom_record *record, unsigned slot);
+/* Disarm the waker in a slot. */
+void carom_waker_take_out(carom_record *record, unsigned slot);
 /* Move the wakers that other threads have posted to the ready list. */
 void carom_wakers_take_posted(struct carom_records *records);
 /* Fire what is ready now; what becomes ready meanwhile waits for the next pass. False when nothing
  * was. */
 bool carom_wakers_pass(struct carom_records *records);
+
+/* The same for a slot that may be empty, as most are. */
+static inline void carom_waker_ready(carom_record *record, unsigned slot, int status)
+{
+    if (record->wakers[slot] != NULL)
+        carom_waker_make_ready(record, slot, status);
+}
+
+static inline void carom_waker_disarm(carom_record *record, unsigned slot)
+{
+    if (record->wakers[slot] != NULL)
+        carom_waker_take_out(record, slot);
+}
 
 #endif

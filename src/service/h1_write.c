@@ -55,6 +55,14 @@ static enum carom_h1_connection connection_lines(carom_record *record,
     return record->head.version == 10 ? CAROM_H1_KEEP_10 : CAROM_H1_KEEP;
 }
 
+/* Whether the content of a whole response is copied behind its head, where there is `room`. */
+static bool goes_along(const struct carom_response_plan *plan, const carom_content *content,
+                       size_t room)
+{
+    return plan->whole && plan->body == CAROM_BODY_LENGTH && content->length > 0 &&
+           content->length <= CAROM_COPY_AT_MOST && content->length <= room;
+}
+
 static int h1_head(carom_record *record, const struct carom_response_plan *plan,
                    const carom_response *response)
 {
@@ -64,6 +72,9 @@ static int h1_head(carom_record *record, const struct carom_response_plan *plan,
     size_t room = carom_h1_head_room(response->fields, response->field_count);
     if (room > arena->pages->size)
         return -CAROM_ETOOBIG;
+    bool along = goes_along(plan, &response->content, arena->pages->size - room);
+    if (along)
+        room += response->content.length;
     struct carom_page *page = carom_arena_room(arena, (uint32_t)room);
     if (page == NULL)
         return -CAROM_ENOMEM;
@@ -79,12 +90,18 @@ static int h1_head(carom_record *record, const struct carom_response_plan *plan,
         extra.keep_alive_line = (carom_slice){NULL, 0};
     uint8_t *to = page->data + page->used;
     size_t length = carom_h1_head_write(to, plan, response->fields, response->field_count, &extra);
+    if (along) {
+        memcpy(to + length, response->content.data, response->content.length);
+        length += response->content.length;
+    }
     page->used += (uint32_t)length;
     int error = carom_queue_append_page(&record->out, &record->records->segments, page, to, length);
     if (error < 0) {
         page->used -= (uint32_t)length;
         return error;
     }
+    if (along)
+        record->content_written = record->content_framed = response->content.length;
     if (final) {
         record->continue_due = false;
         carom_h1_set_phase(connection,
@@ -144,14 +161,10 @@ static bool answer_refusal(carom_record *record)
     int error = carom_response_plan(&plan, CAROM_RESPONSE_FINAL, &record->head, &response, length);
     carom_assert(error == 0);
     plan.whole = true;
-    struct carom_records *records = record->records;
     record->body_kind = plan.body;
     if (h1_head(record, &plan, &response) < 0)
         return false;
-    if (plan.body != CAROM_BODY_NONE &&
-        carom_queue_append_copy(&record->body, &records->segments, &records->outgoing, text,
-                                length) < 0)
-        return false;
+    carom_assert(plan.body == CAROM_BODY_NONE || record->content_framed == length);
     carom_response_move(record, CAROM_RESPONSE_ENDED);
     return true;
 }

@@ -4,9 +4,6 @@
 #include "service/service.h"
 #include "wire/semantics.h"
 
-/* So few bytes are copied behind the head faster than they are pointed at. */
-#define COPY_AT_MOST 256
-
 void carom_static_content(void *owner)
 {
     (void)owner;
@@ -45,7 +42,7 @@ static int take_content(carom_record *record, const carom_content *content)
         give_back(content);
         return 0;
     }
-    bool small = content->length <= COPY_AT_MOST;
+    bool small = content->length <= CAROM_COPY_AT_MOST;
     int error;
     if (content->give_back == NULL || small) {
         error = carom_queue_append_copy(&record->body, &records->segments, &records->outgoing,
@@ -91,7 +88,10 @@ int carom_respond(carom_record *record, const carom_response *response)
         return error;
     }
     carom_response_move(record, CAROM_RESPONSE_ENDED);
-    error = take_content(record, &response->content);
+    if (record->content_written > 0)
+        give_back(&response->content); /* it went with the head */
+    else
+        error = take_content(record, &response->content);
     if (error < 0)
         carom_record_cancel(record, CAROM_REASON_NO_MEMORY);
     record->ops->changed(record);

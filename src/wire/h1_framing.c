@@ -18,42 +18,33 @@ static bool is_blank(uint8_t byte)
 
 /* ---------------------------------------------------------------- Host */
 
-static bool host_character(uint8_t byte)
-{
-    /* unreserved, pct-encoded and sub-delims (RFC 3986, 3.2.2). */
-    switch (byte) {
-    case '-':
-    case '.':
-    case '_':
-    case '~':
-    case '%':
-    case '!':
-    case '$':
-    case '&':
-    case '\'':
-    case '(':
-    case ')':
-    case '*':
-    case '+':
-    case ',':
-    case ';':
-    case '=':
-        return true;
-    default:
-        return (byte >= '0' && byte <= '9') || ((byte | 0x20) >= 'a' && (byte | 0x20) <= 'z');
-    }
-}
+/* Unreserved, pct-encoded and sub-delims (RFC 3986, 3.2.2), by byte. */
+static const bool host_characters[256] = {
+    ['-'] = true, ['.'] = true, ['_'] = true,  ['~'] = true, ['%'] = true, ['!'] = true,
+    ['$'] = true, ['&'] = true, ['\''] = true, ['('] = true, [')'] = true, ['*'] = true,
+    ['+'] = true, [','] = true, [';'] = true,  ['='] = true, ['0'] = true, ['1'] = true,
+    ['2'] = true, ['3'] = true, ['4'] = true,  ['5'] = true, ['6'] = true, ['7'] = true,
+    ['8'] = true, ['9'] = true, ['A'] = true,  ['B'] = true, ['C'] = true, ['D'] = true,
+    ['E'] = true, ['F'] = true, ['G'] = true,  ['H'] = true, ['I'] = true, ['J'] = true,
+    ['K'] = true, ['L'] = true, ['M'] = true,  ['N'] = true, ['O'] = true, ['P'] = true,
+    ['Q'] = true, ['R'] = true, ['S'] = true,  ['T'] = true, ['U'] = true, ['V'] = true,
+    ['W'] = true, ['X'] = true, ['Y'] = true,  ['Z'] = true, ['a'] = true, ['b'] = true,
+    ['c'] = true, ['d'] = true, ['e'] = true,  ['f'] = true, ['g'] = true, ['h'] = true,
+    ['i'] = true, ['j'] = true, ['k'] = true,  ['l'] = true, ['m'] = true, ['n'] = true,
+    ['o'] = true, ['p'] = true, ['q'] = true,  ['r'] = true, ['s'] = true, ['t'] = true,
+    ['u'] = true, ['v'] = true, ['w'] = true,  ['x'] = true, ['y'] = true, ['z'] = true,
+};
 
 static uint32_t host_length(const uint8_t *data, uint32_t length)
 {
     uint32_t i = 0;
     if (length > 0 && data[0] == '[') {
         for (i = 1; i < length && data[i] != ']'; i++)
-            if (!host_character(data[i]) && data[i] != ':')
+            if (!host_characters[data[i]] && data[i] != ':')
                 return 0;
         return i > 1 && i < length ? i + 1 : 0;
     }
-    while (i < length && host_character(data[i]))
+    while (i < length && host_characters[data[i]])
         i++;
     return i;
 }

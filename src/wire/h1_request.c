@@ -169,7 +169,8 @@ static int read_field_line(const uint8_t *data, uint32_t start, uint32_t length,
         from++;
     while (to > from && (line[to - 1] == ' ' || line[to - 1] == '\t'))
         to--;
-    if (carom_value_length(line + from, to - from) != to - from)
+    /* The name has no control characters either: the line is one scan, mostly of whole blocks. */
+    if (carom_value_length(line, to) != to)
         return -400;
     field->name = (struct carom_span){start, name};
     field->value = (struct carom_span){start + from, to - from};

@@ -54,6 +54,20 @@ static __m128i common_token(__m128i bytes)
     return _mm_or_si128(_mm_or_si128(at_most(letter, 25), at_most(digit, 9)), equal(bytes, '-'));
 }
 
+/* All bytes of a string of 8 to 15, some of them twice. */
+static __m128i load_short(const uint8_t *data, uint32_t length)
+{
+    const __m128i *first = (const void *)data;
+    const __m128i *last = (const void *)(data + length - 8);
+    return _mm_unpacklo_epi64(_mm_loadl_epi64(first), _mm_loadl_epi64(last));
+}
+
+static __m128i not_in_value(__m128i bytes)
+{
+    __m128i control = _mm_andnot_si128(equal(bytes, '\t'), at_most(bytes, 0x1f));
+    return _mm_or_si128(control, equal(bytes, 0x7f));
+}
+
 /* The place of the first byte that is marked, or 16. */
 static uint32_t first_marked(__m128i marks)
 {
@@ -78,6 +92,9 @@ uint32_t carom_token_length(const uint8_t *data, uint32_t length)
         if (place < 16)
             break;
     }
+    if (length >= 8 && length < 16 &&
+        first_marked(equal(common_token(load_short(data, length)), 0)) == 16)
+        return length;
 #endif
     while (i < length && carom_token_characters[data[i]])
         i++;
@@ -89,12 +106,12 @@ uint32_t carom_value_length(const uint8_t *data, uint32_t length)
     uint32_t i = 0;
 #ifdef __SSE2__
     for (; i + 16 <= length; i = next_block(i, length)) {
-        __m128i bytes = load(data + i);
-        __m128i control = _mm_andnot_si128(equal(bytes, '\t'), at_most(bytes, 0x1f));
-        uint32_t place = first_marked(_mm_or_si128(control, equal(bytes, 0x7f)));
+        uint32_t place = first_marked(not_in_value(load(data + i)));
         if (place < 16)
             return i + place;
     }
+    if (length >= 8 && length < 16 && first_marked(not_in_value(load_short(data, length))) == 16)
+        return length;
 #endif
     while (i < length && (data[i] >= 0x20 || data[i] == '\t') && data[i] != 0x7f)
         i++;
@@ -240,14 +257,13 @@ const char *carom_status_phrase(unsigned status)
 
 uint32_t carom_decimal_write(uint8_t *to, uint64_t number)
 {
-    uint8_t digits[20];
-    uint32_t count = 0;
-    do {
-        digits[count++] = (uint8_t)('0' + number % 10);
+    uint32_t count = 1;
+    for (uint64_t rest = number / 10; rest > 0; rest /= 10)
+        count++;
+    for (uint32_t i = count; i > 0; i--) {
+        to[i - 1] = (uint8_t)('0' + number % 10);
         number /= 10;
-    } while (number > 0);
-    for (uint32_t i = 0; i < count; i++)
-        to[i] = digits[count - 1 - i];
+    }
     return count;
 }
 
