@@ -19,7 +19,7 @@
 #define OBJECT_SIZE 1024
 #define BATCH       256
 #define REQUESTS    (BATCH * 8192u)
-#define TICK        (BATCH * 256u) /* requests between ticks: the 500 ms of 131,000 requests a second */
+#define TICK        (BATCH * 256u) /* requests between ticks: half a second of 131,000 a second */
 #define ROUNDS      5
 
 struct rule {

@@ -317,7 +317,10 @@ static void close_socket(struct carom_loop *loop, struct carom_socket *socket, b
         struct linger linger = {.l_onoff = 1, .l_linger = 0};
         setsockopt(socket->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
     }
-    close(socket->fd); /* which takes it out of epoll too */
+    /* close() alone leaves it in epoll when a child of the program has inherited the descriptor. */
+    if (!(socket->interest & GONE))
+        control(loop, EPOLL_CTL_DEL, socket->fd, 0, 0);
+    close(socket->fd);
     socket->fd = -1;
     carom_node_remove(&socket->node);
     carom_list_append(&loop->closed, &socket->node);

@@ -285,7 +285,7 @@ carom_outcome carom_record_outcome(const carom_record *record)
 
 void carom_cancel(carom_record *record)
 {
-    carom_assert(record->holds & CAROM_HOLD_HANDLER);
+    carom_record_assert_held(record);
     if (record->response >= CAROM_RESPONSE_SENT || carom_record_over(record))
         return;
     carom_record_cancel(record, CAROM_REASON_CANCELED);
@@ -294,7 +294,7 @@ void carom_cancel(carom_record *record)
 
 void carom_release(carom_record *record)
 {
-    carom_assert(record->holds & CAROM_HOLD_HANDLER);
+    carom_record_assert_held(record);
     for (unsigned slot = 0; slot < CAROM_SLOT_COUNT; slot++)
         carom_waker_disarm(record, slot);
     carom_queue_clear(&record->content, &record->records->segments);

@@ -10,6 +10,8 @@
 #ifndef CAROM_RECORD_RECORD_H
 #define CAROM_RECORD_RECORD_H
 
+#include <pthread.h>
+
 #include "base/inbox.h"
 #include "base/list.h"
 #include "base/page.h"
@@ -38,8 +40,9 @@ struct carom_records {
     uint32_t state_size;
     uint32_t max_fields;
     uint32_t write_buffer;
-    bool in_turn; /* false: the worker is outside its turn and must be told of new work */
-    uint64_t now; /* ms of the worker's clock, read once a turn */
+    pthread_t thread; /* of the last turn */
+    bool in_turn;     /* false: the worker is outside its turn and must be told of new work */
+    uint64_t now;     /* ms of the worker's clock, read once a turn */
     uint64_t ended[CAROM_REASON_COUNT];
     uint64_t cancellations, timeouts;
 };
@@ -157,6 +160,14 @@ void carom_record_set_reason(carom_record *record, carom_reason reason);
 static inline bool carom_record_over(const carom_record *record)
 {
     return record->reason > CAROM_REASON_COMPLETE;
+}
+
+/* What every call of the handler may rely on: it holds the record, and this is its worker's
+ * thread. */
+static inline void carom_record_assert_held(const carom_record *record)
+{
+    carom_assert(record->holds & CAROM_HOLD_HANDLER);
+    carom_assert(pthread_equal(record->records->thread, pthread_self()));
 }
 
 /* The one cancel door: write the reason, drop what was to be sent and what nobody reads, wake

@@ -64,7 +64,7 @@ int64_t carom_request_content_length(const carom_record *record)
 
 int carom_request_read(carom_record *record, carom_slice *bytes)
 {
-    carom_assert(record->holds & CAROM_HOLD_HANDLER);
+    carom_record_assert_held(record);
     *bytes = (carom_slice){NULL, 0};
     carom_queue_consume(&record->content, &record->records->segments, record->handed);
     record->handed = 0;
@@ -98,7 +98,7 @@ static bool content_exceeds(const carom_record *record, uint64_t limit)
 
 int carom_request_collect(carom_record *record, uint64_t limit, carom_waker *waker)
 {
-    carom_assert(record->holds & CAROM_HOLD_HANDLER);
+    carom_record_assert_held(record);
     int error = carom_waker_wait(record, CAROM_READABLE, waker);
     if (error < 0)
         return error;

@@ -115,7 +115,7 @@ static bool edge_now(carom_record *record, carom_edge edge, int *status)
 
 int carom_wait(carom_record *record, carom_edge edge, carom_waker *waker)
 {
-    carom_assert(record->holds & CAROM_HOLD_HANDLER);
+    carom_record_assert_held(record);
     carom_assert(edge < CAROM_EDGE_COUNT);
     int error = carom_waker_wait(record, edge, waker);
     if (error < 0)
@@ -138,7 +138,7 @@ static void time_has_come(struct carom_timer *timer)
 
 int carom_wait_time(carom_record *record, uint32_t milliseconds, carom_waker *waker)
 {
-    carom_assert(record->holds & CAROM_HOLD_HANDLER);
+    carom_record_assert_held(record);
     int error = carom_waker_wait(record, CAROM_SLOT_TIMER, waker);
     if (error < 0)
         return error;

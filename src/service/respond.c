@@ -18,7 +18,7 @@ static void give_back(const carom_content *content)
 /* Whether the handler may call at all. */
 static int guard(const carom_record *record)
 {
-    carom_assert(record->holds & CAROM_HOLD_HANDLER);
+    carom_record_assert_held(record);
     if (carom_record_over(record))
         return -CAROM_ECANCELED;
     return 0;

@@ -232,6 +232,7 @@ bool carom_worker_turn(struct carom_worker *worker, bool block)
     struct carom_worker *outer = here;
     here = worker;
     worker->records.in_turn = true;
+    worker->records.thread = pthread_self();
     wait(worker, block);
     work(worker);
     carom_stats_publish(worker);

@@ -156,30 +156,6 @@ static bool slice_is(carom_slice slice, const char *lower)
     return slice.length == length && carom_equals_lower((const uint8_t *)slice.data, lower, length);
 }
 
-static carom_slice trimmed(const char *from, const char *to)
-{
-    while (from < to && (*from == ' ' || *from == '\t'))
-        from++;
-    while (to > from && (to[-1] == ' ' || to[-1] == '\t'))
-        to--;
-    return (carom_slice){from, (size_t)(to - from)};
-}
-
-bool carom_list_has(carom_slice list, const char *lower)
-{
-    const char *at = list.data;
-    const char *end = at + list.length;
-    while (at < end) {
-        const char *comma = memchr(at, ',', (size_t)(end - at));
-        if (comma == NULL)
-            comma = end;
-        if (slice_is(trimmed(at, comma), lower))
-            return true;
-        at = comma < end ? comma + 1 : end;
-    }
-    return false;
-}
-
 /* ---------------------------------------------------------------- statuses, numbers, dates */
 
 #define FIRST_STATUS 100

@@ -20,8 +20,6 @@ uint32_t carom_value_length(const uint8_t *data, uint32_t length);
 uint32_t carom_target_length(const uint8_t *data, uint32_t length);
 /* ASCII, without regard to case. `lower` is lower-case and as long. */
 bool carom_equals_lower(const uint8_t *data, const char *lower, size_t length);
-/* Whether a comma-separated list has `lower` among its members. */
-bool carom_list_has(carom_slice list, const char *lower);
 
 /* The reason phrase of a status; "" for one without. */
 const char *carom_status_phrase(unsigned status);

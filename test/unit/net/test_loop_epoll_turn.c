@@ -51,7 +51,8 @@ static void a_leaving_client_costs_no_change_of_interest(void **state)
     calls.control = 0;
     close(peer);
     turn_until(one.socket.closing);
-    assert_int_equal(calls.control, 0);
+    /* Its removal, because a forked child may keep the descriptor open: no event comes for it. */
+    assert_int_equal(calls.control, 1);
     owner_close(&one);
 }
 

@@ -1,5 +1,11 @@
 /* Connections on the simulated network: splits, order, cancellation at every byte, time-outs by the
  * test's own clock, allocation that fails at every place. */
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "unit/service/simulation.h"
 
 #define GET(target)  "GET " target " HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -322,6 +328,38 @@ static void every_allocation_fails_once(void **state)
     }
 }
 
+static void *answer_elsewhere(void *record)
+{
+    if (freopen("/dev/null", "w", stderr) == NULL) /* the assertion says something, rightly */
+        _exit(1);
+    answer(record, "from nowhere");
+    return NULL;
+}
+
+/* A mistake of the program, not of a peer: it is stopped at once, in release builds too. */
+static void calls_from_another_thread_are_refused(void **state)
+{
+    (void)state;
+    const carom_options options = simulation_options();
+    begin(&options);
+    struct carom_peer *peer = connect_peer();
+    say(peer, GET("/hold"));
+    turn();
+    pid_t child = fork();
+    if (child == 0) {
+        pthread_t thread;
+        pthread_create(&thread, NULL, answer_elsewhere, sim.held[0]);
+        pthread_join(thread, NULL);
+        _exit(0);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    answer_and_release(sim.held[0], "held");
+    turn();
+    finish();
+}
+
 int main(void)
 {
     const struct CMUnitTest all[] = {
@@ -339,6 +377,7 @@ int main(void)
         cmocka_unit_test(at_most_max_pipeline_are_taken),
         cmocka_unit_test(a_drain_answers_what_is_in_flight),
         cmocka_unit_test(every_allocation_fails_once),
+        cmocka_unit_test(calls_from_another_thread_are_refused),
     };
     return cmocka_run_group_tests(all, NULL, NULL);
 }

@@ -92,34 +92,6 @@ static void letters_are_compared_without_case(void **state)
     assert_false(carom_equals_lower((const uint8_t *)"\r", "-", 1));
 }
 
-static void members_of_lists_are_found(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *list;
-        bool has;
-    } cases[] = {
-        {"close", true},
-        {"CLOSE", true},
-        {"keep-alive, close", true},
-        {"close,x", true},
-        {"x \t,\t close \t", true},
-        {",,close,,", true},
-        {"", false},
-        {"closed", false},
-        {"clos", false},
-        {"x close", false},
-        {"close;x", false},
-        {"close x, y", false},
-        {",", false},
-        {"x", false},
-        {" , , ", false},
-    };
-    for (size_t i = 0; i < COUNT(cases); i++)
-        if (carom_list_has(slice(cases[i].list), "close") != cases[i].has)
-            fail_msg("\"%s\"", cases[i].list);
-}
-
 /* ---------------------------------------------------------------- statuses, numbers, dates */
 
 static void statuses_have_phrases(void **state)
@@ -436,7 +408,6 @@ int main(void)
         cmocka_unit_test(values_are_measured),
         cmocka_unit_test(targets_are_measured),
         cmocka_unit_test(letters_are_compared_without_case),
-        cmocka_unit_test(members_of_lists_are_found),
         cmocka_unit_test(statuses_have_phrases),
         cmocka_unit_test(numbers_are_written),
         cmocka_unit_test(dates_are_written),

@@ -1,0 +1,59 @@
+"""The documentation is true: its C compiles, its links lead somewhere, and nothing public is
+missing from the guide."""
+
+import os
+import re
+import subprocess
+import unittest
+from pathlib import Path
+
+ROOT = Path(os.environ.get("CAROM_SOURCE", Path(__file__).resolve().parents[2]))
+PAGES = sorted(p for p in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+HEADER = (ROOT / "include/carom.h").read_text()
+GUIDE = (ROOT / "docs/guide.md").read_text()
+PRELUDE = "#include <carom.h>\n#include <signal.h>\n#include <stdio.h>\n#include <stddef.h>\n"
+FLAGS = "-std=c11 -fsyntax-only -Wall -Wextra -Werror -Wno-unused-function -x c -".split()
+
+
+def table(name):
+    return re.findall(r"X\((\w+)", HEADER.split(f"#define {name}(X)")[1].split("\n\n")[0])
+
+
+class Docs(unittest.TestCase):
+    def test_the_c_of_every_page_compiles(self):
+        blocks = [(page, block) for page in PAGES
+                  for block in re.findall(r"^```c\n(.*?)^```", page.read_text(), re.S | re.M)]
+        self.assertGreater(len(blocks), 4)
+        for page, block in blocks:
+            result = subprocess.run([os.environ.get("CC", "cc"), f"-I{ROOT}/include", *FLAGS],
+                                    input=PRELUDE + block, text=True, capture_output=True)
+            self.assertEqual(result.returncode, 0, f"{page.name}:\n{block}\n{result.stderr}")
+
+    def test_links_lead_somewhere(self):
+        for page in PAGES:
+            for link in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
+                if not re.match(r"[a-z]+:", link):
+                    self.assertTrue((page.parent / link).exists(), f"{page.name}: {link}")
+
+    def test_the_guide_names_every_call(self):
+        calls = re.findall(r"^CAROM_API [^;]*?(carom_\w+)\(", HEADER, re.M)
+        self.assertGreater(len(calls), 40)
+        self.assertEqual([], [call for call in calls if call not in GUIDE])
+
+    def test_the_guide_names_every_option(self):
+        body = HEADER.split("typedef struct carom_options {")[1].split("} carom_options;")[0]
+        body = re.sub(r"/\*.*?\*/", "", body, flags=re.S)
+        options = [name for name in re.findall(r"(\w+);", body) if name != "size"]
+        self.assertGreater(len(options), 25)
+        self.assertEqual([], [name for name in options if f"`{name}`" not in GUIDE])
+
+    def test_the_guide_names_every_error_and_reason(self):
+        errors, reasons = table("CAROM_ERROR_TABLE"), table("CAROM_REASON_TABLE")
+        self.assertGreater(len(errors), 10)
+        self.assertEqual([], [name for name in errors if f"`CAROM_{name}`" not in GUIDE])
+        names = [name.lower().replace("_", "-") for name in reasons]
+        self.assertEqual([], [name for name in names if f"`{name}`" not in GUIDE])
+
+
+if __name__ == "__main__":
+    unittest.main()
