@@ -44,7 +44,7 @@ tidy: configure ## check style, floors, comments and static analysis
 	@$(PYTHON) tools/tidy
 
 format: ## lay out all C files by .clang-format
-	@find include src test bench examples -name '*.[ch]' 2>/dev/null | xargs -r clang-format -i
+	@find include src test bench examples bindings -name '*.[ch]' 2>/dev/null | xargs -r clang-format -i
 
 clean: ## remove build/
 	@rm -rf $(BUILD)

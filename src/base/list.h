@@ -29,6 +29,11 @@ static inline void carom_list_append(struct carom_node *head, struct carom_node 
     head->previous = node;
 }
 
+static inline void carom_list_prepend(struct carom_node *head, struct carom_node *node)
+{
+    carom_list_append(head->next, node);
+}
+
 static inline void carom_node_remove(struct carom_node *node)
 {
     node->previous->next = node->next;

@@ -1,6 +1,7 @@
 /* The record's life: take, hand over, cancel, sent, release, recycle. */
 #include "record/record.h"
 
+#include <arpa/inet.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -265,7 +266,12 @@ void *carom_record_state(carom_record *record)
 
 void carom_record_peer(const carom_record *record, carom_address *address)
 {
-    record->ops->peer(record, address);
+    const struct carom_peer_name *name = record->ops->peer(record);
+    *address = (carom_address){.family = (carom_family)name->family};
+    address->port = ntohs(name->port);
+    if (name->family != CAROM_UNIX)
+        inet_ntop(name->family == CAROM_IPV4 ? AF_INET : AF_INET6, name->bytes, address->text,
+                  sizeof address->text);
 }
 
 void carom_record_local(const carom_record *record, carom_address *address)

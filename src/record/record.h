@@ -40,11 +40,22 @@ struct carom_records {
     uint32_t state_size;
     uint32_t max_fields;
     uint32_t write_buffer;
-    pthread_t thread; /* of the last turn */
-    bool in_turn;     /* false: the worker is outside its turn and must be told of new work */
-    uint64_t now;     /* ms of the worker's clock, read once a turn */
+    struct carom_guest *guest; /* or NULL */
+    pthread_t thread;          /* of the last turn */
+    bool in_turn; /* false: the worker is outside its turn and must be told of new work */
+    uint64_t now; /* ms of the worker's clock, read once a turn */
     uint64_t ended[CAROM_REASON_COUNT];
     uint64_t cancellations, timeouts;
+};
+
+/* Takes part in the turns of a worker, beside the handler: a ring. */
+struct carom_guest {
+    /* In each round of a turn; true when it has done something. */
+    bool (*work)(struct carom_guest *guest);
+    /* The worker wants to sleep; false when there is work. */
+    bool (*may_sleep)(struct carom_guest *guest);
+    /* It has woken up. */
+    void (*awake)(struct carom_guest *guest);
 };
 
 enum carom_request_state {
@@ -70,6 +81,13 @@ enum carom_hold { CAROM_HOLD_EXCHANGE = 1, CAROM_HOLD_HANDLER = 2 };
 /* Slots of wakers: the edges, and the timer. */
 enum { CAROM_SLOT_TIMER = CAROM_EDGE_COUNT, CAROM_SLOT_COUNT };
 
+/* The peer of a connection; of a Unix one nothing is kept. */
+struct carom_peer_name {
+    uint8_t bytes[16]; /* the address in network byte order */
+    uint16_t port;     /* in network byte order */
+    uint16_t family;   /* carom_family */
+};
+
 /* What a record asks of its exchange. Called only while the exchange holds the record, but for
  * `peer`, `local` and `recycled`. */
 struct carom_exchange_ops {
@@ -89,7 +107,7 @@ struct carom_exchange_ops {
     uint64_t (*unsent)(const carom_record *record);
     /* The handler has let go. */
     void (*released)(carom_record *record);
-    void (*peer)(const carom_record *record, carom_address *address);
+    const struct carom_peer_name *(*peer)(const carom_record *record);
     void (*local)(const carom_record *record, carom_address *address);
     /* The record is about to be recycled. */
     void (*recycled)(carom_record *record);

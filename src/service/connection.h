@@ -15,13 +15,6 @@ enum carom_connection_state {
 
 #define CAROM_NO_TIME UINT64_MAX
 
-/* The peer of a TCP connection; of a Unix one nothing is kept. */
-struct carom_peer_name {
-    uint8_t bytes[16];
-    uint16_t port;
-    uint16_t family; /* carom_family */
-};
-
 struct carom_connection {
     struct carom_stream stream;    /* first member: found from it */
     const struct carom_door *door; /* through which it came: its worker and listener */

@@ -1,6 +1,5 @@
 /* HTTP/1.1, writing: responses of the records to bytes of the connection, in the order of the
  * requests. A response that is ready before its turn waits in its record. */
-#include <arpa/inet.h>
 #include <string.h>
 
 #include "service/h1.h"
@@ -352,14 +351,9 @@ static void h1_recycled(carom_record *record)
     carom_connection_drop(connection_of(record));
 }
 
-static void h1_peer(const carom_record *record, carom_address *address)
+static const struct carom_peer_name *h1_peer(const carom_record *record)
 {
-    const struct carom_peer_name *name = &connection_of(record)->peer;
-    *address = (carom_address){.family = (carom_family)name->family};
-    address->port = ntohs(name->port);
-    if (name->family != CAROM_UNIX)
-        inet_ntop(name->family == CAROM_IPV4 ? AF_INET : AF_INET6, name->bytes, address->text,
-                  sizeof address->text);
+    return &connection_of(record)->peer;
 }
 
 static void h1_local(const carom_record *record, carom_address *address)

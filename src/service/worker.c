@@ -191,10 +191,14 @@ static void wait(struct carom_worker *worker, bool block)
     struct carom_records *records = &worker->records;
     struct carom_loop *loop = worker->loop;
     uint64_t deadline = 0;
-    if (block && !has_work(worker) && carom_inbox_sleep(&records->inbox))
+    struct carom_guest *guest = records->guest;
+    if (block && !has_work(worker) && (guest == NULL || guest->may_sleep(guest)) &&
+        carom_inbox_sleep(&records->inbox))
         deadline = carom_wheel_next(&records->wheel);
     loop->ops->wait(loop, deadline);
     carom_inbox_awake(&records->inbox);
+    if (guest != NULL)
+        guest->awake(guest);
     records->now = loop->ops->now(loop);
 }
 
@@ -207,9 +211,12 @@ static void work(struct carom_worker *worker)
     resume_input(worker);
     worker->loop->ops->deliver(worker->loop);
     carom_wheel_advance(&records->wheel, records->now);
-    for (int round = 0; round < ROUNDS && (round == 0 || has_work(worker)); round++) {
+    bool goes_on = true;
+    for (int round = 0; round < ROUNDS && goes_on; round++) {
+        bool busy = records->guest != NULL && records->guest->work(records->guest);
         carom_wakers_pass(records);
         flush_dirty(worker);
+        goes_on = has_work(worker) || busy;
         if (worker->resumed != NULL)
             break;
     }
@@ -222,7 +229,9 @@ static void work(struct carom_worker *worker)
 static void leave_to_foreign_loop(struct carom_worker *worker)
 {
     struct carom_loop *loop = worker->loop;
-    if (has_work(worker) || !carom_inbox_sleep(&worker->records.inbox))
+    struct carom_guest *guest = worker->records.guest;
+    if (has_work(worker) || (guest != NULL && !guest->may_sleep(guest)) ||
+        !carom_inbox_sleep(&worker->records.inbox))
         loop->ops->wake(loop);
     loop->ops->alarm(loop, carom_wheel_next(&worker->records.wheel));
 }

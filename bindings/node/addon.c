@@ -1,0 +1,394 @@
+/* The functions that JavaScript calls. Arguments come from our own package, which has checked what
+ * users gave; what is wrong all the same throws a TypeError. */
+#include "server.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ARGUMENTS(count)                                                                           \
+    napi_value arguments[count];                                                                   \
+    size_t argument_count = (count);                                                               \
+    napi_get_cb_info(env, info, &argument_count, arguments, NULL, NULL)
+
+static napi_value number(napi_env env, double value)
+{
+    napi_value result;
+    napi_create_double(env, value, &result);
+    return result;
+}
+
+static uint32_t to_uint(napi_env env, napi_value value)
+{
+    uint32_t result = 0;
+    napi_get_value_uint32(env, value, &result);
+    return result;
+}
+
+static napi_value text(napi_env env, const char *string)
+{
+    napi_value result;
+    napi_create_string_utf8(env, string, NAPI_AUTO_LENGTH, &result);
+    return result;
+}
+
+/* The server of the first argument; NULL, with an exception, when it is none or over. */
+static struct server *server_of(napi_env env, napi_value value)
+{
+    void *server = NULL;
+    if (napi_get_value_external(env, value, &server) != napi_ok || server == NULL)
+        napi_throw_type_error(env, NULL, "not a server");
+    else if (((struct server *)server)->service == NULL)
+        server = NULL;
+    return server;
+}
+
+static struct server_ring *ring_of(napi_env env, struct server *server, napi_value index)
+{
+    uint32_t i = to_uint(env, index);
+    return server != NULL && i < server->workers ? &server->rings[i] : NULL;
+}
+
+/* ---------------------------------------------------------------- options */
+
+enum kind { WORD, LONG, BOOL };
+
+static const struct {
+    const char *name;
+    size_t offset;
+    enum kind kind;
+} settings[] = {
+#define SETTING(name, member, kind) {name, offsetof(carom_options, member), kind}
+    SETTING("backlog", backlog, WORD),
+    SETTING("poolFloor", pool_floor, WORD),
+    SETTING("maxTarget", max_target, WORD),
+    SETTING("maxHeaderSection", max_header_section, WORD),
+    SETTING("maxFields", max_fields, WORD),
+    SETTING("maxContent", max_content, LONG),
+    SETTING("maxConnections", max_connections, WORD),
+    SETTING("refuseConnections", refuse_connections, BOOL),
+    SETTING("maxInFlight", max_in_flight, WORD),
+    SETTING("maxConnectionRequests", max_connection_requests, WORD),
+    SETTING("maxPipeline", max_pipeline, WORD),
+    SETTING("writeBuffer", write_buffer, WORD),
+    SETTING("drainContent", drain_content, WORD),
+    SETTING("headerTimeout", header_timeout, WORD),
+    SETTING("firstByteTimeout", first_byte_timeout, WORD),
+    SETTING("keepAlive", keep_alive, WORD),
+    SETTING("keepAliveGrace", keep_alive_grace, WORD),
+    SETTING("contentRate", content_rate, WORD),
+    SETTING("contentWindow", content_window, WORD),
+    SETTING("writeTimeout", write_timeout, WORD),
+    SETTING("handlerTimeout", handler_timeout, WORD),
+    SETTING("lingerTimeout", linger_timeout, WORD),
+    SETTING("halfClose", half_close, BOOL),
+#undef SETTING
+};
+
+/* Numbers, with -1 for "off"; what is not there keeps its default. */
+static void read_settings(napi_env env, napi_value object, carom_options *options)
+{
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
+        napi_value value;
+        double given;
+        char *member = (char *)options + settings[i].offset;
+        napi_get_named_property(env, object, settings[i].name, &value);
+        if (napi_get_value_double(env, value, &given) != napi_ok)
+            continue;
+        uint32_t word = given < 0 ? CAROM_OFF : (uint32_t)given;
+        uint64_t longer = given < 0 ? UINT64_MAX : (uint64_t)given;
+        if (settings[i].kind == WORD)
+            memcpy(member, &word, sizeof word);
+        else if (settings[i].kind == LONG)
+            memcpy(member, &longer, sizeof longer);
+        else
+            *(bool *)(void *)member = given != 0;
+    }
+}
+
+/* ---------------------------------------------------------------- create */
+
+static void finalize(napi_env env, void *data, void *hint)
+{
+    struct server *server = data;
+    (void)env;
+    (void)hint;
+    if (server->running && !server->over)
+        return; /* the environment ends in a turn: see inline.c */
+    if (server->service != NULL)
+        server_free(server);
+    free(server->rings);
+    free(server);
+}
+
+/* Rings over the control blocks in `controls`; 0 or an error. */
+static int make_rings(struct server *server, napi_value controls, uint32_t capacity, bool in_line)
+{
+    for (uint32_t i = 0; i < server->workers; i++) {
+        napi_value control;
+        void *memory;
+        size_t size;
+        struct server_ring *ring = &server->rings[i];
+        napi_get_element(server->env, controls, i, &control);
+        if (napi_get_arraybuffer_info(server->env, control, &memory, &size) != napi_ok)
+            return -CAROM_EINVAL;
+        const carom_ring_options options = {
+            .capacity = capacity, .wake = in_line ? inline_wake : threads_wake, .data = ring};
+        ring->server = server;
+        int error = carom_ring_create(&ring->ring, &options, memory, size);
+        if (error == 0)
+            error = carom_ring_attach(ring->ring, server->service, i);
+        if (error < 0)
+            return error;
+    }
+    return 0;
+}
+
+/* create(settings, workers, inline, capacity, memory, drain, finished): a server, or a negative
+ * error. memory: an array, at first of the control blocks. */
+static napi_value create(napi_env env, napi_callback_info info)
+{
+    ARGUMENTS(7);
+    struct server *server = calloc(1, sizeof *server);
+    if (server == NULL)
+        return number(env, -CAROM_ENOMEM);
+    bool in_line = false;
+    carom_options options = CAROM_OPTIONS_INIT;
+    read_settings(env, arguments[0], &options);
+    napi_get_value_bool(env, arguments[2], &in_line);
+    options.handler = route_handle;
+    options.handler_data = server;
+    options.record_state = sizeof(void *);
+    options.workers = to_uint(env, arguments[1]);
+    server->env = env;
+    server->rings = calloc(options.workers, sizeof *server->rings);
+    int error = server->rings == NULL ? -CAROM_ENOMEM : carom_service_create(&server->service, &options);
+    if (error == 0) {
+        server->workers = options.workers;
+        error = make_rings(server, arguments[4], to_uint(env, arguments[3]), in_line);
+    }
+    napi_value result;
+    napi_create_external(env, server, finalize, NULL, &result);
+    if (error < 0)
+        return number(env, error);
+    napi_create_reference(env, arguments[4], 1, &server->memory);
+    napi_create_reference(env, arguments[5], 1, &server->drain);
+    napi_create_reference(env, arguments[6], 1, &server->finished);
+    return result;
+}
+
+/* listen(server, address): 0 or a negative error */
+static napi_value listen_on(napi_env env, napi_callback_info info)
+{
+    ARGUMENTS(2);
+    struct server *server = server_of(env, arguments[0]);
+    char address[256];
+    size_t length;
+    napi_get_value_string_utf8(env, arguments[1], address, sizeof address, &length);
+    return number(env, server == NULL ? -CAROM_ESTATE
+                                      : carom_service_listen(server->service, address));
+}
+
+/* start(server, inline): 0 or a negative error */
+static napi_value start(napi_env env, napi_callback_info info)
+{
+    ARGUMENTS(2);
+    struct server *server = server_of(env, arguments[0]);
+    bool in_line = false;
+    napi_get_value_bool(env, arguments[1], &in_line);
+    int error = -CAROM_ESTATE;
+    if (server != NULL && !server->running)
+        error = in_line ? inline_start(server) : threads_start(server);
+    if (error == 0)
+        server->running = true;
+    return number(env, error);
+}
+
+/* address(server, index): [family, port, text] */
+static napi_value address(napi_env env, napi_callback_info info)
+{
+    ARGUMENTS(2);
+    struct server *server = server_of(env, arguments[0]);
+    carom_address found = {0};
+    if (server != NULL)
+        carom_service_listener(server->service, to_uint(env, arguments[1]), &found);
+    napi_value result;
+    napi_create_array_with_length(env, 3, &result);
+    napi_set_element(env, result, 0, number(env, found.family));
+    napi_set_element(env, result, 1, number(env, found.port));
+    napi_set_element(env, result, 2, text(env, found.text));
+    return result;
+}
+
+/* route(server, path, status, fields, body): 0 or a negative error. fields, body: Uint8Array */
+static napi_value route(napi_env env, napi_callback_info info)
+{
+    ARGUMENTS(5);
+    struct server *server = server_of(env, arguments[0]);
+    char path[1024];
+    size_t length, fields_length, body_length;
+    void *fields, *body;
+    napi_get_value_string_utf8(env, arguments[1], path, sizeof path, &length);
+    napi_get_typedarray_info(env, arguments[3], NULL, &fields_length, &fields, NULL, NULL);
+    napi_get_typedarray_info(env, arguments[4], NULL, &body_length, &body, NULL, NULL);
+    if (server == NULL || server->running)
+        return number(env, -CAROM_ESTATE);
+    return number(env, route_add(server, path, length, (uint16_t)to_uint(env, arguments[2]), fields,
+                                 fields_length, body, body_length));
+}
+
+/* ---------------------------------------------------------------- while it runs */
+
+/* addSlots(server, ring, block): 0 or a negative error; the caller keeps the block in `memory` */
+static napi_value add_slots(napi_env env, napi_callback_info info)
+{
+    ARGUMENTS(3);
+    struct server_ring *ring = ring_of(env, server_of(env, arguments[0]), arguments[1]);
+    void *memory;
+    size_t size;
+    if (ring == NULL || napi_get_arraybuffer_info(env, arguments[2], &memory, &size) != napi_ok)
+        return number(env, -CAROM_EINVAL);
+    int error = carom_ring_add_slots(ring->ring, memory, size);
+    if (error == 0 && ring->server->running)
+        carom_ring_wake(ring->ring);
+    return number(env, error);
+}
+
+/* wake(server, ring) */
+static napi_value wake(napi_env env, napi_callback_info info)
+{
+    ARGUMENTS(2);
+    struct server_ring *ring = ring_of(env, server_of(env, arguments[0]), arguments[1]);
+    if (ring != NULL)
+        carom_ring_wake(ring->ring);
+    return NULL;
+}
+
+/* lend(server, ring, loan, bytes): 0 or a negative error */
+static napi_value lend(napi_env env, napi_callback_info info)
+{
+    ARGUMENTS(4);
+    struct server_ring *ring = ring_of(env, server_of(env, arguments[0]), arguments[1]);
+    void *data;
+    size_t length;
+    if (ring == NULL || napi_get_typedarray_info(env, arguments[3], NULL, &length, &data, NULL,
+                                                 NULL) != napi_ok)
+        return number(env, -CAROM_EINVAL);
+    return number(env, carom_ring_lend(ring->ring, to_uint(env, arguments[2]), data, length));
+}
+
+/* shutdown(server, milliseconds); -1: no deadline */
+static napi_value shut_down(napi_env env, napi_callback_info info)
+{
+    ARGUMENTS(2);
+    struct server *server = server_of(env, arguments[0]);
+    double deadline = -1;
+    napi_get_value_double(env, arguments[1], &deadline);
+    if (server != NULL)
+        carom_shutdown(server->service, deadline < 0 ? CAROM_OFF : (uint32_t)deadline);
+    return NULL;
+}
+
+/* reference(server, on, inline) */
+static napi_value reference(napi_env env, napi_callback_info info)
+{
+    ARGUMENTS(3);
+    struct server *server = server_of(env, arguments[0]);
+    bool on = true, in_line = false;
+    napi_get_value_bool(env, arguments[1], &on);
+    napi_get_value_bool(env, arguments[2], &in_line);
+    if (server != NULL && server->running && !server->over)
+        (in_line ? inline_reference : threads_reference)(server, on);
+    return NULL;
+}
+
+static void set(napi_env env, napi_value object, const char *name, uint64_t value)
+{
+    napi_set_named_property(env, object, name, number(env, (double)value));
+}
+
+/* stats(server): an object, or undefined when it is over */
+static napi_value stats(napi_env env, napi_callback_info info)
+{
+    ARGUMENTS(1);
+    struct server *server = server_of(env, arguments[0]);
+    if (server == NULL)
+        return NULL;
+    carom_stats now;
+    napi_value result, ended;
+    carom_service_stats(server->service, &now);
+    napi_create_object(env, &result);
+    napi_create_object(env, &ended);
+    set(env, result, "connectionsAccepted", now.connections_accepted);
+    set(env, result, "connectionsRefused", now.connections_refused);
+    set(env, result, "connectionsOpen", now.connections_open);
+    set(env, result, "requests", now.requests);
+    set(env, result, "responses", now.responses);
+    set(env, result, "bytesReceived", now.bytes_received);
+    set(env, result, "bytesSent", now.bytes_sent);
+    set(env, result, "recordsInFlight", now.records_in_flight);
+    set(env, result, "recordsPeak", now.records_peak);
+    set(env, result, "recordsPooled", now.records_pooled);
+    set(env, result, "recordsRecycled", now.records_recycled);
+    set(env, result, "recordsAllocated", now.records_allocated);
+    set(env, result, "memory", now.memory);
+    set(env, result, "timeouts", now.timeouts);
+    set(env, result, "cancellations", now.cancellations);
+    set(env, result, "calls", server->calls);
+    for (int reason = 1; reason < CAROM_REASON_COUNT; reason++)
+        set(env, ended, carom_reason_name((carom_reason)reason), now.ended[reason]);
+    napi_set_named_property(env, result, "ended", ended);
+    return result;
+}
+
+/* ---------------------------------------------------------------- names */
+
+static napi_value error_name(napi_env env, napi_callback_info info)
+{
+    ARGUMENTS(1);
+    return text(env, carom_error_name((int)to_uint(env, arguments[0])));
+}
+
+static napi_value error_text(napi_env env, napi_callback_info info)
+{
+    ARGUMENTS(1);
+    return text(env, carom_error_text((int)to_uint(env, arguments[0])));
+}
+
+/* reasons(): names in order */
+static napi_value reasons(napi_env env, napi_callback_info info)
+{
+    (void)info;
+    napi_value result;
+    napi_create_array(env, &result);
+    for (int i = 0; i < CAROM_REASON_COUNT; i++)
+        napi_set_element(env, result, (uint32_t)i, text(env, carom_reason_name((carom_reason)i)));
+    return result;
+}
+
+static napi_value version(napi_env env, napi_callback_info info)
+{
+    (void)info;
+    return text(env, carom_version());
+}
+
+NAPI_MODULE_INIT()
+{
+    static const struct {
+        const char *name;
+        napi_callback call;
+    } functions[] = {
+        {"create", create},       {"listen", listen_on},        {"start", start},
+        {"address", address},     {"route", route},             {"addSlots", add_slots},
+        {"wake", wake},           {"lend", lend},               {"shutdown", shut_down},
+        {"reference", reference}, {"stats", stats},             {"errorName", error_name},
+        {"errorText", error_text}, {"reasons", reasons},        {"version", version},
+    };
+    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
+        napi_value function;
+        napi_create_function(env, functions[i].name, NAPI_AUTO_LENGTH, functions[i].call, NULL,
+                             &function);
+        napi_set_named_property(env, exports, functions[i].name, function);
+    }
+    return exports;
+}

@@ -1,0 +1,96 @@
+/* Routes: fixed answers for fixed paths, given by the engine without entering JavaScript. */
+#include "server.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_FIELDS 64
+
+struct route {
+    struct route *next;
+    carom_response response;
+    carom_field fields[MAX_FIELDS];
+    size_t path_length;
+    char path[]; /* then the bytes of the fields and the body */
+};
+
+/* Field lines as messages of the ring have them. Their lengths come from our own encoder. */
+static size_t read_fields(carom_field *fields, const char *at, size_t length)
+{
+    size_t count = 0;
+    const char *end = at + length;
+    while (at < end && count < MAX_FIELDS) {
+        uint16_t name, value;
+        memcpy(&name, at, 2);
+        memcpy(&value, at + 2, 2);
+        at += 4;
+        if (end - at < name + value)
+            break;
+        fields[count].name = (carom_slice){at, name};
+        fields[count++].value = (carom_slice){at + name, value};
+        at += name + value;
+    }
+    return count;
+}
+
+int route_add(struct server *server, const char *path, size_t path_length, uint16_t status,
+              const uint8_t *fields, size_t fields_length, const uint8_t *body, size_t body_length)
+{
+    struct route *route = calloc(1, sizeof *route + path_length + fields_length + body_length);
+    if (route == NULL)
+        return -CAROM_ENOMEM;
+    memcpy(route->path, path, path_length);
+    route->path_length = path_length;
+    char *bytes = route->path + path_length;
+    if (fields_length > 0)
+        memcpy(bytes, fields, fields_length);
+    if (body_length > 0)
+        memcpy(bytes + fields_length, body, body_length);
+    route->response.status = status;
+    route->response.fields = route->fields;
+    route->response.field_count = read_fields(route->fields, bytes, fields_length);
+    route->response.content =
+        (carom_content){bytes + fields_length, body_length, carom_static_content, NULL};
+    route->next = server->routes;
+    server->routes = route;
+    return 0;
+}
+
+static const struct route *find(const struct route *route, carom_slice target)
+{
+    const char *query = memchr(target.data, '?', target.length);
+    size_t length = query == NULL ? target.length : (size_t)(query - target.data);
+    for (; route != NULL; route = route->next)
+        if (route->path_length == length && memcmp(route->path, target.data, length) == 0)
+            return route;
+    return NULL;
+}
+
+static bool is_read_only(carom_slice method)
+{
+    return (method.length == 3 && memcmp(method.data, "GET", 3) == 0) ||
+           (method.length == 4 && memcmp(method.data, "HEAD", 4) == 0);
+}
+
+void route_handle(carom_record *record, void *data)
+{
+    const struct server *server = data;
+    const struct route *route = NULL;
+    if (server->routes != NULL && is_read_only(carom_request_method(record)))
+        route = find(server->routes, carom_request_target(record));
+    if (route == NULL) {
+        carom_ring_handle(record, NULL);
+        return;
+    }
+    carom_respond(record, &route->response);
+    carom_release(record);
+}
+
+void routes_free(struct server *server)
+{
+    while (server->routes != NULL) {
+        struct route *route = server->routes;
+        server->routes = route->next;
+        free(route);
+    }
+}

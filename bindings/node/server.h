@@ -1,0 +1,73 @@
+/* A server of JavaScript: a service, its rings, and how its turns and JavaScript's meet. */
+#ifndef CAROM_NODE_SERVER_H
+#define CAROM_NODE_SERVER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include <carom.h>
+#include <carom_ring.h>
+
+#define NAPI_VERSION 8
+#include <node_api.h>
+
+struct route;
+struct server;
+
+struct server_ring {
+    struct server *server;
+    carom_ring *ring;
+};
+
+struct server {
+    napi_env env;
+    carom_service *service;
+    uint32_t workers;
+    struct server_ring *rings; /* one for each worker */
+    struct route *routes;
+    napi_ref drain;    /* function(): take the events of all rings */
+    napi_ref finished; /* function(): everything has ended */
+    napi_ref memory;   /* array: keeps the blocks of the rings alive */
+    struct uv_side *uv;                /* inline: the handles in the loop of Node */
+    napi_threadsafe_function function; /* threads: wakes JavaScript */
+    pthread_t thread;
+    napi_async_cleanup_hook_handle hook; /* inline */
+    bool running;
+    bool in_turn;
+    bool over;
+    uint64_t calls; /* into JavaScript */
+};
+
+/* ---- server.c: what both ways share ---- */
+
+/* Call the drain function as a callback of the event loop: ticks and microtasks run after it. */
+void server_call_drain(struct server *server);
+/* The service has drained: tell JavaScript, and free everything but the struct. */
+void server_finish(struct server *server);
+/* JavaScript is going away: nothing is called back any more. */
+void server_free(struct server *server);
+
+/* ---- inline.c: turns from Node's own loop ---- */
+
+/* 0, or a negative error. */
+int inline_start(struct server *server);
+void inline_wake(void *server_ring);
+void inline_reference(struct server *server, bool on);
+
+/* ---- threads.c: turns on threads of the engine ---- */
+
+int threads_start(struct server *server);
+void threads_wake(void *server_ring);
+void threads_reference(struct server *server, bool on);
+
+/* ---- routes.c: answers that never enter JavaScript ---- */
+
+/* 0 or -CAROM_ENOMEM. */
+int route_add(struct server *server, const char *path, size_t path_length, uint16_t status,
+              const uint8_t *fields, size_t fields_length, const uint8_t *body, size_t body_length);
+/* The handler: a route, or the ring. */
+void route_handle(carom_record *record, void *server);
+void routes_free(struct server *server);
+
+#endif

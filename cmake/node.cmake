@@ -1,0 +1,20 @@
+# carom.node: the addon of the JavaScript package. It brings its own libcarom with hidden symbols and
+# finds Node-API (and libuv, only in Node) in the program that loads it.
+
+find_path(CAROM_NODE_API node_api.h
+    PATHS ${CMAKE_CURRENT_SOURCE_DIR}/js/node_modules/node-api-headers/include
+    PATH_SUFFIXES node NO_CACHE)
+find_path(CAROM_UV uv.h PATHS ${CAROM_NODE_API} PATH_SUFFIXES node NO_CACHE)
+if(NOT CAROM_NODE_API OR NOT CAROM_UV)
+    message(STATUS "carom: carom.node is left out; it needs node_api.h and uv.h (script/bootstrap)")
+    return()
+endif()
+
+file(GLOB sources CONFIGURE_DEPENDS bindings/node/*.c)
+add_library(carom_node MODULE ${sources} $<TARGET_OBJECTS:carom_objects>)
+target_include_directories(carom_node PRIVATE include ${CAROM_NODE_API})
+target_include_directories(carom_node SYSTEM PRIVATE ${CAROM_UV})
+target_link_libraries(carom_node PRIVATE carom_options Threads::Threads ${CMAKE_DL_LIBS})
+set_target_properties(carom_node PROPERTIES PREFIX "" OUTPUT_NAME carom SUFFIX .node
+    LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
+target_link_options(carom_node PRIVATE -Wl,--exclude-libs,ALL)

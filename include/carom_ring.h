@@ -1,0 +1,177 @@
+/* The ring: how a virtual machine serves records through shared memory.
+ *
+ * One ring joins one worker with one thread of a VM. The VM owns all memory of it and gives it to
+ * the engine: one *control* block (words, queues, pages) and any number of *slot* blocks. A slot
+ * carries one exchange: the engine writes the request into it, the VM writes the response into it.
+ * News travel as slot numbers in two queues, so a whole batch of requests needs one call into the
+ * VM, and its answers none out of it. docs/ring.md explains the protocol.
+ *
+ * What the VM writes is never trusted: it is read once, checked, and a wrong value becomes an ERROR
+ * event or is counted in BAD_COMMANDS. The engine keeps its own state elsewhere.
+ *
+ * All numbers are 32-bit words in the byte order of the machine. Offsets named *_WORD count words,
+ * *_BYTE count bytes. Words marked (atomic) are read and written by both sides at any time.
+ */
+#ifndef CAROM_RING_H
+#define CAROM_RING_H
+
+#include "carom.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ------------------------------------------------------------------ layout: the control block */
+
+/* Words of the control block. Each that is written often has a cache line (16 words) of its own. */
+enum carom_ring_control {
+    CAROM_RING_CAPACITY = 0,       /* slots at most, and entries of each queue: a power of two */
+    CAROM_RING_EVENTS_WORD = 1,    /* where the queue of events begins */
+    CAROM_RING_COMMANDS_WORD = 2,  /* where the queue of commands begins */
+    CAROM_RING_RETURNS_WORD = 3,   /* where the queue of returned loans begins */
+    CAROM_RING_PAGES_BYTE = 4,     /* where the pages begin */
+    CAROM_RING_SLOTS = 5,          /* slots given to the engine so far */
+    CAROM_RING_BAD_COMMANDS = 6,   /* commands that named no slot of the VM's */
+    CAROM_RING_EVENT_TAIL = 16,    /* (atomic) the engine counts what it has put in */
+    CAROM_RING_EVENT_HEAD = 32,    /* the VM's own count of what it has taken out */
+    CAROM_RING_COMMAND_TAIL = 48,  /* (atomic) the VM counts what it has put in */
+    CAROM_RING_RETURN_TAIL = 64,   /* (atomic) the engine counts */
+    CAROM_RING_ENGINE_ASLEEP = 80, /* (atomic) 1: exchange it for 0 and call carom_ring_wake */
+    CAROM_RING_VM_ASLEEP = 96,     /* (atomic) 1: the VM wants options.wake when there are events */
+    CAROM_RING_SLOTS_WANTED = 112, /* (atomic) requests that wait for a slot */
+    CAROM_RING_CONTROL_WORDS = 128, /* the queues begin here */
+};
+
+/* Sizes in bytes. */
+enum carom_ring_size {
+    CAROM_RING_SLOT_SIZE = 4096,
+    CAROM_RING_PAGE_SIZE = 65536,
+    CAROM_RING_PAGES = 16,   /* pages of a ring, for content and for heads too long for a slot */
+    CAROM_RING_LOANS = 4096, /* loans at a time; a power of two */
+};
+
+/* ------------------------------------------------------------------ layout: a slot */
+
+/* Words of a slot. The engine writes the first 32, the VM the next 16. */
+enum carom_ring_slot {
+    CAROM_SLOT_NEWS = 0,          /* (atomic) enum carom_ring_news; the VM exchanges it for 0 */
+    CAROM_SLOT_GENERATION = 1,    /* rises each time the slot is given to another request */
+    CAROM_SLOT_HEAD_PAGE = 2,     /* 0: the head is in the slot; else the number of its page + 1 */
+    CAROM_SLOT_METHOD_LENGTH = 3, /* the head begins with the method */
+    CAROM_SLOT_VERSION = 4,       /* 10, 11; + 256 when the client asks for an upgrade */
+    CAROM_SLOT_TARGET = 5,        /* offset in the head */
+    CAROM_SLOT_TARGET_LENGTH = 6,
+    CAROM_SLOT_FIELD_COUNT = 7, /* of 4 half-words before the head: offset and length of a name,
+                                   offset and length of its value */
+    CAROM_SLOT_HEAD_LENGTH = 8,
+    CAROM_SLOT_LENGTH_LOW = 9, /* Content-Length; all ones in both: only the end will tell */
+    CAROM_SLOT_LENGTH_HIGH = 10,
+    CAROM_SLOT_CONTENT_HERE = 11, /* bytes of content behind the head; they are all of it */
+    CAROM_SLOT_PIECE_PAGE = 12,   /* CONTENT: the number of the page + 1 */
+    CAROM_SLOT_PIECE_LENGTH = 13,
+    CAROM_SLOT_TRAILERS_LENGTH =
+        14,                   /* CONTENT_END: bytes of trailers in that page, behind the piece */
+    CAROM_SLOT_REASON = 15,   /* ENDED: carom_reason */
+    CAROM_SLOT_SENT_LOW = 16, /* ENDED: bytes of content sent */
+    CAROM_SLOT_SENT_HIGH = 17,
+    CAROM_SLOT_ERROR = 18,   /* ERROR: a carom_error */
+    CAROM_SLOT_PEER = 19,    /* carom_family, port << 16 */
+    CAROM_SLOT_ADDRESS = 20, /* 4 words: the peer's address in network byte order */
+
+    CAROM_SLOT_FLAGS = 32, /* (atomic) enum carom_ring_flag: the message; 0 when it was taken */
+    CAROM_SLOT_ECHO = 33,  /* the GENERATION that the message is for */
+    CAROM_SLOT_STATUS = 34,
+    CAROM_SLOT_FIELDS_LENGTH = 35, /* bytes of fields at SLOT_OUT; 0 without a head */
+    CAROM_SLOT_DATA_LENGTH = 36,   /* bytes of content behind them, or of the loan */
+    CAROM_SLOT_DATA_LOAN = 37,     /* 0: in the slot; else the number of the loan + 1 */
+    CAROM_SLOT_WHOLE_LOW = 38, /* HEAD without END: the length of the content; all ones: unknown */
+    CAROM_SLOT_WHOLE_HIGH = 39,
+    CAROM_SLOT_OUT_TRAILERS = 40, /* bytes of trailers behind the content in the slot */
+    CAROM_SLOT_NOTIFY = 41,       /* (atomic) 1: ROOM when the message has been taken */
+};
+
+/* Bytes of a slot. Fields and trailers of the VM are: length of the name (half-word), length of the
+ * value (half-word), name, value; without padding. */
+enum carom_ring_area {
+    CAROM_SLOT_IN = 192,   /* field table, head, content; up to SLOT_OUT */
+    CAROM_SLOT_OUT = 2048, /* fields, content, trailers; up to the end */
+};
+
+/* What the engine tells. */
+enum carom_ring_news {
+    CAROM_NEWS_REQUEST = 1,      /* the slot carries a new request */
+    CAROM_NEWS_CONTENT = 2,      /* a piece of content lies in a page, until the next READ */
+    CAROM_NEWS_CONTENT_END = 4,  /* that was the last (or there was none) */
+    CAROM_NEWS_ROOM = 8,         /* the message was taken */
+    CAROM_NEWS_ENDED = 16,       /* the exchange is over: REASON */
+    CAROM_NEWS_ERROR = 32,       /* the message was refused: ERROR; nothing of it was sent */
+    CAROM_NEWS_CONTENT_LOST = 64 /* no more content will come */
+};
+
+/* What the VM wants; several at once are done in this order. */
+enum carom_ring_flag {
+    CAROM_FLAG_HEAD_TAKEN = 1, /* the page of the head is the engine's again */
+    CAROM_FLAG_CANCEL = 2,
+    CAROM_FLAG_INFORM = 4,   /* STATUS and fields: an informational response */
+    CAROM_FLAG_UPGRADE = 8,  /* STATUS and fields: take the connection over */
+    CAROM_FLAG_HEAD = 16,    /* STATUS and fields: the response begins */
+    CAROM_FLAG_DATA = 32,    /* content */
+    CAROM_FLAG_END = 64,     /* it ends, with trailers */
+    CAROM_FLAG_READ = 128,   /* the next piece of content is wanted; the last one is done with */
+    CAROM_FLAG_WATCH = 256,  /* tell ENDED; for one that ends badly it is told anyway */
+    CAROM_FLAG_RELEASE = 512 /* the slot is the engine's again */
+};
+
+/* ------------------------------------------------------------------ the engine's side */
+
+/* A ring, opaque. */
+typedef struct carom_ring carom_ring;
+
+/* How a ring is made. */
+typedef struct carom_ring_options {
+    uint32_t capacity;        /* slots at most; a power of two */
+    void (*wake)(void *data); /* there are events and VM_ASLEEP was 1 (it is 0 now). On the worker's
+                                 thread, in its turn; it may run the VM there and then */
+    void *data;
+} carom_ring_options;
+
+/* Bytes of a control block for so many slots. Any thread. */
+CAROM_API size_t carom_ring_control_size(uint32_t capacity);
+
+/* Make a ring over `control`, which is the VM's and lives until carom_ring_destroy; all of it is
+ * overwritten. Errors: EINVAL (capacity, size, alignment of 8), ENOMEM. Any thread. */
+CAROM_API int carom_ring_create(carom_ring **ring, const carom_ring_options *options, void *control,
+                                size_t size);
+/* Free a ring whose service has drained. NULL is allowed. */
+CAROM_API void carom_ring_destroy(carom_ring *ring);
+
+/* Give a block of slots: `size` bytes, a multiple of SLOT_SIZE, aligned to 8, the VM's until
+ * carom_ring_destroy. Its slots get the next numbers. Errors: EINVAL, ETOOBIG (over the capacity),
+ * ENOMEM. The VM's thread; when the worker may sleep call carom_ring_wake after it. */
+CAROM_API int carom_ring_add_slots(carom_ring *ring, void *memory, size_t size);
+
+/* Join a ring with worker `worker` of a service that does not run yet, whose handler
+ * calls carom_ring_handle and whose record_state is at least the size of a pointer. Errors: EINVAL
+ * (no such worker, heads may be longer than a page), ESTATE. */
+CAROM_API int carom_ring_attach(carom_ring *ring, carom_service *service, uint32_t worker);
+
+/* The handler of a service with rings: puts the record into the ring of its worker. */
+CAROM_API void carom_ring_handle(carom_record *record, void *data);
+
+/* Commands are there, and ENGINE_ASLEEP was 1. The VM's thread. */
+CAROM_API void carom_ring_wake(carom_ring *ring);
+/* Whether commands wait that the engine has not taken. The VM's thread. */
+CAROM_API bool carom_ring_has_commands(const carom_ring *ring);
+
+/* Lend bytes of the VM's to the engine under a number below CAROM_RING_LOANS, to be named by one
+ * message. They must stay until the number comes back in the queue of returns. Errors: EINVAL,
+ * ESTATE (this number is lent). The VM's thread. */
+CAROM_API int carom_ring_lend(carom_ring *ring, uint32_t loan, const void *data, size_t length);
+
+/* The VM is going: cancel and release everything it holds, now and in future. Any thread. */
+CAROM_API void carom_ring_abandon(carom_ring *ring);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,241 @@
+/* What the VM says about a slot: read once, checked, done. */
+#include <string.h>
+
+#include "ring/ring.h"
+
+#define ROOM_OUT (CAROM_RING_SLOT_SIZE - CAROM_SLOT_OUT)
+/* The shortest field line of a message: lengths, and a name of one character. */
+#define LEAST_FIELD 5
+#define MAX_FIELDS  128
+
+/* A message as it was when it was taken: the VM may change its memory under our eyes. */
+struct message {
+    uint32_t flags, status, fields, data, loan, trailers;
+    uint64_t length;
+    uint8_t out[ROOM_OUT]; /* fields, content in the slot, trailers */
+};
+
+static uint32_t word(const struct carom_slot *slot, unsigned index)
+{
+    return atomic_load_explicit(carom_ring_atomic(slot->words, index), memory_order_relaxed);
+}
+
+/* False when its parts do not fit. Only what the flags mention is looked at. */
+static bool copy_message(struct carom_slot *slot, uint32_t flags, struct message *message)
+{
+    bool head = (flags & (CAROM_FLAG_HEAD | CAROM_FLAG_INFORM | CAROM_FLAG_UPGRADE)) != 0;
+    bool data = (flags & CAROM_FLAG_DATA) != 0;
+    message->flags = flags;
+    message->status = head ? word(slot, CAROM_SLOT_STATUS) : 0;
+    message->fields =
+        word(slot, CAROM_SLOT_FIELDS_LENGTH); /* also where the head was done before */
+    message->data = data ? word(slot, CAROM_SLOT_DATA_LENGTH) : 0;
+    message->loan = data ? word(slot, CAROM_SLOT_DATA_LOAN) : 0;
+    message->trailers = flags & CAROM_FLAG_END ? word(slot, CAROM_SLOT_OUT_TRAILERS) : 0;
+    message->length =
+        (uint64_t)word(slot, CAROM_SLOT_WHOLE_HIGH) << 32 | word(slot, CAROM_SLOT_WHOLE_LOW);
+    uint64_t here = message->loan == 0 ? message->data : 0;
+    uint64_t total = here + message->fields + message->trailers;
+    if (total > ROOM_OUT || message->status > 999 || message->loan > CAROM_RING_LOANS)
+        return false;
+    memcpy(message->out, (const uint8_t *)slot->words + CAROM_SLOT_OUT, (size_t)total);
+    return true;
+}
+
+/* Field lines of a message; how many, or -1. */
+static int read_fields(const uint8_t *at, uint32_t length, carom_field *fields)
+{
+    const uint8_t *end = at + length;
+    int count = 0;
+    while (at < end) {
+        uint16_t name, value;
+        if (end - at < LEAST_FIELD || count == MAX_FIELDS)
+            return -1;
+        memcpy(&name, at, 2);
+        memcpy(&value, at + 2, 2);
+        at += 4;
+        if (end - at < name + value)
+            return -1;
+        fields[count].name = (carom_slice){(const char *)at, name};
+        fields[count].value = (carom_slice){(const char *)at + name, value};
+        at += name + value;
+        count++;
+    }
+    return count;
+}
+
+/* ---------------------------------------------------------------- loans */
+
+/* The engine needs the bytes of a loan no more. */
+static void return_loan(void *owner)
+{
+    struct carom_loan *loan = owner;
+    struct carom_ring *ring = loan->ring;
+    uint32_t *returns = ring->control + CAROM_RING_CONTROL_WORDS + 2 * (size_t)(ring->mask + 1);
+    atomic_store(&loan->state, CAROM_LOAN_FREE);
+    atomic_store_explicit(carom_ring_atomic(returns, ring->return_tail++ & (CAROM_RING_LOANS - 1)),
+                          (uint32_t)(loan - ring->loans), memory_order_relaxed);
+    atomic_store(carom_ring_atomic(ring->control, CAROM_RING_RETURN_TAIL), ring->return_tail);
+    ring->news = true;
+}
+
+/* The content of a message; false when its loan is none. */
+static bool content_of(struct carom_slot *slot, const struct message *message,
+                       carom_content *content)
+{
+    *content = (carom_content){.data = message->out + message->fields, .length = message->data};
+    if (message->loan == 0)
+        return true;
+    struct carom_loan *loan = &slot->ring->loans[message->loan - 1];
+    int given = CAROM_LOAN_GIVEN;
+    if (!atomic_compare_exchange_strong(&loan->state, &given, CAROM_LOAN_USED))
+        return false;
+    *content = (carom_content){loan->data, loan->length, return_loan, loan};
+    return true;
+}
+
+/* ---------------------------------------------------------------- doing it */
+
+static int do_head(struct carom_slot *slot, const struct message *message)
+{
+    carom_field fields[MAX_FIELDS];
+    int count = read_fields(message->out, message->fields, fields);
+    if (count < 0)
+        return -CAROM_EFIELD;
+    carom_response response = {
+        .status = (uint16_t)message->status,
+        .fields = fields,
+        .field_count = (size_t)count,
+        .content_length = message->length,
+    };
+    if (message->flags & CAROM_FLAG_INFORM)
+        return carom_inform(slot->record, &response);
+    if (message->flags & CAROM_FLAG_UPGRADE)
+        return carom_upgrade(slot->record, &response);
+    /* With trailers it cannot be whole. */
+    if (!(message->flags & CAROM_FLAG_END) || message->trailers > 0)
+        return carom_respond_begin(slot->record, &response);
+    if (!content_of(slot, message, &response.content))
+        return -CAROM_EINVAL;
+    return carom_respond(slot->record, &response);
+}
+
+static int do_data(struct carom_slot *slot, const struct message *message)
+{
+    /* Looked at before the loan is taken, for a failed write gives it back. */
+    if (carom_record_unsent(slot->record) >= slot->ring->records->write_buffer &&
+        !carom_record_over(slot->record))
+        return -CAROM_EAGAIN;
+    carom_content content;
+    if (!content_of(slot, message, &content))
+        return -CAROM_EINVAL;
+    return carom_write(slot->record, &content);
+}
+
+static int do_end(struct carom_slot *slot, const struct message *message)
+{
+    carom_field trailers[MAX_FIELDS];
+    uint32_t here = message->loan == 0 ? message->data : 0;
+    int count = read_fields(message->out + message->fields + here, message->trailers, trailers);
+    return count < 0 ? -CAROM_EFIELD : carom_end(slot->record, trailers, (size_t)count);
+}
+
+/* Head, content and end in order. *left: the flags that are still to be done after EAGAIN. */
+static int do_response(struct carom_slot *slot, const struct message *message, uint32_t *left)
+{
+    uint32_t flags = message->flags;
+    int error = 0;
+    *left = flags;
+    if (flags & (CAROM_FLAG_HEAD | CAROM_FLAG_INFORM | CAROM_FLAG_UPGRADE)) {
+        error = do_head(slot, message);
+        if (error < 0 || (flags & (CAROM_FLAG_INFORM | CAROM_FLAG_UPGRADE)))
+            return error;
+        *left &= ~(uint32_t)CAROM_FLAG_HEAD;
+        if ((flags & CAROM_FLAG_END) && message->trailers == 0)
+            return 0;
+    }
+    if (flags & CAROM_FLAG_DATA)
+        error = do_data(slot, message);
+    if (error < 0)
+        return error;
+    *left &= ~(uint32_t)CAROM_FLAG_DATA;
+    return flags & CAROM_FLAG_END ? do_end(slot, message) : 0;
+}
+
+/* A message that was refused may have named a loan that nobody took: the VM gets it back. */
+static void return_unused(struct carom_slot *slot, const struct message *message)
+{
+    if (message->loan == 0 || message->loan > CAROM_RING_LOANS)
+        return;
+    struct carom_loan *loan = &slot->ring->loans[message->loan - 1];
+    int given = CAROM_LOAN_GIVEN;
+    if (atomic_compare_exchange_strong(&loan->state, &given, CAROM_LOAN_USED))
+        return_loan(loan);
+}
+
+/* ---------------------------------------------------------------- taking it */
+
+static void taken(struct carom_slot *slot, uint32_t flags)
+{
+    slot->state = CAROM_SLOT_HELD;
+    if (flags & CAROM_FLAG_RELEASE) {
+        atomic_store(carom_ring_atomic(slot->words, CAROM_SLOT_FLAGS), 0);
+        carom_slot_release(slot);
+        return;
+    }
+    if (flags & CAROM_FLAG_READ)
+        carom_slot_read(slot);
+    atomic_store(carom_ring_atomic(slot->words, CAROM_SLOT_FLAGS), 0);
+    if (atomic_exchange(carom_ring_atomic(slot->words, CAROM_SLOT_NOTIFY), 0) != 0)
+        carom_slot_tell(slot, CAROM_NEWS_ROOM);
+}
+
+static void refuse(struct carom_slot *slot, int error)
+{
+    slot->words[CAROM_SLOT_ERROR] = (uint32_t)-error;
+    carom_slot_tell(slot, CAROM_NEWS_ERROR);
+}
+
+/* The message waits for room in the response; what is done already is struck out of it. */
+static void block(struct carom_slot *slot, uint32_t left)
+{
+    slot->state = CAROM_SLOT_BLOCKED;
+    atomic_store(carom_ring_atomic(slot->words, CAROM_SLOT_FLAGS), left);
+    carom_wait(slot->record, CAROM_WRITABLE, &slot->writable);
+}
+
+void carom_slot_take_message(struct carom_slot *slot)
+{
+    uint32_t flags = atomic_load(carom_ring_atomic(slot->words, CAROM_SLOT_FLAGS));
+    if (slot->state < CAROM_SLOT_HELD || flags == 0 ||
+        word(slot, CAROM_SLOT_ECHO) != slot->generation) {
+        slot->ring->control[CAROM_RING_BAD_COMMANDS]++;
+        return;
+    }
+    carom_unwait(slot->record, &slot->writable);
+    if (flags & CAROM_FLAG_HEAD_TAKEN)
+        carom_ring_give_page(slot->ring, &slot->head_page);
+    if (flags & CAROM_FLAG_WATCH)
+        slot->watched = true;
+    if (flags & CAROM_FLAG_CANCEL)
+        carom_cancel(slot->record);
+    const uint32_t response =
+        CAROM_FLAG_INFORM | CAROM_FLAG_UPGRADE | CAROM_FLAG_HEAD | CAROM_FLAG_DATA | CAROM_FLAG_END;
+    if (flags & response) {
+        struct message message;
+        uint32_t left = flags;
+        int error = copy_message(slot, flags, &message) ? do_response(slot, &message, &left)
+                                                        : -CAROM_EINVAL;
+        if (error == -CAROM_EAGAIN) {
+            block(slot, left & ~(uint32_t)(CAROM_FLAG_HEAD_TAKEN | CAROM_FLAG_WATCH));
+            return;
+        }
+        if (error < 0)
+            return_unused(slot, &message);
+        if (error < 0 && error != -CAROM_ECANCELED) {
+            refuse(slot, error);
+            flags &= ~(uint32_t)CAROM_FLAG_RELEASE; /* the VM answers otherwise */
+        }
+    }
+    taken(slot, flags);
+}

@@ -1,0 +1,171 @@
+/* The request as the VM sees it: head and content, copied into its memory. */
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "ring/ring.h"
+
+#define FIELD_ENTRY 8 /* four half-words */
+#define ROOM_IN     (CAROM_SLOT_OUT - CAROM_SLOT_IN)
+
+static uint32_t head_end(const struct carom_request_head *head)
+{
+    const struct carom_fields *fields = &head->fields;
+    if (fields->count == 0)
+        return head->target.offset + head->target.length;
+    const struct carom_field_span *last = &fields->spans[fields->count - 1];
+    uint32_t name = last->name.offset + last->name.length;
+    uint32_t value = last->value.offset + last->value.length;
+    return name > value ? name : value;
+}
+
+/* Field table and head, from the method on. */
+static void write_head(uint8_t *to, const struct carom_request_head *head, uint32_t length)
+{
+    uint32_t start = head->method.offset; /* empty lines may come before it */
+    for (uint32_t i = 0; i < head->fields.count; i++) {
+        const struct carom_field_span *span = &head->fields.spans[i];
+        const uint16_t entry[4] = {
+            (uint16_t)(span->name.offset - start), (uint16_t)span->name.length,
+            (uint16_t)(span->value.offset - start), (uint16_t)span->value.length};
+        memcpy(to + (size_t)i * FIELD_ENTRY, entry, sizeof entry);
+    }
+    memcpy(to + (size_t)head->fields.count * FIELD_ENTRY, head->fields.base + start, length);
+}
+
+static void write_numbers(struct carom_slot *slot, uint32_t head_length)
+{
+    const carom_record *record = slot->record;
+    const struct carom_request_head *head = &record->head;
+    uint32_t *words = slot->words;
+    int64_t length = carom_request_content_length(record);
+    words[CAROM_SLOT_HEAD_PAGE] = slot->head_page;
+    words[CAROM_SLOT_METHOD_LENGTH] = head->method.length;
+    words[CAROM_SLOT_VERSION] = head->version | (head->wants_upgrade ? 256u : 0u);
+    words[CAROM_SLOT_TARGET] = head->target.offset - head->method.offset;
+    words[CAROM_SLOT_TARGET_LENGTH] = head->target.length;
+    words[CAROM_SLOT_FIELD_COUNT] = head->fields.count;
+    words[CAROM_SLOT_HEAD_LENGTH] = head_length;
+    words[CAROM_SLOT_LENGTH_LOW] = (uint32_t)length;
+    words[CAROM_SLOT_LENGTH_HIGH] = (uint32_t)((uint64_t)length >> 32);
+    words[CAROM_SLOT_CONTENT_HERE] = 0;
+    words[CAROM_SLOT_PIECE_PAGE] = 0;
+    words[CAROM_SLOT_TRAILERS_LENGTH] = 0;
+    const struct carom_peer_name *peer = record->ops->peer(record);
+    words[CAROM_SLOT_PEER] = peer->family | (uint32_t)ntohs(peer->port) << 16;
+    memcpy(&words[CAROM_SLOT_ADDRESS], peer->bytes, sizeof peer->bytes);
+}
+
+/* Content that has come whole and fits goes with the head. */
+static void write_content(struct carom_slot *slot, uint32_t used)
+{
+    carom_record *record = slot->record;
+    uint64_t length = record->content.length;
+    if (record->request != CAROM_REQUEST_WHOLE || length > ROOM_IN - used ||
+        carom_request_trailer_count(record) > 0)
+        return;
+    uint8_t *to = (uint8_t *)slot->words + CAROM_SLOT_IN + used;
+    carom_slice piece;
+    while (carom_request_read(record, &piece) > 0) {
+        memcpy(to, piece.data, piece.length);
+        to += piece.length;
+    }
+    slot->words[CAROM_SLOT_CONTENT_HERE] = (uint32_t)length;
+}
+
+bool carom_slot_write_request(struct carom_slot *slot)
+{
+    const struct carom_request_head *head = &slot->record->head;
+    uint32_t length = head_end(head) - head->method.offset;
+    uint32_t used = head->fields.count * FIELD_ENTRY + length;
+    uint8_t *to = (uint8_t *)slot->words + CAROM_SLOT_IN;
+    if (used > ROOM_IN) {
+        slot->head_page = carom_ring_take_page(slot->ring);
+        if (slot->head_page == 0)
+            return false;
+        to = carom_ring_page(slot->ring, slot->head_page);
+        carom_assert(used <= CAROM_RING_PAGE_SIZE);
+    }
+    write_head(to, head, length);
+    write_numbers(slot, length);
+    if (slot->record->content.length > 0)
+        write_content(slot, slot->head_page == 0 ? used : 0);
+    return true;
+}
+
+/* ---------------------------------------------------------------- content */
+
+/* Trailers behind the content in the page, as the VM writes fields. */
+static uint32_t write_trailers(const carom_record *record, uint8_t *to, uint32_t room)
+{
+    uint32_t used = 0;
+    for (size_t i = 0; i < carom_request_trailer_count(record); i++) {
+        carom_field field = carom_request_trailer_at(record, i);
+        const uint16_t lengths[2] = {(uint16_t)field.name.length, (uint16_t)field.value.length};
+        size_t size = sizeof lengths + lengths[0] + lengths[1];
+        if (size > room - used)
+            break;
+        memcpy(to + used, lengths, sizeof lengths);
+        memcpy(to + used + 4, field.name.data, lengths[0]);
+        memcpy(to + used + 4 + lengths[0], field.value.data, lengths[1]);
+        used += (uint32_t)size;
+    }
+    return used;
+}
+
+/* Copy pieces into a page as long as the next one fits whatever its size. Returns the last result
+ * of carom_request_read. */
+static int fill_page(struct carom_slot *slot, uint32_t *used)
+{
+    uint8_t *to = carom_ring_page(slot->ring, slot->piece_page);
+    uint32_t largest = slot->ring->records->pages.size;
+    carom_slice piece;
+    int result = 1;
+    *used = 0;
+    while (*used + largest <= CAROM_RING_PAGE_SIZE &&
+           (result = carom_request_read(slot->record, &piece)) > 0) {
+        memcpy(to + *used, piece.data, piece.length);
+        *used += (uint32_t)piece.length;
+    }
+    return result;
+}
+
+static void wait_for_page(struct carom_slot *slot)
+{
+    if (carom_node_alone(&slot->link))
+        carom_list_append(&slot->ring->starved, &slot->link);
+}
+
+void carom_slot_read(struct carom_slot *slot)
+{
+    slot->reading = true;
+    if (slot->piece_page == 0)
+        slot->piece_page = carom_ring_take_page(slot->ring);
+    if (slot->piece_page == 0) {
+        wait_for_page(slot);
+        return;
+    }
+    uint32_t used;
+    int result = fill_page(slot, &used);
+    if (used == 0 && result == -CAROM_EAGAIN) {
+        carom_ring_give_page(slot->ring, &slot->piece_page);
+        if (carom_wait(slot->record, CAROM_READABLE, &slot->readable) == 0)
+            return;
+    }
+    slot->reading = false;
+    slot->words[CAROM_SLOT_PIECE_PAGE] = slot->piece_page;
+    slot->words[CAROM_SLOT_PIECE_LENGTH] = used;
+    uint32_t news = used > 0 ? CAROM_NEWS_CONTENT : 0;
+    if (result == 0) {
+        uint8_t *behind =
+            slot->piece_page == 0 ? NULL : carom_ring_page(slot->ring, slot->piece_page) + used;
+        slot->words[CAROM_SLOT_TRAILERS_LENGTH] =
+            write_trailers(slot->record, behind, CAROM_RING_PAGE_SIZE - used);
+        news |= CAROM_NEWS_CONTENT_END;
+    } else if (result < 0 && result != -CAROM_EAGAIN) {
+        news |= CAROM_NEWS_CONTENT_LOST;
+    }
+    if (news == 0 || (used == 0 && slot->words[CAROM_SLOT_TRAILERS_LENGTH] == 0))
+        carom_ring_give_page(slot->ring, &slot->piece_page);
+    if (news != 0)
+        carom_slot_tell(slot, news);
+}
