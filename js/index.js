@@ -1,0 +1,7 @@
+// The package `carom`: serve HTTP with the web-standard API.
+'use strict';
+
+const { serve } = require('./src/serve.js');
+const { Headers, Request, Response } = require('./src/fetch/index.js');
+
+module.exports = { serve, Headers, Request, Response };

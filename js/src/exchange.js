@@ -1,0 +1,445 @@
+// One HTTP exchange over its slot: the request is decoded where it is looked at, the response is
+// written as messages. README.md here has the interface.
+'use strict';
+
+const native = require('./native.js');
+const {
+  RING_PAGE_SIZE, RING_SLOT_SIZE,
+  SLOT_HEAD_PAGE, SLOT_METHOD_LENGTH, SLOT_VERSION, SLOT_TARGET, SLOT_TARGET_LENGTH,
+  SLOT_FIELD_COUNT, SLOT_HEAD_LENGTH, SLOT_LENGTH_LOW, SLOT_LENGTH_HIGH, SLOT_CONTENT_HERE,
+  SLOT_PIECE_PAGE, SLOT_PIECE_LENGTH, SLOT_TRAILERS_LENGTH, SLOT_REASON, SLOT_ERROR, SLOT_PEER,
+  SLOT_ADDRESS, SLOT_FLAGS, SLOT_ECHO, SLOT_STATUS, SLOT_FIELDS_LENGTH, SLOT_DATA_LENGTH,
+  SLOT_DATA_LOAN, SLOT_WHOLE_LOW, SLOT_WHOLE_HIGH, SLOT_OUT_TRAILERS, SLOT_NOTIFY,
+  SLOT_IN, SLOT_OUT,
+  NEWS_CONTENT, NEWS_CONTENT_END, NEWS_ROOM, NEWS_ENDED, NEWS_ERROR, NEWS_CONTENT_LOST,
+  FLAG_HEAD_TAKEN, FLAG_CANCEL, FLAG_INFORM, FLAG_UPGRADE, FLAG_HEAD, FLAG_DATA, FLAG_END,
+  FLAG_READ, FLAG_WATCH, FLAG_RELEASE,
+} = require('./layout.js');
+const { Output } = require('./output.js');
+const { encodeFields, decodeFields, writeShort } = require('./codec.js');
+
+const REASONS = native.reasons();
+const ROOM = RING_SLOT_SIZE - SLOT_OUT;
+const METHODS = ['GET', 'POST', 'PUT', 'HEAD', 'DELETE', 'PATCH', 'OPTIONS'];
+const NOTHING = new Uint8Array(0);
+
+class ClientGone extends Error {
+  constructor(reason) {
+    super(`the client has gone (${reason})`);
+    this.name = 'ClientGone';
+    this.code = 'CAROM_ECANCELED';
+    this.reason = reason;
+  }
+}
+
+function tooLate() {
+  const error = new TypeError('the request was not looked at before its response was sent');
+  error.code = 'CAROM_ESTATE';
+  return error;
+}
+
+class Exchange {
+  constructor(slot, generation) {
+    this.slot = slot;
+    this.generation = generation;
+    this.over = false;
+    this.released = false;
+    this.ended = false; // the response is whole, as far as we are concerned
+    this.onend = null;
+    this.onerror = null;
+    this.text = null; // the head, decoded
+    this.bytes = slot.bytes; // where the head lies
+    this.table = SLOT_IN; // its field table there
+    this.output = null; // what is streamed
+    this.input = null; // who reads content
+    if (slot.words[SLOT_HEAD_PAGE] !== 0) this.takeLongHead();
+  }
+
+  // ---------------------------------------------------------------- the request
+
+  // Pages are few: a head that lies in one is copied, and the page given back.
+  takeLongHead() {
+    const words = this.slot.words;
+    const start = (words[SLOT_HEAD_PAGE] - 1) * RING_PAGE_SIZE;
+    const length = words[SLOT_FIELD_COUNT] * 8 + words[SLOT_HEAD_LENGTH];
+    this.bytes = Buffer.from(this.slot.ring.pages.subarray(start, start + length));
+    this.table = 0;
+    this.send(FLAG_HEAD_TAKEN);
+  }
+
+  headStart() {
+    return this.table + this.slot.words[SLOT_FIELD_COUNT] * 8;
+  }
+
+  // The whole head as one string: all names and values are slices of it.
+  head() {
+    if (this.text === null) {
+      if (this.released) throw tooLate();
+      const start = this.headStart();
+      this.text = this.bytes.latin1Slice(start, start + this.slot.words[SLOT_HEAD_LENGTH]);
+    }
+    return this.text;
+  }
+
+  get method() {
+    if (this.released || this.text !== null) return this.head().slice(0, this.head().indexOf(' '));
+    const length = this.slot.words[SLOT_METHOD_LENGTH];
+    const bytes = this.bytes;
+    const start = this.headStart();
+    for (const method of METHODS) {
+      if (method.length !== length) continue;
+      let i = 0;
+      while (i < length && bytes[start + i] === method.charCodeAt(i)) i++;
+      if (i === length) return method;
+    }
+    return bytes.latin1Slice(start, start + length);
+  }
+
+  get target() {
+    const head = this.head();
+    const start = head.indexOf(' ') + 1;
+    return head.slice(start, head.indexOf(' ', start) < 0 ? undefined : head.indexOf(' ', start));
+  }
+
+  get version() {
+    return this.slot.words[SLOT_VERSION] & 255;
+  }
+
+  get wantsUpgrade() {
+    return (this.slot.words[SLOT_VERSION] & 256) !== 0;
+  }
+
+  get contentLength() {
+    const low = this.slot.words[SLOT_LENGTH_LOW] >>> 0;
+    const high = this.slot.words[SLOT_LENGTH_HIGH];
+    return high < 0 ? -1 : high * 4294967296 + low;
+  }
+
+  get fieldCount() {
+    return this.released ? this.rawFields().length / 2 : this.slot.words[SLOT_FIELD_COUNT];
+  }
+
+  rawFields() {
+    const head = this.head();
+    if (this.released) return fieldsOfText(head);
+    const list = [];
+    const bytes = this.bytes;
+    for (let at = this.table, end = this.headStart(); at < end; at += 8) {
+      const name = bytes[at] | bytes[at + 1] << 8, value = bytes[at + 4] | bytes[at + 5] << 8;
+      list.push(head.slice(name, name + (bytes[at + 2] | bytes[at + 3] << 8)),
+                head.slice(value, value + (bytes[at + 6] | bytes[at + 7] << 8)));
+    }
+    return list;
+  }
+
+  field(name) {
+    if (this.released) return fieldOfList(this.rawFields(), name);
+    const bytes = this.bytes;
+    const start = this.headStart();
+    let found = null;
+    for (let at = this.table; at < start; at += 8) {
+      if ((bytes[at + 2] | bytes[at + 3] << 8) !== name.length) continue;
+      const place = start + (bytes[at] | bytes[at + 1] << 8);
+      if (!sameName(bytes, place, name)) continue;
+      const from = start + (bytes[at + 4] | bytes[at + 5] << 8);
+      const value = bytes.latin1Slice(from, from + (bytes[at + 6] | bytes[at + 7] << 8));
+      found = found === null ? value : `${found}${name === 'cookie' ? '; ' : ', '}${value}`;
+    }
+    return found;
+  }
+
+  remoteAddress() {
+    const words = this.slot.words;
+    const family = words[SLOT_PEER] & 0xffff;
+    const at = SLOT_ADDRESS * 4;
+    const bytes = this.slot.bytes;
+    if (family === 1)
+      return { transport: 'tcp', hostname: bytes.subarray(at, at + 4).join('.'), port: words[SLOT_PEER] >>> 16 };
+    if (family === 2)
+      return { transport: 'tcp', hostname: ipv6Text(bytes, at), port: words[SLOT_PEER] >>> 16 };
+    return { transport: 'unix', hostname: '', port: 0 };
+  }
+
+  // ---------------------------------------------------------------- its content
+
+  contentNow() {
+    if (this.contentLength === 0 && !this.wantsUpgrade) return NOTHING;
+    if (this.input !== null || this.released) return null;
+    const length = this.slot.words[SLOT_CONTENT_HERE];
+    if (length === 0) return null;
+    this.input = { reading: null, done: true, lost: false, trailers: null };
+    const start = this.headStart() + this.slot.words[SLOT_HEAD_LENGTH];
+    return this.bytesHere(start, length);
+  }
+
+  bytesHere(start, length) {
+    const from = this.table === SLOT_IN ? start : SLOT_IN; // behind a long head it is alone
+    return new Uint8Array(this.slot.bytes.subarray(from, from + length));
+  }
+
+  read() {
+    if (this.input === null) {
+      const now = this.contentNow();
+      if (now !== null) return Promise.resolve(now.length > 0 ? now : null);
+      this.input = { reading: null, done: false, lost: false, trailers: null };
+    }
+    const input = this.input;
+    if (input.done) return Promise.resolve(null);
+    if (input.lost || this.released || (this.over && this.reason !== 'complete'))
+      return Promise.reject(new ClientGone(this.reason || 'complete'));
+    return new Promise((resolve, reject) => {
+      input.reading = { resolve, reject };
+      this.send(FLAG_READ);
+    });
+  }
+
+  trailers() {
+    return this.input !== null && this.input.trailers !== null ? this.input.trailers : [];
+  }
+
+  hearContent(news) {
+    const input = this.input;
+    if (input === null || input.reading === null) return;
+    const words = this.slot.words;
+    const { resolve, reject } = input.reading;
+    input.reading = null;
+    const start = (words[SLOT_PIECE_PAGE] - 1) * RING_PAGE_SIZE;
+    const length = words[SLOT_PIECE_LENGTH];
+    if (news & NEWS_CONTENT_END) {
+      input.done = true;
+      const trailers = words[SLOT_TRAILERS_LENGTH];
+      if (trailers > 0)
+        input.trailers = decodeFields(this.slot.ring.pages, start + length, trailers);
+    }
+    if (news & NEWS_CONTENT_LOST) input.lost = true;
+    if (news & NEWS_CONTENT)
+      resolve(new Uint8Array(this.slot.ring.pages.subarray(start, start + length)));
+    else if (input.done) resolve(null);
+    else reject(new ClientGone(this.reason || 'client-closed'));
+    this.releaseIfDone();
+  }
+
+  // ---------------------------------------------------------------- the response
+
+  respond(status, fields, body) {
+    if (this.over || this.ended) return;
+    const slot = this.slot;
+    const words = slot.words;
+    if (this.output !== null || Atomics.load(words, SLOT_FLAGS) !== 0) {
+      this.stream().whole(status, fields, body);
+      return;
+    }
+    const fieldBytes = encodeFields(fields);
+    let used = fieldBytes.length;
+    if (used > ROOM) {
+      this.refuseFields();
+      return;
+    }
+    slot.bytes.set(fieldBytes, SLOT_OUT);
+    words[SLOT_FIELDS_LENGTH] = used;
+    words[SLOT_DATA_LOAN] = 0;
+    words[SLOT_OUT_TRAILERS] = 0;
+    let length = 0;
+    if (typeof body === 'string') length = writeShort(slot.bytes, SLOT_OUT + used, ROOM - used, body);
+    else if (body !== null && body.length <= ROOM - used) {
+      slot.bytes.set(body, SLOT_OUT + used);
+      length = body.length;
+    } else if (body !== null) length = -1;
+    if (length < 0) {
+      const bytes = typeof body === 'string' ? Buffer.from(body, 'utf8') : body;
+      const loan = slot.ring.lend(bytes);
+      if (loan < 0) {
+        this.stream().whole(status, fields, bytes);
+        return;
+      }
+      words[SLOT_DATA_LOAN] = loan + 1;
+      length = bytes.length;
+    }
+    words[SLOT_STATUS] = status;
+    words[SLOT_DATA_LENGTH] = length;
+    this.ended = true;
+    this.put(FLAG_HEAD | FLAG_DATA | FLAG_END | this.endFlag());
+  }
+
+  // Nobody looks at the exchange after its end: the slot can go with the last message.
+  endFlag() {
+    const reading = this.input !== null && this.input.reading !== null;
+    if (this.onend !== null || reading) return FLAG_WATCH;
+    this.letGo();
+    return FLAG_RELEASE;
+  }
+
+  begin(status, fields, length) {
+    if (!this.over && !this.ended) this.stream().begin(FLAG_HEAD, status, fields, length);
+  }
+
+  inform(status, fields) {
+    if (!this.over && !this.ended) this.stream().inform(status, fields);
+  }
+
+  upgrade(status, fields) {
+    if (this.over || this.ended) return;
+    this.input = { reading: null, done: false, lost: false, trailers: null };
+    this.stream().begin(FLAG_UPGRADE, status, fields, -1);
+  }
+
+  write(bytes) {
+    if (this.over || this.ended) return true;
+    return this.stream().write(typeof bytes === 'string' ? Buffer.from(bytes, 'utf8') : bytes);
+  }
+
+  ready() {
+    if (this.over) return Promise.reject(new ClientGone(this.reason));
+    return this.stream().ready();
+  }
+
+  end(trailers) {
+    if (this.over || this.ended) return;
+    this.ended = true;
+    this.stream().end(trailers || null);
+  }
+
+  cancel() {
+    if (this.over || this.released) return;
+    this.send(FLAG_CANCEL);
+  }
+
+  stream() {
+    if (this.output === null) this.output = new Output(this);
+    return this.output;
+  }
+
+  refuseFields() {
+    const error = new TypeError(`response fields may take ${ROOM} bytes in all`);
+    error.code = 'CAROM_ETOOBIG';
+    this.fail(error);
+  }
+
+  fail(error) {
+    if (this.onerror !== null) this.onerror(error);
+    else this.respond(500, [], null);
+  }
+
+  // Call `fn` with the reason when the exchange is over, beside onend.
+  watch(fn) {
+    if (this.over || this.released) {
+      queueMicrotask(() => fn(this.reason || 'complete'));
+      return;
+    }
+    const before = this.onend;
+    this.onend = before === null ? fn : (reason) => { before(reason); fn(reason); };
+  }
+
+  // ---------------------------------------------------------------- messages
+
+  // Flags that need nothing else: with the next message when one is on its way.
+  send(flags) {
+    if (this.released) return;
+    if (this.output === null && Atomics.load(this.slot.words, SLOT_FLAGS) === 0) {
+      this.slot.words[SLOT_FIELDS_LENGTH] = 0;
+      this.put(flags);
+    } else this.stream().add(flags);
+  }
+
+  put(flags) {
+    const words = this.slot.words;
+    words[SLOT_ECHO] = this.generation;
+    Atomics.store(words, SLOT_FLAGS, flags);
+    this.slot.ring.post(this.slot);
+  }
+
+  letGo() {
+    if (this.keepHead) this.head();
+    this.released = true;
+  }
+
+  releaseIfDone() {
+    if (this.released) return;
+    if (!this.over || (this.input !== null && this.input.reading !== null)) return;
+    this.letGo();
+    if (this.output === null && Atomics.load(this.slot.words, SLOT_FLAGS) === 0) {
+      this.slot.words[SLOT_FIELDS_LENGTH] = 0;
+      this.put(FLAG_RELEASE);
+    } else this.stream().add(FLAG_RELEASE);
+  }
+
+  // ---------------------------------------------------------------- news
+
+  hear(news) {
+    if (news & NEWS_ERROR) this.hearError();
+    if (this.released && !(this.output !== null && this.output.busy)) return;
+    if (news & (NEWS_CONTENT | NEWS_CONTENT_END | NEWS_CONTENT_LOST)) this.hearContent(news);
+    if (news & NEWS_ENDED) this.hearEnd();
+    if (news & NEWS_ROOM && this.output !== null) this.output.pump();
+  }
+
+  hearError() {
+    const number = this.slot.words[SLOT_ERROR];
+    const error = new TypeError(native.errorText(number));
+    error.code = native.errorName(number);
+    this.released = false;
+    this.ended = false;
+    if (this.output !== null) this.output.refused();
+    this.fail(error);
+  }
+
+  hearEnd() {
+    if (this.over) return;
+    this.over = true;
+    this.reason = REASONS[this.slot.words[SLOT_REASON]];
+    if (this.output !== null) this.output.close(new ClientGone(this.reason));
+    if (this.input !== null && this.input.reading !== null && this.reason !== 'complete') {
+      const { reject } = this.input.reading;
+      this.input.reading = null;
+      this.input.lost = true;
+      reject(new ClientGone(this.reason));
+    }
+    const onend = this.onend;
+    this.onend = null;
+    if (onend !== null) onend(this.reason);
+    this.releaseIfDone();
+  }
+}
+
+Exchange.prototype.reason = '';
+Exchange.prototype.responseTrailers = null;
+Exchange.prototype.keepHead = true; // the head can be looked at after the response
+
+function sameName(bytes, place, name) {
+  for (let i = 0; i < name.length; i++) {
+    let byte = bytes[place + i];
+    if (byte >= 65 && byte <= 90) byte |= 32;
+    if (byte !== name.charCodeAt(i)) return false;
+  }
+  return true;
+}
+
+function fieldsOfText(head) {
+  const list = [];
+  for (const line of head.split('\r\n').slice(1)) {
+    const colon = line.indexOf(':');
+    if (colon > 0) list.push(line.slice(0, colon), line.slice(colon + 1).trim());
+  }
+  return list;
+}
+
+function fieldOfList(list, name) {
+  const values = [];
+  for (let i = 0; i < list.length; i += 2)
+    if (list[i].length === name.length && list[i].toLowerCase() === name) values.push(list[i + 1]);
+  return values.length === 0 ? null : values.join(name === 'cookie' ? '; ' : ', ');
+}
+
+function ipv6Text(bytes, at) {
+  const groups = [];
+  for (let i = 0; i < 16; i += 2) groups.push((bytes[at + i] << 8 | bytes[at + i + 1]).toString(16));
+  if (groups.slice(0, 5).every((group) => group === '0') && groups[5] === 'ffff')
+    return bytes.subarray(at + 12, at + 16).join('.'); // IPv4 on an IPv6 socket
+  const text = groups.join(':');
+  const zeros = text.match(/\b(?:0:)+0\b|\b0\b/g);
+  if (zeros === null) return text;
+  const longest = zeros.reduce((a, b) => (b.length > a.length ? b : a));
+  return longest.length < 3 ? text : text.replace(longest, '::').replace(/:{3,}/, '::');
+}
+
+module.exports = { Exchange, ClientGone, ROOM };

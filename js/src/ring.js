@@ -1,0 +1,140 @@
+// The rings of a server, as JavaScript sees them: events taken in batches, commands put in, slots
+// and loans. docs/ring.md explains the protocol; the layout is that of carom_ring.h.
+'use strict';
+
+const native = require('./native.js');
+const {
+  RING_EVENT_TAIL, RING_COMMAND_TAIL, RING_RETURN_TAIL, RING_ENGINE_ASLEEP, RING_VM_ASLEEP,
+  RING_SLOTS_WANTED, RING_CONTROL_WORDS, RING_SLOT_SIZE, RING_PAGE_SIZE, RING_PAGES, RING_LOANS,
+  SLOT_NEWS, SLOT_GENERATION, NEWS_REQUEST,
+} = require('./layout.js');
+
+const CAPACITY = 16384;
+const FIRST_SLOTS = 64;
+// Events that are taken before JavaScript's own loop gets its turn again.
+const BATCH = 512;
+
+const CONTROL_SIZE = (RING_CONTROL_WORDS + 2 * CAPACITY + RING_LOANS) * 4 + RING_PAGES * RING_PAGE_SIZE;
+
+class Slot {
+  constructor(ring, index, block, offset) {
+    this.ring = ring;
+    this.index = index;
+    this.words = new Int32Array(block, offset, RING_SLOT_SIZE / 4);
+    this.bytes = Buffer.from(block, offset, RING_SLOT_SIZE);
+    this.exchange = null;
+  }
+}
+
+class Ring {
+  constructor(index, memory) {
+    this.index = index;
+    this.handle = null;
+    this.memory = memory;
+    const control = new ArrayBuffer(CONTROL_SIZE);
+    memory.push(control);
+    this.control = new Int32Array(control);
+    this.pages = Buffer.from(control, CONTROL_SIZE - RING_PAGES * RING_PAGE_SIZE);
+    this.slots = [];
+    this.eventHead = 0;
+    this.commandTail = 0;
+    this.returnHead = 0;
+    this.lent = new Array(RING_LOANS).fill(null);
+    this.freeLoans = [];
+    this.nextLoan = 0;
+    this.draining = false;
+    this.open = true;
+  }
+
+  addSlots(count) {
+    const block = new ArrayBuffer(count * RING_SLOT_SIZE);
+    const error = native.addSlots(this.handle, this.index, block);
+    if (error < 0) return;
+    this.memory.push(block);
+    for (let i = 0; i < count; i++)
+      this.slots.push(new Slot(this, this.slots.length, block, i * RING_SLOT_SIZE));
+  }
+
+  // As many again, so that there are few blocks.
+  growIfWanted() {
+    if (Atomics.load(this.control, RING_SLOTS_WANTED) === 0 || this.slots.length >= CAPACITY) return;
+    this.addSlots(Math.min(this.slots.length, CAPACITY - this.slots.length));
+  }
+
+  // Put a slot in the queue of commands: its message is written.
+  post(slot) {
+    const tail = this.commandTail;
+    this.control[RING_CONTROL_WORDS + CAPACITY + (tail & (CAPACITY - 1))] = slot.index;
+    this.commandTail = (tail + 1) | 0;
+    Atomics.store(this.control, RING_COMMAND_TAIL, this.commandTail);
+    if (!this.draining) this.wakeEngine();
+  }
+
+  wakeEngine() {
+    if (!this.inline && this.open && Atomics.exchange(this.control, RING_ENGINE_ASLEEP, 0) === 1)
+      native.wake(this.handle, this.index);
+  }
+
+  // Lend bytes to the engine; the number to put into the message, or -1: too many are lent.
+  lend(bytes) {
+    let loan;
+    if (this.freeLoans.length > 0) loan = this.freeLoans.pop();
+    else if (this.nextLoan < RING_LOANS) loan = this.nextLoan++;
+    else return -1;
+    if (native.lend(this.handle, this.index, loan, bytes) < 0) return -1;
+    this.lent[loan] = bytes;
+    return loan;
+  }
+
+  takeReturns() {
+    const tail = Atomics.load(this.control, RING_RETURN_TAIL);
+    const queue = RING_CONTROL_WORDS + 2 * CAPACITY;
+    while (this.returnHead !== tail) {
+      const loan = this.control[queue + (this.returnHead & (RING_LOANS - 1))];
+      this.returnHead = (this.returnHead + 1) | 0;
+      this.lent[loan] = null;
+      this.freeLoans.push(loan);
+    }
+  }
+
+  // Take up to BATCH events; true when more may be there.
+  takeEvents(Exchange, accept) {
+    let left = BATCH;
+    for (;;) {
+      const tail = Atomics.load(this.control, RING_EVENT_TAIL);
+      if (this.eventHead === tail) return false;
+      while (this.eventHead !== tail) {
+        if (left-- === 0) return true;
+        const index = this.control[RING_CONTROL_WORDS + (this.eventHead & (CAPACITY - 1))];
+        this.eventHead = (this.eventHead + 1) | 0;
+        const slot = this.slots[index];
+        const news = Atomics.exchange(slot.words, SLOT_NEWS, 0);
+        if (news & NEWS_REQUEST) {
+          slot.exchange = new Exchange(slot, slot.words[SLOT_GENERATION]);
+          accept(slot.exchange);
+        }
+        if (news > NEWS_REQUEST && slot.exchange !== null) slot.exchange.hear(news & ~NEWS_REQUEST);
+      }
+    }
+  }
+
+  // Take what is there, and let the engine wake us for what comes after.
+  drain(Exchange, accept, again) {
+    this.draining = true;
+    let more = false;
+    do {
+      this.takeReturns();
+      this.growIfWanted();
+      more = this.takeEvents(Exchange, accept);
+      if (more) break;
+      Atomics.store(this.control, RING_VM_ASLEEP, 1);
+      // What came just before that store woke nobody.
+    } while (Atomics.load(this.control, RING_EVENT_TAIL) !== this.eventHead &&
+             Atomics.exchange(this.control, RING_VM_ASLEEP, 0) === 1);
+    this.draining = false;
+    this.wakeEngine();
+    if (more) setImmediate(again);
+  }
+}
+
+module.exports = { Ring, CAPACITY, FIRST_SLOTS };

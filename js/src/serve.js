@@ -1,0 +1,295 @@
+// `serve`: the web-standard API over exchanges.
+'use strict';
+
+const { open, addRoute } = require('./server.js');
+const { requestFromExchange, abortRequest } = require('./fetch/request.js');
+const { Response, responseParts } = require('./fetch/response.js');
+
+// Blobs up to here are gathered and sent at once.
+const SMALL_BLOB = 65536;
+
+function isHead(exchange, status) {
+  return status === 204 || status === 304 || exchange.method === 'HEAD';
+}
+
+// What goes with a request; nothing is computed before it is asked for.
+class Info {
+  #exchange;
+  #completed = null;
+
+  constructor(exchange) {
+    this.#exchange = exchange;
+  }
+
+  get remoteAddr() {
+    return this.#exchange.remoteAddress();
+  }
+
+  get completed() {
+    if (this.#completed === null) {
+      this.#completed = new Promise((resolve, reject) => {
+        this.#exchange.watch((reason) => {
+          if (reason === 'complete') resolve();
+          else reject(Object.assign(new Error(`the response was not sent whole: ${reason}`), { code: 'CAROM_ECANCELED', reason }));
+        });
+      });
+      this.#completed.catch(() => {}); // nobody need look at it
+    }
+    return this.#completed;
+  }
+
+  inform(status, headers) {
+    this.#exchange.inform(status, [...new Headers(headers)].flat());
+  }
+
+  trailers(headers) {
+    this.#exchange.responseTrailers = [...new Headers(headers)].flat();
+  }
+}
+
+// ---------------------------------------------------------------- sending
+
+function isGone(error) {
+  return error !== null && typeof error === 'object' && error.code === 'CAROM_ECANCELED';
+}
+
+function toBytes(chunk) {
+  if (chunk instanceof Uint8Array) return chunk;
+  if (typeof chunk === 'string') return chunk;
+  if (ArrayBuffer.isView(chunk)) return new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+  if (chunk instanceof ArrayBuffer) return new Uint8Array(chunk);
+  throw new TypeError('a response body gives Uint8Array chunks');
+}
+
+// The length that the handler's fields say, or -1.
+function lengthOf(fields) {
+  for (let i = 0; i < fields.length; i += 2)
+    if (fields[i] === 'content-length') return Number(fields[i + 1]);
+  return -1;
+}
+
+async function pump(server, exchange, chunks, cancel) {
+  try {
+    for (;;) {
+      const { done, value } = await chunks();
+      if (done || exchange.over) break;
+      if (!exchange.write(toBytes(value))) await exchange.ready();
+    }
+    if (exchange.over) cancel();
+    else exchange.end(exchange.responseTrailers);
+  } catch (error) {
+    cancel(error);
+    if (!isGone(error)) {
+      server.report(error);
+      exchange.cancel();
+    }
+  }
+}
+
+function sendStream(server, exchange, parts) {
+  const { status, fields, body } = parts;
+  let chunks, cancel;
+  if (typeof body.getReader === 'function') {
+    const reader = body.getReader();
+    chunks = () => reader.read();
+    cancel = (reason) => { reader.cancel(reason).catch(() => {}); };
+  } else {
+    const iterator = body[Symbol.asyncIterator]();
+    chunks = () => iterator.next();
+    cancel = () => { Promise.resolve(iterator.return && iterator.return()).catch(() => {}); };
+  }
+  exchange.begin(status, fields, lengthOf(fields));
+  if (isHead(exchange, status)) {
+    cancel();
+    exchange.end();
+    return;
+  }
+  // A source that waits for something learns of a client that leaves.
+  exchange.watch((reason) => { if (reason !== 'complete') cancel(reason); });
+  pump(server, exchange, chunks, cancel);
+}
+
+function sendBlob(server, exchange, parts) {
+  const { status, fields, body } = parts;
+  if (body.size > SMALL_BLOB) {
+    sendStream(server, exchange, { status, fields: lengthOf(fields) >= 0 ? fields : [...fields, 'content-length', String(body.size)], body: body.stream() });
+    return;
+  }
+  body.arrayBuffer().then((bytes) => exchange.respond(status, fields, new Uint8Array(bytes)),
+    (error) => server.fail(exchange, error));
+}
+
+function send(server, exchange, response) {
+  const parts = responseParts(response);
+  const { status, fields, body } = parts;
+  if (exchange.responseTrailers !== null) sendWithTrailers(server, exchange, parts);
+  else if (body === null || typeof body === 'string' || body instanceof Uint8Array)
+    exchange.respond(status, fields, body);
+  else if (typeof body.arrayBuffer === 'function') sendBlob(server, exchange, parts);
+  else sendStream(server, exchange, parts);
+}
+
+// Trailers need the chunked coding.
+function sendWithTrailers(server, exchange, { status, fields, body }) {
+  if (body !== null && typeof body.getReader === 'function') {
+    sendStream(server, exchange, { status, fields, body });
+    return;
+  }
+  exchange.begin(status, fields, -1);
+  if (body !== null) exchange.write(body);
+  exchange.end(exchange.responseTrailers);
+}
+
+// ---------------------------------------------------------------- the server
+
+function notAResponse(value) {
+  return new TypeError(`the handler must return a Response, not ${value === null ? 'null' : typeof value}`);
+}
+
+class Server {
+  #engine;
+  #exchanges = new WeakMap(); // of requests that were asked about
+  #origin;
+
+  constructor(options, handler) {
+    this.options = options;
+    this.handler = handler;
+    this.#engine = open(options, (exchange) => this.#accept(exchange), (engine) => this.#addRoutes(engine));
+    const { addr } = this.#engine;
+    const host = addr.transport === 'unix' ? 'localhost'
+      : addr.hostname.includes(':') ? `[${addr.hostname === '::' ? '::1' : addr.hostname}]` : addr.hostname;
+    this.#origin = addr.transport === 'unix' || addr.port === 80 ? `http://${host}` : `http://${host}:${addr.port}`;
+    this.origin = () => this.#origin;
+    this.finished = this.#engine.finished;
+    this.pending = 0;
+  }
+
+  get addr() { return this.#engine.addr; }
+  get pendingRequests() {
+    const { recordsInFlight = 0 } = this.#engine.stats();
+    return recordsInFlight;
+  }
+
+  shutdown(options = {}) {
+    const { deadline } = options;
+    return this.#engine.shutdown(deadline === undefined ? -1 : deadline);
+  }
+
+  stats() { return this.#engine.stats(); }
+  ref() { this.#engine.reference(true); }
+  unref() { this.#engine.reference(false); }
+
+  reload(handler) {
+    this.handler = handlerOf(handler);
+  }
+
+  requestIP(request) {
+    const exchange = exchangeOf(request);
+    return exchange === null ? null : exchange.remoteAddress();
+  }
+
+  timeout(request, seconds) {
+    const exchange = exchangeOf(request);
+    if (exchange === null || exchange.over) return;
+    const timer = setTimeout(() => exchange.respond(503, ['content-type', 'text/plain'], '503 Service Unavailable\n'), seconds * 1000);
+    exchange.watch(() => clearTimeout(timer));
+  }
+
+  async [Symbol.asyncDispose || Symbol.for('Symbol.asyncDispose')]() {
+    await this.shutdown();
+  }
+
+  // -------------------------------------------------------------- requests
+
+  #accept(exchange) {
+    const { handler } = this;
+    let result;
+    if (handler.length === 0) exchange.keepHead = false;
+    try {
+      result = handler(requestFromExchange(exchange, this.origin), new Info(exchange));
+    } catch (error) {
+      this.fail(exchange, error);
+      return;
+    }
+    if (result instanceof Response) this.deliver(exchange, result);
+    else if (result !== null && typeof result === 'object' && typeof result.then === 'function')
+      result.then((response) => this.deliver(exchange, response), (error) => this.fail(exchange, error));
+    else this.deliver(exchange, result);
+  }
+
+  deliver(exchange, response) {
+    try {
+      exchange.onerror = this.refused;
+      if (!(response instanceof Response) && !(response instanceof globalThis.Response)) throw notAResponse(response);
+      send(this, exchange, response);
+    } catch (error) {
+      this.fail(exchange, error);
+    }
+  }
+
+  // The handler failed: onError answers, or a 500 that tells nothing.
+  async fail(exchange, error) {
+    const { onError } = this.options;
+    if (typeof onError === 'function') {
+      try {
+        send(this, exchange, await onError(error));
+        return;
+      } catch (second) {
+        this.report(error);
+        error = second;
+      }
+    }
+    this.report(error);
+    exchange.onerror = () => exchange.cancel();
+    if (exchange.output !== null && exchange.ended) exchange.cancel();
+    else exchange.respond(500, ['content-type', 'text/plain'], 'Internal Server Error\n');
+  }
+
+  report(error) {
+    console.error('carom: the handler failed:', error);
+  }
+
+  #addRoutes(engine) {
+    for (const [path, response] of Object.entries(this.options.routes || {})) {
+      if (!path.startsWith('/')) throw new TypeError(`a route begins with "/": ${path}`);
+      const { status, fields, body } = responseParts(response);
+      const bytes = body === null ? new Uint8Array(0) : typeof body === 'string' ? Buffer.from(body) : body;
+      if (!(bytes instanceof Uint8Array)) throw new TypeError(`the route ${path} must have a body of known bytes`);
+      addRoute(engine, path, status, fields, bytes);
+    }
+  }
+}
+
+function exchangeOf(request) {
+  return (request !== null && typeof request === 'object' && requestFromExchange.exchangeOf(request)) || null;
+}
+
+function handlerOf(handler) {
+  if (typeof handler === 'function') return handler;
+  if (handler !== null && typeof handler === 'object' && typeof handler.fetch === 'function')
+    return (request, info) => handler.fetch(request, info);
+  throw new TypeError('a handler is a function that takes a Request, or an object with such a function `fetch`');
+}
+
+// serve(handler), serve(options, handler), serve({ fetch, ...options })
+function argumentsOf(first, second) {
+  if (typeof first === 'function') return [{ ...second }, first];
+  if (first === null || typeof first !== 'object') throw new TypeError('serve(handler) or serve(options, handler)');
+  if (second !== undefined) return [first, handlerOf(second)];
+  if (typeof first.handler === 'function') return [first, first.handler];
+  return [first, handlerOf(first)];
+}
+
+function serve(first, second) {
+  const [options, handler] = argumentsOf(first, second);
+  const { signal } = options;
+  if (signal && signal.aborted) throw signal.reason;
+  const server = new Server(options, handler);
+  if (signal) signal.addEventListener('abort', () => server.shutdown(), { once: true });
+  if (typeof options.onListen === 'function') options.onListen(server.addr);
+  else if (options.onListen === undefined)
+    console.log(`carom: listening on ${server.addr.transport === 'unix' ? server.addr.path : server.origin() + '/'}`);
+  return server;
+}
+
+module.exports = { serve };
