@@ -213,8 +213,9 @@ static void work(struct carom_worker *worker)
     carom_wheel_advance(&records->wheel, records->now);
     bool goes_on = true;
     for (int round = 0; round < ROUNDS && goes_on; round++) {
-        bool busy = records->guest != NULL && records->guest->work(records->guest);
         carom_wakers_pass(records);
+        /* After the wakers, which may have news for it, and before what it answers leaves. */
+        bool busy = records->guest != NULL && records->guest->work(records->guest);
         flush_dirty(worker);
         goes_on = has_work(worker) || busy;
         if (worker->resumed != NULL)

@@ -117,14 +117,24 @@ static carom_options simulation_options(void)
     return options;
 }
 
-static void begin(const carom_options *options)
+static void create(const carom_options *options)
 {
     sim = (struct simulation){0};
     assert_int_equal(carom_service_create_on(&sim.service, options, carom_loop_simulated_create),
                      0);
+    sim.loop = sim.service->workers[0].loop;
+}
+
+static void start(void)
+{
     assert_int_equal(carom_service_listen(sim.service, "127.0.0.1:0"), 0);
     assert_int_equal(carom_service_start(sim.service), 0);
-    sim.loop = sim.service->workers[0].loop;
+}
+
+static inline void begin(const carom_options *options)
+{
+    create(options);
+    start();
 }
 
 /* Shut down at once; everything must come back. */
