@@ -1,6 +1,7 @@
 # A thin front for CMake, Ninja and the scripts. `make help` lists the targets.
 .DEFAULT_GOAL := build
 
+APP     ?= examples/hello.mjs
 PORT    ?= 8080
 PREFIX  ?= /usr/local
 MINUTES ?= 30
@@ -12,11 +13,11 @@ PYTHON  ?= /usr/bin/python3
 build: configure ## build the libraries, examples and tests into build/
 	@cmake --build $(BUILD)
 
-serve: configure ## run the hello example: make serve PORT=8080
-	@cmake --build $(BUILD) --target examples-hello
-	@exec $(BUILD)/examples/hello $(PORT)
+serve: configure ## run an app: make serve APP=examples/hello.mjs PORT=8080
+	@cmake --build $(BUILD) --target carom_node
+	@CAROM_NODE="$(abspath $(BUILD))/carom.node" exec node js/bin/carom.mjs serve $(APP) --port $(PORT)
 
-test: ## run every check; one alone: test-tidy, -gcc, -clang, -asan, -tsan, -valgrind
+test: ## run every check; one alone: test-tidy, -gcc, -js, -clang, -asan, -tsan, -valgrind
 	@BUILD="$(BUILD)" tools/test-all
 
 test-%:

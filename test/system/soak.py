@@ -14,10 +14,15 @@ ROUNDS = (("keep", "mixed", 20000, {}), ("new", "hello", 10000, {}), ("pipeline"
           ("swing", "later", 20000, {"connections": 256}))
 
 
+WORKERS = 2
+FLOOR = 64  # options.pool_floor
+
+
 def sample(server):
     """Once the connections of a round are gone and the pools are at their floors."""
     stats = server.wait_stats(
-        lambda s: s["connections_open"] == 1 and s["records_in_flight"] + s["records_pooled"] <= 64,
+        lambda s: s["connections_open"] == 1 and
+        s["records_in_flight"] + s["records_pooled"] <= WORKERS * FLOOR,
         "the load has gone")
     return {"requests": stats["requests"], "KiB": harness.resident_kib(server.pid),
             "engine": stats["memory"], "fds": len(os.listdir(f"/proc/{server.pid}/fd")),
@@ -27,7 +32,7 @@ def sample(server):
 
 def main():
     minutes = float(sys.argv[1] if len(sys.argv) > 1 else os.environ.get("MINUTES", "30"))
-    server = harness.Server(workers=2)
+    server = harness.Server(workers=WORKERS)
     end = time.monotonic() + minutes * 60
     samples = []
     seed = 0

@@ -1,0 +1,33 @@
+// What the fetch-style servers of the comparison serve.
+export function makeApp(Response) {
+  const page = new Uint8Array(65536).fill(120);
+  const text = { headers: { 'content-type': 'text/plain' } };
+  const encoder = new TextEncoder();
+  const routes = {
+    '/hello': () => new Response('Hello, World!', text),
+    '/json': () => Response.json({ message: 'Hello, World!', number: 42, list: [1, 2, 3] }),
+    '/echo': async (request) => Response.json(await request.json()),
+    '/read': (request) => new Response(
+      `${request.headers.get('host')} ${request.headers.get('user-agent')} ${request.headers.get('accept')} ${request.url}`, text),
+    '/await': async () => {
+      await null;
+      return new Response('Hello, World!', text);
+    },
+    '/64k': () => new Response(page),
+    '/sse': () => {
+      let n = 0;
+      return new Response(new ReadableStream({
+        pull(controller) {
+          controller.enqueue(encoder.encode(`data: ${n++}\n\n`));
+          if (n === 10) controller.close();
+        },
+      }), { headers: { 'content-type': 'text/event-stream' } });
+    },
+  };
+  const missing = () => new Response('Not Found', { status: 404 });
+  return (request) => {
+    const { url } = request;
+    const start = url.indexOf('/', 8);
+    return (routes[url.slice(start)] || missing)(request);
+  };
+}

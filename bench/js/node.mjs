@@ -1,0 +1,28 @@
+// node:http, as one writes for it.
+import http from 'node:http';
+
+const page = Buffer.alloc(65536, 'x');
+const TEXT = { 'content-type': 'text/plain' };
+const JSON_TYPE = { 'content-type': 'application/json' };
+const routes = {
+  '/hello': (request, response) => response.writeHead(200, TEXT).end('Hello, World!'),
+  '/json': (request, response) => response.writeHead(200, JSON_TYPE).end(JSON.stringify({ message: 'Hello, World!', number: 42, list: [1, 2, 3] })),
+  '/echo': (request, response) => {
+    const chunks = [];
+    request.on('data', (chunk) => chunks.push(chunk));
+    request.on('end', () => response.writeHead(200, JSON_TYPE).end(JSON.stringify(JSON.parse(Buffer.concat(chunks).toString()))));
+  },
+  '/read': ({ headers, url }, response) => response.writeHead(200, TEXT).end(`${headers.host} ${headers['user-agent']} ${headers.accept} http://${headers.host}${url}`),
+  '/await': async (request, response) => {
+    await null;
+    response.writeHead(200, TEXT).end('Hello, World!');
+  },
+  '/64k': (request, response) => response.end(page),
+  '/sse': (request, response) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream' });
+    for (let n = 0; n < 10; n++) response.write(`data: ${n}\n\n`);
+    response.end();
+  },
+};
+http.createServer((request, response) => (routes[request.url] || ((_, r) => r.writeHead(404).end()))(request, response))
+  .listen(Number(process.argv[2]), '127.0.0.1');
