@@ -44,7 +44,7 @@ enum carom_ring_control {
 
 /* Sizes in bytes. */
 enum carom_ring_size {
-    CAROM_RING_SLOT_SIZE = 4096,
+    CAROM_RING_SLOT_SIZE = 8192,
     CAROM_RING_PAGE_SIZE = 65536,
     CAROM_RING_PAGES = 16,   /* pages of a ring, for content and for heads too long for a slot */
     CAROM_RING_LOANS = 4096, /* loans at a time; a power of two */

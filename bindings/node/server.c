@@ -38,11 +38,11 @@ void server_finish(struct server *server)
     napi_env env = server->env;
     napi_handle_scope scope;
     napi_value finished, global, result;
-    server_free(server);
     napi_open_handle_scope(env, &scope);
     napi_get_reference_value(env, server->finished, &finished);
     napi_get_global(env, &global);
-    napi_make_callback(env, NULL, global, finished, 0, NULL, &result);
+    napi_make_callback(env, NULL, global, finished, 0, NULL, &result); /* reads the last figures */
+    server_free(server);
     napi_delete_reference(env, server->drain);
     napi_delete_reference(env, server->finished);
     napi_delete_reference(env, server->memory);

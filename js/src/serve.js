@@ -2,7 +2,8 @@
 'use strict';
 
 const { open, addRoute } = require('./server.js');
-const { requestFromExchange, abortRequest } = require('./fetch/request.js');
+const { requestFromExchange } = require('./fetch/request.js');
+const { Headers } = require('./fetch/headers.js');
 const { Response, responseParts } = require('./fetch/response.js');
 
 // Blobs up to here are gathered and sent at once.

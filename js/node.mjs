@@ -1,0 +1,5 @@
+// The same for ECMAScript modules.
+import node from './node.js';
+
+export const { createServer, Server, IncomingMessage, ServerResponse, METHODS, STATUS_CODES } = node;
+export default node;

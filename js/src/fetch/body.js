@@ -1,0 +1,258 @@
+// Bodies (Fetch, 2.2.4 and 5.3). A body keeps what it was made of, and becomes a stream only when
+// somebody asks for one.
+'use strict';
+
+const { internals: headersInternals } = require('./headers.js');
+
+const NativeResponse = globalThis.Response;
+const decoder = new TextDecoder();
+const SURROGATE = /[\ud800-\udfff]/;
+
+class Body {
+  constructor(source, type, length) {
+    this.source = source; // string, Uint8Array, Blob, exchange, or null when there is only the stream
+    this.type = type; // content-type that goes with it, or null
+    this.length = length; // bytes, or -1
+    this.stream = null;
+    this.used = false;
+  }
+
+  get isUsed() {
+    return this.used || (this.stream !== null && isDisturbed(this.stream));
+  }
+
+  get isUnusable() {
+    return this.used || (this.stream !== null && (this.stream.locked || isDisturbed(this.stream)));
+  }
+}
+
+// There is no public way to ask; but no Response can be made of a disturbed stream.
+function isDisturbed(stream) {
+  if (stream.locked) return true;
+  try {
+    new NativeResponse(stream);
+    return false;
+  } catch {
+    return true;
+  }
+}
+
+function isStream(value) {
+  return value instanceof ReadableStream;
+}
+
+function bytesOf(view) {
+  if (view instanceof ArrayBuffer || (typeof SharedArrayBuffer === 'function' && view instanceof SharedArrayBuffer))
+    return new Uint8Array(view.slice(0));
+  return new Uint8Array(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
+}
+
+function streamOfIterable(iterable) {
+  const iterator = iterable[Symbol.asyncIterator]();
+  return new ReadableStream({
+    async pull(controller) {
+      const { done, value } = await iterator.next();
+      if (done) controller.close();
+      else controller.enqueue(typeof value === 'string' ? new TextEncoder().encode(value) : value);
+    },
+    async cancel(reason) { await iterator.return?.(reason); },
+  });
+}
+
+function ofStream(stream, keepalive) {
+  if (keepalive) throw new TypeError('a stream cannot be the body of a request with keepalive');
+  if (stream.locked || isDisturbed(stream)) throw new TypeError('the stream of the body is locked or was read from');
+  const body = new Body(null, null, -1);
+  body.stream = stream;
+  return body;
+}
+
+// "Extract a body" (Fetch, 5.2).
+function extract(object, keepalive = false) {
+  if (typeof object === 'string') return new Body(object, 'text/plain;charset=UTF-8', -1);
+  if (object !== null && typeof object === 'object') {
+    if (ArrayBuffer.isView(object) || object instanceof ArrayBuffer) {
+      const bytes = bytesOf(object);
+      return new Body(bytes, null, bytes.length);
+    }
+    if (isStream(object)) return ofStream(object, keepalive);
+    if (object instanceof Blob) return new Body(object, object.type === '' ? null : object.type, object.size);
+    if (object instanceof URLSearchParams)
+      return new Body(object.toString(), 'application/x-www-form-urlencoded;charset=UTF-8', -1);
+    if (object instanceof FormData) {
+      const native = new NativeResponse(object);
+      const body = ofStream(native.body, false);
+      body.type = native.headers.get('content-type');
+      return body;
+    }
+    if (typeof object[Symbol.asyncIterator] === 'function') return ofStream(streamOfIterable(object), keepalive);
+  }
+  return new Body(String(object), 'text/plain;charset=UTF-8', -1);
+}
+
+function ofExchange(exchange) {
+  return new Body(exchange, null, -1);
+}
+
+// ---------------------------------------------------------------- as a stream
+
+function isExchange(source) {
+  return source !== null && typeof source === 'object' && typeof source.contentNow === 'function';
+}
+
+function streamOfExchange(exchange) {
+  return new ReadableStream({
+    type: 'bytes',
+    async pull(controller) {
+      const piece = exchange.contentNow() || await exchange.read();
+      if (piece !== null && piece.length > 0) controller.enqueue(piece);
+      else {
+        controller.close();
+        controller.byobRequest?.respond(0);
+      }
+    },
+  }, { highWaterMark: 0 });
+}
+
+function streamOfBytes(bytes) {
+  return new ReadableStream({
+    type: 'bytes',
+    pull(controller) {
+      if (bytes.length > 0) controller.enqueue(bytes);
+      controller.close();
+      controller.byobRequest?.respond(0);
+    },
+  }, { highWaterMark: 0 });
+}
+
+function streamOf(body) {
+  if (body.stream !== null) return body.stream;
+  const { source } = body;
+  if (isExchange(source)) body.stream = streamOfExchange(source);
+  else if (typeof source === 'string') body.stream = streamOfBytes(Buffer.from(source, 'utf8').slice());
+  else if (source instanceof Uint8Array) body.stream = streamOfBytes(source.slice());
+  else body.stream = source.stream();
+  if (body.used) body.stream.cancel().catch(() => {});
+  return body.stream;
+}
+
+// Two bodies of one ("clone", Fetch 2.2.4).
+function clone(body) {
+  if (body.stream === null && !isExchange(body.source)) return new Body(body.source, body.type, body.length);
+  const [first, second] = streamOf(body).tee();
+  body.source = null;
+  body.stream = first;
+  const other = new Body(null, body.type, body.length);
+  other.stream = second;
+  return other;
+}
+
+// ---------------------------------------------------------------- consumed
+
+function join(pieces, length) {
+  if (pieces.length === 1) return pieces[0];
+  const all = new Uint8Array(length);
+  let at = 0;
+  for (const piece of pieces) {
+    all.set(piece, at);
+    at += piece.length;
+  }
+  return all;
+}
+
+async function gather(next) {
+  const pieces = [];
+  let length = 0;
+  for (;;) {
+    const piece = await next();
+    if (piece === null) return join(pieces, length);
+    if (!(piece instanceof Uint8Array)) throw new TypeError('a body gives Uint8Array chunks');
+    pieces.push(piece);
+    length += piece.length;
+  }
+}
+
+function gatherStream(stream) {
+  const reader = stream.getReader();
+  return gather(async () => {
+    const { done, value } = await reader.read();
+    return done ? null : value;
+  });
+}
+
+// All bytes: at once when they are there, or as a promise. They may be the body's own.
+function consume(body) {
+  body.used = true;
+  const { source } = body;
+  if (body.stream !== null) return gatherStream(body.stream);
+  if (typeof source === 'string') return Buffer.from(source, 'utf8');
+  if (source instanceof Uint8Array) return source;
+  if (isExchange(source)) return source.contentNow() || gather(() => source.read());
+  return source.arrayBuffer().then((buffer) => new Uint8Array(buffer));
+}
+
+function decode(bytes) {
+  if (bytes.length > 4096) return decoder.decode(bytes);
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).utf8Slice(0, bytes.length);
+  return text.charCodeAt(0) === 0xfeff ? text.slice(1) : text;
+}
+
+// Decoded, of a body that may be no body at all.
+function consumeAs(body, convert) {
+  if (body === null) return settle(convert, new Uint8Array(0));
+  if (body.isUnusable) return Promise.reject(new TypeError('the body was read already, or is locked'));
+  const bytes = consume(body);
+  return typeof bytes.then === 'function' ? bytes.then(convert) : settle(convert, bytes);
+}
+
+function settle(convert, bytes) {
+  try {
+    return Promise.resolve(convert(bytes));
+  } catch (error) {
+    return Promise.reject(error);
+  }
+}
+
+function ownBuffer(bytes) {
+  return bytes.byteLength === bytes.buffer.byteLength ? bytes.buffer.slice(0)
+    : bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength);
+}
+
+function parseForm(bytes, type) {
+  const essence = (type || '').split(';')[0].trim().toLowerCase();
+  if (essence !== 'multipart/form-data' && essence !== 'application/x-www-form-urlencoded')
+    return Promise.reject(new TypeError(`a body of type ${JSON.stringify(type)} is no form`));
+  return new NativeResponse(bytes, { headers: { 'content-type': type } }).formData();
+}
+
+// The methods of Request and Response over a body; `of` gives it, `typeOf` the content-type.
+function mixin(prototype, of, typeOf) {
+  const methods = {
+    text() {
+      const body = of(this);
+      if (body !== null && typeof body.source === 'string' && body.stream === null && !body.used && !SURROGATE.test(body.source)) {
+        body.used = true;
+        return Promise.resolve(body.source.charCodeAt(0) === 0xfeff ? body.source.slice(1) : body.source);
+      }
+      return consumeAs(body, decode);
+    },
+    json() { return consumeAs(of(this), (bytes) => JSON.parse(decode(bytes))); },
+    arrayBuffer() { return consumeAs(of(this), ownBuffer); },
+    bytes() { return consumeAs(of(this), (bytes) => new Uint8Array(ownBuffer(bytes))); },
+    blob() { return consumeAs(of(this), (bytes) => new Blob([bytes], { type: typeOf(this) || '' })); },
+    formData() { return consumeAs(of(this), (bytes) => parseForm(bytes, typeOf(this))); },
+  };
+  for (const [name, method] of Object.entries(methods)) {
+    // A method called on something else rejects (WebIDL: operations that return promises).
+    const guarded = { [name](...args) { try { return method.apply(this, args); } catch (error) { return Promise.reject(error); } } }[name];
+    Object.defineProperty(prototype, name, { value: guarded, writable: true, enumerable: true, configurable: true });
+  }
+  Object.defineProperty(prototype, 'body', {
+    get() { const body = of(this); return body === null ? null : streamOf(body); }, enumerable: true, configurable: true,
+  });
+  Object.defineProperty(prototype, 'bodyUsed', {
+    get() { const body = of(this); return body !== null && body.isUsed; }, enumerable: true, configurable: true,
+  });
+}
+
+module.exports = { Body, extract, ofExchange, streamOf, clone, mixin, isStream, headersInternals };

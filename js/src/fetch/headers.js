@@ -1,0 +1,221 @@
+// Headers (Fetch, 5.1). Names are kept in lower case, in one flat list: [name, value, ...].
+'use strict';
+
+const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+// Names that were seen, with what they are in lower case: programs use few.
+const names = new Map();
+const NAMES = 500;
+
+function lowerName(name) {
+  name = String(name);
+  const known = names.get(name);
+  if (known !== undefined) return known;
+  if (!TOKEN.test(name)) throw new TypeError(`Headers: ${JSON.stringify(name)} is not a field name`);
+  const lower = name.toLowerCase();
+  if (names.size < NAMES) names.set(name, lower);
+  return lower;
+}
+
+const UNSURE = /[^\x21-\x7e](?![\x20-\x7e]*[\x21-\x7e]$)|^[^\x21-\x7e]/; // anything but plain inner text
+const OUTER = /^[\t\n\r ]+|[\t\n\r ]+$/g;
+
+function fieldValue(value) {
+  value = String(value);
+  if (!UNSURE.test(value)) return value;
+  value = value.replace(OUTER, '');
+  for (let i = 0; i < value.length; i++) {
+    const code = value.charCodeAt(i);
+    if (code === 0 || code === 10 || code === 13 || code > 255)
+      throw new TypeError(`Headers: ${JSON.stringify(value)} is not a field value`);
+  }
+  return value;
+}
+
+function combined(list, name) {
+  let found = null;
+  const between = name === 'cookie' ? '; ' : ', ';
+  for (let i = 0; i < list.length; i += 2)
+    if (list[i] === name) found = found === null ? list[i + 1] : found + between + list[i + 1];
+  return found;
+}
+
+// Sorted by name, values of one name joined, but for set-cookie (Fetch, "sort and combine").
+function sorted(list) {
+  const entries = [];
+  for (const name of [...new Set(list.filter((_, i) => i % 2 === 0))].sort()) {
+    if (name !== 'set-cookie') entries.push([name, combined(list, name)]);
+    else for (let i = 0; i < list.length; i += 2) if (list[i] === name) entries.push([name, list[i + 1]]);
+  }
+  return entries;
+}
+
+const iteratorOf = Object.getPrototypeOf(Object.getPrototypeOf([][Symbol.iterator]()));
+
+class Headers {
+  #list = null; // null: not decoded from the exchange yet
+  #exchange = null;
+  #guard;
+
+  constructor(init = undefined) {
+    this.#guard = 'none';
+    this.#list = [];
+    if (init !== undefined) this.#fill(init);
+  }
+
+  static #make(list, exchange, guard) {
+    const headers = new Headers();
+    headers.#list = list;
+    headers.#exchange = exchange;
+    headers.#guard = guard;
+    return headers;
+  }
+
+  static {
+    Headers.internals = {
+      ofExchange: (exchange) => Headers.#make(null, exchange, 'immutable'),
+      withGuard: (list, guard) => Headers.#make(list, null, guard),
+      list: (headers) => headers.#fields(),
+      setGuard: (headers, guard) => { headers.#guard = guard; },
+      fill: (headers, init) => headers.#fill(init),
+      isOurs: (value) => #list in value,
+    };
+  }
+
+  #fields() {
+    if (this.#list === null) {
+      const raw = this.#exchange.rawFields();
+      for (let i = 0; i < raw.length; i += 2) raw[i] = lowerName(raw[i]);
+      this.#list = raw;
+    }
+    return this.#list;
+  }
+
+  #fill(init) {
+    if (init === null || (typeof init !== 'object' && typeof init !== 'function'))
+      throw new TypeError('Headers: init must be an object or a sequence of pairs');
+    if (#list in init) {
+      for (let list = init.#fields(), i = 0; i < list.length; i += 2) this.#append(list[i], list[i + 1]);
+      return;
+    }
+    const iterate = init[Symbol.iterator];
+    if (iterate === undefined || iterate === null) {
+      for (const key of Reflect.ownKeys(init)) {
+        const property = Reflect.getOwnPropertyDescriptor(init, key);
+        if (property === undefined || !property.enumerable) continue;
+        if (typeof key === 'symbol') throw new TypeError('Headers: a name cannot be a Symbol');
+        this.#append(lowerName(key), fieldValue(init[key]));
+      }
+      return;
+    }
+    if (typeof iterate !== 'function') throw new TypeError('Headers: init is not iterable');
+    for (const pair of init) {
+      if (pair === null || typeof pair !== 'object' || typeof pair[Symbol.iterator] !== 'function')
+        throw new TypeError('Headers: each of the sequence must be a pair');
+      const values = [...pair];
+      if (values.length !== 2) throw new TypeError('Headers: each of the sequence must be a pair');
+      this.#append(lowerName(values[0]), fieldValue(values[1]));
+    }
+  }
+
+  #append(name, value) {
+    if (this.#guard === 'immutable') throw new TypeError('Headers: these cannot be changed');
+    this.#list.push(name, value);
+  }
+
+  #mutable() {
+    if (this.#guard === 'immutable') throw new TypeError('Headers: these cannot be changed');
+  }
+
+  append(name, value) {
+    needArguments('append', arguments.length, 2);
+    this.#append(lowerName(name), fieldValue(value));
+  }
+
+  delete(name) {
+    needArguments('delete', arguments.length, 1);
+    name = lowerName(name);
+    this.#mutable();
+    const list = this.#list;
+    for (let i = list.length - 2; i >= 0; i -= 2) if (list[i] === name) list.splice(i, 2);
+  }
+
+  get(name) {
+    needArguments('get', arguments.length, 1);
+    name = lowerName(name);
+    return this.#list === null ? this.#exchange.field(name) : combined(this.#list, name);
+  }
+
+  getSetCookie() {
+    const list = this.#fields();
+    return list.filter((_, i) => i % 2 === 1 && list[i - 1] === 'set-cookie');
+  }
+
+  has(name) {
+    needArguments('has', arguments.length, 1);
+    name = lowerName(name);
+    if (this.#list === null) return this.#exchange.field(name) !== null;
+    for (let i = 0; i < this.#list.length; i += 2) if (this.#list[i] === name) return true;
+    return false;
+  }
+
+  set(name, value) {
+    needArguments('set', arguments.length, 2);
+    name = lowerName(name);
+    value = fieldValue(value);
+    this.#mutable();
+    const list = this.#list;
+    let first = -1;
+    for (let i = list.length - 2; i >= 0; i -= 2) {
+      if (list[i] !== name) continue;
+      if (first >= 0) list.splice(first, 2);
+      first = i;
+    }
+    if (first < 0) list.push(name, value);
+    else list[first + 1] = value;
+  }
+
+  forEach(callback, thisArgument = undefined) {
+    needArguments('forEach', arguments.length, 1);
+    if (typeof callback !== 'function') throw new TypeError('Headers.forEach: the callback is not a function');
+    for (const [name, value] of this) callback.call(thisArgument, value, name, this);
+  }
+
+  // What is changed while it is iterated is seen, by position (WebIDL, 3.7.10).
+  #iterator(pick) {
+    let index = 0;
+    const next = () => {
+      const entries = sorted(this.#fields());
+      if (index >= entries.length) return { value: undefined, done: true };
+      return { value: pick(entries[index++]), done: false };
+    };
+    return Object.assign(Object.create(iteratorOf, {
+      [Symbol.toStringTag]: { value: 'Headers Iterator', configurable: true },
+    }), { next });
+  }
+
+  keys() { return this.#iterator((entry) => entry[0]); }
+  values() { return this.#iterator((entry) => entry[1]); }
+  entries() { return this.#iterator((entry) => entry); }
+
+  get [Symbol.toStringTag]() { return 'Headers'; }
+
+  [Symbol.for('nodejs.util.inspect.custom')](depth, options, inspect) {
+    return `Headers ${inspect(Object.fromEntries(sorted(this.#fields())), options)}`;
+  }
+}
+
+function needArguments(method, given, wanted) {
+  if (given < wanted) throw new TypeError(`Headers.${method}: ${wanted} arguments are needed, ${given} given`);
+}
+
+Object.defineProperty(Headers.prototype, Symbol.iterator, {
+  value: Headers.prototype.entries, writable: true, configurable: true,
+});
+for (const name of ['append', 'delete', 'get', 'getSetCookie', 'has', 'set', 'forEach', 'keys', 'values', 'entries'])
+  Object.defineProperty(Headers.prototype, name, { enumerable: true });
+
+const { internals } = Headers;
+delete Headers.internals;
+if (globalThis.Headers) Object.setPrototypeOf(Headers.prototype, globalThis.Headers.prototype);
+
+module.exports = { Headers, internals };

@@ -1,0 +1,297 @@
+// Request (Fetch, 5.4): made by programs, or over an exchange, of which nothing is decoded that is not
+// looked at.
+'use strict';
+
+const { Headers, internals } = require('./headers.js');
+const { extract, ofExchange, clone, mixin } = require('./body.js');
+
+const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+const FORBIDDEN = new Set(['CONNECT', 'TRACE', 'TRACK']);
+const NORMALIZED = new Set(['DELETE', 'GET', 'HEAD', 'OPTIONS', 'POST', 'PUT']);
+const CHOICES = {
+  mode: ['navigate', 'same-origin', 'no-cors', 'cors'],
+  credentials: ['omit', 'same-origin', 'include'],
+  cache: ['default', 'no-store', 'reload', 'no-cache', 'force-cache', 'only-if-cached'],
+  redirect: ['follow', 'error', 'manual'],
+  referrerPolicy: ['', 'no-referrer', 'no-referrer-when-downgrade', 'same-origin', 'origin', 'strict-origin',
+    'origin-when-cross-origin', 'strict-origin-when-cross-origin', 'unsafe-url'],
+  priority: ['high', 'low', 'auto'],
+  duplex: ['half'],
+};
+const DEFAULTS = {
+  mode: 'cors', credentials: 'same-origin', cache: 'default', redirect: 'follow', referrer: 'about:client',
+  referrerPolicy: '', integrity: '', keepalive: false,
+};
+const NEW = Symbol('made over an exchange');
+
+function methodOf(value) {
+  const method = String(value);
+  if (!TOKEN.test(method)) throw new TypeError(`Request: ${JSON.stringify(method)} is not a method`);
+  const upper = method.toUpperCase();
+  if (FORBIDDEN.has(upper)) throw new TypeError(`Request: the method ${method} is forbidden`);
+  return NORMALIZED.has(upper) ? upper : method;
+}
+
+function urlOf(input) {
+  let url;
+  try {
+    url = new URL(input);
+  } catch {
+    throw new TypeError(`Request: ${JSON.stringify(input)} is not an absolute URL`);
+  }
+  if (url.username !== '' || url.password !== '') throw new TypeError('Request: the URL must have no credentials');
+  return url.href;
+}
+
+// The members of `init` that are plain settings, over those of another request.
+function settingsOf(init, before) {
+  const settings = { ...before };
+  for (const [name, choices] of Object.entries(CHOICES)) {
+    if (init[name] === undefined) continue;
+    const value = String(init[name]);
+    if (!choices.includes(value)) throw new TypeError(`Request: ${name} cannot be ${JSON.stringify(value)}`);
+    if (name !== 'duplex' && name !== 'priority') settings[name] = value;
+  }
+  if (settings.mode === 'navigate' && init.mode !== undefined) throw new TypeError('Request: the mode cannot be navigate');
+  if (settings.cache === 'only-if-cached' && settings.mode !== 'same-origin')
+    throw new TypeError('Request: only-if-cached needs the mode same-origin');
+  if (init.window !== undefined && init.window !== null) throw new TypeError('Request: window can only be null');
+  if (init.integrity !== undefined) settings.integrity = String(init.integrity);
+  if (init.keepalive !== undefined) settings.keepalive = Boolean(init.keepalive);
+  if (init.referrer !== undefined) settings.referrer = referrerOf(String(init.referrer));
+  return settings;
+}
+
+function referrerOf(text) {
+  if (text === '') return '';
+  try {
+    const url = new URL(text);
+    return url.protocol === 'about:' && url.pathname === 'client' ? 'about:client' : url.href;
+  } catch {
+    throw new TypeError(`Request: the referrer ${JSON.stringify(text)} is not a URL`);
+  }
+}
+
+function isSignal(value) {
+  return value !== null && typeof value === 'object' && typeof value.aborted === 'boolean' &&
+    typeof value.addEventListener === 'function';
+}
+
+// Host as it was sent makes the URL, when it can.
+function urlOfExchange(exchange, origin) {
+  const { target } = exchange;
+  const host = exchange.field('host');
+  const path = target.charCodeAt(0) === 47 ? target : target === '*' ? '' : null;
+  if (path === null) {
+    try {
+      return new URL(target).href; // absolute-form; CONNECT's authority-form is none
+    } catch {
+      return `${origin()}/`;
+    }
+  }
+  const base = host !== null && host !== '' ? `http://${host}` : origin();
+  try {
+    return plainUrl(base, path) || new URL(base + path).href;
+  } catch {
+    return new URL(origin() + path).href;
+  }
+}
+
+// Bases that were seen to be as a URL parser would write them.
+const bases = new Map();
+const PLAIN_PATH = /^\/(?!\/)[A-Za-z0-9\-_~!$&()*+,;=:@/]*(?:\?[A-Za-z0-9\-._~!$&()*+,;=:@/?%]*)?$/;
+
+// Most URLs need no parser: no dot segments, nothing to be escaped.
+function plainUrl(base, path) {
+  if (!PLAIN_PATH.test(path)) return null;
+  let known = bases.get(base);
+  if (known === undefined) {
+    known = new URL(base).href.slice(0, -1);
+    if (bases.size > 100) bases.clear();
+    bases.set(base, known);
+  }
+  return known + path;
+}
+
+class Request {
+  #exchange = null;
+  #origin = null;
+  #url = null;
+  #method = null;
+  #headers = null;
+  #body = null;
+  #signal = null;
+  #controller = null;
+  #settings = DEFAULTS;
+
+  constructor(input, init = undefined) {
+    if (input === NEW) {
+      this.#exchange = init.exchange;
+      this.#origin = init.origin;
+      return;
+    }
+    if (arguments.length === 0) throw new TypeError('Request: 1 argument is needed');
+    if (init === undefined || init === null) init = {};
+    else if (typeof init !== 'object' && typeof init !== 'function') throw new TypeError('Request: init must be an object');
+    const other = input !== null && typeof input === 'object' && (#url in input || isNative(input)) ? input : null;
+    if (other !== null) this.#copy(other, init);
+    else {
+      this.#url = urlOf(String(input));
+      this.#method = 'GET';
+    }
+    this.#settings = settingsOf(init, other === null ? DEFAULTS : pickSettings(other));
+    if (init.method !== undefined) this.#method = methodOf(init.method);
+    this.#takeHeaders(other, init);
+    this.#takeSignal(other, init);
+    this.#takeBody(other, init);
+  }
+
+  #copy(other) {
+    this.#url = other.url;
+    this.#method = other.method;
+  }
+
+  #takeHeaders(other, init) {
+    const headers = init.headers !== undefined ? init.headers : other === null ? undefined : other.headers;
+    this.#headers = new Headers(headers);
+    internals.setGuard(this.#headers, 'request');
+  }
+
+  #takeSignal(other, init) {
+    const signal = init.signal !== undefined ? init.signal : other === null ? null : other.signal;
+    if (signal !== null && !isSignal(signal)) throw new TypeError('Request: signal must be an AbortSignal');
+    this.#controller = new AbortController();
+    if (signal === null) return;
+    if (signal.aborted) this.#controller.abort(signal.reason);
+    else signal.addEventListener('abort', () => this.#controller.abort(signal.reason), { once: true });
+  }
+
+  #takeBody(other, init) {
+    const given = init.body !== undefined && init.body !== null;
+    const inherited = other !== null && init.body === undefined && other.body !== null;
+    if ((given || inherited) && (this.#method === 'GET' || this.#method === 'HEAD'))
+      throw new TypeError(`Request: a request with the method ${this.#method} has no body`);
+    if (given) {
+      const body = extract(init.body, this.#settings.keepalive);
+      if (body.source === null && typeof init.duplex === 'undefined' && !(init.body instanceof FormData))
+        throw new TypeError("Request: a stream as body needs duplex: 'half'");
+      this.#body = body;
+      if (body.type !== null && !this.#headers.has('content-type')) this.#headers.append('content-type', body.type);
+    } else if (inherited) {
+      if (other.bodyUsed || other.body.locked) throw new TypeError('Request: the body of the other request was read already');
+      this.#body = #url in other ? other.#giveBody() : extract(other.body);
+    }
+  }
+
+  // The body goes over to a new Request; it is used here.
+  #giveBody() {
+    const body = clone(this.#ownBody());
+    const mine = this.#ownBody();
+    mine.used = true;
+    if (mine.stream !== null) mine.stream.cancel().catch(() => {});
+    return body;
+  }
+
+  #ownBody() {
+    if (this.#body === null && this.#exchange !== null && this.#exchange.contentLength !== 0)
+      this.#body = ofExchange(this.#exchange);
+    return this.#body;
+  }
+
+  get url() {
+    if (this.#url === null) this.#url = urlOfExchange(this.#exchange, this.#origin);
+    return this.#url;
+  }
+
+  get method() {
+    if (this.#method === null) this.#method = this.#exchange.method;
+    return this.#method;
+  }
+
+  get headers() {
+    if (this.#headers === null) this.#headers = internals.ofExchange(this.#exchange);
+    return this.#headers;
+  }
+
+  get signal() {
+    if (this.#signal !== null) return this.#signal;
+    if (this.#controller === null) {
+      this.#controller = new AbortController();
+      // Only who looks at the signal pays for hearing of the end.
+      this.#exchange.watch((reason) => { if (reason !== 'complete') abortRequest(this, reason); });
+    }
+    this.#signal = this.#controller.signal;
+    return this.#signal;
+  }
+
+  get mode() { return this.#settings.mode; }
+  get credentials() { return this.#settings.credentials; }
+  get cache() { return this.#settings.cache; }
+  get redirect() { return this.#settings.redirect; }
+  get referrer() { return this.#settings.referrer; }
+  get referrerPolicy() { return this.#settings.referrerPolicy; }
+  get integrity() { return this.#settings.integrity; }
+  get keepalive() { return this.#settings.keepalive; }
+  get destination() { void this.#settings; return ''; }
+  get duplex() { void this.#settings; return 'half'; }
+  get isReloadNavigation() { void this.#settings; return false; }
+  get isHistoryNavigation() { void this.#settings; return false; }
+
+  clone() {
+    const body = this.#ownBody();
+    if (body !== null && body.isUnusable) throw new TypeError('Request.clone: the body was read already, or is locked');
+    const other = new Request(this.url, { headers: this.headers, signal: this.signal });
+    other.#method = this.method;
+    other.#settings = this.#settings;
+    if (body !== null) other.#body = clone(body);
+    return other;
+  }
+
+  get [Symbol.toStringTag]() { return 'Request'; }
+
+  [Symbol.for('nodejs.util.inspect.custom')](depth, options, inspect) {
+    const { method, url, headers } = this;
+    return `Request ${inspect({ method, url, headers, bodyUsed: this.bodyUsed }, options)}`;
+  }
+
+  static {
+    Request.internals = {
+      body: (request) => request.#ownBody(),
+      exchange: (request) => (#exchange in request ? request.#exchange : null),
+      abort: (request, reason) => { if (request.#controller !== null) request.#controller.abort(reason); },
+    };
+  }
+}
+
+const { internals: own } = Request;
+delete Request.internals;
+mixin(Request.prototype, (request) => own.body(request), (request) => request.headers.get('content-type'));
+for (const name of ['url', 'method', 'headers', 'signal', 'mode', 'credentials', 'cache', 'redirect', 'referrer',
+  'referrerPolicy', 'integrity', 'keepalive', 'destination', 'duplex', 'isReloadNavigation', 'isHistoryNavigation', 'clone'])
+  Object.defineProperty(Request.prototype, name, { enumerable: true });
+
+const NativeRequest = globalThis.Request;
+if (NativeRequest) Object.setPrototypeOf(Request.prototype, NativeRequest.prototype);
+
+function isNative(value) {
+  return NativeRequest !== undefined && value instanceof NativeRequest;
+}
+
+function pickSettings(other) {
+  const settings = {};
+  for (const name of Object.keys(DEFAULTS)) settings[name] = other[name] === undefined ? DEFAULTS[name] : other[name];
+  return settings;
+}
+
+function requestFromExchange(exchange, origin) {
+  return new Request(NEW, { exchange, origin });
+}
+
+// The exchange of a request that a server made; or null.
+requestFromExchange.exchangeOf = (request) => own.exchange(request);
+
+function abortRequest(request, reason) {
+  own.abort(request, Object.assign(new Error(`the client has gone (${reason})`), { name: 'AbortError', code: 'CAROM_ECANCELED' }));
+}
+
+module.exports = { Request, requestFromExchange, abortRequest };

@@ -1,0 +1,156 @@
+// Response (Fetch, 5.5).
+'use strict';
+
+const { Headers, internals } = require('./headers.js');
+const { extract, clone, mixin, streamOf } = require('./body.js');
+
+const NULL_BODY = new Set([101, 103, 204, 205, 304]);
+const REDIRECTS = new Set([301, 302, 303, 307, 308]);
+const REASON_PHRASE = /^[\t\x20-\x7e\x80-\xff]*$/;
+
+function list(response) {
+  return internals.list(response.headers);
+}
+
+class Response {
+  #status = 200;
+  #statusText = '';
+  #type = 'default';
+  #body = null;
+  #fields = null; // a flat list, until somebody asks for Headers
+  #headers = null;
+
+  constructor(body = null, init = undefined) {
+    if (init !== undefined && init !== null) this.#initialize(init);
+    else if (init === undefined || init === null) this.#fields = [];
+    if (body !== null && body !== undefined) this.#take(extract(body));
+  }
+
+  #initialize(init) {
+    if (typeof init !== 'object' && typeof init !== 'function') throw new TypeError('Response: init must be an object');
+    const { headers, status, statusText } = init;
+    if (status !== undefined) {
+      const number = Math.trunc(Number(status)) & 0xffff;
+      if (!(number >= 200 && number <= 599)) throw new RangeError(`Response: the status ${status} is not from 200 to 599`);
+      this.#status = number;
+    }
+    if (statusText !== undefined) {
+      const text = String(statusText);
+      if (!REASON_PHRASE.test(text)) throw new TypeError('Response: this statusText cannot be sent');
+      this.#statusText = text;
+    }
+    this.#fields = headers === undefined ? [] : internals.list(new Headers(headers));
+  }
+
+  #take(body) {
+    if (NULL_BODY.has(this.#status)) throw new TypeError(`Response: a response with status ${this.#status} has no body`);
+    this.#body = body;
+    if (body.type === null) return;
+    const fields = this.#fields;
+    for (let i = 0; i < fields.length; i += 2) if (fields[i] === 'content-type') return;
+    fields.push('content-type', body.type);
+  }
+
+  static error() {
+    const response = new Response();
+    response.#type = 'error';
+    response.#status = 0;
+    internals.setGuard(response.headers, 'immutable');
+    return response;
+  }
+
+  static json(data, init = undefined) {
+    if (arguments.length === 0) throw new TypeError('Response.json: 1 argument is needed');
+    const text = JSON.stringify(data);
+    if (text === undefined) throw new TypeError('Response.json: the value cannot be written as JSON');
+    const response = new Response(null, init);
+    const body = extract(text);
+    body.type = 'application/json';
+    response.#take(body);
+    return response;
+  }
+
+  static redirect(url, status = 302) {
+    const target = String(new URL(String(url)));
+    const number = Math.trunc(Number(status)) & 0xffff;
+    if (!REDIRECTS.has(number)) throw new RangeError(`Response.redirect: ${status} is not the status of a redirection`);
+    const response = new Response(null, { headers: { location: target } });
+    response.#status = number;
+    internals.setGuard(response.headers, 'immutable');
+    return response;
+  }
+
+  get type() { return this.#type; }
+  get url() { void this.#type; return ''; }
+  get redirected() { void this.#type; return false; }
+  get status() { return this.#status; }
+  get ok() { return this.#status >= 200 && this.#status <= 299; }
+  get statusText() { return this.#statusText; }
+
+  get headers() {
+    if (this.#headers === null) this.#headers = internals.withGuard(this.#fields, 'response');
+    return this.#headers;
+  }
+
+  clone() {
+    if (this.#body !== null && this.#body.isUnusable) throw new TypeError('Response.clone: the body was read already, or is locked');
+    const other = new Response(null, { headers: list(this).length > 0 ? this.headers : undefined });
+    other.#status = this.#status;
+    other.#statusText = this.#statusText;
+    other.#type = this.#type;
+    if (this.#body !== null) other.#body = clone(this.#body);
+    return other;
+  }
+
+  get [Symbol.toStringTag]() { return 'Response'; }
+
+  [Symbol.for('nodejs.util.inspect.custom')](depth, options, inspect) {
+    const { status, statusText, headers, ok, type } = this;
+    return `Response ${inspect({ status, statusText, headers, ok, type, bodyUsed: this.bodyUsed }, options)}`;
+  }
+
+  // What a server sends; the body is used by that.
+  static #parts(response) {
+    const body = response.#body;
+    if (body !== null) {
+      if (body.isUnusable) throw new TypeError('the body of this Response was read already, or is locked');
+      body.used = true;
+    }
+    return {
+      status: response.#type === 'error' ? 500 : response.#status,
+      fields: response.#fields,
+      body: body === null ? null : body.stream === null ? body.source : body.stream,
+    };
+  }
+
+  static {
+    Response.internals = {
+      isOurs: (value) => #body in value,
+      parts: (response) => Response.#parts(response),
+      body: (response) => response.#body,
+    };
+  }
+}
+
+const { internals: own } = Response;
+delete Response.internals;
+mixin(Response.prototype, (response) => own.body(response), (response) => response.headers.get('content-type'));
+for (const name of ['type', 'url', 'redirected', 'status', 'ok', 'statusText', 'headers', 'clone'])
+  Object.defineProperty(Response.prototype, name, { enumerable: true });
+
+// A Response of ours, or of the runtime.
+function responseParts(response) {
+  if (own.isOurs(response)) {
+    const parts = own.parts(response);
+    const { body } = parts;
+    // The content of another exchange (`new Response(request.body)` has its stream, a clone its source).
+    if (body !== null && typeof body.contentNow === 'function') parts.body = streamOf(own.body(response));
+    return parts;
+  }
+  if (response.bodyUsed) throw new TypeError('the body of this Response was read already');
+  return { status: response.status === 0 ? 500 : response.status, fields: [...response.headers].flat(), body: response.body };
+}
+
+if (globalThis.Response) Object.setPrototypeOf(Response.prototype, globalThis.Response.prototype);
+
+module.exports = { Response, responseParts };

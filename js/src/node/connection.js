@@ -1,0 +1,181 @@
+// What a request and its response have as `socket`: it tells of the peer and can be destroyed, but
+// bytes are the engine's. It lives as long as the exchange.
+'use strict';
+
+const { EventEmitter } = require('node:events');
+const { coded, connectionReset } = require('./errors.js');
+
+class Connection extends EventEmitter {
+  constructor(exchange, server) {
+    super();
+    this.exchange = exchange;
+    this.server = server;
+    this.parser = null;
+    this.request = null;
+    this.response = null;
+    this.peer = exchange.remoteAddress(); // the slot that has it may be used again later
+    this.destroyed = false;
+    this.over = false;
+    this.closed = false;
+    this.timeout = 0;
+    this.timer = null;
+    this.writableLength = 0;
+    this.failed = false;
+  }
+
+  get remoteAddress() { return this.peer.transport === 'tcp' ? this.peer.hostname : undefined; }
+  get remotePort() { return this.peer.transport === 'tcp' ? this.peer.port : undefined; }
+  get remoteFamily() { return familyOf(this.peer); }
+  get localAddress() { return this.local.hostname; }
+  get localPort() { return this.local.port; }
+  get localFamily() { return familyOf(this.local); }
+  get local() {
+    const addr = this.server !== null && this.server.addr;
+    return addr && addr.transport === 'tcp' ? addr : { transport: 'unix' };
+  }
+
+  get readable() { return !this.over && !this.destroyed; }
+  get writable() { return !this.over && !this.destroyed; }
+  get readyState() { return this.writable ? 'open' : 'closed'; }
+
+  address() {
+    const { local } = this;
+    return local.transport === 'tcp' ? { address: local.hostname, family: familyOf(local), port: local.port } : {};
+  }
+
+  // ---------------------------------------------------------------- time-outs
+
+  setTimeout(milliseconds, callback) {
+    const time = Number(milliseconds) || 0;
+    if (this.timer !== null) clearTimeout(this.timer);
+    this.timer = null;
+    this.timeout = time;
+    if (typeof callback === 'function') {
+      if (time > 0) this.once('timeout', callback);
+      else this.removeListener('timeout', callback);
+    }
+    if (time > 0 && !this.over) {
+      this.timer = setTimeout(ranOut, time, this);
+      this.timer.unref();
+    }
+    return this;
+  }
+
+  touch() {
+    if (this.timer !== null) this.timer.refresh();
+  }
+
+  // ---------------------------------------------------------------- the end
+
+  destroy(error) {
+    if (this.destroyed) return this;
+    this.destroyed = true;
+    if (this.over) return this;
+    this.exchange.cancel();
+    this.gone(error || null);
+    return this;
+  }
+
+  destroySoon() { return this.destroy(); }
+  end() { return this.destroy(); }
+  resetAndDestroy() { return this.destroy(); }
+
+  // The exchange has ended without a whole response.
+  gone(error) {
+    if (!this.settle()) return;
+    this.destroyed = true;
+    const { request, response } = this;
+    if (!request.destroyed && !(request.complete && request.readableEnded))
+      request.destroy(error || connectionReset());
+    process.nextTick(closeAll, this, error);
+  }
+
+  // It has ended well, or as good as well: the response is the engine's.
+  complete() {
+    if (this.settle()) process.nextTick(finishAll, this);
+  }
+
+  settle() {
+    if (this.over) return false;
+    this.over = true;
+    this.writableLength = 0;
+    if (this.timer !== null) clearTimeout(this.timer);
+    this.timer = null;
+    return true;
+  }
+
+  // The engine refuses what it was given.
+  refuse(error) {
+    const { exchange, response } = this;
+    if (this.failed || error.code === 'CAROM_ELENGTH') exchange.cancel();
+    else {
+      this.failed = true;
+      exchange.respond(500, [], null);
+    }
+    if (response !== null && response.listenerCount('error') > 0) response.emit('error', error);
+    else process.emitWarning(`a response was refused: ${error.message}`, { code: error.code });
+  }
+
+  // ---------------------------------------------------------------- what does nothing here
+
+  setNoDelay() { return this; }
+  setKeepAlive() { return this; }
+  setEncoding() { return this; }
+  pause() { return this; }
+  resume() { return this; }
+  ref() { return this; }
+  unref() { return this; }
+  cork() {}
+  uncork() {}
+
+  write() {
+    throw coded(Error, 'ERR_METHOD_NOT_IMPLEMENTED', 'The socket of a request cannot be written to');
+  }
+}
+
+Connection.prototype.encrypted = false;
+Connection.prototype.connecting = false;
+Connection.prototype.pending = false;
+Connection.prototype.bytesRead = 0;
+Connection.prototype.bytesWritten = 0;
+Connection.prototype.writableHighWaterMark = 65536;
+Connection.prototype.writableCorked = 0;
+
+function familyOf({ transport, hostname }) {
+  return transport !== 'tcp' ? undefined : hostname.includes(':') ? 'IPv6' : 'IPv4';
+}
+
+function ranOut(connection) {
+  connection.timer = null;
+  const { request, response, server } = connection;
+  connection.emit('timeout');
+  const heard = [
+    !request.complete && request.emit('timeout', connection),
+    response.emit('timeout', connection),
+    server !== null && server.emit('timeout', connection),
+  ];
+  if (!heard.includes(true)) connection.destroy();
+}
+
+function close(connection, error) {
+  const { response } = connection;
+  response.closeNow(response);
+  if (connection.closed) return;
+  connection.closed = true;
+  connection.destroyed = true;
+  connection.emit('close', Boolean(error));
+}
+
+function closeAll(connection, error) {
+  if (error && connection.listenerCount('error') > 0) connection.emit('error', error);
+  close(connection, error);
+}
+
+function finishAll(connection) {
+  const { request, response } = connection;
+  if (response.finished) response.emit('finish');
+  request.responseSent(request);
+  close(connection, null);
+}
+
+module.exports = { Connection };

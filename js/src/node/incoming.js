@@ -1,0 +1,92 @@
+// The request as an http.IncomingMessage. Frameworks give it another prototype, one that stands on
+// node's own; so it is a real IncomingMessage, and what is different here are properties of its own.
+'use strict';
+
+const http = require('node:http');
+const { connectionReset } = require('./errors.js');
+
+class IncomingMessage extends http.IncomingMessage {
+  constructor(exchange, connection) {
+    super(connection);
+    this.exchange = exchange;
+    this._read = pull;
+    this._destroy = tearDown;
+    this.responseSent = responseSent;
+    const { version } = exchange;
+    this.httpVersionMajor = Math.floor(version / 10);
+    this.httpVersionMinor = version % 10;
+    this.httpVersion = version === 11 ? '1.1' : version === 10 ? '1.0' : `${this.httpVersionMajor}.${this.httpVersionMinor}`;
+    this.method = exchange.method;
+    this.url = exchange.target;
+    const fields = exchange.rawFields();
+    this._addHeaderLines(fields, fields.length);
+    if (exchange.contentLength === 0) this.complete = true;
+  }
+}
+
+function toBuffer(bytes) {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+// Readable asks for more.
+function pull() {
+  if (this.complete) {
+    this._consumed = true;
+    this.push(null);
+    return;
+  }
+  if (!this._consumed) {
+    this._readableState.readingMore = false; // node's constructor holds reading back till here
+    this._consumed = true;
+    const whole = this.exchange.contentNow();
+    if (whole !== null) {
+      this.complete = true;
+      if (whole.length > 0) this.push(toBuffer(whole));
+      this.push(null);
+      return;
+    }
+  }
+  this.exchange.read().then((bytes) => {
+    if (this.destroyed) return;
+    if (this.socket !== null) this.socket.touch();
+    if (bytes !== null) {
+      this.push(toBuffer(bytes));
+      return;
+    }
+    this.complete = true;
+    const trailers = this.exchange.trailers();
+    this._addHeaderLines(trailers, trailers.length);
+    this.push(null);
+  }, () => {
+    if (!this.destroyed) this.destroy(connectionReset());
+  });
+}
+
+function tearDown(error, callback) {
+  if (!this.readableEnded || !this.complete) {
+    this.aborted = true;
+    this.emit('aborted');
+  }
+  if (this.aborted && this.socket && !this.socket.destroyed) this.socket.destroy(error);
+  process.nextTick(tornDown, this, error, callback);
+}
+
+// Only who listens hears of clients that leave.
+function tornDown(request, error, callback) {
+  callback(request.listenerCount('error') > 0 ? error : null);
+}
+
+// The response is sent: content that nobody wants is dropped, content that is still being read will
+// not come any more.
+function responseSent(request) {
+  if (request.destroyed || request.readableEnded) return;
+  if (request.complete || !request._consumed) {
+    if (request.listenerCount('end') + request.listenerCount('close') === 0) return;
+    if (request._consumed && !request._dumped && request.readableFlowing !== null) return;
+    request.complete = true;
+    request._dumped = true;
+    request.resume();
+  } else request.destroy(connectionReset());
+}
+
+module.exports = { IncomingMessage };

@@ -1,0 +1,264 @@
+// The response as an http.ServerResponse. As with the request, frameworks change its prototype to
+// one that stands on node's own. Node's methods gather and check the head; where they would go on to
+// bytes they call _storeHeader, _send and _writeRaw, and those are the response's own properties
+// here, like write and end.
+'use strict';
+
+const http = require('node:http');
+const { coded } = require('./errors.js');
+
+class ServerResponse extends http.ServerResponse {
+  constructor(request, exchange, connection) {
+    super(request);
+    this.exchange = exchange;
+    this.socket = connection;
+    this.fields = null; // of the head, flat
+    this.statedLength = -1; // what Content-Length says
+    this.needsDrain = false;
+    this.callbacks = null; // of writes that wait for room
+    this.write = write;
+    this.end = end;
+    this._storeHeader = storeHeader;
+    this._send = send;
+    this._writeRaw = writeRaw;
+    this.closeNow = closeNow;
+  }
+}
+
+// ---------------------------------------------------------------- the head
+
+function isNamed(name, lower) {
+  return name.length === lower.length && name.toLowerCase() === lower;
+}
+
+function addField(response, name, value) {
+  if (isNamed(name, 'content-length')) {
+    const length = Number(value);
+    if (Number.isSafeInteger(length) && length >= 0) response.statedLength = length;
+    return;
+  }
+  if (isNamed(name, 'transfer-encoding')) return; // framing is the engine's
+  response.fields.push(name, typeof value === 'string' ? value : String(value));
+}
+
+function addValues(response, name, value) {
+  if (Array.isArray(value)) for (const one of value) addField(response, name, one);
+  else addField(response, name, value);
+}
+
+function addChecked(response, name, value) {
+  http.validateHeaderName(name);
+  if (Array.isArray(value)) for (const one of value) http.validateHeaderValue(name, one);
+  else http.validateHeaderValue(name, value);
+  addValues(response, name, value);
+}
+
+// writeHead has checked what it was given and, if there were any, joined it with the headers set
+// before; otherwise `headers` is as the caller wrote it.
+function storeHeader(statusLine, headers) {
+  this.fields = [];
+  const names = this.getRawHeaderNames();
+  if (names.length > 0) for (const name of names) addValues(this, name, this.getHeader(name));
+  else if (Array.isArray(headers)) {
+    if (headers.length > 0 && Array.isArray(headers[0]))
+      for (const [name, value] of headers) addChecked(this, name, value);
+    else for (let i = 0; i < headers.length; i += 2) addChecked(this, headers[i], headers[i + 1]);
+  } else if (headers) for (const name of Object.keys(headers)) addChecked(this, name, headers[name]);
+  this._header = `${statusLine}\r\n`;
+  this._headerSent = false;
+}
+
+// A response to HEAD and a 304 may say how long their content would be.
+function sayLength(response) {
+  if (!response._hasBody && response.statedLength >= 0 && response.statusCode !== 204)
+    response.fields.push('Content-Length', String(response.statedLength));
+}
+
+function begin(response) {
+  response._headerSent = true;
+  const { statedLength, statusCode } = response;
+  response.exchange.begin(statusCode, response.fields, statedLength);
+}
+
+// Informational responses, as the text that node makes of them. 100 is sent by the engine when the
+// content is first read.
+function writeRaw(text, encoding, callback) {
+  if (typeof encoding === 'function') callback = encoding;
+  const lines = String(text).split('\r\n');
+  const status = Number(lines[0].split(' ')[1]);
+  const fields = [];
+  for (const line of lines.slice(1)) {
+    const colon = line.indexOf(': ');
+    if (colon > 0) fields.push(line.slice(0, colon), line.slice(colon + 2));
+  }
+  if (status > 101 && status < 200) this.exchange.inform(status, fields);
+  if (typeof callback === 'function') process.nextTick(callback);
+  return true;
+}
+
+// ---------------------------------------------------------------- the content
+
+function checkChunk(chunk) {
+  if (chunk === null) throw coded(TypeError, 'ERR_STREAM_NULL_VALUES', 'May not write null values to stream');
+  if (typeof chunk !== 'string' && !(chunk instanceof Uint8Array))
+    throw coded(TypeError, 'ERR_INVALID_ARG_TYPE',
+      `The "chunk" argument must be of type string or an instance of Buffer or Uint8Array. Received ${chunk === undefined ? 'undefined' : `type ${typeof chunk}`}`);
+}
+
+function encoded(chunk, encoding) {
+  if (typeof chunk !== 'string' || !encoding || encoding === 'utf8' || encoding === 'utf-8' || encoding === 'buffer') return chunk;
+  return Buffer.from(chunk, encoding);
+}
+
+function fail(response, error, callback) {
+  process.nextTick(() => {
+    if (typeof callback === 'function') callback(error);
+    if (!response.destroyed) response.emit('error', error);
+  });
+}
+
+function afterEnd() {
+  return coded(Error, 'ERR_STREAM_WRITE_AFTER_END', 'write after end');
+}
+
+function write(chunk, encoding, callback) {
+  if (typeof encoding === 'function') {
+    callback = encoding;
+    encoding = null;
+  }
+  checkChunk(chunk);
+  if (this.finished) {
+    fail(this, afterEnd(), callback);
+    return false;
+  }
+  if (this.destroyed) {
+    fail(this, coded(Error, 'ERR_STREAM_DESTROYED', 'Cannot call write after a stream was destroyed'), callback);
+    return false;
+  }
+  if (!this._header) this._implicitHeader();
+  return this._send(chunk, encoding, callback);
+}
+
+// Node's flushHeaders calls it with an empty chunk.
+function send(chunk, encoding, callback) {
+  if (typeof encoding === 'function') {
+    callback = encoding;
+    encoding = null;
+  }
+  if (!this._headerSent) begin(this);
+  const room = !this._hasBody || chunk.length === 0 || this.exchange.write(encoded(chunk, encoding));
+  this.socket.touch();
+  if (room && !this.needsDrain) {
+    if (typeof callback === 'function') process.nextTick(callback);
+    return true;
+  }
+  if (typeof callback === 'function') (this.callbacks || (this.callbacks = [])).push(callback);
+  if (!this.needsDrain) waitForRoom(this);
+  return false;
+}
+
+function waitForRoom(response) {
+  response.needsDrain = true;
+  // Node's own accessor looks at a symbol of node's.
+  if (!Object.hasOwn(response, 'writableNeedDrain'))
+    Object.defineProperty(response, 'writableNeedDrain', {
+      configurable: true,
+      get() { return this.needsDrain && !this.destroyed && !this.finished; },
+    });
+  response.exchange.ready().then(() => {
+    response.needsDrain = false;
+    response.socket.touch();
+    callBack(response, undefined);
+    if (!response.finished && !response.destroyed) response.emit('drain');
+  }, () => {}); // the end of the exchange comes by onend
+}
+
+function callBack(response, error) {
+  const { callbacks } = response;
+  response.callbacks = null;
+  if (callbacks !== null) for (const callback of callbacks) callback(error);
+}
+
+// ---------------------------------------------------------------- the end
+
+function trailersOf(response) {
+  if (!response._trailer) return null;
+  const fields = [];
+  for (const line of response._trailer.split('\r\n')) {
+    const colon = line.indexOf(': ');
+    if (colon > 0) fields.push(line.slice(0, colon), line.slice(colon + 2));
+  }
+  return fields;
+}
+
+function end(chunk, encoding, callback) {
+  if (typeof chunk === 'function') {
+    callback = chunk;
+    chunk = encoding = null;
+  } else if (typeof encoding === 'function') {
+    callback = encoding;
+    encoding = null;
+  }
+  const some = chunk !== null && chunk !== undefined;
+  if (some) checkChunk(chunk);
+  if (this.finished) {
+    endAgain(this, some, callback);
+    return this;
+  }
+  if (!this._header) this._implicitHeader();
+  if (typeof callback === 'function') this.once('finish', callback);
+  this.finished = true;
+  this.emit('prefinish');
+  if (this.destroyed) return this;
+  const body = some && chunk.length > 0 ? encoded(chunk, encoding) : null;
+  const trailers = trailersOf(this);
+  if (this._headerSent || trailers !== null || lengthIsOpen(this, body)) endStream(this, body, trailers);
+  else endWhole(this, body);
+  return this;
+}
+
+// The response to HEAD without content says nothing of its length.
+function lengthIsOpen(response, body) {
+  return body === null && response.statedLength < 0 && response.req.method === 'HEAD' &&
+    response.statusCode !== 204 && response.statusCode !== 304;
+}
+
+function endAgain(response, some, callback) {
+  if (some) fail(response, afterEnd(), callback);
+  else if (typeof callback !== 'function') return;
+  else if (response.writableFinished)
+    process.nextTick(callback, coded(Error, 'ERR_STREAM_ALREADY_FINISHED', 'Cannot call end after a stream was finished'));
+  else response.once('finish', callback);
+}
+
+// One message to the engine, and nothing needs to come back.
+function endWhole(response, body) {
+  const { exchange, socket, req } = response;
+  response._headerSent = true;
+  sayLength(response);
+  const alone = req.complete || !req._consumed;
+  if (alone) exchange.onend = null;
+  exchange.respond(response.statusCode, response.fields, body);
+  if (alone) socket.complete();
+}
+
+function endStream(response, body, trailers) {
+  const { exchange, socket } = response;
+  if (!response._headerSent) begin(response);
+  if (body !== null && response._hasBody) exchange.write(body);
+  socket.writableLength = 1; // till the engine says that it is sent
+  if (trailers !== null) exchange.end(trailers);
+  else exchange.end();
+}
+
+function closeNow(response) {
+  if (response._closed === true || response.closeEmitted === true) return;
+  response.closeEmitted = true;
+  response.destroyed = true;
+  response._closed = true;
+  if (response.callbacks !== null)
+    callBack(response, response.finished ? undefined : coded(Error, 'ERR_STREAM_DESTROYED', 'The client has gone'));
+  response.emit('close');
+}
+
+module.exports = { ServerResponse };

@@ -1,0 +1,263 @@
+// Servers for listeners of node:http, on the engine.
+'use strict';
+
+const { EventEmitter } = require('node:events');
+const { lookup } = require('node:dns');
+const { isIP } = require('node:net');
+const { Connection } = require('./connection.js');
+const { IncomingMessage } = require('./incoming.js');
+const { ServerResponse } = require('./response.js');
+const { UpgradeSocket } = require('./upgrade.js');
+const { coded, listenError } = require('./errors.js');
+
+// Properties that node has, what they are when nobody sets them, and the engine's option.
+const TIMES = { keepAliveTimeout: [75000, 'keepAlive'], headersTimeout: [10000, 'headerTimeout'] };
+const COUNTS = {
+  maxHeaderSize: 'maxHeaderSection', maxHeadersCount: 'maxFields',
+  maxRequestsPerSocket: 'maxConnectionRequests', maxConnections: 'maxConnections',
+};
+
+class Server extends EventEmitter {
+  constructor(options, listener) {
+    super();
+    if (typeof options === 'function') {
+      listener = options;
+      options = {};
+    }
+    this.options = options || {};
+    this.handle = null;
+    this.addr = null; // in the engine's words
+    this.closing = false;
+    this.opening = false;
+    this.forced = false; // closeAllConnections was called just now
+    this.referenced = true;
+    this.timeout = 0;
+    for (const name of Object.keys(TIMES)) this[name] = numberOr(this.options[name], TIMES[name][0]);
+    for (const name of Object.keys(COUNTS)) this[name] = numberOr(this.options[name], null);
+    this.requestTimeout = numberOr(this.options.requestTimeout, 0);
+    if (listener !== undefined && listener !== null) this.on('request', listener);
+  }
+
+  get listening() { return this.handle !== null && !this.closing; }
+
+  // ---------------------------------------------------------------- listening
+
+  listen(...args) {
+    const { place, callback } = placeOf(args);
+    if (this.handle !== null || this.opening)
+      throw coded(Error, 'ERR_SERVER_ALREADY_LISTEN', 'Listen method has been called more than once without closing.');
+    if (callback !== null) this.once('listening', callback);
+    const { host } = place;
+    if (host === undefined || host === 'localhost' || isIP(host) !== 0) {
+      this.open(place);
+      return this;
+    }
+    this.opening = true;
+    lookup(host, (error, address) => {
+      if (!this.opening) return;
+      this.opening = false;
+      if (error) this.emit('error', error);
+      else this.open({ ...place, host: address });
+    });
+    return this;
+  }
+
+  open(place) {
+    const { signal } = place;
+    if (signal && signal.aborted) return;
+    try {
+      const { serveExchanges } = require('../server.js');
+      this.handle = serveExchanges(this.settings(place), (exchange) => this.accept(exchange));
+    } catch (error) {
+      process.nextTick(() => this.emit('error', listenError(error, place)));
+      return;
+    }
+    const { handle } = this;
+    this.addr = handle.addr;
+    this.closing = false;
+    handle.finished.then(() => process.nextTick(finished, this, handle));
+    if (!this.referenced) handle.unref();
+    if (signal) signal.addEventListener('abort', () => this.close(), { once: true });
+    process.nextTick(() => {
+      if (this.handle === handle) this.emit('listening');
+    });
+  }
+
+  // What the engine is to be told; it has its own mind about the rest.
+  settings({ host, port, path, backlog }) {
+    const settings = { ...this.options.carom };
+    for (const [name, [byDefault, option]] of Object.entries(TIMES))
+      if (this[name] !== byDefault) settings[option] = this[name] > 0 ? this[name] : false;
+    for (const [name, option] of Object.entries(COUNTS)) if (this[name] > 0) settings[option] = this[name];
+    if (backlog > 0) settings.backlog = backlog;
+    if (path !== undefined) settings.path = path;
+    else {
+      settings.port = port;
+      if (host !== undefined) settings.hostname = host;
+    }
+    return settings;
+  }
+
+  address() {
+    const { addr } = this;
+    if (addr === null) return null;
+    if (addr.transport === 'unix') return addr.path;
+    return { address: addr.hostname, family: addr.hostname.includes(':') ? 'IPv6' : 'IPv4', port: addr.port };
+  }
+
+  getConnections(callback) {
+    const stats = this.handle !== null && typeof this.handle.stats === 'function' ? this.handle.stats() : {};
+    process.nextTick(callback, null, Number(stats.connectionsOpen || 0));
+    return this;
+  }
+
+  // ---------------------------------------------------------------- closing
+
+  close(callback) {
+    const idle = this.handle === null || this.closing;
+    if (typeof callback === 'function') {
+      if (idle && !this.opening)
+        this.once('close', () => callback(coded(Error, 'ERR_SERVER_NOT_RUNNING', 'Server is not running.')));
+      else this.once('close', callback);
+    }
+    if (this.opening) this.opening = false;
+    if (this.handle === null) process.nextTick(() => this.emit('close'));
+    else if (!this.closing) {
+      this.closing = true;
+      this.handle.shutdown(this.forced ? { deadline: 0 } : {});
+    }
+    return this;
+  }
+
+  // The engine can only close all connections with the listener: before close() it is remembered for
+  // a close() in the same turn.
+  closeAllConnections() {
+    if (this.handle !== null && this.closing) this.handle.shutdown({ deadline: 0 });
+    else {
+      this.forced = true;
+      setImmediate(() => { this.forced = false; });
+    }
+  }
+
+  // close() does it.
+  closeIdleConnections() {}
+
+  ref() {
+    this.referenced = true;
+    if (this.handle !== null) this.handle.ref();
+    return this;
+  }
+
+  unref() {
+    this.referenced = false;
+    if (this.handle !== null) this.handle.unref();
+    return this;
+  }
+
+  setTimeout(milliseconds, callback) {
+    if (typeof milliseconds === 'function') {
+      callback = milliseconds;
+      milliseconds = 0;
+    }
+    this.timeout = Number(milliseconds) || 0;
+    if (typeof callback === 'function') this.on('timeout', callback);
+    return this;
+  }
+
+  // ---------------------------------------------------------------- requests
+
+  // Errors of listeners are uncaught exceptions, and other exchanges of the batch are not hurt.
+  accept(exchange) {
+    try {
+      if (!this.change(exchange)) this.serve(exchange);
+    } catch (error) {
+      process.nextTick(raise, error);
+    }
+  }
+
+  serve(exchange) {
+    const connection = new Connection(exchange, this);
+    const request = new IncomingMessage(exchange, connection);
+    if (this.options.joinDuplicateHeaders) request.joinDuplicateHeaders = true;
+    const response = new ServerResponse(request, exchange, connection);
+    connection.request = request;
+    connection.response = response;
+    exchange.onend = (reason) => {
+      if (reason === 'complete') connection.complete();
+      else connection.gone(null);
+    };
+    exchange.onerror = (error) => connection.refuse(error);
+    if (this.timeout > 0) connection.setTimeout(this.timeout);
+    if (this.listenerCount('checkContinue') > 0 && /^100-continue$/i.test(exchange.field('expect') || ''))
+      this.emit('checkContinue', request, response);
+    else this.emit('request', request, response);
+  }
+
+  // Requests for another protocol go to who listens for them.
+  change(exchange) {
+    let event = null;
+    if (this.listenerCount('upgrade') > 0 && exchange.field('upgrade') !== null &&
+        /(^|,)\s*upgrade\s*(,|$)/i.test(exchange.field('connection') || '')) event = 'upgrade';
+    else if (this.listenerCount('connect') > 0 && exchange.method === 'CONNECT') event = 'connect';
+    if (event === null) return false;
+    const socket = new UpgradeSocket(exchange, this);
+    const request = new IncomingMessage(exchange, socket);
+    request.upgrade = true;
+    request.complete = true;
+    this.emit(event, request, socket, Buffer.alloc(0));
+    return true;
+  }
+}
+
+if (Symbol.asyncDispose)
+  Server.prototype[Symbol.asyncDispose] = function () {
+    return new Promise((resolve, reject) => this.close((error) => (error ? reject(error) : resolve())));
+  };
+
+function finished(server, handle) {
+  if (server.handle !== handle) return;
+  server.handle = null;
+  server.addr = null;
+  server.closing = false;
+  server.emit('close');
+}
+
+function raise(error) {
+  throw error;
+}
+
+function numberOr(value, byDefault) {
+  return typeof value === 'number' && value >= 0 ? value : byDefault;
+}
+
+function portOf(value) {
+  const port = value === undefined || value === null || value === '' ? 0 : Number(value);
+  if (Number.isInteger(port) && port >= 0 && port <= 65535) return port;
+  throw coded(RangeError, 'ERR_SOCKET_BAD_PORT', `options.port should be >= 0 and < 65536. Received ${String(value)}.`);
+}
+
+// listen([port[, host[, backlog]]][, callback]), listen(path[, backlog][, callback]),
+// listen({ port, host, path, backlog, signal }[, callback])
+function placeOf(args) {
+  const callback = typeof args[args.length - 1] === 'function' ? args[args.length - 1] : null;
+  const given = args.filter((arg) => typeof arg !== 'function');
+  const [first] = given;
+  if (first !== null && typeof first === 'object') {
+    const { port, host, path, backlog, signal } = first;
+    if (typeof path === 'string') return { place: { path, backlog, signal }, callback };
+    if (port === undefined && Object.hasOwn(first, 'fd'))
+      throw coded(TypeError, 'ERR_INVALID_ARG_VALUE', 'Carom cannot listen on a file descriptor here.');
+    return { place: { port: portOf(port), host: host || undefined, backlog, signal }, callback };
+  }
+  if (typeof first === 'string' && !/^[0-9]+$/.test(first.trim()))
+    return { place: { path: first, backlog: Number(given[1]) || 0 }, callback };
+  const host = typeof given[1] === 'string' && given[1] !== '' ? given[1] : undefined;
+  const backlog = Number(typeof given[1] === 'number' ? given[1] : given[2]) || 0;
+  return { place: { port: portOf(first), host, backlog }, callback };
+}
+
+function createServer(options, listener) {
+  return new Server(options, listener);
+}
+
+module.exports = { createServer, Server };

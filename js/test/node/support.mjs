@@ -1,0 +1,97 @@
+// What the tests of carom/node share: a fake exchange, and the real server when it is there.
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { once } from 'node:events';
+
+const require = createRequire(import.meta.url);
+export const { createServer, Server, IncomingMessage, ServerResponse } = require('../../node.js');
+
+function whyNot() {
+  if (!existsSync(new URL('../../src/server.js', import.meta.url))) return 'js/src/server.js does not exist yet';
+  try {
+    require('../../src/server.js');
+    return false;
+  } catch (error) {
+    return `js/src/server.js cannot be loaded: ${error.message.split('\n')[0]}`;
+  }
+}
+
+export const skip = whyNot();
+
+export async function start(listener, options = {}) {
+  const server = createServer(options, listener).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return { server, port: server.address().port, base: `http://127.0.0.1:${server.address().port}` };
+}
+
+class ClientGone extends Error {}
+
+// An exchange that only remembers. `content`: null, a whole Uint8Array, or an array of pieces.
+export class FakeExchange {
+  constructor({ method = 'GET', target = '/', version = 11, fields = ['Host', 'test'], content = null, trailers = [], room = Infinity } = {}) {
+    Object.assign(this, { method, target, version, fields, room });
+    this.content = content;
+    this.contentLength = content === null ? 0 : Array.isArray(content) ? -1 : content.length;
+    this.incomingTrailers = trailers;
+    this.over = false;
+    this.onend = null;
+    this.calls = [];
+    this.reads = 0;
+    this.waiting = null;
+  }
+
+  get fieldCount() { return this.fields.length / 2; }
+  rawFields() { return [...this.fields]; }
+  field(name) {
+    const values = this.fields.filter((_, i) => i % 2 === 1 && this.fields[i - 1].toLowerCase() === name);
+    return values.length > 0 ? values.join(', ') : null;
+  }
+  remoteAddress() { return { transport: 'tcp', hostname: '192.0.2.1', port: 4242 }; }
+  contentNow() {
+    if (this.content === null) return new Uint8Array(0);
+    return Array.isArray(this.content) ? null : this.content;
+  }
+  async read() {
+    this.reads++;
+    if (this.gone) throw new ClientGone();
+    await null;
+    const piece = this.content.shift();
+    if (piece === undefined) return null;
+    if (piece === 'never') return new Promise((resolve, reject) => { this.rejectRead = reject; });
+    return piece;
+  }
+  trailers() { return this.incomingTrailers; }
+
+  note(name, ...args) {
+    if (!this.over) this.calls.push([name, ...args]);
+  }
+  respond(status, fields, body) { this.note('respond', status, fields, text(body)); this.finish('complete'); }
+  begin(status, fields, length) { this.note('begin', status, fields, length); }
+  write(bytes) {
+    this.note('write', text(bytes));
+    this.room -= bytes.length;
+    return this.room > 0;
+  }
+  ready() { return new Promise((resolve, reject) => { this.waiting = { resolve, reject }; }); }
+  drain() { this.room = Infinity; this.waiting?.resolve(); }
+  end(trailers) { this.note('end', trailers); this.finish('complete'); }
+  inform(status, fields) { this.note('inform', status, fields); }
+  upgrade(status, fields) { this.note('upgrade', status, fields); this.content = this.raw || []; }
+  cancel() { this.note('cancel'); this.finish('canceled'); }
+  finish(reason) {
+    if (this.over) return;
+    this.over = true;
+    queueMicrotask(() => this.onend?.(reason));
+  }
+  leave() {
+    this.gone = true;
+    this.over = true;
+    this.waiting?.reject(new ClientGone());
+    this.rejectRead?.(new ClientGone());
+    this.onend?.('client-closed');
+  }
+}
+
+function text(body) {
+  return body === null || typeof body === 'string' ? body : Buffer.from(body).toString();
+}

@@ -1,0 +1,280 @@
+// serve(): the API as its users see it, in both ways to run.
+import assert from 'node:assert/strict';
+import http from 'node:http';
+import net from 'node:net';
+import { test, describe } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { serve, Request, Response } from '../index.mjs';
+
+const isNode = !process.versions.bun && !globalThis.Deno;
+const WAYS = isNode ? ['inline', 'thread'] : ['thread'];
+
+// Serve for as long as `body` runs; everything must end after it.
+async function serving(options, handler, body) {
+  const server = serve({ port: 0, hostname: '127.0.0.1', onListen() {}, ...options }, handler);
+  try {
+    return await body(`http://127.0.0.1:${server.addr.port}`, server);
+  } finally {
+    await server.shutdown({ deadline: 0 });
+  }
+}
+
+// Bytes to a server, and all that comes back until it closes or `enough`.
+function raw(port, text, enough = () => false) {
+  return new Promise((resolve, reject) => {
+    let got = '';
+    const socket = net.connect(port, '127.0.0.1', () => socket.write(text));
+    socket.on('data', (data) => {
+      got += data.toString('latin1');
+      if (enough(got)) socket.destroy();
+    });
+    socket.on('close', () => resolve(got));
+    socket.on('error', reject);
+  });
+}
+
+// Errors that the server reports, while `body` runs.
+async function reported(body) {
+  const lines = [];
+  const before = console.error;
+  console.error = (...words) => lines.push(words.map(String).join(' '));
+  try {
+    await body();
+  } finally {
+    console.error = before;
+  }
+  return lines;
+}
+
+for (const io of WAYS) {
+  describe(`serve, io: ${io}`, () => {
+    test('answers at once, and later', () => serving({ io }, async (request) => {
+      const { pathname } = new URL(request.url);
+      if (pathname === '/later') await sleep(20);
+      return new Response(`${request.method} ${pathname}`);
+    }, async (origin) => {
+      assert.equal(await (await fetch(`${origin}/now?x`)).text(), 'GET /now');
+      assert.equal(await (await fetch(`${origin}/later`, { method: 'DELETE' })).text(), 'DELETE /later');
+    }));
+
+    test('the request is what was sent', () => serving({ io }, async (request, info) => {
+      assert.ok(request instanceof Request);
+      assert.ok(request instanceof globalThis.Request);
+      assert.equal(info.remoteAddr.hostname, '127.0.0.1');
+      return Response.json({ url: request.url, test: request.headers.get('X-Test'), body: await request.json() });
+    }, async (origin) => {
+      const response = await fetch(`${origin}/a?b=c`, { method: 'POST', headers: { 'x-test': 'yes' }, body: '{"n":1}' });
+      assert.deepEqual(await response.json(), { url: `${origin}/a?b=c`, test: 'yes', body: { n: 1 } });
+      assert.equal(response.headers.get('content-type'), 'application/json');
+    }));
+
+    test('bodies of every kind', () => {
+      const big = 'ü'.repeat(100000);
+      const bodies = {
+        none: () => null,
+        string: () => 'text',
+        long: () => big,
+        bytes: () => new Uint8Array([1, 2, 3]),
+        buffer: () => new Uint8Array([1, 2, 3]).buffer,
+        blob: () => new Blob(['blob']),
+        params: () => new URLSearchParams({ a: '1' }),
+        stream: () => new ReadableStream({
+          start(controller) {
+            controller.enqueue(new TextEncoder().encode('one '));
+            controller.enqueue(new TextEncoder().encode('two'));
+            controller.close();
+          },
+        }),
+      };
+      const expected = { none: '', string: 'text', long: big, bytes: '\x01\x02\x03', buffer: '\x01\x02\x03', blob: 'blob', params: 'a=1', stream: 'one two' };
+      return serving({ io }, (request) => new Response(bodies[new URL(request.url).pathname.slice(1)]()), async (origin) => {
+        for (const [kind, text] of Object.entries(expected))
+          assert.equal(await (await fetch(`${origin}/${kind}`)).text(), text, kind);
+      });
+    });
+
+    test('a body of any size is streamed back', () => serving({ io }, (request) => new Response(request.body), async (origin) => {
+      const bytes = new Uint8Array(3_000_000).map((_, i) => (i * 7) & 255);
+      const back = new Uint8Array(await (await fetch(origin, { method: 'POST', body: bytes })).arrayBuffer());
+      assert.equal(Buffer.compare(Buffer.from(bytes), Buffer.from(back)), 0);
+    }));
+
+    test('a client that leaves aborts request.signal, and cancels the stream', async () => {
+      let aborted, cancelled;
+      const wasAborted = new Promise((resolve) => { aborted = resolve; });
+      const wasCancelled = new Promise((resolve) => { cancelled = resolve; });
+      await serving({ io }, (request, info) => {
+        request.signal.addEventListener('abort', () => aborted());
+        info.completed.catch(() => {});
+        return new Response(new ReadableStream({
+          pull(controller) { controller.enqueue(new Uint8Array(65536)); },
+          cancel() { cancelled(); },
+        }));
+      }, async (origin, server) => {
+        await raw(server.addr.port, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n', (got) => got.length > 1000);
+        await wasAborted;
+        await wasCancelled;
+      });
+    });
+
+    test('request.signal does not abort when all is well', () => {
+      let signal;
+      return serving({ io }, async (request, info) => {
+        signal = request.signal;
+        await info.completed;
+      }, async () => {}).then(() => serving({ io }, (request, info) => {
+        signal = request.signal;
+        return new Response('x');
+      }, async (origin) => {
+        await (await fetch(origin)).text();
+        await sleep(20);
+        assert.equal(signal.aborted, false);
+      }));
+    });
+
+    test('handlers that fail give 500, and the server lives', async () => {
+      const handlers = {
+        throws() { throw new Error('thrown secret'); },
+        rejects: async () => { throw new Error('rejected secret'); },
+        nothing() {},
+        used(request) { const response = new Response('x'); response.text(); return response; },
+      };
+      const lines = await reported(() => serving({ io }, (request) => handlers[new URL(request.url).pathname.slice(1)](request), async (origin) => {
+        for (const name of Object.keys(handlers)) {
+          const response = await fetch(`${origin}/${name}`);
+          assert.equal(response.status, 500, name);
+          assert.doesNotMatch(await response.text(), /secret/);
+        }
+      }));
+      assert.equal(lines.length, 4);
+    });
+
+    test('onError answers instead', () => serving({ io, onError: (error) => new Response(error.message, { status: 418 }) },
+      () => { throw new Error('mine'); }, async (origin) => {
+        const response = await fetch(origin);
+        assert.equal(response.status, 418);
+        assert.equal(await response.text(), 'mine');
+      }));
+
+    test('pipelined answers leave in order, whatever happens to their neighbours', async () => {
+      const lines = await reported(() => serving({ io }, async (request) => {
+        const n = Number(new URL(request.url).pathname.slice(1));
+        if (n === 2) throw new Error('two');
+        if (n % 2) await sleep(10);
+        return new Response(`<${n}>`);
+      }, async (origin, server) => {
+        const all = [1, 2, 3, 4].map((n) => `GET /${n} HTTP/1.1\r\nHost: a\r\n\r\n`).join('');
+        const got = await raw(server.addr.port, all, (text) => text.includes('<4>'));
+        assert.match(got, /<1>[^]*500 Internal[^]*<3>[^]*<4>/);
+      }));
+      assert.equal(lines.length, 1);
+    });
+
+    test('fields are sent as given, each set-cookie by itself', () => serving({ io }, () => new Response(null, {
+      status: 201, headers: [['set-cookie', 'a=1'], ['set-cookie', 'b=2'], ['x-one', 'ü']],
+    }), async (origin, server) => {
+      const got = await raw(server.addr.port, 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+      assert.match(got, /^HTTP\/1.1 201 Created\r\n/);
+      assert.match(got, /set-cookie: a=1\r\nset-cookie: b=2\r\n/);
+      assert.match(got, /x-one: \xfc\r\n/);
+    }));
+
+    test('early hints, trailers, routes', () => serving({ io, routes: { '/health': new Response('fine') } }, (request, info) => {
+      info.inform(103, { link: '</a.css>; rel=preload' });
+      info.trailers({ 'x-sum': '42' });
+      return new Response('body');
+    }, async (origin, server) => {
+      const got = await raw(server.addr.port, 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+      assert.match(got, /^HTTP\/1.1 103 Early Hints\r\nlink: [^]*HTTP\/1.1 200 OK[^]*\r\n4\r\nbody\r\n0\r\nx-sum: 42\r\n\r\n$/);
+      const { calls } = server.stats();
+      assert.equal(await (await fetch(`${origin}/health?x`)).text(), 'fine');
+      assert.equal(server.stats().calls, calls);
+    }));
+
+    test('info.completed tells the outcome', async () => {
+      const outcomes = [];
+      await serving({ io }, (request, info) => {
+        info.completed.then(() => outcomes.push('whole'), (error) => outcomes.push(error.code));
+        return new Response('x'.repeat(request.method === 'GET' ? 10 : 50_000_000));
+      }, async (origin, server) => {
+        await (await fetch(origin)).text();
+        await raw(server.addr.port, 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n', (got) => got.length > 1000);
+        while (outcomes.length < 2) await sleep(5);
+        assert.deepEqual(outcomes, ['whole', 'CAROM_ECANCELED']);
+      });
+    });
+
+    test('a shutdown answers what is in flight', async () => {
+      let server;
+      let answer;
+      const handler = () => new Promise((resolve) => { answer = () => resolve(new Response('done')); server.shutdown(); setTimeout(answer, 30); });
+      server = serve({ io, port: 0, hostname: '127.0.0.1', onListen() {} }, handler);
+      const response = await fetch(`http://127.0.0.1:${server.addr.port}`);
+      assert.equal(await response.text(), 'done');
+      await server.finished;
+      assert.equal(server.stats().requests, 1);
+    });
+
+    test('ten thousand that wait are all aborted', { timeout: 60000 }, async () => {
+      const COUNT = isNode ? 2000 : 500, PIPELINED = 5;
+      let waiting = 0, aborted = 0;
+      await serving({ io, maxConnections: 5000 }, (request) => {
+        waiting++;
+        request.signal.addEventListener('abort', () => { aborted++; });
+        return new Promise(() => {});
+      }, async (origin, server) => {
+        const sockets = [];
+        for (let i = 0; i < COUNT; i++) {
+          const socket = net.connect(server.addr.port, '127.0.0.1');
+          socket.on('error', () => {});
+          socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(PIPELINED));
+          sockets.push(socket);
+        }
+        while (waiting < COUNT * PIPELINED) await sleep(10);
+        for (const socket of sockets) socket.destroy();
+        while (aborted < COUNT * PIPELINED) await sleep(10);
+        while (server.pendingRequests > 0) await sleep(10);
+      });
+    });
+
+    test('listening fails with a name', () => serving({ io }, () => new Response(), async (origin, server) => {
+      assert.throws(() => serve({ io, port: server.addr.port, hostname: '127.0.0.1', onListen() {} }, () => {}),
+        { code: 'CAROM_EADDRINUSE' });
+      assert.throws(() => serve({ io, port: 99999 }, () => {}), RangeError);
+      assert.throws(() => serve({ io, keepAlive: 'x' }, () => {}), TypeError);
+    }));
+
+    test('an abort signal shuts down', async () => {
+      const controller = new AbortController();
+      const server = serve({ io, port: 0, signal: controller.signal, onListen() {} }, () => new Response());
+      controller.abort();
+      await server.finished;
+    });
+
+    test('a new handler takes over', () => serving({ io }, () => new Response('old'), async (origin, server) => {
+      assert.equal(await (await fetch(origin)).text(), 'old');
+      server.reload(() => new Response('new'));
+      assert.equal(await (await fetch(origin)).text(), 'new');
+    }));
+
+    test('a response of the runtime\'s own class is served', () => serving({ io }, () =>
+      new globalThis.Response('native', { headers: { 'x-a': 'b' } }), async (origin) => {
+      const response = await fetch(origin);
+      assert.equal(response.headers.get('x-a'), 'b');
+      assert.equal(await response.text(), 'native');
+    }));
+
+    test('a unix socket', async () => {
+      const path = `@carom-test-${process.pid}-${io}`;
+      const server = serve({ io, path, onListen() {} }, (request) => new Response(request.url));
+      const body = await new Promise((resolve, reject) => {
+        http.get({ socketPath: `\0${path.slice(1)}`, path: '/x' }, (response) => {
+          response.setEncoding('utf8').on('data', resolve);
+        }).on('error', reject);
+      });
+      assert.equal(body, 'http://localhost/x');
+      await server.shutdown();
+    });
+  });
+}
