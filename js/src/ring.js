@@ -55,10 +55,13 @@ class Ring {
       this.slots.push(new Slot(this, this.slots.length, block, i * RING_SLOT_SIZE));
   }
 
+  get wantsSlots() {
+    return Atomics.load(this.control, RING_SLOTS_WANTED) !== 0 && this.slots.length < CAPACITY;
+  }
+
   // As many again, so that there are few blocks.
   growIfWanted() {
-    if (Atomics.load(this.control, RING_SLOTS_WANTED) === 0 || this.slots.length >= CAPACITY) return;
-    this.addSlots(Math.min(this.slots.length, CAPACITY - this.slots.length));
+    if (this.wantsSlots) this.addSlots(Math.min(this.slots.length, CAPACITY - this.slots.length));
   }
 
   // Put a slot in the queue of commands: its message is written.
@@ -129,7 +132,7 @@ class Ring {
       if (more) break;
       Atomics.store(this.control, RING_VM_ASLEEP, 1);
       // What came just before that store woke nobody.
-    } while (Atomics.load(this.control, RING_EVENT_TAIL) !== this.eventHead &&
+    } while ((Atomics.load(this.control, RING_EVENT_TAIL) !== this.eventHead || this.wantsSlots) &&
              Atomics.exchange(this.control, RING_VM_ASLEEP, 0) === 1);
     this.draining = false;
     this.wakeEngine();

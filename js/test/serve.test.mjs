@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import http from 'node:http';
 import net from 'node:net';
+import { tmpdir } from 'node:os';
 import { test, describe } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -266,10 +267,10 @@ for (const io of WAYS) {
     }));
 
     test('a unix socket', async () => {
-      const path = `@carom-test-${process.pid}-${io}`;
+      const path = `${tmpdir()}/carom-test-${process.pid}-${io}`;
       const server = serve({ io, path, onListen() {} }, (request) => new Response(request.url));
       const body = await new Promise((resolve, reject) => {
-        http.get({ socketPath: `\0${path.slice(1)}`, path: '/x' }, (response) => {
+        http.get({ socketPath: path, path: '/x' }, (response) => {
           response.setEncoding('utf8').on('data', resolve);
         }).on('error', reject);
       });
