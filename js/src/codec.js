@@ -1,55 +1,60 @@
 // Field lines and short strings to bytes of the ring, and back.
 'use strict';
 
-// Encoded field blocks by their text: handlers set the same fields again and again.
-const blocks = new Map();
-const BLOCKS = 1000;
-const LONGEST_KEY = 1024;
+// Encoded field lines by name and value: handlers set the same ones again and again.
+const lines = new Map();
+const NAMES = 500;
+const VALUES = 100; // of a name; more are not the same ones again
+const LONGEST = 256;
 // Up to here a loop is faster than a call.
-const LOOP = 48;
+const LOOP = 64;
 
-function encode(fields) {
-  let length = 0;
-  const parts = [];
+function encodeLine(name, value) {
+  const nameBytes = Buffer.from(name, 'latin1');
+  const valueBytes = Buffer.from(value, 'latin1');
+  if (valueBytes.length > 65535) throw new TypeError(`the value of ${name} is too long`);
+  const line = new Uint8Array(4 + nameBytes.length + valueBytes.length);
+  new Uint16Array(line.buffer, 0, 2).set([nameBytes.length, valueBytes.length]);
+  line.set(nameBytes, 4);
+  line.set(valueBytes, 4 + nameBytes.length);
+  return line;
+}
+
+function lineOf(name, value) {
+  let values = lines.get(name);
+  if (values === undefined) {
+    if (lines.size >= NAMES) lines.clear();
+    values = new Map();
+    lines.set(name, values);
+  }
+  let line = values.get(value);
+  if (line === undefined) {
+    line = encodeLine(name, value);
+    if (value.length <= LONGEST) {
+      if (values.size >= VALUES) values.clear();
+      values.set(value, line);
+    }
+  }
+  return line;
+}
+
+// Write field lines where there is `room`; how many bytes, or -1 when they do not fit.
+function writeFields(bytes, at, room, fields) {
+  const start = at;
+  const end = at + room;
   for (let i = 0; i < fields.length; i += 2) {
-    const name = Buffer.from(fields[i], 'latin1');
-    const value = Buffer.from(fields[i + 1], 'latin1');
-    if (value.length > 65535) throw new TypeError(`the value of ${fields[i]} is too long`);
-    parts.push(name, value);
-    length += 4 + name.length + value.length;
+    const line = lineOf(fields[i], fields[i + 1]);
+    const { length } = line;
+    if (at + length > end) return -1;
+    if (length <= LOOP) for (let j = 0; j < length; j++) bytes[at + j] = line[j];
+    else bytes.set(line, at);
+    at += length;
   }
-  const block = new Uint8Array(length);
-  let at = 0;
-  for (let i = 0; i < parts.length; i += 2) {
-    const name = parts[i], value = parts[i + 1];
-    block[at] = name.length & 255;
-    block[at + 1] = name.length >> 8;
-    block[at + 2] = value.length & 255;
-    block[at + 3] = value.length >> 8;
-    block.set(name, at + 4);
-    block.set(value, at + 4 + name.length);
-    at += 4 + name.length + value.length;
-  }
-  return block;
+  return at - start;
 }
 
 function encodeFields(fields) {
-  let key;
-  switch (fields.length) {
-    case 0: key = ''; break;
-    case 2: key = fields[0] + '\n' + fields[1]; break;
-    case 4: key = fields[0] + '\n' + fields[1] + '\n' + fields[2] + '\n' + fields[3]; break;
-    default: key = fields.join('\n');
-  }
-  let block = blocks.get(key);
-  if (block === undefined) {
-    block = encode(fields);
-    if (key.length <= LONGEST_KEY) {
-      if (blocks.size >= BLOCKS) blocks.clear();
-      blocks.set(key, block);
-    }
-  }
-  return block;
+  return Buffer.concat(fields.flatMap((_, i) => (i % 2 === 0 ? [lineOf(fields[i], fields[i + 1])] : [])));
 }
 
 function decodeFields(bytes, at, length) {
@@ -81,4 +86,4 @@ function writeShort(bytes, at, room, string) {
   return bytes.utf8Write(string, at, room);
 }
 
-module.exports = { encodeFields, decodeFields, writeShort };
+module.exports = { encodeFields, writeFields, decodeFields, writeShort };

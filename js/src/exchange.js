@@ -16,7 +16,8 @@ const {
   FLAG_READ, FLAG_WATCH, FLAG_RELEASE,
 } = require('./layout.js');
 const { Output } = require('./output.js');
-const { encodeFields, decodeFields, writeShort } = require('./codec.js');
+const { writeFields, decodeFields, writeShort } = require('./codec.js');
+const urls = require('./urls.js');
 
 const REASONS = native.reasons();
 const ROOM = RING_SLOT_SIZE - SLOT_OUT;
@@ -73,8 +74,8 @@ class Exchange {
 
   // The whole head as one string: all names and values are slices of it.
   head() {
+    if (this.released) throw tooLate();
     if (this.text === null) {
-      if (this.released) throw tooLate();
       const start = this.headStart();
       this.text = this.bytes.latin1Slice(start, start + this.slot.words[SLOT_HEAD_LENGTH]);
     }
@@ -82,9 +83,9 @@ class Exchange {
   }
 
   get method() {
-    if (this.released || this.text !== null) return this.head().slice(0, this.head().indexOf(' '));
+    if (this.released) throw tooLate();
     const length = this.slot.words[SLOT_METHOD_LENGTH];
-    const bytes = this.bytes;
+    const { bytes } = this;
     const start = this.headStart();
     for (const method of METHODS) {
       if (method.length !== length) continue;
@@ -97,8 +98,30 @@ class Exchange {
 
   get target() {
     const head = this.head();
-    const start = head.indexOf(' ') + 1;
-    return head.slice(start, head.indexOf(' ', start) < 0 ? undefined : head.indexOf(' ', start));
+    const place = this.slot.words[SLOT_TARGET];
+    return head.slice(place, place + this.slot.words[SLOT_TARGET_LENGTH]);
+  }
+
+  // Where the URL is, or is to be put, for this target and Host.
+  cachedUrl() {
+    if (this.released) throw tooLate();
+    const start = this.headStart();
+    const host = this.findField('host');
+    if (host < 0) return urls.none(); // the origin of the server
+    const { bytes } = this;
+    const words = this.slot.words;
+    return urls.find(bytes, start + words[SLOT_TARGET], words[SLOT_TARGET_LENGTH],
+      start + (bytes[host + 4] | bytes[host + 5] << 8), bytes[host + 6] | bytes[host + 7] << 8);
+  }
+
+  // The place of the first field of that name in the table, or -1.
+  findField(name) {
+    const { bytes } = this;
+    const start = this.headStart();
+    for (let at = this.table; at < start; at += 8)
+      if ((bytes[at + 2] | bytes[at + 3] << 8) === name.length &&
+          sameName(bytes, start + (bytes[at] | bytes[at + 1] << 8), name)) return at;
+    return -1;
   }
 
   get version() {
@@ -116,12 +139,11 @@ class Exchange {
   }
 
   get fieldCount() {
-    return this.released ? this.rawFields().length / 2 : this.slot.words[SLOT_FIELD_COUNT];
+    return this.slot.words[SLOT_FIELD_COUNT];
   }
 
   rawFields() {
     const head = this.head();
-    if (this.released) return fieldsOfText(head);
     const list = [];
     const bytes = this.bytes;
     for (let at = this.table, end = this.headStart(); at < end; at += 8) {
@@ -133,7 +155,7 @@ class Exchange {
   }
 
   field(name) {
-    if (this.released) return fieldOfList(this.rawFields(), name);
+    if (this.released) throw tooLate();
     const bytes = this.bytes;
     const start = this.headStart();
     let found = null;
@@ -229,13 +251,11 @@ class Exchange {
       this.stream().whole(status, fields, body);
       return;
     }
-    const fieldBytes = encodeFields(fields);
-    let used = fieldBytes.length;
-    if (used > ROOM) {
+    const used = writeFields(slot.bytes, SLOT_OUT, ROOM, fields);
+    if (used < 0) {
       this.refuseFields();
       return;
     }
-    slot.bytes.set(fieldBytes, SLOT_OUT);
     words[SLOT_FIELDS_LENGTH] = used;
     words[SLOT_DATA_LOAN] = 0;
     words[SLOT_OUT_TRAILERS] = 0;
@@ -265,7 +285,7 @@ class Exchange {
   endFlag() {
     const reading = this.input !== null && this.input.reading !== null;
     if (this.onend !== null || reading) return FLAG_WATCH;
-    this.letGo();
+    this.released = true;
     return FLAG_RELEASE;
   }
 
@@ -348,15 +368,10 @@ class Exchange {
     this.slot.ring.post(this.slot);
   }
 
-  letGo() {
-    if (this.keepHead) this.head();
-    this.released = true;
-  }
-
   releaseIfDone() {
     if (this.released) return;
     if (!this.over || (this.input !== null && this.input.reading !== null)) return;
-    this.letGo();
+    this.released = true;
     if (this.output === null && Atomics.load(this.slot.words, SLOT_FLAGS) === 0) {
       this.slot.words[SLOT_FIELDS_LENGTH] = 0;
       this.put(FLAG_RELEASE);
@@ -403,7 +418,6 @@ class Exchange {
 
 Exchange.prototype.reason = '';
 Exchange.prototype.responseTrailers = null;
-Exchange.prototype.keepHead = true; // the head can be looked at after the response
 
 function sameName(bytes, place, name) {
   for (let i = 0; i < name.length; i++) {
@@ -412,22 +426,6 @@ function sameName(bytes, place, name) {
     if (byte !== name.charCodeAt(i)) return false;
   }
   return true;
-}
-
-function fieldsOfText(head) {
-  const list = [];
-  for (const line of head.split('\r\n').slice(1)) {
-    const colon = line.indexOf(':');
-    if (colon > 0) list.push(line.slice(0, colon), line.slice(colon + 1).trim());
-  }
-  return list;
-}
-
-function fieldOfList(list, name) {
-  const values = [];
-  for (let i = 0; i < list.length; i += 2)
-    if (list[i].length === name.length && list[i].toLowerCase() === name) values.push(list[i + 1]);
-  return values.length === 0 ? null : values.join(name === 'cookie' ? '; ' : ', ');
 }
 
 function ipv6Text(bytes, at) {

@@ -205,7 +205,6 @@ class Server {
   #accept(exchange) {
     const { handler } = this;
     let result;
-    if (handler.length === 0) exchange.keepHead = false;
     try {
       result = handler(requestFromExchange(exchange, this.origin), new Info(exchange));
     } catch (error) {

@@ -16,12 +16,23 @@ function lowerName(name) {
   return lower;
 }
 
-const UNSURE = /[^\x21-\x7e](?![\x20-\x7e]*[\x21-\x7e]$)|^[^\x21-\x7e]/; // anything but plain inner text
 const OUTER = /^[\t\n\r ]+|[\t\n\r ]+$/g;
+
+// Visible ASCII with blanks inside, as nearly all values are: nothing to strip or to refuse.
+function isPlain(value) {
+  const last = value.length - 1;
+  if (last < 0) return true;
+  if (last > 256 || value.charCodeAt(0) === 32 || value.charCodeAt(last) === 32) return false;
+  for (let i = 0; i <= last; i++) {
+    const code = value.charCodeAt(i);
+    if (code < 32 || code > 126) return false;
+  }
+  return true;
+}
 
 function fieldValue(value) {
   value = String(value);
-  if (!UNSURE.test(value)) return value;
+  if (isPlain(value)) return value;
   value = value.replace(OUTER, '');
   for (let i = 0; i < value.length; i++) {
     const code = value.charCodeAt(i);
@@ -49,6 +60,37 @@ function sorted(list) {
   return entries;
 }
 
+// "Fill" (Fetch, 5.1) of an empty list.
+function listOf(init) {
+  if (init === null || (typeof init !== 'object' && typeof init !== 'function'))
+    throw new TypeError('Headers: init must be an object or a sequence of pairs');
+  const iterate = init[Symbol.iterator];
+  if (iterate === undefined || iterate === null) return listOfRecord(init);
+  if (typeof iterate !== 'function') throw new TypeError('Headers: init is not iterable');
+  const list = [];
+  for (const pair of init) {
+    const values = pair !== null && typeof pair === 'object' && typeof pair[Symbol.iterator] === 'function' ? [...pair] : [];
+    if (values.length !== 2) throw new TypeError('Headers: each of the sequence must be a pair');
+    list.push(lowerName(values[0]), fieldValue(values[1]));
+  }
+  return list;
+}
+
+function listOfRecord(init) {
+  const list = [];
+  if (Object.getPrototypeOf(init) === Object.prototype) { // what for-in finds is its own
+    for (const key in init) list.push(lowerName(key), fieldValue(init[key]));
+    return list;
+  }
+  for (const key of Reflect.ownKeys(init)) {
+    const property = Reflect.getOwnPropertyDescriptor(init, key);
+    if (property === undefined || !property.enumerable) continue;
+    if (typeof key === 'symbol') throw new TypeError('Headers: a name cannot be a Symbol');
+    list.push(lowerName(key), fieldValue(init[key]));
+  }
+  return list;
+}
+
 const iteratorOf = Object.getPrototypeOf(Object.getPrototypeOf([][Symbol.iterator]()));
 
 class Headers {
@@ -58,8 +100,7 @@ class Headers {
 
   constructor(init = undefined) {
     this.#guard = 'none';
-    this.#list = [];
-    if (init !== undefined) this.#fill(init);
+    this.#list = init === undefined ? [] : #list in Object(init) ? [...init.#fields()] : listOf(init);
   }
 
   static #make(list, exchange, guard) {
@@ -76,8 +117,7 @@ class Headers {
       withGuard: (list, guard) => Headers.#make(list, null, guard),
       list: (headers) => headers.#fields(),
       setGuard: (headers, guard) => { headers.#guard = guard; },
-      fill: (headers, init) => headers.#fill(init),
-      isOurs: (value) => #list in value,
+      listOf: (init) => (init !== null && typeof init === 'object' && #list in init ? [...init.#fields()] : listOf(init)),
     };
   }
 
@@ -88,33 +128,6 @@ class Headers {
       this.#list = raw;
     }
     return this.#list;
-  }
-
-  #fill(init) {
-    if (init === null || (typeof init !== 'object' && typeof init !== 'function'))
-      throw new TypeError('Headers: init must be an object or a sequence of pairs');
-    if (#list in init) {
-      for (let list = init.#fields(), i = 0; i < list.length; i += 2) this.#append(list[i], list[i + 1]);
-      return;
-    }
-    const iterate = init[Symbol.iterator];
-    if (iterate === undefined || iterate === null) {
-      for (const key of Reflect.ownKeys(init)) {
-        const property = Reflect.getOwnPropertyDescriptor(init, key);
-        if (property === undefined || !property.enumerable) continue;
-        if (typeof key === 'symbol') throw new TypeError('Headers: a name cannot be a Symbol');
-        this.#append(lowerName(key), fieldValue(init[key]));
-      }
-      return;
-    }
-    if (typeof iterate !== 'function') throw new TypeError('Headers: init is not iterable');
-    for (const pair of init) {
-      if (pair === null || typeof pair !== 'object' || typeof pair[Symbol.iterator] !== 'function')
-        throw new TypeError('Headers: each of the sequence must be a pair');
-      const values = [...pair];
-      if (values.length !== 2) throw new TypeError('Headers: each of the sequence must be a pair');
-      this.#append(lowerName(values[0]), fieldValue(values[1]));
-    }
   }
 
   #append(name, value) {

@@ -91,26 +91,10 @@ function urlOfExchange(exchange, origin) {
   }
   const base = host !== null && host !== '' ? `http://${host}` : origin();
   try {
-    return plainUrl(base, path) || new URL(base + path).href;
+    return new URL(base + path).href;
   } catch {
     return new URL(origin() + path).href;
   }
-}
-
-// Bases that were seen to be as a URL parser would write them.
-const bases = new Map();
-const PLAIN_PATH = /^\/(?!\/)[A-Za-z0-9\-_~!$&()*+,;=:@/]*(?:\?[A-Za-z0-9\-._~!$&()*+,;=:@/?%]*)?$/;
-
-// Most URLs need no parser: no dot segments, nothing to be escaped.
-function plainUrl(base, path) {
-  if (!PLAIN_PATH.test(path)) return null;
-  let known = bases.get(base);
-  if (known === undefined) {
-    known = new URL(base).href.slice(0, -1);
-    if (bases.size > 100) bases.clear();
-    bases.set(base, known);
-  }
-  return known + path;
 }
 
 class Request {
@@ -199,7 +183,11 @@ class Request {
   }
 
   get url() {
-    if (this.#url === null) this.#url = urlOfExchange(this.#exchange, this.#origin);
+    if (this.#url === null) {
+      const cached = this.#exchange.cachedUrl();
+      if (cached.url === '') cached.url = urlOfExchange(this.#exchange, this.#origin);
+      this.#url = cached.url;
+    }
     return this.#url;
   }
 

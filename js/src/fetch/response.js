@@ -1,7 +1,7 @@
 // Response (Fetch, 5.5).
 'use strict';
 
-const { Headers, internals } = require('./headers.js');
+const { internals } = require('./headers.js');
 const { extract, clone, mixin, streamOf } = require('./body.js');
 
 const NULL_BODY = new Set([101, 103, 204, 205, 304]);
@@ -39,7 +39,7 @@ class Response {
       if (!REASON_PHRASE.test(text)) throw new TypeError('Response: this statusText cannot be sent');
       this.#statusText = text;
     }
-    this.#fields = headers === undefined ? [] : internals.list(new Headers(headers));
+    this.#fields = headers === undefined ? [] : internals.listOf(headers);
   }
 
   #take(body) {

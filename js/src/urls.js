@@ -1,0 +1,45 @@
+// URLs that were made before, by the bytes they were made of: a parser is slower than looking. What
+// programs serve again and again is found here; the rest is made anew.
+'use strict';
+
+const ENTRIES = 1024; // a power of two
+const LONGEST = 256;
+
+class Entry {
+  constructor(bytes, split) {
+    this.bytes = bytes;
+    this.split = split; // where the target ends and the host begins
+    this.url = ''; // its maker fills it in
+  }
+}
+
+const entries = new Array(ENTRIES).fill(null);
+
+function equal(bytes, at, length, other, from) {
+  for (let i = 0; i < length; i++) if (bytes[at + i] !== other[from + i]) return false;
+  return true;
+}
+
+function hash(bytes, at, length, value) {
+  for (let i = 0; i < length; i++) value = Math.imul(value ^ bytes[at + i], 16777619);
+  return value;
+}
+
+// The entry for a target and a host, both in `bytes`; it may be new.
+function find(bytes, target, targetLength, host, hostLength) {
+  const length = targetLength + hostLength;
+  if (length > LONGEST) return new Entry(null, 0);
+  const value = hash(bytes, host, hostLength, hash(bytes, target, targetLength, -2128831035));
+  const place = (value ^ value >>> 15) & (ENTRIES - 1);
+  const entry = entries[place];
+  if (entry !== null && entry.split === targetLength && entry.bytes.length === length &&
+      equal(bytes, target, targetLength, entry.bytes, 0) && equal(bytes, host, hostLength, entry.bytes, targetLength))
+    return entry;
+  const copy = new Uint8Array(length);
+  copy.set(bytes.subarray(target, target + targetLength));
+  copy.set(bytes.subarray(host, host + hostLength), targetLength);
+  entries[place] = new Entry(copy, targetLength);
+  return entries[place];
+}
+
+module.exports = { find, none: () => new Entry(null, 0) };
