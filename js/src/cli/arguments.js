@@ -1,0 +1,74 @@
+// The words of the command line.
+'use strict';
+
+const HELP = `carom serve APP.mjs [options]
+
+APP.mjs is a module whose default export is a function of a Request, or an object { fetch }; it
+returns a Response, or a promise of one.
+
+  --port N         port (8080; 0: any that is free)
+  --hostname H     address to listen on (all)
+  --path SOCKET    a Unix socket instead
+  --workers N      threads of the engine (1)
+  --io WAY         inline: the engine runs in Node's own loop; thread: on threads of its own
+  --watch          load the app anew when its files change
+  --log FORM       short, json or off (short)
+  --globals        put Carom's Request, Response and Headers in the place of the runtime's
+  --deadline S     seconds that requests have to end after SIGTERM (10)
+
+carom --help, carom --version
+`;
+
+// option: what its value must be, or null for none
+const OPTIONS = {
+  port: 'a number from 0 to 65535', hostname: 'an address', path: 'a file name',
+  workers: 'a number from 1 to 256', io: 'inline or thread', watch: null, log: 'short, json or off',
+  globals: null, deadline: 'a number of seconds', help: null, version: null,
+};
+const CHECKS = {
+  port: (text) => /^\d{1,5}$/.test(text) && Number(text) <= 65535,
+  workers: (text) => /^\d{1,3}$/.test(text) && Number(text) >= 1 && Number(text) <= 256,
+  io: (text) => text === 'inline' || text === 'thread',
+  log: (text) => ['short', 'json', 'off'].includes(text),
+  deadline: (text) => /^\d+(\.\d+)?$/.test(text),
+};
+
+class UsageError extends Error {}
+
+function parse(words) {
+  const options = { port: '8080', log: 'short', deadline: '10' };
+  const plain = [];
+  for (let i = 0; i < words.length; i++) {
+    const match = /^--([a-z]+)(?:=(.*))?$/.exec(words[i]);
+    if (match === null && words[i].startsWith('-') && words[i] !== '-') throw new UsageError(`there is no option ${words[i]}`);
+    if (match === null) {
+      plain.push(words[i]);
+      continue;
+    }
+    const [, name, given] = match;
+    if (!Object.hasOwn(OPTIONS, name)) throw new UsageError(`there is no option --${name}`);
+    if (OPTIONS[name] === null) {
+      options[name] = true;
+      continue;
+    }
+    const value = given !== undefined ? given : words[++i];
+    if (value === undefined || (CHECKS[name] !== undefined && !CHECKS[name](value)))
+      throw new UsageError(`--${name} needs ${OPTIONS[name]}${value === undefined ? '' : `, not ${value}`}`);
+    options[name] = value;
+  }
+  return { options, plain };
+}
+
+// { action: 'help' | 'version' } or { action: 'serve', app, options }
+function parseArguments(words) {
+  const { options, plain } = parse(words);
+  if (options.help) return { action: 'help' };
+  if (options.version) return { action: 'version' };
+  const [command, app, ...rest] = plain;
+  if (command !== 'serve') throw new UsageError(command === undefined ? 'what is to be done? carom serve APP.mjs' : `there is no command ${command}; carom serve APP.mjs`);
+  if (app === undefined) throw new UsageError('which app? carom serve APP.mjs');
+  if (rest.length > 0) throw new UsageError(`one app only, not also ${rest[0]}`);
+  return { action: 'serve', app, options };
+}
+
+module.exports = { parseArguments, UsageError, HELP };

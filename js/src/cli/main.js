@@ -1,0 +1,102 @@
+// `carom serve`: load, listen, log, reload, drain.
+'use strict';
+
+const fs = require('node:fs');
+const path = require('node:path');
+const { parseArguments, UsageError, HELP } = require('./arguments.js');
+const { loadApp, describe, AppError } = require('./app.js');
+const { logged } = require('./log.js');
+
+const CURES = {
+  CAROM_EADDRINUSE: 'the port is in use: choose another with --port',
+  CAROM_EACCES: 'that is not allowed: ports below 1024 need a privilege, choose another with --port',
+  CAROM_EADDRNOTAVAIL: 'this host has no such address: see --hostname',
+  CAROM_EADDRESS: 'this is no address to listen on: see --hostname',
+};
+
+function fail(message, code) {
+  process.stderr.write(`carom: ${message}\n`);
+  process.exit(code);
+}
+
+function optionsOf(given, fromApp) {
+  const options = { ...fromApp, onListen() {} };
+  if (given.path !== undefined) options.path = given.path;
+  else options.port = Number(given.port);
+  if (given.hostname !== undefined) options.hostname = given.hostname;
+  if (given.workers !== undefined) options.workers = Number(given.workers);
+  if (given.io !== undefined) options.io = given.io;
+  options.onError = fromApp.onError || ((error) => {
+    process.stderr.write(`${describe(error)}\n`);
+    return new Response('Internal Server Error\n', { status: 500, headers: { 'content-type': 'text/plain' } });
+  });
+  return options;
+}
+
+function drainOnSignals(server, deadline) {
+  let stopping = false;
+  for (const signal of ['SIGINT', 'SIGTERM']) {
+    process.on(signal, async () => {
+      if (stopping) process.exit(130);
+      stopping = true;
+      process.stderr.write('carom: answering what is in flight; once more to stop at once\n');
+      await server.shutdown({ deadline });
+      const { requests = 0, responses = 0 } = server.stats();
+      process.stderr.write(`carom: ${requests} requests, ${responses} responses\n`);
+      process.exit(0);
+    });
+  }
+}
+
+// Load the app anew some time after the last of a flurry of changes.
+function watch(app, reload) {
+  let timer = null;
+  fs.watch(path.dirname(path.resolve(app)), (event, file) => {
+    if (file !== null && !/\.(m?js|cjs|json|html|css|txt)$/.test(file)) return;
+    clearTimeout(timer);
+    timer = setTimeout(reload, 50);
+  });
+}
+
+async function serveApp(app, given) {
+  const { serve } = require('../serve.js');
+  if (given.globals) require('../../globals.js');
+  const loaded = await loadApp(app);
+  const server = serve(optionsOf(given, loaded.options), logged(loaded.fetch, given.log, process.stdout));
+  const { addr } = server;
+  process.stdout.write(addr.transport === 'unix' ? `carom: listening on ${addr.path}\n`
+    : `carom: http://${given.hostname === undefined ? 'localhost' : addr.hostname.includes(':') ? `[${addr.hostname}]` : addr.hostname}:${addr.port}/ (Ctrl-C stops)\n`);
+  drainOnSignals(server, Number(given.deadline) * 1000);
+  if (!given.watch) return;
+  watch(app, async () => {
+    try {
+      server.reload(logged((await loadApp(app)).fetch, given.log, process.stdout));
+      process.stderr.write('carom: loaded anew\n');
+    } catch (error) {
+      process.stderr.write(`carom: the old version goes on, the new one is broken\n${describe(error)}\n`);
+    }
+  });
+}
+
+async function main(words) {
+  let asked;
+  try {
+    asked = parseArguments(words);
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    fail(`${error.message} (carom --help)`, 2);
+  }
+  if (asked.action === 'help') process.stdout.write(HELP);
+  else if (asked.action === 'version') process.stdout.write(`${require('../../package.json').version}\n`);
+  else {
+    try {
+      await serveApp(asked.app, asked.options);
+    } catch (error) {
+      if (error instanceof AppError) fail(error.message, 1);
+      if (error && CURES[error.code]) fail(`${error.message.split(':')[0]}: ${CURES[error.code]}`, 1);
+      fail(error && error.code && String(error.code).startsWith('CAROM_') ? error.message : `the app cannot be loaded\n${describe(error)}`, 1);
+    }
+  }
+}
+
+module.exports = { main };

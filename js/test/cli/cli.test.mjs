@@ -1,0 +1,140 @@
+// The command line, as a person meets it.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { test, after } from 'node:test';
+
+const CLI = new URL('../../bin/carom.mjs', import.meta.url).pathname;
+const folder = mkdtempSync(path.join(tmpdir(), 'carom-cli-'));
+after(() => rmSync(folder, { recursive: true }));
+
+function app(name, text) {
+  const file = path.join(folder, name);
+  writeFileSync(file, text);
+  return file;
+}
+
+const hello = app('hello.mjs', 'export default (request) => new Response(`hello ${new URL(request.url).pathname}`);\n');
+
+// A run of the command line: what it says so far, and waiting for it to say something or end.
+class Run {
+  constructor(...words) {
+    this.said = '';
+    this.process = spawn(process.execPath, [CLI, ...words], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
+    this.ended = once(this.process, 'close').then(([code]) => code);
+    for (const stream of [this.process.stdout, this.process.stderr])
+      stream.on('data', (data) => { this.said += data; this.heard?.(); });
+  }
+
+  async says(pattern) {
+    for (;;) {
+      const match = pattern.exec(this.said);
+      if (match !== null) return match;
+      await Promise.race([new Promise((resolve) => { this.heard = resolve; }),
+        this.ended.then((code) => { if (!pattern.test(this.said)) throw new Error(`ended with ${code}: ${this.said}`); })]);
+    }
+  }
+
+  async origin() {
+    const [, port] = await this.says(/http:\/\/localhost:(\d+)\//);
+    return `http://127.0.0.1:${port}`;
+  }
+
+  async stop() {
+    this.process.kill('SIGTERM');
+    return this.ended;
+  }
+}
+
+test('serves, logs, and drains on SIGTERM', async () => {
+  const run = new Run('serve', hello, '--port', '0');
+  const origin = await run.origin();
+  assert.equal(await (await fetch(`${origin}/you`)).text(), 'hello /you');
+  await run.says(/200 GET \/you [\d.]+ ms/);
+  assert.equal(await run.stop(), 0);
+  assert.match(run.said, /1 requests, 1 responses/);
+});
+
+test('logs as JSON', async () => {
+  const run = new Run('serve', hello, '--port=0', '--log', 'json');
+  await (await fetch(`${await run.origin()}/x?y`)).text();
+  const [line] = await run.says(/^\{.*\}$/m);
+  const { method, target, status, outcome } = JSON.parse(line);
+  assert.deepEqual({ method, target, status, outcome }, { method: 'GET', target: '/x?y', status: 200, outcome: 'complete' });
+  await run.stop();
+});
+
+test('bad usage is said in one line, with exit 2', async () => {
+  for (const [words, what] of [[[], /what is to be done/], [['serve'], /which app/], [['fly', 'x'], /no command fly/],
+    [['serve', hello, '--port', '70000'], /--port needs a number/], [['serve', hello, '--fast'], /no option --fast/]]) {
+    const run = new Run(...words);
+    assert.equal(await run.ended, 2);
+    assert.match(run.said, what);
+    assert.equal(run.said.trim().split('\n').length, 1);
+  }
+});
+
+test('an app that is missing, exports nothing, or is broken', async () => {
+  const missing = new Run('serve', 'nowhere.mjs');
+  assert.equal(await missing.ended, 1);
+  assert.equal(missing.said, 'carom: there is no app nowhere.mjs\n');
+  const empty = new Run('serve', app('empty.mjs', 'export default 7;\n'));
+  assert.equal(await empty.ended, 1);
+  assert.match(empty.said, /must export by default/);
+  const broken = new Run('serve', app('broken.mjs', 'const one = 1;\none.two.three();\n'));
+  assert.equal(await broken.ended, 1);
+  assert.match(broken.said, /TypeError: [^]*at broken\.mjs:2[^]*> +2 \| one\.two\.three\(\);/);
+});
+
+test('an error in a handler shows its place, and answers 500', async () => {
+  const run = new Run('serve', app('throws.mjs', 'export default () => {\n  throw new Error("oops");\n};\n'), '--port', '0');
+  const response = await fetch(await run.origin());
+  assert.equal(response.status, 500);
+  assert.equal(await response.text(), 'Internal Server Error\n');
+  await run.says(/Error: oops\n +at throws\.mjs:2[^]*> +2 \|   throw new Error/);
+  await run.stop();
+});
+
+test('a port in use is said with the cure', async () => {
+  const first = new Run('serve', hello, '--port', '0');
+  const { port } = new URL(await first.origin());
+  const second = new Run('serve', hello, '--port', port);
+  assert.equal(await second.ended, 1);
+  assert.match(second.said, /in use: choose another with --port\n$/);
+  await first.stop();
+});
+
+test('SIGTERM answers what is in flight; a second one stops at once', async () => {
+  const slow = app('slow.mjs', `export default (request) => new Promise((resolve) => {
+    console.log('waiting');
+    if (request.url.endsWith('/soon')) setTimeout(() => resolve(new Response('done')), 300);
+  });\n`);
+  const run = new Run('serve', slow, '--port', '0');
+  const response = fetch(`${await run.origin()}/soon`);
+  await run.says(/waiting/);
+  assert.equal(await run.stop(), 0);
+  assert.equal(await (await response).text(), 'done');
+  const stuck = new Run('serve', slow, '--port', '0');
+  fetch(`${await stuck.origin()}/never`).catch(() => {});
+  await stuck.says(/waiting/);
+  stuck.process.kill('SIGTERM');
+  await stuck.says(/once more/);
+  assert.equal(await stuck.stop(), 130);
+});
+
+test('--watch loads the app anew, and keeps the old one when the new is broken', async () => {
+  const file = app('watched.mjs', 'export default () => new Response("one");\n');
+  const run = new Run('serve', file, '--port', '0', '--watch', '--log', 'off');
+  const origin = await run.origin();
+  assert.equal(await (await fetch(origin)).text(), 'one');
+  app('watched.mjs', 'export default () => new Response("two");\n');
+  await run.says(/loaded anew/);
+  assert.equal(await (await fetch(origin)).text(), 'two');
+  app('watched.mjs', 'export default () => {\n');
+  await run.says(/the old version goes on/);
+  assert.equal(await (await fetch(origin)).text(), 'two');
+  await run.stop();
+});

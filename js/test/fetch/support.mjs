@@ -1,0 +1,80 @@
+// What the tests of Headers, Request and Response have in common.
+import assert from 'node:assert/strict';
+
+import classes from '../../src/fetch/index.js';
+import requests from '../../src/fetch/request.js';
+import responses from '../../src/fetch/response.js';
+
+export const { Headers, Request, Response } = classes;
+export const { requestFromExchange, abortRequest } = requests;
+export const { responseParts } = responses;
+export const native = { Headers: globalThis.Headers, Request: globalThis.Request, Response: globalThis.Response };
+export const ORIGIN = 'http://origin.test:8080';
+
+export const bytes = (text) => new TextEncoder().encode(text);
+export const text = (view) => new TextDecoder().decode(view);
+
+export function streamOf(...chunks) {
+  return new ReadableStream({
+    start(controller) {
+      for (const chunk of chunks) controller.enqueue(typeof chunk === 'string' ? bytes(chunk) : chunk);
+      controller.close();
+    },
+  });
+}
+
+export async function readAll(stream) {
+  let all = '';
+  const reader = stream.getReader();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return all;
+    all += text(value);
+  }
+}
+
+export const typeError = (fn) => assert.throws(fn, TypeError);
+export const rangeError = (fn) => assert.throws(fn, RangeError);
+export const rejectsTypeError = (promise) => assert.rejects(promise, TypeError);
+
+// An exchange that counts what is asked of it. `now` is content that has come whole; `pieces` come by read().
+export class FakeExchange {
+  constructor({ method = 'GET', target = '/', fields = ['Host', 'host.test'], now = null, pieces = [], length } = {}) {
+    Object.assign(this, { fields, now, pieces: pieces.map(bytes), over: false, reason: '', onend: null });
+    this.values = { method, target };
+    this.contentLength = length === undefined ? (now !== null ? now.length : pieces.length > 0 ? -1 : 0) : length;
+    this.calls = { method: 0, target: 0, rawFields: 0, field: 0, contentNow: 0, read: 0, watch: 0 };
+  }
+
+  get method() { this.calls.method++; return this.values.method; }
+  get target() { this.calls.target++; return this.values.target; }
+  get total() { return Object.values(this.calls).reduce((sum, count) => sum + count, 0); }
+
+  rawFields() { this.calls.rawFields++; return [...this.fields]; }
+
+  field(name) {
+    this.calls.field++;
+    const found = this.fields.filter((_, i) => i % 2 === 1 && this.fields[i - 1].toLowerCase() === name);
+    return found.length === 0 ? null : found.join(', ');
+  }
+
+  contentNow() {
+    this.calls.contentNow++;
+    const { now } = this;
+    this.now = null;
+    return now === null ? null : bytes(now);
+  }
+
+  async read() {
+    this.calls.read++;
+    return this.pieces.length > 0 ? this.pieces.shift() : null;
+  }
+
+  cachedUrl() { return { url: '' }; }
+  watch(fn) { this.calls.watch++; this.onend = fn; }
+}
+
+export const requestOf = (options) => {
+  const exchange = new FakeExchange(options);
+  return { exchange, request: requestFromExchange(exchange, () => ORIGIN) };
+};
