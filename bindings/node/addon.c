@@ -58,7 +58,10 @@ static const struct {
     size_t offset;
     enum kind kind;
 } settings[] = {
-#define SETTING(name, member, kind) {name, offsetof(carom_options, member), kind}
+#define SETTING(name, member, kind)                                                                \
+    {                                                                                              \
+        name, offsetof(carom_options, member), kind                                                \
+    }
     SETTING("backlog", backlog, WORD),
     SETTING("poolFloor", pool_floor, WORD),
     SETTING("maxTarget", max_target, WORD),
@@ -162,7 +165,8 @@ static napi_value create(napi_env env, napi_callback_info info)
     options.workers = to_uint(env, arguments[1]);
     server->env = env;
     server->rings = calloc(options.workers, sizeof *server->rings);
-    int error = server->rings == NULL ? -CAROM_ENOMEM : carom_service_create(&server->service, &options);
+    int error =
+        server->rings == NULL ? -CAROM_ENOMEM : carom_service_create(&server->service, &options);
     if (error == 0) {
         server->workers = options.workers;
         error = make_rings(server, arguments[4], to_uint(env, arguments[3]), in_line);
@@ -185,8 +189,8 @@ static napi_value listen_on(napi_env env, napi_callback_info info)
     char address[256];
     size_t length;
     napi_get_value_string_utf8(env, arguments[1], address, sizeof address, &length);
-    return number(env, server == NULL ? -CAROM_ESTATE
-                                      : carom_service_listen(server->service, address));
+    return number(env,
+                  server == NULL ? -CAROM_ESTATE : carom_service_listen(server->service, address));
 }
 
 /* start(server, inline): 0 or a negative error */
@@ -271,8 +275,8 @@ static napi_value lend(napi_env env, napi_callback_info info)
     struct server_ring *ring = ring_of(env, server_of(env, arguments[0]), arguments[1]);
     void *data;
     size_t length;
-    if (ring == NULL || napi_get_typedarray_info(env, arguments[3], NULL, &length, &data, NULL,
-                                                 NULL) != napi_ok)
+    if (ring == NULL ||
+        napi_get_typedarray_info(env, arguments[3], NULL, &length, &data, NULL, NULL) != napi_ok)
         return number(env, -CAROM_EINVAL);
     return number(env, carom_ring_lend(ring->ring, to_uint(env, arguments[2]), data, length));
 }
@@ -378,11 +382,21 @@ NAPI_MODULE_INIT()
         const char *name;
         napi_callback call;
     } functions[] = {
-        {"create", create},       {"listen", listen_on},        {"start", start},
-        {"address", address},     {"route", route},             {"addSlots", add_slots},
-        {"wake", wake},           {"lend", lend},               {"shutdown", shut_down},
-        {"reference", reference}, {"stats", stats},             {"errorName", error_name},
-        {"errorText", error_text}, {"reasons", reasons},        {"version", version},
+        {"create", create},
+        {"listen", listen_on},
+        {"start", start},
+        {"address", address},
+        {"route", route},
+        {"addSlots", add_slots},
+        {"wake", wake},
+        {"lend", lend},
+        {"shutdown", shut_down},
+        {"reference", reference},
+        {"stats", stats},
+        {"errorName", error_name},
+        {"errorText", error_text},
+        {"reasons", reasons},
+        {"version", version},
     };
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
         napi_value function;

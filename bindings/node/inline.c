@@ -1,5 +1,5 @@
-/* `io: 'inline'`: the engine is polled from Node's own loop. libuv is found at run time, because Bun
- * and Deno load this very binary and do not have it. */
+/* `io: 'inline'`: the engine is polled from Node's own loop. libuv is found at run time, because
+ * Bun and Deno load this very binary and do not have it. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* RTLD_DEFAULT */
 #endif
@@ -34,9 +34,12 @@ static bool find_uv(void)
         const char *name;
         void *call;
     } wanted[] = {
-        {"uv_poll_init", &uv.poll_init},       {"uv_poll_start", &uv.poll_start},
-        {"uv_prepare_init", &uv.prepare_init}, {"uv_prepare_start", &uv.prepare_start},
-        {"uv_close", &uv.close},               {"uv_ref", &uv.ref},
+        {"uv_poll_init", &uv.poll_init},
+        {"uv_poll_start", &uv.poll_start},
+        {"uv_prepare_init", &uv.prepare_init},
+        {"uv_prepare_start", &uv.prepare_start},
+        {"uv_close", &uv.close},
+        {"uv_ref", &uv.ref},
         {"uv_unref", &uv.unref},
     };
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
@@ -95,9 +98,9 @@ static void before_sleep(uv_prepare_t *handle)
         turn(server);
 }
 
-void inline_wake(void *data)
+void inline_wake(void *server_ring)
 {
-    struct server_ring *ring = data;
+    struct server_ring *ring = server_ring;
     server_call_drain(ring->server);
 }
 

@@ -26,9 +26,9 @@ struct server {
     uint32_t workers;
     struct server_ring *rings; /* one for each worker */
     struct route *routes;
-    napi_ref drain;    /* function(): take the events of all rings */
-    napi_ref finished; /* function(): everything has ended */
-    napi_ref memory;   /* array: keeps the blocks of the rings alive */
+    napi_ref drain;                    /* function(): take the events of all rings */
+    napi_ref finished;                 /* function(): everything has ended */
+    napi_ref memory;                   /* array: keeps the blocks of the rings alive */
     struct uv_side *uv;                /* inline: the handles in the loop of Node */
     napi_threadsafe_function function; /* threads: wakes JavaScript */
     pthread_t thread;
@@ -67,7 +67,7 @@ void threads_reference(struct server *server, bool on);
 int route_add(struct server *server, const char *path, size_t path_length, uint16_t status,
               const uint8_t *fields, size_t fields_length, const uint8_t *body, size_t body_length);
 /* The handler: a route, or the ring. */
-void route_handle(carom_record *record, void *server);
+void route_handle(carom_record *record, void *data);
 void routes_free(struct server *server);
 
 #endif

@@ -34,9 +34,9 @@ static void called(napi_env env, napi_value callback, void *context, void *what)
     napi_release_threadsafe_function(server->function, napi_tsfn_release);
 }
 
-void threads_wake(void *data)
+void threads_wake(void *server_ring)
 {
-    struct server_ring *ring = data;
+    struct server_ring *ring = server_ring;
     napi_call_threadsafe_function(ring->server->function, &events_are_there, napi_tsfn_nonblocking);
 }
 

@@ -142,7 +142,6 @@ void carom_ring_handle(carom_record *record, void *data)
 {
     (void)data;
     struct carom_ring *ring = (struct carom_ring *)record->records->guest;
-    carom_assert(ring != NULL);
     struct carom_slot *slot = ring->waiting == NULL ? free_slot(ring) : NULL;
     if (carom_unlikely(atomic_load_explicit(&ring->abandoned, memory_order_relaxed)))
         carom_release(record);

@@ -50,7 +50,7 @@ test('Express', { skip }, async (t) => {
     assert.equal(response.headers.get('content-length'), '12');
   });
   await t.test('JSON body', async () => {
-    for (const list of [[1], new Array(50000).fill('x')]) {
+    for (const list of [[1], new Array(20000).fill('x')]) {
       const response = await fetch(`${base}/json`, { method: 'POST', body: JSON.stringify({ list }), headers: { 'content-type': 'application/json' } });
       assert.equal(response.status, 201);
       assert.deepEqual(await response.json(), { got: { list }, ip: '127.0.0.1' });
