@@ -268,7 +268,8 @@ typedef struct carom_stats {
     uint64_t records_in_flight, records_peak, records_pooled; /* gauges; peak since the start */
     uint64_t records_recycled, records_allocated;
     uint64_t pages_in_use, pages_pooled;
-    uint64_t memory; /* bytes held by the library, whole process */
+    uint64_t memory;      /* bytes held by the library, whole process */
+    uint64_t allocations; /* how often it has asked for memory, whole process */
     uint64_t timeouts, cancellations;
     uint64_t ended[CAROM_REASON_COUNT]; /* records by reason */
 } carom_stats;

@@ -336,6 +336,7 @@ static napi_value stats(napi_env env, napi_callback_info info)
     set(env, result, "recordsRecycled", now.records_recycled);
     set(env, result, "recordsAllocated", now.records_allocated);
     set(env, result, "memory", now.memory);
+    set(env, result, "allocations", now.allocations);
     set(env, result, "timeouts", now.timeouts);
     set(env, result, "cancellations", now.cancellations);
     set(env, result, "calls", server->calls);

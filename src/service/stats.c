@@ -56,4 +56,5 @@ void carom_service_stats(const carom_service *service, carom_stats *stats)
     }
     memcpy(stats, sums, sizeof *stats);
     stats->memory = carom_memory_held();
+    stats->allocations = carom_memory_taken();
 }

@@ -1,0 +1,281 @@
+/// <reference lib="esnext.disposable" />
+
+/** Carom's own class, typed like the global one and an instance of it: `instanceof` holds for both. */
+export const Headers: typeof globalThis.Headers;
+export type Headers = globalThis.Headers;
+
+/** Carom's own class, typed like the global one and an instance of it: `instanceof` holds for both. */
+export const Request: typeof globalThis.Request;
+export type Request = globalThis.Request;
+
+/** Carom's own class, typed like the global one and an instance of it: `instanceof` holds for both. */
+export const Response: typeof globalThis.Response;
+export type Response = globalThis.Response;
+
+/** What `new Headers()` takes. */
+export type HeadersSource = ConstructorParameters<typeof globalThis.Headers>[0];
+
+/** An end of a TCP connection. */
+export interface TcpAddr {
+  readonly transport: 'tcp';
+  /** An IP address: `"192.0.2.1"`, `"2001:db8::1"`. */
+  readonly hostname: string;
+  readonly port: number;
+}
+
+/** The Unix socket that a server listens on. */
+export interface UnixAddr {
+  readonly transport: 'unix';
+  readonly path: string;
+}
+
+/** The client of a Unix socket, which has no address: `hostname` is `""`, `port` is 0. */
+export interface UnixPeer {
+  readonly transport: 'unix';
+  readonly hostname: '';
+  readonly port: 0;
+}
+
+/** Where a server listens; `port` is the real one when 0 was asked for. */
+export type ListenAddr = TcpAddr | UnixAddr;
+/** Who sent a request. */
+export type RemoteAddr = TcpAddr | UnixPeer;
+
+/** What goes with a request. Nothing is computed before it is asked for. */
+export interface ServeHandlerInfo {
+  /** The client. Look at it before the response is sent. */
+  readonly remoteAddr: RemoteAddr;
+  /**
+   * Resolves when the whole response was handed to the kernel. Rejects with an {@link ExchangeError}
+   * when it never will be. Nobody need handle the rejection.
+   */
+  readonly completed: Promise<void>;
+  /**
+   * Send an informational response before the final one: `info.inform(103, { link: '...' })`.
+   * HTTP/1.0 clients do not get it.
+   * @param status 102 to 199
+   */
+  inform(status: number, headers?: HeadersSource): void;
+  /** Send these fields after the content. Call it before the handler returns; the response is chunked. */
+  trailers(headers: HeadersSource): void;
+}
+
+/** Answers a request, at once or later. What it throws goes to `onError`, or becomes a 500. */
+export type Handler = (request: Request, info: ServeHandlerInfo) => Response | Promise<Response>;
+
+/** An object with a handler. */
+export interface HandlerObject {
+  fetch: Handler;
+}
+
+/** Why an exchange ended. */
+export type Reason =
+  | 'complete' | 'client-closed' | 'client-reset' | 'bad-request' | 'over-limit' | 'header-timeout'
+  | 'body-timeout' | 'write-timeout' | 'handler-timeout' | 'abandoned' | 'canceled' | 'shutdown'
+  | 'no-memory';
+
+/** The `code` of an error of Carom. */
+export type ErrorCode =
+  /** The exchange is over: the client has gone, or a time-out or a shutdown ended it. */
+  | 'CAROM_ECANCELED'
+  /** An option is not valid, or limits contradict each other. */
+  | 'CAROM_EINVAL'
+  /** Out of memory. */
+  | 'CAROM_ENOMEM'
+  /** Not allowed in this state, such as reading a request after its response was sent. */
+  | 'CAROM_ESTATE'
+  /** Over a limit, such as response fields that are too long in all. */
+  | 'CAROM_ETOOBIG'
+  /** A field name or value that may not be sent. */
+  | 'CAROM_EFIELD'
+  /** The content does not match the Content-Length that was given. */
+  | 'CAROM_ELENGTH'
+  /** The address is in use. */
+  | 'CAROM_EADDRINUSE'
+  /** The address is not one of this host. */
+  | 'CAROM_EADDRNOTAVAIL'
+  /** Permission denied: a port below 1024, a folder that may not be written. */
+  | 'CAROM_EACCES'
+  /** The folder of the Unix socket is not there. */
+  | 'CAROM_ENOENT'
+  /** Out of file descriptors. */
+  | 'CAROM_EMFILE'
+  /** Not an address that can be listened on. */
+  | 'CAROM_EADDRESS'
+  /** Not supported on this system or in this build. */
+  | 'CAROM_EUNSUPPORTED'
+  /** The system refused, for a reason without a name here. */
+  | 'CAROM_ESYSTEM'
+  /** Thrown by loading the package: it has no binary for this system. */
+  | 'CAROM_NO_BINARY';
+
+/** An error of Carom; tell them apart by `code`. */
+export interface CaromError extends Error {
+  code: ErrorCode;
+}
+
+/** The exchange ended before its response, or its request, was whole. */
+export interface ExchangeError extends CaromError {
+  code: 'CAROM_ECANCELED';
+  reason: Exclude<Reason, 'complete'>;
+}
+
+/**
+ * Limits and time-outs of the engine. Sizes are bytes, times are milliseconds. `false` or `Infinity`
+ * is off; 0 and `true` are the default.
+ */
+export interface Limits {
+  /** Longest request target; beyond, 414. Default 8 KiB. */
+  maxTarget?: number | boolean;
+  /** Longest header section, and trailer section; beyond, 431. Default 16 KiB. */
+  maxHeaderSection?: number | boolean;
+  /** Most field lines in a section; beyond, 431. Default 100. */
+  maxFields?: number | boolean;
+  /** Longest request content; beyond, 413. Default 1 GiB. */
+  maxContent?: number | boolean;
+  /** Most connections of a worker. Default 16,384. */
+  maxConnections?: number | boolean;
+  /** At `maxConnections`: `false` leaves new ones in the kernel's queue, `true` answers 503. Default false. */
+  refuseConnections?: boolean;
+  /** Most requests of a worker being answered; beyond, 503 with Retry-After. Default 16,384. */
+  maxInFlight?: number | boolean;
+  /** Most requests of a connection; the last is answered with `Connection: close`. Default off. */
+  maxConnectionRequests?: number | boolean;
+  /** Most requests of a connection being answered; then it is not read. Default 32. */
+  maxPipeline?: number | boolean;
+  /** Unsent response of a connection at which writing waits. Default 64 KiB. */
+  writeBuffer?: number | boolean;
+  /** Unread request content that is read and dropped to keep a connection. Default 256 KiB. */
+  drainContent?: number | boolean;
+  /** From a request's first byte to the end of its header section; then 408. Default 10,000. */
+  headerTimeout?: number | boolean;
+  /** From accept to the first byte; then closed. Default 15,000. */
+  firstByteTimeout?: number | boolean;
+  /** Idle time between requests, told to the client; then closed. Default 75,000. */
+  keepAlive?: number | boolean;
+  /** Idle connections are closed this much after `keepAlive`. Default 1000. */
+  keepAliveGrace?: number | boolean;
+  /** Least bytes a second of content that is waited for; slower, 408. Default 240. */
+  contentRate?: number | boolean;
+  /** The time over which `contentRate` is measured. Default 5000. */
+  contentWindow?: number | boolean;
+  /** Time without the client taking a byte; then reset. Default 30,000. */
+  writeTimeout?: number | boolean;
+  /** From the handler's call to the response's head; then 503. Default off. */
+  handlerTimeout?: number | boolean;
+  /** Reading on after a close, so that the answer arrives. Default 2000. */
+  lingerTimeout?: number | boolean;
+  /** Go on answering a client that has closed its sending side. Default false: that cancels. */
+  halfClose?: boolean;
+  /** Objects that each pool has from the start, and keeps. Default 64. */
+  poolFloor?: number | boolean;
+  /** Connections that the kernel queues for accept. Default 4096. */
+  backlog?: number | boolean;
+}
+
+/** Options of {@link serve}. */
+export interface ServeOptions extends Limits {
+  /** 0 to 65535; 0: any free port, which `server.addr` tells. Default 8000. */
+  port?: number;
+  /** An IP address or `"localhost"`. Default: all addresses of the host. */
+  hostname?: string;
+  /** Listen on a Unix socket of this path instead; a stale socket file is replaced. */
+  path?: string;
+  /** Shuts the server down, without a deadline, when it aborts. */
+  signal?: AbortSignal;
+  /** Called once, when the server listens. Default: a line on standard output. */
+  onListen?: (addr: ListenAddr) => void;
+  /** Makes the response for an error of the handler. Default: the error is reported, and 500 sent. */
+  onError?: (error: unknown) => Response | Promise<Response>;
+  /** Taken for likeness with `Deno.serve`; it has no effect: more threads are `workers`. */
+  reusePort?: boolean;
+  /**
+   * Where HTTP is spoken: `'inline'`, in the event loop of Node; `'thread'`, on threads of the
+   * engine. Default `'inline'` in Node with one worker, else `'thread'`; Bun and Deno have that only.
+   */
+  io?: 'inline' | 'thread';
+  /** Threads of the engine, 1 to 256; the handler runs on one thread always. Default 1. */
+  workers?: number;
+  /** GET and HEAD of these paths are answered by the engine: `{ '/health': new Response('ok') }`.
+   *  The bodies must be strings, bytes or none. */
+  routes?: Record<string, Response>;
+}
+
+/** Counters since the start, and gauges of this moment. */
+export interface ServerStats {
+  connectionsAccepted: number;
+  connectionsRefused: number;
+  /** Gauge. */
+  connectionsOpen: number;
+  /** Header sections that came whole. */
+  requests: number;
+  /** Responses that were completed. */
+  responses: number;
+  /** On the sockets. */
+  bytesReceived: number;
+  /** On the sockets. */
+  bytesSent: number;
+  /** Gauge: requests being answered. */
+  recordsInFlight: number;
+  /** The most of them since the start. */
+  recordsPeak: number;
+  /** Gauge. */
+  recordsPooled: number;
+  recordsRecycled: number;
+  recordsAllocated: number;
+  /** Gauge: bytes held by the engine, in the whole process. */
+  memory: number;
+  timeouts: number;
+  cancellations: number;
+  /** How often the engine has called into JavaScript. */
+  calls: number;
+  /** Exchanges by how they ended. */
+  ended: Record<Reason, number>;
+}
+
+/** A server that listens, from {@link serve}. */
+export interface Server extends AsyncDisposable {
+  readonly addr: ListenAddr;
+  /** Resolves when a shutdown has drained. */
+  readonly finished: Promise<void>;
+  /** How many requests are being answered. */
+  readonly pendingRequests: number;
+  /**
+   * Stop accepting, close idle connections, answer what is in flight; resolves as `finished` does.
+   * A further call can only bring the deadline nearer.
+   * @param options.deadline milliseconds after which the rest is cancelled. Default: never.
+   */
+  shutdown(options?: { deadline?: number }): Promise<void>;
+  /** Keep the process alive while the server listens, which is the default. */
+  ref(): void;
+  /** Let the process end although the server listens. */
+  unref(): void;
+  /** Counters; after the end, the last ones. */
+  stats(): ServerStats;
+  /** Give new requests to another handler. Those in flight stay with theirs. */
+  reload(handler: Handler | HandlerObject): void;
+  /** The client of a request; null for one that no server made. */
+  requestIP(request: Request): RemoteAddr | null;
+  /** Answer this request with 503 if nothing else has by then. */
+  timeout(request: Request, seconds: number): void;
+  /** Shuts down without a deadline: `await using server = serve(...)`. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/**
+ * Serve HTTP.
+ *
+ * ```js
+ * serve((request) => new Response('Hello, World!'));
+ * serve({ port: 8080 }, (request) => new Response('Hello, World!'));
+ * serve({ port: 8080, fetch: (request) => new Response('Hello, World!') });
+ * ```
+ *
+ * @throws {CaromError} when it cannot listen: `CAROM_EADDRINUSE`, `CAROM_EADDRNOTAVAIL`,
+ *   `CAROM_EACCES`, `CAROM_EADDRESS`, `CAROM_ENOENT`, `CAROM_EMFILE`; `CAROM_EINVAL` for limits that
+ *   contradict each other
+ * @throws {TypeError | RangeError} for an option that is not valid
+ */
+export function serve(handler: Handler): Server;
+export function serve(options: ServeOptions, handler: Handler | HandlerObject): Server;
+export function serve(options: ServeOptions & HandlerObject): Server;

@@ -1,0 +1,95 @@
+// What is exact: calls between JavaScript and the engine, allocations, memory that comes back.
+import assert from 'node:assert/strict';
+import net from 'node:net';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { serve, Response } from '../index.mjs';
+import { raw } from './support.mjs';
+
+const REQUEST = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
+const quiet = { port: 0, hostname: '127.0.0.1', onListen() {} };
+const big = new Uint8Array(65536);
+
+// Answers of every kind with a body that is known.
+const KINDS = {
+  text: () => new Response('Hello, World!'),
+  json: () => Response.json({ a: 1 }),
+  bytes: () => new Response(new Uint8Array([1, 2, 3])),
+  large: () => new Response(big),
+  'long text': () => new Response('x'.repeat(10000)),
+  later: async () => { await null; return new Response('later'); },
+  'read body': async (request) => new Response(await request.text()),
+};
+
+async function ask(server, count, text = REQUEST) {
+  const status = 'HTTP/1.1 200 OK';
+  await raw(server.addr.port, text.repeat(count), (got) => got.split(status).length > count && got.length >= count * status.length);
+}
+
+test('inline: a batch is one call into JavaScript, whatever its size', async () => {
+  const server = serve({ ...quiet, io: 'inline' }, () => new Response('x'));
+  await ask(server, 1);
+  for (const count of [1, 8, 32]) {
+    const { calls } = server.stats();
+    await ask(server, count);
+    assert.equal(server.stats().calls - calls, 1, `${count} requests`);
+  }
+  await server.shutdown({ deadline: 0 });
+});
+
+test('thread: a batch is one wake-up at most', async () => {
+  const server = serve({ ...quiet, io: 'thread' }, () => new Response('x'));
+  await ask(server, 1);
+  const { calls } = server.stats();
+  await ask(server, 32);
+  assert.ok(server.stats().calls - calls <= 2); // the batch may arrive in two pieces
+  await server.shutdown({ deadline: 0 });
+});
+
+for (const io of ['inline', 'thread']) {
+  for (const [kind, handler] of Object.entries(KINDS)) {
+    test(`${io}: the engine asks for no memory once it is warm: ${kind}`, async () => {
+      const server = serve({ ...quiet, io, poolFloor: 512 }, handler);
+      const text = kind === 'read body' ? 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nabcde' : REQUEST;
+      for (let i = 0; i < 20; i++) await ask(server, 16, text);
+      const { allocations } = server.stats();
+      for (let i = 0; i < 60; i++) await ask(server, 16, text);
+      assert.equal(server.stats().allocations - allocations, 0);
+      await server.shutdown({ deadline: 0 });
+    });
+  }
+
+  test(`${io}: what is lent comes back, and what was held is let go`, async () => {
+    const server = serve({ ...quiet, io }, () => new Response(new Uint8Array(100000)));
+    const round = async (times) => {
+      for (let i = 0; i < times; i++) await ask(server, 4);
+      while (server.pendingRequests > 0) await sleep(5);
+      global.gc?.();
+      await sleep(20);
+      global.gc?.();
+      return process.memoryUsage();
+    };
+    const before = await round(20);
+    const after = await round(200);
+    assert.ok(after.arrayBuffers - before.arrayBuffers < 10 * 100000, `${before.arrayBuffers} to ${after.arrayBuffers} bytes`);
+    await server.shutdown({ deadline: 0 });
+  });
+
+  test(`${io}: a stream that its client does not take is not read ahead without end`, async () => {
+    let pulled = 0;
+    const server = serve({ ...quiet, io }, () => new Response(new ReadableStream({
+      pull(controller) { pulled += 65536; controller.enqueue(new Uint8Array(65536)); },
+    })));
+    const socket = net.connect(server.addr.port, '127.0.0.1', () => socket.write(REQUEST));
+    socket.pause();
+    let last = -1;
+    while (pulled !== last) {
+      last = pulled;
+      await sleep(200);
+    }
+    assert.ok(pulled < 32 << 20, `${pulled} bytes`); // the kernel's buffers, and ours
+    socket.destroy();
+    await server.shutdown({ deadline: 0 });
+  });
+}

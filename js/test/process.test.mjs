@@ -1,0 +1,111 @@
+// A server and its process: it keeps it alive, lets it go, and never brings it down.
+import assert from 'node:assert/strict';
+import { test, describe } from 'node:test';
+
+import { run } from './support.mjs';
+
+const START = "const { serve, Response } = require('./index.js'); const quiet = { port: 0, hostname: '127.0.0.1', onListen() {}, io: IO };\n";
+// A client in the same process, whose answers nobody waits for.
+const CLIENT = "const net = require('node:net'); const ask = (port, text = 'GET / HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n') => { const s = net.connect(port, '127.0.0.1'); s.on('error', () => {}); s.write(text); return s; };\n";
+
+for (const io of ['inline', 'thread']) {
+  const program = (text) => START.replace('IO', `'${io}'`) + CLIENT + text;
+
+  describe(`the process, io: ${io}`, () => {
+    test('ends when the server has shut down', async () => {
+      const { code, output } = await run(program("const s = serve(quiet, () => new Response()); s.shutdown().then(() => console.log('over'));"));
+      assert.deepEqual({ code, output }, { code: 0, output: 'over\n' });
+    });
+
+    test('ends when the server is unreferenced', async () => {
+      const { code, output } = await run(program("serve(quiet, () => new Response()).unref(); console.log('end');"));
+      assert.deepEqual({ code, output }, { code: 0, output: 'end\n' });
+    });
+
+    test('may exit with requests in flight, in a handler and outside', async () => {
+      const outside = program(`let n = 0; const s = serve(quiet, () => { if (++n === 50) setTimeout(() => process.exit(7), 5); return new Promise(() => {}); });
+        for (let i = 0; i < 50; i++) ask(s.addr.port);`);
+      const inside = program(`const s = serve(quiet, () => process.exit(7)); for (let i = 0; i < 50; i++) ask(s.addr.port);`);
+      for (const text of [outside, inside]) {
+        const { code, signal, output } = await run(text);
+        assert.deepEqual({ code, signal, output }, { code: 7, signal: null, output: '' });
+      }
+    });
+
+    test('may exit while a response is streamed', async () => {
+      const { code, signal } = await run(program(`const s = serve(quiet, () => new Response(new ReadableStream({ pull(c) { c.enqueue(new Uint8Array(100000)); } })));
+        ask(s.addr.port).on('data', () => setTimeout(() => process.exit(7), 20));`));
+      assert.deepEqual({ code, signal }, { code: 7, signal: null });
+    });
+
+    test('an uncaught error elsewhere ends it as always', async () => {
+      const { code, output } = await run(program("serve(quiet, () => new Response()); setTimeout(() => { throw new Error('elsewhere'); }, 10);"));
+      assert.equal(code, 1);
+      assert.match(output, /Error: elsewhere/);
+    });
+
+    test('a worker thread may serve, and be terminated', async () => {
+      const { code, signal, output } = await run(program(`
+        const { Worker } = require('node:worker_threads');
+        const text = ${JSON.stringify(START.replace('IO', `'${io}'`))} + "const s = serve(quiet, (r) => r.url.endsWith('/x') ? new Promise(() => {}) : new Response('from a worker')); require('node:worker_threads').parentPort.postMessage(s.addr.port);";
+        const worker = new Worker(text, { eval: true });
+        worker.once('message', async (port) => {
+          console.log(await (await fetch('http://127.0.0.1:' + port)).text());
+          ask(port, 'GET /x HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n');
+          setTimeout(async () => { await worker.terminate(); console.log('terminated'); process.exit(0); }, 50);
+        });`));
+      assert.deepEqual({ code, signal, output }, { code: 0, signal: null, output: 'from a worker\nterminated\n' });
+    });
+
+    test('several servers live side by side', async () => {
+      const { code, output } = await run(program(`(async () => {
+        const all = [1, 2, 3].map((n) => serve(quiet, () => new Response(String(n))));
+        let text = '';
+        for (const s of all) text += await (await fetch('http://127.0.0.1:' + s.addr.port)).text();
+        await Promise.all(all.map((s) => s.shutdown({ deadline: 0 })));
+        console.log(text);
+      })();`));
+      assert.deepEqual({ code, output }, { code: 0, output: '123\n' });
+    });
+
+    test('garbage collection at every turn harms nothing', async () => {
+      const { code, output } = await run(program(`(async () => {
+        const s = serve(quiet, async (r) => { global.gc(); await null; const text = await r.text(); global.gc(); return new Response(text + 'x'.repeat(20000)); });
+        let wrong = 0;
+        await Promise.all(Array.from({ length: 8 }, async () => {
+          for (let i = 0; i < 10; i++) {
+            const text = await (await fetch('http://127.0.0.1:' + s.addr.port, { method: 'POST', body: 'b' + i })).text();
+            if (text !== 'b' + i + 'x'.repeat(20000)) wrong++;
+          }
+        }));
+        await s.shutdown({ deadline: 0 });
+        console.log('wrong', wrong);
+      })();`), '--expose-gc');
+      assert.deepEqual({ code, output }, { code: 0, output: 'wrong 0\n' });
+    });
+
+    test('garbage in the shared memory harms nobody but its own answers', async () => {
+      const { code, signal, output } = await run(program(`
+        const { Ring } = require('./src/ring.js');
+        const rings = [];
+        const addSlots = Ring.prototype.addSlots;
+        Ring.prototype.addSlots = function (...args) { rings.push(this); return addSlots.apply(this, args); };
+        console.error = () => {};
+        process.on('uncaughtException', () => {});
+        let seed = 42;
+        const random = (below) => (seed = (Math.imul(seed, 1103515245) + 12345) >>> 0) % below;
+        const s = serve(quiet, (r) => new Promise((resolve) => setTimeout(resolve, random(5), new Response('x'))));
+        for (let i = 0; i < 300; i++) {
+          setTimeout(() => {
+            const [ring] = rings;
+            for (let k = 0; k < 50; k++) ring.slots[random(64)].words[random(48)] = random(2) ? random(1024) : random(4294967296);
+            for (let k = 0; k < 4; k++) ring.control[48] = (ring.control[48] + random(3)) | 0;
+            for (let k = 0; k < 20; k++) ring.control[128 + random(32768)] = random(100);
+          }, i * 2);
+          setTimeout(() => { const c = ask(s.addr.port, 'POST / HTTP/1.1\\r\\nHost: a\\r\\nContent-Length: 5\\r\\n\\r\\nabcde'); setTimeout(() => c.destroy(), 30); }, i * 2);
+        }
+        setTimeout(() => { console.log('alive'); process.exit(0); }, 900);`));
+      assert.deepEqual({ code, signal, output }, { code: 0, signal: null, output: 'alive\n' });
+    });
+  });
+}

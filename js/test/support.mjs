@@ -1,0 +1,29 @@
+// What tests of a running server share.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import net from 'node:net';
+
+// Send bytes, and give what comes back until the server closes or `enough` says so.
+export function raw(port, text, enough = () => false) {
+  return new Promise((resolve, reject) => {
+    let got = '';
+    const socket = net.connect(port, '127.0.0.1', () => socket.write(text));
+    socket.on('data', (data) => {
+      got += data.toString('latin1');
+      if (enough(got)) socket.destroy();
+    });
+    socket.on('close', () => resolve(got));
+    socket.on('error', reject);
+  });
+}
+
+// Run a program of JavaScript in a process of its own: { code, signal, output }.
+export async function run(text, ...flags) {
+  const child = spawn(process.execPath, [...flags, '-e', text], {
+    cwd: new URL('..', import.meta.url), stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => { output += data; });
+  const [code, signal] = await once(child, 'close');
+  return { code, signal, output };
+}
