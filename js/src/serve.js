@@ -69,10 +69,10 @@ function lengthOf(fields) {
   return -1;
 }
 
-async function pump(server, exchange, chunks, cancel) {
+async function pump(server, exchange, { next, cancel }) {
   try {
     for (;;) {
-      const { done, value } = await chunks();
+      const { done, value } = await next();
       if (done || exchange.over) break;
       if (!exchange.write(toBytes(value))) await exchange.ready();
     }
@@ -87,33 +87,56 @@ async function pump(server, exchange, chunks, cancel) {
   }
 }
 
-function sendStream(server, exchange, parts) {
-  const { status, fields, body } = parts;
-  let chunks, cancel;
+// What gives the chunks of a body: { next, cancel }.
+function sourceOf(body) {
   if (typeof body.getReader === 'function') {
     const reader = body.getReader();
-    chunks = () => reader.read();
-    cancel = (reason) => { reader.cancel(reason).catch(() => {}); };
-  } else {
-    const iterator = body[Symbol.asyncIterator]();
-    chunks = () => iterator.next();
-    cancel = () => { Promise.resolve(iterator.return && iterator.return()).catch(() => {}); };
+    return { next: () => reader.read(), cancel: (reason) => { reader.cancel(reason).catch(() => {}); } };
   }
+  const iterator = body[Symbol.asyncIterator]();
+  return { next: () => iterator.next(), cancel: () => { Promise.resolve(iterator.return?.()).catch(() => {}); } };
+}
+
+function sendStream(server, exchange, { status, fields }, source) {
   exchange.begin(status, fields, lengthOf(fields));
   if (isHead(exchange, status)) {
-    cancel();
+    source.cancel();
     exchange.end();
     return;
   }
   // A source that waits for something learns of a client that leaves.
-  exchange.watch((reason) => { if (reason !== 'complete') cancel(reason); });
-  pump(server, exchange, chunks, cancel);
+  exchange.watch((reason) => { if (reason !== 'complete') source.cancel(reason); });
+  pump(server, exchange, source);
+}
+
+// A Response of the runtime has its content in a stream only. Most have one chunk: when the end comes
+// before the event loop turns, its length is known.
+async function sendForeign(server, exchange, parts) {
+  const { status, fields, body } = parts;
+  const source = sourceOf(body);
+  try {
+    const first = await source.next();
+    if (first.done) {
+      exchange.respond(status, fields, null);
+      return;
+    }
+    const second = source.next();
+    const quick = await Promise.race([second, new Promise((resolve) => { setImmediate(resolve); })]);
+    if (quick !== undefined && quick.done) {
+      exchange.respond(status, fields, toBytes(first.value));
+      return;
+    }
+    const read = [Promise.resolve(first), second];
+    sendStream(server, exchange, parts, { next: () => read.shift() || source.next(), cancel: source.cancel });
+  } catch (error) {
+    server.fail(exchange, error);
+  }
 }
 
 function sendBlob(server, exchange, parts) {
   const { status, fields, body } = parts;
   if (body.size > SMALL_BLOB) {
-    sendStream(server, exchange, { status, fields: lengthOf(fields) >= 0 ? fields : [...fields, 'content-length', String(body.size)], body: body.stream() });
+    sendStream(server, exchange, { status, fields: lengthOf(fields) >= 0 ? fields : [...fields, 'content-length', String(body.size)] }, sourceOf(body.stream()));
     return;
   }
   body.arrayBuffer().then((bytes) => exchange.respond(status, fields, new Uint8Array(bytes)),
@@ -127,13 +150,14 @@ function send(server, exchange, response) {
   else if (body === null || typeof body === 'string' || body instanceof Uint8Array)
     exchange.respond(status, fields, body);
   else if (typeof body.arrayBuffer === 'function') sendBlob(server, exchange, parts);
-  else sendStream(server, exchange, parts);
+  else if (parts.foreign) sendForeign(server, exchange, parts);
+  else sendStream(server, exchange, parts, sourceOf(body));
 }
 
 // Trailers need the chunked coding.
 function sendWithTrailers(server, exchange, { status, fields, body }) {
   if (body !== null && typeof body.getReader === 'function') {
-    sendStream(server, exchange, { status, fields, body });
+    sendStream(server, exchange, { status, fields }, sourceOf(body));
     return;
   }
   exchange.begin(status, fields, -1);
@@ -271,13 +295,19 @@ function handlerOf(handler) {
   throw new TypeError('a handler is a function that takes a Request, or an object with such a function `fetch`');
 }
 
+function isPlain(object) {
+  const prototype = Object.getPrototypeOf(object);
+  return prototype === Object.prototype || prototype === null;
+}
+
 // serve(handler), serve(options, handler), serve({ fetch, ...options })
 function argumentsOf(first, second) {
   if (typeof first === 'function') return [{ ...second }, first];
   if (first === null || typeof first !== 'object') throw new TypeError('serve(handler) or serve(options, handler)');
   if (second !== undefined) return [first, handlerOf(second)];
   if (typeof first.handler === 'function') return [first, first.handler];
-  return [first, handlerOf(first)];
+  // An app of a framework is an object with much else in it: only plain objects are options.
+  return [isPlain(first) ? first : {}, handlerOf(first)];
 }
 
 function serve(first, second) {
@@ -292,4 +322,4 @@ function serve(first, second) {
   return server;
 }
 
-module.exports = { serve };
+module.exports = { serve, isPlain };

@@ -3,7 +3,9 @@
 
 const fs = require('node:fs');
 const path = require('node:path');
+const { spawnSync } = require('node:child_process');
 const { pathToFileURL, fileURLToPath } = require('node:url');
+const { isPlain } = require('../serve.js');
 
 class AppError extends Error {}
 
@@ -11,10 +13,16 @@ function handlerOf(app, module) {
   const exported = module.default;
   if (typeof exported === 'function') return { fetch: exported, options: {} };
   if (exported !== null && typeof exported === 'object' && typeof exported.fetch === 'function') {
-    const { fetch, ...options } = exported;
+    const { fetch, ...options } = isPlain(exported) ? exported : {};
     return { fetch: (request, info) => exported.fetch(request, info), options };
   }
   throw new AppError(`${app} must export by default a function of a Request, or an object { fetch }`);
+}
+
+// Where the syntax is wrong: of an import only the program itself can tell.
+function syntaxError(file) {
+  const { stderr = '' } = spawnSync(process.execPath, ['--check', file], { encoding: 'utf8' });
+  return stderr.split('\n').filter((line) => !/^\s+at |^Node\.js /.test(line)).join('\n').trim();
 }
 
 let version = 0;
@@ -25,7 +33,12 @@ async function loadApp(app) {
   if (!fs.existsSync(file)) throw new AppError(`there is no app ${app}`);
   const url = pathToFileURL(file);
   if (version++ > 0) url.search = `?${version}`;
-  return handlerOf(app, await import(url.href));
+  try {
+    return handlerOf(app, await import(url.href));
+  } catch (error) {
+    if (error instanceof SyntaxError) throw new AppError(`the app cannot be loaded\n${syntaxError(file) || error}`);
+    throw error;
+  }
 }
 
 // The first place in the stack that is in a file of the app.
@@ -56,9 +69,8 @@ function describe(error) {
   if (!(error instanceof Error)) return String(error);
   const stack = String(error.stack || error.message);
   const place = placeOf(stack);
-  const what = stack.includes(error.message) && !(error instanceof SyntaxError) ? `${error.name}: ${error.message}` : `${error.name}: ${error.message}`;
   if (place === null) return stack;
-  return `${what}\n  at ${path.relative(process.cwd(), place.file)}:${place.line}\n${excerpt(place)}`;
+  return `${error.name}: ${error.message}\n  at ${path.relative(process.cwd(), place.file)}:${place.line}\n${excerpt(place)}`;
 }
 
 module.exports = { loadApp, describe, AppError };

@@ -6,12 +6,12 @@ const HELP = `carom serve APP.mjs [options]
 APP.mjs is a module whose default export is a function of a Request, or an object { fetch }; it
 returns a Response, or a promise of one.
 
-  --port N         port (8080; 0: any that is free)
+  --port N         port (the app's, or 8080; 0: any that is free)
   --hostname H     address to listen on (all)
   --path SOCKET    a Unix socket instead
   --workers N      threads of the engine (1)
   --io WAY         inline: the engine runs in Node's own loop; thread: on threads of its own
-  --watch          load the app anew when its files change
+  --watch          load the app anew when its file changes (not what it imports)
   --log FORM       short, json or off (short)
   --globals        put Carom's Request, Response and Headers in the place of the runtime's
   --deadline S     seconds that requests have to end after SIGTERM (10)
@@ -36,7 +36,7 @@ const CHECKS = {
 class UsageError extends Error {}
 
 function parse(words) {
-  const options = { port: '8080', log: 'short', deadline: '10' };
+  const options = { log: 'short', deadline: '10' };
   const plain = [];
   for (let i = 0; i < words.length; i++) {
     const match = /^--([a-z]+)(?:=(.*))?$/.exec(words[i]);

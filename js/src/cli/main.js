@@ -2,6 +2,7 @@
 'use strict';
 
 const fs = require('node:fs');
+const os = require('node:os');
 const path = require('node:path');
 const { parseArguments, UsageError, HELP } = require('./arguments.js');
 const { loadApp, describe, AppError } = require('./app.js');
@@ -11,6 +12,7 @@ const CURES = {
   CAROM_EADDRINUSE: 'the port is in use: choose another with --port',
   CAROM_EACCES: 'that is not allowed: ports below 1024 need a privilege, choose another with --port',
   CAROM_EADDRNOTAVAIL: 'this host has no such address: see --hostname',
+  CAROM_ENOENT: 'the folder of the socket does not exist: see --path',
   CAROM_EADDRESS: 'this is no address to listen on: see --hostname',
 };
 
@@ -22,14 +24,15 @@ function fail(message, code) {
 function optionsOf(given, fromApp) {
   const options = { ...fromApp, onListen() {} };
   if (given.path !== undefined) options.path = given.path;
-  else options.port = Number(given.port);
+  else options.port = given.port !== undefined ? Number(given.port) : fromApp.port || 8080;
   if (given.hostname !== undefined) options.hostname = given.hostname;
   if (given.workers !== undefined) options.workers = Number(given.workers);
   if (given.io !== undefined) options.io = given.io;
-  options.onError = fromApp.onError || ((error) => {
+  options.onError = (error) => {
     process.stderr.write(`${describe(error)}\n`);
+    if (typeof fromApp.onError === 'function') return fromApp.onError(error);
     return new Response('Internal Server Error\n', { status: 500, headers: { 'content-type': 'text/plain' } });
-  });
+  };
   return options;
 }
 
@@ -37,7 +40,7 @@ function drainOnSignals(server, deadline) {
   let stopping = false;
   for (const signal of ['SIGINT', 'SIGTERM']) {
     process.on(signal, async () => {
-      if (stopping) process.exit(130);
+      if (stopping) process.exit(128 + os.constants.signals[signal]);
       stopping = true;
       process.stderr.write('carom: answering what is in flight; once more to stop at once\n');
       await server.shutdown({ deadline });
@@ -62,7 +65,13 @@ async function serveApp(app, given) {
   const { serve } = require('../serve.js');
   if (given.globals) require('../../globals.js');
   const loaded = await loadApp(app);
-  const server = serve(optionsOf(given, loaded.options), logged(loaded.fetch, given.log, process.stdout));
+  let server;
+  try {
+    server = serve(optionsOf(given, loaded.options), logged(loaded.fetch, given.log, process.stdout));
+  } catch (error) {
+    if (error.code === undefined) fail(error.message, 2); // an option that cannot be
+    throw error;
+  }
   const { addr } = server;
   process.stdout.write(addr.transport === 'unix' ? `carom: listening on ${addr.path}\n`
     : `carom: http://${given.hostname === undefined ? 'localhost' : addr.hostname.includes(':') ? `[${addr.hostname}]` : addr.hostname}:${addr.port}/ (Ctrl-C stops)\n`);

@@ -148,7 +148,7 @@ function responseParts(response) {
     return parts;
   }
   if (response.bodyUsed) throw new TypeError('the body of this Response was read already');
-  return { status: response.status === 0 ? 500 : response.status, fields: [...response.headers].flat(), body: response.body };
+  return { status: response.status === 0 ? 500 : response.status, fields: [...response.headers].flat(), body: response.body, foreign: true };
 }
 
 if (globalThis.Response) Object.setPrototypeOf(Response.prototype, globalThis.Response.prototype);

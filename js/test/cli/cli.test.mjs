@@ -89,6 +89,24 @@ test('an app that is missing, exports nothing, or is broken', async () => {
   assert.match(broken.said, /TypeError: [^]*at broken\.mjs:2[^]*> +2 \| one\.two\.three\(\);/);
 });
 
+test('a syntax error shows its place', async () => {
+  const run = new Run('serve', app('syntax.mjs', 'const one = 1;\nconst = 2;\n'));
+  assert.equal(await run.ended, 1);
+  assert.match(run.said, /syntax\.mjs:2\nconst = 2;/);
+});
+
+test('options that cannot be are said in one line', async () => {
+  const run = new Run('serve', hello, '--io', 'inline', '--workers', '2');
+  assert.equal(await run.ended, 2);
+  assert.match(run.said, /^carom: io: 'inline' has one worker[^\n]*\n$/);
+});
+
+test('the port of the app, and apps that are more than options', async () => {
+  const run = new Run('serve', app('own.mjs', 'class App { routes = [1]; onError = 7; fetch() { return new Response("mine"); } }\nexport default new App();\n'), '--port', '0');
+  assert.equal(await (await fetch(await run.origin())).text(), 'mine');
+  await run.stop();
+});
+
 test('an error in a handler shows its place, and answers 500', async () => {
   const run = new Run('serve', app('throws.mjs', 'export default () => {\n  throw new Error("oops");\n};\n'), '--port', '0');
   const response = await fetch(await run.origin());
@@ -122,7 +140,7 @@ test('SIGTERM answers what is in flight; a second one stops at once', async () =
   await stuck.says(/waiting/);
   stuck.process.kill('SIGTERM');
   await stuck.says(/once more/);
-  assert.equal(await stuck.stop(), 130);
+  assert.equal(await stuck.stop(), 143);
 });
 
 test('--watch loads the app anew, and keeps the old one when the new is broken', async () => {
