@@ -418,6 +418,7 @@ class Exchange {
 
 Exchange.prototype.reason = '';
 Exchange.prototype.responseTrailers = null;
+Exchange.prototype.failed = false; // its handler did, and onError was asked
 
 function sameName(bytes, place, name) {
   for (let i = 0; i < name.length; i++) {

@@ -113,8 +113,8 @@ function sendStream(server, exchange, { status, fields }, source) {
 // before the event loop turns, its length is known.
 async function sendForeign(server, exchange, parts) {
   const { status, fields, body } = parts;
-  const source = sourceOf(body);
   try {
+    const source = sourceOf(body);
     const first = await source.next();
     if (first.done) {
       exchange.respond(status, fields, null);
@@ -254,7 +254,9 @@ class Server {
   // The handler failed: onError answers, or a 500 that tells nothing.
   async fail(exchange, error) {
     const { onError } = this.options;
-    if (typeof onError === 'function') {
+    const first = !exchange.failed;
+    exchange.failed = true;
+    if (first && typeof onError === 'function') {
       try {
         send(this, exchange, await onError(error));
         return;

@@ -158,6 +158,14 @@ for (const io of WAYS) {
         assert.equal(await response.text(), 'mine');
       }));
 
+    test('a Response of the runtime that was used, from the handler and from onError', async () => {
+      const used = () => { const response = new globalThis.Response('x'); response.body.getReader(); return response; };
+      const lines = await reported(() => serving({ io, onError: used }, used, async (origin) => {
+        assert.equal((await fetch(origin)).status, 500);
+      }));
+      assert.ok(lines.length >= 1);
+    });
+
     test('pipelined answers leave in order, whatever happens to their neighbours', async () => {
       const lines = await reported(() => serving({ io }, async (request) => {
         const n = Number(new URL(request.url).pathname.slice(1));
