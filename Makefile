@@ -8,7 +8,7 @@ MINUTES ?= 30
 BUILD   ?= build
 PYTHON  ?= /usr/bin/python3
 
-.PHONY: build serve test bench fuzz simulate soak install tidy format clean help configure
+.PHONY: build serve test bench fuzz simulate soak install package tidy format clean help configure
 
 build: configure ## build the libraries, examples and tests into build/
 	@cmake --build $(BUILD)
@@ -40,6 +40,9 @@ soak: build ## run the service under load for MINUTES=30 and watch memory and de
 
 install: build ## headers and libraries: make install PREFIX=/usr/local DESTDIR=
 	@cmake --install $(BUILD) --prefix $(abspath $(PREFIX))
+
+package: build ## the npm package, build/carom-*.tgz
+	@BUILD="$(BUILD)" tools/package
 
 tidy: configure ## check style, floors, comments and static analysis
 	@$(PYTHON) tools/tidy

@@ -12,8 +12,8 @@ endif()
 
 file(GLOB sources CONFIGURE_DEPENDS bindings/node/*.c)
 add_library(carom_node MODULE ${sources} $<TARGET_OBJECTS:carom_objects>)
-target_include_directories(carom_node PRIVATE include ${CAROM_NODE_API})
-target_include_directories(carom_node SYSTEM PRIVATE ${CAROM_UV})
+target_include_directories(carom_node PRIVATE include)
+target_include_directories(carom_node SYSTEM PRIVATE ${CAROM_NODE_API} ${CAROM_UV})
 target_link_libraries(carom_node PRIVATE carom_options Threads::Threads ${CMAKE_DL_LIBS})
 set_target_properties(carom_node PROPERTIES PREFIX "" OUTPUT_NAME carom SUFFIX .node
     LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})

@@ -4,7 +4,7 @@
 const path = require('node:path');
 
 const places = [
-  path.join(__dirname, '..', 'prebuilds', `${process.platform}-${process.arch}`, 'carom.node'),
+  path.join(__dirname, '..', 'prebuilds', `${process.platform}-${process.arch}`, 'carom.napi.node'),
   path.join(__dirname, '..', 'build', 'Release', 'carom.node'),
   path.join(__dirname, '..', '..', 'build', 'carom.node'),
 ];

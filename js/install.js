@@ -1,0 +1,53 @@
+// Run by npm when the package is installed: when there is no binary for this machine, build one from
+// the sources that came along.
+'use strict';
+
+const { spawnSync } = require('node:child_process');
+const fs = require('node:fs');
+const path = require('node:path');
+
+const engine = path.join(__dirname, 'engine');
+const target = path.join(__dirname, 'build', 'Release', 'carom.node');
+
+function loads() {
+  try {
+    require('./src/native.js');
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function headers() {
+  const places = [path.join(path.dirname(process.execPath), '..', 'include', 'node'), '/usr/include/node', '/usr/local/include/node'];
+  return places.find((place) => fs.existsSync(path.join(place, 'node_api.h')));
+}
+
+function sources(folder) {
+  return fs.readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    const file = path.join(folder, entry.name);
+    if (entry.isDirectory()) return sources(file);
+    return file.endsWith('.c') ? [file] : [];
+  });
+}
+
+function fail(message) {
+  console.error(`carom: ${message}`);
+  process.exit(1);
+}
+
+function build() {
+  const include = headers();
+  if (process.platform !== 'linux') fail(`there is no binary for ${process.platform} yet, and the engine needs Linux`);
+  if (include === undefined) fail("there is no binary for this machine, and building one needs Node's headers (Debian: apt-get install libnode-dev)");
+  fs.mkdirSync(path.dirname(target), { recursive: true });
+  const compiler = process.env.CC || 'cc';
+  const result = spawnSync(compiler, ['-std=c11', '-D_GNU_SOURCE', '-O2', '-g', '-fPIC', '-fvisibility=hidden', '-shared', '-pthread',
+    `-I${engine}/include`, `-I${engine}/src`, `-I${include}`, ...sources(path.join(engine, 'src')),
+    ...sources(path.join(engine, 'bindings', 'node')), '-ldl', '-o', target], { stdio: 'inherit' });
+  if (result.error) fail(`there is no binary for this machine, and no compiler ${compiler} to build one (Debian: apt-get install gcc libc6-dev)`);
+  if (result.status !== 0 || !loads()) fail('the engine could not be built; see above');
+}
+
+// In the repository the binary comes from `make build`.
+if (fs.existsSync(engine) && !loads()) build();

@@ -1,0 +1,36 @@
+// Types of `carom/node`: those of node:http, for listeners that were written for it.
+import { EventEmitter } from 'node:events';
+import { IncomingMessage, RequestListener, ServerOptions, ServerResponse } from 'node:http';
+import { AddressInfo, ListenOptions } from 'node:net';
+
+/** Options of node:http that mean something here, and in `carom` those of the engine. */
+export interface Options extends ServerOptions {
+  carom?: Record<string, unknown>;
+}
+
+/** A server like that of node:http. Errors of listening come as 'error' events with node's codes. */
+export class Server extends EventEmitter {
+  readonly listening: boolean;
+  /** Milliseconds an idle connection is kept. */
+  keepAliveTimeout: number;
+  /** Milliseconds from a request's first byte to the end of its header section. */
+  headersTimeout: number;
+  requestTimeout: number;
+  listen(port?: number, host?: string, backlog?: number, listening?: () => void): this;
+  listen(port?: number, host?: string, listening?: () => void): this;
+  listen(port?: number, listening?: () => void): this;
+  listen(path: string, listening?: () => void): this;
+  listen(options: ListenOptions, listening?: () => void): this;
+  address(): AddressInfo | string | null;
+  /** Stop accepting, answer what is in flight, then call back. */
+  close(callback?: (error?: Error) => void): this;
+  closeAllConnections(): void;
+  closeIdleConnections(): void;
+  ref(): this;
+  unref(): this;
+}
+
+/** A server for a listener of node:http: Express, Fastify (as `serverFactory`), and others. */
+export function createServer(listener?: RequestListener): Server;
+export function createServer(options: Options, listener?: RequestListener): Server;
+export { IncomingMessage, ServerResponse };

@@ -1,0 +1,57 @@
+// The package as npm delivers it: installed into an empty folder it serves on all three runtimes, also
+// where it has no binary and builds one. And its types are what they say.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { test, after } from 'node:test';
+
+const ROOT = new URL('../..', import.meta.url).pathname;
+const BIN = path.join(ROOT, 'js/node_modules/.bin');
+const folder = mkdtempSync(path.join(tmpdir(), 'carom-package-'));
+after(() => rmSync(folder, { recursive: true }));
+
+const environment = { ...process.env };
+delete environment.CAROM_NODE;
+const runIn = (cwd, file, ...words) => execFileSync(file, words, { cwd, encoding: 'utf8', env: environment, stdio: ['ignore', 'pipe', 'pipe'] });
+
+const PROGRAM = `
+  const server = serve({ port: 0, hostname: '127.0.0.1', onListen() {} }, (request) => new Response(new URL(request.url).pathname));
+  console.log(await (await fetch('http://127.0.0.1:' + server.addr.port + '/installed')).text());
+  await server.shutdown({ deadline: 0 });
+`;
+
+test('installed into an empty folder', { timeout: 120000 }, async (t) => {
+  execFileSync(path.join(ROOT, 'tools/package'), { env: { ...process.env, BUILD: folder, CAROM_NODE: process.env.CAROM_NODE || path.join(ROOT, 'build/carom.node') } });
+  const [tarball] = readdirSync(folder).filter((name) => name.endsWith('.tgz'));
+  const app = path.join(folder, 'app');
+  mkdirSync(app);
+  writeFileSync(path.join(app, 'package.json'), '{ "name": "app", "private": true }');
+  runIn(app, 'npm', 'install', '--offline', '--no-audit', '--no-fund', path.join(folder, tarball));
+  writeFileSync(path.join(app, 'esm.mjs'), `import { serve, Response } from 'carom';${PROGRAM}`);
+  writeFileSync(path.join(app, 'common.cjs'), `const { serve, Response } = require('carom'); (async () => {${PROGRAM}})();`);
+  writeFileSync(path.join(app, 'globals.mjs'), `import 'carom/globals'; import carom from 'carom'; console.log(Response === carom.Response);`);
+  writeFileSync(path.join(app, 'http.mjs'), `import { createServer } from 'carom/node'; console.log(typeof createServer);`);
+  await t.test('Node', () => {
+    assert.equal(runIn(app, 'node', 'esm.mjs'), '/installed\n');
+    assert.equal(runIn(app, 'node', 'common.cjs'), '/installed\n');
+    assert.equal(runIn(app, 'node', 'globals.mjs'), 'true\n');
+    assert.equal(runIn(app, 'node', 'http.mjs'), 'function\n');
+    assert.match(runIn(app, 'npx', '--offline', 'carom', '--version'), /^\d+\.\d+\.\d+\n$/);
+  });
+  await t.test('Bun', () => assert.equal(runIn(app, path.join(BIN, 'bun'), 'esm.mjs'), '/installed\n'));
+  await t.test('Deno', () => assert.equal(runIn(app, path.join(BIN, 'deno'), 'run', '--quiet', '--no-check', '-A', 'esm.mjs'), '/installed\n'));
+  await t.test('without a binary it is built', () => {
+    rmSync(path.join(app, 'node_modules/carom/prebuilds'), { recursive: true });
+    assert.throws(() => runIn(app, 'node', 'esm.mjs'), /carom has no binary for/);
+    runIn(path.join(app, 'node_modules/carom'), 'node', 'install.js');
+    assert.equal(runIn(app, 'node', 'esm.mjs'), '/installed\n');
+  });
+});
+
+test('the types', { timeout: 60000 }, () => {
+  const file = path.join(ROOT, 'js/test/types.ts');
+  runIn(path.join(ROOT, 'js'), path.join(BIN, 'tsc'), '--noEmit', '--strict', '--skipLibCheck', '--target', 'es2022', '--module', 'nodenext',
+    '--lib', 'es2023,dom,dom.iterable,esnext.disposable', file);
+});

@@ -1,0 +1,16 @@
+// What users write must pass the type checker; package.test.mjs runs it.
+import carom, { serve, Request, Response, Headers } from 'carom';
+
+const server = serve({ port: 0, keepAlive: 5000, handlerTimeout: false, onListen(addr) { if (addr.transport === "tcp") void addr.port; } },
+  async (request, info) => {
+    const { remoteAddr } = info;
+    info.completed.catch(() => {});
+    const headers: Headers = new Headers({ 'x-a': remoteAddr.hostname });
+    if (request.signal.aborted) return new Response(null, { status: 204 });
+    return Response.json(await request.json(), { headers });
+  });
+const { recordsInFlight } = server.stats();
+void recordsInFlight;
+server.reload(() => new Response('x'));
+server.shutdown({ deadline: 1000 }).then(() => server.finished);
+carom.serve({ fetch: () => new Response(new Request('http://a').url) });
