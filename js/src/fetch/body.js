@@ -6,6 +6,7 @@ const { internals: headersInternals } = require('./headers.js');
 
 const NativeResponse = globalThis.Response;
 const decoder = new TextDecoder();
+const encoder = new TextEncoder();
 const SURROGATE = /[\ud800-\udfff]/;
 
 class Body {
@@ -53,7 +54,7 @@ function streamOfIterable(iterable) {
     async pull(controller) {
       const { done, value } = await iterator.next();
       if (done) controller.close();
-      else controller.enqueue(typeof value === 'string' ? new TextEncoder().encode(value) : value);
+      else controller.enqueue(typeof value === 'string' ? encoder.encode(value) : value);
     },
     async cancel(reason) { await iterator.return?.(reason); },
   });
@@ -129,7 +130,7 @@ function streamOf(body) {
   if (body.stream !== null) return body.stream;
   const { source } = body;
   if (isExchange(source)) body.stream = streamOfExchange(source);
-  else if (typeof source === 'string') body.stream = streamOfBytes(Buffer.from(source, 'utf8').slice());
+  else if (typeof source === 'string') body.stream = streamOfBytes(encoder.encode(source)); // not of Buffer's pool: a stream detaches it
   else if (source instanceof Uint8Array) body.stream = streamOfBytes(source.slice());
   else body.stream = source.stream();
   if (body.used) body.stream.cancel().catch(() => {});

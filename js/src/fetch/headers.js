@@ -7,7 +7,7 @@ const names = new Map();
 const NAMES = 500;
 
 function lowerName(name) {
-  name = String(name);
+  name = `${name}`;
   const known = names.get(name);
   if (known !== undefined) return known;
   if (!TOKEN.test(name)) throw new TypeError(`Headers: ${JSON.stringify(name)} is not a field name`);
@@ -31,7 +31,7 @@ function isPlain(value) {
 }
 
 function fieldValue(value) {
-  value = String(value);
+  value = `${value}`;
   if (isPlain(value)) return value;
   value = value.replace(OUTER, '');
   for (let i = 0; i < value.length; i++) {
