@@ -4,6 +4,9 @@
 
 const { internals: headersInternals } = require('./headers.js');
 
+const { isDisturbed: nodeIsDisturbed } = require('node:stream');
+
+const IS_NODE = process.versions.bun === undefined && globalThis.Deno === undefined;
 const NativeResponse = globalThis.Response;
 const decoder = new TextDecoder();
 const encoder = new TextEncoder();
@@ -27,9 +30,10 @@ class Body {
   }
 }
 
-// There is no public way to ask; but no Response can be made of a disturbed stream.
+// Node can say it; elsewhere no Response can be made of a disturbed stream, unless it is locked.
 function isDisturbed(stream) {
-  if (stream.locked) return true;
+  if (typeof nodeIsDisturbed === 'function' && IS_NODE) return nodeIsDisturbed(stream);
+  if (stream.locked) return false;
   try {
     new NativeResponse(stream);
     return false;
@@ -82,13 +86,12 @@ function extract(object, keepalive = false) {
       return new Body(object.toString(), 'application/x-www-form-urlencoded;charset=UTF-8', -1);
     if (object instanceof FormData) {
       const native = new NativeResponse(object);
-      const body = ofStream(native.body, false);
-      body.type = native.headers.get('content-type');
-      return body;
+      const type = native.headers.get('content-type'); // first: Bun forgets it
+      return Object.assign(ofStream(native.body, false), { type });
     }
     if (typeof object[Symbol.asyncIterator] === 'function') return ofStream(streamOfIterable(object), keepalive);
   }
-  return new Body(String(object), 'text/plain;charset=UTF-8', -1);
+  return new Body(`${object}`, 'text/plain;charset=UTF-8', -1);
 }
 
 function ofExchange(exchange) {
@@ -101,10 +104,12 @@ function isExchange(source) {
   return source !== null && typeof source === 'object' && typeof source.contentNow === 'function';
 }
 
-function streamOfExchange(exchange) {
+// Streams that we make say themselves that they were read from: `body.used`.
+function streamOfExchange(body, exchange) {
   return new ReadableStream({
     type: 'bytes',
     async pull(controller) {
+      body.used = true;
       const piece = exchange.contentNow() || await exchange.read();
       if (piece !== null && piece.length > 0) controller.enqueue(piece);
       else {
@@ -112,26 +117,29 @@ function streamOfExchange(exchange) {
         controller.byobRequest?.respond(0);
       }
     },
+    cancel() { body.used = true; },
   }, { highWaterMark: 0 });
 }
 
-function streamOfBytes(bytes) {
+function streamOfBytes(body, bytes) {
   return new ReadableStream({
     type: 'bytes',
     pull(controller) {
+      body.used = true;
       if (bytes.length > 0) controller.enqueue(bytes);
       controller.close();
       controller.byobRequest?.respond(0);
     },
+    cancel() { body.used = true; },
   }, { highWaterMark: 0 });
 }
 
 function streamOf(body) {
   if (body.stream !== null) return body.stream;
   const { source } = body;
-  if (isExchange(source)) body.stream = streamOfExchange(source);
-  else if (typeof source === 'string') body.stream = streamOfBytes(encoder.encode(source)); // not of Buffer's pool: a stream detaches it
-  else if (source instanceof Uint8Array) body.stream = streamOfBytes(source.slice());
+  if (isExchange(source)) body.stream = streamOfExchange(body, source);
+  else if (typeof source === 'string') body.stream = streamOfBytes(body, encoder.encode(source)); // not of Buffer's pool: a stream detaches it
+  else if (source instanceof Uint8Array) body.stream = streamOfBytes(body, source.slice());
   else body.stream = source.stream();
   if (body.used) body.stream.cancel().catch(() => {});
   return body.stream;
@@ -177,15 +185,20 @@ function gatherStream(stream) {
   const reader = stream.getReader();
   return gather(async () => {
     const { done, value } = await reader.read();
-    return done ? null : value;
+    if (done) return null;
+    return value === null ? undefined : value;
   });
 }
 
 // All bytes: at once when they are there, or as a promise. They may be the body's own.
 function consume(body) {
-  body.used = true;
   const { source } = body;
-  if (body.stream !== null) return gatherStream(body.stream);
+  if (body.stream !== null) {
+    const all = gatherStream(body.stream);
+    body.used = true;
+    return all;
+  }
+  body.used = true;
   if (typeof source === 'string') return Buffer.from(source, 'utf8');
   if (source instanceof Uint8Array) return source;
   if (isExchange(source)) return source.contentNow() || gather(() => source.read());
@@ -219,6 +232,17 @@ function ownBuffer(bytes) {
     : bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength);
 }
 
+// The media type that a content-type field says (Fetch, "extract a MIME type"); '' when it says none.
+function mediaType(field) {
+  let found = '';
+  for (const part of (field || '').split(',')) {
+    const type = part.trim().toLowerCase();
+    const essence = type.split(';')[0].trim();
+    if (/^[!#$%&'*+\-.^_`|~0-9a-z]+\/[!#$%&'*+\-.^_`|~0-9a-z]+$/.test(essence) && essence !== '*/*') found = type;
+  }
+  return found;
+}
+
 function parseForm(bytes, type) {
   const essence = (type || '').split(';')[0].trim().toLowerCase();
   if (essence !== 'multipart/form-data' && essence !== 'application/x-www-form-urlencoded')
@@ -240,9 +264,18 @@ function mixin(prototype, of, typeOf) {
     json() { return consumeAs(of(this), (bytes) => JSON.parse(decode(bytes))); },
     arrayBuffer() { return consumeAs(of(this), ownBuffer); },
     bytes() { return consumeAs(of(this), (bytes) => new Uint8Array(ownBuffer(bytes))); },
-    blob() { return consumeAs(of(this), (bytes) => new Blob([bytes], { type: typeOf(this) || '' })); },
+    blob() { return consumeAs(of(this), (bytes) => new Blob([bytes], { type: mediaType(typeOf(this)) })); },
     formData() { return consumeAs(of(this), (bytes) => parseForm(bytes, typeOf(this))); },
   };
+  Object.defineProperty(prototype, 'textStream', {
+    value: function textStream() {
+      const body = of(this);
+      if (body === null) return new Blob([]).stream().pipeThrough(new TextDecoderStream());
+      if (body.isUnusable) throw new TypeError('the body was read already, or is locked');
+      return streamOf(body).pipeThrough(new TextDecoderStream());
+    },
+    writable: true, enumerable: true, configurable: true,
+  });
   for (const [name, method] of Object.entries(methods)) {
     // A method called on something else rejects (WebIDL: operations that return promises).
     const guarded = { [name](...args) { try { return method.apply(this, args); } catch (error) { return Promise.reject(error); } } }[name];

@@ -91,7 +91,36 @@ function listOfRecord(init) {
   return list;
 }
 
-const iteratorOf = Object.getPrototypeOf(Object.getPrototypeOf([][Symbol.iterator]()));
+// What may be set in a request without CORS (Fetch, "no-CORS-safelisted request-header").
+const SAFE_TYPES = ['application/x-www-form-urlencoded', 'multipart/form-data', 'text/plain'];
+const SAFE_VALUES = {
+  accept: (value) => !/[\x00-\x08\x0a-\x1f"():<>?@[\\\]{}\x7f]/.test(value),
+  'accept-language': (value) => /^[0-9A-Za-z *,\-.;=]*$/.test(value),
+  'content-language': (value) => /^[0-9A-Za-z *,\-.;=]*$/.test(value),
+  'content-type': (value) => SAFE_VALUES.accept(value) && SAFE_TYPES.includes(value.split(';')[0].trim().toLowerCase()),
+};
+
+function isSafe(name, value) {
+  return Object.hasOwn(SAFE_VALUES, name) && value.length <= 128 && SAFE_VALUES[name](value);
+}
+
+// The iterators of all Headers have this prototype (WebIDL, 3.7.10.2).
+class HeadersIterator {
+  #next;
+
+  constructor(next) {
+    this.#next = next;
+  }
+
+  next() {
+    return this.#next();
+  }
+}
+
+Object.setPrototypeOf(HeadersIterator.prototype, Object.getPrototypeOf(Object.getPrototypeOf([][Symbol.iterator]())));
+delete HeadersIterator.prototype.constructor;
+Object.defineProperty(HeadersIterator.prototype, 'next', { enumerable: true });
+Object.defineProperty(HeadersIterator.prototype, Symbol.toStringTag, { value: 'Headers Iterator', configurable: true });
 
 class Headers {
   #list = null; // null: not decoded from the exchange yet
@@ -117,6 +146,8 @@ class Headers {
       withGuard: (list, guard) => Headers.#make(list, null, guard),
       list: (headers) => headers.#fields(),
       setGuard: (headers, guard) => { headers.#guard = guard; },
+      // The same fields under the same guard.
+      copy: (headers) => Headers.#make([...headers.#fields()], null, headers.#guard),
       listOf: (init) => (init !== null && typeof init === 'object' && #list in init ? [...init.#fields()] : listOf(init)),
     };
   }
@@ -131,7 +162,11 @@ class Headers {
   }
 
   #append(name, value) {
-    if (this.#guard === 'immutable') throw new TypeError('Headers: these cannot be changed');
+    this.#mutable();
+    if (this.#guard === 'request-no-cors') {
+      const before = combined(this.#list, name);
+      if (!isSafe(name, before === null ? value : `${before}, ${value}`)) return;
+    }
     this.#list.push(name, value);
   }
 
@@ -176,6 +211,7 @@ class Headers {
     name = lowerName(name);
     value = fieldValue(value);
     this.#mutable();
+    if (this.#guard === 'request-no-cors' && !isSafe(name, value)) return;
     const list = this.#list;
     let first = -1;
     for (let i = list.length - 2; i >= 0; i -= 2) {
@@ -196,14 +232,12 @@ class Headers {
   // What is changed while it is iterated is seen, by position (WebIDL, 3.7.10).
   #iterator(pick) {
     let index = 0;
-    const next = () => {
+    void this.#guard; // of ours only
+    return new HeadersIterator(() => {
       const entries = sorted(this.#fields());
       if (index >= entries.length) return { value: undefined, done: true };
       return { value: pick(entries[index++]), done: false };
-    };
-    return Object.assign(Object.create(iteratorOf, {
-      [Symbol.toStringTag]: { value: 'Headers Iterator', configurable: true },
-    }), { next });
+    });
   }
 
   keys() { return this.#iterator((entry) => entry[0]); }
@@ -215,6 +249,16 @@ class Headers {
   [Symbol.for('nodejs.util.inspect.custom')](depth, options, inspect) {
     return `Headers ${inspect(Object.fromEntries(sorted(this.#fields())), options)}`;
   }
+}
+
+// Ours are instances of the runtime's class; nothing of its prototype is left that would fail on ours.
+function standIn(ours, native) {
+  if (native === undefined) return;
+  for (const key of Reflect.ownKeys(native.prototype))
+    if (!Object.hasOwn(ours.prototype, key))
+      Object.defineProperty(ours.prototype, key, { value: undefined, writable: true, configurable: true });
+  Object.setPrototypeOf(ours.prototype, native.prototype);
+  Object.setPrototypeOf(ours, native);
 }
 
 function needArguments(method, given, wanted) {
@@ -229,6 +273,6 @@ for (const name of ['append', 'delete', 'get', 'getSetCookie', 'has', 'set', 'fo
 
 const { internals } = Headers;
 delete Headers.internals;
-if (globalThis.Headers) Object.setPrototypeOf(Headers.prototype, globalThis.Headers.prototype);
+standIn(Headers, globalThis.Headers);
 
-module.exports = { Headers, internals };
+module.exports = { Headers, internals, standIn };

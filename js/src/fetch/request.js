@@ -2,7 +2,7 @@
 // looked at.
 'use strict';
 
-const { Headers, internals } = require('./headers.js');
+const { Headers, internals, standIn } = require('./headers.js');
 const { extract, ofExchange, clone, mixin } = require('./body.js');
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
@@ -77,6 +77,9 @@ function isSignal(value) {
     typeof value.addEventListener === 'function';
 }
 
+const ABSOLUTE = /^https?:\/\//i;
+const HOST = /^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._~%!$&'()*+,;=]+)(?::\d*)?$/;
+
 // Host as it was sent makes the URL, when it can.
 function urlOfExchange(exchange, origin) {
   const { target } = exchange;
@@ -84,12 +87,12 @@ function urlOfExchange(exchange, origin) {
   const path = target.charCodeAt(0) === 47 ? target : target === '*' ? '' : null;
   if (path === null) {
     try {
-      return new URL(target).href; // absolute-form; CONNECT's authority-form is none
+      return ABSOLUTE.test(target) ? new URL(target).href : `${origin()}/`; // CONNECT's is an authority
     } catch {
       return `${origin()}/`;
     }
   }
-  const base = host !== null && host !== '' ? `http://${host}` : origin();
+  const base = host !== null && HOST.test(host) ? `http://${host}` : origin();
   try {
     return new URL(base + path).href;
   } catch {
@@ -106,6 +109,7 @@ class Request {
   #body = null;
   #signal = null;
   #controller = null;
+  #aborted = null; // why, when nobody had looked at the signal yet
   #settings = DEFAULTS;
 
   constructor(input, init = undefined) {
@@ -137,13 +141,18 @@ class Request {
 
   #takeHeaders(other, init) {
     const headers = init.headers !== undefined ? init.headers : other === null ? undefined : other.headers;
-    this.#headers = new Headers(headers);
-    internals.setGuard(this.#headers, 'request');
+    this.#headers = new Headers();
+    internals.setGuard(this.#headers, this.#settings.mode === 'no-cors' ? 'request-no-cors' : 'request');
+    for (const [name, value] of new Headers(headers)) this.#headers.append(name, value);
   }
 
   #takeSignal(other, init) {
     const signal = init.signal !== undefined ? init.signal : other === null ? null : other.signal;
     if (signal !== null && !isSignal(signal)) throw new TypeError('Request: signal must be an AbortSignal');
+    this.#follow(signal);
+  }
+
+  #follow(signal) {
     this.#controller = new AbortController();
     if (signal === null) return;
     if (signal.aborted) this.#controller.abort(signal.reason);
@@ -206,7 +215,8 @@ class Request {
     if (this.#controller === null) {
       this.#controller = new AbortController();
       // Only who looks at the signal pays for hearing of the end.
-      this.#exchange.watch((reason) => { if (reason !== 'complete') abortRequest(this, reason); });
+      if (this.#aborted !== null) this.#controller.abort(this.#aborted);
+      else this.#exchange.watch((reason) => { if (reason !== 'complete') abortRequest(this, reason); });
     }
     this.#signal = this.#controller.signal;
     return this.#signal;
@@ -228,9 +238,12 @@ class Request {
   clone() {
     const body = this.#ownBody();
     if (body !== null && body.isUnusable) throw new TypeError('Request.clone: the body was read already, or is locked');
-    const other = new Request(this.url, { headers: this.headers, signal: this.signal });
+    const other = new Request(NEW, { exchange: null, origin: null });
+    other.#url = this.url;
     other.#method = this.method;
+    other.#headers = internals.copy(this.headers);
     other.#settings = this.#settings;
+    other.#follow(this.signal);
     if (body !== null) other.#body = clone(body);
     return other;
   }
@@ -246,7 +259,10 @@ class Request {
     Request.internals = {
       body: (request) => request.#ownBody(),
       exchange: (request) => (#exchange in request ? request.#exchange : null),
-      abort: (request, reason) => { if (request.#controller !== null) request.#controller.abort(reason); },
+      abort(request, reason) {
+        if (request.#controller !== null) request.#controller.abort(reason);
+        else request.#aborted = reason;
+      },
     };
   }
 }
@@ -259,7 +275,7 @@ for (const name of ['url', 'method', 'headers', 'signal', 'mode', 'credentials',
   Object.defineProperty(Request.prototype, name, { enumerable: true });
 
 const NativeRequest = globalThis.Request;
-if (NativeRequest) Object.setPrototypeOf(Request.prototype, NativeRequest.prototype);
+standIn(Request, NativeRequest);
 
 function isNative(value) {
   return NativeRequest !== undefined && value instanceof NativeRequest;

@@ -1,16 +1,12 @@
 // Response (Fetch, 5.5).
 'use strict';
 
-const { internals } = require('./headers.js');
+const { internals, standIn } = require('./headers.js');
 const { extract, clone, mixin, streamOf } = require('./body.js');
 
 const NULL_BODY = new Set([101, 103, 204, 205, 304]);
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 const REASON_PHRASE = /^[\t\x20-\x7e\x80-\xff]*$/;
-
-function list(response) {
-  return internals.list(response.headers);
-}
 
 class Response {
   #status = 200;
@@ -35,7 +31,7 @@ class Response {
       this.#status = number;
     }
     if (statusText !== undefined) {
-      const text = String(statusText);
+      const text = `${statusText}`;
       if (!REASON_PHRASE.test(text)) throw new TypeError('Response: this statusText cannot be sent');
       this.#statusText = text;
     }
@@ -94,7 +90,9 @@ class Response {
 
   clone() {
     if (this.#body !== null && this.#body.isUnusable) throw new TypeError('Response.clone: the body was read already, or is locked');
-    const other = new Response(null, { headers: list(this).length > 0 ? this.headers : undefined });
+    const other = new Response();
+    other.#headers = internals.copy(this.headers);
+    other.#fields = internals.list(other.#headers);
     other.#status = this.#status;
     other.#statusText = this.#statusText;
     other.#type = this.#type;
@@ -147,10 +145,10 @@ function responseParts(response) {
     if (body !== null && typeof body.contentNow === 'function') parts.body = streamOf(own.body(response));
     return parts;
   }
-  if (response.bodyUsed) throw new TypeError('the body of this Response was read already');
+  if (response.bodyUsed || (response.body !== null && response.body.locked)) throw new TypeError('the body of this Response was read already, or is locked');
   return { status: response.status === 0 ? 500 : response.status, fields: [...response.headers].flat(), body: response.body, foreign: true };
 }
 
-if (globalThis.Response) Object.setPrototypeOf(Response.prototype, globalThis.Response.prototype);
+standIn(Response, globalThis.Response);
 
 module.exports = { Response, responseParts };

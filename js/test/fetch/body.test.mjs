@@ -4,6 +4,9 @@ import { test, describe } from 'node:test';
 
 import { Request, Response, bytes, text, readAll, streamOf, typeError, rejectsTypeError } from './support.mjs';
 
+// Bun and Deno cannot say of a stream of theirs that is locked whether it was read from.
+const tellsDisturbed = process.versions.bun === undefined && globalThis.Deno === undefined;
+
 const makers = {
   Response: (body, headers) => new Response(body, { headers }),
   Request: (body, headers) => new Request('http://a.test/', { method: 'POST', body, headers, duplex: 'half' }),
@@ -171,7 +174,7 @@ for (const [kind, make] of Object.entries(makers)) {
     });
 
     test('locked is not used, but cannot be read', async () => {
-      for (const source of ['x', bytes('x'), streamOf('x'), new Blob(['x'])]) {
+      for (const source of ['x', bytes('x'), streamOf('x'), ...(tellsDisturbed ? [new Blob(['x'])] : [])]) {
         const message = make(source);
         const reader = message.body.getReader();
         assert.equal(message.bodyUsed, false);
@@ -258,7 +261,7 @@ for (const [kind, make] of Object.entries(makers)) {
       assert.equal(other.bodyUsed, false);
       const reader = other.body.getReader();
       assert.equal(text((await reader.read()).value), 'a');
-      assert.equal(other.bodyUsed, true);
+      if (tellsDisturbed) assert.equal(other.bodyUsed, true);
     });
   });
 }
