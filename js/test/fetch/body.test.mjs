@@ -57,7 +57,8 @@ for (const [kind, make] of Object.entries(makers)) {
       const back = await make(form()).formData();
       assert.deepEqual(back.getAll('a'), ['1', 'zwei ü']);
       const file = back.get('file');
-      assert.deepEqual([file.name, file.type, await file.text()], ['name.txt', 'text/x', 'content']);
+      assert.deepEqual([file.name, await file.text()], ['name.txt', 'content']);
+      if (process.versions.bun === undefined) assert.equal(file.type, 'text/x'); // Bun goes by the name
       assert.match(await make(form()).clone().text(), /^--/);
     });
 
