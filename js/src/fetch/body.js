@@ -4,9 +4,6 @@
 
 const { internals: headersInternals } = require('./headers.js');
 
-const { isDisturbed: nodeIsDisturbed } = require('node:stream');
-
-const IS_NODE = process.versions.bun === undefined && globalThis.Deno === undefined;
 const NativeResponse = globalThis.Response;
 const decoder = new TextDecoder();
 const encoder = new TextEncoder();
@@ -18,27 +15,22 @@ class Body {
     this.type = type; // content-type that goes with it, or null
     this.length = length; // bytes, or -1
     this.stream = null;
+    this.witness = null; // a Response of the runtime over the stream
     this.used = false;
   }
 
+  // There is no public way to ask a stream whether it was read from; but a Response knows of its own.
+  adopt(stream) {
+    this.witness = new NativeResponse(stream); // TypeError when the stream is locked or was read from
+    this.stream = stream;
+  }
+
   get isUsed() {
-    return this.used || (this.stream !== null && isDisturbed(this.stream));
+    return this.used || (this.witness !== null && this.witness.bodyUsed);
   }
 
   get isUnusable() {
-    return this.used || (this.stream !== null && (this.stream.locked || isDisturbed(this.stream)));
-  }
-}
-
-// Node can say it; elsewhere no Response can be made of a disturbed stream, unless it is locked.
-function isDisturbed(stream) {
-  if (typeof nodeIsDisturbed === 'function' && IS_NODE) return nodeIsDisturbed(stream);
-  if (stream.locked) return false;
-  try {
-    new NativeResponse(stream);
-    return false;
-  } catch {
-    return true;
+    return this.isUsed || (this.stream !== null && this.stream.locked);
   }
 }
 
@@ -66,10 +58,26 @@ function streamOfIterable(iterable) {
 
 function ofStream(stream, keepalive) {
   if (keepalive) throw new TypeError('a stream cannot be the body of a request with keepalive');
-  if (stream.locked || isDisturbed(stream)) throw new TypeError('the stream of the body is locked or was read from');
   const body = new Body(null, null, -1);
-  body.stream = stream;
+  body.adopt(stream);
   return body;
+}
+
+const crlf = (text) => text.replace(/\r\n?|\n/g, '\r\n');
+const quoted = (text) => `"${text.replace(/\r/g, '%0D').replace(/\n/g, '%0A').replace(/"/g, '%22')}"`;
+
+// "The multipart/form-data encoding algorithm" (HTML, 4.10.21.8), to a Blob: its length is known, and no
+// stream is needed.
+function encodeForm(form) {
+  const boundary = `----carom${Math.random().toString(36).slice(2)}${Math.random().toString(36).slice(2)}`;
+  const parts = [];
+  for (const [name, value] of form) {
+    parts.push(`--${boundary}\r\nContent-Disposition: form-data; name=${quoted(crlf(name))}`);
+    if (typeof value === 'string') parts.push(`\r\n\r\n${crlf(value)}\r\n`);
+    else parts.push(`; filename=${quoted(value.name)}\r\nContent-Type: ${value.type || 'application/octet-stream'}\r\n\r\n`, value, '\r\n');
+  }
+  parts.push(`--${boundary}--\r\n`);
+  return [new Blob(parts), `multipart/form-data; boundary=${boundary}`];
 }
 
 // "Extract a body" (Fetch, 5.2).
@@ -85,9 +93,8 @@ function extract(object, keepalive = false) {
     if (object instanceof URLSearchParams)
       return new Body(object.toString(), 'application/x-www-form-urlencoded;charset=UTF-8', -1);
     if (object instanceof FormData) {
-      const native = new NativeResponse(object);
-      const type = native.headers.get('content-type'); // first: Bun forgets it
-      return Object.assign(ofStream(native.body, false), { type });
+      const [blob, type] = encodeForm(object);
+      return new Body(blob, type, blob.size);
     }
     if (typeof object[Symbol.asyncIterator] === 'function') return ofStream(streamOfIterable(object), keepalive);
   }
@@ -134,13 +141,27 @@ function streamOfBytes(body, bytes) {
   }, { highWaterMark: 0 });
 }
 
+// Not blob.stream() itself: Bun says of that one that it was read from when it is only locked.
+function streamOfBlob(blob) {
+  let reader = null;
+  return new ReadableStream({
+    async pull(controller) {
+      if (reader === null) reader = blob.stream().getReader();
+      const { done, value } = await reader.read();
+      if (done) controller.close();
+      else controller.enqueue(value);
+    },
+    async cancel(reason) { if (reader !== null) await reader.cancel(reason); },
+  }, { highWaterMark: 0 });
+}
+
 function streamOf(body) {
   if (body.stream !== null) return body.stream;
   const { source } = body;
-  if (isExchange(source)) body.stream = streamOfExchange(body, source);
-  else if (typeof source === 'string') body.stream = streamOfBytes(body, encoder.encode(source)); // not of Buffer's pool: a stream detaches it
-  else if (source instanceof Uint8Array) body.stream = streamOfBytes(body, source.slice());
-  else body.stream = source.stream();
+  if (isExchange(source)) body.adopt(streamOfExchange(body, source));
+  else if (typeof source === 'string') body.adopt(streamOfBytes(body, encoder.encode(source))); // not of Buffer's pool: a stream detaches it
+  else if (source instanceof Uint8Array) body.adopt(streamOfBytes(body, source.slice()));
+  else body.adopt(streamOfBlob(source));
   if (body.used) body.stream.cancel().catch(() => {});
   return body.stream;
 }
@@ -150,9 +171,9 @@ function clone(body) {
   if (body.stream === null && !isExchange(body.source)) return new Body(body.source, body.type, body.length);
   const [first, second] = streamOf(body).tee();
   body.source = null;
-  body.stream = first;
+  body.adopt(first);
   const other = new Body(null, body.type, body.length);
-  other.stream = second;
+  other.adopt(second);
   return other;
 }
 

@@ -16,6 +16,12 @@ function lowerName(name) {
   return lower;
 }
 
+// As the engine read it, and found it good. Clients must not fill the cache.
+function receivedName(name) {
+  const known = names.get(name);
+  return known !== undefined ? known : name.toLowerCase();
+}
+
 const OUTER = /^[\t\n\r ]+|[\t\n\r ]+$/g;
 
 // Visible ASCII with blanks inside, as nearly all values are: nothing to strip or to refuse.
@@ -52,10 +58,17 @@ function combined(list, name) {
 
 // Sorted by name, values of one name joined, but for set-cookie (Fetch, "sort and combine").
 function sorted(list) {
+  const byName = new Map();
+  for (let i = 0; i < list.length; i += 2) {
+    const values = byName.get(list[i]);
+    if (values === undefined) byName.set(list[i], [list[i + 1]]);
+    else values.push(list[i + 1]);
+  }
   const entries = [];
-  for (const name of [...new Set(list.filter((_, i) => i % 2 === 0))].sort()) {
-    if (name !== 'set-cookie') entries.push([name, combined(list, name)]);
-    else for (let i = 0; i < list.length; i += 2) if (list[i] === name) entries.push([name, list[i + 1]]);
+  for (const name of [...byName.keys()].sort()) {
+    const values = byName.get(name);
+    if (name !== 'set-cookie') entries.push([name, values.join(name === 'cookie' ? '; ' : ', ')]);
+    else for (const value of values) entries.push([name, value]);
   }
   return entries;
 }
@@ -126,6 +139,7 @@ class Headers {
   #list = null; // null: not decoded from the exchange yet
   #exchange = null;
   #guard;
+  #sorted = null; // until something changes
 
   constructor(init = undefined) {
     this.#guard = 'none';
@@ -155,7 +169,7 @@ class Headers {
   #fields() {
     if (this.#list === null) {
       const raw = this.#exchange.rawFields();
-      for (let i = 0; i < raw.length; i += 2) raw[i] = lowerName(raw[i]);
+      for (let i = 0; i < raw.length; i += 2) raw[i] = receivedName(raw[i]);
       this.#list = raw;
     }
     return this.#list;
@@ -172,6 +186,7 @@ class Headers {
 
   #mutable() {
     if (this.#guard === 'immutable') throw new TypeError('Headers: these cannot be changed');
+    this.#sorted = null;
   }
 
   append(name, value) {
@@ -229,12 +244,17 @@ class Headers {
     for (const [name, value] of this) callback.call(thisArgument, value, name, this);
   }
 
+  #entries() {
+    if (this.#sorted === null) this.#sorted = sorted(this.#fields());
+    return this.#sorted;
+  }
+
   // What is changed while it is iterated is seen, by position (WebIDL, 3.7.10).
   #iterator(pick) {
     let index = 0;
     void this.#guard; // of ours only
     return new HeadersIterator(() => {
-      const entries = sorted(this.#fields());
+      const entries = this.#entries();
       if (index >= entries.length) return { value: undefined, done: true };
       return { value: pick(entries[index++]), done: false };
     });
@@ -242,7 +262,7 @@ class Headers {
 
   keys() { return this.#iterator((entry) => entry[0]); }
   values() { return this.#iterator((entry) => entry[1]); }
-  entries() { return this.#iterator((entry) => entry); }
+  entries() { return this.#iterator((entry) => [entry[0], entry[1]]); }
 
   get [Symbol.toStringTag]() { return 'Headers'; }
 

@@ -6,6 +6,7 @@ const { Headers, internals, standIn } = require('./headers.js');
 const { extract, ofExchange, clone, mixin } = require('./body.js');
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+const SIMPLE = new Set(['GET', 'HEAD', 'POST']);
 const FORBIDDEN = new Set(['CONNECT', 'TRACE', 'TRACK']);
 const NORMALIZED = new Set(['DELETE', 'GET', 'HEAD', 'OPTIONS', 'POST', 'PUT']);
 const CHOICES = {
@@ -142,6 +143,8 @@ class Request {
   #takeHeaders(other, init) {
     const headers = init.headers !== undefined ? init.headers : other === null ? undefined : other.headers;
     this.#headers = new Headers();
+    if (this.#settings.mode === 'no-cors' && !SIMPLE.has(this.#method))
+      throw new TypeError(`Request: the method ${this.#method} is not for the mode no-cors`);
     internals.setGuard(this.#headers, this.#settings.mode === 'no-cors' ? 'request-no-cors' : 'request');
     for (const [name, value] of new Headers(headers)) this.#headers.append(name, value);
   }
@@ -161,8 +164,9 @@ class Request {
 
   #takeBody(other, init) {
     const given = init.body !== undefined && init.body !== null;
-    const inherited = other !== null && init.body === undefined && other.body !== null;
-    if ((given || inherited) && (this.#method === 'GET' || this.#method === 'HEAD'))
+    const theirs = other === null ? null : #url in other ? other.#ownBody() : other.body;
+    const inherited = !given && theirs !== null;
+    if ((given || theirs !== null) && (this.#method === 'GET' || this.#method === 'HEAD'))
       throw new TypeError(`Request: a request with the method ${this.#method} has no body`);
     if (given) {
       const body = extract(init.body, this.#settings.keepalive);
@@ -172,7 +176,7 @@ class Request {
       if (body.type !== null && !this.#headers.has('content-type')) this.#headers.append('content-type', body.type);
     } else if (inherited) {
       if (other.bodyUsed || other.body.locked) throw new TypeError('Request: the body of the other request was read already');
-      this.#body = #url in other ? other.#giveBody() : extract(other.body);
+      this.#body = #url in other ? other.#giveBody() : extract(other.body.pipeThrough(new TransformStream()));
     }
   }
 
