@@ -15,6 +15,8 @@ add_library(carom_node MODULE ${sources} $<TARGET_OBJECTS:carom_objects>)
 target_include_directories(carom_node PRIVATE include)
 target_include_directories(carom_node SYSTEM PRIVATE ${CAROM_NODE_API} ${CAROM_UV})
 target_link_libraries(carom_node PRIVATE carom_options Threads::Threads ${CMAKE_DL_LIBS})
+# The macro that begins a module defines functions without a prototype.
+set_source_files_properties(bindings/node/addon.c PROPERTIES COMPILE_OPTIONS -Wno-missing-prototypes)
 set_target_properties(carom_node PROPERTIES PREFIX "" OUTPUT_NAME carom SUFFIX .node
     LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
 target_link_options(carom_node PRIVATE -Wl,--exclude-libs,ALL)

@@ -63,8 +63,10 @@ class Install(unittest.TestCase):
         cls.source = os.path.join(cls.work, "consumer.c")
         with open(cls.source, "w", encoding="ascii") as file:
             file.write(PROGRAM)
-        with open(cls.installed("carom.h"), encoding="utf-8") as file:
-            cls.header = file.read()
+        cls.header = ""
+        for name in ("carom.h", "carom_ring.h"):
+            with open(cls.installed(name), encoding="utf-8") as file:
+                cls.header += file.read()
         cls.version = re.search(r'#define CAROM_VERSION "(.*)"', cls.header)[1]
 
     @classmethod
@@ -124,8 +126,9 @@ class Install(unittest.TestCase):
             self.command(["cmake", "-S", ".", "-B", "newer", "-G", "Ninja", f"-DCMAKE_PREFIX_PATH={prefix}"])
 
     def test_header_as_cpp(self):
-        self.command(["clang", "-x", "c++", "-std=c++17", "-Wall", "-Wextra", "-Werror",
-                      "-fsyntax-only", self.installed("carom.h")])
+        for name in ("carom.h", "carom_ring.h"):
+            self.command(["clang", "-x", "c++", "-std=c++17", "-Wall", "-Wextra", "-Werror",
+                          "-fsyntax-only", self.installed(name)])
 
     def test_exports_what_the_header_declares(self):
         code = re.sub(r"/\*.*?\*/", "", self.header, flags=re.S)
