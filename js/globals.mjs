@@ -1,2 +1,4 @@
 // Puts our Headers, Request and Response in the place of the runtime's, for programs that ask for it.
-import './globals.js';
+import { createRequire } from 'node:module';
+
+createRequire(import.meta.url)('./globals.js');

@@ -1,5 +1,7 @@
-// The same for ECMAScript modules.
-import carom from './index.js';
+// The same for ECMAScript modules. Required, because not every runtime takes an imported .js for
+// CommonJS when it lies outside node_modules.
+import { createRequire } from 'node:module';
 
+const carom = createRequire(import.meta.url)('./index.js');
 export const { serve, Headers, Request, Response } = carom;
 export default carom;

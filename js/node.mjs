@@ -1,5 +1,6 @@
 // The same for ECMAScript modules.
-import node from './node.js';
+import { createRequire } from 'node:module';
 
+const node = createRequire(import.meta.url)('./node.js');
 export const { createServer, Server, IncomingMessage, ServerResponse, METHODS, STATUS_CODES } = node;
 export default node;

@@ -1,5 +1,5 @@
 // node|bun|deno carom.mjs PORT [inline|thread]
-import carom from '../../js/index.js';
+import carom from '../../js/index.mjs';
 import { makeApp } from './app.mjs';
 
 const [port, io] = process.argv.slice(2);
