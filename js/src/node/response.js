@@ -111,9 +111,10 @@ function encoded(chunk, encoding) {
 }
 
 function fail(response, error, callback) {
+  const heard = !response.destroyed; // now: a response that is whole closes in the next tick
   process.nextTick(() => {
     if (typeof callback === 'function') callback(error);
-    if (!response.destroyed) response.emit('error', error);
+    if (heard) response.emit('error', error);
   });
 }
 

@@ -1,0 +1,136 @@
+// Servers of carom/node on the engine.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import http from 'node:http';
+import net from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
+import test from 'node:test';
+import { skip, start, createServer } from './support.mjs';
+
+const stop = (server) => new Promise((resolve) => { server.close(resolve); server.closeAllConnections(); });
+
+test('listen, address, close', { skip }, async () => {
+  const server = createServer((req, res) => res.end(req.url));
+  assert.equal(server.listening, false);
+  assert.equal(server.address(), null);
+  await new Promise((resolve) => { assert.equal(server.listen({ port: 0, host: '127.0.0.1' }, resolve), server); });
+  assert.equal(server.listening, true);
+  const { address, family, port } = server.address();
+  assert.deepEqual([address, family], ['127.0.0.1', 'IPv4']);
+  assert.throws(() => server.listen(0), { code: 'ERR_SERVER_ALREADY_LISTEN' });
+  assert.equal(await (await fetch(`http://127.0.0.1:${port}/a?b`)).text(), '/a?b');
+  await stop(server);
+  assert.equal(server.address(), null);
+  assert.equal((await new Promise((resolve) => server.close(resolve))).code, 'ERR_SERVER_NOT_RUNNING');
+});
+
+test('an address in use', { skip }, async () => {
+  const { server, port } = await start(() => {});
+  const second = createServer().listen(port, '127.0.0.1');
+  const [error] = await once(second, 'error');
+  assert.deepEqual([error.code, error.syscall, error.port, error.address], ['EADDRINUSE', 'listen', port, '127.0.0.1']);
+  await stop(server);
+});
+
+test('a Unix socket', { skip }, async () => {
+  const socketPath = path.join(os.tmpdir(), `carom-node-${process.pid}.sock`);
+  const server = createServer((req, res) => res.end('unix')).listen(socketPath);
+  await once(server, 'listening');
+  assert.equal(server.address(), socketPath);
+  const [response] = await once(http.get({ socketPath, agent: false }), 'response');
+  assert.equal(response.statusCode, 200);
+  response.resume();
+  await once(response, 'end');
+  await stop(server);
+});
+
+test('a client that leaves', { skip }, async () => {
+  let left;
+  const gone = new Promise((resolve) => { left = resolve; });
+  const { server, port } = await start((req, res) => res.on('close', () => left([req.aborted, res.writableFinished])));
+  const request = http.get({ port, host: '127.0.0.1', agent: false }).on('error', () => {});
+  await once(server, 'request');
+  request.destroy();
+  assert.deepEqual(await gone, [true, false]);
+  await stop(server);
+});
+
+test('trailers both ways, early hints', { skip }, async () => {
+  const { server, port } = await start(async (req, res) => {
+    res.writeEarlyHints({ link: '</a>; rel=preload' });
+    let length = 0;
+    for await (const piece of req) length += piece.length;
+    res.writeHead(200, { Trailer: 'X-Length' });
+    res.write(String(length));
+    res.addTrailers({ 'X-Length': `${length} ${req.trailers['x-sum']}` });
+    res.end();
+  });
+  const request = http.request({ port, host: '127.0.0.1', method: 'POST', agent: false, headers: { Trailer: 'X-Sum' } });
+  let hinted = 0;
+  request.on('information', ({ statusCode }) => { hinted = statusCode; });
+  request.write('abc');
+  request.addTrailers({ 'X-Sum': '7' });
+  request.end('def');
+  const [response] = await once(request, 'response');
+  response.setEncoding('utf8');
+  let text = '';
+  for await (const piece of response) text += piece;
+  assert.deepEqual([text, response.trailers['x-length'], hinted], ['6', '6 7', 103]);
+  await stop(server);
+});
+
+test('upgrade', { skip }, async () => {
+  const { server, port } = await start(() => {});
+  server.on('upgrade', (req, socket) => {
+    socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\n');
+    socket.on('data', (data) => socket.write(String(data).toUpperCase()));
+    socket.on('end', () => socket.end());
+  });
+  const client = net.connect(port, '127.0.0.1');
+  client.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n');
+  let text = '';
+  let sent = false;
+  client.setEncoding('latin1').on('data', (data) => {
+    text += data;
+    if (!sent && text.includes('\r\n\r\n')) {
+      sent = true;
+      client.write('hello');
+    }
+    if (text.endsWith('HELLO')) client.end();
+  });
+  await once(client, 'close');
+  assert.match(text, /^HTTP\/1\.1 101 /);
+  assert.match(text, /\r\n\r\nHELLO$/);
+  await stop(server);
+});
+
+test('a listener that throws is an uncaught exception', { skip }, () => {
+  const program = `
+    const { createServer } = require(${JSON.stringify(new URL('../../node.js', import.meta.url).pathname)});
+    process.on('uncaughtException', (error) => { console.log(error.message); process.exit(7); });
+    const server = createServer(() => { throw new Error('thrown'); }).listen(0, '127.0.0.1', () => {
+      require('node:http').get({ port: server.address().port, host: '127.0.0.1' }).on('error', () => {});
+    });`;
+  const { status, stdout } = spawnSync(process.execPath, ['-e', program], { encoding: 'utf8', timeout: 10000 });
+  assert.deepEqual([status, stdout.trim()], [7, 'thrown']);
+});
+
+test('a response that the engine refuses', { skip }, async () => {
+  const { server, base } = await start((req, res) => {
+    res.on('error', () => {});
+    res.writeHead(700).end('what is that?');
+  });
+  assert.equal((await fetch(base)).status, 500);
+  await stop(server);
+});
+
+test('many requests, and unref', { skip }, async () => {
+  let served = 0;
+  const { server, base } = await start((req, res) => { served++; res.setHeader('X-N', served); res.end('x'); });
+  server.unref().ref();
+  await Promise.all(Array.from({ length: 200 }, async () => assert.equal(await (await fetch(base)).text(), 'x')));
+  assert.equal(served, 200);
+  await stop(server);
+});

@@ -1,0 +1,345 @@
+// carom/node on a fake exchange.
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import http from 'node:http';
+import { pipeline } from 'node:stream/promises';
+import { Readable } from 'node:stream';
+import test from 'node:test';
+import { createServer, FakeExchange, IncomingMessage, ServerResponse } from './support.mjs';
+
+// Give an exchange to a listener; what the listener got.
+function serve(exchange, listener = () => {}) {
+  let got;
+  createServer((req, res) => { got = { req, res }; listener(req, res); }).accept(exchange);
+  return got;
+}
+
+const ticks = () => new Promise((resolve) => setImmediate(resolve));
+
+test('the head of a request', () => {
+  const fields = ['Host', 'a', 'X-One', '1', 'x-one', '2', 'Set-Cookie', 'c=1', 'Set-Cookie', 'd=2', 'Cookie', 'a=1', 'Cookie', 'b=2', 'Age', '1', 'Age', '2'];
+  const { req } = serve(new FakeExchange({ method: 'PUT', target: '/a?b', fields, content: new Uint8Array(1) }));
+  assert.ok(req instanceof http.IncomingMessage && req instanceof IncomingMessage && req instanceof Readable);
+  assert.deepEqual([req.method, req.url, req.httpVersion, req.httpVersionMajor, req.httpVersionMinor], ['PUT', '/a?b', '1.1', 1, 1]);
+  assert.deepEqual(req.rawHeaders, fields);
+  assert.deepEqual({ ...req.headers }, { host: 'a', 'x-one': '1, 2', 'set-cookie': ['c=1', 'd=2'], cookie: 'a=1; b=2', age: '1' });
+  assert.deepEqual(req.headersDistinct['x-one'], ['1', '2']);
+  assert.equal(req.complete, false);
+  assert.equal(req.aborted, false);
+  assert.equal(req.socket, req.connection);
+  assert.deepEqual([req.socket.remoteAddress, req.socket.remotePort, req.socket.remoteFamily, req.socket.encrypted], ['192.0.2.1', 4242, 'IPv4', false]);
+  assert.equal(req.setTimeout(0), req);
+});
+
+test('content that has come whole', async () => {
+  const { req } = serve(new FakeExchange({ method: 'POST', content: Buffer.from('hello') }));
+  const pieces = [];
+  for await (const piece of req) pieces.push(piece);
+  assert.ok(Buffer.isBuffer(pieces[0]));
+  assert.equal(Buffer.concat(pieces).toString(), 'hello');
+  assert.equal(req.complete, true);
+});
+
+test('content in pieces, with trailers', async () => {
+  const exchange = new FakeExchange({ method: 'POST', content: [Buffer.from('a'), Buffer.from('b')], trailers: ['X-Sum', '7'] });
+  const { req } = serve(exchange);
+  req.setEncoding('utf8');
+  let text = '';
+  req.on('data', (piece) => { text += piece; });
+  await once(req, 'end');
+  assert.equal(text, 'ab');
+  assert.equal(req.complete, true);
+  assert.deepEqual({ ...req.trailers }, { 'x-sum': '7' });
+  assert.deepEqual(req.rawTrailers, ['X-Sum', '7']);
+});
+
+test('nothing is read before somebody wants it, nor more than there is room for', async () => {
+  const content = Array.from({ length: 20 }, () => Buffer.alloc(16384));
+  const exchange = new FakeExchange({ method: 'POST', content });
+  const { req } = serve(exchange);
+  await ticks();
+  assert.equal(exchange.reads, 0);
+  req.on('readable', () => {});
+  for (let i = 0; i < 10; i++) await ticks();
+  assert.ok(exchange.reads > 0 && exchange.reads < 8, `${exchange.reads} reads`);
+});
+
+test('no content', async () => {
+  const { req } = serve(new FakeExchange());
+  assert.equal(req.complete, true);
+  req.resume();
+  await once(req, 'end');
+});
+
+test('one end() is one respond()', async () => {
+  for (const [listener, fields, body] of [
+    [(req, res) => res.end('hi'), [], 'hi'],
+    [(req, res) => { res.setHeader('X-A', 1); res.end(Buffer.from('hi')); }, ['X-A', '1'], 'hi'],
+    [(req, res) => res.writeHead(200, { 'X-A': 'b', 'Content-Length': 2 }).end('hi'), ['X-A', 'b'], 'hi'],
+    [(req, res) => res.writeHead(200, 'Fine', ['X-A', 'b', 'X-A', 'c']).end(), ['X-A', 'b', 'X-A', 'c'], null],
+    [(req, res) => { res.setHeader('Set-Cookie', ['a', 'b']); res.writeHead(200, { 'X-A': 'b' }); res.end('hi', 'utf8', null); }, ['Set-Cookie', 'a', 'Set-Cookie', 'b', 'X-A', 'b'], 'hi'],
+    [(req, res) => { res.setHeader('Transfer-Encoding', 'chunked'); res.end('6869', 'hex'); }, [], 'hi'],
+  ]) {
+    const exchange = new FakeExchange();
+    serve(exchange, listener);
+    assert.deepEqual(exchange.calls, [['respond', 200, fields, body]]);
+  }
+});
+
+test('the state of a response', async () => {
+  const exchange = new FakeExchange();
+  const { req, res } = serve(exchange);
+  const events = [];
+  for (const name of ['prefinish', 'finish', 'close']) res.on(name, () => events.push(name));
+  assert.ok(res instanceof http.ServerResponse && res instanceof ServerResponse);
+  assert.equal(res.req, req);
+  assert.equal(res.socket, req.socket);
+  assert.equal(res.sendDate, true);
+  assert.deepEqual([res.headersSent, res.writableEnded, res.writableFinished], [false, false, false]);
+  res.statusCode = 404;
+  res.end('no', () => events.push('callback'));
+  assert.deepEqual([res.headersSent, res.writableEnded], [true, true]);
+  await ticks();
+  assert.deepEqual(events, ['prefinish', 'finish', 'callback', 'close']);
+  assert.equal(res.writableFinished, true);
+  assert.equal(exchange.calls[0][1], 404);
+});
+
+test('headers', () => {
+  const { res } = serve(new FakeExchange());
+  res.setHeader('X-A', '1');
+  res.appendHeader('x-a', '2');
+  assert.deepEqual(res.getHeader('x-a'), ['1', '2']);
+  assert.deepEqual(res.getHeaderNames(), ['x-a']);
+  assert.deepEqual({ ...res.getHeaders() }, { 'x-a': ['1', '2'] });
+  assert.equal(res.hasHeader('X-a'), true);
+  res.removeHeader('x-A');
+  assert.equal(res.hasHeader('X-a'), false);
+  assert.throws(() => res.setHeader('a b', '1'), { code: 'ERR_INVALID_HTTP_TOKEN' });
+  assert.throws(() => res.setHeader('a', '1\r\n'), { code: 'ERR_INVALID_CHAR' });
+  assert.throws(() => res.setHeader('a', undefined), { code: 'ERR_HTTP_INVALID_HEADER_VALUE' });
+  assert.throws(() => res.writeHead(200, { 'a b': '1' }), { code: 'ERR_INVALID_HTTP_TOKEN' });
+  assert.throws(() => res.writeHead(99), { code: 'ERR_HTTP_INVALID_STATUS_CODE' });
+  res.writeHead(200);
+  assert.throws(() => res.writeHead(200), { code: 'ERR_HTTP_HEADERS_SENT' });
+  assert.throws(() => res.setHeader('a', '1'), { code: 'ERR_HTTP_HEADERS_SENT' });
+  assert.throws(() => res.removeHeader('a'), { code: 'ERR_HTTP_HEADERS_SENT' });
+});
+
+test('a reason that would split the response', () => {
+  const { res } = serve(new FakeExchange());
+  assert.throws(() => res.writeHead(200, 'a\n'), { code: 'ERR_INVALID_CHAR' });
+});
+
+test('a streamed response', async () => {
+  const exchange = new FakeExchange();
+  const { res } = serve(exchange);
+  res.setHeader('Content-Length', '6');
+  res.flushHeaders();
+  assert.equal(res.headersSent, true);
+  assert.equal(res.write('abc'), true);
+  res.end('def');
+  assert.deepEqual(exchange.calls, [['begin', 200, [], 6], ['write', 'abc'], ['write', 'def'], ['end', undefined]]);
+  await once(res, 'close');
+});
+
+test('backpressure', async () => {
+  const exchange = new FakeExchange({ room: 10 });
+  const { res } = serve(exchange);
+  const events = [];
+  assert.equal(res.write('12345', () => events.push('first')), true);
+  assert.equal(res.writableNeedDrain, false);
+  assert.equal(res.write('67890', () => events.push('second')), false);
+  assert.equal(res.writableNeedDrain, true);
+  res.on('drain', () => events.push('drain'));
+  await ticks();
+  assert.deepEqual(events, ['first']);
+  exchange.drain();
+  await ticks();
+  assert.deepEqual(events, ['first', 'second', 'drain']);
+  assert.equal(res.writableNeedDrain, false);
+});
+
+test('a pipe waits for room', async () => {
+  const exchange = new FakeExchange({ room: 3 });
+  const { res } = serve(exchange);
+  const done = pipeline(Readable.from(['ab', 'cd', 'ef']), res);
+  await ticks();
+  await ticks();
+  assert.deepEqual(exchange.calls.slice(1), [['write', 'ab'], ['write', 'cd']]);
+  exchange.drain();
+  await done;
+  assert.deepEqual(exchange.calls.slice(3), [['write', 'ef'], ['end', undefined]]);
+});
+
+test('HEAD, 204 and 304 have no content', () => {
+  const head = new FakeExchange({ method: 'HEAD' });
+  serve(head, (req, res) => { res.setHeader('Content-Length', 12); res.end(); });
+  assert.deepEqual(head.calls, [['respond', 200, ['Content-Length', '12'], null]]);
+  const streamed = new FakeExchange({ method: 'HEAD' });
+  serve(streamed, (req, res) => { res.write('a'); res.end('b'); });
+  assert.deepEqual(streamed.calls, [['begin', 200, [], -1], ['end', undefined]]);
+  const none = new FakeExchange();
+  serve(none, (req, res) => res.writeHead(204, { 'Content-Length': 0 }).end());
+  assert.deepEqual(none.calls, [['respond', 204, [], null]]);
+});
+
+test('trailers and informational responses', () => {
+  const exchange = new FakeExchange();
+  serve(exchange, (req, res) => {
+    res.writeContinue();
+    res.writeProcessing();
+    res.writeEarlyHints({ link: '</a.css>; rel=preload; as=style' });
+    res.addTrailers({ 'X-Sum': '7' });
+    res.end('a');
+  });
+  const [processing, hints, ...rest] = exchange.calls;
+  assert.deepEqual(processing, ['inform', 102, []]);
+  assert.deepEqual(hints, ['inform', 103, ['Link', '</a.css>; rel=preload; as=style']]);
+  assert.deepEqual(rest, [['begin', 200, [], -1], ['write', 'a'], ['end', ['X-Sum', '7']]]);
+});
+
+test('cork and uncork', async () => {
+  const exchange = new FakeExchange();
+  serve(exchange, (req, res) => { res.cork(); res.write('a'); res.write('b'); res.uncork(); res.end(); });
+  assert.deepEqual(exchange.calls.map(([name]) => name), ['begin', 'write', 'write', 'end']);
+});
+
+test('writes that come too late or are no bytes', async () => {
+  const { res } = serve(new FakeExchange());
+  assert.throws(() => res.write(null), { code: 'ERR_STREAM_NULL_VALUES' });
+  assert.throws(() => res.write(7), { code: 'ERR_INVALID_ARG_TYPE' });
+  res.end();
+  const failed = once(res, 'error');
+  assert.equal(res.write('late'), false);
+  assert.equal((await failed)[0].code, 'ERR_STREAM_WRITE_AFTER_END');
+});
+
+test('a client that leaves before the response', async () => {
+  const exchange = new FakeExchange({ method: 'POST', content: ['never'], room: 1 });
+  const events = [];
+  const { req, res } = serve(exchange);
+  req.on('aborted', () => events.push('aborted')).on('error', (error) => events.push(error.code)).on('close', () => events.push('req close'));
+  res.on('finish', () => events.push('finish')).on('close', () => events.push('res close'));
+  req.resume();
+  res.write('too much', (error) => events.push(error.code));
+  await ticks();
+  exchange.leave();
+  await ticks();
+  assert.deepEqual(events.sort(), ['ECONNRESET', 'ERR_STREAM_DESTROYED', 'aborted', 'req close', 'res close']);
+  assert.equal(req.aborted, true);
+  assert.equal(res.destroyed, true);
+  assert.equal(res.writableFinished, false);
+  assert.equal(res.write('late', () => {}), false);
+});
+
+test('nobody need listen for a client that leaves', async () => {
+  const exchange = new FakeExchange();
+  const { req } = serve(exchange);
+  exchange.leave();
+  await ticks();
+  assert.equal(req.destroyed, true);
+});
+
+test('destroy() cancels', async () => {
+  for (const which of ['req', 'res', 'socket']) {
+    const exchange = new FakeExchange();
+    const { req, res } = serve(exchange);
+    const closed = once(res, 'close');
+    ({ req, res, socket: req.socket })[which].destroy();
+    await closed;
+    assert.deepEqual(exchange.calls, [['cancel']]);
+    assert.equal(req.socket.destroyed, true);
+  }
+});
+
+test('a response that is whole is not cancelled by what follows', async () => {
+  const exchange = new FakeExchange();
+  const { req, res } = serve(exchange);
+  res.end('a');
+  await once(res, 'close');
+  req.destroy();
+  res.destroy();
+  req.socket.destroy();
+  assert.deepEqual(exchange.calls.map(([name]) => name), ['respond']);
+});
+
+test('content that nobody reads', async () => {
+  const exchange = new FakeExchange({ method: 'POST', content: ['never'] });
+  const { req, res } = serve(exchange);
+  const closed = once(req, 'close');
+  res.end('a');
+  await closed;
+  assert.equal(req.aborted, false);
+});
+
+test('time-outs', async () => {
+  const exchange = new FakeExchange();
+  const { res } = serve(exchange);
+  const timedOut = new Promise((resolve) => res.setTimeout(5, resolve));
+  const waiting = setTimeout(() => {}, 1000); // time-outs alone keep no process alive
+  await timedOut;
+  assert.deepEqual(exchange.calls, []);
+  const other = new FakeExchange();
+  const got = serve(other);
+  got.req.socket.setTimeout(5);
+  await once(got.res, 'close');
+  clearTimeout(waiting);
+  assert.deepEqual(other.calls, [['cancel']]);
+});
+
+test('with the prototypes of node itself', async () => {
+  const exchange = new FakeExchange({ method: 'POST', content: [Buffer.from('a')], room: 2 });
+  const { req, res } = serve(exchange);
+  Object.setPrototypeOf(req, Object.create(http.IncomingMessage.prototype));
+  Object.setPrototypeOf(res, Object.create(http.ServerResponse.prototype));
+  let text = '';
+  for await (const piece of req) text += piece;
+  assert.equal(text, 'a');
+  assert.equal(req.headers.host, 'test');
+  res.setHeader('X-A', 'b');
+  assert.equal(res.write('abc'), false);
+  assert.equal(res.writableNeedDrain, true);
+  exchange.drain();
+  await once(res, 'drain');
+  const over = Promise.all([once(res, 'finish'), once(res, 'close')]);
+  res.end();
+  await over;
+  assert.deepEqual(exchange.calls, [['begin', 200, ['X-A', 'b'], -1], ['write', 'abc'], ['end', undefined]]);
+});
+
+test('Expect: 100-continue', () => {
+  const server = createServer();
+  const events = [];
+  server.on('request', () => events.push('request'));
+  const fields = ['Expect', '100-continue'];
+  server.accept(new FakeExchange({ fields }));
+  server.on('checkContinue', (req, res) => { events.push('checkContinue'); res.writeContinue(); });
+  server.accept(new FakeExchange({ fields }));
+  assert.deepEqual(events, ['request', 'checkContinue']);
+});
+
+test('upgrade', async () => {
+  const exchange = new FakeExchange({ fields: ['Connection', 'keep-alive, Upgrade', 'Upgrade', 'echo'] });
+  exchange.raw = [Buffer.from('one'), Buffer.from('two')];
+  const server = createServer(() => assert.fail('not a request'));
+  server.on('upgrade', (req, socket, head) => {
+    assert.equal(req.upgrade, true);
+    assert.equal(head.length, 0);
+    socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n');
+    socket.write('Upgrade: echo\r\n\r\nhey');
+    socket.pipe(socket);
+  });
+  server.accept(exchange);
+  for (let i = 0; i < 5; i++) await ticks();
+  assert.deepEqual(exchange.calls, [['upgrade', 101, ['Upgrade', 'echo']], ['write', 'hey'], ['write', 'one'], ['write', 'two'], ['end', undefined]]);
+});
+
+test('an upgrade that is refused', async () => {
+  const exchange = new FakeExchange({ fields: ['Connection', 'upgrade', 'Upgrade', 'echo'] });
+  const server = createServer();
+  server.on('upgrade', (req, socket) => { socket.end('HTTP/1.1 403 Forbidden\r\nX-A: b\r\n\r\nno'); });
+  server.accept(exchange);
+  await ticks();
+  assert.deepEqual(exchange.calls, [['respond', 403, ['X-A', 'b'], 'no']]);
+});
