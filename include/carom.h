@@ -208,6 +208,8 @@ typedef struct carom_options {
     uint32_t linger_timeout;     /* 2 s of reading on after a close, so that the answer arrives */
 
     bool half_close; /* keep answering a peer that has sent FIN (default: it cancels) */
+    bool reuse_port; /* share TCP ports with other services and processes of this user that ask for
+                        it too (SO_REUSEPORT): the kernel spreads connections over them */
 } carom_options;
 
 #define CAROM_OPTIONS_INIT                                                                         \

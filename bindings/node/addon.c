@@ -85,6 +85,7 @@ static const struct {
     SETTING("handlerTimeout", handler_timeout, WORD),
     SETTING("lingerTimeout", linger_timeout, WORD),
     SETTING("halfClose", half_close, BOOL),
+    SETTING("reusePort", reuse_port, BOOL),
 #undef SETTING
 };
 

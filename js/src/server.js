@@ -12,9 +12,9 @@ const LIMITS = [
   'maxConnections', 'refuseConnections', 'maxInFlight', 'maxConnectionRequests', 'maxPipeline',
   'writeBuffer', 'drainContent', 'headerTimeout', 'firstByteTimeout', 'keepAlive',
   'keepAliveGrace', 'contentRate', 'contentWindow', 'writeTimeout', 'handlerTimeout',
-  'lingerTimeout', 'halfClose',
+  'lingerTimeout', 'halfClose', 'reusePort',
 ];
-const SWITCHES = new Set(['refuseConnections', 'halfClose']);
+const SWITCHES = new Set(['refuseConnections', 'halfClose', 'reusePort']);
 const FAMILIES = ['', 'tcp', 'tcp', 'unix'];
 
 // Bun and Deno have no libuv that could be polled.

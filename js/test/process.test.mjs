@@ -57,6 +57,29 @@ for (const io of ['inline', 'thread']) {
       assert.deepEqual({ code, signal, output }, { code: 0, signal: null, output: 'from a worker\nterminated\n' });
     });
 
+    test('processes and worker threads share a port when they all ask for it', async () => {
+      const { code, output } = await run(program(`(async () => {
+        const { Worker } = require('node:worker_threads');
+        const shared = { ...quiet, reusePort: true };
+        const { port } = serve(shared, () => new Response('main')).addr;
+        const member = (name, up) => ${JSON.stringify(START.replace('IO', `'${io}'`))} +
+          'serve({ ...quiet, reusePort: true, port: ' + port + " }, () => new Response('" + name + "')); " + up;
+        const worker = new Worker(member('worker', "require('node:worker_threads').parentPort.postMessage('up')"), { eval: true });
+        await new Promise((resolve) => worker.once('message', resolve));
+        const child = require('node:child_process').spawn(process.execPath, ['-e', member('process', "console.log('up')")], { stdio: ['ignore', 'pipe', 'inherit'] });
+        await new Promise((resolve) => child.stdout.once('data', resolve));
+        const heard = new Set();
+        while (heard.size < 3) // each request has a connection of its own, and the kernel picks the server
+          heard.add(await (await fetch('http://127.0.0.1:' + port, { headers: { connection: 'close' } })).text());
+        try { serve({ ...quiet, port }, () => {}); } catch (error) { heard.add(error.code); }
+        console.log([...heard].sort().join());
+        child.kill();
+        await worker.terminate();
+        process.exit(0);
+      })();`));
+      assert.deepEqual({ code, output }, { code: 0, output: 'CAROM_EADDRINUSE,main,process,worker\n' });
+    });
+
     test('several servers live side by side', async () => {
       const { code, output } = await run(program(`(async () => {
         const all = [1, 2, 3].map((n) => serve(quiet, () => new Response(String(n))));

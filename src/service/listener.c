@@ -81,15 +81,28 @@ void carom_doors_close(struct carom_worker *worker)
 
 /* ---------------------------------------------------------------- life */
 
+/* Several workers listen on a port with SO_REUSEPORT. That nobody else does is seen without it. */
+static int check_alone(const struct carom_listen_spec *spec)
+{
+    int fd = carom_listen_open(spec, false, 1);
+    if (fd < 0)
+        return fd;
+    close(fd);
+    return 0;
+}
+
 /* The workers share one descriptor, unless the kernel can spread connections over several. */
 static int open_door(struct carom_listener *listener, uint32_t index,
                      const struct carom_listen_spec *spec, const carom_options *options)
 {
     struct carom_door *door = &listener->doors[index];
     bool shared = options->workers > 1 && spec->kind != CAROM_LISTEN_TCP;
+    bool several = options->workers > 1 && !shared;
     int fd = listener->shared_fd;
-    if (fd < 0)
-        fd = carom_listen_open(spec, !shared && options->workers > 1, (int)options->backlog);
+    if (index == 0 && several && !options->reuse_port && (fd = check_alone(spec)) < 0)
+        return fd;
+    if (listener->shared_fd < 0)
+        fd = carom_listen_open(spec, several || options->reuse_port, (int)options->backlog);
     if (fd < 0)
         return fd;
     if (shared)

@@ -29,8 +29,8 @@ class Listeners(harness.SystemTest):
             self.assertEqual(client.get("/hello").body, b"hello\n")
             return client.get("/peer").body.decode().split(" ")
 
-    def error(self, address):
-        run = subprocess.run([harness.SERVE, "--listen", address], capture_output=True, text=True,
+    def error(self, address, *words):
+        run = subprocess.run([harness.SERVE, "--listen", address, *words], capture_output=True, text=True,
                              timeout=harness.DEADLINE, check=False)
         self.assertEqual(run.returncode, 1)
         return run.stderr.strip().rsplit(" ", 1)[1]
@@ -131,6 +131,24 @@ class Listeners(harness.SystemTest):
             self.assertEqual(server.addresses, ["127.0.0.1:%d" % listener.getsockname()[1]])
             self.hello(server.addresses[0])
             self.finish(server)
+
+    def test_a_port_is_shared_only_by_who_asks_for_it(self):
+        alone = self.serve(workers=2)
+        for words in ((), ("--workers", "2")):
+            self.assertEqual(self.error(alone.addresses[0], *words), "CAROM_EADDRINUSE")
+        self.finish(alone)
+        name = f"unix:@carom-test-{os.getpid()}"
+        first = self.serve(reuse_port=1, listen=(name + "-1", "127.0.0.1:0"))
+        port = first.addresses[1]
+        second = self.serve(reuse_port=1, listen=(name + "-2", port))
+        self.assertEqual(self.error(port), "CAROM_EADDRINUSE")
+        asked, reached = 0, set()
+        while len(reached) < 2:  # the kernel picks one for each connection
+            self.hello(port)
+            asked += 1
+            reached = {server for server in (first, second) if server.stats()["requests"] > asked}
+        self.finish(first)
+        self.finish(second)
 
     def test_errors(self):
         server = self.serve()

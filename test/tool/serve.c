@@ -61,6 +61,7 @@ static const struct number {
     OPTION(handler_timeout, WIDTH_32),
     OPTION(linger_timeout, WIDTH_32),
     OPTION(half_close, WIDTH_BOOL),
+    OPTION(reuse_port, WIDTH_BOOL),
 #undef OPTION
     {"threads", offsetof(struct settings, threads), WIDTH_32},
     {"embedded", offsetof(struct settings, embedded), WIDTH_BOOL},
