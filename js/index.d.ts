@@ -47,9 +47,10 @@ export interface ServeHandlerInfo {
   readonly remoteAddr: RemoteAddr;
   /**
    * Resolves when the whole response was handed to the kernel. Rejects with an {@link ExchangeError}
-   * when it never will be. Nobody need handle the rejection.
+   * when it never will be. Nobody need handle the rejection. Both say how many bytes of content were
+   * sent, unless the response was sent before this was looked at.
    */
-  readonly completed: Promise<void>;
+  readonly completed: Promise<{ bytesSent: number | undefined }>;
   /**
    * Send an informational response before the final one: `info.inform(103, { link: '...' })`.
    * HTTP/1.0 clients do not get it.
@@ -118,6 +119,8 @@ export interface CaromError extends Error {
 export interface ExchangeError extends CaromError {
   code: 'CAROM_ECANCELED';
   reason: Exclude<Reason, 'complete'>;
+  /** Of `completed`: bytes of content that were sent. */
+  bytesSent?: number;
 }
 
 /**
@@ -187,7 +190,10 @@ export interface ServeOptions extends Limits {
   onListen?: (addr: ListenAddr) => void;
   /** Makes the response for an error of the handler. Default: the error is reported, and 500 sent. */
   onError?: (error: unknown) => Response | Promise<Response>;
-  /** Taken for likeness with `Deno.serve`; it has no effect: more threads are `workers`. */
+  /**
+   * Share the port with other processes and `worker_threads` that ask for it too; the kernel spreads
+   * the connections over them.
+   */
   reusePort?: boolean;
   /**
    * Where HTTP is spoken: `'inline'`, in the event loop of Node; `'thread'`, on threads of the

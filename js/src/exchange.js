@@ -11,6 +11,7 @@ const {
   SLOT_ADDRESS, SLOT_FLAGS, SLOT_ECHO, SLOT_STATUS, SLOT_FIELDS_LENGTH, SLOT_DATA_LENGTH,
   SLOT_DATA_LOAN, SLOT_WHOLE_LOW, SLOT_WHOLE_HIGH, SLOT_OUT_TRAILERS, SLOT_NOTIFY,
   SLOT_IN, SLOT_OUT,
+  SLOT_SENT_LOW, SLOT_SENT_HIGH,
   NEWS_CONTENT, NEWS_CONTENT_END, NEWS_ROOM, NEWS_ENDED, NEWS_ERROR, NEWS_CONTENT_LOST,
   FLAG_HEAD_TAKEN, FLAG_CANCEL, FLAG_INFORM, FLAG_UPGRADE, FLAG_HEAD, FLAG_DATA, FLAG_END,
   FLAG_READ, FLAG_WATCH, FLAG_RELEASE,
@@ -401,7 +402,9 @@ class Exchange {
   hearEnd() {
     if (this.over) return;
     this.over = true;
-    this.reason = REASONS[this.slot.words[SLOT_REASON]];
+    const { words } = this.slot;
+    this.reason = REASONS[words[SLOT_REASON]];
+    this.bytesSent = (words[SLOT_SENT_HIGH] >>> 0) * 4294967296 + (words[SLOT_SENT_LOW] >>> 0);
     if (this.output !== null) this.output.close(new ClientGone(this.reason));
     if (this.input !== null && this.input.reading !== null && this.reason !== 'complete') {
       const { reject } = this.input.reading;
@@ -417,6 +420,7 @@ class Exchange {
 }
 
 Exchange.prototype.reason = '';
+Exchange.prototype.bytesSent = undefined; // of content; known when the end is heard of
 Exchange.prototype.responseTrailers = null;
 Exchange.prototype.failed = false; // its handler did, and onError was asked
 

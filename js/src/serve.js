@@ -30,8 +30,9 @@ class Info {
     if (this.#completed === null) {
       this.#completed = new Promise((resolve, reject) => {
         this.#exchange.watch((reason) => {
-          if (reason === 'complete') resolve();
-          else reject(Object.assign(new Error(`the response was not sent whole: ${reason}`), { code: 'CAROM_ECANCELED', reason }));
+          const { bytesSent } = this.#exchange;
+          if (reason === 'complete') resolve({ bytesSent });
+          else reject(Object.assign(new Error(`the response was not sent whole: ${reason}`), { code: 'CAROM_ECANCELED', reason, bytesSent }));
         });
       });
       this.#completed.catch(() => {}); // nobody need look at it

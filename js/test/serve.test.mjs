@@ -204,13 +204,13 @@ for (const io of WAYS) {
     test('info.completed tells the outcome', async () => {
       const outcomes = [];
       await serving({ io }, (request, info) => {
-        info.completed.then(() => outcomes.push('whole'), (error) => outcomes.push(error.code));
+        info.completed.then(({ bytesSent }) => outcomes.push(`whole, ${bytesSent}`), (error) => outcomes.push(error.code));
         return new Response('x'.repeat(request.method === 'GET' ? 10 : 50_000_000));
       }, async (origin, server) => {
         await (await fetch(origin)).text();
         await raw(server.addr.port, 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n', (got) => got.length > 1000);
         while (outcomes.length < 2) await sleep(5);
-        assert.deepEqual(outcomes, ['whole', 'CAROM_ECANCELED']);
+        assert.deepEqual(outcomes, ['whole, 10', 'CAROM_ECANCELED']);
       });
     });
 

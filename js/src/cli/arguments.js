@@ -11,7 +11,7 @@ returns a Response, or a promise of one.
   --path SOCKET    a Unix socket instead
   --workers N      threads of the engine (1)
   --io WAY         inline: the engine runs in Node's own loop; thread: on threads of its own
-  --watch          load the app anew when its file changes (not what it imports)
+  --watch          load the app anew when its files change (its imports too, on Node)
   --log FORM       short, json or off (short)
   --globals        put Carom's Request, Response and Headers in the place of the runtime's
   --deadline S     seconds that requests have to end after SIGTERM (10)

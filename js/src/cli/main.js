@@ -1,12 +1,11 @@
 // `carom serve`: load, listen, log, reload, drain.
 'use strict';
 
-const fs = require('node:fs');
 const os = require('node:os');
-const path = require('node:path');
 const { parseArguments, UsageError, HELP } = require('./arguments.js');
 const { loadApp, describe, AppError } = require('./app.js');
 const { logged } = require('./log.js');
+const { Watch } = require('./watch.js');
 
 const CURES = {
   CAROM_EADDRINUSE: 'the port is in use: choose another with --port',
@@ -51,19 +50,10 @@ function drainOnSignals(server, deadline) {
   }
 }
 
-// Load the app anew some time after the last of a flurry of changes.
-function watch(app, reload) {
-  let timer = null;
-  fs.watch(path.dirname(path.resolve(app)), (event, file) => {
-    if (file !== null && !/\.(m?js|cjs|json|html|css|txt)$/.test(file)) return;
-    clearTimeout(timer);
-    timer = setTimeout(reload, 50);
-  });
-}
-
 async function serveApp(app, given) {
   const { serve } = require('../serve.js');
   if (given.globals) require('../../globals.js');
+  const watch = given.watch ? new Watch(app) : null;
   const loaded = await loadApp(app);
   let server;
   try {
@@ -76,8 +66,8 @@ async function serveApp(app, given) {
   process.stdout.write(addr.transport === 'unix' ? `carom: listening on ${addr.path}\n`
     : `carom: http://${given.hostname === undefined ? 'localhost' : addr.hostname.includes(':') ? `[${addr.hostname}]` : addr.hostname}:${addr.port}/ (Ctrl-C stops)\n`);
   drainOnSignals(server, Number(given.deadline) * 1000);
-  if (!given.watch) return;
-  watch(app, async () => {
+  if (watch === null) return;
+  watch.start(async () => {
     try {
       server.reload(logged((await loadApp(app)).fetch, given.log, process.stdout));
       process.stderr.write('carom: loaded anew\n');

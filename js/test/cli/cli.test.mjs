@@ -2,11 +2,12 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test, after } from 'node:test';
 
+const DEADLINE = 20_000; // ms
 const CLI = new URL('../../bin/carom.mjs', import.meta.url).pathname;
 const folder = mkdtempSync(path.join(tmpdir(), 'carom-cli-'));
 after(() => rmSync(folder, { recursive: true }));
@@ -30,10 +31,13 @@ class Run {
   }
 
   async says(pattern) {
+    const late = new Promise((resolve, reject) => {
+      setTimeout(() => reject(new Error(`never said ${pattern}, but: ${this.said}`)), DEADLINE).unref();
+    });
     for (;;) {
       const match = pattern.exec(this.said);
       if (match !== null) return match;
-      await Promise.race([new Promise((resolve) => { this.heard = resolve; }),
+      await Promise.race([new Promise((resolve) => { this.heard = resolve; }), late,
         this.ended.then((code) => { if (!pattern.test(this.said)) throw new Error(`ended with ${code}: ${this.said}`); })]);
     }
   }
@@ -53,7 +57,7 @@ test('serves, logs, and drains on SIGTERM', async () => {
   const run = new Run('serve', hello, '--port', '0');
   const origin = await run.origin();
   assert.equal(await (await fetch(`${origin}/you`)).text(), 'hello /you');
-  await run.says(/200 GET \/you [\d.]+ ms/);
+  await run.says(/200 GET \/you 10 B [\d.]+ ms/);
   assert.equal(await run.stop(), 0);
   assert.match(run.said, /1 requests, 1 responses/);
 });
@@ -62,8 +66,8 @@ test('logs as JSON', async () => {
   const run = new Run('serve', hello, '--port=0', '--log', 'json');
   await (await fetch(`${await run.origin()}/x?y`)).text();
   const [line] = await run.says(/^\{.*\}$/m);
-  const { method, target, status, outcome } = JSON.parse(line);
-  assert.deepEqual({ method, target, status, outcome }, { method: 'GET', target: '/x?y', status: 200, outcome: 'complete' });
+  const { method, target, status, bytes, outcome } = JSON.parse(line);
+  assert.deepEqual({ method, target, status, bytes, outcome }, { method: 'GET', target: '/x?y', status: 200, bytes: 8, outcome: 'complete' });
   await run.stop();
 });
 
@@ -141,6 +145,20 @@ test('SIGTERM answers what is in flight; a second one stops at once', async () =
   stuck.process.kill('SIGTERM');
   await stuck.says(/once more/);
   assert.equal(await stuck.stop(), 143);
+});
+
+test('--watch loads anew what the app imports', async () => {
+  mkdirSync(path.join(folder, 'parts'), { recursive: true });
+  app('parts/deep.mjs', 'export const word = "one";\n');
+  app('parts/word.mjs', 'export { word } from "./deep.mjs";\n');
+  const file = app('imports.mjs', 'import { word } from "./parts/word.mjs";\nexport default () => new Response(word);\n');
+  const run = new Run('serve', file, '--port', '0', '--watch', '--log', 'off');
+  const origin = await run.origin();
+  assert.equal(await (await fetch(origin)).text(), 'one');
+  app('parts/deep.mjs', 'export const word = "two";\n');
+  await run.says(/loaded anew/);
+  assert.equal(await (await fetch(origin)).text(), 'two');
+  await run.stop();
 });
 
 test('--watch loads the app anew, and keeps the old one when the new is broken', async () => {
