@@ -1,0 +1,71 @@
+// The test server's routes as an app, for the load driver and the soak: node app.mjs inline|thread.
+// It says where it listens, and ends when its standard input does.
+import carom from '../../js/index.mjs';
+
+const [io] = process.argv.slice(2);
+const letters = (offset, length) => Uint8Array.from({ length }, (_, i) => 97 + (offset + i) % 26);
+const BLOCK = letters(0, 26 * 200);
+
+function stream(size) {
+  let sent = 0;
+  return new ReadableStream({
+    pull(controller) {
+      const length = Math.min(size - sent, 1 + sent % 5000);
+      controller.enqueue(BLOCK.subarray(sent % 26, sent % 26 + length));
+      sent += length;
+      if (sent === size) controller.close();
+    },
+  });
+}
+
+async function count(request) {
+  let bytes = 0, sum = 0;
+  for await (const piece of request.body) {
+    bytes += piece.length;
+    for (const byte of piece) sum += byte;
+  }
+  return new Response(`${bytes} ${sum}\n`);
+}
+
+// Responses of the runtime, but for the streams: of those it would say the length when it is quick.
+const routes = {
+  '/hello': () => new Response('hello\n'),
+  '/later': () => new Promise((resolve) => { setTimeout(() => resolve(new Response('later\n')), 1); }),
+  '/thread': async () => new Response(await Promise.resolve('thread\n')),
+  '/stream': (request, query) => new carom.Response(stream(Number(query.get('size')))),
+  '/count': count,
+  '/echo': (request) => new carom.Response(request.body),
+  '/allocations': () => new Response('-1\n'),
+  '/throw': () => { throw new Error('as asked'); },
+  '/stats': () => {
+    global.gc();
+    const { memory, connectionsOpen, recordsInFlight, recordsPooled, requests, cancellations } = server.stats();
+    return Response.json({ memory, connections_open: connectionsOpen, records_in_flight: recordsInFlight, records_pooled: recordsPooled,
+      requests, cancellations, heap: process.memoryUsage().heapUsed });
+  },
+  '/restart': () => {
+    restart();
+    return new Response('again\n');
+  },
+};
+
+async function handler(request) {
+  const { pathname, searchParams } = new URL(request.url);
+  return Object.hasOwn(routes, pathname) ? routes[pathname](request, searchParams) : new Response(null, { status: 404 });
+}
+
+function start(port) {
+  const onError = () => new Response(null, { status: 500 });
+  return carom.serve({ port, hostname: '127.0.0.1', io, reusePort: true, onListen() {}, onError }, handler);
+}
+
+// A new server takes the port before the old one has answered what it has.
+function restart() {
+  const old = server;
+  server = start(old.addr.port);
+  old.shutdown({ deadline: 10_000 });
+}
+
+let server = start(0);
+console.log(`127.0.0.1:${server.addr.port}`);
+process.stdin.on('end', () => server.shutdown({ deadline: 1000 }).then(() => process.exit())).resume();
