@@ -158,10 +158,10 @@ static enum step accept_head(struct carom_connection *connection, carom_record *
     const struct carom_request_head *head = &record->head;
     worker->requests++;
     connection->read_deadline = CAROM_NO_TIME;
-    if (++connection->requests >= options->max_connection_requests) {
+    if (++connection->requests >= options->max_connection_requests)
         record->closes = true;
-        connection->last = true;
-    }
+    if (!head->keep_alive || record->closes)
+        connection->last = true; /* RFC 9112, 9.6: not one further request is taken */
     if (head->framing == CAROM_FRAMING_LENGTH && head->content_length > options->max_content)
         return refuse(connection, 413, CAROM_REASON_OVER_LIMIT);
     if (worker->records.pool.in_use > options->max_in_flight)
@@ -335,8 +335,9 @@ static enum step read_step(struct carom_connection *connection)
         return read_chunked(connection);
     case CAROM_H1_TRAILERS:
         return read_trailers(connection);
-    case CAROM_H1_HELD:
-        return connection->last ? STEP_STOP : STEP_PAUSE;
+    case CAROM_H1_HELD: /* it may be the beginning of a tunnel, also on a connection's last request
+                         */
+        return STEP_PAUSE;
     default:
         return read_tunnel(connection);
     }
