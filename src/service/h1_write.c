@@ -44,8 +44,11 @@ static enum carom_h1_connection connection_lines(carom_record *record,
     /* What was taken in before the end is still answered: the last of it says so. */
     bool ending = connection->peer_done || carom_connection_worker(connection)->draining;
     bool last = record->link.next == &connection->exchanges;
+    /* No tunnel: what follows was meant for its other end, and is no request (RFC 9931). */
+    bool refused = record->head.is_connect;
     if (!record->head.keep_alive || plan->close || plan->body == CAROM_BODY_UNTIL_CLOSE ||
-        (ending && last) || record->continue_due || (plan->whole && content_in_the_way(record)))
+        refused || (ending && last) || record->continue_due ||
+        (plan->whole && content_in_the_way(record)))
         record->closes = true;
     if (record->closes) {
         connection->last = true;
