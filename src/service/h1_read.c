@@ -226,6 +226,31 @@ static bool nobody_reads(const struct carom_connection *connection, const carom_
     return record != connection->h1->fresh && !(record->holds & CAROM_HOLD_HANDLER);
 }
 
+/* Put content where its reader finds it. What is collected may wait for long: a small piece is
+ * copied behind the one before it, or else a few bytes would each keep the whole page in which they
+ * came. 0 or -CAROM_ENOMEM. */
+static int keep_content(struct carom_connection *connection, const uint8_t *data, uint32_t length)
+{
+    struct carom_worker *worker = carom_connection_worker(connection);
+    carom_record *record = connection->h1->reading;
+    struct carom_page *page = connection->h1->page;
+    struct carom_pool *segments = &worker->records.segments;
+    if (!record->collecting || length >= worker->small.size / 2)
+        return carom_queue_append_page(&record->content, segments, page, data, length);
+    const struct carom_segment *last = record->content.last;
+    bool room = last != NULL && last->page->home == &worker->small &&
+                last->page->size - last->page->used >= length;
+    page = room ? carom_page_hold(last->page) : carom_page_take(&worker->small);
+    if (page == NULL)
+        return -CAROM_ENOMEM;
+    uint8_t *to = page->data + page->used;
+    memcpy(to, data, length);
+    page->used += length;
+    int error = carom_queue_append_page(&record->content, segments, page, to, length);
+    carom_page_drop(page);
+    return error;
+}
+
 /* Content of the record that is read: keep it, or drop it. */
 static enum step take_content(struct carom_connection *connection, const uint8_t *data,
                               uint32_t length)
@@ -248,8 +273,7 @@ static enum step take_content(struct carom_connection *connection, const uint8_t
         }
         return STEP_ON;
     }
-    if (carom_queue_append_page(&record->content, &worker->records.segments, h1->page, data,
-                                length) < 0)
+    if (keep_content(connection, data, length) < 0)
         return out_of_memory(connection);
     carom_record_content_added(record);
     return STEP_ON;
