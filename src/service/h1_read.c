@@ -124,6 +124,7 @@ static void request_whole(struct carom_connection *connection)
     struct carom_h1 *h1 = connection->h1;
     carom_record *record = h1->reading;
     h1->reading = NULL;
+    connection->read_deadline = CAROM_NO_TIME;
     bool held = record->head.wants_upgrade || record->head.is_connect;
     h1->phase = held ? CAROM_H1_HELD : CAROM_H1_HEAD;
     carom_record_content_ended(record);
@@ -145,6 +146,7 @@ static carom_record *begin_request(struct carom_connection *connection)
     carom_list_append(&connection->exchanges, &record->link);
     connection->in_flight++;
     connection->h1->reading = record;
+    connection->read_deadline = CAROM_NO_TIME;
     carom_h1_reader_init(&connection->h1->reader);
     return record;
 }
@@ -405,10 +407,12 @@ static void process(struct carom_connection *connection)
     keep_rest(connection, step);
     if (connection->state == CAROM_CONNECTION_CLOSED)
         return;
-    if (connection->in_flight == 0)
-        carom_connection_idle(connection); /* only empty lines have come */
-    else
+    if (connection->in_flight > 0)
         carom_h1_update_receiving(connection);
+    else if (connection->read_deadline == CAROM_NO_TIME)
+        carom_connection_idle(connection);
+    else
+        carom_h1_drop(connection); /* only empty lines have come: its time runs on */
 }
 
 void carom_h1_received(struct carom_connection *connection, struct carom_page *page,
@@ -423,7 +427,6 @@ void carom_h1_received(struct carom_connection *connection, struct carom_page *p
         }
         memset(h1, 0, sizeof *h1);
         connection->h1 = h1;
-        connection->read_deadline = CAROM_NO_TIME;
     }
     if (h1->length == 0) {
         h1->page = page;
