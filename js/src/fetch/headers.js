@@ -22,7 +22,18 @@ function receivedName(name) {
   return known !== undefined ? known : name.toLowerCase();
 }
 
-const OUTER = /^[\t\n\r ]+|[\t\n\r ]+$/g;
+function isOuter(code) {
+  return code === 32 || code === 9 || code === 10 || code === 13;
+}
+
+// Without the white space around it. An expression would look at the same blanks again and again.
+function stripped(value) {
+  let start = 0;
+  let end = value.length;
+  while (start < end && isOuter(value.charCodeAt(start))) start++;
+  while (end > start && isOuter(value.charCodeAt(end - 1))) end--;
+  return value.slice(start, end);
+}
 
 // Visible ASCII with blanks inside, as nearly all values are: nothing to strip or to refuse.
 function isPlain(value) {
@@ -39,7 +50,7 @@ function isPlain(value) {
 function fieldValue(value) {
   value = `${value}`;
   if (isPlain(value)) return value;
-  value = value.replace(OUTER, '');
+  value = stripped(value);
   for (let i = 0; i < value.length; i++) {
     const code = value.charCodeAt(i);
     if (code === 0 || code === 10 || code === 13 || code > 255)
