@@ -100,6 +100,15 @@ class Ring {
     }
   }
 
+  takeNews(slot, Exchange, accept) {
+    const news = Atomics.exchange(slot.words, SLOT_NEWS, 0);
+    if (news & NEWS_REQUEST) {
+      slot.exchange = new Exchange(slot, slot.words[SLOT_GENERATION]);
+      accept(slot.exchange);
+    }
+    if (news > NEWS_REQUEST && slot.exchange !== null) slot.exchange.hear(news & ~NEWS_REQUEST);
+  }
+
   // Take up to BATCH events; true when more may be there.
   takeEvents(Exchange, accept) {
     let left = BATCH;
@@ -110,13 +119,11 @@ class Ring {
         if (left-- === 0) return true;
         const index = this.control[RING_CONTROL_WORDS + (this.eventHead & (CAPACITY - 1))];
         this.eventHead = (this.eventHead + 1) | 0;
-        const slot = this.slots[index];
-        const news = Atomics.exchange(slot.words, SLOT_NEWS, 0);
-        if (news & NEWS_REQUEST) {
-          slot.exchange = new Exchange(slot, slot.words[SLOT_GENERATION]);
-          accept(slot.exchange);
+        try {
+          this.takeNews(this.slots[index], Exchange, accept);
+        } catch (error) {
+          setImmediate(raise, error); // uncaught, as it must be; but the others of the batch go on
         }
-        if (news > NEWS_REQUEST && slot.exchange !== null) slot.exchange.hear(news & ~NEWS_REQUEST);
       }
     }
   }
@@ -138,6 +145,10 @@ class Ring {
     this.wakeEngine();
     if (more) setImmediate(again);
   }
+}
+
+function raise(error) {
+  throw error;
 }
 
 module.exports = { Ring, CAPACITY, FIRST_SLOTS };

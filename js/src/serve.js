@@ -88,14 +88,21 @@ async function pump(server, exchange, { next, cancel }) {
   }
 }
 
+// Who is told to stop may object; nobody hears it.
+async function quietly(stop) {
+  try {
+    await stop();
+  } catch {}
+}
+
 // What gives the chunks of a body: { next, cancel }.
 function sourceOf(body) {
   if (typeof body.getReader === 'function') {
     const reader = body.getReader();
-    return { next: () => reader.read(), cancel: (reason) => { reader.cancel(reason).catch(() => {}); } };
+    return { next: () => reader.read(), cancel: (reason) => { quietly(() => reader.cancel(reason)); } };
   }
   const iterator = body[Symbol.asyncIterator]();
-  return { next: () => iterator.next(), cancel: () => { Promise.resolve(iterator.return?.()).catch(() => {}); } };
+  return { next: () => iterator.next(), cancel: () => { quietly(() => iterator.return?.()); } };
 }
 
 function sendStream(server, exchange, { status, fields }, source) {
@@ -140,7 +147,7 @@ function sendBlob(server, exchange, parts) {
     sendStream(server, exchange, { status, fields: lengthOf(fields) >= 0 ? fields : [...fields, 'content-length', String(body.size)] }, sourceOf(body.stream()));
     return;
   }
-  body.arrayBuffer().then((bytes) => exchange.respond(status, fields, new Uint8Array(bytes)),
+  body.arrayBuffer().then((bytes) => exchange.respond(status, fields, new Uint8Array(bytes), true),
     (error) => server.fail(exchange, error));
 }
 
@@ -149,7 +156,7 @@ function send(server, exchange, response) {
   const { status, fields, body } = parts;
   if (exchange.responseTrailers !== null) sendWithTrailers(server, exchange, parts);
   else if (body === null || typeof body === 'string' || body instanceof Uint8Array)
-    exchange.respond(status, fields, body);
+    exchange.respond(status, fields, body, true);
   else if (typeof body.arrayBuffer === 'function') sendBlob(server, exchange, parts);
   else if (parts.foreign) sendForeign(server, exchange, parts);
   else sendStream(server, exchange, parts, sourceOf(body));
@@ -180,6 +187,10 @@ class Server {
   constructor(options, handler) {
     this.options = options;
     this.handler = handler;
+    const server = this;
+    // As `onerror` of an exchange: the engine refused what the handler gave.
+    this.refused = function refused(error) { server.fail(this, error); };
+    this.onError = options.onError;
     this.#engine = open(options, (exchange) => this.#accept(exchange), (engine) => this.#addRoutes(engine));
     const { addr } = this.#engine;
     const host = addr.transport === 'unix' ? 'localhost'
@@ -227,24 +238,22 @@ class Server {
 
   // -------------------------------------------------------------- requests
 
+  // Whatever the handler returns or throws ends here: nothing of it may reach the loop over the batch.
   #accept(exchange) {
-    const { handler } = this;
-    let result;
+    exchange.onerror = this.refused;
     try {
-      result = handler(requestFromExchange(exchange, this.origin), new Info(exchange));
+      const { handler } = this;
+      const result = handler(requestFromExchange(exchange, this.origin), new Info(exchange));
+      if (result !== null && typeof result === 'object' && !(result instanceof Response) && typeof result.then === 'function')
+        Promise.resolve(result).then((response) => this.deliver(exchange, response), (error) => this.fail(exchange, error));
+      else this.deliver(exchange, result);
     } catch (error) {
       this.fail(exchange, error);
-      return;
     }
-    if (result instanceof Response) this.deliver(exchange, result);
-    else if (result !== null && typeof result === 'object' && typeof result.then === 'function')
-      result.then((response) => this.deliver(exchange, response), (error) => this.fail(exchange, error));
-    else this.deliver(exchange, result);
   }
 
   deliver(exchange, response) {
     try {
-      exchange.onerror = this.refused;
       if (!(response instanceof Response) && !(response instanceof globalThis.Response)) throw notAResponse(response);
       send(this, exchange, response);
     } catch (error) {
@@ -254,7 +263,7 @@ class Server {
 
   // The handler failed: onError answers, or a 500 that tells nothing.
   async fail(exchange, error) {
-    const { onError } = this.options;
+    const { onError } = this;
     const first = !exchange.failed;
     exchange.failed = true;
     if (first && typeof onError === 'function') {
@@ -315,13 +324,18 @@ function argumentsOf(first, second) {
 
 function serve(first, second) {
   const [options, handler] = argumentsOf(first, second);
-  const { signal } = options;
+  const { signal, onListen } = options;
   if (signal && signal.aborted) throw signal.reason;
   const server = new Server(options, handler);
-  if (signal) signal.addEventListener('abort', () => server.shutdown(), { once: true });
-  if (typeof options.onListen === 'function') options.onListen(server.addr);
-  else if (options.onListen === undefined)
-    console.log(`carom: listening on ${server.addr.transport === 'unix' ? server.addr.path : server.origin() + '/'}`);
+  try {
+    if (signal) signal.addEventListener('abort', () => server.shutdown(), { once: true });
+    if (typeof onListen === 'function') onListen.call(options, server.addr);
+    else if (onListen === undefined)
+      console.log(`carom: listening on ${server.addr.transport === 'unix' ? server.addr.path : server.origin() + '/'}`);
+  } catch (error) {
+    server.shutdown({ deadline: 0 }); // the caller is given no server
+    throw error;
+  }
   return server;
 }
 
