@@ -244,12 +244,13 @@ class Exchange {
 
   // ---------------------------------------------------------------- the response
 
-  respond(status, fields, body) {
+  // `own`: the bytes of the body are in nobody else's hands; others are copied before they wait.
+  respond(status, fields, body, own = false) {
     if (this.over || this.ended) return;
     const slot = this.slot;
     const words = slot.words;
     if (this.output !== null || Atomics.load(words, SLOT_FLAGS) !== 0) {
-      this.stream().whole(status, fields, body);
+      this.stream().whole(status, fields, ownBytes(body, own));
       return;
     }
     const used = writeFields(slot.bytes, SLOT_OUT, ROOM, fields);
@@ -267,7 +268,7 @@ class Exchange {
       length = body.length;
     } else if (body !== null) length = -1;
     if (length < 0) {
-      const bytes = typeof body === 'string' ? Buffer.from(body, 'utf8') : body;
+      const bytes = ownBytes(body, own);
       const loan = slot.ring.lend(bytes);
       if (loan < 0) {
         this.stream().whole(status, fields, bytes);
@@ -306,7 +307,7 @@ class Exchange {
 
   write(bytes) {
     if (this.over || this.ended) return true;
-    return this.stream().write(typeof bytes === 'string' ? Buffer.from(bytes, 'utf8') : bytes);
+    return this.stream().write(ownBytes(bytes, false));
   }
 
   ready() {
@@ -423,6 +424,13 @@ Exchange.prototype.reason = '';
 Exchange.prototype.bytesSent = undefined; // of content; known when the end is heard of
 Exchange.prototype.responseTrailers = null;
 Exchange.prototype.failed = false; // its handler did, and onError was asked
+
+// Bytes that stay as they are until the engine has sent them, on whatever thread. A buffer of somebody
+// else's can be changed, shrunk, or detached and freed meanwhile.
+function ownBytes(body, own) {
+  if (typeof body === 'string') return Buffer.from(body, 'utf8');
+  return own || body === null ? body : new Uint8Array(body);
+}
 
 function sameName(bytes, place, name) {
   for (let i = 0; i < name.length; i++) {

@@ -56,14 +56,14 @@ class Output {
     else this.schedule(); // with the first piece, when that comes at once
   }
 
-  whole(status, fields, body) {
-    const bytes = typeof body === 'string' ? Buffer.from(body, 'utf8') : body;
+  whole(status, fields, bytes) {
     this.pushHead(FLAG_HEAD, status, fields, bytes === null ? 0 : bytes.length);
     if (bytes !== null && bytes.length > 0) this.push(bytes);
     this.exchange.ended = true;
     this.end(null);
   }
 
+  // The bytes are lent to the engine where there are many: they must be nobody else's.
   push(bytes) {
     this.pieces.push(bytes);
     this.buffered += bytes.length;
@@ -173,7 +173,7 @@ class Output {
         bytes.set(piece, at);
         at += piece.length;
       }
-      const length = this.buffered;
+      const length = at - SLOT_OUT - used;
       this.pieces = [];
       this.buffered = 0;
       words[SLOT_DATA_LENGTH] = length;
