@@ -41,14 +41,26 @@ async function loadApp(app) {
   }
 }
 
-// The first place in the stack that is in a file of the app.
-function placeOf(stack) {
-  for (const line of stack.split('\n')) {
+const LONGEST_LINE = 1024; // of a stack; the expression below looks at a longer one for too long
+const LONGEST_FILE = 1024 * 1024;
+
+function isSource(file) {
+  const stats = fs.statSync(file, { throwIfNoEntry: false });
+  return stats !== undefined && stats.isFile() && stats.size <= LONGEST_FILE;
+}
+
+// The first place in the stack that is in a file of the app. What the message says is no place: it may
+// be a client's.
+function placeOf(stack, message) {
+  const said = stack.indexOf(message);
+  const frames = said < 0 ? stack : stack.slice(said + message.length);
+  for (const line of frames.split('\n')) {
+    if (line.length > LONGEST_LINE || !/^\s+at /.test(line)) continue;
     const match = /(file:\/\/[^\s():]+|\/[^\s():]+?)(?:\?\d+)?:(\d+)(?::(\d+))?/.exec(line);
     if (match === null || line.includes('node:') || line.includes('/node_modules/')) continue;
     const file = match[1].startsWith('file:') ? fileURLToPath(match[1]) : match[1];
     if (file.startsWith(path.join(__dirname, '..', '..'))) continue;
-    if (fs.existsSync(file)) return { file, line: Number(match[2]), column: Number(match[3] || 0) };
+    if (isSource(file)) return { file, line: Number(match[2]), column: Number(match[3] || 0) };
   }
   return null;
 }
@@ -68,7 +80,7 @@ function excerpt({ file, line, column }) {
 function describe(error) {
   if (!(error instanceof Error)) return String(error);
   const stack = String(error.stack || error.message);
-  const place = placeOf(stack);
+  const place = placeOf(stack, String(error.message));
   if (place === null) return stack;
   return `${error.name}: ${error.message}\n  at ${path.relative(process.cwd(), place.file)}:${place.line}\n${excerpt(place)}`;
 }

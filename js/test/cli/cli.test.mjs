@@ -120,6 +120,17 @@ test('an error in a handler shows its place, and answers 500', async () => {
   await run.stop();
 });
 
+// A client that chose what is read and shown could choose /dev/zero, and the server would never end reading.
+test('what an error says is no place', async () => {
+  const run = new Run('serve', app('says.mjs', 'export default (request) => {\n  throw new Error(`no ${decodeURIComponent(new URL(request.url).pathname)}`);\n};\n'), '--port', '0');
+  const origin = await run.origin();
+  for (const target of ['/dev/zero:1', '/etc/passwd:1:1', '/etc/passwd:1:9999999999', '/%0a    at /etc/passwd:1:1', '/%0a    at x (/dev/zero:1:1)', '/'.repeat(8000)])
+    assert.equal((await fetch(origin + target)).status, 500);
+  await run.stop();
+  assert.doesNotMatch(run.said, /root:|^ +at \S*(zero|passwd):1$/m);
+  assert.equal(run.said.match(/> +2 \|   throw new Error/g).length, 6);
+});
+
 test('a port in use is said with the cure', async () => {
   const first = new Run('serve', hello, '--port', '0');
   const { port } = new URL(await first.origin());
