@@ -278,6 +278,9 @@ int carom_service_turn(carom_service *service)
 
 void carom_shutdown(carom_service *service, uint32_t milliseconds)
 {
+    /* Inside before anybody can see it: a service that drains at once is not destroyed under us. */
+    struct carom_inbox *inbox = &service->workers[0].records.inbox;
+    carom_inbox_enter(inbox);
     if (milliseconds != CAROM_OFF) {
         uint64_t deadline = carom_service_clock() + milliseconds;
         uint64_t before = atomic_load(&service->deadline);
@@ -288,6 +291,7 @@ void carom_shutdown(carom_service *service, uint32_t milliseconds)
     atomic_store_explicit(&service->shut_down, true, memory_order_release);
     for (uint32_t i = 0; i < service->options.workers; i++)
         carom_worker_rouse(&service->workers[i]);
+    carom_inbox_leave(inbox);
 }
 
 void carom_service_worker_drained(struct carom_service *service)

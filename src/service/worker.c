@@ -321,6 +321,7 @@ int carom_worker_init(struct carom_worker *worker, struct carom_service *service
 
 void carom_worker_finish(struct carom_worker *worker)
 {
+    carom_inbox_finish(&worker->records.inbox); /* who is inside may wake the loop */
     if (worker->loop != NULL) {
         worker->loop->ops->reclaim(worker->loop);
         worker->loop->ops->destroy(worker->loop);

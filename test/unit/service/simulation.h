@@ -138,7 +138,7 @@ static inline void begin(const carom_options *options)
 }
 
 /* Shut down at once; everything must come back. */
-static carom_stats finish(void)
+static inline carom_stats finish(void)
 {
     carom_stats stats;
     carom_shutdown(sim.service, 0);
@@ -161,14 +161,14 @@ static carom_stats finish(void)
     return stats;
 }
 
-static struct carom_peer *connect_peer(void)
+static inline struct carom_peer *connect_peer(void)
 {
     struct carom_peer *peer = carom_simulated_connect(sim.loop);
     assert_non_null(peer);
     return peer;
 }
 
-static void say(struct carom_peer *peer, const char *text)
+static inline void say(struct carom_peer *peer, const char *text)
 {
     carom_peer_send(peer, text, strlen(text));
 }
@@ -186,7 +186,7 @@ static const char *got(const struct carom_peer *peer)
     return copy;
 }
 
-static void assert_got(const struct carom_peer *peer, const char *part)
+static inline void assert_got(const struct carom_peer *peer, const char *part)
 {
     if (strstr(got(peer), part) == NULL)
         fail_msg("no \"%s\" in \"%s\"", part, got(peer));

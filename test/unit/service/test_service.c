@@ -1,0 +1,86 @@
+/* The end of a service while other threads are still inside carom_post or carom_shutdown. */
+#include <pthread.h>
+
+#include "unit/service/simulation.h"
+
+/* The loop's operations, with those replaced that a test looks at. */
+static struct carom_loop_ops ops;
+static const struct carom_loop_ops *real_ops;
+
+static struct carom_inbox *inbox(void)
+{
+    return &sim.service->workers[0].records.inbox;
+}
+
+static void replace_ops(struct carom_loop *loop)
+{
+    real_ops = loop->ops;
+    ops = *real_ops;
+    loop->ops = &ops;
+}
+
+static unsigned inside_at_the_end;
+
+static void destroy_and_note(struct carom_loop *loop)
+{
+    inside_at_the_end = atomic_load(&inbox()->inside);
+    real_ops->destroy(loop);
+}
+
+static void *wake_and_leave(void *data)
+{
+    (void)data;
+    nanosleep(&(struct timespec){.tv_nsec = 20 * 1000 * 1000}, NULL);
+    sim.service->workers[0].records.rouse(&sim.service->workers[0].records);
+    carom_inbox_leave(inbox());
+    return NULL;
+}
+
+/* A poster that has put its message in has yet to wake the loop. */
+static void the_loop_outlives_who_is_inside(void **state)
+{
+    (void)state;
+    pthread_t thread;
+    carom_options options = simulation_options();
+    create(&options);
+    replace_ops(sim.loop);
+    ops.destroy = destroy_and_note;
+    carom_inbox_enter(inbox());
+    assert_int_equal(pthread_create(&thread, NULL, wake_and_leave, NULL), 0);
+    assert_int_equal(carom_service_destroy(sim.service), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(inside_at_the_end, 0);
+}
+
+static unsigned inside_at_the_wake;
+
+static void wake_and_note(struct carom_loop *loop)
+{
+    inside_at_the_wake = atomic_load(&inbox()->inside);
+    real_ops->wake(loop);
+}
+
+/* The first worker is destroyed first, so it is the one that waits for the call. */
+static void a_shutdown_is_inside_until_it_returns(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    options.workers = 2;
+    create(&options);
+    replace_ops(sim.service->workers[1].loop);
+    ops.wake = wake_and_note;
+    assert_true(carom_inbox_sleep(&sim.service->workers[1].records.inbox));
+    carom_shutdown(sim.service, 0);
+    assert_int_equal(inside_at_the_wake, 1);
+    assert_int_equal(atomic_load(&inbox()->inside), 0);
+    assert_int_equal(carom_service_destroy(sim.service), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest all[] = {
+        cmocka_unit_test(the_loop_outlives_who_is_inside),
+        cmocka_unit_test(a_shutdown_is_inside_until_it_returns),
+    };
+    return cmocka_run_group_tests(all, NULL, NULL);
+}
