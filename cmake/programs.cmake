@@ -118,6 +118,21 @@ foreach(name exchange cancellation)
         LABELS valgrind TIMEOUT 600 ENVIRONMENT "${CAROM_TEST_ENVIRONMENT};CAROM_WRAPPER=${wrapper}")
 endforeach()
 
+# The models are the same under every compiler and sanitizer, so they have a label of their own.
+find_program(CAROM_SPIN spin)
+if(CAROM_SPIN)
+    file(GLOB sources CONFIGURE_DEPENDS test/model/*.pml)
+    foreach(source ${sources})
+        get_filename_component(name ${source} NAME_WE)
+        add_test(NAME model/${name} COMMAND ${CAROM_PYTHON}
+            ${CMAKE_CURRENT_SOURCE_DIR}/test/model/run ${name})
+        set_tests_properties(model/${name} PROPERTIES
+            LABELS model TIMEOUT 120 ENVIRONMENT "${CAROM_TEST_ENVIRONMENT}")
+    endforeach()
+else()
+    message(STATUS "carom: the models are not checked; they need spin (script/bootstrap test)")
+endif()
+
 add_test(NAME tools/tidy COMMAND ${CAROM_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/tools/tidy --self-test)
 set_tests_properties(tools/tidy PROPERTIES
     LABELS tools TIMEOUT 60 ENVIRONMENT "${CAROM_TEST_ENVIRONMENT}")
