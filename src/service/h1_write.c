@@ -230,13 +230,8 @@ void carom_h1_flush(struct carom_connection *connection)
     struct carom_node *node = connection->exchanges.next;
     for (; node != &connection->exchanges; node = node->next) {
         carom_record *record = carom_container(node, carom_record, link);
-        if (record->response == CAROM_RESPONSE_CANCELLED) {
-            if (record == first_of(connection)) {
-                end_at_cancelled(connection);
-                return;
-            }
+        if (record->response == CAROM_RESPONSE_CANCELLED)
             break;
-        }
         if (!record->framed && !move_out(connection, record)) {
             carom_connection_abort(connection, CAROM_REASON_NO_MEMORY, true);
             return;
@@ -300,6 +295,10 @@ void carom_h1_complete(struct carom_connection *connection)
             break;
     if (connection->state != CAROM_CONNECTION_OPEN || connection->h1 == NULL)
         return;
+    if (record != NULL && record->response == CAROM_RESPONSE_CANCELLED) {
+        end_at_cancelled(connection);
+        return;
+    }
     if (record != NULL)
         carom_record_drained(record);
     struct carom_h1 *h1 = connection->h1;

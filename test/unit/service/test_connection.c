@@ -69,6 +69,25 @@ static void answers_leave_in_the_order_of_the_requests(void **state)
     finish();
 }
 
+/* All is sent in one turn: nothing comes from the kernel later that would make it look again. */
+static void a_reset_for_the_cancelled_follows_the_earlier_answers(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    begin(&options);
+    struct carom_peer *peer = connect_peer();
+    say(peer, GET("/hold") GET("/hold"));
+    turn();
+    carom_cancel(sim.held[1]);
+    turn();
+    assert_false(carom_peer_saw_close(peer));
+    answer_and_release(sim.held[0], "first");
+    turn();
+    assert_got(peer, "first");
+    assert_true(carom_peer_saw_reset(peer));
+    finish();
+}
+
 static void leaving_at_every_byte(void **state)
 {
     (void)state;
@@ -365,6 +384,7 @@ int main(void)
     const struct CMUnitTest all[] = {
         cmocka_unit_test(requests_in_pieces_of_every_size),
         cmocka_unit_test(answers_leave_in_the_order_of_the_requests),
+        cmocka_unit_test(a_reset_for_the_cancelled_follows_the_earlier_answers),
         cmocka_unit_test(leaving_at_every_byte),
         cmocka_unit_test(a_record_outlives_its_connection),
         cmocka_unit_test(a_late_head_gets_408),
