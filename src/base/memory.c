@@ -22,14 +22,20 @@
 
 static atomic_uint_fast64_t held, taken;
 static atomic_uint_fast64_t allowed = UINT64_MAX; /* allocations before one fails; MAX: no end */
+static atomic_uint_fast64_t failed;               /* of those that were not allowed */
+static atomic_bool fails_once;
 
 /* Use up one of the allowed allocations; false when there is none left. */
 static bool allow(void)
 {
     uint_fast64_t left = atomic_load_explicit(&allowed, memory_order_relaxed);
     while (carom_unlikely(left != UINT64_MAX)) {
-        if (left == 0)
+        if (left == 0) {
+            atomic_fetch_add_explicit(&failed, 1, memory_order_relaxed);
+            if (atomic_load_explicit(&fails_once, memory_order_relaxed))
+                carom_memory_fail_after(UINT64_MAX);
             return false;
+        }
         if (atomic_compare_exchange_weak_explicit(&allowed, &left, left - 1, memory_order_relaxed,
                                                   memory_order_relaxed))
             return true;
@@ -89,5 +95,17 @@ uint64_t carom_memory_taken(void)
 
 void carom_memory_fail_after(uint64_t count)
 {
+    atomic_store_explicit(&fails_once, false, memory_order_relaxed);
     atomic_store_explicit(&allowed, count, memory_order_relaxed);
+}
+
+void carom_memory_fail_once_after(uint64_t count)
+{
+    atomic_store_explicit(&fails_once, true, memory_order_relaxed);
+    atomic_store_explicit(&allowed, count, memory_order_relaxed);
+}
+
+uint64_t carom_memory_failed(void)
+{
+    return atomic_load_explicit(&failed, memory_order_relaxed);
 }

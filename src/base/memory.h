@@ -21,5 +21,8 @@ uint64_t carom_memory_taken(void); /* allocations since the start */
 /* For tests: the next allocation but `count` fails, and all after it until the next call;
  * UINT64_MAX (the start): none fails. */
 void carom_memory_fail_after(uint64_t count);
+/* For tests: the next allocation but `count` fails, and no other. */
+void carom_memory_fail_once_after(uint64_t count);
+uint64_t carom_memory_failed(void); /* allocations that were made to fail since the start */
 
 #endif

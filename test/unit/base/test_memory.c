@@ -89,6 +89,21 @@ static void fails_from_the_chosen_allocation_on(void **state)
     }
 }
 
+static void fails_once(void **state)
+{
+    (void)state;
+    uint64_t failed = carom_memory_failed();
+    for (uint64_t count = 0; count < 4; count++) {
+        carom_memory_fail_once_after(count);
+        for (uint64_t i = 0; i < 6; i++) {
+            void *memory = carom_memory_take(100);
+            assert_true((memory == NULL) == (i == count));
+            carom_memory_give(memory, 100);
+        }
+    }
+    assert_int_equal(carom_memory_failed() - failed, 4);
+}
+
 static void a_refusal_of_the_system_changes_no_count(void **state)
 {
     (void)state;
@@ -144,6 +159,7 @@ int main(void)
         cmocka_unit_test_teardown(aligns_by_size, let_all_through),
         cmocka_unit_test_teardown(zeroes_what_was_used_before, let_all_through),
         cmocka_unit_test_teardown(fails_from_the_chosen_allocation_on, let_all_through),
+        cmocka_unit_test_teardown(fails_once, let_all_through),
         cmocka_unit_test_teardown(a_refusal_of_the_system_changes_no_count, let_all_through),
         cmocka_unit_test_teardown(counts_of_threads_add_up, let_all_through),
         cmocka_unit_test_teardown(giving_more_than_was_taken_asserts, let_all_through),

@@ -62,19 +62,19 @@ static void release(carom_record *record)
     carom_release(record);
 }
 
-static int answer(carom_record *record, const char *text)
+static inline int answer(carom_record *record, const char *text)
 {
     const carom_response response = {.status = 200, .content = {text, strlen(text), NULL, NULL}};
     return carom_respond(record, &response);
 }
 
-static void answer_and_release(carom_record *record, const char *text)
+static inline void answer_and_release(carom_record *record, const char *text)
 {
     answer(record, text);
     release(record);
 }
 
-static void on_cancelled(carom_waker *waker, int status)
+static inline void on_cancelled(carom_waker *waker, int status)
 {
     (void)waker;
     assert_int_equal(status, 0);
@@ -82,7 +82,7 @@ static void on_cancelled(carom_waker *waker, int status)
 }
 
 /* "/now" is answered with its content's length at the end of the content; "/hold" is kept. */
-static void on_content(carom_waker *waker, int status)
+static inline void on_content(carom_waker *waker, int status)
 {
     struct held *held = carom_container(waker, struct held, waker);
     held->fired = true;
@@ -95,7 +95,7 @@ static void on_content(carom_waker *waker, int status)
     answer_and_release(held->record, text);
 }
 
-static void simulation_handler(carom_record *record, void *data)
+static inline void simulation_handler(carom_record *record, void *data)
 {
     struct held *held = carom_record_state(record);
     (void)data;
@@ -108,7 +108,7 @@ static void simulation_handler(carom_record *record, void *data)
     assert_int_equal(carom_request_collect(record, 1000, &held->waker), 0);
 }
 
-static carom_options simulation_options(void)
+static inline carom_options simulation_options(void)
 {
     carom_options options = CAROM_OPTIONS_INIT;
     options.handler = simulation_handler;
@@ -174,7 +174,7 @@ static inline void say(struct carom_peer *peer, const char *text)
 }
 
 /* What the peer has got so far, as a string that lives until the next call. */
-static const char *got(const struct carom_peer *peer)
+static inline const char *got(const struct carom_peer *peer)
 {
     static char copy[16384];
     size_t length;
