@@ -7,6 +7,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/errors.h"
 #include "base/memory.h"
 #include "service/connection.h"
 #include "service/service.h"
@@ -113,17 +114,18 @@ static int open_door(struct carom_listener *listener, uint32_t index,
 }
 
 /* Port 0 became a port: the other workers listen on the same one. */
-static void keep_address(struct carom_listener *listener, struct carom_listen_spec *spec)
+static int keep_address(struct carom_listener *listener, struct carom_listen_spec *spec)
 {
     struct sockaddr_storage name;
     socklen_t length = sizeof name;
     if (getsockname(listener->doors[0].acceptor.fd, (struct sockaddr *)&name, &length) < 0)
-        return;
+        return carom_error_from_errno(errno);
     carom_address_describe((const struct sockaddr *)&name, length, &listener->address);
     if (spec->kind == CAROM_LISTEN_TCP) {
         spec->address = name;
         spec->address_length = length;
     }
+    return 0;
 }
 
 static int keep_socket_file(struct carom_listener *listener, const struct carom_listen_spec *spec)
@@ -162,10 +164,10 @@ int carom_listener_create(struct carom_listener **made, struct carom_service *se
     int error = 0;
     for (uint32_t i = 0; i < workers && error == 0; i++) {
         error = open_door(listener, i, &spec, &service->options);
-        if (i == 0 && error == 0) {
+        if (i == 0 && error == 0)
             error = keep_socket_file(listener, &spec);
-            keep_address(listener, &spec);
-        }
+        if (i == 0 && error == 0)
+            error = keep_address(listener, &spec);
     }
     if (error < 0) {
         carom_listener_destroy(listener, service);

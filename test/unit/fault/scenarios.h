@@ -31,6 +31,7 @@ struct scenario {
 /* ---------------------------------------------------------------- contents */
 
 #define LARGE_LENGTH  200000
+#define COPY_LENGTH   40000 /* more than a page */
 #define STREAM_LENGTH 20000
 #define STREAM_PIECE  700
 
@@ -224,6 +225,11 @@ static void fault_handler(carom_record *record, void *data)
         const carom_response response = {.status = 200,
                                          .content = {pattern, LARGE_LENGTH, take_back, NULL}};
         tasks.lent++;
+        carom_respond(record, &response);
+        finish_task(task);
+    } else if (targets(record, "/copy")) {
+        const carom_response response = {.status = 200,
+                                         .content = {pattern, COPY_LENGTH, NULL, NULL}};
         carom_respond(record, &response);
         finish_task(task);
     } else if (targets(record, "/upgrade")) {
@@ -447,6 +453,9 @@ static const struct scenario scenarios[] = {
      .says = {GET("/large"), GET("/hello")},
      .answers = {{200, pattern, LARGE_LENGTH}, ANSWER(200, "hello")},
      .slow = true},
+    {.name = "long copied content",
+     .says = {GET("/copy")},
+     .answers = {{200, pattern, COPY_LENGTH}}},
     {.name = "pipeline",
      .says = {GET(
          "/hello") "POST /read HTTP/1.1\r\nHost: a\r\nContent-Length: 64\r\n\r\n" HEX64 GET("/post")
