@@ -32,13 +32,13 @@ static struct client client, neighbour, another;
 static const struct scenario neighbour_scenario = {.says = {GET("/hold")},
                                                    .answers = {ANSWER(200, "held")}};
 
-static void connect_client(struct client *to, const struct scenario *scenario)
+static void connect_client(struct client *to, const struct scenario *says)
 {
     struct sockaddr_un un = {.sun_family = AF_UNIX};
     size_t length = strlen(opening.abstract + strlen("unix:"));
     memcpy(un.sun_path, opening.abstract + strlen("unix:"), length);
     un.sun_path[0] = '\0';
-    to->scenario = scenario;
+    to->scenario = says;
     to->ended = false;
     to->length = 0;
     to->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -108,12 +108,12 @@ static void settle_and_pass(void)
 
 static void converse(struct client *with)
 {
-    const struct scenario *scenario = with->scenario;
-    for (int i = 0; i < SAYS_MAX && scenario->says[i] != NULL; i++) {
-        put(with, scenario->says[i]);
+    const struct scenario *script = with->scenario;
+    for (int i = 0; i < SAYS_MAX && script->says[i] != NULL; i++) {
+        put(with, script->says[i]);
         settle_and_pass();
     }
-    if (scenario->leaves) {
+    if (script->leaves) {
         shutdown(with->fd, SHUT_WR);
         settle_and_pass();
     }
@@ -177,9 +177,9 @@ static void check_answers(void)
     assert_true(all || client.ended);
 }
 
-/* The k-th call fails with error `index` of its list. False when there is no such call; *more tells
- * whether it has such an error. */
-static bool fail_one(const struct scenario *scenario, unsigned k, unsigned index, bool *more)
+static const struct scenario *scenario; /* the one that is tried */
+
+static bool fail_one(unsigned k, unsigned index, bool *more)
 {
     uint64_t held = carom_memory_held();
     int next = next_descriptor();
@@ -226,22 +226,33 @@ static bool fail_one(const struct scenario *scenario, unsigned k, unsigned index
     return calls.calls > k;
 }
 
+/* Does one run, in which the k-th call fails with error `index` of its list. False when there is no
+ * such call; *more tells whether it has such an error. */
+typedef bool run_with_fault(unsigned k, unsigned index, bool *more);
+
+/* Every call (under valgrind every 19th), with each of its faults. How many that were. */
+static unsigned fail_all(run_with_fault *run)
+{
+    unsigned step = getenv("CAROM_VALGRIND") != NULL ? 19 : 1, count = 0;
+    bool there = true, more;
+    for (unsigned k = 0; there; k += step) {
+        unsigned index = 0;
+        do {
+            there = run(k, index++, &more);
+            count += more;
+        } while (there && more);
+    }
+    return count;
+}
+
 static void every_call_fails(void **state)
 {
     (void)state;
-    unsigned step = getenv("CAROM_VALGRIND") != NULL ? 19 : 1, total = 0;
-    for (size_t i = 0; i < COUNT(scenarios); i++) {
-        unsigned faults_of_this = 0, k = 0;
-        bool there = true, more;
-        for (; there; k += step) {
-            unsigned index = 0;
-            do {
-                there = fail_one(&scenarios[i], k, index++, &more);
-                faults_of_this += more;
-            } while (there && more);
-        }
-        print_message("%-24s %4u calls failed\n", scenarios[i].name, faults_of_this);
-        total += faults_of_this;
+    unsigned total = 0;
+    for (scenario = scenarios; scenario < scenarios + COUNT(scenarios); scenario++) {
+        unsigned count = fail_all(fail_one);
+        print_message("%-24s %4u calls failed\n", scenario->name, count);
+        total += count;
     }
     print_message("%-24s %4u calls failed\n", "all", total);
     this_run[0] = '\0';
@@ -298,19 +309,39 @@ static bool fail_to_open(unsigned k, unsigned index, bool *more)
     return there;
 }
 
+/* A foreign loop asks for the descriptor, and again when that failed. */
+static bool fail_to_drive(unsigned k, unsigned index, bool *more)
+{
+    uint64_t held = carom_memory_held();
+    int next = next_descriptor();
+    RUN("driving, call %u, its fault %u", k, index);
+    carom_options options = fault_options();
+    reset_tasks();
+    lives = 1;
+    assert_int_equal(carom_service_create(&service, &options), 0);
+    assert_int_equal(carom_service_listen(service, opening.abstract), 0);
+    count_calls(k, index);
+    ENGINE(descriptor = carom_service_descriptor(service));
+    assert_true(descriptor >= 0 || calls.injected);
+    if (descriptor < 0)
+        ENGINE(descriptor = carom_service_descriptor(service));
+    assert_true(descriptor >= 0);
+    settle_and_pass();
+    *more = calls.injected;
+    bool there = calls.calls > k;
+    connect_client(&another, &scenarios[0]);
+    converse(&another);
+    assert_int_equal(judge_client(&another).whole, answers_of(&scenarios[0]));
+    end_service();
+    assert_nothing_left(held, next);
+    return there;
+}
+
 static void every_call_of_opening_fails(void **state)
 {
     (void)state;
-    unsigned count = 0;
-    bool there = true, more;
-    for (unsigned k = 0; there; k++) {
-        unsigned index = 0;
-        do {
-            there = fail_to_open(k, index++, &more);
-            count += more;
-        } while (there && more);
-    }
-    print_message("%-24s %4u calls failed\n", "opening", count);
+    print_message("%-24s %4u calls failed\n", "opening", fail_all(fail_to_open));
+    print_message("%-24s %4u calls failed\n", "driving", fail_all(fail_to_drive));
     this_run[0] = '\0';
 }
 
