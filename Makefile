@@ -5,10 +5,12 @@ APP     ?= examples/hello.mjs
 PORT    ?= 8080
 PREFIX  ?= /usr/local
 MINUTES ?= 30
+SECONDS ?= 60
+TARGET  ?=
 BUILD   ?= build
 PYTHON  ?= /usr/bin/python3
 
-.PHONY: build serve test bench fuzz simulate soak install package tidy format clean help configure
+.PHONY: build serve test bench fuzz fuzz-merge simulate soak install package tidy format clean help configure
 
 build: configure ## build the libraries, examples and tests into build/
 	@cmake --build $(BUILD)
@@ -26,8 +28,11 @@ test-%:
 bench: build ## compare with other servers (script/bootstrap bench); QUICK=1: a short run
 	@QUICK="$(QUICK)" bench/run
 
-fuzz: ## (later) fuzz the parsers
-	@echo "make fuzz: this version of Carom has no fuzz targets yet" >&2; exit 1
+fuzz: ## fuzz each target for SECONDS=60, or only TARGET=name; fuzz-merge: keep what was found
+	@BUILD="$(BUILD)" SECONDS="$(SECONDS)" TARGET="$(TARGET)" tools/fuzz
+
+fuzz-merge:
+	@BUILD="$(BUILD)" TARGET="$(TARGET)" tools/fuzz merge
 
 simulate: ## (later) run seeds of the simulated network
 	@echo "make simulate: this version of Carom has no simulator runs yet" >&2; exit 1
