@@ -44,6 +44,13 @@ struct carom_h1 {
 
 extern const struct carom_exchange_ops carom_h1_exchange_ops;
 
+/* Whether what follows the request is HTTP only when its answer says so. Nothing is read behind an
+ * unanswered one, so there is one at most, and it is the last. */
+static inline bool carom_h1_may_become_tunnel(const carom_record *record)
+{
+    return record->head.wants_upgrade || record->head.is_connect;
+}
+
 /* Bytes have come. */
 void carom_h1_received(struct carom_connection *connection, struct carom_page *page,
                        const uint8_t *data, uint32_t length);

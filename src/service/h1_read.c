@@ -125,7 +125,7 @@ static void request_whole(struct carom_connection *connection)
     carom_record *record = h1->reading;
     h1->reading = NULL;
     connection->read_deadline = CAROM_NO_TIME;
-    bool held = record->head.wants_upgrade || record->head.is_connect;
+    bool held = carom_h1_may_become_tunnel(record) && record->response == CAROM_RESPONSE_OPEN;
     h1->phase = held ? CAROM_H1_HELD : CAROM_H1_HEAD;
     carom_record_content_ended(record);
     if (h1->fresh == record)

@@ -106,8 +106,9 @@ static int h1_head(carom_record *record, const struct carom_response_plan *plan,
         record->content_written = record->content_framed = response->content.length;
     if (final) {
         record->continue_due = false;
-        carom_h1_set_phase(connection,
-                           plan->body == CAROM_BODY_TUNNEL ? CAROM_H1_TUNNEL : CAROM_H1_HEAD);
+        if (carom_h1_may_become_tunnel(record))
+            carom_h1_set_phase(connection,
+                               plan->body == CAROM_BODY_TUNNEL ? CAROM_H1_TUNNEL : CAROM_H1_HEAD);
         if (plan->body == CAROM_BODY_TUNNEL)
             connection->h1->reading = record;
     }

@@ -275,6 +275,50 @@ static void nothing_follows_a_refused_request(void **state)
     finish();
 }
 
+#define UPGRADE(target, lines)                                                                     \
+    "POST " target " HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n" lines "\r\n"
+
+/* Only the answer to the request itself says whether what follows it is HTTP. */
+static void an_earlier_answer_decides_no_upgrade(void **state)
+{
+    (void)state;
+    const carom_field field = {CAROM_SLICE("Upgrade"), CAROM_SLICE("x")};
+    const carom_response switching = {.status = 101, .fields = &field, .field_count = 1};
+    carom_options options = simulation_options();
+    begin(&options);
+    struct carom_peer *peer = connect_peer();
+    say(peer, GET("/hold") UPGRADE("/hold", "") GET("/hold"));
+    turn();
+    assert_int_equal(sim.held_count, 2);
+    answer_and_release(sim.held[0], "first");
+    turn();
+    assert_int_equal(sim.held_count, 1);
+    assert_int_equal(carom_upgrade(sim.held[0], &switching), 0);
+    turn();
+    assert_got(peer, "HTTP/1.1 101 ");
+    carom_slice bytes;
+    assert_int_equal(carom_request_read(sim.held[0], &bytes), 1);
+    assert_int_equal(bytes.length, strlen(GET("/hold")));
+    finish();
+}
+
+static void an_upgrade_answered_early_holds_nothing_up(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    begin(&options);
+    struct carom_peer *peer = connect_peer();
+    say(peer, UPGRADE("/hold", "Content-Length: 5\r\n") "ab");
+    turn();
+    assert_int_equal(answer(sim.held[0], "early"), 0);
+    turn();
+    say(peer, "cde" GET("/now"));
+    turn();
+    assert_got(peer, "early");
+    assert_int_equal(count(got(peer), "HTTP/1.1 200 OK\r\n"), 2);
+    finish();
+}
+
 static void at_most_max_pipeline_are_taken(void **state)
 {
     (void)state;
@@ -394,6 +438,8 @@ int main(void)
         cmocka_unit_test(idle_connections_are_closed_in_time),
         cmocka_unit_test(a_reader_that_stalls_is_reset),
         cmocka_unit_test(nothing_follows_a_refused_request),
+        cmocka_unit_test(an_earlier_answer_decides_no_upgrade),
+        cmocka_unit_test(an_upgrade_answered_early_holds_nothing_up),
         cmocka_unit_test(at_most_max_pipeline_are_taken),
         cmocka_unit_test(a_drain_answers_what_is_in_flight),
         cmocka_unit_test(every_allocation_fails_once),
