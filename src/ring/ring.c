@@ -228,7 +228,7 @@ int carom_ring_add_slots(carom_ring *ring, void *memory, size_t size)
     if (size == 0 || size % CAROM_RING_SLOT_SIZE != 0 || (uintptr_t)memory % 8 != 0)
         return -CAROM_EINVAL;
     if (block_count == CAROM_RING_BLOCKS ||
-        count > ring->options.capacity - ring->control[CAROM_RING_SLOTS])
+        count > ring->options.capacity - ring->slots_given)
         return -CAROM_ETOOBIG;
     struct carom_block *block = &ring->blocks[block_count];
     block->slots = carom_memory_take_zeroed(count * sizeof *block->slots);
@@ -237,7 +237,8 @@ int carom_ring_add_slots(carom_ring *ring, void *memory, size_t size)
     memset(memory, 0, size);
     block->memory = memory;
     block->count = (uint32_t)count;
-    ring->control[CAROM_RING_SLOTS] += block->count;
+    ring->slots_given += block->count;
+    ring->control[CAROM_RING_SLOTS] = ring->slots_given;
     atomic_store(&ring->block_count, block_count + 1);
     return 0;
 }

@@ -66,6 +66,7 @@ struct carom_ring {
     struct carom_loan *loans;
     /* Written by the VM's thread. */
     struct carom_block blocks[CAROM_RING_BLOCKS];
+    uint32_t slots_given; /* in all blocks */
     atomic_uint block_count;
     atomic_bool abandoned;
 };

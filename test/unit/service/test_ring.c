@@ -15,7 +15,7 @@
 static struct vm {
     carom_ring *ring;
     uint32_t *control;
-    uint8_t *blocks[8];
+    uint8_t *blocks[CAPACITY / SLOTS + 1];
     int block_count;
     uint32_t event_head, command_tail, return_head;
     int wakes, requests, ended, errors, returns;
@@ -381,6 +381,21 @@ static void loans_come_back_once(void **state)
     vm_finish();
 }
 
+/* The word that counts the slots is the VM's to read, not to write. */
+static void no_more_slots_than_the_capacity(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    vm_begin(&options);
+    for (int i = 1; i < CAPACITY / SLOTS; i++)
+        vm_add_slots();
+    assert_int_equal(vm.block_count, CAPACITY / SLOTS);
+    vm.control[CAROM_RING_SLOTS] = 0;
+    vm_add_slots();
+    assert_int_equal(vm.block_count, CAPACITY / SLOTS);
+    vm_finish();
+}
+
 static uint32_t random_next(uint64_t *seed)
 {
     *seed = *seed * 6364136223846793005u + 1442695040888963407u;
@@ -436,6 +451,7 @@ int main(void)
         cmocka_unit_test(long_heads_lie_in_pages),
         cmocka_unit_test(a_bad_field_is_an_error_event),
         cmocka_unit_test(loans_come_back_once),
+        cmocka_unit_test(no_more_slots_than_the_capacity),
         cmocka_unit_test(a_mad_vm_harms_nobody),
     };
     return cmocka_run_group_tests(all, NULL, NULL);
