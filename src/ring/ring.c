@@ -227,8 +227,7 @@ int carom_ring_add_slots(carom_ring *ring, void *memory, size_t size)
     size_t count = size / CAROM_RING_SLOT_SIZE;
     if (size == 0 || size % CAROM_RING_SLOT_SIZE != 0 || (uintptr_t)memory % 8 != 0)
         return -CAROM_EINVAL;
-    if (block_count == CAROM_RING_BLOCKS ||
-        count > ring->options.capacity - ring->slots_given)
+    if (block_count == CAROM_RING_BLOCKS || count > ring->options.capacity - ring->slots_given)
         return -CAROM_ETOOBIG;
     struct carom_block *block = &ring->blocks[block_count];
     block->slots = carom_memory_take_zeroed(count * sizeof *block->slots);

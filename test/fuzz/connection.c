@@ -330,41 +330,6 @@ static void let_all_go_on(void)
 
 /* ---------------------------------------------------------------- what a peer has got */
 
-/* Content of a tale; it is all of one letter. */
-static size_t skip_content(struct bytes_left *left, const struct tale *tale, uint64_t length)
-{
-    size_t here = (size_t)(left->end - left->at);
-    if (here > length)
-        here = (size_t)length;
-    for (size_t i = 0; tale->status != 0 && i < here; i++)
-        carom_assert(left->at[i] == tale->letter);
-    left->at += here;
-    return here;
-}
-
-/* False when they have not come whole. */
-static bool skip_chunks(struct bytes_left *left, const struct tale *tale)
-{
-    const char *line;
-    size_t length;
-    uint64_t total = 0;
-    while (reply_line(left, &line, &length)) {
-        char *rest;
-        uint64_t size = strtoull(line, &rest, 16);
-        carom_assert(length > 0 && rest == line + length && isxdigit((unsigned char)*line));
-        if (size == 0) {
-            carom_assert(tale->ended && total == tale->written);
-            return reply_trailers(left);
-        }
-        total += size;
-        if (skip_content(left, tale, size) < size || left->end - left->at < 2)
-            return false;
-        carom_assert(memcmp(left->at, "\r\n", 2) == 0);
-        left->at += 2;
-    }
-    return false;
-}
-
 /* The final response to a tale; false when it has not come whole. */
 static bool check_response(struct bytes_left *left, const struct tale *tale, struct reply *reply)
 {
@@ -373,36 +338,28 @@ static bool check_response(struct bytes_left *left, const struct tale *tale, str
             return false;
     } while (reply->status / 100 == 1 && reply->status != 101);
     carom_assert(tale->status != 0 ? reply->status == tale->status : reply->status >= 400);
+    char letter = tale->status != 0 ? tale->letter : '\0'; /* or the engine has answered */
+    uint64_t total;
     switch (reply_body(reply, &tale->asked)) {
     case REPLY_LENGTH:
-        if (skip_content(left, tale, reply->length) < reply->length)
+        if (reply_content(left, letter, reply->length) < reply->length)
             return false;
         carom_assert(!tale->ended || tale->written == reply->length);
         return true;
     case REPLY_CHUNKED:
-        return skip_chunks(left, tale);
+        if (!reply_chunks(left, letter, &total))
+            return false;
+        carom_assert(tale->ended && total == tale->written);
+        return true;
     case REPLY_TUNNEL:
         reply->close = true;
-        skip_content(left, tale, UINT64_MAX);
+        reply_content(left, letter, UINT64_MAX);
         return true;
     case REPLY_UNTIL_CLOSE:
-        return skip_content(left, tale, UINT64_MAX) == tale->written && tale->ended;
+        return reply_content(left, letter, UINT64_MAX) == tale->written && tale->ended;
     default:
         return true;
     }
-}
-
-/* A request that the handler never saw is refused, and that is the last response. */
-static bool check_refusal(struct bytes_left *left)
-{
-    struct reply reply;
-    if (!reply_head(left, &reply))
-        return false;
-    carom_assert(reply.status >= 400 && reply.close && reply.has_length);
-    size_t here = (size_t)(left->end - left->at);
-    carom_assert(here <= reply.length);
-    left->at = left->end;
-    return here == reply.length || here == 0; /* 0: HEAD, perhaps */
 }
 
 static void check_peer(size_t index)
@@ -422,7 +379,7 @@ static void check_peer(size_t index)
     }
     if (whole && left.at < left.end) {
         carom_assert(!closes);
-        whole = check_refusal(&left);
+        whole = reply_refusal(&left);
     }
     /* A response that is cut off must be seen to be: by a reset. */
     bool orderly = carom_peer_saw_fin(peer->end) && !carom_peer_saw_reset(peer->end);

@@ -136,4 +136,52 @@ static inline bool reply_trailers(struct bytes_left *left)
     return false;
 }
 
+/* Up to `length` bytes of content, which is all of one letter (0: any bytes); how many there are.
+ */
+static inline uint64_t reply_content(struct bytes_left *left, char letter, uint64_t length)
+{
+    uint64_t here = (uint64_t)(left->end - left->at);
+    if (here > length)
+        here = length;
+    for (uint64_t i = 0; letter != 0 && i < here; i++)
+        carom_assert(left->at[i] == letter);
+    left->at += here;
+    return here;
+}
+
+/* Chunks, as the engine writes them, and trailers; false when they have not come whole. *total: the
+ * content in them. */
+static inline bool reply_chunks(struct bytes_left *left, char letter, uint64_t *total)
+{
+    const char *line;
+    size_t length;
+    *total = 0;
+    while (reply_line(left, &line, &length)) {
+        char *rest;
+        uint64_t size = strtoull(line, &rest, 16);
+        carom_assert(length > 0 && rest == line + length && isxdigit((unsigned char)*line));
+        if (size == 0)
+            return reply_trailers(left);
+        *total += size;
+        if (reply_content(left, letter, size) < size || left->end - left->at < 2)
+            return false;
+        carom_assert(memcmp(left->at, "\r\n", 2) == 0);
+        left->at += 2;
+    }
+    return false;
+}
+
+/* A request that no handler saw is refused, and that is the last response; false when it has not
+ * come whole. */
+static inline bool reply_refusal(struct bytes_left *left)
+{
+    struct reply reply;
+    if (!reply_head(left, &reply))
+        return false;
+    carom_assert(reply.status >= 400 && reply.close && reply.has_length);
+    uint64_t here = reply_content(left, 0, reply.length);
+    carom_assert(left->at == left->end);
+    return here == reply.length || here == 0; /* 0: HEAD, perhaps */
+}
+
 #endif
