@@ -64,6 +64,14 @@ void carom_connection_write_within(struct carom_connection *connection, uint32_t
     arm(connection, connection->write_deadline);
 }
 
+/* Nothing is in flight. Orderly, unless the last of what was said is still here: what is cut off
+ * must be seen to be. */
+static void close_now(struct carom_connection *connection)
+{
+    bool reset = connection->stream.out.length > 0;
+    carom_connection_abort(connection, CAROM_REASON_CLIENT_CLOSED, reset);
+}
+
 static void timer_fires(struct carom_timer *timer)
 {
     struct carom_connection *connection = carom_container(timer, struct carom_connection, timer);
@@ -79,7 +87,7 @@ static void timer_fires(struct carom_timer *timer)
         } else {
             if (connection->requests == 0 && connection->state == CAROM_CONNECTION_OPEN)
                 carom_connection_worker(connection)->records.timeouts++;
-            carom_connection_abort(connection, CAROM_REASON_CLIENT_CLOSED, false);
+            close_now(connection);
         }
     }
     if (connection->state != CAROM_CONNECTION_CLOSED) {
@@ -242,7 +250,7 @@ void carom_connection_end(struct carom_connection *connection, bool linger)
         return;
     uint32_t timeout = carom_connection_worker(connection)->options->linger_timeout;
     if (connection->peer_done || !linger || timeout == CAROM_OFF) {
-        carom_connection_abort(connection, CAROM_REASON_CLIENT_CLOSED, false);
+        close_now(connection);
         return;
     }
     connection->state = CAROM_CONNECTION_LINGERING;

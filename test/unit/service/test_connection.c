@@ -255,6 +255,26 @@ static void a_reader_that_stalls_is_reset(void **state)
     assert_int_equal(finish().ended[CAROM_REASON_WRITE_TIMEOUT], 1);
 }
 
+static void a_refusal_that_is_cut_off_ends_with_a_reset(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    options.max_connections = 1;
+    options.refuse_connections = true;
+    for (int linger = 0; linger < 2; linger++) {
+        options.linger_timeout = linger ? 0 : CAROM_OFF;
+        begin(&options);
+        struct carom_peer *first = connect_peer(), *second = connect_peer();
+        carom_peer_set_window(second, 10);
+        turn();
+        pass(2100);
+        assert_string_equal(got(second), "HTTP/1.1 5");
+        assert_true(carom_peer_saw_reset(second));
+        assert_false(carom_peer_saw_close(first));
+        finish();
+    }
+}
+
 static void nothing_follows_a_refused_request(void **state)
 {
     (void)state;
@@ -437,6 +457,7 @@ int main(void)
         cmocka_unit_test(a_handler_with_a_deadline_gets_503),
         cmocka_unit_test(idle_connections_are_closed_in_time),
         cmocka_unit_test(a_reader_that_stalls_is_reset),
+        cmocka_unit_test(a_refusal_that_is_cut_off_ends_with_a_reset),
         cmocka_unit_test(nothing_follows_a_refused_request),
         cmocka_unit_test(an_earlier_answer_decides_no_upgrade),
         cmocka_unit_test(an_upgrade_answered_early_holds_nothing_up),
