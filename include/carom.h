@@ -190,8 +190,9 @@ typedef struct carom_options {
                                     true answers 503 and closes */
     uint32_t max_in_flight;      /* 16,384 records per worker: 503 with Retry-After */
     uint32_t max_connection_requests; /* off: the last one is answered with Connection: close */
-    uint32_t max_pipeline;  /* 32 requests of a connection in flight; then it is not read */
-    uint32_t write_buffer;  /* 64 KiB of unsent response: carom_write says EAGAIN */
+    uint32_t max_pipeline; /* 32 requests of a connection in flight; then it is not read; 65,535 are
+                              the most */
+    uint32_t write_buffer; /* 64 KiB of unsent response: carom_write says EAGAIN */
     uint32_t drain_content; /* 256 KiB of unread request content are read and dropped to
                                keep a connection; beyond, it is closed */
 

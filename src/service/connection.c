@@ -269,9 +269,8 @@ void carom_connection_idle(struct carom_connection *connection)
         carom_connection_end(connection, connection->last);
         return;
     }
-    bool off = options->keep_alive == CAROM_OFF || options->keep_alive_grace == CAROM_OFF;
-    carom_connection_read_within(connection,
-                                 off ? CAROM_OFF : options->keep_alive + options->keep_alive_grace);
+    uint64_t idle = (uint64_t)options->keep_alive + options->keep_alive_grace;
+    carom_connection_read_within(connection, idle < CAROM_OFF ? (uint32_t)idle : CAROM_OFF);
 }
 
 void carom_connection_flush(struct carom_connection *connection)

@@ -11,6 +11,8 @@
 #define MAX_SECTION (4u * 1024 * KIB)
 #define MAX_FIELDS  10000u
 #define MAX_WORKERS 1024u
+/* A connection counts its requests in flight in 16 bits. */
+#define MAX_PIPELINE UINT16_MAX
 /* A method, the version, blanks and empty lines before the request line. */
 #define REQUEST_LINE_REST 256u
 
@@ -42,6 +44,8 @@ static void set_defaults(carom_options *options)
     DEFAULT(handler_timeout, CAROM_OFF);
     DEFAULT(linger_timeout, 2000);
 #undef DEFAULT
+    if (options->max_pipeline > MAX_PIPELINE)
+        options->max_pipeline = MAX_PIPELINE;
     if (options->backend == NULL)
         options->backend = "epoll";
 }
@@ -49,10 +53,12 @@ static void set_defaults(carom_options *options)
 int carom_options_resolve(carom_options *to, const carom_options *given)
 {
     /* A program built with an older, shorter struct has defaults for what it does not know. */
-    if (given == NULL || given->size == 0 || given->size > sizeof *to)
+    if (given == NULL || given->size == 0 || given->size > sizeof *to ||
+        given->size % _Alignof(carom_options) != 0)
         return -CAROM_EINVAL;
     *to = (carom_options){0};
     memcpy(to, given, given->size);
+    to->size = sizeof *to;
     set_defaults(to);
     if (to->handler == NULL || to->workers > MAX_WORKERS || to->backlog > INT32_MAX ||
         to->max_target > MAX_SECTION || to->max_header_section > MAX_SECTION ||
