@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "base/assert.h"
+#include "base/mark.h"
 
 #define CAROM_TO(state) (1u << (state))
 
@@ -12,6 +13,7 @@
 static inline void carom_state_move(const uint8_t *moves, uint8_t *state, uint8_t to)
 {
     carom_assert(moves[*state] & CAROM_TO(to));
+    carom_mark_move(moves, *state, to);
     *state = to;
 }
 

@@ -28,6 +28,9 @@ static const uint8_t response_moves[] = {
     [CAROM_RESPONSE_CANCELLED] = 0,
 };
 
+CAROM_MARK_TABLE("request", request_moves);
+CAROM_MARK_TABLE("response", response_moves);
+
 void carom_request_move(carom_record *record, enum carom_request_state to)
 {
     carom_state_move(request_moves, &record->request, (uint8_t)to);
@@ -139,6 +142,8 @@ void carom_record_drop(carom_record *record, enum carom_hold hold)
     if (hold == CAROM_HOLD_EXCHANGE && record->request < CAROM_REQUEST_WHOLE)
         carom_record_content_dropped(record);
     record->holds &= (uint8_t)~hold;
+    CAROM_MARK_IF(record->holds == CAROM_HOLD_EXCHANGE, "holds: released before the end");
+    CAROM_MARK_IF(record->holds == CAROM_HOLD_HANDLER, "holds: the record outlives its exchange");
     if (record->holds == 0)
         recycle(record);
 }
@@ -309,9 +314,11 @@ void carom_release(carom_record *record)
     record->wanted = false;
     if (record->holds & CAROM_HOLD_EXCHANGE) {
         if (record->response == CAROM_RESPONSE_OPEN && !record->refused) {
+            CAROM_MARK("released unanswered");
             carom_record_refuse(record, CAROM_REASON_ABANDONED, 500);
             record->ops->changed(record);
         } else if (record->response == CAROM_RESPONSE_BEGUN) {
+            CAROM_MARK("released while streaming");
             carom_record_cancel(record, CAROM_REASON_ABANDONED);
             record->ops->changed(record);
         }

@@ -197,8 +197,10 @@ static enum step read_head(struct carom_connection *connection)
             take_input(h1, 2);
             return STEP_MORE;
         }
-        if (connection->in_flight >= options->max_pipeline)
+        if (connection->in_flight >= options->max_pipeline) {
+            CAROM_MARK("the pipeline is full");
             return STEP_PAUSE;
+        }
         record = begin_request(connection);
         if (record == NULL)
             return out_of_memory(connection);
@@ -268,6 +270,7 @@ static enum step take_content(struct carom_connection *connection, const uint8_t
     if (nobody_reads(connection, record) || carom_record_over(record)) {
         h1->drained += length;
         if (h1->drained > worker->options->drain_content) {
+            CAROM_MARK("released, and more content than is dropped for nothing");
             record->closes = true;
             carom_worker_touch(worker, connection);
             carom_record_content_dropped(record);
@@ -470,13 +473,18 @@ void carom_h1_ended(struct carom_connection *connection)
         carom_record_content_dropped(reading);
         carom_record_cancel(reading, CAROM_REASON_CLIENT_CLOSED);
     }
+    CAROM_MARK_IF(worker->options->half_close && connection->in_flight > 0,
+                  "FIN, and the answers go on");
     if (worker->options->half_close)
         return;
     struct carom_node *node = connection->exchanges.next;
     for (; node != &connection->exchanges; node = node->next) {
         carom_record *record = carom_container(node, carom_record, link);
-        if (record->response < CAROM_RESPONSE_ENDED && record->refused == 0)
+        CAROM_MARK_IF(record->response == CAROM_RESPONSE_ENDED, "answered whole, then FIN");
+        if (record->response < CAROM_RESPONSE_ENDED && record->refused == 0) {
+            CAROM_MARK("FIN before the answer");
             carom_record_cancel(record, CAROM_REASON_CLIENT_CLOSED);
+        }
     }
 }
 

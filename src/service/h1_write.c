@@ -39,8 +39,11 @@ static enum carom_h1_connection connection_lines(carom_record *record,
                                                  const struct carom_response_plan *plan)
 {
     struct carom_connection *connection = connection_of(record);
-    if (plan->body == CAROM_BODY_TUNNEL)
+    CAROM_MARK_IF(carom_connection_worker(connection)->draining, "drain with requests in flight");
+    if (plan->body == CAROM_BODY_TUNNEL) {
+        CAROM_MARK_IF(carom_connection_worker(connection)->draining, "drain, then an upgrade");
         return record->head.is_connect ? CAROM_H1_KEEP : CAROM_H1_UPGRADE;
+    }
     /* What was taken in before the end is still answered: the last of it says so. */
     bool ending = connection->peer_done || carom_connection_worker(connection)->draining;
     bool last = record->link.next == &connection->exchanges;
@@ -231,14 +234,21 @@ void carom_h1_flush(struct carom_connection *connection)
     struct carom_node *node = connection->exchanges.next;
     for (; node != &connection->exchanges; node = node->next) {
         carom_record *record = carom_container(node, carom_record, link);
-        if (record->response == CAROM_RESPONSE_CANCELLED)
+        if (record->response == CAROM_RESPONSE_CANCELLED) {
+            CAROM_MARK_IF(record != first_of(connection), "cancelled behind others in a pipeline");
             break;
+        }
         if (!record->framed && !move_out(connection, record)) {
             carom_connection_abort(connection, CAROM_REASON_NO_MEMORY, true);
             return;
         }
-        if (!record->framed || record->closes)
+        if (!record->framed || record->closes) {
+            CAROM_MARK_IF(node->next != &connection->exchanges &&
+                              carom_container(node->next, carom_record, link)->response ==
+                                  CAROM_RESPONSE_ENDED,
+                          "an answer waits for its turn");
             break;
+        }
     }
     carom_stream_flush(&connection->stream);
     carom_h1_complete(connection);
@@ -274,6 +284,8 @@ static bool finish_first(struct carom_connection *connection, carom_record *reco
     }
     if (record->closes || tunnel) {
         bool whole = record->request == CAROM_REQUEST_WHOLE && connection->h1->length == 0;
+        CAROM_MARK_IF(content && !tunnel && (record->holds & CAROM_HOLD_HANDLER),
+                      "answered before the request has ended, and reads on");
         if (content && !tunnel && (record->holds & CAROM_HOLD_HANDLER))
             return false; /* it reads on */
         carom_connection_end(connection, !whole);

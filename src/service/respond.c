@@ -19,8 +19,11 @@ static void give_back(const carom_content *content)
 static int guard(const carom_record *record)
 {
     carom_record_assert_held(record);
-    if (carom_record_over(record))
+    if (carom_record_over(record)) {
+        CAROM_MARK_IF(record->refused == 0, "cancelled, then answered");
+        CAROM_MARK_IF(record->refused != 0, "refused, then answered");
         return -CAROM_ECANCELED;
+    }
     return 0;
 }
 
