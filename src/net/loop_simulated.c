@@ -1,23 +1,19 @@
 /* The simulated backend: peers, their bytes in both directions, a clock that a test moves. All is
- * decided by the order of calls: a wait notes what is ready, in the order in which peers connected,
- * and a delivery does that and nothing else, as with epoll. */
-#include "net/loop_simulated.h"
+ * decided by the order of calls, and by a source of random numbers when the kernel has whims: a
+ * wait notes what is ready, in the order in which peers connected, and a delivery does that and
+ * nothing else, as with epoll. */
+#include "net/simulated.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
-#include <stdatomic.h>
 #include <string.h>
 
 #include "base/errors.h"
+#include "base/mark.h"
 #include "base/memory.h"
 #include "carom.h"
 
-/* The number of the first peer's descriptor: far from those of the kernel, so that a system call on
- * it fails. */
-#define FIRST_FD (1 << 24)
-/* Acceptors at a time. */
-#define ACCEPTORS 8
 /* Connections that one turn accepts, and segments that one send takes, as with epoll. */
 #define ACCEPTS 64
 #define VECTORS 64
@@ -25,72 +21,32 @@
 #define START_MILLISECONDS 1000
 #define START_SECONDS      784111777
 
-/* Bytes that are added at the end, and how far they are taken. */
-struct bytes {
-    char *data;
-    size_t size, used, taken;
-};
-
 /* socket->interest: the owner has been told that the connection is broken. */
 enum { GONE = 1 };
-
-struct carom_peer {
-    struct carom_socket *socket; /* the engine's side, while it is open */
-    struct bytes sent, received; /* as the peer sees it */
-    size_t piece, window;
-    int fd;
-    bool finished, reset; /* by this peer; reset for want of memory, too */
-    bool saw_fin, saw_reset, saw_close;
-    bool found; /* the last wait found something to deliver */
-};
-
-struct carom_simulated {
-    struct carom_loop loop;    /* first member */
-    struct carom_peer **peers; /* in the order of connecting */
-    size_t peer_count, peer_size;
-    size_t accepted_count; /* the first ones are accepted, the rest wait */
-    struct carom_acceptor *acceptors[ACCEPTORS];
-    uint64_t clock, now; /* ms: the time it is, and as last read */
-    bool found_connections;
-    atomic_bool awake;
-};
 
 static struct carom_simulated *simulated_of(struct carom_loop *loop)
 {
     return (struct carom_simulated *)loop;
 }
 
-/* ---------------------------------------------------------------- bytes */
-
-/* False when out of memory. */
-static bool append(struct bytes *bytes, const void *data, size_t length)
-{
-    if (length == 0)
-        return true;
-    if (length > bytes->size - bytes->used) {
-        size_t size = 2 * (bytes->used + length);
-        char *grown = carom_memory_take(size);
-        if (grown == NULL)
-            return false;
-        if (bytes->used > 0)
-            memcpy(grown, bytes->data, bytes->used);
-        carom_memory_give(bytes->data, bytes->size);
-        bytes->data = grown;
-        bytes->size = size;
-    }
-    memcpy(bytes->data + bytes->used, data, length);
-    bytes->used += length;
-    return true;
-}
-
-static size_t unread(const struct carom_peer *peer)
-{
-    return peer->sent.used - peer->sent.taken;
-}
-
 static size_t least(size_t a, size_t b)
 {
     return a < b ? a : b;
+}
+
+/* Whether something happens that does so `chance` times of 1,000. */
+static bool by_chance(struct carom_simulated *self, uint16_t chance)
+{
+    return chance > 0 && self->whims.random(self->whims.source, 1000) < chance;
+}
+
+/* At most `most`, at least `least`: all but for a whim. */
+static size_t part_of(struct carom_simulated *self, size_t most, size_t least)
+{
+    if (most <= least || !by_chance(self, self->whims.partial))
+        return most;
+    uint32_t choices = most - least < 1000000 ? (uint32_t)(most - least) : 1000000;
+    return least + self->whims.random(self->whims.source, choices);
 }
 
 /* ---------------------------------------------------------------- accepting */
@@ -99,7 +55,7 @@ static int accept_start(struct carom_loop *loop, struct carom_acceptor *acceptor
 {
     (void)shared;
     struct carom_simulated *self = simulated_of(loop);
-    for (int i = 0; i < ACCEPTORS; i++) {
+    for (int i = 0; i < CAROM_SIMULATED_ACCEPTORS; i++) {
         if (self->acceptors[i] == NULL) {
             self->acceptors[i] = acceptor;
             acceptor->accepting = true;
@@ -115,7 +71,7 @@ static void accept_stop(struct carom_loop *loop, struct carom_acceptor *acceptor
     if (!acceptor->accepting)
         return;
     acceptor->accepting = false;
-    for (int i = 0; i < ACCEPTORS; i++) {
+    for (int i = 0; i < CAROM_SIMULATED_ACCEPTORS; i++) {
         if (self->acceptors[i] == acceptor)
             self->acceptors[i] = NULL;
     }
@@ -123,7 +79,7 @@ static void accept_stop(struct carom_loop *loop, struct carom_acceptor *acceptor
 
 static struct carom_acceptor *accepting(const struct carom_simulated *self)
 {
-    for (int i = 0; i < ACCEPTORS; i++) {
+    for (int i = 0; i < CAROM_SIMULATED_ACCEPTORS; i++) {
         if (self->acceptors[i] != NULL)
             return self->acceptors[i];
     }
@@ -140,7 +96,7 @@ static struct sockaddr_in name_of(const struct carom_peer *peer)
 {
     struct sockaddr_in in = {.sin_family = AF_INET};
     in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    in.sin_port = htons((uint16_t)(peer->fd - FIRST_FD + 1));
+    in.sin_port = htons((uint16_t)(peer->fd - CAROM_SIMULATED_FIRST_FD + 1));
     return in;
 }
 
@@ -148,9 +104,16 @@ static void accept_batch(struct carom_simulated *self)
 {
     for (int i = 0; i < ACCEPTS && connections_ready(self); i++) {
         struct carom_acceptor *acceptor = accepting(self);
+        if (by_chance(self, self->whims.no_descriptor)) {
+            accept_stop(&self->loop, acceptor);
+            acceptor->failed(acceptor, -CAROM_EMFILE);
+            continue;
+        }
         struct carom_peer *peer = self->peers[self->accepted_count++];
         struct sockaddr_in name = name_of(peer);
         acceptor->accepted(acceptor, peer->fd, (struct sockaddr *)&name, sizeof name);
+        if (peer->socket == NULL)
+            peer->saw_close = true; /* by its descriptor, perhaps */
     }
 }
 
@@ -158,7 +121,7 @@ static void accept_batch(struct carom_simulated *self)
 
 static struct carom_peer *peer_of(struct carom_loop *loop, const struct carom_socket *socket)
 {
-    struct carom_peer *peer = simulated_of(loop)->peers[socket->fd - FIRST_FD];
+    struct carom_peer *peer = simulated_of(loop)->peers[socket->fd - CAROM_SIMULATED_FIRST_FD];
     carom_assert(peer->socket == socket);
     return peer;
 }
@@ -166,9 +129,10 @@ static struct carom_peer *peer_of(struct carom_loop *loop, const struct carom_so
 static int open_socket(struct carom_loop *loop, struct carom_socket *socket)
 {
     struct carom_simulated *self = simulated_of(loop);
-    if (socket->fd < FIRST_FD || (size_t)(socket->fd - FIRST_FD) >= self->accepted_count)
+    if (socket->fd < CAROM_SIMULATED_FIRST_FD ||
+        (size_t)(socket->fd - CAROM_SIMULATED_FIRST_FD) >= self->accepted_count)
         return -CAROM_ENOENT;
-    struct carom_peer *peer = self->peers[socket->fd - FIRST_FD];
+    struct carom_peer *peer = self->peers[socket->fd - CAROM_SIMULATED_FIRST_FD];
     carom_assert(peer->socket == NULL && !peer->saw_close);
     socket->interest = 0;
     socket->receiving = true;
@@ -186,20 +150,35 @@ static void receive(struct carom_loop *loop, struct carom_socket *socket, bool o
         socket->receiving = on;
 }
 
-/* Bytes taken, 0 when the window is shut, or a negative error. */
+static bool is_broken(const struct carom_peer *peer)
+{
+    return peer->reset || peer->failed;
+}
+
+static int why_broken(const struct carom_peer *peer)
+{
+    return carom_error_from_errno(peer->reset ? ECONNRESET : ENOBUFS);
+}
+
+/* Bytes taken, 0 when it takes none for now, or a negative error. */
 static int64_t take(struct carom_loop *loop, struct carom_peer *peer,
                     const struct carom_queue *queue)
 {
-    if (peer->reset)
-        return carom_error_from_errno(ECONNRESET);
+    struct carom_simulated *self = simulated_of(loop);
+    if (by_chance(self, self->whims.no_buffers))
+        peer->failed = true;
+    if (is_broken(peer))
+        return why_broken(peer);
     carom_assert(!peer->saw_fin);
     struct iovec vectors[VECTORS];
     int count = carom_queue_vectors(queue, vectors, VECTORS);
     int64_t taken = 0;
-    for (int i = 0; i < count && peer->window > 0; i++) {
-        size_t length = least(vectors[i].iov_len, peer->window);
-        if (!append(&peer->received, vectors[i].iov_base, length)) {
-            peer->reset = true;
+    size_t room = part_of(self, least(queue->length, peer->window), 0);
+    for (int i = 0; i < count && room > 0; i++) {
+        size_t length = least(vectors[i].iov_len, room);
+        room -= length;
+        if (!carom_simulated_append(&peer->received, vectors[i].iov_base, length)) {
+            peer->failed = true;
             return taken > 0 ? taken : -CAROM_ENOMEM;
         }
         taken += (int64_t)length;
@@ -216,7 +195,7 @@ static int64_t send_queue(struct carom_loop *loop, struct carom_socket *socket,
     carom_assert(socket->sending == NULL && !socket->closing && queue->length > 0);
     int64_t result = take(loop, peer_of(loop, socket), queue);
     if (result != 0)
-        return result; /* the owner hears of a failure once more: the peer is `reset` */
+        return result; /* the owner hears of a failure once more, in a delivery */
     socket->sending = queue;
     return CAROM_SEND_PENDING;
 }
@@ -235,7 +214,7 @@ static void close_socket(struct carom_loop *loop, struct carom_socket *socket, b
         return;
     struct carom_peer *peer = peer_of(loop, socket);
     if (!peer->reset) {
-        peer->saw_reset = reset || unread(peer) > 0;
+        peer->saw_reset = reset || carom_peer_unread(peer) > 0;
         peer->saw_fin = peer->saw_fin || !peer->saw_reset;
     }
     peer->saw_close = true;
@@ -249,15 +228,15 @@ static void close_socket(struct carom_loop *loop, struct carom_socket *socket, b
 
 /* ---------------------------------------------------------------- what is ready */
 
-/* The owner has yet to hear of a reset. */
+/* The owner has yet to hear of a reset or a failure. */
 static bool reset_ready(const struct carom_peer *peer)
 {
-    return peer->reset && !(peer->socket->interest & GONE);
+    return is_broken(peer) && !(peer->socket->interest & GONE);
 }
 
 static bool receive_ready(const struct carom_peer *peer)
 {
-    return peer->socket->receiving && (unread(peer) > 0 || peer->finished);
+    return peer->socket->receiving && (carom_peer_unread(peer) > 0 || peer->finished);
 }
 
 static bool send_ready(const struct carom_peer *peer)
@@ -282,20 +261,21 @@ static void broken(struct carom_socket *socket, int error)
 static void deliver_bytes(struct carom_loop *loop, struct carom_peer *peer)
 {
     struct carom_socket *socket = peer->socket;
-    size_t length = least(unread(peer), peer->piece);
+    size_t length = least(carom_peer_unread(peer), peer->piece);
     if (length == 0) {
         socket->ended = true;
         socket->receiving = false;
         socket->events->ended(socket, 0);
         return;
     }
+    struct carom_simulated *self = simulated_of(loop);
     struct carom_page *page = carom_socket_room(loop, socket);
-    if (page == NULL) {
-        peer->reset = true;
+    if (page == NULL || by_chance(self, self->whims.no_buffers)) {
+        peer->failed = true;
         broken(socket, -CAROM_ENOMEM);
         return;
     }
-    length = least(length, page->size - page->used);
+    length = part_of(self, least(length, page->size - page->used), 1);
     memcpy(page->data + page->used, peer->sent.data + peer->sent.taken, length);
     peer->sent.taken += length;
     page->used += (uint32_t)length;
@@ -306,6 +286,8 @@ static void deliver_send(struct carom_loop *loop, struct carom_peer *peer)
 {
     struct carom_socket *socket = peer->socket;
     int64_t result = take(loop, peer, socket->sending);
+    if (result == 0)
+        return;
     socket->sending = NULL;
     socket->events->sent(socket, result);
     if (result < 0 && !socket->closing)
@@ -316,7 +298,7 @@ static void deliver_send(struct carom_loop *loop, struct carom_peer *peer)
 static void deliver_peer(struct carom_loop *loop, struct carom_peer *peer)
 {
     if (peer->socket != NULL && reset_ready(peer)) {
-        broken(peer->socket, carom_error_from_errno(ECONNRESET));
+        broken(peer->socket, why_broken(peer));
         return;
     }
     if (peer->socket != NULL && receive_ready(peer))
@@ -332,14 +314,31 @@ static void read_clock(struct carom_loop *loop)
     simulated_of(loop)->now = simulated_of(loop)->clock;
 }
 
-/* Never sleeps: nothing can happen meanwhile in the only thread. */
+static void shuffle_found(struct carom_simulated *self)
+{
+    for (size_t i = self->found_count; i > 1; i--) {
+        size_t other = self->whims.random(self->whims.source, (uint32_t)i);
+        struct carom_peer *peer = self->found[i - 1];
+        self->found[i - 1] = self->found[other];
+        self->found[other] = peer;
+    }
+}
+
+/* Sleeps only when something can happen meanwhile in the only thread. */
 static void wait(struct carom_loop *loop, uint64_t deadline)
 {
-    (void)deadline;
     struct carom_simulated *self = simulated_of(loop);
+    if (self->idle != NULL)
+        do
+            self->idle(self->idle_data);
+        while (self->clock < deadline && !carom_simulated_busy(loop));
     atomic_store(&self->awake, false);
+    self->found_count = 0;
     for (size_t i = 0; i < self->peer_count; i++)
-        self->peers[i]->found = ready(self->peers[i]);
+        if (ready(self->peers[i]))
+            self->found[self->found_count++] = self->peers[i];
+    if (by_chance(self, self->whims.shuffled))
+        shuffle_found(self);
     self->found_connections = connections_ready(self);
     read_clock(loop);
 }
@@ -347,12 +346,11 @@ static void wait(struct carom_loop *loop, uint64_t deadline)
 static void deliver(struct carom_loop *loop)
 {
     struct carom_simulated *self = simulated_of(loop);
-    for (size_t i = 0; i < self->peer_count; i++) {
-        struct carom_peer *peer = self->peers[i];
-        if (peer->found)
-            deliver_peer(loop, peer);
-        peer->found = false;
+    for (size_t i = 0; i < self->found_count; i++) {
+        CAROM_MARK_IF(self->found[i]->socket == NULL, "an event of a socket that was closed since");
+        deliver_peer(loop, self->found[i]);
     }
+    self->found_count = 0;
     if (self->found_connections)
         accept_batch(self);
     self->found_connections = false;
@@ -366,13 +364,12 @@ static void wake(struct carom_loop *loop)
 static int descriptor(struct carom_loop *loop)
 {
     (void)loop;
-    return -CAROM_EUNSUPPORTED;
+    return CAROM_SIMULATED_FIRST_FD - 1;
 }
 
 static void alarm_at(struct carom_loop *loop, uint64_t deadline)
 {
-    (void)loop;
-    (void)deadline;
+    simulated_of(loop)->alarm = deadline;
 }
 
 static uint64_t now(struct carom_loop *loop)
@@ -396,7 +393,7 @@ static void destroy(struct carom_loop *loop)
         carom_memory_give(peer->received.data, peer->received.size);
         carom_memory_give(peer, sizeof *peer);
     }
-    carom_memory_give(self->peers, self->peer_size * sizeof(struct carom_peer *));
+    carom_memory_give(self->peers, 2 * self->peer_size * sizeof(struct carom_peer *));
     carom_memory_give(self, sizeof *self);
 }
 
@@ -430,6 +427,7 @@ int carom_loop_simulated_create(struct carom_loop **loop, struct carom_arena *ar
     self->loop.arena = arena;
     carom_node_init(&self->loop.closed);
     self->clock = self->now = START_MILLISECONDS;
+    self->alarm = UINT64_MAX;
     atomic_init(&self->awake, false);
     *loop = &self->loop;
     return 0;
@@ -450,91 +448,19 @@ bool carom_simulated_busy(struct carom_loop *loop)
     return atomic_load(&self->awake) || connections_ready(self);
 }
 
-/* ---------------------------------------------------------------- the far end */
-
-/* Room for one more peer in the table. False when out of memory. */
-static bool grow(struct carom_simulated *self)
+bool carom_simulated_readable(struct carom_loop *loop)
 {
-    if (self->peer_count < self->peer_size)
-        return true;
-    size_t size = 2 * self->peer_size + 16;
-    struct carom_peer **peers = carom_memory_take(size * sizeof *peers);
-    if (peers == NULL)
-        return false;
-    if (self->peer_count > 0)
-        memcpy(peers, self->peers, self->peer_count * sizeof *peers);
-    carom_memory_give(self->peers, self->peer_size * sizeof *peers);
-    self->peers = peers;
-    self->peer_size = size;
-    return true;
+    const struct carom_simulated *self = simulated_of(loop);
+    return self->clock >= self->alarm || carom_simulated_busy(loop);
 }
 
-struct carom_peer *carom_simulated_connect(struct carom_loop *loop)
+void carom_simulated_set_whims(struct carom_loop *loop, const struct carom_simulated_whims *whims)
 {
-    struct carom_simulated *self = simulated_of(loop);
-    struct carom_peer *peer = grow(self) ? carom_memory_take_zeroed(sizeof *peer) : NULL;
-    if (peer == NULL)
-        return NULL;
-    peer->piece = peer->window = SIZE_MAX;
-    peer->fd = FIRST_FD + (int)self->peer_count;
-    self->peers[self->peer_count++] = peer;
-    return peer;
+    simulated_of(loop)->whims = *whims;
 }
 
-void carom_peer_send(struct carom_peer *peer, const void *data, size_t length)
+void carom_simulated_set_idle(struct carom_loop *loop, void (*idle)(void *data), void *data)
 {
-    carom_assert(!peer->finished);
-    if (length == 0 || peer->reset)
-        return;
-    if (peer->saw_close)
-        peer->saw_reset = true;
-    else if (!append(&peer->sent, data, length))
-        peer->reset = true;
-}
-
-void carom_peer_set_piece(struct carom_peer *peer, size_t piece)
-{
-    carom_assert(piece > 0);
-    peer->piece = piece;
-}
-
-void carom_peer_set_window(struct carom_peer *peer, size_t window)
-{
-    peer->window = window;
-}
-
-void carom_peer_finish(struct carom_peer *peer)
-{
-    peer->finished = true;
-}
-
-void carom_peer_reset(struct carom_peer *peer)
-{
-    peer->reset = true;
-}
-
-const char *carom_peer_received(const struct carom_peer *peer, size_t *length)
-{
-    *length = peer->received.used;
-    return peer->received.data != NULL ? peer->received.data : "";
-}
-
-bool carom_peer_saw_fin(const struct carom_peer *peer)
-{
-    return peer->saw_fin;
-}
-
-bool carom_peer_saw_reset(const struct carom_peer *peer)
-{
-    return peer->saw_reset;
-}
-
-bool carom_peer_saw_close(const struct carom_peer *peer)
-{
-    return peer->saw_close;
-}
-
-size_t carom_peer_unread(const struct carom_peer *peer)
-{
-    return unread(peer);
+    simulated_of(loop)->idle = idle;
+    simulated_of(loop)->idle_data = data;
 }

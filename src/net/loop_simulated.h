@@ -8,6 +8,17 @@
 struct carom_simulated; /* the network; a carom_loop is its first member */
 struct carom_peer;      /* the far end of one connection */
 
+/* What the simulated kernel does by chance. All zero, as at first: nothing. */
+struct carom_simulated_whims {
+    uint32_t (*random)(void *source, uint32_t below);
+    void *source;
+    /* How likely, of 1,000: */
+    uint16_t partial;       /* less is received or sent than could be (a send: perhaps nothing) */
+    uint16_t no_buffers;    /* a receive or a send fails with ENOBUFS, and the connection with it */
+    uint16_t no_descriptor; /* an accept fails with EMFILE */
+    uint16_t shuffled;      /* what is ready is delivered in any order */
+};
+
 /* Clock starts at 1,000 ms; time moves only by carom_simulated_advance. */
 int carom_loop_simulated_create(struct carom_loop **loop, struct carom_arena *arena);
 
@@ -15,7 +26,7 @@ int carom_loop_simulated_create(struct carom_loop **loop, struct carom_arena *ar
  * loop. NULL: out of memory. */
 struct carom_peer *carom_simulated_connect(struct carom_loop *loop);
 /* Bytes towards the engine; they are received in pieces of at most the peer's `piece` (default:
- * all). When there is no memory for them, or for what the engine sends, the peer resets. */
+ * all). When there is no memory for them, or for what the engine sends, the connection fails. */
 void carom_peer_send(struct carom_peer *peer, const void *data, size_t length);
 void carom_peer_set_piece(struct carom_peer *peer, size_t piece);
 /* How many more bytes the peer takes before the engine's sends are pending (default: no limit). */
@@ -29,11 +40,21 @@ bool carom_peer_saw_fin(const struct carom_peer *peer);
  * before more came. */
 bool carom_peer_saw_reset(const struct carom_peer *peer);
 bool carom_peer_saw_close(const struct carom_peer *peer); /* closed whole, either way */
+/* The engine has accepted it. */
+bool carom_peer_accepted(const struct carom_peer *peer);
+/* The connection failed for want of buffers or memory. */
+bool carom_peer_failed(const struct carom_peer *peer);
 /* Bytes sent by the peer that the engine has not taken. */
 size_t carom_peer_unread(const struct carom_peer *peer);
 
 void carom_simulated_advance(struct carom_loop *loop, uint64_t milliseconds);
 /* Whether a wait(0) and deliver would do anything. */
 bool carom_simulated_busy(struct carom_loop *loop);
+/* Whether the descriptor is readable: busy, or the alarm has come. */
+bool carom_simulated_readable(struct carom_loop *loop);
+void carom_simulated_set_whims(struct carom_loop *loop, const struct carom_simulated_whims *whims);
+/* Let `idle` be called in each wait: once, and again while the wait would sleep. It is what happens
+ * in the world meanwhile: it must move the clock, or make something ready, in the end. */
+void carom_simulated_set_idle(struct carom_loop *loop, void (*idle)(void *data), void *data);
 
 #endif

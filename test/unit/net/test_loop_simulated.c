@@ -382,8 +382,111 @@ static void a_wake_makes_it_busy_until_the_next_wait(void **state)
     assert_true(carom_simulated_busy(loop));
     loop->ops->wait(loop, 0);
     assert_false(carom_simulated_busy(loop));
-    assert_int_equal(loop->ops->descriptor(loop), -CAROM_EUNSUPPORTED);
-    loop->ops->alarm(loop, 5);
+}
+
+static void the_descriptor_is_readable_when_there_is_work_or_the_alarm_has_come(void **state)
+{
+    (void)state;
+    assert_true(loop->ops->descriptor(loop) > 0);
+    assert_false(carom_simulated_readable(loop));
+    loop->ops->alarm(loop, loop->ops->now(loop) + 5);
+    carom_simulated_advance(loop, 4);
+    assert_false(carom_simulated_readable(loop));
+    carom_simulated_advance(loop, 1);
+    assert_true(carom_simulated_readable(loop));
+    loop->ops->alarm(loop, UINT64_MAX);
+    assert_false(carom_simulated_readable(loop));
+    loop->ops->wake(loop);
+    assert_true(carom_simulated_readable(loop));
+}
+
+static void second_by_second(void *calls)
+{
+    ++*(int *)calls;
+    carom_simulated_advance(loop, 1000);
+}
+
+static void a_wait_lasts_until_its_deadline_while_the_world_goes_on(void **state)
+{
+    (void)state;
+    int calls = 0;
+    carom_simulated_set_idle(loop, second_by_second, &calls);
+    loop->ops->wait(loop, loop->ops->now(loop) + 2500);
+    assert_int_equal(calls, 3);
+    loop->ops->wait(loop, 0);
+    assert_int_equal(calls, 4);
+}
+
+/* ---------------------------------------------------------------- whims */
+
+static uint32_t smallest(void *source, uint32_t below)
+{
+    (void)source;
+    (void)below;
+    return 0;
+}
+
+static void a_whim_takes_one_byte_and_sends_none(void **state)
+{
+    (void)state;
+    struct carom_queue queue = {0};
+    struct carom_peer *peer = connect_peer();
+    carom_simulated_set_whims(
+        loop, &(struct carom_simulated_whims){.random = smallest, .partial = 1, .shuffled = 1});
+    put(peer, "abc");
+    turn();
+    assert_got(&owners[0], "a");
+    assert_true(send_text(&owners[0], &queue, "xyz") == CAROM_SEND_PENDING);
+    turn();
+    assert_int_equal(owners[0].sents, 0);
+    assert_true(carom_simulated_busy(loop));
+    carom_simulated_set_whims(loop, &(struct carom_simulated_whims){0});
+    turn();
+    assert_int_equal(owners[0].sent, 3);
+    assert_peer_got(peer, "xyz");
+    carom_queue_clear(&queue, &segments);
+}
+
+static void no_buffers_break_the_connection(void **state)
+{
+    (void)state;
+    struct carom_queue queue = {0};
+    struct carom_peer *peer = connect_peer(), *other = connect_peer();
+    carom_simulated_set_whims(loop,
+                              &(struct carom_simulated_whims){.random = smallest, .no_buffers = 1});
+    put(peer, "abc");
+    turn();
+    assert_int_equal(owners[0].last_error, -CAROM_ENOMEM);
+    assert_true(send_text(&owners[1], &queue, "xyz") == -CAROM_ENOMEM);
+    turn();
+    assert_int_equal(owners[1].errors, 1);
+    assert_true(carom_peer_failed(peer) && carom_peer_failed(other));
+    carom_queue_clear(&queue, &segments);
+}
+
+static int failed_accepts;
+
+static void accept_failed(struct carom_acceptor *acceptor, int error)
+{
+    assert_int_equal(error, -CAROM_EMFILE);
+    assert_false(acceptor->accepting);
+    failed_accepts++;
+}
+
+static void out_of_descriptors(void **state)
+{
+    (void)state;
+    door.failed = accept_failed;
+    carom_simulated_set_whims(
+        loop, &(struct carom_simulated_whims){.random = smallest, .no_descriptor = 1});
+    struct carom_peer *peer = carom_simulated_connect(loop);
+    turn();
+    assert_int_equal(failed_accepts, 1);
+    assert_false(carom_peer_accepted(peer));
+    carom_simulated_set_whims(loop, &(struct carom_simulated_whims){0});
+    assert_int_equal(loop->ops->accept_start(loop, &door, false), 0);
+    turn();
+    assert_true(carom_peer_accepted(peer));
 }
 
 int main(void)
@@ -391,6 +494,11 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
     const struct CMUnitTest tests[] = {
         TEST(peers_wait_for_an_acceptor),
+        TEST(the_descriptor_is_readable_when_there_is_work_or_the_alarm_has_come),
+        TEST(a_wait_lasts_until_its_deadline_while_the_world_goes_on),
+        TEST(a_whim_takes_one_byte_and_sends_none),
+        TEST(no_buffers_break_the_connection),
+        TEST(out_of_descriptors),
         TEST(a_turn_accepts_a_batch),
         TEST(an_unknown_descriptor_is_refused),
         TEST(bytes_come_in_pieces_one_a_turn),

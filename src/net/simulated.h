@@ -1,0 +1,52 @@
+/* What the simulated backend (loop_simulated.c) and the far ends of its connections
+ * (simulated_peer.c) share. */
+#ifndef CAROM_NET_SIMULATED_H
+#define CAROM_NET_SIMULATED_H
+
+#include <stdatomic.h>
+
+#include "net/loop_simulated.h"
+
+/* The number of the first peer's descriptor: far from those of the kernel, so that a system call on
+ * it fails. Below it is that for a foreign loop. */
+#define CAROM_SIMULATED_FIRST_FD (1 << 24)
+/* Acceptors at a time. */
+#define CAROM_SIMULATED_ACCEPTORS 8
+
+/* Bytes that are added at the end, and how far they are taken. */
+struct carom_simulated_bytes {
+    char *data;
+    size_t size, used, taken;
+};
+
+struct carom_peer {
+    struct carom_socket *socket;                 /* the engine's side, while it is open */
+    struct carom_simulated_bytes sent, received; /* as the peer sees it */
+    size_t piece, window;
+    int fd;
+    bool finished, reset; /* by this peer; reset for want of memory, too */
+    bool failed;          /* for want of buffers or memory */
+    bool saw_fin, saw_reset, saw_close;
+};
+
+struct carom_simulated {
+    struct carom_loop loop;    /* first member */
+    struct carom_peer **peers; /* in the order of connecting */
+    size_t peer_count, peer_size;
+    struct carom_peer **found; /* by the last wait: something is to be delivered */
+    size_t found_count;
+    size_t accepted_count; /* the first ones are accepted, the rest wait */
+    struct carom_acceptor *acceptors[CAROM_SIMULATED_ACCEPTORS];
+    uint64_t clock, now; /* ms: the time it is, and as last read */
+    uint64_t alarm;
+    struct carom_simulated_whims whims;
+    void (*idle)(void *data);
+    void *idle_data;
+    bool found_connections;
+    atomic_bool awake;
+};
+
+/* False when out of memory. */
+bool carom_simulated_append(struct carom_simulated_bytes *bytes, const void *data, size_t length);
+
+#endif
