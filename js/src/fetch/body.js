@@ -268,7 +268,9 @@ function parseForm(bytes, type) {
   const essence = (type || '').split(';')[0].trim().toLowerCase();
   if (essence !== 'multipart/form-data' && essence !== 'application/x-www-form-urlencoded')
     return Promise.reject(new TypeError(`a body of type ${JSON.stringify(type)} is no form`));
-  return new NativeResponse(bytes, { headers: { 'content-type': type } }).formData();
+  return new NativeResponse(bytes, { headers: { 'content-type': type } }).formData().catch((error) => {
+    throw error instanceof TypeError ? error : new TypeError(error.message); // Node 18 has others
+  });
 }
 
 // The methods of Request and Response over a body; `of` gives it, `typeOf` the content-type.

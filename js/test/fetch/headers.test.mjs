@@ -4,7 +4,7 @@ import { inspect } from 'node:util';
 import vm from 'node:vm';
 import { test, describe } from 'node:test';
 
-import { Headers, Request, Response, native, requestOf, typeError } from './support.mjs';
+import { Headers, Request, Response, native, joinsCookies, requestOf, typeError } from './support.mjs';
 
 const pairs = (headers) => [...headers];
 
@@ -61,7 +61,7 @@ describe('Headers: how they are made', () => {
     assert.deepEqual(pairs(second), [['a', '1'], ['set-cookie', 'x'], ['set-cookie', 'y']]);
   });
 
-  test('of Headers of the runtime, and the other way', () => {
+  test('of Headers of the runtime, and the other way', { skip: joinsCookies }, () => {
     const entries = [['a', '1, 2'], ['set-cookie', 'x'], ['set-cookie', 'y']];
     const list = [['a', '1'], ['a', '2'], ['set-cookie', 'x'], ['set-cookie', 'y']];
     assert.deepEqual(pairs(new Headers(new native.Headers(list))), entries);

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { inspect } from 'node:util';
 import { test, describe } from 'node:test';
 
-import { Headers, Response, native, bytes, text, readAll, streamOf, responseParts, requestOf, typeError, rangeError } from './support.mjs';
+import { Headers, Response, native, joinsCookies, bytes, text, readAll, streamOf, responseParts, requestOf, typeError, rangeError } from './support.mjs';
 
 describe('Response: how it is made', () => {
   test('defaults', async () => {
@@ -226,10 +226,14 @@ describe('responseParts', () => {
     typeError(() => responseParts(locked));
   });
 
+  test('cookies of the runtime\'s class', { skip: joinsCookies }, () => {
+    const { fields } = responseParts(new native.Response(null, { headers: [['set-cookie', 'a'], ['set-cookie', 'b']] }));
+    assert.deepEqual(fields, ['set-cookie', 'a', 'set-cookie', 'b']);
+  });
+
   test('of the runtime\'s class', async () => {
-    const parts = responseParts(new native.Response('x', { status: 202, headers: [['set-cookie', 'a'], ['set-cookie', 'b']] }));
+    const parts = responseParts(new native.Response('x', { status: 202 }));
     assert.equal(parts.status, 202);
-    assert.deepEqual(parts.fields.filter((_, i) => i % 2 === 0 && parts.fields[i] === 'set-cookie').length, 2);
     assert.equal(await readAll(parts.body), 'x');
     const used = new native.Response('x');
     await used.text();

@@ -9,6 +9,8 @@ export const { Headers, Request, Response } = classes;
 export const { requestFromExchange, abortRequest } = requests;
 export const { responseParts } = responses;
 export const native = { Headers: globalThis.Headers, Request: globalThis.Request, Response: globalThis.Response };
+// Debian's Node 18 joins cookies in its own Headers.
+export const joinsCookies = native.Headers.prototype.getSetCookie === undefined && "the runtime's Headers join cookies";
 export const ORIGIN = 'http://origin.test:8080';
 
 export const bytes = (text) => new TextEncoder().encode(text);

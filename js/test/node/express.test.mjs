@@ -77,6 +77,6 @@ test('Express', { skip }, async (t) => {
     assert.equal((await fetch(`${base}/fails`)).status, 500);
     const response = await fetch(`${base}/redirect`, { redirect: 'manual' });
     assert.equal(response.status, 302);
-    assert.equal(response.headers.getSetCookie().length, 2);
+    assert.match(response.headers.get('set-cookie'), /^[^,]+, [^,]+$/);
   });
 });

@@ -6,9 +6,11 @@ import path from 'node:path';
 import test from 'node:test';
 import { skip, createServer } from './support.mjs';
 
+const [major] = process.versions.node.split('.').map(Number);
+const old = major < 20 && 'Fastify 5 needs Node 20';
 const here = path.dirname(fileURLToPath(import.meta.url));
 
-test('Fastify', { skip }, async (t) => {
+test('Fastify', { skip: skip || old }, async (t) => {
   const { default: Fastify } = await import('fastify');
   const { default: files } = await import('@fastify/static');
   const fastify = Fastify({ serverFactory: (handler) => createServer(handler) });
