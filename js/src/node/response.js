@@ -21,6 +21,7 @@ class ServerResponse extends http.ServerResponse {
     this._storeHeader = storeHeader;
     this._send = send;
     this._writeRaw = writeRaw;
+    this.writeEarlyHints = writeEarlyHints;
     this.closeNow = closeNow;
   }
 }
@@ -94,6 +95,18 @@ function writeRaw(text, encoding, callback) {
   if (status > 101 && status < 200) this.exchange.inform(status, fields);
   if (typeof callback === 'function') process.nextTick(callback);
   return true;
+}
+
+// Node makes text of the hints without looking at what could split it.
+function writeEarlyHints(hints, callback) {
+  const checked = {};
+  for (const name of Object.keys(hints)) {
+    http.validateHeaderName(name);
+    const values = [hints[name]].flat().map(String);
+    for (const value of values) http.validateHeaderValue(name, value);
+    Object.defineProperty(checked, name, { value: name === 'link' ? values : values.join(', '), enumerable: true });
+  }
+  return http.ServerResponse.prototype.writeEarlyHints.call(this, checked, callback);
 }
 
 // ---------------------------------------------------------------- the content
