@@ -1,0 +1,111 @@
+// What can be said of the source without running it: its expressions take time that grows with their
+// input and no faster, and what it takes from layout.js is there.
+import assert from 'node:assert/strict';
+import { readFileSync, readdirSync } from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+import { createRequire } from 'node:module';
+
+const SOURCE = new URL('../src/', import.meta.url).pathname;
+const files = readdirSync(SOURCE, { recursive: true }).map(String).filter((name) => name.endsWith('.js')).sort();
+const read = (name) => readFileSync(path.join(SOURCE, name), 'utf8');
+
+// Expressions that were looked at. Each is tried at one place only (it begins with ^), or fails within a
+// bounded number of characters from each place, or its repetitions cannot give back characters to one
+// another. One that is not here: can two of its repetitions match the same character, or can a repetition
+// that does not begin with ^ run far and fail? Then it takes quadratic time or worse: write a loop.
+const REVIEWED = {
+  // anchored, with one repetition, or with repetitions of different characters
+  'cli/app.js': [
+    /^\s+at |^Node\.js /, // a local file's; the blanks cannot be given to anything else
+    /^\s+at /,
+    // Not anchored and quadratic: lines of at most LONGEST_LINE only.
+    /(file:\/\/[^\s():]+|\/[^\s():]+?)(?:\?\d+)?:(\d+)(?::(\d+))?/,
+  ],
+  'cli/arguments.js': [/^\d{1,5}$/, /^\d{1,3}$/, /^\d+(\.\d+)?$/, /^--([a-z]+)(?:=(.*))?$/],
+  'cli/main.js': [/\.(m?js|cjs|json|html|css|txt)$/], // bounded from each place
+  'exchange.js': [/\b(?:0:)+0\b|\b0\b/g, /:{3,}/], // of an address: at most 39 characters
+  'fetch/body.js': [
+    /[\ud800-\udfff]/, /\r\n?|\n/g, /\r/g, /\n/g, /"/g,
+    /^[!#$%&'*+\-.^_`|~0-9a-z]+\/[!#$%&'*+\-.^_`|~0-9a-z]+$/,
+  ],
+  'fetch/headers.js': [
+    /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/, /[\x00-\x08\x0a-\x1f"():<>?@[\\\]{}\x7f]/,
+    /^[0-9A-Za-z *,\-.;=]*$/, /^[0-9A-Za-z *,\-.;=]*$/,
+  ],
+  'fetch/request.js': [
+    /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/, /^https?:\/\//i,
+    /^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._~%!$&'()*+,;=]+)(?::\d*)?$/,
+  ],
+  'fetch/response.js': [/^[\t\x20-\x7e\x80-\xff]*$/],
+  'node/server.js': [
+    /^100-continue$/i,
+    /(^|,)\s*upgrade\s*(,|$)/i, // from each comma to the next character that is no blank, and no further
+    /^[0-9]+$/,
+  ],
+  'node/upgrade.js': [/^HTTP\/1\.[01] ([0-9]{3})/, /^(connection|content-length|transfer-encoding)$/i],
+};
+
+// Tokens: blanks and comments; words, numbers and strings; a piece of a template, from "`" or "}" to "`" or
+// "${"; an expression.
+const BLANK = /\s+|\/\/[^\n]*|\/\*[^]*?\*\//y;
+const WORD = /[\w$#]+|'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"/y;
+const TEMPLATE = /[`}](?:[^`\\$]|\\[^]|\$(?!\{))*(?:`|\$\{)/y;
+const EXPRESSION = /\/(?:[^/\\[\n]|\\.|\[(?:[^\]\\\n]|\\.)*\])+\/[a-z]*/y;
+
+function tokenAt(kind, text, at) {
+  kind.lastIndex = at;
+  const match = kind.exec(text);
+  return match === null ? '' : match[0];
+}
+
+// The expressions written in a source. A "/" begins one where no value can have ended before it.
+function expressionsOf(text) {
+  const found = [];
+  const braces = []; // of each "${" that is open, how many others are within
+  let before = ''; // the last token that is not blank
+  for (let i = 0; i < text.length;) {
+    const blank = tokenAt(BLANK, text, i);
+    i += blank.length;
+    if (blank !== '' || i === text.length) continue;
+    let token;
+    if (text[i] === '/' && /^(?:|[(,=:[!&|?{};+>]|return|.*\$\{)$/s.test(before)) {
+      token = tokenAt(EXPRESSION, text, i);
+      found.push(token);
+    } else if (text[i] === '`' || (text[i] === '}' && braces.at(-1) === 0)) {
+      if (text[i] === '}') braces.pop();
+      token = tokenAt(TEMPLATE, text, i);
+      if (token.endsWith('${')) braces.push(0);
+    } else {
+      token = tokenAt(WORD, text, i) || text[i];
+      if (token === '{' && braces.length > 0) braces[braces.length - 1]++;
+      if (token === '}' && braces.length > 0) braces[braces.length - 1]--;
+    }
+    before = token;
+    i += token.length;
+  }
+  return found;
+}
+
+test('all expressions were looked at', () => {
+  for (const name of files)
+    assert.deepEqual(expressionsOf(read(name)), (REVIEWED[name] || []).map(String), name);
+  assert.deepEqual(Object.keys(REVIEWED).filter((name) => !files.includes(name)), []);
+});
+
+test('none is made at run time', () => {
+  for (const name of files) assert.doesNotMatch(read(name), /\bRegExp\b|\.(?:match|matchAll|search)\((?!\/)/, name);
+});
+
+test('the scanner sees them', () => {
+  assert.deepEqual(expressionsOf("a / b; x = /a[/]\\/b/g; // /no/\n'/no/'; f(/c/) / 2; `/no/${{ y: z.m(/e/) }}/no/${/f/}` / 2; return /d/i.test(/* /no/ */ y)"),
+    ['/a[/]\\/b/g', '/c/', '/e/', '/f/', '/d/i']);
+});
+
+test('what is taken from layout.js is there', () => {
+  const layout = createRequire(import.meta.url)('../src/layout.js');
+  for (const name of files)
+    for (const [, names] of read(name).matchAll(/const \{([^}]*)\} = require\('\.\/layout\.js'\)/g))
+      for (const constant of names.split(',').map((word) => word.trim()).filter(Boolean))
+        assert.equal(typeof layout[constant], 'number', `${name}: ${constant}`);
+});
