@@ -359,6 +359,23 @@ static void at_most_max_pipeline_are_taken(void **state)
     finish();
 }
 
+/* A delivery that ends where the pipeline is full leaves no rest that would have it read on. */
+static void a_pipeline_that_was_just_full_is_read_on(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    options.max_pipeline = 3;
+    begin(&options);
+    struct carom_peer *peer = connect_peer();
+    for (int round = 1; round <= 3; round++) {
+        for (int i = 0; i < 3; i++)
+            say(peer, GET("/now"));
+        turn();
+        assert_int_equal(count(got(peer), "HTTP/1.1 200 OK\r\n"), 3 * round);
+    }
+    finish();
+}
+
 static void a_drain_answers_what_is_in_flight(void **state)
 {
     (void)state;
@@ -462,6 +479,7 @@ int main(void)
         cmocka_unit_test(an_earlier_answer_decides_no_upgrade),
         cmocka_unit_test(an_upgrade_answered_early_holds_nothing_up),
         cmocka_unit_test(at_most_max_pipeline_are_taken),
+        cmocka_unit_test(a_pipeline_that_was_just_full_is_read_on),
         cmocka_unit_test(a_drain_answers_what_is_in_flight),
         cmocka_unit_test(every_allocation_fails_once),
         cmocka_unit_test(calls_from_another_thread_are_refused),
