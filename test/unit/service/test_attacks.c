@@ -176,6 +176,35 @@ static void a_final_answer_before_100_ends_the_connection(void **state)
     finish();
 }
 
+/* CL.0: a handler that answers without a look at the content makes no request of it. */
+static void content_that_nobody_reads_is_no_request(void **state)
+{
+    (void)state;
+    static const char *const heads[] = {
+        "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 33\r\n\r\n",
+        "OPTIONS / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n21\r\n",
+    };
+    static const char *const ends[] = {"", "\r\n0\r\n\r\n"};
+    carom_options options = simulation_options();
+    options.handler = deaf_handler;
+    for (int late = 0; late < 2; late++)
+        for (size_t i = 0; i < 2; i++) {
+            begin(&options);
+            struct carom_peer *peer = connect_peer();
+            say(peer, heads[i]);
+            if (late) /* the answer is out before the content comes */
+                turn();
+            say(peer, GET("/hidden"));
+            say(peer, ends[i]);
+            turn();
+            assert_int_equal(requests(), 1);
+            say(peer, GET("/next"));
+            turn();
+            assert_int_equal(requests(), 2);
+            finish();
+        }
+}
+
 /* ---------------------------------------------------------------- floods */
 
 /* Send `piece` again and again until the engine refuses it; it must within `most` bytes. */
@@ -294,6 +323,7 @@ int main(void)
         cmocka_unit_test(a_connect_that_is_refused_closes),
         cmocka_unit_test(h2c_is_not_tunnelled),
         cmocka_unit_test(a_final_answer_before_100_ends_the_connection),
+        cmocka_unit_test(content_that_nobody_reads_is_no_request),
         cmocka_unit_test(floods_meet_their_limits),
         cmocka_unit_test(empty_lines_are_no_way_in),
         cmocka_unit_test(kept_content_does_not_keep_whole_pages),
