@@ -64,7 +64,7 @@ static void every_allocation_fails(void **state)
 static bool fail_to_open(uint64_t k, void (*fail_after)(uint64_t))
 {
     uint64_t held = carom_memory_held(), failed_before = carom_memory_failed();
-    int descriptor = next_descriptor();
+    int open = open_descriptors();
     carom_service *service;
     RUN("opening, allocation %u", (unsigned)k);
     fail_after(k);
@@ -74,10 +74,10 @@ static bool fail_to_open(uint64_t k, void (*fail_after)(uint64_t))
     assert_int_equal(error, failed ? -CAROM_ENOMEM : 0);
     if (error == 0)
         assert_int_equal(carom_service_destroy(service), 0);
-    assert_nothing_left(held, descriptor);
+    assert_nothing_left(held, open);
     assert_int_equal(open_service(&service), 0);
     assert_int_equal(carom_service_destroy(service), 0);
-    assert_nothing_left(held, descriptor);
+    assert_nothing_left(held, open);
     return failed;
 }
 
