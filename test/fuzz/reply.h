@@ -18,9 +18,10 @@ enum reply_body { REPLY_NONE, REPLY_LENGTH, REPLY_CHUNKED, REPLY_UNTIL_CLOSE, RE
 struct reply {
     unsigned status;
     bool close, has_length, chunked;
-    uint64_t length; /* has_length */
-    size_t head;     /* bytes of the head */
-    size_t fields;   /* lines of it */
+    uint64_t length;     /* has_length */
+    uint64_t keep_alive; /* seconds that the connection is promised; 0: nothing is said */
+    size_t head;         /* bytes of the head */
+    size_t fields;       /* lines of it */
 };
 
 /* The bytes that are left of what the engine sent. */
@@ -72,6 +73,9 @@ static inline void reply_field(struct reply *reply, const char *line, size_t len
         reply->chunked = true;
     } else if (same_text(line, name, "connection") && same_text(value, size, "close")) {
         reply->close = true;
+    } else if (same_text(line, name, "keep-alive") && size > 8) {
+        carom_assert(memcmp(value, "timeout=", 8) == 0);
+        reply->keep_alive = strtoull(value + 8, NULL, 10);
     }
 }
 
