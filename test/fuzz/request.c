@@ -5,6 +5,9 @@
  * Input: limits (1 byte), cuts (1 byte), the bytes of a connection. */
 #include "fuzz/support.h"
 
+#include <ctype.h>
+#include <strings.h>
+
 #include "wire/chunked.h"
 #include "wire/h1_request.h"
 
@@ -84,6 +87,49 @@ static void note_head(struct log *log, struct carom_request_head *head, const ui
     note_fields(log, 'f', &head->fields, base, taken);
 }
 
+static bool is_named(const uint8_t *base, const struct carom_field_span *span, const char *name)
+{
+    return span->name.length == strlen(name) &&
+           strncasecmp((const char *)base + span->name.offset, name, span->name.length) == 0;
+}
+
+/* What is left of a list when blanks and commas are taken out, behind what is there. */
+static size_t squeeze(char *to, size_t used, size_t size, carom_slice list)
+{
+    for (size_t i = 0; i < list.length && used < size; i++)
+        if (strchr(" \t,", list.data[i]) == NULL)
+            to[used++] = list.data[i];
+    return used;
+}
+
+/* Nobody who reads these fields could think otherwise of the end of the content (RFC 9112, 6.3). */
+static void check_framing(const struct carom_request_head *head, const uint8_t *base)
+{
+    unsigned hosts = 0, lengths = 0, codings = 0;
+    char coding[16];
+    size_t used = 0;
+    for (uint32_t i = 0; i < head->fields.count; i++) {
+        const struct carom_field_span *span = &head->fields.spans[i];
+        carom_slice value = carom_fields_slice(&head->fields, span->value);
+        hosts += is_named(base, span, "host");
+        if (is_named(base, span, "content-length")) {
+            char *end;
+            lengths++;
+            carom_assert(value.length > 0 && isdigit((unsigned char)value.data[0]));
+            carom_assert(strtoull(value.data, &end, 10) == head->content_length);
+            carom_assert(end == value.data + value.length);
+        } else if (is_named(base, span, "transfer-encoding")) {
+            codings++;
+            used = squeeze(coding, used, sizeof coding, value);
+        }
+    }
+    bool chunked = used == 7 && strncasecmp(coding, "chunked", 7) == 0;
+    carom_assert(hosts == 1 || (hosts == 0 && head->version == 10));
+    carom_assert(lengths == (head->framing == CAROM_FRAMING_LENGTH));
+    carom_assert((codings > 0) == (head->framing == CAROM_FRAMING_CHUNKED));
+    carom_assert(codings == 0 || (chunked && head->version != 10));
+}
+
 static size_t put(uint8_t *to, const void *bytes, size_t length)
 {
     memcpy(to, bytes, length);
@@ -158,8 +204,10 @@ static uint32_t step_head(struct play *play, const uint8_t *data, uint32_t lengt
         return 0;
     carom_assert((uint32_t)taken <= length);
     note_head(play->log, &play->head, data, (uint32_t)taken);
-    if (play->log == &whole_log)
+    if (play->log == &whole_log) {
+        check_framing(&play->head, data);
         read_again(&play->head, data, (uint32_t)taken);
+    }
     play->left = play->head.content_length;
     carom_chunked_init(&play->chunked);
     if (play->head.framing == CAROM_FRAMING_CHUNKED)
