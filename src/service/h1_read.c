@@ -127,6 +127,7 @@ static void request_whole(struct carom_connection *connection)
     connection->read_deadline = CAROM_NO_TIME;
     bool held = carom_h1_may_become_tunnel(record) && record->response == CAROM_RESPONSE_OPEN;
     h1->phase = held ? CAROM_H1_HELD : CAROM_H1_HEAD;
+    record->continue_due = false; /* chunked content may end without one byte of it */
     carom_record_content_ended(record);
     if (h1->fresh == record)
         dispatch(connection);

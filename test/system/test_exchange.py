@@ -91,6 +91,15 @@ class Exchange(harness.SystemTest):
             self.assertEqual(client.answer().body, b"hello\n")
         self.done()
 
+    def test_empty_chunked_content_that_did_not_wait_for_continue(self):
+        """The request is whole: nothing is in doubt, and the next one on the connection is served."""
+        with self.server.connect() as client:
+            client.send(b"POST /hello HTTP/1.1\r\nHost: t\r\nExpect: 100-continue\r\n"
+                        b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + HELLO)
+            self.assertNotEqual(client.answer().field("Connection"), "close")
+            self.assertEqual(client.answer().body, b"hello\n")
+        self.done()
+
     def test_continue_is_not_sent_when_answered_unread(self):
         """A final answer takes the place of 100; what follows then cannot be told from content, so
         that the connection closes or the content is still read as content."""
