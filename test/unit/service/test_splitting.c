@@ -143,7 +143,7 @@ static void every_byte_by_every_door(void **state)
 static void what_is_sent_has_the_lines_that_were_given(void **state)
 {
     (void)state;
-    char name[128], value[256];
+    char name[128] = "", value[256] = "";
     size_t name_length = 0, value_length = 0;
     for (int byte = 0; byte < 256; byte++) {
         if (in_name(byte))
