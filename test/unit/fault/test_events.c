@@ -3,22 +3,25 @@
  * call of the handler or of one of its wakers. */
 #include "unit/fault/simulated.h"
 
-enum injection { RESET, FIN, STALL, DRAIN, CANCEL, ANSWER, INJECTIONS };
+enum kind { RESET, FIN, STALL, DRAIN, CANCEL, ANSWER, KINDS };
 
-static const char *const injection_names[] = {"reset", "fin", "stall", "drain", "cancel", "answer"};
+static const char *const kind_names[] = {"reset", "fin", "stall", "drain", "cancel", "answer"};
 
 static struct {
-    enum injection what;
-    unsigned after; /* events before it */
-    bool done;
+    const struct scenario *scenario;
+    enum kind kinds[2];
+    unsigned at[2];   /* events before it */
+    bool done[KINDS]; /* it has happened */
+    unsigned events;
     bool tunnel; /* the client wants one */
     struct client client;
-} injection;
+} run;
 
-static void inject(void)
+static void inject(enum kind kind)
 {
-    struct client *client = &injection.client;
-    switch (injection.what) {
+    struct client *client = &run.client;
+    run.done[kind] = true;
+    switch (kind) {
     case RESET:
         carom_peer_reset(client->peer);
         client->silent = client->stalled = true;
@@ -41,8 +44,9 @@ static void inject(void)
     default:
         if (tasks.first != NULL) {
             const carom_response response = {.status = 200, .content = {"early", 5, NULL, NULL}};
-            tasks.early = carom_respond(tasks.first->record, &response) == 0;
-            client->silent = injection.tunnel && tasks.early > 0; /* the rest was for the tunnel */
+            bool answered = carom_respond(tasks.first->record, &response) == 0;
+            tasks.early += answered;
+            client->silent |= run.tunnel && answered; /* the rest was for the tunnel */
         }
         break;
     }
@@ -50,10 +54,10 @@ static void inject(void)
 
 static void count_event(void)
 {
-    if (injection.done || injection.after-- > 0)
-        return;
-    injection.done = true;
-    inject();
+    unsigned now = run.events++;
+    for (int i = 0; i < 2; i++)
+        if (run.at[i] == now)
+            inject(run.kinds[i]);
 }
 
 /* Whether the connection is at its end, as the client sees it. */
@@ -62,94 +66,138 @@ static bool at_end(const struct client *client)
     return carom_peer_saw_close(client->peer) || carom_peer_saw_fin(client->peer);
 }
 
-/* After what happened: the conversation has come to an end, in the way it must. */
-static void check_end(const struct scenario *scenario, const struct verdict *verdict)
+/* It takes nothing: the time-outs end it. A tunnel has none but the handler's. */
+static void let_time_pass(void)
 {
-    const struct client *client = &injection.client;
-    bool all = verdict->whole == answers_of(scenario);
-    switch (injection.what) {
-    case RESET:
-    case FIN:
-        assert_true(carom_peer_saw_close(client->peer));
-        break;
-    case STALL:
-        for (int seconds = 0; seconds < 200 && !carom_peer_saw_close(client->peer); seconds += 10)
-            pass(10000);
-        if (!carom_peer_saw_close(client->peer)) { /* a tunnel has no time-outs but the handler's */
-            assert_non_null(tasks.first);
-            assert_true(injection.tunnel);
-            carom_cancel(tasks.first->record);
-            settle();
-        }
-        assert_true(carom_peer_saw_close(client->peer));
-        break;
-    case DRAIN:
-        pass(3000); /* it lingers */
-        assert_true(sim.service->workers[0].drained);
-        assert_false(verdict->cut || verdict->refused > 0);
-        if (sim.service->workers[0].accepted > 0) /* or it has come too late */
-            assert_true(carom_peer_saw_close(client->peer));
-        break;
-    default:
-        assert_true(all || at_end(client));
-        break;
+    const struct client *client = &run.client;
+    for (int seconds = 0; seconds < 200 && !carom_peer_saw_close(client->peer); seconds += 10)
+        pass(10000);
+    if (!carom_peer_saw_close(client->peer) && run.tunnel && tasks.first != NULL) {
+        carom_cancel(tasks.first->record);
+        settle();
     }
 }
 
-/* False when there is no k-th event. */
-static bool inject_one(const struct scenario *scenario, enum injection what, unsigned k)
+/* After what happened: the conversation has come to an end, in the way it must. */
+static void check_end(const struct verdict *verdict)
+{
+    const struct client *client = &run.client;
+    const struct carom_worker *worker = &sim.service->workers[0];
+    bool all = verdict->whole == answers_of(run.scenario);
+    bool left = run.done[RESET] || run.done[FIN];
+    if (run.done[STALL])
+        let_time_pass();
+    if (run.done[DRAIN]) {
+        pass(3000); /* it lingers */
+        assert_true(worker->drained);
+        if (!left && !run.done[STALL] && !run.done[CANCEL])
+            assert_false(verdict->cut || verdict->refused > 0);
+    }
+    bool too_late = run.done[DRAIN] && worker->accepted == 0;
+    if (left || run.done[STALL] || run.done[DRAIN])
+        assert_true(carom_peer_saw_close(client->peer) || too_late);
+    else
+        assert_true(all || at_end(client));
+}
+
+static bool any_done(void)
+{
+    for (enum kind kind = 0; kind < KINDS; kind++)
+        if (run.done[kind])
+            return true;
+    return false;
+}
+
+/* Up to two things happen, before events `first` and `second`. False when there is no event
+ * `first`. */
+static bool happen(const struct scenario *scenario, enum kind one, unsigned first, enum kind other,
+                   unsigned second)
 {
     uint64_t held = carom_memory_held();
-    RUN("%s, %s at event %u", scenario->name, injection_names[what], k);
+    RUN("%s, %s at event %u, %s at %u", scenario->name, kind_names[one], first, kind_names[other],
+        second);
     converse_begin();
-    injection.what = what;
-    injection.after = k;
-    injection.done = false;
-    injection.tunnel = scenario->answers[0].status == 101;
-    injection.client = (struct client){.peer = connect_peer()};
+    memset(&run, 0, sizeof run);
+    run.scenario = scenario;
+    run.kinds[0] = one;
+    run.kinds[1] = other;
+    run.at[0] = first;
+    run.at[1] = second;
+    run.tunnel = scenario->answers[0].status == 101;
+    run.client.peer = connect_peer();
     tasks.on_event = count_event;
-    converse(&injection.client, scenario);
+    converse(&run.client, scenario);
     tasks.on_event = NULL;
     answer_held();
     settle();
-    struct verdict verdict = judge_client(&injection.client, scenario);
-    bool injected = injection.done;
+    struct verdict verdict = judge_client(&run.client, scenario);
     int whole = 0;
-    if (injected)
-        check_end(scenario, &verdict);
+    if (any_done())
+        check_end(&verdict);
     else
         assert_int_equal(verdict.whole, answers_of(scenario));
-    if (!scenario->drains && what != DRAIN)
+    if (!scenario->drains && !run.done[DRAIN])
         whole = serve_another();
-    whole += judge_client(&injection.client, scenario).whole;
-    if (injection.tunnel)
+    whole += judge_client(&run.client, scenario).whole;
+    if (run.tunnel)
         whole++; /* a tunnel is complete when both sides have ended it, early or late */
     /* What the engine calls complete has come whole. */
     assert_true(converse_end(held).ended[CAROM_REASON_COMPLETE] <= (uint64_t)whole);
-    return injected;
+    return first < run.events;
+}
+
+/* Each kind at each event; how many that were. Fewer where each costs more. */
+static unsigned one_thing(const struct scenario *scenario)
+{
+    unsigned step = getenv("CAROM_VALGRIND") != NULL ? 17 : 1, count = 0;
+    for (enum kind kind = 0; kind < KINDS; kind++)
+        for (unsigned k = 0; happen(scenario, kind, k, kind, UINT32_MAX); k += step)
+            count++;
+    return count;
+}
+
+/* Each kind at each event, and each kind at it, or at one of the next two. */
+static unsigned two_things(const struct scenario *scenario)
+{
+    unsigned step = 1000 / rounds(1000), count = 0;
+    for (enum kind one = 0; one < KINDS; one++)
+        for (enum kind other = 0; other < KINDS; other++)
+            for (unsigned apart = 0; apart < 3; apart++)
+                for (unsigned k = 0; happen(scenario, one, k, other, k + apart); k += step)
+                    count++;
+    return count;
+}
+
+static void try_all(unsigned (*things)(const struct scenario *), const char *what)
+{
+    unsigned total = 0;
+    for (size_t i = 0; i < COUNT(scenarios); i++) {
+        unsigned count = things(&scenarios[i]);
+        print_message("%-24s %6u times %s\n", scenarios[i].name, count, what);
+        total += count;
+    }
+    print_message("%-24s %6u times %s\n", "all", total, what);
+    this_run[0] = '\0';
 }
 
 static void everything_happens_at_every_event(void **state)
 {
     (void)state;
-    unsigned step = getenv("CAROM_VALGRIND") != NULL ? 17 : 1, total = 0;
-    for (size_t i = 0; i < COUNT(scenarios); i++) {
-        unsigned count = 0;
-        for (enum injection what = 0; what < INJECTIONS; what++)
-            for (unsigned k = 0; inject_one(&scenarios[i], what, k); k += step)
-                count++;
-        print_message("%-24s %4u injections of %zu kinds\n", scenarios[i].name, count,
-                      COUNT(injection_names));
-        total += count;
-    }
-    print_message("%-24s %4u injections\n", "all", total);
-    this_run[0] = '\0';
+    try_all(one_thing, "one thing");
+}
+
+static void two_things_happen_at_once_or_nearly(void **state)
+{
+    (void)state;
+    try_all(two_things, "two things");
 }
 
 int main(void)
 {
     const struct CMUnitTest all[] = {
-        cmocka_unit_test_teardown(everything_happens_at_every_event, tell_run)};
+        cmocka_unit_test_teardown(everything_happens_at_every_event, tell_run),
+        cmocka_unit_test_teardown(two_things_happen_at_once_or_nearly, tell_run),
+    };
     make_pattern();
     return cmocka_run_group_tests_name("fault/events", all, NULL, NULL);
 }
