@@ -48,7 +48,8 @@ static struct tale tales[MOST_TALES];
 static size_t tale_count;
 static struct held *on_hold[MOST_TALES];
 static size_t on_hold_count;
-static unsigned lent; /* content that has not been given back */
+static unsigned lent;      /* content that has not been given back */
+static uint64_t got_whole; /* responses that the peers have got to their end */
 
 /* ---------------------------------------------------------------- content */
 
@@ -91,6 +92,8 @@ static void look_at_request(struct held *held)
     }
     look(carom_request_field(record, "host"));
     carom_record_peer(record, &address);
+    carom_record_local(record, &address);
+    carom_assert(carom_request_content_length(record) >= -1);
     carom_outcome outcome = carom_record_outcome(record);
     carom_assert(outcome.content_received >= carom_request_buffered(record));
 }
@@ -113,6 +116,17 @@ static void respond(struct held *held, unsigned status, size_t length, bool clos
     tale->status = status;
     tale->written = length;
     tale->ended = true;
+}
+
+/* No page has room for this head. */
+static void respond_too_big(struct held *held)
+{
+    static char value[40000];
+    const carom_field field = {CAROM_SLICE("X"), {value, sizeof value}};
+    memset(value, 'x', sizeof value);
+    const carom_response response = {.status = 200, .fields = &field, .field_count = 1};
+    int error = carom_respond(held->record, &response);
+    carom_assert(error == -CAROM_ETOOBIG || error == -CAROM_ECANCELED || error == -CAROM_ESTATE);
 }
 
 static void begin(struct held *held, uint64_t length)
@@ -210,6 +224,10 @@ static bool do_letter(struct held *held, char letter)
         return true;
     case 'h':
         return hold_on(held);
+    case 'k':
+        if (waits(carom_wait(held->record, CAROM_READABLE, &held->waker)))
+            carom_unwait(held->record, &held->waker);
+        break;
     case 'y':
         look_at_request(held);
         break;
@@ -248,6 +266,9 @@ static bool do_letter(struct held *held, char letter)
         break;
     case 'q':
         respond(held, 200, 5, true);
+        break;
+    case 'B':
+        respond_too_big(held);
         break;
     case 'n':
         respond(held, 204, 0, false);
@@ -375,6 +396,7 @@ static void check_peer(size_t index)
             continue;
         carom_assert(!closes);
         whole = check_response(&left, &tales[i], &reply);
+        got_whole += whole;
         closes = reply.close;
     }
     if (whole && left.at < left.end) {
@@ -483,6 +505,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct input input = {data, size};
     carom_options options = options_of(take_number(&input, 2));
     peer_count = current = tale_count = on_hold_count = lent = 0;
+    got_whole = 0;
     int error = network_create(&options);
     carom_assert(error == 0);
     network_start();
@@ -509,7 +532,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     for (size_t i = 0; i < peer_count; i++)
         check_peer(i);
-    network_finish();
+    carom_assert(network_finish().ended[CAROM_REASON_COMPLETE] <= got_whole);
     carom_assert(lent == 0);
     network_check_memory();
     return 0;

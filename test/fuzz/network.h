@@ -69,7 +69,7 @@ static inline void network_turn(void)
 {
     int turns = 0;
     do {
-        carom_worker_turn(network.worker, false);
+        carom_worker_turn(network.worker, true); /* the simulated loop never sleeps */
         carom_assert(++turns < MOST_TURNS);
     } while (network_busy());
 }
@@ -90,8 +90,8 @@ static inline void network_shut_down(void)
     network_pass(1);
 }
 
-/* After the shutdown, and when the handler has released all. */
-static inline void network_finish(void)
+/* After the shutdown, and when the handler has released all. Returns the statistics. */
+static inline carom_stats network_finish(void)
 {
     carom_stats stats;
     network_turn();
@@ -105,6 +105,7 @@ static inline void network_finish(void)
     atomic_store(&network.service->state, CAROM_SERVICE_DRAINED);
     int error = carom_service_destroy(network.service);
     carom_assert(error == 0);
+    return stats;
 }
 
 /* After everything else that took memory has given it. */

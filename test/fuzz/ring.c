@@ -10,7 +10,7 @@
 
 #include "ring/ring.h"
 
-#define CAPACITY    8
+#define CAPACITY    32
 #define MOST_PEERS  6
 #define MOST_ASKED  64 /* requests of a peer */
 #define MOST_LOANS  32
@@ -26,6 +26,7 @@ static struct vm {
     bool answers; /* whatever has news is answered at once, when it is woken */
     bool abandoned;
     void *loans[MOST_LOANS];
+    uint32_t lent;
 } vm;
 
 static struct peer {
@@ -89,7 +90,7 @@ static void write_message(uint32_t index, struct input *input)
     uint8_t *out = (uint8_t *)words + CAROM_SLOT_OUT;
     uint8_t which = take_byte(input);
     uint32_t fields = put_fields(out, which & 15);
-    uint32_t length = take_byte(input) * 16u;
+    uint32_t length = take_byte(input) * 23u; /* they fit, just */
     memset(out + fields, 'v', length);
     words[CAROM_SLOT_STATUS] = take_number(input, 2);
     words[CAROM_SLOT_FIELDS_LENGTH] = fields;
@@ -113,27 +114,43 @@ static void add_slot(void)
 
 /* ---------------------------------------------------------------- loans */
 
-static void lend(uint32_t loan, size_t length)
+static void lend(uint8_t which, size_t length)
 {
+    uint32_t loan = which % MOST_LOANS;
+    carom_assert(carom_ring_lend(vm.ring, CAROM_RING_LOANS + which, "", 0) == -CAROM_EINVAL);
     uint8_t *bytes = room_for(length);
     memset(bytes, 'l', length);
-    if (carom_ring_lend(vm.ring, loan, bytes, length) == 0 && loan < MOST_LOANS)
+    if (carom_ring_lend(vm.ring, loan, bytes, length) == 0) {
+        carom_assert(vm.loans[loan] == NULL);
         vm.loans[loan] = bytes;
-    else
+        vm.lent++;
+    } else {
         free(bytes);
+    }
 }
 
 /* The memory of loans that have come back is gone at once. */
-static void free_loans(bool all)
+static void free_loans(void)
 {
-    for (uint32_t i = 0; i < MOST_LOANS; i++) {
-        int state = atomic_load(&vm.ring->loans[i].state);
-        carom_assert(!all || state != CAROM_LOAN_USED);
-        if (state == CAROM_LOAN_FREE || all) {
+    for (uint32_t i = 0; i < MOST_LOANS; i++)
+        if (atomic_load(&vm.ring->loans[i].state) == CAROM_LOAN_FREE) {
             free(vm.loans[i]);
             vm.loans[i] = NULL;
         }
+}
+
+/* Each loan has come back once, but for those that no message has named. */
+static void check_loans(void)
+{
+    uint32_t back = vm.ring->return_tail;
+    free_loans();
+    for (uint32_t i = 0; i < MOST_LOANS; i++) {
+        carom_assert(atomic_load(&vm.ring->loans[i].state) != CAROM_LOAN_USED);
+        back += vm.loans[i] != NULL;
+        free(vm.loans[i]);
+        vm.loans[i] = NULL;
     }
+    carom_assert(back == vm.lent);
 }
 
 /* ---------------------------------------------------------------- the VM, sane */
@@ -176,7 +193,7 @@ static void come_to_senses(void)
             command(i, CAROM_FLAG_CANCEL | CAROM_FLAG_RELEASE);
         }
         network_turn();
-        free_loans(false);
+        free_loans();
     }
 }
 
@@ -309,7 +326,7 @@ static void obey(struct input *input)
         break;
     case 'W': /* a word of a slot, up to the last one of the VM's */
         place = take_byte(input) % 48;
-        words[place] = take_number(input, which & 128 ? 4 : 1);
+        words[place] = take_number(input, which & 128 ? 4 : which & 64 ? 2 : 1);
         break;
     case 'B': /* a byte of what it sends */
         place = take_number(input, 2) % (CAROM_RING_SLOT_SIZE - CAROM_SLOT_OUT);
@@ -353,7 +370,7 @@ static void begin(uint8_t mode)
     options.handler_timeout = mode & 4 ? 500 : 0;
     if (vm.control == NULL)
         take_memory();
-    vm.given = vm.command_tail = 0;
+    vm.given = vm.command_tail = vm.lent = 0;
     vm.abandoned = false;
     vm.answers = mode & 8;
     peer_count = 0;
@@ -367,7 +384,7 @@ static void begin(uint8_t mode)
     error = carom_ring_attach(vm.ring, network.service, 0);
     carom_assert(error == 0);
     network_start();
-    for (int i = 0; i < (mode & 16 ? 4 : 1); i++)
+    for (int i = 0; i < (mode & 16 ? 20 : mode & 32 ? 4 : 1); i++) /* 20: more than pages */
         add_slot();
     connect_peer();
 }
@@ -393,7 +410,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     begin(take_byte(&input));
     while (input.length > 0) {
         obey(&input);
-        free_loans(false);
+        free_loans();
     }
     network_turn();
     if (!vm.abandoned) {
@@ -406,7 +423,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (size_t i = 0; i < peer_count; i++)
         check_peer(&peers[i]);
     network_finish();
-    free_loans(true);
+    check_loans();
     carom_ring_destroy(vm.ring);
     network_check_memory();
     return 0;
