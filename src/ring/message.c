@@ -11,6 +11,7 @@
 /* A message as it was when it was taken: the VM may change its memory under our eyes. */
 struct message {
     uint32_t flags, status, fields, data, loan, trailers;
+    bool loan_used; /* it comes back by itself */
     uint64_t length;
     uint8_t out[ROOM_OUT]; /* fields, content in the slot, trailers */
 };
@@ -26,6 +27,7 @@ static bool copy_message(struct carom_slot *slot, uint32_t flags, struct message
     bool head = (flags & (CAROM_FLAG_HEAD | CAROM_FLAG_INFORM | CAROM_FLAG_UPGRADE)) != 0;
     bool data = (flags & CAROM_FLAG_DATA) != 0;
     message->flags = flags;
+    message->loan_used = false;
     message->status = head ? word(slot, CAROM_SLOT_STATUS) : 0;
     message->fields =
         word(slot, CAROM_SLOT_FIELDS_LENGTH); /* also where the head was done before */
@@ -80,8 +82,7 @@ static void return_loan(void *owner)
 }
 
 /* The content of a message; false when its loan is none. */
-static bool content_of(struct carom_slot *slot, const struct message *message,
-                       carom_content *content)
+static bool content_of(struct carom_slot *slot, struct message *message, carom_content *content)
 {
     *content = (carom_content){.data = message->out + message->fields, .length = message->data};
     if (message->loan == 0)
@@ -90,13 +91,14 @@ static bool content_of(struct carom_slot *slot, const struct message *message,
     int given = CAROM_LOAN_GIVEN;
     if (!atomic_compare_exchange_strong(&loan->state, &given, CAROM_LOAN_USED))
         return false;
+    message->loan_used = true;
     *content = (carom_content){loan->data, loan->length, return_loan, loan};
     return true;
 }
 
 /* ---------------------------------------------------------------- doing it */
 
-static int do_head(struct carom_slot *slot, const struct message *message)
+static int do_head(struct carom_slot *slot, struct message *message)
 {
     carom_field fields[MAX_FIELDS];
     int count = read_fields(message->out, message->fields, fields);
@@ -120,7 +122,7 @@ static int do_head(struct carom_slot *slot, const struct message *message)
     return carom_respond(slot->record, &response);
 }
 
-static int do_data(struct carom_slot *slot, const struct message *message)
+static int do_data(struct carom_slot *slot, struct message *message)
 {
     /* Looked at before the loan is taken, for a failed write gives it back. */
     if (carom_record_unsent(slot->record) >= slot->ring->records->write_buffer &&
@@ -141,7 +143,7 @@ static int do_end(struct carom_slot *slot, const struct message *message)
 }
 
 /* Head, content and end in order. *left: the flags that are still to be done after EAGAIN. */
-static int do_response(struct carom_slot *slot, const struct message *message, uint32_t *left)
+static int do_response(struct carom_slot *slot, struct message *message, uint32_t *left)
 {
     uint32_t flags = message->flags;
     int error = 0;
@@ -162,10 +164,11 @@ static int do_response(struct carom_slot *slot, const struct message *message, u
     return flags & CAROM_FLAG_END ? do_end(slot, message) : 0;
 }
 
-/* A message that was refused may have named a loan that nobody took: the VM gets it back. */
+/* A message that was refused may have named a loan that nobody took: the VM gets it back. (One that
+ * was taken has come back already, and the VM may have lent its number again.) */
 static void return_unused(struct carom_slot *slot, const struct message *message)
 {
-    if (message->loan == 0 || message->loan > CAROM_RING_LOANS)
+    if (message->loan == 0 || message->loan > CAROM_RING_LOANS || message->loan_used)
         return;
     struct carom_loan *loan = &slot->ring->loans[message->loan - 1];
     int given = CAROM_LOAN_GIVEN;
