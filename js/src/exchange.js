@@ -18,6 +18,7 @@ const {
 } = require('./layout.js');
 const { Output } = require('./output.js');
 const { writeFields, decodeFields, writeShort } = require('./codec.js');
+const { ownBytes } = require('./copies.js');
 const urls = require('./urls.js');
 
 const REASONS = native.reasons();
@@ -424,13 +425,6 @@ Exchange.prototype.reason = '';
 Exchange.prototype.bytesSent = undefined; // of content; known when the end is heard of
 Exchange.prototype.responseTrailers = null;
 Exchange.prototype.failed = false; // its handler did, and onError was asked
-
-// Bytes that stay as they are until the engine has sent them, on whatever thread. A buffer of somebody
-// else's can be changed, shrunk, or detached and freed meanwhile.
-function ownBytes(body, own) {
-  if (typeof body === 'string') return Buffer.from(body, 'utf8');
-  return own || body === null ? body : new Uint8Array(body);
-}
 
 function sameName(bytes, place, name) {
   for (let i = 0; i < name.length; i++) {

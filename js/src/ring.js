@@ -3,6 +3,7 @@
 'use strict';
 
 const native = require('./native.js');
+const { giveBack } = require('./copies.js');
 const {
   RING_EVENT_TAIL, RING_COMMAND_TAIL, RING_RETURN_TAIL, RING_ENGINE_ASLEEP, RING_VM_ASLEEP,
   RING_SLOTS_WANTED, RING_CONTROL_WORDS, RING_SLOT_SIZE, RING_PAGE_SIZE, RING_PAGES, RING_LOANS,
@@ -95,6 +96,7 @@ class Ring {
     while (this.returnHead !== tail) {
       const loan = this.control[queue + (this.returnHead & (RING_LOANS - 1))];
       this.returnHead = (this.returnHead + 1) | 0;
+      giveBack(this.lent[loan]);
       this.lent[loan] = null;
       this.freeLoans.push(loan);
     }
