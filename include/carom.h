@@ -198,7 +198,7 @@ typedef struct carom_options {
 
     /* Time-outs. */
     uint32_t header_timeout;     /* 10 s from a request's first byte: 408 */
-    uint32_t first_byte_timeout; /* 15 s from accept to the first byte: closed */
+    uint32_t first_byte_timeout; /* 15 s from accept to a request's first byte: closed */
     uint32_t keep_alive;         /* 75 s idle between requests, advertised in Keep-Alive: closed */
     uint32_t keep_alive_grace;   /* 1 s: idle connections are closed this much after `keep_alive` */
     uint32_t content_rate;       /* 240 bytes a second, least rate of content that is waited for,
@@ -383,7 +383,8 @@ CAROM_API int carom_inform(carom_record *record, const carom_response *response)
 /* Take over the connection as a raw stream: status 101 for a request with Upgrade (RFC 9110, 7.8;
  * set the Upgrade field; Connection is added), or 2xx for CONNECT (RFC 9110, 9.3.6). Then
  * carom_request_read, carom_write and carom_end work on raw bytes both ways. Errors as
- * carom_respond; ESTATE when the request did not ask for it or its content has not ended. */
+ * carom_respond; ESTATE when the request did not ask for it or its content has not ended. A CONNECT
+ * that is answered by carom_respond instead ends the connection (RFC 9931). */
 CAROM_API int carom_upgrade(carom_record *record, const carom_response *response);
 
 /* Cancel: the client sees a reset, or a truncated response. Nothing to do when it is over already.
