@@ -250,7 +250,7 @@ class Exchange {
     if (this.over || this.ended) return;
     const slot = this.slot;
     const words = slot.words;
-    if (this.output !== null || Atomics.load(words, SLOT_FLAGS) !== 0) {
+    if (this.output !== null || words[SLOT_FLAGS] !== 0) {
       this.stream().whole(status, fields, ownBytes(body, own));
       return;
     }
@@ -358,16 +358,18 @@ class Exchange {
   // Flags that need nothing else: with the next message when one is on its way.
   send(flags) {
     if (this.released) return;
-    if (this.output === null && Atomics.load(this.slot.words, SLOT_FLAGS) === 0) {
+    if (this.output === null && this.slot.words[SLOT_FLAGS] === 0) {
       this.slot.words[SLOT_FIELDS_LENGTH] = 0;
       this.put(flags);
     } else this.stream().add(flags);
   }
 
+  // Only we set FLAGS and only the engine clears them, so they are read and written as they are: the
+  // queue's end, which is stored after them, carries them over.
   put(flags) {
     const words = this.slot.words;
     words[SLOT_ECHO] = this.generation;
-    Atomics.store(words, SLOT_FLAGS, flags);
+    words[SLOT_FLAGS] = flags;
     this.slot.ring.post(this.slot);
   }
 
@@ -375,7 +377,7 @@ class Exchange {
     if (this.released) return;
     if (!this.over || (this.input !== null && this.input.reading !== null)) return;
     this.released = true;
-    if (this.output === null && Atomics.load(this.slot.words, SLOT_FLAGS) === 0) {
+    if (this.output === null && this.slot.words[SLOT_FLAGS] === 0) {
       this.slot.words[SLOT_FIELDS_LENGTH] = 0;
       this.put(FLAG_RELEASE);
     } else this.stream().add(FLAG_RELEASE);

@@ -28,8 +28,9 @@ class Slot {
 }
 
 class Ring {
-  constructor(index, memory) {
+  constructor(index, memory, inline) {
     this.index = index;
+    this.inline = inline; // the engine runs between our calls only: no need of atomic accesses
     this.handle = null;
     this.memory = memory;
     const control = new ArrayBuffer(CONTROL_SIZE);
@@ -70,8 +71,11 @@ class Ring {
     const tail = this.commandTail;
     this.control[RING_CONTROL_WORDS + CAPACITY + (tail & (CAPACITY - 1))] = slot.index;
     this.commandTail = (tail + 1) | 0;
-    Atomics.store(this.control, RING_COMMAND_TAIL, this.commandTail);
-    if (!this.draining) this.wakeEngine();
+    if (this.inline) this.control[RING_COMMAND_TAIL] = this.commandTail;
+    else {
+      Atomics.store(this.control, RING_COMMAND_TAIL, this.commandTail);
+      if (!this.draining) this.wakeEngine();
+    }
   }
 
   wakeEngine() {
@@ -103,7 +107,11 @@ class Ring {
   }
 
   takeNews(slot, Exchange, accept) {
-    const news = Atomics.exchange(slot.words, SLOT_NEWS, 0);
+    let news;
+    if (this.inline) {
+      news = slot.words[SLOT_NEWS];
+      slot.words[SLOT_NEWS] = 0;
+    } else news = Atomics.exchange(slot.words, SLOT_NEWS, 0);
     if (news & NEWS_REQUEST) {
       slot.exchange = new Exchange(slot, slot.words[SLOT_GENERATION]);
       accept(slot.exchange);

@@ -75,14 +75,13 @@ class Engine {
     const workers = integer(options, 'workers', 1, 1, 256);
     this.memory = [];
     this.rings = [];
-    for (let i = 0; i < workers; i++) this.rings.push(new Ring(i, this.memory));
+    for (let i = 0; i < workers; i++) this.rings.push(new Ring(i, this.memory, this.inline));
     this.handle = native.create(settingsOf(options), workers, this.inline, CAPACITY, this.memory,
       this.drain, () => this.finish());
     if (typeof this.handle === 'number') throw fault(this.handle, 'cannot make a server');
     this.lastStats = null;
     for (const ring of this.rings) {
       ring.handle = this.handle;
-      ring.inline = this.inline;
       ring.addSlots(FIRST_SLOTS);
     }
   }
