@@ -44,6 +44,17 @@ static inline void make_pattern(void)
         pattern[i] = (char)('a' + (i / 7 + i / 1000) % 26);
 }
 
+/* Every so many runs are tried where each costs much more: under valgrind; under the thread
+ * sanitizer, which has nothing to find in one thread. */
+static inline unsigned sparsely(unsigned step)
+{
+#if defined(__SANITIZE_THREAD__)
+    return step;
+#else
+    return getenv("CAROM_VALGRIND") != NULL ? step : 1;
+#endif
+}
+
 /* ---------------------------------------------------------------- which run it is */
 
 /* Printed when a test fails in it. */
@@ -317,6 +328,15 @@ static inline const char *find(const char *bytes, const char *end, const char *t
     return memmem(bytes, (size_t)(end - bytes), text, strlen(text));
 }
 
+/* The bytes end with no zero. */
+static inline size_t number(const char *bytes, const char *end, int base)
+{
+    char digits[20] = "";
+    size_t there = (size_t)(end - bytes);
+    memcpy(digits, bytes, there < sizeof digits ? there : sizeof digits - 1);
+    return strtoul(digits, NULL, base);
+}
+
 static inline void take_chunks(struct content *content, const char *expected,
                                size_t expected_length)
 {
@@ -325,7 +345,7 @@ static inline void take_chunks(struct content *content, const char *expected,
         content->whole = false;
         if (line == NULL)
             return;
-        size_t length = strtoul(content->bytes, NULL, 16);
+        size_t length = number(content->bytes, line, 16);
         if (length == 0) {
             const char *end = find(line, content->end, "\r\n\r\n"); /* with trailers or without */
             content->whole = end != NULL;
@@ -360,7 +380,7 @@ static inline bool judge_one(const struct scenario *scenario, const char **bytes
     verdict->cut = true;
     if (head_end == NULL)
         return false;
-    int status = atoi(*bytes + 9);
+    int status = (int)number(*bytes + 9, head_end, 10);
     const char *length_line = find(*bytes, head_end + 2, "\r\nContent-Length: ");
     struct content content = {.bytes = head_end + 4, .end = end};
     *bytes = content.bytes;
@@ -381,7 +401,7 @@ static inline bool judge_one(const struct scenario *scenario, const char **bytes
     if (!refusal && !early)
         assert_int_equal(status, scenario->answers[index].status);
     if (length_line != NULL) {
-        size_t length = strtoul(length_line + strlen("\r\nContent-Length: "), NULL, 10);
+        size_t length = number(length_line + strlen("\r\nContent-Length: "), end, 10);
         if (refusal) {
             content.whole = (size_t)(end - content.bytes) >= length;
             content.bytes = content.whole ? content.bytes + length : end;

@@ -140,10 +140,10 @@ static bool happen(const struct scenario *scenario, enum kind one, unsigned firs
     return first < run.events;
 }
 
-/* Each kind at each event; how many that were. Fewer where each costs more. */
+/* Each kind at each event; how many that were. */
 static unsigned one_thing(const struct scenario *scenario)
 {
-    unsigned step = getenv("CAROM_VALGRIND") != NULL ? 17 : 1, count = 0;
+    unsigned step = sparsely(17), count = 0;
     for (enum kind kind = 0; kind < KINDS; kind++)
         for (unsigned k = 0; happen(scenario, kind, k, kind, UINT32_MAX); k += step)
             count += run.happened == 1;
