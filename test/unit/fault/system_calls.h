@@ -53,53 +53,66 @@ static const char *const call_names[CALLS] = {
 
 struct fault {
     int error;   /* errno; or SHORT_COUNT: one byte is taken */
-    bool passes; /* nobody else may notice */
+    bool passes; /* nobody may notice, but that it takes longer */
+    bool lasts;  /* until the conversation is over */
 };
 
-#define FAULTS_MAX 10
+#define FAULTS_MAX 12
 
 static const struct fault faults[CALLS][FAULTS_MAX] = {
-    [CALL_ACCEPT] = {{EAGAIN, true},
-                     {EINTR, true},
-                     {ECONNABORTED, true},
-                     {EPERM, true},
-                     {EPROTO, true},
-                     {EMFILE, true},
-                     {ENFILE, true},
-                     {ENOBUFS, true},
-                     {ENOMEM, true}},
-    [CALL_RECEIVE] = {{EAGAIN, true},
-                      {EINTR, true},
-                      {SHORT_COUNT, true},
-                      {ECONNRESET, false},
-                      {ETIMEDOUT, false},
-                      {ENOMEM, false}},
-    [CALL_SEND] = {{EAGAIN, true},
-                   {EINTR, true},
-                   {SHORT_COUNT, true},
-                   {EPIPE, false},
-                   {ECONNRESET, false},
-                   {ETIMEDOUT, false},
-                   {ENOBUFS, false},
-                   {ENOMEM, false}},
-    [CALL_WATCH] = {{ENOMEM, false}, {ENOSPC, false}},
-    [CALL_WAIT] = {{EINTR, true}},
-    [CALL_READ] = {{EAGAIN, true}, {EINTR, true}},
-    [CALL_CLOSE] = {{EINTR, true}, {EIO, true}}, /* the descriptor is closed all the same */
-    [CALL_SHUTDOWN] = {{ENOTCONN, true}},        /* done all the same */
-    [CALL_DESCRIPTOR] = {{EMFILE, false}, {ENFILE, false}, {ENOMEM, false}, {ENODEV, false}},
-    [CALL_SOCKET] = {{EMFILE, false},
-                     {ENFILE, false},
-                     {ENOMEM, false},
-                     {ENOBUFS, false},
-                     {EACCES, false},
-                     {EAFNOSUPPORT, false}},
-    [CALL_OPTION] = {{ENOPROTOOPT, false}, {ENOMEM, false}},
-    [CALL_BIND] = {{EACCES, false}, {EADDRINUSE, false}, {EADDRNOTAVAIL, false}, {ENOMEM, false}},
-    [CALL_LISTEN] = {{EADDRINUSE, false}},
-    [CALL_NAME] = {{ENOBUFS, false}},
-    [CALL_CONNECT] = {{EACCES, false}, {EAGAIN, false}},
-    [CALL_FILE] = {{EACCES, false}, {EIO, false}, {EROFS, false}, {ENOMEM, false}},
+    [CALL_ACCEPT] = {{EAGAIN, true, false},
+                     {EINTR, true, false},
+                     {ECONNABORTED, true, false},
+                     {EPERM, true, false},
+                     {EPROTO, true, false},
+                     {EMFILE, true, false},
+                     {ENFILE, true, false},
+                     {ENOBUFS, true, false},
+                     {ENOMEM, true, false},
+                     {EMFILE, true, true},
+                     {ENOMEM, true, true}},
+    [CALL_RECEIVE] = {{EAGAIN, true, false},
+                      {EINTR, true, false},
+                      {SHORT_COUNT, true, false},
+                      {ECONNRESET, false, false},
+                      {ETIMEDOUT, false, false},
+                      {ENOMEM, false, false}},
+    [CALL_SEND] = {{EAGAIN, true, false},
+                   {EINTR, true, false},
+                   {SHORT_COUNT, true, false},
+                   {EPIPE, false, false},
+                   {ECONNRESET, false, false},
+                   {ETIMEDOUT, false, false},
+                   {ENOBUFS, false, false},
+                   {ENOMEM, false, false}},
+    [CALL_WATCH] = {{ENOMEM, false, false}, {ENOSPC, false, false}, {ENOSPC, false, true}},
+    [CALL_WAIT] = {{EINTR, true, false}},
+    [CALL_READ] = {{EAGAIN, true, false}, {EINTR, true, false}},
+    [CALL_CLOSE] = {{EINTR, true, false},
+                    {EIO, true, false}},         /* the descriptor is closed all the same */
+    [CALL_SHUTDOWN] = {{ENOTCONN, true, false}}, /* done all the same */
+    [CALL_DESCRIPTOR] = {{EMFILE, false, false},
+                         {ENFILE, false, false},
+                         {ENOMEM, false, false},
+                         {ENODEV, false, false}},
+    [CALL_SOCKET] = {{EMFILE, false, false},
+                     {ENFILE, false, false},
+                     {ENOMEM, false, false},
+                     {ENOBUFS, false, false},
+                     {EACCES, false, false},
+                     {EAFNOSUPPORT, false, false}},
+    [CALL_OPTION] = {{ENOPROTOOPT, false, false}, {ENOMEM, false, false}},
+    [CALL_BIND] = {{EACCES, false, false},
+                   {EADDRINUSE, false, false},
+                   {EADDRNOTAVAIL, false, false},
+                   {ENOMEM, false, false}},
+    [CALL_LISTEN] = {{EADDRINUSE, false, false}},
+    [CALL_NAME] = {{ENOBUFS, false, false}},
+    [CALL_CONNECT] = {{EACCES, false, false}, {EAGAIN, false, false}},
+    [CALL_FILE] = {{EACCES, false, false},
+                   {EIO, false, false},
+                   {EROFS, false, false},
+                   {ENOMEM, false, false}},
 };
 
 static struct {
@@ -109,7 +122,8 @@ static struct {
     unsigned index; /* in its list of faults */
     bool injected;
     enum call call; /* the one that failed */
-    bool passes;
+    bool passes, lasts;
+    int error;
     bool bound_file;   /* a socket file was made */
     time_t seconds_on; /* what the clock is put forward by */
 } calls;
@@ -124,14 +138,22 @@ static struct {
 /* The fault of this call: 0, an errno, or SHORT_COUNT. */
 static int fault_of(enum call call)
 {
-    if (!calls.inside || calls.calls++ != calls.after || calls.index >= FAULTS_MAX)
+    if (!calls.inside)
+        return 0;
+    if (calls.lasts && call == calls.call) {
+        errno = calls.error;
+        return calls.error;
+    }
+    if (calls.calls++ != calls.after || calls.index >= FAULTS_MAX)
         return 0;
     const struct fault *fault = &faults[call][calls.index];
     if (fault->error == 0)
         return 0;
     calls.injected = true;
     calls.call = call;
+    calls.error = fault->error;
     calls.passes = fault->passes;
+    calls.lasts = fault->lasts;
     errno = fault->error;
     return fault->error;
 }

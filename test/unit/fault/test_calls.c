@@ -140,17 +140,16 @@ static void count_calls(unsigned after, unsigned index)
     calls.calls = 0;
     calls.after = after;
     calls.index = index;
-    calls.injected = false;
+    calls.injected = calls.lasts = false;
     calls.bound_file = false;
 }
 
 /* Let no further call fail, but keep the count. */
-static unsigned stop_counting(void)
+static void stop_counting(void)
 {
-    unsigned after = calls.after;
-    if (calls.calls <= after)
+    calls.lasts = false;
+    if (calls.calls <= calls.after)
         calls.after = UINT32_MAX;
-    return after;
 }
 
 static void go_on_counting(unsigned after, unsigned count)
@@ -185,9 +184,11 @@ static void check_answers(void)
 {
     struct verdict verdict = judge_client(&client);
     bool all = verdict.whole == answers_of(client.scenario);
-    if (!calls.injected || calls.passes)
-        assert_true(all);
     assert_true(all || client.ended);
+    /* A shutdown comes before a client that could not be accepted. */
+    if (!calls.injected ||
+        (calls.passes && !(client.scenario->drains && calls.call == CALL_ACCEPT)))
+        assert_true(all);
 }
 
 static const struct scenario *scenario; /* the one that is tried */
@@ -336,10 +337,13 @@ static bool fail_to_drive(unsigned k, unsigned index, bool *more)
     count_calls(k, index);
     ENGINE(descriptor = carom_service_descriptor(service));
     assert_true(descriptor >= 0 || calls.injected);
-    if (descriptor < 0)
+    if (descriptor < 0) {
+        stop_counting();
         ENGINE(descriptor = carom_service_descriptor(service));
+    }
     assert_true(descriptor >= 0);
     settle_and_pass();
+    stop_counting();
     *more = calls.injected;
     bool there = calls.calls > k;
     connect_client(&another, &scenarios[0]);
