@@ -302,7 +302,10 @@ static bool finish_first(struct carom_connection *connection, carom_record *reco
 void carom_h1_complete(struct carom_connection *connection)
 {
     carom_record *record;
+    /* One that was cancelled when its last bytes had just left is for carom_h1_flush all the same.
+     */
     while ((record = first_of(connection)) != NULL && record->framed &&
+           record->response != CAROM_RESPONSE_CANCELLED &&
            record->stream_end <= connection->stream.sent_total)
         if (!finish_first(connection, record))
             break;

@@ -275,6 +275,35 @@ static void a_refusal_that_is_cut_off_ends_with_a_reset(void **state)
     }
 }
 
+static void cancel_it(carom_waker *waker, int status)
+{
+    (void)status;
+    carom_cancel(carom_container(waker, struct held, waker)->record);
+}
+
+/* The last bytes leave and the handler cancels in the same turn, before the response is done with.
+ */
+static void a_cancel_may_come_when_all_is_sent(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    begin(&options);
+    struct carom_peer *peer = connect_peer();
+    carom_peer_set_window(peer, 10);
+    say(peer, GET("/hold") GET("/hold"));
+    turn();
+    answer(sim.held[0], "first");
+    answer(sim.held[1], "second");
+    turn();
+    struct held *held = carom_record_state(sim.held[0]);
+    held->waker.wake = cancel_it;
+    assert_int_equal(carom_wait_time(sim.held[0], 5, &held->waker), 0);
+    carom_peer_set_window(peer, SIZE_MAX);
+    pass(10);
+    assert_true(carom_peer_saw_reset(peer));
+    assert_int_equal(finish().ended[CAROM_REASON_CANCELED], 1);
+}
+
 static void nothing_follows_a_refused_request(void **state)
 {
     (void)state;
@@ -475,6 +504,7 @@ int main(void)
         cmocka_unit_test(idle_connections_are_closed_in_time),
         cmocka_unit_test(a_reader_that_stalls_is_reset),
         cmocka_unit_test(a_refusal_that_is_cut_off_ends_with_a_reset),
+        cmocka_unit_test(a_cancel_may_come_when_all_is_sent),
         cmocka_unit_test(nothing_follows_a_refused_request),
         cmocka_unit_test(an_earlier_answer_decides_no_upgrade),
         cmocka_unit_test(an_upgrade_answered_early_holds_nothing_up),
