@@ -8,10 +8,22 @@
 #include <ctype.h>
 #include <strings.h>
 
+#include "carom.h"
+
 /* What of a request decides how its response is framed. */
 struct asked {
     bool head, connect, old; /* old: HTTP/1.0 */
 };
+
+static inline struct asked asked_by(const carom_record *record)
+{
+    carom_slice method = carom_request_method(record);
+    return (struct asked){
+        .head = method.length == 4 && memcmp(method.data, "HEAD", 4) == 0,
+        .connect = method.length == 7 && memcmp(method.data, "CONNECT", 7) == 0,
+        .old = carom_request_version(record) == 10,
+    };
+}
 
 enum reply_body { REPLY_NONE, REPLY_LENGTH, REPLY_CHUNKED, REPLY_UNTIL_CLOSE, REPLY_TUNNEL };
 

@@ -207,15 +207,10 @@ static void connect_peer(void)
 static void handle(carom_record *record, void *data)
 {
     carom_address address;
-    carom_slice method = carom_request_method(record);
     carom_record_peer(record, &address);
     struct peer *peer = &peers[address.port - 1];
     if (peer->count < MOST_ASKED)
-        peer->asked[peer->count] = (struct asked){
-            .head = method.length == 4 && memcmp(method.data, "HEAD", 4) == 0,
-            .connect = method.length == 7 && memcmp(method.data, "CONNECT", 7) == 0,
-            .old = carom_request_version(record) == 10,
-        };
+        peer->asked[peer->count] = asked_by(record);
     peer->count++;
     carom_ring_handle(record, data);
 }
