@@ -136,3 +136,13 @@ endif()
 add_test(NAME tools/tidy COMMAND ${CAROM_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/tools/tidy --self-test)
 set_tests_properties(tools/tidy PROPERTIES
     LABELS tools TIMEOUT 60 ENVIRONMENT "${CAROM_TEST_ENVIRONMENT}")
+
+# The simulation (test/simulate): the engine's sources once more, with coverage marks, under one
+# program. The clock that the engine asks the system for is the simulated one, too.
+file(GLOB sources CONFIGURE_DEPENDS test/simulate/*.c)
+add_executable(simulate ${sources} ${CAROM_SOURCES})
+target_include_directories(simulate PRIVATE include src test)
+target_compile_definitions(simulate PRIVATE CAROM_MARKS)
+target_link_libraries(simulate PRIVATE carom_options Threads::Threads)
+target_link_options(simulate PRIVATE -Wl,--wrap=clock_gettime)
+set_target_properties(simulate PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/test)

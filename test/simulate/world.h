@@ -1,0 +1,206 @@
+/* The simulated world: clients, exchanges, handlers around one service on the simulated network. An
+ * exchange is known to both sides, by the number in its target: the client knows what the handler
+ * will do, and so what it must see, byte for byte. Nothing here is decided by anything but the
+ * seed.
+ */
+#ifndef CAROM_TEST_SIMULATE_WORLD_H
+#define CAROM_TEST_SIMULATE_WORLD_H
+
+#include "carom.h"
+#include "net/loop_simulated.h"
+#include "simulate/random.h"
+
+#define CLIENTS          40 /* of a run */
+#define EXCHANGES        400
+#define CLIENT_EXCHANGES 12
+#define PROGRAM          12 /* steps of a handler */
+#define CONTENT_MOST     300000
+
+/* What a handler does, one after the other. */
+enum step {
+    STEP_READ,    /* all content, piece by piece */
+    STEP_COLLECT, /* all content at once */
+    STEP_PAUSE,   /* come back later: timer, post, or a call between turns */
+    STEP_NEVER,   /* wait until something ends it */
+    STEP_INFORM,
+    STEP_MISTAKE, /* calls that must fail without harm */
+    STEP_RESPOND, /* whole */
+    STEP_BEGIN,
+    STEP_WRITE,
+    STEP_END,
+    STEP_UPGRADE,
+    STEP_CANCEL,
+    STEP_RELEASE,
+};
+
+struct exchange {
+    uint32_t id;
+    struct client *client;
+    int index; /* among its client's */
+
+    /* The request; its bytes are [from, to) of what the client sends. */
+    size_t from, head_end, to;
+    bool is_head, is_connect, upgrades; /* asks to */
+    bool old, keeps;                    /* HTTP/1.0; with keep-alive */
+    bool closes, expects, patient;      /* waits for 100 Continue */
+    bool chunked, trailers;
+    uint16_t refused;  /* what the engine must answer, because it is malformed or over a limit */
+    bool refused_late; /* in its content, so that the handler may be there before */
+    uint32_t content;
+
+    /* The handler's plan. */
+    uint8_t program[PROGRAM];
+    bool lent, stubborn, twice, says_close, known, trailers_out;
+    uint16_t status;
+    uint32_t length, piece, fill;
+
+    /* How far the handler is. */
+    carom_record *record;
+    carom_waker readable, writable, cancelled, ended, timer, posted;
+    uint8_t at;
+    uint8_t pausing; /* enum pause */
+    bool handed, released;
+    bool begun, whole; /* the head was accepted; so was the end */
+    bool over;         /* the handler knows that the exchange is over */
+    bool cut;          /* the handler has ended it */
+    bool informed, upgraded;
+    uint32_t read, written;
+    uint64_t handed_at, due;
+    carom_reason reason;
+
+    /* What the client saw. */
+    bool continued, hinted, final, answered;
+    uint64_t taken_at; /* when the engine took its first byte; 0: not yet */
+    uint64_t begun_at; /* when it certainly had some of the head, and not an empty line */
+};
+
+enum pause { PAUSE_NONE, PAUSE_TIMER, PAUSE_OUTSIDE, PAUSE_POSTED, PAUSE_EDGE, PAUSE_NEVER };
+
+enum manner {
+    POLITE,   /* sends all, reads all, leaves */
+    RESETS,   /* leaves in the middle by a reset */
+    FINISHES, /* in the middle by FIN, and reads on */
+    STALLS,   /* sends no more from some byte on */
+    DEAF,     /* reads no more from some byte on */
+    MANNERS,
+};
+
+/* Where a client is in what it receives. */
+enum reader {
+    READER_HEAD,
+    READER_LENGTH,
+    READER_CHUNK_LINE,
+    READER_CHUNK,
+    READER_CHUNK_END,
+    READER_TRAILERS,
+    READER_UNTIL_CLOSE,
+    READER_TUNNEL,
+};
+
+struct client {
+    struct carom_peer *peer;
+    int number;
+    uint8_t manner;
+    uint8_t pieces; /* 0: all at once, 1: any, 2: tiny */
+    uint32_t depth, requests;
+    uint32_t window;  /* how much it reads at a time; 0: all */
+    uint64_t leaving; /* bytes sent (DEAF: received) until it leaves, stalls, or is deaf */
+    bool finishes;    /* leaves by FIN when all is well; else waits to be closed, or resets */
+
+    char *out;
+    size_t out_used, out_size, sent;
+    struct exchange *exchanges[CLIENT_EXCHANGES];
+    int count, answered; /* of exchanges: begun to be sent; answered whole */
+
+    uint8_t reader;
+    size_t seen; /* bytes looked at */
+    uint64_t left, offset;
+    bool closing; /* the last answer said that it ends here */
+    bool refused; /* the whole connection, by 503 */
+    bool rude;    /* sends on after that */
+    bool reset, finished, stalled, deaf, concluded;
+    uint64_t accepted_at, active_at, progress_at, fin_at; /* progress: it took bytes */
+    size_t received, taken;
+};
+
+struct world {
+    uint64_t seed;
+    struct random random;
+    carom_service *service;
+    struct carom_loop *loop;
+    carom_options options;
+    bool driven;
+    uint64_t clock; /* as the network has it */
+    uint64_t steps, steps_most, turns;
+    struct client clients[CLIENTS];
+    int client_count, clients_most;
+    struct exchange *exchanges;
+    uint32_t exchange_count;
+    struct exchange *outside[EXCHANGES]; /* in PAUSE_OUTSIDE */
+    int outside_count;
+    uint32_t lent, given_back;
+    bool draining, memory_failing, memory_failed, may_drain, ending;
+    uint64_t drain_deadline;
+    uint32_t overload_seen; /* records in use reached the limit */
+    uint64_t answered, answered_well;
+};
+
+extern struct world *world;
+
+/* The world fails: say why and end the program; the seed is replayed with its log. */
+_Noreturn void world_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* A line of the log. */
+void world_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
+extern bool world_logs;
+#define LOG(...)                                                                                   \
+    do {                                                                                           \
+        if (world_logs)                                                                            \
+            world_log(__VA_ARGS__);                                                                \
+    } while (0)
+
+/* The bytes of an exchange's content; response and request differ. */
+const char *pattern_of(uint32_t id, bool response);
+
+/* plan.c: the next exchange of a client, its request appended to what the client sends. NULL: no
+ * more room. */
+struct exchange *plan_exchange(struct client *client);
+void client_append(struct client *client, const void *data, size_t length);
+
+/* client.c */
+void client_connect(void);
+/* Do something; false when there is nothing to do for now. */
+bool client_act(struct client *client);
+/* After a turn: what has come, and whether what did not come is overdue. */
+void client_look(struct client *client);
+/* Leave, whatever is still to come. */
+void client_give_up(struct client *client);
+
+/* reader.c: look at what has come. */
+void client_read(struct client *client);
+/* The connection is gone: was that lawful? */
+void client_conclude(struct client *client);
+
+/* handler.c */
+void handler_called(carom_record *record, void *data);
+/* Go on, from outside of the engine: by a post, or between turns. */
+void handler_go_on(struct exchange *exchange);
+/* Do not wait any longer. */
+void handler_give_up(struct exchange *exchange);
+/* After a turn: what should have happened has. */
+void handler_look(struct exchange *exchange);
+/* Whether the end of the connection may follow from this exchange. */
+bool exchange_ends_connection(const struct exchange *exchange);
+
+/* world.c: one run. */
+void world_run(uint64_t seed);
+/* The records that ended, by reason, and what was done, over all runs. */
+extern struct totals {
+    uint64_t runs, exchanges, answers, turns, ended[CAROM_REASON_COUNT];
+} totals;
+
+static inline uint64_t world_now(void)
+{
+    return world->loop->ops->now(world->loop);
+}
+
+#endif
