@@ -34,8 +34,9 @@ fuzz: ## fuzz each target for SECONDS=60, or only TARGET=name; fuzz-merge: keep 
 fuzz-merge:
 	@BUILD="$(BUILD)" TARGET="$(TARGET)" tools/fuzz merge
 
-simulate: ## (later) run seeds of the simulated network
-	@echo "make simulate: this version of Carom has no simulator runs yet" >&2; exit 1
+simulate: configure ## the engine on a simulated network: make simulate SECONDS=60, or one run: SEED=n
+	@cmake --build $(BUILD) --target simulate
+	@$(BUILD)/test/simulate $(if $(SEED),--seed $(SEED),--seconds $(or $(SECONDS),60) --marks)
 
 soak: build ## mixed load on C and JavaScript for MINUTES=30; memory and descriptors must stay flat
 	@CAROM_BUILD="$(abspath $(BUILD))" MINUTES="$(MINUTES)" $(PYTHON) test/soak/soak.py

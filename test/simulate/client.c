@@ -192,6 +192,7 @@ static void note_taken(struct client *client)
     if (taken == client->taken)
         return;
     client->taken = taken;
+    client->busy_at = world_now();
     for (int i = 0; i < client->count; i++) {
         struct exchange *exchange = client->exchanges[i];
         if (exchange->taken_at == 0 && taken > exchange->from)
@@ -225,7 +226,7 @@ static void look_for_late(const struct client *client)
         uint64_t most = client->count == 0 ? options->first_byte_timeout
                                            : options->keep_alive + options->keep_alive_grace;
         if (client->taken == (client->count == 0 ? 0 : client->exchanges[client->count - 1]->to) &&
-            now > client->active_at + most + 2)
+            now > client->active_at + most + 2 && now > client->busy_at + most + 2)
             world_fail("client %d: idle for %llu ms and not closed", client->number,
                        (unsigned long long)(now - client->active_at));
         return;

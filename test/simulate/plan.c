@@ -295,6 +295,10 @@ struct exchange *plan_exchange(struct client *client)
     } else {
         draw_request(exchange);
         write_request(exchange);
+        bool over = exchange->content > world->options.max_content;
+        exchange->refused_late |= over && exchange->chunked;
+        if (over && !exchange->chunked)
+            exchange->refused = 413;
     }
     draw_handler(exchange);
     exchange->to = client->out_used;

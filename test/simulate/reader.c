@@ -68,14 +68,6 @@ void client_conclude(struct client *client)
     bool reset = carom_peer_saw_reset(client->peer);
     LOG("client %d: the connection is closed%s, %d of %d answered", client->number,
         reset ? " with a reset" : "", client->answered, client->count);
-    if (client->reader == READER_UNTIL_CLOSE && !reset) {
-        struct exchange *exchange = current(client);
-        if (client->offset == exchange->length) {
-            exchange->answered = true;
-            client->answered++;
-            world->answered++;
-        }
-    }
     struct exchange *exchange = current(client);
     if (exchange != NULL && exchange->from < client->sent && !excused(client, exchange))
         world_fail("client %d: request %u was not answered%s", client->number, exchange->id,
@@ -89,6 +81,7 @@ void client_conclude(struct client *client)
         !client->reset && !world->draining && !world->memory_failed &&
         !carom_peer_failed(client->peer) && client->reader != READER_TUNNEL &&
         !client->exchanges[client->count - 1]->upgraded &&
+        client->taken >= client->exchanges[client->count - 1]->to &&
         world_now() < client->active_at + world->options.keep_alive)
         world_fail("client %d: closed though it is kept alive", client->number);
 }
@@ -134,15 +127,13 @@ static struct head parse_head(const struct client *client, const char *bytes, si
 static void check_refusal(const struct exchange *exchange, const struct head *head)
 {
     const carom_options *options = &world->options;
-    const struct client *client = exchange->client;
     uint64_t now = world_now();
     bool lawful = false;
     switch (head->status) {
     case 408: /* of the head, or of the content */
-        lawful = !exchange->handed && client->taken < exchange->head_end &&
-                 exchange->taken_at > 0 && now > exchange->taken_at + options->header_timeout;
-        lawful |= exchange->handed && client->taken < exchange->to &&
-                  now > exchange->handed_at + options->content_window;
+        lawful = !exchange->handed && exchange->taken_at > 0 &&
+                 now > exchange->taken_at + options->header_timeout;
+        lawful |= exchange->handed && now > exchange->handed_at + options->content_window;
         break;
     case 500:
         lawful = exchange->handed && exchange->released && !exchange->begun;
@@ -161,11 +152,12 @@ static void check_refusal(const struct exchange *exchange, const struct head *he
     else if (exchange->refused_late && (head->status == 400 || head->status == 413))
         lawful = true;
     if (!lawful && !world->memory_failed)
-        world_fail("client %d: request %u is answered %u by the engine", client->number,
-                   exchange->id, head->status);
+        world_fail("client %d: request %u is answered %u by the engine, %llu ms after it began",
+                   exchange->client->number, exchange->id, head->status,
+                   (unsigned long long)(now - exchange->taken_at));
     bool must_close = head->status != 500 && !(head->status == 503 && exchange->handed);
     if (must_close && !head->close && !world->memory_failed)
-        world_fail("client %d: kept alive after a refusal", client->number);
+        world_fail("client %d: kept alive after a refusal", exchange->client->number);
 }
 
 /* The handler's own head. */
@@ -198,6 +190,7 @@ static void begin_tunnel(struct client *client, struct exchange *exchange)
     client_append(client, pattern_of(exchange->id, false), exchange->content);
     exchange->to = client->out_used;
     client->reader = READER_TUNNEL;
+    client->offset = 0;
     client->requests = 0;
 }
 
@@ -392,21 +385,26 @@ void client_read(struct client *client)
     size_t length;
     const char *bytes = carom_peer_received(client->peer, &length);
     bool came = false;
-    while (client->seen < length || (client->reader == READER_LENGTH && client->left == 0)) {
-        size_t size = read_some(client, bytes + client->seen, length - client->seen);
-        bool empty = size == 0 && client->reader != READER_LENGTH && client->reader != READER_HEAD;
-        if (size == 0 && (empty || client->seen == length || client->reader == READER_HEAD))
+    for (;;) { /* until a step changes nothing */
+        int answered = client->answered;
+        size_t size = 0;
+        bool nothing_comes = client->reader == READER_LENGTH && client->left == 0;
+        if (client->seen < length || nothing_comes)
+            size = read_some(client, bytes + client->seen, length - client->seen);
+        if (size == 0 && client->answered == answered)
             break;
         client->seen += size;
-        came = true;
+        came |= size > 0;
     }
     if (came)
         client->progress_at = world_now();
-    if (client->reader == READER_TUNNEL && carom_peer_saw_fin(client->peer)) {
+    bool until_fin = client->reader == READER_TUNNEL || client->reader == READER_UNTIL_CLOSE;
+    if (until_fin && carom_peer_saw_fin(client->peer)) {
         struct exchange *exchange = current(client);
         if (exchange != NULL && client->offset == exchange->length) {
             exchange->answered = true;
             client->answered++;
+            client->active_at = world_now();
             world->answered++;
         }
     }

@@ -221,6 +221,13 @@ static void quiet(void)
     }
     if (skip_time() || poke())
         return;
+    for (int i = 0; i < world->client_count; i++) {
+        const struct client *client = &world->clients[i];
+        if (!client->concluded)
+            LOG("client %d waits: manner %u, %zu of %zu sent, %zu taken, %d of %d answered%s%s",
+                i, client->manner, client->sent, client->out_used, client->taken, client->answered,
+                client->count, client->reset ? ", reset" : "", client->finished ? ", FIN" : "");
+    }
     if (!all_concluded() && !world->draining)
         world_fail("nobody does anything any more");
     shut_down(random_chance(&world->random, 50) ? 0 : random_below(&world->random, 2000));

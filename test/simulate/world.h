@@ -120,6 +120,7 @@ struct client {
     bool rude;    /* sends on after that */
     bool reset, finished, stalled, deaf, concluded;
     uint64_t accepted_at, active_at, progress_at, fin_at; /* progress: it took bytes */
+    uint64_t busy_at; /* the engine took bytes, or a handler released, last */
     size_t received, taken;
 };
 
