@@ -220,7 +220,8 @@ static void look_for_late(const struct client *client)
     if (client->fin_at > 0 && now > client->fin_at + options->linger_timeout + 2)
         world_fail("client %d: the connection lingers too long", client->number);
     if (client->fin_at > 0 || client->accepted_at == 0 || client->finished || client->reset ||
-        client->taken < client->sent || !all_released(client) || client->closing)
+        client->taken < client->sent || !all_released(client) || client->closing ||
+        client->window > 0)
         return;
     if (client->answered == client->count) {
         uint64_t most = client->count == 0 ? options->first_byte_timeout
@@ -232,10 +233,10 @@ static void look_for_late(const struct client *client)
         return;
     }
     const struct exchange *exchange = client->exchanges[client->answered];
-    if (exchange->begun_at >= client->active_at && exchange->begun_at > 0 &&
-        client->taken < exchange->head_end && !exchange->refused &&
-        now > exchange->begun_at + options->header_timeout + 2)
-        world_fail("client %d: a head that does not come is waited for too long", client->number);
+    if (exchange->begun_at > client->active_at && client->taken < exchange->head_end &&
+        !exchange->refused && now > exchange->begun_at + options->header_timeout + 2)
+        world_fail("client %d: a head that does not come is waited for since %llu", client->number,
+                   (unsigned long long)exchange->begun_at);
 }
 
 void client_look(struct client *client)
@@ -248,6 +249,9 @@ void client_look(struct client *client)
         LOG("client %d is accepted", client->number);
     }
     note_taken(client);
+    if (client->stirred)
+        client->busy_at = world_now();
+    client->stirred = false;
     client_read(client);
     if (client->fin_at == 0 && carom_peer_saw_fin(peer)) {
         LOG("client %d sees FIN", client->number);

@@ -86,7 +86,7 @@ static void release(struct exchange *exchange)
     carom_record *record = exchange->record;
     exchange->record = NULL;
     exchange->released = true;
-    exchange->client->busy_at = world->clock;
+    exchange->client->stirred = true;
     carom_release(record);
 }
 
@@ -244,6 +244,7 @@ static bool read_content(struct exchange *exchange)
         world_fail("request %u: %u bytes of %zu", exchange->id, exchange->read, content);
     if (carom_request_trailer_count(exchange->record) != exchange->trailers)
         world_fail("request %u: its trailers are wrong", exchange->id);
+    exchange->read_whole = true;
     return true;
 }
 

@@ -30,7 +30,7 @@ bool exchange_ends_connection(const struct exchange *exchange)
            exchange->expects || exchange->upgraded || exchange->reason > CAROM_REASON_COMPLETE ||
            (exchange->old && !exchange->known) ||
            (exchange->final && (client->closing || client->refused)) ||
-           exchange->read < exchange->content ||
+           ((exchange->content > 0 || exchange->chunked) && !exchange->read_whole) ||
            (uint32_t)exchange->index + 1 >= world->options.max_connection_requests;
 }
 
@@ -40,7 +40,8 @@ static bool excused(const struct client *client, const struct exchange *exchange
 {
     const carom_options *options = &world->options;
     uint64_t now = world_now();
-    if (client->reset || client->refused || world->memory_failed || carom_peer_failed(client->peer))
+    if (client->reset || client->refused || client->deaf || world->memory_failed ||
+        carom_peer_failed(client->peer))
         return true;
     if (world->draining && (!exchange->handed || now >= world->drain_deadline))
         return true;
@@ -49,6 +50,8 @@ static bool excused(const struct client *client, const struct exchange *exchange
         if (before->cut || (i < exchange->index && exchange_ends_connection(before)))
             return true;
         /* Its FIN cancels what is not answered; what was answered whole is sent. */
+        if (client->finished && client->sent < before->to)
+            return true;
         if (client->finished && !before->whole &&
             !(options->half_close && before->handed && client->taken >= before->to))
             return true;
@@ -56,8 +59,9 @@ static bool excused(const struct client *client, const struct exchange *exchange
     if (client->window > 0 && now >= client->progress_at + options->write_timeout)
         return true;
     /* It was closed as idle when the request was on its way. */
-    uint64_t idle = exchange->index == 0 ? options->first_byte_timeout
-                                         : options->keep_alive + options->keep_alive_grace;
+    uint64_t idle = options->keep_alive + options->keep_alive_grace;
+    if (exchange->index == 0 && options->first_byte_timeout < idle)
+        idle = options->first_byte_timeout;
     return client->answered == exchange->index && !exchange->handed &&
            now >= client->active_at + idle;
 }
@@ -80,8 +84,7 @@ void client_conclude(struct client *client)
     if (exchange == NULL && client->count > 0 && !client->closing && !client->finished &&
         !client->reset && !world->draining && !world->memory_failed &&
         !carom_peer_failed(client->peer) && client->reader != READER_TUNNEL &&
-        !client->exchanges[client->count - 1]->upgraded &&
-        client->taken >= client->exchanges[client->count - 1]->to &&
+        !exchange_ends_connection(client->exchanges[client->count - 1]) &&
         world_now() < client->active_at + world->options.keep_alive)
         world_fail("client %d: closed though it is kept alive", client->number);
 }
@@ -234,8 +237,8 @@ static void take_head(struct client *client, const struct head *head)
     if (client->closing || client->refused)
         world_fail("client %d: an answer after the last one", client->number);
     if (exchange == NULL || exchange->from >= client->sent) {
-        if (head->status != 503 || !head->close || client->count > client->answered + 1 ||
-            client->answered > 0 || !world->options.refuse_connections)
+        if (head->status != 503 || !head->close || client->answered > 0 ||
+            !world->options.refuse_connections)
             world_fail("client %d: an answer (%u) to nothing", client->number, head->status);
         client->refused = true;
         return;
@@ -399,7 +402,8 @@ void client_read(struct client *client)
     if (came)
         client->progress_at = world_now();
     bool until_fin = client->reader == READER_TUNNEL || client->reader == READER_UNTIL_CLOSE;
-    if (until_fin && carom_peer_saw_fin(client->peer)) {
+    /* Bytes that nobody reads may make the orderly end a reset. */
+    if (until_fin && (carom_peer_saw_fin(client->peer) || carom_peer_saw_close(client->peer))) {
         struct exchange *exchange = current(client);
         if (exchange != NULL && client->offset == exchange->length) {
             exchange->answered = true;

@@ -63,7 +63,7 @@ struct exchange {
     bool begun, whole; /* the head was accepted; so was the end */
     bool over;         /* the handler knows that the exchange is over */
     bool cut;          /* the handler has ended it */
-    bool informed, upgraded;
+    bool informed, upgraded, read_whole;
     uint32_t read, written;
     uint64_t handed_at, due;
     carom_reason reason;
@@ -117,6 +117,7 @@ struct client {
     uint64_t left, offset;
     bool closing; /* the last answer said that it ends here */
     bool refused; /* the whole connection, by 503 */
+    bool stirred; /* a handler has let go since the last look */
     bool rude;    /* sends on after that */
     bool reset, finished, stalled, deaf, concluded;
     uint64_t accepted_at, active_at, progress_at, fin_at; /* progress: it took bytes */
