@@ -146,3 +146,16 @@ target_compile_definitions(simulate PRIVATE CAROM_MARKS)
 target_link_libraries(simulate PRIVATE carom_options Threads::Threads)
 target_link_options(simulate PRIVATE -Wl,--wrap=clock_gettime)
 set_target_properties(simulate PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/test)
+
+# A fixed range of seeds, in which every mark must be reached; fewer where a run is slow. Then the
+# seeds that failed once.
+set(runs 12000)
+if(CAROM_SANITIZE)
+    set(runs 3000)
+endif()
+add_test(NAME simulate/range COMMAND simulate --runs ${runs} --marks)
+file(STRINGS test/simulate/seeds seeds REGEX "^[0-9]")
+list(TRANSFORM seeds REPLACE " .*" "")
+add_test(NAME simulate/seeds COMMAND simulate --seeds ${seeds})
+set_tests_properties(simulate/range simulate/seeds PROPERTIES
+    LABELS system TIMEOUT 300 ENVIRONMENT "${CAROM_TEST_ENVIRONMENT}")

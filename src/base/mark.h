@@ -23,14 +23,20 @@ struct carom_mark_table {
     uint64_t counts[CAROM_MARK_STATES][CAROM_MARK_STATES];
 };
 
-/* The linker gathers the marks of all files, reached or not. */
-extern struct carom_mark __start_carom_marks[], __stop_carom_marks[];
-extern struct carom_mark_table __start_carom_mark_tables[], __stop_carom_mark_tables[];
+/* The linker gathers the marks of all files, reached or not: pointers, as those lie without gaps.
+ */
+extern struct carom_mark *const __start_carom_marks[], *const __stop_carom_marks[];
+extern struct carom_mark_table *const __start_carom_mark_tables[],
+    *const __stop_carom_mark_tables[];
+
+#define CAROM_MARK_GATHER(section_name) __attribute__((section(section_name), used))
 
 #define CAROM_MARK(text)                                                                           \
     do {                                                                                           \
-        static struct carom_mark carom_mark_here                                                   \
-            __attribute__((section("carom_marks"), used)) = {text, 0};                             \
+        static struct carom_mark carom_mark_here = {text, 0};                                      \
+        static struct carom_mark *const carom_mark_place CAROM_MARK_GATHER("carom_marks") =        \
+            &carom_mark_here;                                                                      \
+        (void)carom_mark_place;                                                                    \
         carom_mark_here.count++;                                                                   \
     } while (0)
 #define CAROM_MARK_IF(condition, text)                                                             \
@@ -39,16 +45,17 @@ extern struct carom_mark_table __start_carom_mark_tables[], __stop_carom_mark_ta
             CAROM_MARK(text);                                                                      \
     } while (0)
 #define CAROM_MARK_TABLE(text, table)                                                              \
-    static struct carom_mark_table carom_mark_##table                                              \
-        __attribute__((section("carom_mark_tables"), used)) = {                                    \
-            text, table, sizeof(table) / sizeof *(table), {{0}}}
+    static struct carom_mark_table carom_mark_of_##table = {                                       \
+        text, table, sizeof(table) / sizeof *(table), {{0}}};                                      \
+    static struct carom_mark_table *const carom_mark_place_of_##table CAROM_MARK_GATHER(           \
+        "carom_mark_tables") = &carom_mark_of_##table
 
 static inline void carom_mark_move(const uint8_t *moves, uint8_t from, uint8_t to)
 {
-    struct carom_mark_table *table = __start_carom_mark_tables;
+    struct carom_mark_table *const *table = __start_carom_mark_tables;
     for (; table < __stop_carom_mark_tables; table++)
-        if (table->moves == moves)
-            table->counts[from][to]++;
+        if ((*table)->moves == moves)
+            (*table)->counts[from][to]++;
 }
 
 #else

@@ -221,7 +221,7 @@ static void look_for_late(const struct client *client)
         world_fail("client %d: the connection lingers too long", client->number);
     if (client->fin_at > 0 || client->accepted_at == 0 || client->finished || client->reset ||
         client->taken < client->sent || !all_released(client) || client->closing ||
-        client->window > 0)
+        client->window > 0 || carom_peer_failed(client->peer))
         return;
     if (client->answered == client->count) {
         uint64_t most = client->count == 0 ? options->first_byte_timeout
@@ -233,8 +233,11 @@ static void look_for_late(const struct client *client)
         return;
     }
     const struct exchange *exchange = client->exchanges[client->answered];
-    if (exchange->begun_at > client->active_at && client->taken < exchange->head_end &&
-        !exchange->refused && now > exchange->begun_at + options->header_timeout + 2)
+    size_t length; /* of the refusal, a part may be here */
+    carom_peer_received(client->peer, &length);
+    if (length == client->seen && exchange->begun_at > client->active_at &&
+        client->taken < exchange->head_end && !exchange->refused &&
+        now > exchange->begun_at + options->header_timeout + 2)
         world_fail("client %d: a head that does not come is waited for since %llu", client->number,
                    (unsigned long long)exchange->begun_at);
 }

@@ -1,7 +1,7 @@
-/* Runs seeds: `simulate [--seconds N] [--runs N] [--from SEED] [--marks]`, or one with its log:
- * `simulate --seed N`. A seed that fails is run again with its log, of which the end is printed.
- * With
- * --marks, a mark, an edge of a state machine or a reason that was never reached is a failure. */
+/* Runs seeds: `simulate [--seconds N] [--runs N] [--from SEED] [--marks]`, those given by
+ * `--seeds N...`, or one with its log: `--seed N`. A seed that fails is run again with its log, of
+ * which the end is printed. With --marks, a mark, an edge of a state machine or a reason that was
+ * never reached is a failure. */
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -114,15 +114,18 @@ static bool missing(const char *what, const char *name, int from, int to)
 static bool all_reached(void)
 {
     bool all = true;
-    for (struct carom_mark *mark = __start_carom_marks; mark < __stop_carom_marks; mark++)
-        if (mark->count == 0)
-            all = missing("mark", mark->name, -1, -1);
-    struct carom_mark_table *table = __start_carom_mark_tables;
-    for (; table < __stop_carom_mark_tables; table++)
+    struct carom_mark *const *mark = __start_carom_marks;
+    for (; mark < __stop_carom_marks; mark++)
+        if ((*mark)->count == 0)
+            all = missing("mark", (*mark)->name, -1, -1);
+    struct carom_mark_table *const *place = __start_carom_mark_tables;
+    for (; place < __stop_carom_mark_tables; place++) {
+        const struct carom_mark_table *table = *place;
         for (unsigned from = 0; from < table->states; from++)
             for (unsigned to = 0; to < table->states; to++)
                 if ((table->moves[from] & 1u << to) && table->counts[from][to] == 0)
                     all = missing("move", table->name, (int)from, (int)to);
+    }
     for (int reason = CAROM_REASON_NONE + 1; reason < CAROM_REASON_COUNT; reason++)
         if (totals.ended[reason] == 0)
             all = missing("reason", carom_reason_name((carom_reason)reason), -1, -1);
@@ -143,8 +146,14 @@ int main(int count, char **arguments)
     uint64_t from = 1, runs = UINT64_MAX;
     double seconds = 1e9;
     bool marks = false, one = false;
+    const int signals[] = {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGALRM};
+    for (unsigned i = 0; i < sizeof signals / sizeof *signals; i++)
+        signal(signals[i], on_signal);
     for (int i = 1; i < count; i++) {
         const char *value = i + 1 < count ? arguments[i + 1] : "";
+        if (strcmp(arguments[i], "--seeds") == 0)
+            for (runs = 0; i + 1 < count; i++)
+                run(strtoull(arguments[i + 1], NULL, 10));
         bool is_seed = strcmp(arguments[i], "--seed") == 0;
         bool is_replay = strcmp(arguments[i], "--replay") == 0;
         marks |= strcmp(arguments[i], "--marks") == 0;
@@ -158,9 +167,6 @@ int main(int count, char **arguments)
         all_lines |= is_seed;
     }
     replaying = world_logs = one;
-    const int signals[] = {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGALRM};
-    for (unsigned i = 0; i < sizeof signals / sizeof *signals; i++)
-        signal(signals[i], on_signal);
     double begin = seconds_now();
     for (uint64_t seed = from; seed - from < (one ? 1 : runs) && seconds_now() - begin < seconds;
          seed++)

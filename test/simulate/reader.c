@@ -43,6 +43,9 @@ static bool excused(const struct client *client, const struct exchange *exchange
     if (client->reset || client->refused || client->deaf || world->memory_failed ||
         carom_peer_failed(client->peer))
         return true;
+    if (options->refuse_connections && client->answered == 0 && !exchange->handed &&
+        client->window > 0)
+        return true; /* the refusal did not get through */
     if (world->draining && (!exchange->handed || now >= world->drain_deadline))
         return true;
     for (int i = 0; i <= exchange->index; i++) {
@@ -77,8 +80,8 @@ void client_conclude(struct client *client)
         world_fail("client %d: request %u was not answered%s", client->number, exchange->id,
                    exchange->final ? " whole" : "");
     if (exchange == NULL && client->count == 0 && !client->finished && !client->reset &&
-        !client->refused && !world->draining && !world->memory_failed &&
-        !carom_peer_failed(client->peer) &&
+        !client->refused && !client->deaf && client->window == 0 && !world->draining &&
+        !world->memory_failed && !carom_peer_failed(client->peer) &&
         world_now() < client->accepted_at + world->options.first_byte_timeout)
         world_fail("client %d: closed before it could ask", client->number);
     if (exchange == NULL && client->count > 0 && !client->closing && !client->finished &&
