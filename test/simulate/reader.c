@@ -80,8 +80,9 @@ void client_conclude(struct client *client)
         world_fail("client %d: request %u was not answered%s", client->number, exchange->id,
                    exchange->final ? " whole" : "");
     if (exchange == NULL && client->count == 0 && !client->finished && !client->reset &&
-        !client->refused && !client->deaf && client->window == 0 && !world->draining &&
-        !world->memory_failed && !carom_peer_failed(client->peer) &&
+        !client->refused && !client->deaf && client->window == 0 &&
+        !world->options.refuse_connections && !world->draining && !world->memory_failed &&
+        !carom_peer_failed(client->peer) &&
         world_now() < client->accepted_at + world->options.first_byte_timeout)
         world_fail("client %d: closed before it could ask", client->number);
     if (exchange == NULL && client->count > 0 && !client->closing && !client->finished &&

@@ -6,6 +6,7 @@
 
 #include "base/memory.h"
 #include "service/connection.h"
+#include "service/h1.h"
 #include "service/service.h"
 
 struct world *world;
@@ -83,6 +84,20 @@ static void draw_whims(void)
 
 /* ---------------------------------------------------------------- looking */
 
+/* After a FIN only what was answered whole, or is refused, still lives. In a tunnel FIN is content.
+ */
+static void look_at_finished(const struct carom_connection *connection)
+{
+    if (connection->h1 == NULL || connection->h1->phase == CAROM_H1_TUNNEL)
+        return;
+    const struct carom_node *node = connection->exchanges.next;
+    for (; node != &connection->exchanges; node = node->next) {
+        const carom_record *record = carom_container(node, carom_record, link);
+        if (record->response < CAROM_RESPONSE_ENDED && record->refused == 0)
+            world_fail("a request goes on after the client's FIN");
+    }
+}
+
 /* A deadline that has passed was seen to, and one is set where one must be. */
 static void look_at_connections(void)
 {
@@ -94,6 +109,10 @@ static void look_at_connections(void)
             carom_container(node, struct carom_connection, link);
         if (connection->read_deadline <= now || connection->write_deadline <= now)
             world_fail("a deadline of a connection has passed");
+        if (connection->in_flight > world->options.max_pipeline)
+            world_fail("a pipeline of %u requests", connection->in_flight);
+        if (connection->peer_done && !world->options.half_close)
+            look_at_finished(connection);
         bool pending = connection->read_deadline != CAROM_NO_TIME ||
                        connection->write_deadline != CAROM_NO_TIME;
         if (pending && !carom_timer_armed(&connection->timer))
