@@ -140,10 +140,14 @@ set_tests_properties(tools/tidy PROPERTIES
 # The simulation (test/simulate): the engine's sources once more, with coverage marks, under one
 # program. The clock that the engine asks the system for is the simulated one, too.
 file(GLOB sources CONFIGURE_DEPENDS test/simulate/*.c)
-add_executable(simulate ${sources} ${CAROM_SOURCES})
-target_include_directories(simulate PRIVATE include src test)
-target_compile_definitions(simulate PRIVATE CAROM_MARKS)
-target_link_libraries(simulate PRIVATE carom_options Threads::Threads)
+add_library(carom_marked OBJECT ${CAROM_SOURCES})
+set_target_properties(carom_marked PROPERTIES EXPORT_COMPILE_COMMANDS OFF) # examined once already
+add_executable(simulate ${sources} $<TARGET_OBJECTS:carom_marked>)
+foreach(target carom_marked simulate)
+    target_include_directories(${target} PRIVATE include src test)
+    target_compile_definitions(${target} PRIVATE CAROM_MARKS)
+    target_link_libraries(${target} PRIVATE carom_options Threads::Threads)
+endforeach()
 target_link_options(simulate PRIVATE -Wl,--wrap=clock_gettime)
 set_target_properties(simulate PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/test)
 

@@ -44,7 +44,7 @@ extern struct carom_mark_table *const __start_carom_mark_tables[],
         if (condition)                                                                             \
             CAROM_MARK(text);                                                                      \
     } while (0)
-#define CAROM_MARK_TABLE(text, table)                                                              \
+#define carom_mark_states(text, table)                                                             \
     static struct carom_mark_table carom_mark_of_##table = {                                       \
         text, table, sizeof(table) / sizeof *(table), {{0}}};                                      \
     static struct carom_mark_table *const carom_mark_place_of_##table CAROM_MARK_GATHER(           \
@@ -62,7 +62,7 @@ static inline void carom_mark_move(const uint8_t *moves, uint8_t from, uint8_t t
 
 #define CAROM_MARK(text)                 ((void)0)
 #define CAROM_MARK_IF(condition, text)   ((void)sizeof(!(condition)))
-#define CAROM_MARK_TABLE(text, table)    _Static_assert(sizeof(table) > 0, text)
+#define carom_mark_states(text, table)   _Static_assert(sizeof(table) > 0, text)
 #define carom_mark_move(moves, from, to) ((void)0)
 
 #endif

@@ -28,8 +28,8 @@ static const uint8_t response_moves[] = {
     [CAROM_RESPONSE_CANCELLED] = 0,
 };
 
-CAROM_MARK_TABLE("request", request_moves);
-CAROM_MARK_TABLE("response", response_moves);
+carom_mark_states("request", request_moves);
+carom_mark_states("response", response_moves);
 
 void carom_request_move(carom_record *record, enum carom_request_state to)
 {

@@ -418,24 +418,19 @@ static void act(struct exchange *exchange)
 {
     while (exchange->record != NULL) {
         enum step step = (enum step)exchange->program[exchange->at];
-        if (step == STEP_RELEASE || (exchange->over && !exchange->stubborn)) {
+        bool answers = is_answer_step(step);
+        bool leaves = step == STEP_RELEASE ||
+                      (exchange->over && (!exchange->stubborn || (!answers && step != STEP_PAUSE)));
+        if (leaves || (answers && !answer_step(exchange, step))) {
             release(exchange);
-        } else if (is_answer_step(step)) {
-            if (answer_step(exchange, step)) {
-                exchange->at++;
-            } else {
-                release(exchange);
-            }
         } else if (step == STEP_PAUSE) {
             exchange->at++;
             pause_for(exchange);
             return;
-        } else if (step == STEP_NEVER && !exchange->over) {
+        } else if (step == STEP_NEVER) {
             exchange->pausing = PAUSE_NEVER;
             return;
-        } else if (exchange->over) {
-            release(exchange);
-        } else if (take_step(exchange, step)) {
+        } else if (answers || take_step(exchange, step)) {
             exchange->at++;
         } else {
             return;

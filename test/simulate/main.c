@@ -54,6 +54,8 @@ void world_log(const char *format, ...)
         puts(line);
 }
 
+/* NOLINTBEGIN(bugprone-signal-handler): the program is at its end; at worst the report is lost */
+
 /* The seed has failed: show how, by running it again with its log. */
 static _Noreturn void failed(void)
 {
@@ -93,6 +95,8 @@ static void on_signal(int number)
             number == SIGALRM ? "hangs" : strsignal(number));
     failed();
 }
+
+/* NOLINTEND(bugprone-signal-handler) */
 
 const char *__asan_default_options(void);
 const char *__asan_default_options(void)
