@@ -10,7 +10,7 @@ TARGET  ?=
 BUILD   ?= build
 PYTHON  ?= /usr/bin/python3
 
-.PHONY: build serve test bench fuzz fuzz-merge simulate soak install package tidy format clean help configure
+.PHONY: build serve test bench fuzz fuzz-merge simulate soak oracles install package tidy format clean help configure
 
 build: configure ## build the libraries, examples and tests into build/
 	@cmake --build $(BUILD)
@@ -40,6 +40,9 @@ simulate: configure ## the engine on a simulated network: make simulate SECONDS=
 
 soak: build ## mixed load on C and JavaScript for MINUTES=30; memory and descriptors must stay flat
 	@CAROM_BUILD="$(abspath $(BUILD))" MINUTES="$(MINUTES)" $(PYTHON) test/soak/soak.py
+
+oracles: build ## compare what Carom, Node and nginx read: make oracles SECONDS=60 SEED=1
+	@CAROM_BUILD="$(abspath $(BUILD))" $(PYTHON) test/oracle/oracles.py --long --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
 install: build ## headers and libraries: make install PREFIX=/usr/local DESTDIR=
 	@cmake --install $(BUILD) --prefix $(abspath $(PREFIX))

@@ -33,15 +33,64 @@ def path_of(target):
     return absolute[1] if absolute[1][:1] == b"/" else b"/" + absolute[1]
 
 
-def odd(name, request):
-    """What in a request that the engine takes, and the rules allow, `name` does not like."""
-    if name == "node":
-        if request.method not in NODE_METHODS:
-            return "unknown method"
-        return "unexplained"
-    if not re.fullmatch(rb"[A-Z_-]+", request.method):
-        return "method in lower case or with signs"
-    return "unexplained"
+TAB = re.compile(rb"^(?:host|content-length|transfer-encoding):(?: *\t|[^\r\n]*\t *\r)", re.M | re.I)
+
+
+def first(reasons):
+    return next((name for name, holds in reasons if holds), "unexplained")
+
+
+def is_list(request):
+    """Transfer-Encoding is more than the one word, though that is all it means."""
+    return values(request, b"transfer-encoding") and \
+        [value.lower() for value in values(request, b"transfer-encoding")] != [b"chunked"]
+
+
+def odd_to_node(request, raw):
+    return first((
+        ("unknown method", request.method not in NODE_METHODS),
+        ("HTTP/1.2 and later", not re.match(rb"[\r\n]*[^\r\n]* HTTP/1\.[01]\r\n", raw)),
+        ("empty Expect", b"" in values(request, b"expect")),
+        ("Transfer-Encoding with empty members", is_list(request)),
+        ("tab beside the value of a field that it reads", re.search(TAB, raw)),
+        ("head near the limit", len(raw) > 8000),
+        ("blanks in chunk extension", re.search(rb"\n[0-9A-Fa-f]+(?:[^\r\n]*;)?[ \t]|=[ \t]", raw)),
+    ))
+
+
+def odd_to_nginx(request, raw):
+    target = request.target
+    host = values(request, b"host")
+    return first((
+        ("CONNECT", request.method == b"CONNECT"),
+        ("TRACE", request.method == b"TRACE"),
+        ("method in lower case or with signs", not re.fullmatch(rb"[A-Z_-]+", request.method)),
+        ("asterisk form", target == b"*"),
+        ("percent-encoded NUL, or percent and no digits", re.search(rb"%00|%(?![0-9A-Fa-f]{2})", path_of(target))),
+        ("path above the root", b"/.." in target),
+        ("authority of absolute form", target[:1] != b"/"),
+        ("tab beside the value of a field that it reads", re.search(TAB, raw)),
+        ("Transfer-Encoding with empty members", is_list(request)),
+        ("two Expects", len(values(request, b"expect")) > 1),
+        ("empty Host, or with odd dots", host and re.match(rb"$|\.|:|.*\.\.", host[0])),
+    ))
+
+
+def kept_alive(request, raw):
+    """What the Connection fields of a request say that can be read in two ways."""
+    said = b", ".join(values(request, b"connection")).lower()
+    options = [option.strip(b" \t") for option in said.split(b",")]
+    return first((
+        ("CONNECT", request.method == b"CONNECT"),
+        ("tab beside close", re.search(rb"^connection:[^\r\n]*\t", raw, re.M | re.I)),
+        ("close and another option", b"close" in options and len(options) > 1),
+        ("keep-alive and another option", b"keep-alive" in options and len(options) > 1),
+        ("an option that only has close or keep-alive in it",
+         (b"close" in said or b"keep-alive" in said) and b"close" not in options),
+    ))
+
+
+ODD = {"node": odd_to_node, "nginx": odd_to_nginx}
 
 
 def same_request(name, one, other):
@@ -53,8 +102,9 @@ def same_request(name, one, other):
 def same_fields(name, one, other):
     if name == "node":
         return one[3:] == other[3:]
-    ours = [(key, value) for key, value in one.fields if key.lower() not in REWRITTEN]
-    return ours == [(key, value) for key, value in other.fields if key.lower() not in REWRITTEN]
+    kept = lambda fields: [(key, value.strip(b" \t")) for key, value in fields  # nginx keeps tabs around values
+                           if key.lower() not in REWRITTEN]
+    return kept(one.fields) == kept(other.fields)
 
 
 def difference(name, reading, view, other):
@@ -72,15 +122,15 @@ def difference(name, reading, view, other):
             if view.refused:
                 return f"{name} accepts: {reading.rule}"
             if reading.ended:
-                return f"{name} goes on after close"
+                return f"{name} goes on after: {kept_alive(view.requests[i - 1], reading.raw[i - 1])}"
             return f"{DANGER}: {name} takes what the engine waits for"
         elif ours:
             if other.refused == 101:
                 return f"{name} switches protocols"
             if other.refused:
-                return f"{name} refuses: {odd(name, ours)}"
+                return f"{name} refuses: {ODD[name](ours, reading.raw[i])}"
             if i > 0:
-                return f"{name} closes: {odd(name, view.requests[i - 1])}"
+                return f"{name} closes: {kept_alive(view.requests[i - 1], reading.raw[i - 1])}"
             return f"{DANGER}: {name} waits for more"
         else:
             return None

@@ -28,6 +28,7 @@ NOT_IN_TRAILERS = {b"host", b"trailer", b"upgrade", b"connection", b"content-len
 
 class Reading(NamedTuple):
     requests: list
+    raw: list    # the bytes of each
     rule: str    # the rule that is broken, or ""
     ended: bool  # the last request ended the connection
 
@@ -120,7 +121,7 @@ def read_request_line(line):
         valid = target[:1] == b"/" or (absolute and authority(absolute[1]))
     if not valid:
         raise Broken("form of target")
-    return method, target, 10 if minor == b"0" else 11
+    return method, target, minor
 
 
 def read_fields(data, trailer=False):
@@ -240,9 +241,9 @@ def read_request(data):
             break
     else:
         raise Broken("many empty lines")
-    method, target, version = read_request_line(line)
+    method, target, minor = read_request_line(line)
     fields = read_fields(data)
-    kind, goes_on = framing(method, version, fields)
+    kind, goes_on = framing(method, 10 if minor == b"0" else 11, fields)
     trailers = []
     content = b""
     if kind == "chunked":
@@ -254,15 +255,17 @@ def read_request(data):
 
 def read(stream):
     data = Bytes(stream)
-    requests = []
+    requests, raw = [], []
     try:
         while data.at < len(stream):
+            start = data.at
             request, goes_on = read_request(data)
             requests.append(request)
+            raw.append(stream[start:data.at])
             if not goes_on:
-                return Reading(requests, "", True)
+                return Reading(requests, raw, "", True)
     except Broken as broken:
-        return Reading(requests, str(broken), False)
+        return Reading(requests, raw, str(broken), False)
     except Incomplete:
         pass
-    return Reading(requests, "", False)
+    return Reading(requests, raw, "", False)

@@ -48,8 +48,11 @@ class View(NamedTuple):
     refused: int
 
 
-ANSWER = re.compile(rb"^HTTP/1\.[01] (\d{3})[^\r\n]*\r\n((?:[^\r\n]+\r\n)*)\r\n", re.M)
-SAW = re.compile(rb"^Saw: ([^\r\n]*)\r\n", re.M | re.I)
+ANSWER = re.compile(rb"HTTP/1\.[01] (\d{3})[^\r\n]*\r\n((?:[^\r\n]+\r\n)*)\r\n")
+SAW = re.compile(rb"^Saw: ([^\r\n]*)\r\n", re.M)
+PAGE = re.compile(rb"(?:<html>\r\n<head><title>)?(\d{3}) ")  # a refusal without a head
+SEEN = b"seen\n"  # the content of every answer that has a Saw
+WITHOUT_HEAD = Request(b"GET", b"(HTTP/0.9)", b"", (), ())
 
 
 def parse_saw(text):
@@ -64,13 +67,22 @@ def parse_saw(text):
 
 def parse_view(answers):
     requests = []
-    if answers and not answers.startswith(b"HTTP/"):  # HTTP/0.9 has no head
-        return View((Request(b"GET", b"(HTTP/0.9)", b"", (), ()),), 0)
-    for match in ANSWER.finditer(answers):
+    while answers:
+        match = ANSWER.match(answers)
+        if not match:
+            if answers == SEEN:  # no answer to HTTP/0.9 has a head
+                return View((*requests, WITHOUT_HEAD), 0)
+            page = PAGE.match(answers)
+            if not page:
+                raise AssertionError(f"no answer: {answers!r}")
+            return View(tuple(requests), int(page[1]))
+        answers = answers[match.end():]
         status = int(match[1])
         saw = SAW.search(match[2])
         if saw:
             requests.append(parse_saw(saw[1]))
+            if requests[-1].method != b"HEAD":
+                answers = answers.removeprefix(SEEN)
         elif status == 101 or status >= 200:
             return View(tuple(requests), status)
     return View(tuple(requests), 0)
@@ -123,6 +135,7 @@ class Servers:
         self.folder = tempfile.TemporaryDirectory(prefix="carom-oracle-")
         self.home = Path(self.folder.name)
         self.children = []
+        self.forwarded = 0  # answers that came from the Carom behind nginx
         witness = os.path.join(os.path.abspath(BUILD), "test", "tool", "witness")
         try:
             self.direct = self.start([witness, f"unix:{self.home}/carom.sock"])
@@ -179,7 +192,11 @@ class Servers:
                         selector.modify(key.fileobj, selectors.EVENT_READ, key.data)
                     if events & selectors.EVENT_READ and connection.read():
                         selector.unregister(key.fileobj)
-                        views[index][name] = parse_view(connection.answers)
+                        view = parse_view(connection.answers)
+                        views[index][name] = view
+                        if name == "chain":
+                            self.forwarded += connection.answers.count(b"\r\nSaw: ")
+                            self.forwarded += WITHOUT_HEAD in view.requests
         return views
 
     def answered_behind(self):

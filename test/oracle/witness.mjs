@@ -27,36 +27,36 @@ const server = http.createServer({ maxHeaderSize: 8192 }, (request, response) =>
   request.on('data', (piece) => (content += piece));
   request.on('end', () => {
     response.setHeader('Saw', saw(request.method, request.url, content, request.rawHeaders, request.rawTrailers));
-    response.setHeader('Content-Length', 0);
-    response.end();
+    response.end('seen\n');
   });
 });
 server.httpAllowHalfOpen = true; // answer a client that has sent FIN
 server.maxHeadersCount = 0;
 
+// The answers to what came before must go first: their requests end some ticks later, and before the
+// client's FIN is looked at.
+const end = (socket, text, ticks = 20) => (ticks === 0 ? socket.end(text) : process.nextTick(end, socket, text, ticks - 1));
+
 // What follows CONNECT is not HTTP: the connection ends there.
 server.on('connect', (request, socket) => {
   const text = saw(request.method, request.url, '', request.rawHeaders, []);
   socket.on('error', () => {});
-  socket.end(`HTTP/1.1 405 No\r\nSaw: ${text}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`);
+  end(socket, `HTTP/1.1 405 No\r\nSaw: ${text}\r\nContent-Length: 5\r\nConnection: close\r\n\r\nseen\n`);
 });
 
 // Node takes what follows a head with Upgrade for the new protocol, its content too, and without this
 // listener it would read nothing of it and never answer.
 server.on('upgrade', (request, socket) => {
   socket.on('error', () => {});
-  socket.end('HTTP/1.1 101 Other\r\nConnection: upgrade\r\nUpgrade: other\r\n\r\n');
+  end(socket, 'HTTP/1.1 101 Other\r\nConnection: upgrade\r\nUpgrade: other\r\n\r\n');
 });
 
-// The answers to what came before must go first: their requests end some ticks later, and before the
-// client's FIN is looked at.
 const refused = new WeakSet();
-const after = (ticks, then) => (ticks === 0 ? then() : process.nextTick(after, ticks - 1, then));
 server.on('clientError', (error, socket) => {
   if (refused.has(socket)) return;
   refused.add(socket);
   const waits = error.code === 'HPE_INVALID_EOF_STATE'; // the bytes end within a request
-  after(20, () => socket.end(waits ? '' : `HTTP/1.1 400 No\r\nWhy: ${error.code}\r\nContent-Length: 0\r\n\r\n`));
+  end(socket, waits ? '' : `HTTP/1.1 400 No\r\nWhy: ${error.code}\r\nContent-Length: 0\r\n\r\n`);
 });
 
 // ---------------------------------------------------------------- raw bytes

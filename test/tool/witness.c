@@ -1,10 +1,11 @@
-/* A server that tells what it saw: witness ADDRESS. It answers every request, when it has come whole,
- * with no content and one field:
+/* A server that tells what it saw: witness ADDRESS. It answers every request, when it has come
+ * whole, with five bytes of content and one field:
  *
  *     Saw: METHOD TARGET =CONTENT :NAME=VALUE... +TRAILER=VALUE...
  *
- * all percent-encoded, so that the answer to HEAD tells as much as any. It goes on for a client that
- * has sent FIN. It prints "ready" when it listens, and at SIGTERM how many requests it has answered.
+ * all percent-encoded: the answer to HEAD has it, too, and the content shows where even a head is
+ * not sent (HTTP/0.9, by a proxy). It goes on for a client that has sent FIN. It prints "ready"
+ * when it listens, and at SIGTERM how many requests it has answered.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -31,7 +32,8 @@ struct text {
 
 static void add(struct text *text, const char *data, size_t length)
 {
-    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._/";
+    static const char plain[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._/";
     for (size_t i = 0; i < length && text->length + 3 <= SAW_MAX; i++) {
         unsigned byte = (unsigned char)data[i];
         if (byte != 0 && strchr(plain, (int)byte) != NULL)
@@ -86,8 +88,10 @@ static void respond(carom_waker *waker, int status)
     const carom_field fields[] = {{CAROM_SLICE("Saw"), {text.data, whole ? text.length : 0}},
                                   {CAROM_SLICE("Connection"), CAROM_SLICE("close")}};
     /* What follows CONNECT is not HTTP: the connection ends there for every witness. */
-    const carom_response response = {
-        .status = connect ? 405 : 200, .fields = fields, .field_count = connect ? 2 : 1};
+    const carom_response response = {.status = connect ? 405 : 200,
+                                     .fields = fields,
+                                     .field_count = connect ? 2 : 1,
+                                     .content = {"seen\n", 5, carom_static_content, NULL}};
     answered++;
     int error = carom_respond(record, &response);
     if (error < 0 && error != -CAROM_ECANCELED)
