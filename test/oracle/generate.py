@@ -177,7 +177,7 @@ def blanks(rng, draft):
 
 
 def line_end(rng, draft):
-    if rng.random() < 0.4:
+    if rng.random() < 0.4 or not draft.fields:
         draft.line_end = rng.choice(ENDS)
     elif rng.random() < 0.6:
         rng.choice(draft.fields)[3] = rng.choice(ENDS)
@@ -186,7 +186,8 @@ def line_end(rng, draft):
 
 
 def colon(rng, draft):
-    rng.choice(draft.fields)[1] = rng.choice(COLONS)
+    if draft.fields:
+        rng.choice(draft.fields)[1] = rng.choice(COLONS)
 
 
 def odd_line(rng, draft):

@@ -27,6 +27,7 @@ const server = http.createServer({ maxHeaderSize: 8192 }, (request, response) =>
   request.on('data', (piece) => (content += piece));
   request.on('end', () => {
     response.setHeader('Saw', saw(request.method, request.url, content, request.rawHeaders, request.rawTrailers));
+    response.setHeader('Content-Length', 5);
     response.end('seen\n');
   });
 });
