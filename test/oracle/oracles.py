@@ -1,6 +1,6 @@
 """Compare what Carom, Node and nginx read from the same bytes.
 
-    python3 test/oracle/oracles.py --cases 4000           what the test suite does
+    python3 test/oracle/oracles.py --cases 4000           about what the test suite does
     python3 test/oracle/oracles.py --seconds 600 --long   also: which known classes were never seen
     python3 test/oracle/oracles.py --case 17 --seed 5     one case, and every view of it
 
@@ -81,11 +81,12 @@ class Run:
                 if name not in self.shortest or len(data) < len(b"".join(self.shortest[name][1])):
                     self.shortest[name] = (number, pieces, views)
 
-    def go(self, cases=None, seconds=None):
+    def go(self, cases, seconds):
+        """So many cases, or as many as there is time for."""
         begin = time.monotonic()
         asked = servers.Servers()
         try:
-            while self.cases < cases if cases else time.monotonic() < begin + seconds:
+            while self.cases < cases and time.monotonic() < begin + seconds:
                 self.batch(asked)
             answered, forwarded = asked.answered_behind(), asked.forwarded
         finally:
@@ -112,7 +113,7 @@ class Run:
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--seed", default=os.environ.get("CAROM_SEED") or str(time.time_ns() % 10**9))
-    parser.add_argument("--cases", type=int)
+    parser.add_argument("--cases", type=int, default=sys.maxsize)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--case", type=int)
     parser.add_argument("--long", action="store_true")

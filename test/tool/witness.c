@@ -129,7 +129,9 @@ int main(int count, char **arguments)
         (void)fprintf(stderr, "witness: %s\n", carom_error_name(error));
         return 2;
     }
-    (void)signal(SIGTERM, on_signal);
+    struct sigaction action = {.sa_handler = on_signal};
+    (void)sigemptyset(&action.sa_mask);
+    (void)sigaction(SIGTERM, &action, NULL);
     (void)puts("ready");
     (void)fflush(stdout);
     if (carom_run(service) < 0)
