@@ -82,11 +82,11 @@ def kept_alive(request, raw):
     options = [option.strip(b" \t") for option in said.split(b",")]
     return first((
         ("CONNECT", request.method == b"CONNECT"),
+        ("an option that only has close or keep-alive in it",
+         any(word in said and word not in options for word in (b"close", b"keep-alive"))),
         ("tab beside close", re.search(rb"^connection:[^\r\n]*\t", raw, re.M | re.I)),
         ("close and another option", b"close" in options and len(options) > 1),
         ("keep-alive and another option", b"keep-alive" in options and len(options) > 1),
-        ("an option that only has close or keep-alive in it",
-         any(word in said and word not in options for word in (b"close", b"keep-alive"))),
     ))
 
 
@@ -143,7 +143,11 @@ def against_rules(reading, view):
         return None
     if reading.rule == "many empty lines":  # it depends on what of them came alone
         return None
-    return f"{DANGER}: the engine does not go by the rules ({reading.rule or 'no rule broken'})"
+    if len(view.requests) > len(reading.requests) and reading.rule:
+        return f"{DANGER}: the engine takes what breaks a rule ({reading.rule})"
+    if view.refused and len(view.requests) < len(reading.requests):
+        return f"{DANGER}: the engine refuses what breaks no rule"
+    return f"{DANGER}: the engine does not read what the rules say"
 
 
 def chain_differs(nginx, chain):

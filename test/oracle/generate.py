@@ -149,7 +149,7 @@ def chunks(rng, draft):
     elif kind == 3:
         chunk[1] = rng.choice(ENDS)
     elif kind == 4:
-        chunk[3] = rng.choice(ENDS + [b"", b"xx"])
+        chunk[3] = rng.choice(ENDS + [b"", b"xx", b"\rx"])
     else:
         name = rng.choice((b"Host", b"Content-Length", b"Transfer-Encoding", b"X", b"X Y", b"Connection", b"Trailer"))
         draft.trailers.append([name, rng.choice([b": "] * 4 + COLONS), b"5", rng.choice([b"\r\n"] * 3 + ENDS)])

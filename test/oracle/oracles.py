@@ -35,8 +35,10 @@ def known():
 
 def classes_of(reading, views):
     carom = views["carom"]
-    found = [compare.against_rules(reading, carom),
-             compare.difference("node", reading, carom, views["node"]),
+    wrong = compare.against_rules(reading, carom)
+    if wrong:  # the classes of the rest go by the rules
+        return [wrong]
+    found = [compare.difference("node", reading, carom, views["node"]),
              compare.difference("nginx", reading, carom, views["nginx"]),
              compare.chain_differs(views["nginx"], views["chain"])]
     return [name for name in found if name]
