@@ -50,6 +50,7 @@ def odd_to_node(request, raw):
     return first((
         ("unknown method", request.method not in NODE_METHODS),
         ("HTTP/1.2 and later", not re.match(rb"[\r\n]*[^\r\n]* HTTP/1\.[01]\r\n", raw)),
+        ("scheme with signs", re.match(rb"[A-Za-z]*[^A-Za-z/:][^/:]*://", request.target)),
         ("empty Expect", b"" in values(request, b"expect")),
         ("Transfer-Encoding with empty members", is_list(request)),
         ("tab beside the value of a field that it reads", re.search(TAB, raw)),
@@ -84,7 +85,7 @@ def kept_alive(request, raw):
         ("CONNECT", request.method == b"CONNECT"),
         ("an option that only has close or keep-alive in it",
          any(word in said and word not in options for word in (b"close", b"keep-alive"))),
-        ("tab beside close", re.search(rb"^connection:[^\r\n]*\t", raw, re.M | re.I)),
+        ("tab beside an option", re.search(rb"^connection:[^\r\n]*\t", raw, re.M | re.I)),
         ("close and another option", b"close" in options and len(options) > 1),
         ("keep-alive and another option", b"keep-alive" in options and len(options) > 1),
     ))

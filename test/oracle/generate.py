@@ -32,7 +32,7 @@ BAD_TARGETS = [b"*", b"http://h/", b"http://h", b"http://h?q", b"http://other/x"
                b"h:80", b"h", b"https://h/x", b"http:/x", b"http://h:99999/", b"http://[::1]:80/", b"?q", b"a/b",
                b"/a#b", b"/a b", b"/a\tb", b"/\0", b"/\x01", b"/\x7f", b"/\xff", b"/caf\xc3\xa9", b"/a\rb", b"", b"/%00",
                b"/%", b"/%zz", b"/../x", b"/a/../../b", b"/./x", b"\\x", b"/\\x", b"/<>\"{}|^`", b"/" + b"l" * 4095,
-               b"/" + b"l" * 4096, b"/" + b"l" * 9000, b"ftp://h/", b"1a://h/", b"//h/x", b"http://h\\x/", b"http://h /"]
+               b"/" + b"l" * 4096, b"/" + b"l" * 9000, b"ftp://h/", b"1a://h/", b"a+b-1.c://h/", b"//h/x", b"http://h\\x/", b"http://h /"]
 HOSTS = [b"", b"h:", b"h:80", b"h:0", b"h:65536", b"h:99999", b"h:8x", b"[::1]", b"[::1]:80", b"[::1", b"h@i", b"u@h:80", b"h/i",
          b"h i", b"h,i", b"h?q", b"h#f", b"h\\i", b":80", b"..", b".h", b"h.", b"h..i", b"%68", b"h\xc3\xa9", b"h\0", b"h\t",
          b"h:80:80", b"http://h", b"other", b"-", b"a" * 300, b"h;", b"[]", b"[h]", b"'h'", b"h<"]
@@ -214,7 +214,7 @@ def connection(rng, draft):
     for present in draft.find(b"connection"):
         draft.fields.remove(present)
     draft.add(b"Connection", rng.choice(CONNECTIONS + [b"close\x0b", b"Close", b"close;", b"content-length", b"host",
-                                                       b"transfer-encoding", b"cl ose", b"\tclose\t", b"closed"]))
+                                                       b"transfer-encoding", b"cl ose", b"\tclose\t", b"keep-alive\t", b"closed"]))
     if rng.random() < 0.4:
         draft.add(b"Upgrade", rng.choice((b"websocket", b"h2c", b"", b"HTTP/2.0, x")))
     if rng.random() < 0.3:
