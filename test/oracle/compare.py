@@ -121,7 +121,7 @@ def difference(name, reading, view, other):
                 return f"{name} reads fields otherwise"
         elif theirs:
             if view.refused:
-                return f"{name} accepts: {reading.rule}"
+                return f"{name} accepts: {'CONNECT' if theirs.method == b'CONNECT' else reading.rule}"
             if reading.ended:
                 return f"{name} goes on after: {kept_alive(view.requests[i - 1], reading.raw[i - 1])}"
             return f"{DANGER}: {name} takes what the engine waits for"
