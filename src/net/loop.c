@@ -1,11 +1,19 @@
-/* What all backends share: where bytes land, handing them over, the end of sockets. */
+/* What all backends share: where bytes land, handing them over, accepting, the end of sockets, the
+ * clock. */
 #include "net/loop.h"
 
+#include <errno.h>
 #include <stddef.h>
+
+#include "base/errors.h"
 
 /* Free bytes of the arena's page that a receive wants at least: most requests are smaller, and what
  * is left behind at the end of a page is little of its 32 KiB. */
 #define ROOM 4096
+/* Segments that one send takes. */
+#define VECTORS 64
+/* Connections that one turn accepts from one listener. */
+#define ACCEPTS 64
 
 struct carom_page *carom_socket_room(struct carom_loop *loop, const struct carom_socket *socket)
 {
@@ -17,15 +25,38 @@ struct carom_page *carom_socket_room(struct carom_loop *loop, const struct carom
 }
 
 void carom_socket_received(struct carom_loop *loop, struct carom_socket *socket,
-                           struct carom_page *page, uint32_t length)
+                           struct carom_page *page, const uint8_t *data, uint32_t length)
 {
     loop->bytes_received += length;
     /* Whether the bytes were kept does not show in the number of holds: they may have joined others
      * that hold the page already (carom_queue_append_page), and others may have let go meanwhile.
      * So `used` stays; the arena rewinds a page that only it holds. */
     carom_page_hold(page); /* it outlives a callback that lets go of it */
-    socket->events->received(socket, page, page->data + page->used - length, length);
+    socket->events->received(socket, page, data, length);
     carom_page_drop(page);
+}
+
+int64_t carom_socket_send_now(struct carom_loop *loop, struct carom_socket *socket,
+                              const struct carom_queue *queue)
+{
+    struct iovec vectors[VECTORS];
+    int count = carom_queue_vectors(queue, vectors, VECTORS);
+    ssize_t length;
+    do {
+        if (count == 1) {
+            length = send(socket->fd, vectors[0].iov_base, vectors[0].iov_len, MSG_NOSIGNAL);
+        } else {
+            struct msghdr message = {.msg_iov = vectors, .msg_iovlen = (size_t)count};
+            length = sendmsg(socket->fd, &message, MSG_NOSIGNAL);
+        }
+    } while (length < 0 && errno == EINTR);
+    if (length >= 0) {
+        loop->bytes_sent += (uint64_t)length;
+        return length;
+    }
+    if (errno == EAGAIN || errno == EWOULDBLOCK)
+        return CAROM_SEND_PENDING;
+    return carom_error_from_errno(errno);
 }
 
 void carom_sockets_reclaim(struct carom_loop *loop)
@@ -35,4 +66,67 @@ void carom_sockets_reclaim(struct carom_loop *loop)
         struct carom_socket *socket = carom_container(node, struct carom_socket, node);
         socket->events->closed(socket);
     }
+}
+
+/* Whether an error of accept(2) concerns that one connection only: there may be others. */
+static bool passing(int error)
+{
+    switch (error) {
+    case EINTR:
+    case ECONNABORTED:
+    case EPROTO:
+    case EPERM: /* a firewall forbids it */
+    case ENETDOWN:
+    case ENOPROTOOPT:
+    case EHOSTDOWN:
+    case ENONET:
+    case EHOSTUNREACH:
+    case EOPNOTSUPP:
+    case ENETUNREACH:
+    case ETIMEDOUT:
+        return true;
+    default:
+        return false;
+    }
+}
+
+void carom_acceptor_batch(struct carom_loop *loop, struct carom_acceptor *acceptor)
+{
+    for (int i = 0; i < ACCEPTS && acceptor->accepting; i++) {
+        struct sockaddr_storage peer;
+        socklen_t length = sizeof peer;
+        int fd =
+            accept4(acceptor->fd, (struct sockaddr *)&peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0) {
+            acceptor->accepted(acceptor, fd, (struct sockaddr *)&peer, length);
+        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            return;
+        } else if (!passing(errno)) {
+            int error = carom_error_from_errno(errno);
+            loop->ops->accept_stop(loop, acceptor);
+            acceptor->failed(acceptor, error);
+            return;
+        }
+    }
+}
+
+uint64_t carom_clock_milliseconds(clockid_t clock)
+{
+    struct timespec time;
+    clock_gettime(clock, &time);
+    return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
+}
+
+/* The clock is cut to whole milliseconds, so sleeping the difference never ends before `deadline`.
+ * It is read once more before a sleep (no system call), because a turn may have taken its time. */
+int carom_clock_sleep(uint64_t now, uint64_t deadline)
+{
+    if (deadline == UINT64_MAX)
+        return -1;
+    if (deadline > now)
+        now = carom_clock_milliseconds(CLOCK_MONOTONIC);
+    if (deadline <= now)
+        return 0;
+    uint64_t left = deadline - now;
+    return left > INT32_MAX ? INT32_MAX : (int)left;
 }

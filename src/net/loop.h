@@ -1,7 +1,7 @@
 /* The loop: what the engine asks of a kernel, in the shape of completions. The owner starts an
  * operation on a socket; its results come back as calls of the socket's events, from
  * carom_loop_deliver only (or, for a send that ends at once, as the return value). Receiving is a
- * stream of pages. Backends: epoll, simulated (io_uring fits the same shape).
+ * stream of pages. Backends: epoll, io_uring, simulated.
  *
  * A turn of the owner:  wait -> deliver -> ... send ... -> reclaim.
  * One thread, except carom_loop_wake. */
@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include "base/list.h"
 #include "base/page.h"
@@ -47,8 +48,8 @@ struct carom_socket {
     uint8_t interest;                  /* private to the backend */
     const struct carom_queue *sending; /* the pending send, or NULL */
     struct carom_page
-        *landing;           /* a page with one owner whose free rest should take the next bytes, so
-                               that they follow what is there; a wish, NULL: the loop's own page */
+        *landing; /* a page with one owner whose free rest takes the next bytes, so that they
+                     follow what is there; NULL, or full: a page of the loop's choice */
     struct carom_node node; /* private to the backend: list of closed sockets and the like */
 };
 
@@ -80,7 +81,8 @@ struct carom_loop_ops {
      * still the caller's). */
     int (*open)(struct carom_loop *loop, struct carom_socket *socket);
     /* Let bytes come, or not (what is on its way in this very delivery stops too). Pausing makes no
-     * system call by itself; a reset is noticed all the same. */
+     * system call by itself; a reset is noticed all the same. io_uring may have taken bytes before
+     * the pause reaches it, at most what its buffers hold: they are kept and come first. */
     void (*receive)(struct carom_loop *loop, struct carom_socket *socket, bool on);
     /* Send what is in `queue`, which stays still but for appending until the result. Bytes taken
      * (> 0), a negative error, or CAROM_SEND_PENDING: then `sent` brings the result. The queue is
@@ -105,7 +107,8 @@ struct carom_loop_ops {
     /* A descriptor for a foreign loop: readable when wait(0) and deliver have work, or `deadline`
      * of the last call of alarm has come. Negative error when there is none. */
     int (*descriptor)(struct carom_loop *loop);
-    /* With a descriptor handed out: let it be readable at `deadline` (UINT64_MAX: never). */
+    /* With a descriptor handed out, at the end of each turn: let it be readable at `deadline`
+     * (UINT64_MAX: never). */
     void (*alarm)(struct carom_loop *loop, uint64_t deadline);
     /* Read the clock afresh, as wait does. */
     void (*read_clock)(struct carom_loop *loop);
@@ -125,15 +128,32 @@ struct carom_loop {
 
 /* Make the epoll backend. -CAROM_EMFILE, -CAROM_ENOMEM. */
 int carom_loop_epoll_create(struct carom_loop **loop, struct carom_arena *arena);
+/* Make the io_uring backend. -CAROM_EMFILE, -CAROM_ENOMEM; -CAROM_EUNSUPPORTED, with errno, when
+ * the kernel has no io_uring for us. It belongs to the thread of its first wait. */
+int carom_loop_uring_create(struct carom_loop **loop, struct carom_arena *arena);
 
 /* For backends: where the next bytes of a socket go, behind what is used: its landing page while
  * that has room, or the arena's page with room for most requests. NULL when out of memory. */
 struct carom_page *carom_socket_room(struct carom_loop *loop, const struct carom_socket *socket);
 
-/* For backends: hand received bytes to the socket's owner. They are the last `length` of what is
- * used of `page`. The arena takes the space back when nobody else holds the page. */
+/* For backends: hand received bytes to the socket's owner; they lie in what is used of `page`. The
+ * arena takes the space back when nobody else holds the page. */
 void carom_socket_received(struct carom_loop *loop, struct carom_socket *socket,
-                           struct carom_page *page, uint32_t length);
+                           struct carom_page *page, const uint8_t *data, uint32_t length);
+
+/* For backends: accept what waits, at most a batch. Stops the acceptor when something is wanting.
+ */
+void carom_acceptor_batch(struct carom_loop *loop, struct carom_acceptor *acceptor);
+
+/* For backends: milliseconds of a clock, and how many to sleep (-1: for ever) from `now`, as last
+ * read, so as not to wake before `deadline`. */
+uint64_t carom_clock_milliseconds(clockid_t clock);
+int carom_clock_sleep(uint64_t now, uint64_t deadline);
+
+/* For backends: send by a call now. Bytes taken, a negative error, or CAROM_SEND_PENDING when it
+ * would block. */
+int64_t carom_socket_send_now(struct carom_loop *loop, struct carom_socket *socket,
+                              const struct carom_queue *queue);
 
 /* For backends: call `closed` of all closed sockets, and of those that these calls close. */
 void carom_sockets_reclaim(struct carom_loop *loop);

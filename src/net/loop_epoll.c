@@ -14,10 +14,6 @@
 
 /* Events that one wait takes; the rest are there in the next turn. */
 #define EVENTS 256
-/* Connections that one turn accepts from one listener. */
-#define ACCEPTS 64
-/* Segments that one send takes. */
-#define VECTORS 64
 /* socket->interest: what epoll is asked for, and how the connection stands. */
 enum {
     INTEREST_IN = 1,
@@ -80,48 +76,6 @@ static void accept_stop(struct carom_loop *loop, struct carom_acceptor *acceptor
     for (int i = 0; i < self->ready; i++) {
         if (self->events[i].data.u64 == tagged(acceptor, TAG_ACCEPTOR))
             self->events[i].data.u64 = tagged(NULL, TAG_NOTHING);
-    }
-}
-
-/* Whether an error of accept(2) concerns that one connection only: there may be others. */
-static bool passing(int error)
-{
-    switch (error) {
-    case EINTR:
-    case ECONNABORTED:
-    case EPROTO:
-    case EPERM: /* a firewall forbids it */
-    case ENETDOWN:
-    case ENOPROTOOPT:
-    case EHOSTDOWN:
-    case ENONET:
-    case EHOSTUNREACH:
-    case EOPNOTSUPP:
-    case ENETUNREACH:
-    case ETIMEDOUT:
-        return true;
-    default:
-        return false;
-    }
-}
-
-static void accept_batch(struct carom_loop *loop, struct carom_acceptor *acceptor)
-{
-    for (int i = 0; i < ACCEPTS && acceptor->accepting; i++) {
-        struct sockaddr_storage peer;
-        socklen_t length = sizeof peer;
-        int fd =
-            accept4(acceptor->fd, (struct sockaddr *)&peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd >= 0) {
-            acceptor->accepted(acceptor, fd, (struct sockaddr *)&peer, length);
-        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-            return;
-        } else if (!passing(errno)) {
-            int error = carom_error_from_errno(errno);
-            accept_stop(loop, acceptor);
-            acceptor->failed(acceptor, error);
-            return;
-        }
     }
 }
 
@@ -204,7 +158,8 @@ static void receive_ready(struct carom_loop *loop, struct carom_socket *socket)
         recv(socket->fd, page->data + page->used, page->size - page->used, MSG_DONTWAIT);
     if (length > 0) {
         page->used += (uint32_t)length;
-        carom_socket_received(loop, socket, page, (uint32_t)length);
+        carom_socket_received(loop, socket, page, page->data + page->used - length,
+                              (uint32_t)length);
     } else if (length == 0) {
         finished_by_peer(loop, socket);
     } else if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
@@ -212,34 +167,11 @@ static void receive_ready(struct carom_loop *loop, struct carom_socket *socket)
     }
 }
 
-static int64_t send_now(struct carom_loop *loop, struct carom_socket *socket,
-                        const struct carom_queue *queue)
-{
-    struct iovec vectors[VECTORS];
-    int count = carom_queue_vectors(queue, vectors, VECTORS);
-    ssize_t length;
-    do {
-        if (count == 1) {
-            length = send(socket->fd, vectors[0].iov_base, vectors[0].iov_len, MSG_NOSIGNAL);
-        } else {
-            struct msghdr message = {.msg_iov = vectors, .msg_iovlen = (size_t)count};
-            length = sendmsg(socket->fd, &message, MSG_NOSIGNAL);
-        }
-    } while (length < 0 && errno == EINTR);
-    if (length >= 0) {
-        loop->bytes_sent += (uint64_t)length;
-        return length;
-    }
-    if (errno == EAGAIN || errno == EWOULDBLOCK)
-        return CAROM_SEND_PENDING;
-    return carom_error_from_errno(errno);
-}
-
 static int64_t send_queue(struct carom_loop *loop, struct carom_socket *socket,
                           const struct carom_queue *queue)
 {
     carom_assert(socket->sending == NULL && !socket->closing);
-    int64_t result = send_now(loop, socket, queue);
+    int64_t result = carom_socket_send_now(loop, socket, queue);
     if (result == CAROM_SEND_PENDING) {
         socket->sending = queue;
         set_interest(loop, socket, INTEREST_OUT, 0);
@@ -254,7 +186,7 @@ static int64_t send_queue(struct carom_loop *loop, struct carom_socket *socket,
 static void send_ready(struct carom_loop *loop, struct carom_socket *socket)
 {
     if (socket->sending != NULL) {
-        int64_t result = send_now(loop, socket, socket->sending);
+        int64_t result = carom_socket_send_now(loop, socket, socket->sending);
         if (result == CAROM_SEND_PENDING)
             return;
         socket->sending = NULL;
@@ -335,36 +267,17 @@ static void reclaim(struct carom_loop *loop)
 
 /* ---------------------------------------------------------------- the turn */
 
-static uint64_t milliseconds(clockid_t clock)
-{
-    struct timespec time;
-    clock_gettime(clock, &time);
-    return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
-}
-
 static void read_clock(struct carom_loop *loop)
 {
-    epoll_of(loop)->now = milliseconds(CLOCK_MONOTONIC);
-    epoll_of(loop)->seconds = (int64_t)(milliseconds(CLOCK_REALTIME_COARSE) / 1000);
-}
-
-/* The clock is cut to whole milliseconds, so sleeping the difference never ends before `deadline`.
- * It is read once more before a sleep (no system call), because a turn may have taken its time. */
-static int sleep_length(const struct epoll_loop *self, uint64_t deadline)
-{
-    if (deadline == UINT64_MAX)
-        return -1;
-    uint64_t now = deadline > self->now ? milliseconds(CLOCK_MONOTONIC) : deadline;
-    if (deadline <= now)
-        return 0;
-    uint64_t left = deadline - now;
-    return left > INT32_MAX ? INT32_MAX : (int)left;
+    epoll_of(loop)->now = carom_clock_milliseconds(CLOCK_MONOTONIC);
+    epoll_of(loop)->seconds = (int64_t)(carom_clock_milliseconds(CLOCK_REALTIME_COARSE) / 1000);
 }
 
 static void wait(struct carom_loop *loop, uint64_t deadline)
 {
     struct epoll_loop *self = epoll_of(loop);
-    int count = epoll_wait(self->epoll, self->events, EVENTS, sleep_length(self, deadline));
+    int count =
+        epoll_wait(self->epoll, self->events, EVENTS, carom_clock_sleep(self->now, deadline));
     self->ready = count > 0 ? count : 0;
     read_clock(loop);
 }
@@ -392,7 +305,7 @@ static void deliver(struct carom_loop *loop)
             socket_ready(loop, pointer, self->events[i].events);
             break;
         case TAG_ACCEPTOR:
-            accept_batch(loop, pointer);
+            carom_acceptor_batch(loop, pointer);
             break;
         case TAG_WAKE:
             (void)!read(self->event, &value, sizeof value);

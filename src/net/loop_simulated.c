@@ -279,7 +279,7 @@ static void deliver_bytes(struct carom_loop *loop, struct carom_peer *peer)
     memcpy(page->data + page->used, peer->sent.data + peer->sent.taken, length);
     peer->sent.taken += length;
     page->used += (uint32_t)length;
-    carom_socket_received(loop, socket, page, (uint32_t)length);
+    carom_socket_received(loop, socket, page, page->data + page->used - length, (uint32_t)length);
 }
 
 static void deliver_send(struct carom_loop *loop, struct carom_peer *peer)

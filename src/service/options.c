@@ -64,7 +64,7 @@ int carom_options_resolve(carom_options *to, const carom_options *given)
         to->max_target > MAX_SECTION || to->max_header_section > MAX_SECTION ||
         to->max_fields > MAX_FIELDS)
         return -CAROM_EINVAL;
-    if (strcmp(to->backend, "epoll") != 0)
+    if (strcmp(to->backend, "epoll") != 0 && strcmp(to->backend, "uring") != 0)
         return -CAROM_EUNSUPPORTED;
     return 0;
 }

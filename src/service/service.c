@@ -1,6 +1,7 @@
 /* The service: create, listen, run, shut down, destroy. */
 #include "service/service.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <string.h>
 #include <time.h>
@@ -66,9 +67,25 @@ int carom_service_create_on(carom_service **made, const carom_options *given,
     return 0;
 }
 
-int carom_service_create(carom_service **service, const carom_options *options)
+/* What the kernel does not allow today it may allow tomorrow: a service must not fail for it. */
+int carom_service_create(carom_service **service, const carom_options *given)
 {
-    return carom_service_create_on(service, options, carom_loop_epoll_create);
+    carom_options options;
+    int error = carom_options_resolve(&options, given);
+    if (error < 0)
+        return error;
+    const struct carom_log_sink log = {options.log, options.log_data};
+    if (strcmp(options.backend, "uring") == 0) {
+        error = carom_service_create_on(service, given, carom_loop_uring_create);
+        int why = errno;
+        if (error == 0)
+            carom_log_line(&log, CAROM_LOG_INFO, "backend: io_uring");
+        if (error != -CAROM_EUNSUPPORTED)
+            return error;
+        carom_log_line(&log, CAROM_LOG_WARNING, "backend: epoll, because io_uring is refused: %s",
+                       strerrordesc_np(why));
+    }
+    return carom_service_create_on(service, given, carom_loop_epoll_create);
 }
 
 int carom_service_destroy(carom_service *service)

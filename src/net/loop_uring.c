@@ -1,0 +1,379 @@
+/* The io_uring backend: the loop. What operations a turn starts is given to the kernel when the
+ * next one waits, by the same system call.
+ *
+ * For a foreign loop there is an epoll descriptor over three others, edge-triggered so that nothing
+ * needs to be read: wakes, the alarm, and news of the ring, which the kernel tells only between two
+ * turns. */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "base/errors.h"
+#include "base/memory.h"
+#include "carom.h"
+#include "net/loop_uring.h"
+
+#define SUBMISSIONS 1024
+#define COMPLETIONS 4096
+
+/* An acceptor's poll, which may outlive it. */
+struct door {
+    struct carom_node link;
+    struct carom_acceptor *acceptor; /* NULL: stopped */
+    bool shared, polled;
+};
+
+/* ---------------------------------------------------------------- operations */
+
+struct io_uring_sqe *carom_uring_operation(struct carom_loop *loop, uint8_t code, int fd,
+                                           uint64_t user_data)
+{
+    struct io_uring_sqe *sqe = carom_uring_sqe(&carom_uring_of(loop)->ring);
+    sqe->opcode = code;
+    sqe->fd = fd;
+    sqe->user_data = user_data;
+    return sqe;
+}
+
+struct io_uring_sqe *carom_uring_poll(struct carom_loop *loop, int fd, uint32_t events,
+                                      uint64_t user_data)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    events = events << 16 | events >> 16;
+#endif
+    struct io_uring_sqe *sqe = carom_uring_operation(loop, IORING_OP_POLL_ADD, fd, user_data);
+    sqe->poll32_events = events;
+    return sqe;
+}
+
+bool carom_uring_cancel(struct carom_loop *loop, uint64_t user_data)
+{
+    if (carom_uring_withdraw(&carom_uring_of(loop)->ring, user_data))
+        return false;
+    struct io_uring_sqe *sqe = carom_uring_operation(loop, IORING_OP_ASYNC_CANCEL, -1,
+                                                     carom_uring_tagged(NULL, CAROM_URING_NOTHING));
+    sqe->addr = user_data;
+    sqe->flags = IOSQE_CQE_SKIP_SUCCESS;
+    return true;
+}
+
+/* ---------------------------------------------------------------- accepting */
+
+/* A poll and accept4, not a multishot accept: that goes on after accept_stop until it is cancelled,
+ * and what it had taken could not be put back into the listener's queue. */
+static void watch_door(struct carom_loop *loop, struct door *door)
+{
+    uint32_t events = POLLIN | (door->shared ? (uint32_t)EPOLLEXCLUSIVE : 0u);
+    carom_uring_poll(loop, door->acceptor->fd, events, carom_uring_tagged(door, CAROM_URING_DOOR));
+    door->polled = true;
+}
+
+static void free_door(struct door *door)
+{
+    carom_node_remove(&door->link);
+    carom_memory_give(door, sizeof *door);
+}
+
+static int accept_start(struct carom_loop *loop, struct carom_acceptor *acceptor, bool shared)
+{
+    struct door *door = carom_memory_take(sizeof *door);
+    if (door == NULL)
+        return -CAROM_ENOMEM;
+    *door = (struct door){.acceptor = acceptor, .shared = shared};
+    carom_list_append(&carom_uring_of(loop)->doors, &door->link);
+    acceptor->accepting = true;
+    watch_door(loop, door);
+    return 0;
+}
+
+/* The poll holds the listening socket, which must be gone when its owner has closed it. */
+static void end_watch(struct carom_loop *loop, struct door *door)
+{
+    door->acceptor = NULL;
+    if (!door->polled)
+        return; /* it is being delivered, and freed there */
+    if (carom_uring_cancel(loop, carom_uring_tagged(door, CAROM_URING_DOOR)))
+        carom_uring_enter(&carom_uring_of(loop)->ring, 0);
+    else
+        free_door(door);
+}
+
+static void accept_stop(struct carom_loop *loop, struct carom_acceptor *acceptor)
+{
+    struct carom_node *doors = &carom_uring_of(loop)->doors;
+    acceptor->accepting = false;
+    for (struct carom_node *node = doors->next; node != doors; node = node->next) {
+        struct door *door = carom_container(node, struct door, link);
+        if (door->acceptor == acceptor) {
+            end_watch(loop, door);
+            return;
+        }
+    }
+}
+
+static void door_ready(struct carom_loop *loop, struct door *door)
+{
+    door->polled = false;
+    if (door->acceptor != NULL)
+        carom_acceptor_batch(loop, door->acceptor);
+    if (door->acceptor != NULL)
+        watch_door(loop, door);
+    else
+        free_door(door);
+}
+
+/* ---------------------------------------------------------------- the turn */
+
+static void read_clock(struct carom_loop *loop)
+{
+    carom_uring_of(loop)->now = carom_clock_milliseconds(CLOCK_MONOTONIC);
+    carom_uring_of(loop)->seconds =
+        (int64_t)(carom_clock_milliseconds(CLOCK_REALTIME_COARSE) / 1000);
+}
+
+/* Each write to the eventfd completes it once; the counter is never read. */
+static void watch_wakes(struct carom_loop *loop)
+{
+    uint64_t user_data = carom_uring_tagged(NULL, CAROM_URING_WAKE);
+    carom_uring_poll(loop, carom_uring_of(loop)->event, POLLIN, user_data)->len =
+        IORING_POLL_ADD_MULTI;
+}
+
+/* The first wait is of the thread that runs the loop. */
+static void enable(struct carom_loop *loop)
+{
+    struct carom_uring_loop *self = carom_uring_of(loop);
+    if (carom_uring_enable(&self->ring) < 0)
+        return; /* and again next time */
+    self->enabled = true;
+    watch_wakes(loop);
+}
+
+/* What the foreign loop was told is taken notice of now; news of this turn need not be told. */
+static void hush(struct carom_uring_loop *self)
+{
+    struct epoll_event events[3];
+    carom_uring_tell(&self->ring, false);
+    int count = epoll_wait(self->poll, events, 3, 0);
+    for (int i = 0; i < count; i++)
+        if (events[i].data.fd == self->timer)
+            self->alarm = UINT64_MAX;
+}
+
+static void wait(struct carom_loop *loop, uint64_t deadline)
+{
+    struct carom_uring_loop *self = carom_uring_of(loop);
+    if (!self->enabled)
+        enable(loop);
+    if (self->poll >= 0)
+        hush(self);
+    carom_uring_enter(&self->ring, carom_clock_sleep(self->now, deadline));
+    self->found = carom_uring_ready(&self->ring);
+    read_clock(loop);
+}
+
+static void completed(struct carom_loop *loop, const struct io_uring_cqe *cqe)
+{
+    enum carom_uring_tag tag = (enum carom_uring_tag)(cqe->user_data & CAROM_URING_TAGS);
+    void *pointer = (void *)(uintptr_t)(cqe->user_data & ~(uint64_t)CAROM_URING_TAGS);
+    switch (tag) {
+    case CAROM_URING_NOTHING:
+        break;
+    case CAROM_URING_DOOR:
+        door_ready(loop, pointer);
+        break;
+    case CAROM_URING_WAKE:
+        if (!(cqe->flags & IORING_CQE_F_MORE))
+            watch_wakes(loop);
+        break;
+    default:
+        carom_uring_socket_completed(loop, pointer, tag, cqe->res, cqe->flags);
+    }
+}
+
+static void deliver(struct carom_loop *loop)
+{
+    struct carom_uring_loop *self = carom_uring_of(loop);
+    uint32_t found = self->found;
+    self->found = 0;
+    for (uint32_t i = 0; i < found; i++)
+        completed(loop, carom_uring_cqe(&self->ring, i));
+    carom_uring_seen(&self->ring, found);
+    if (self->missing > 0)
+        carom_uring_refill(self);
+}
+
+static void wake(struct carom_loop *loop)
+{
+    static const uint64_t one = 1;
+    int error = errno;
+    (void)!write(carom_uring_of(loop)->event, &one, sizeof one);
+    errno = error;
+}
+
+/* ---------------------------------------------------------------- a foreign loop */
+
+static int watch(const struct carom_uring_loop *self, int fd)
+{
+    struct epoll_event event = {.events = EPOLLIN | (uint32_t)EPOLLET, .data.fd = fd};
+    return epoll_ctl(self->poll, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
+static void close_descriptors(struct carom_uring_loop *self)
+{
+    int *const fds[] = {&self->poll, &self->timer, &self->news};
+    for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++) {
+        if (*fds[i] >= 0)
+            close(*fds[i]);
+        *fds[i] = -1;
+    }
+}
+
+static int descriptor(struct carom_loop *loop)
+{
+    struct carom_uring_loop *self = carom_uring_of(loop);
+    if (self->poll >= 0)
+        return self->poll;
+    self->poll = epoll_create1(EPOLL_CLOEXEC);
+    self->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    self->news = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    int error = self->poll < 0 || self->timer < 0 || self->news < 0 ? -errno : 0;
+    if (error == 0)
+        error = carom_uring_register(&self->ring, IORING_REGISTER_EVENTFD, &self->news, 1);
+    if (error == 0)
+        error = watch(self, self->event);
+    if (error == 0)
+        error = watch(self, self->timer);
+    if (error == 0)
+        error = watch(self, self->news);
+    if (error == 0)
+        return self->poll;
+    carom_uring_register(&self->ring, IORING_UNREGISTER_EVENTFD, NULL, 0);
+    close_descriptors(self);
+    return carom_error_from_errno(-error);
+}
+
+static void set_timer(struct carom_uring_loop *self, uint64_t deadline)
+{
+    if (self->alarm == deadline)
+        return;
+    self->alarm = deadline;
+    struct itimerspec when = {0};
+    if (deadline != UINT64_MAX) {
+        when.it_value.tv_sec = (time_t)(deadline / 1000);
+        when.it_value.tv_nsec = (long)(deadline % 1000) * 1000000;
+        if (deadline == 0)
+            when.it_value.tv_nsec = 1; /* all zero would mean never */
+    }
+    timerfd_settime(self->timer, TFD_TIMER_ABSTIME, &when, NULL);
+}
+
+/* The turn is over: what it started is submitted now, and what comes after is told. */
+static void alarm_at(struct carom_loop *loop, uint64_t deadline)
+{
+    struct carom_uring_loop *self = carom_uring_of(loop);
+    if (self->poll < 0)
+        return;
+    if (self->enabled)
+        carom_uring_submit(&self->ring);
+    carom_uring_tell(&self->ring, true);
+    if (carom_uring_ready(&self->ring) > 0 || carom_uring_pending(&self->ring) ||
+        carom_uring_unsubmitted(&self->ring) > 0)
+        wake(loop); /* it came before it would have been told */
+    set_timer(self, deadline);
+}
+
+/* ---------------------------------------------------------------- life */
+
+static uint64_t now(struct carom_loop *loop)
+{
+    return carom_uring_of(loop)->now;
+}
+
+static int64_t seconds(struct carom_loop *loop)
+{
+    return carom_uring_of(loop)->seconds;
+}
+
+static void destroy(struct carom_loop *loop)
+{
+    struct carom_uring_loop *self = carom_uring_of(loop);
+    carom_assert(carom_node_alone(&loop->closed));
+    carom_uring_destroy(&self->ring);
+    carom_uring_buffers_destroy(&self->buffers);
+    carom_uring_sockets_finish(self);
+    while (!carom_node_alone(&self->doors))
+        free_door(carom_container(self->doors.next, struct door, link));
+    close_descriptors(self);
+    if (self->event >= 0)
+        close(self->event);
+    carom_memory_give(self, sizeof *self);
+}
+
+static const struct carom_loop_ops uring_ops = {
+    .name = "uring",
+    .destroy = destroy,
+    .accept_start = accept_start,
+    .accept_stop = accept_stop,
+    .open = carom_uring_socket_open,
+    .receive = carom_uring_socket_receive,
+    .send = carom_uring_socket_send,
+    .shutdown = carom_uring_socket_shutdown,
+    .close = carom_uring_socket_close,
+    .wait = wait,
+    .deliver = deliver,
+    .reclaim = carom_sockets_reclaim,
+    .wake = wake,
+    .descriptor = descriptor,
+    .alarm = alarm_at,
+    .read_clock = read_clock,
+    .now = now,
+    .seconds = seconds,
+};
+
+/* Everything but want of descriptors means that there is no io_uring for us: the kernel is too old,
+ * a sysctl or seccomp forbids it, locked memory is short. errno says which. */
+static int create_ring(struct carom_uring_loop *self)
+{
+    int error = carom_uring_create(&self->ring, SUBMISSIONS, COMPLETIONS);
+    if (error == 0)
+        error = carom_uring_buffers_create(&self->buffers, &self->ring, 0, CAROM_URING_BUFFERS);
+    if (error == 0)
+        return 0;
+    errno = -error;
+    return error == -EMFILE || error == -ENFILE ? -CAROM_EMFILE : -CAROM_EUNSUPPORTED;
+}
+
+int carom_loop_uring_create(struct carom_loop **loop, struct carom_arena *arena)
+{
+    struct carom_uring_loop *self = carom_memory_take_zeroed(sizeof *self);
+    if (self == NULL)
+        return -CAROM_ENOMEM;
+    self->loop.ops = &uring_ops;
+    self->loop.arena = arena;
+    carom_node_init(&self->loop.closed);
+    carom_node_init(&self->doors);
+    carom_uring_sockets_init(self);
+    self->ring_sends = getenv("CAROM_URING_SENDS") != NULL;
+    self->ring.fd = self->poll = self->timer = self->news = -1;
+    self->alarm = UINT64_MAX;
+    self->event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    int error = self->event < 0 ? carom_error_from_errno(errno) : create_ring(self);
+    if (error == 0) {
+        carom_uring_refill(self);
+        error = self->missing > 0 ? -CAROM_ENOMEM : 0;
+    }
+    if (error < 0) {
+        int why = errno;
+        destroy(&self->loop);
+        errno = why;
+        return error;
+    }
+    read_clock(&self->loop);
+    *loop = &self->loop;
+    return 0;
+}

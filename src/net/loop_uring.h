@@ -1,0 +1,91 @@
+/* The io_uring backend, in two files: uring_sockets.c has the operations of sockets, loop_uring.c
+ * the rest of the loop. */
+#ifndef CAROM_NET_LOOP_URING_H
+#define CAROM_NET_LOOP_URING_H
+
+#include <sys/socket.h>
+
+#include "base/pool.h"
+#include "net/loop.h"
+#include "net/uring.h"
+
+/* Pages that the kernel may receive into before it must wait for us. */
+#define CAROM_URING_BUFFERS 128
+/* Sends of several segments in one submission, and the segments that one takes. */
+#define CAROM_URING_MESSAGES 32
+#define CAROM_URING_VECTORS  64
+
+/* What user_data points to, in its low bits. */
+enum carom_uring_tag {
+    CAROM_URING_NOTHING,
+    CAROM_URING_RECEIVE, /* of a socket */
+    CAROM_URING_SEND,
+    CAROM_URING_POLL,
+    CAROM_URING_AGAIN,
+    CAROM_URING_DOOR, /* an acceptor */
+    CAROM_URING_WAKE,
+    CAROM_URING_TAGS, /* a mask */
+};
+
+/* What a send of several segments points to until it is submitted. */
+struct carom_uring_message {
+    struct msghdr header;
+    struct iovec vectors[CAROM_URING_VECTORS];
+};
+
+struct carom_uring_loop {
+    struct carom_loop loop; /* first member */
+    struct carom_uring ring;
+    struct carom_uring_buffers buffers;
+    struct carom_page *pages[CAROM_URING_BUFFERS]; /* by buffer; NULL: no memory for one */
+    uint32_t missing;                              /* buffers without a page */
+    struct carom_pool kept;                        /* bytes of paused sockets */
+    struct carom_node doors;
+    uint32_t found; /* completions for the next delivery */
+    bool enabled, ring_sends;
+    int event;             /* wakes */
+    int poll, timer, news; /* for a foreign loop, or -1: all that it watches, alarm, completions */
+    uint64_t now, alarm;
+    int64_t seconds;
+    uint32_t message_count; /* in use, since the last submission */
+    struct carom_uring_message messages[CAROM_URING_MESSAGES];
+};
+
+static inline struct carom_uring_loop *carom_uring_of(struct carom_loop *loop)
+{
+    return (struct carom_uring_loop *)loop;
+}
+
+/* Pointers are aligned: their low bits are free. */
+static inline uint64_t carom_uring_tagged(const void *pointer, enum carom_uring_tag tag)
+{
+    return (uint64_t)(uintptr_t)pointer | tag;
+}
+
+/* A new operation. */
+struct io_uring_sqe *carom_uring_operation(struct carom_loop *loop, uint8_t code, int fd,
+                                           uint64_t user_data);
+/* A new poll; it ends with the first of these events. */
+struct io_uring_sqe *carom_uring_poll(struct carom_loop *loop, int fd, uint32_t events,
+                                      uint64_t user_data);
+/* Cancel an operation. Its completion follows, unless the kernel has never seen it: false. */
+bool carom_uring_cancel(struct carom_loop *loop, uint64_t user_data);
+
+/* The operations of sockets: as in carom_loop_ops. */
+int carom_uring_socket_open(struct carom_loop *loop, struct carom_socket *socket);
+void carom_uring_socket_receive(struct carom_loop *loop, struct carom_socket *socket, bool on);
+int64_t carom_uring_socket_send(struct carom_loop *loop, struct carom_socket *socket,
+                                const struct carom_queue *queue);
+void carom_uring_socket_shutdown(struct carom_loop *loop, struct carom_socket *socket);
+void carom_uring_socket_close(struct carom_loop *loop, struct carom_socket *socket, bool reset);
+/* An operation of a socket has a result. */
+void carom_uring_socket_completed(struct carom_loop *loop, struct carom_socket *socket,
+                                  enum carom_uring_tag tag, int result, uint32_t flags);
+
+void carom_uring_sockets_init(struct carom_uring_loop *self);
+/* Give the kernel pages for all buffers that have none, as far as there is memory. */
+void carom_uring_refill(struct carom_uring_loop *self);
+/* After the ring: drop the pages, and free what was for sockets. */
+void carom_uring_sockets_finish(struct carom_uring_loop *self);
+
+#endif
