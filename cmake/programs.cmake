@@ -99,6 +99,13 @@ foreach(source ${sources})
         LABELS valgrind TIMEOUT 300 ENVIRONMENT "${CAROM_TEST_ENVIRONMENT};CAROM_VALGRIND=1")
 endforeach()
 
+# What is tested of a real backend is tested of both.
+foreach(name loop loop_sockets loop_turn)
+    add_test(NAME unit/net/${name}_uring COMMAND test-unit-net-test_${name})
+    set_tests_properties(unit/net/${name}_uring PROPERTIES LABELS unit TIMEOUT 120
+        SKIP_RETURN_CODE 77 ENVIRONMENT "${CAROM_TEST_ENVIRONMENT};CAROM_BACKEND=uring")
+endforeach()
+
 file(GLOB sources CONFIGURE_DEPENDS test/system/test_*.py)
 foreach(source ${sources})
     get_filename_component(name ${source} NAME_WE)
@@ -106,6 +113,14 @@ foreach(source ${sources})
     add_test(NAME system/${name} COMMAND ${CAROM_PYTHON} ${source})
     set_tests_properties(system/${name} PROPERTIES
         LABELS system TIMEOUT 300 ENVIRONMENT "${CAROM_TEST_ENVIRONMENT}")
+    # Those that look at programs of their own are the same on both backends; in slow builds the
+    # most telling ones must do.
+    if(NOT name MATCHES "^(docs|install|examples)$" AND
+       (NOT CAROM_SANITIZE OR name MATCHES "^(exchange|cancellation|drain|limits)$"))
+        add_test(NAME uring/${name} COMMAND ${CAROM_PYTHON} ${source})
+        set_tests_properties(uring/${name} PROPERTIES LABELS system TIMEOUT 300
+            SKIP_RETURN_CODE 77 ENVIRONMENT "${CAROM_TEST_ENVIRONMENT};CAROM_BACKEND=uring")
+    endif()
 endforeach()
 
 # These run under valgrind too: they take every path of an exchange and every way out of one. The

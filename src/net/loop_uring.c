@@ -153,11 +153,11 @@ static void enable(struct carom_loop *loop)
     watch_wakes(loop);
 }
 
-/* What the foreign loop was told is taken notice of now; news of this turn need not be told. */
+/* What the foreign loop was told is taken notice of. A wake from now on is news of the ring, too.
+ */
 static void hush(struct carom_uring_loop *self)
 {
     struct epoll_event events[3];
-    carom_uring_tell(&self->ring, false);
     int count = epoll_wait(self->poll, events, 3, 0);
     for (int i = 0; i < count; i++)
         if (events[i].data.fd == self->timer)
@@ -170,8 +170,10 @@ static void wait(struct carom_loop *loop, uint64_t deadline)
     if (!self->enabled)
         enable(loop);
     if (self->poll >= 0)
-        hush(self);
+        carom_uring_tell(&self->ring, false);
     carom_uring_enter(&self->ring, carom_clock_sleep(self->now, deadline));
+    if (self->poll >= 0)
+        hush(self);
     self->found = carom_uring_ready(&self->ring);
     read_clock(loop);
 }

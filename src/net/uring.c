@@ -23,6 +23,7 @@ static uint32_t acquire(const uint32_t *shared)
     return __atomic_load_n(shared, __ATOMIC_ACQUIRE);
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): the builtin writes there */
 static void release(uint32_t *shared, uint32_t value)
 {
     __atomic_store_n(shared, value, __ATOMIC_RELEASE);

@@ -54,6 +54,15 @@ static void start_receive(struct carom_loop *loop, struct carom_socket *socket)
     socket->interest |= RECEIVE;
 }
 
+/* The kernel adds POLLERR, POLLHUP and POLLRDHUP. That stays after a FIN, so changes are reported,
+ * not states. */
+static void start_poll(struct carom_loop *loop, struct carom_socket *socket)
+{
+    uint64_t user_data = carom_uring_tagged(socket, CAROM_URING_POLL);
+    carom_uring_poll(loop, socket->fd, 0, user_data)->len = IORING_POLL_ADD_MULTI;
+    socket->interest |= POLL;
+}
+
 /* Come back to this socket in the next delivery. */
 static void come_again(struct carom_loop *loop, struct carom_socket *socket)
 {
@@ -97,9 +106,7 @@ static void settle(struct carom_loop *loop, struct carom_socket *socket)
         else if (!(socket->interest & RECEIVE))
             start_receive(loop, socket);
     } else if (!(socket->interest & (RECEIVE | POLL | HUNG_UP))) {
-        carom_uring_poll(loop, socket->fd, 0,
-                         carom_uring_tagged(socket, CAROM_URING_POLL)); /* POLLERR, POLLHUP */
-        socket->interest |= POLL;
+        start_poll(loop, socket);
     }
 }
 
@@ -349,9 +356,11 @@ static void receive_done(struct carom_loop *loop, struct carom_socket *socket, i
     settle(loop, socket);
 }
 
-static void poll_done(struct carom_loop *loop, struct carom_socket *socket, int result)
+static void poll_done(struct carom_loop *loop, struct carom_socket *socket, int result,
+                      uint32_t flags)
 {
-    socket->interest &= (uint8_t)~POLL;
+    if (!(flags & IORING_CQE_F_MORE))
+        socket->interest &= (uint8_t)~POLL;
     if (!socket->closing && !(socket->interest & GONE) && result > 0) {
         if (result & POLLHUP)
             socket->interest |= HUNG_UP;
@@ -386,6 +395,8 @@ static void start_send(struct carom_loop *loop, struct carom_socket *socket)
     struct io_uring_sqe *sqe = carom_uring_operation(loop, IORING_OP_SEND, socket->fd,
                                                      carom_uring_tagged(socket, CAROM_URING_SEND));
     sqe->msg_flags = MSG_NOSIGNAL;
+    if (!self->ring_sends)
+        sqe->ioprio = IORING_RECVSEND_POLL_FIRST;
     socket->interest |= SEND;
     if (count == 1) {
         size_t length = message->vectors[0].iov_len;
@@ -447,7 +458,7 @@ void carom_uring_socket_completed(struct carom_loop *loop, struct carom_socket *
     else if (tag == CAROM_URING_SEND)
         send_done(loop, socket, result);
     else if (tag == CAROM_URING_POLL)
-        poll_done(loop, socket, result);
+        poll_done(loop, socket, result, flags);
     else
         again(loop, socket);
 }

@@ -4,6 +4,7 @@ Every wait is for an event and has a deadline that fails (DEADLINE); nothing sle
 The test server is test/tool/serve of the build that CAROM_BUILD names.
 """
 
+import ctypes
 import json
 import os
 import re
@@ -13,6 +14,7 @@ import signal
 import socket
 import struct
 import subprocess
+import sys
 import time
 import unittest
 
@@ -22,6 +24,7 @@ BUILD = os.environ.get("CAROM_BUILD", os.path.join(os.getcwd(), "build"))
 SERVE = os.path.join(BUILD, "test", "tool", "serve")
 LOAD = os.path.join(BUILD, "test", "tool", "load")
 WRAPPER = os.environ.get("CAROM_WRAPPER", "").split()  # such as valgrind and its options
+BACKEND = os.environ.get("CAROM_BACKEND", "epoll")
 
 KIND = subprocess.run([SERVE, "--build"], check=True, capture_output=True, text=True,
                       timeout=60).stdout.strip()
@@ -58,6 +61,29 @@ def read_line(pipe, what):
         return line.decode().rstrip("\n")
 
 
+def why_refused():
+    """Why the kernel refuses io_uring (flags of Linux 6.1 that the engine needs), or None."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    setup, parameters = 425, (ctypes.c_uint32 * 30)()
+    parameters[2] = 1 << 12 | 1 << 13  # SINGLE_ISSUER, DEFER_TASKRUN
+    fd = libc.syscall(setup, 1, parameters)
+    if fd < 0:
+        return os.strerror(ctypes.get_errno())
+    os.close(fd)
+    return None
+
+
+if BACKEND == "uring" and why_refused():
+    print(f"skipped: io_uring is refused here: {why_refused()}", flush=True)
+    sys.exit(77)  # ctest calls it skipped
+
+
+def has_uring(pid):
+    """Whether a process has a ring open."""
+    folder = f"/proc/{pid}/fd"
+    return any(os.readlink(f"{folder}/{fd}") == "anon_inode:[io_uring]" for fd in os.listdir(folder))
+
+
 class Server:
     """The test server, started and listening. Options by name: Server(keep_alive=100)."""
 
@@ -68,7 +94,7 @@ class Server:
             if preexec:
                 preexec()
 
-        arguments = [*WRAPPER, SERVE]
+        arguments = [*WRAPPER, SERVE, "--backend", BACKEND]
         for address in listen:
             arguments += ["--listen", address]
         for name, value in options.items():
@@ -84,6 +110,8 @@ class Server:
                 if line == "ready":
                     break
                 self.addresses.append(line.removeprefix("listening "))
+            if BACKEND == "uring" and not has_uring(self.pid):
+                raise AssertionError("the server has fallen back to epoll")
         except BaseException:
             self.kill()
             raise

@@ -1,4 +1,4 @@
-/* Tests of the epoll backend over real sockets: what is received, sent and noticed, in which order,
+/* Tests of the backends over real sockets: what is received, sent and noticed, in which order,
  * and with how many system calls. "Quiet" means that the loop's descriptor has nothing to say, so
  * nothing spins. */
 #include "unit/net/sockets.h"
@@ -16,7 +16,8 @@ static void received_bytes_come_from_a_delivery_only(void **state)
     assert_got(&one, "hello");
     assert_int_equal(loop->bytes_received, 5);
     loop->ops->deliver(loop); /* nothing is delivered twice */
-    assert_int_equal(calls.recv, 1);
+    assert_int_equal(one.pieces, 1);
+    assert_int_equal(calls.recv, !on_uring);
     owner_close(&one);
     close(peer);
 }
@@ -43,7 +44,7 @@ static void the_steady_state_costs_one_receive_and_one_send(void **state)
         assert_int_equal(read(peer, answer, sizeof answer), 4);
         loop->ops->reclaim(loop);
     }
-    assert_int_equal(calls.recv, 20);
+    assert_int_equal(calls.recv, on_uring ? 0 : 20);
     assert_int_equal(calls.send, 20);
     assert_int_equal(calls.sendmsg, 0);
     assert_int_equal(calls.control, 0);
@@ -53,6 +54,7 @@ static void the_steady_state_costs_one_receive_and_one_send(void **state)
     close(peer);
 }
 
+/* io_uring may receive more in a turn, but never keeps a neighbour waiting either. */
 static void a_turn_receives_once_per_socket(void **state)
 {
     (void)state;
@@ -61,10 +63,12 @@ static void a_turn_receives_once_per_socket(void **state)
     assert_int_equal(write(peer, bytes, sizeof bytes), sizeof bytes);
     put(other, "me too");
     turn();
-    assert_int_equal(one.pieces, 1);
     assert_got(&two, "me too");
-    turn();
-    assert_int_equal(one.pieces, 2);
+    if (!on_uring) {
+        assert_int_equal(one.pieces, 1);
+        turn();
+        assert_int_equal(one.pieces, 2);
+    }
     turn_until(loop->bytes_received == sizeof bytes + 6);
     owner_close(&one);
     owner_close(&two);
@@ -76,7 +80,7 @@ static void pausing_costs_a_call_only_when_bytes_come(void **state)
 {
     (void)state;
     int peer = open_tcp(&one);
-    assert_true(quiet());
+    assert_true(soon_quiet());
     calls.control = 0;
     loop->ops->receive(loop, &one.socket, false);
     loop->ops->receive(loop, &one.socket, true);
@@ -85,10 +89,10 @@ static void pausing_costs_a_call_only_when_bytes_come(void **state)
     put(peer, "later");
     wait_and_deliver();
     assert_int_equal(one.pieces, 0);
-    assert_int_equal(calls.control, 1);
-    assert_true(quiet());
+    assert_int_equal(calls.control, !on_uring);
+    assert_true(soon_quiet());
     loop->ops->receive(loop, &one.socket, true);
-    assert_int_equal(calls.control, 2);
+    assert_int_equal(calls.control, on_uring ? 0 : 2);
     turn_until(one.pieces == 1);
     assert_got(&one, "later");
     owner_close(&one);
@@ -116,7 +120,7 @@ static void fin_comes_after_all_bytes_and_once(void **state)
     assert_int_equal(shutdown(peer, SHUT_WR), 0);
     turn_until(one.fins == 1);
     assert_int_equal(one.length_at_fin, 10);
-    assert_true(quiet());
+    assert_true(soon_quiet());
     turn();
     assert_int_equal(one.fins, 1);
     assert_int_equal(one.errors, 0);
@@ -132,7 +136,7 @@ static void fin_while_paused_waits_quietly(void **state)
     put(peer, "before");
     assert_int_equal(shutdown(peer, SHUT_WR), 0);
     wait_and_deliver();
-    assert_true(quiet());
+    assert_true(soon_quiet());
     assert_int_equal(one.pieces + one.fins + one.errors, 0);
     loop->ops->receive(loop, &one.socket, true);
     turn_until(one.fins == 1);
@@ -151,14 +155,14 @@ static void a_unix_peer_that_closed_is_heard_out(void **state)
     close(peer);
     turn();
     turn();
-    assert_true(quiet());
+    assert_true(soon_quiet());
     assert_int_equal(one.pieces + one.fins + one.errors, 0);
     loop->ops->receive(loop, &one.socket, true);
     turn_until(one.errors == 1); /* it cannot be sent to: that is worse than FIN */
     assert_int_equal(one.fins, 1);
     assert_int_equal(one.length_at_fin, 6);
     assert_int_equal(one.last_error, -CAROM_ECANCELED);
-    assert_true(quiet());
+    assert_true(soon_quiet());
     owner_close(&one);
 }
 
@@ -174,7 +178,7 @@ static void a_reset_is_noticed_once(void **state)
         turn_until(one.errors == 1);
         assert_int_equal(one.fins, 0);
         assert_int_equal(one.last_error, -CAROM_ESYSTEM);
-        assert_true(quiet());
+        assert_true(soon_quiet());
         turn();
         assert_int_equal(one.errors, 1);
         struct carom_queue queue = {0};
@@ -196,12 +200,12 @@ static void a_reset_after_fin_is_noticed_and_drops_a_pending_send(void **state)
     assert_int_equal(shutdown(peer, SHUT_WR), 0);
     turn_until(one.fins == 1);
     fill(&one, &queue);
-    assert_true(quiet());
+    assert_true(soon_quiet());
     reset(peer);
     turn_until(one.errors == 1);
-    assert_int_equal(one.sents, 0);
+    assert_true(one.sents == 0 || one.sent < 0);
     assert_null(one.socket.sending);
-    assert_true(quiet());
+    assert_true(soon_quiet());
     carom_queue_clear(&queue, &segments);
     owner_close(&one);
 }
@@ -217,7 +221,7 @@ static void fin_both_ways_is_no_error(void **state)
     turn_until(one.fins == 1);
     turn();
     turn();
-    assert_true(quiet());
+    assert_true(soon_quiet());
     assert_int_equal(one.errors, 0);
     owner_close(&one);
     close(peer);
@@ -245,7 +249,7 @@ static void a_pending_send_ends_when_there_is_room(void **state)
     struct carom_queue queue;
     int peer = open_unix(&one);
     int64_t total = fill(&one, &queue);
-    assert_true(quiet());
+    assert_true(soon_quiet());
     turn();
     assert_int_equal(one.sents, 0);
     drain(peer, total);
@@ -254,7 +258,7 @@ static void a_pending_send_ends_when_there_is_room(void **state)
     assert_null(one.socket.sending);
     drain(peer, one.sent);
     turn();
-    assert_true(quiet()); /* room to send is of no interest now */
+    assert_true(soon_quiet()); /* room to send is of no interest now */
     carom_queue_clear(&queue, &segments);
     owner_close(&one);
     close(peer);
@@ -320,7 +324,7 @@ static void failed_sends_are_told_later_and_once(void **state)
     turn();
     turn();
     assert_int_equal(one.errors + two.errors, 2);
-    assert_true(quiet());
+    assert_true(soon_quiet());
     owner_close(&one);
     owner_close(&two);
 }
@@ -347,6 +351,8 @@ static void a_failed_send_of_a_closed_socket_is_not_told(void **state)
 static void a_pending_send_that_fails_says_so_and_ends_the_socket(void **state)
 {
     (void)state;
+    if (on_uring)
+        skip(); /* the kernel sends: test_loop_uring.c */
     struct carom_queue queue;
     int peer = open_unix(&one);
     int64_t total = fill(&one, &queue);
@@ -362,6 +368,7 @@ static void a_pending_send_that_fails_says_so_and_ends_the_socket(void **state)
 
 int main(void)
 {
+    skip_where_refused();
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
     const struct CMUnitTest tests[] = {
         TEST(received_bytes_come_from_a_delivery_only),
@@ -383,5 +390,5 @@ int main(void)
         TEST(a_failed_send_of_a_closed_socket_is_not_told),
         TEST(a_pending_send_that_fails_says_so_and_ends_the_socket),
     };
-    return cmocka_run_group_tests_name("net/loop_epoll", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("net/loop_sockets", tests, NULL, NULL);
 }
