@@ -207,6 +207,10 @@ static void deliver(struct carom_loop *loop)
     carom_uring_seen(&self->ring, found);
     if (self->missing > 0)
         carom_uring_refill(self);
+    if (self->now - self->trimmed >= CAROM_POOL_WINDOW) {
+        carom_pool_tick(&self->kept);
+        self->trimmed = self->now;
+    }
 }
 
 static void wake(struct carom_loop *loop)
@@ -359,12 +363,15 @@ int carom_loop_uring_create(struct carom_loop **loop, struct carom_arena *arena)
     self->loop.arena = arena;
     carom_node_init(&self->loop.closed);
     carom_node_init(&self->doors);
-    carom_uring_sockets_init(self);
     self->ring_sends = getenv("CAROM_URING_SENDS") != NULL;
     self->ring.fd = self->poll = self->timer = self->news = -1;
     self->alarm = UINT64_MAX;
     self->event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    int error = self->event < 0 ? carom_error_from_errno(errno) : create_ring(self);
+    int error = self->event < 0 ? carom_error_from_errno(errno) : 0;
+    if (carom_uring_sockets_init(self) < 0)
+        error = -CAROM_ENOMEM;
+    if (error == 0)
+        error = create_ring(self);
     if (error == 0) {
         carom_uring_refill(self);
         error = self->missing > 0 ? -CAROM_ENOMEM : 0;

@@ -45,7 +45,7 @@ struct carom_uring_loop {
     bool enabled, ring_sends;
     int event;             /* wakes */
     int poll, timer, news; /* for a foreign loop, or -1: all that it watches, alarm, completions */
-    uint64_t now, alarm;
+    uint64_t now, alarm, trimmed; /* the last tick of `kept` */
     int64_t seconds;
     uint32_t message_count; /* in use, since the last submission */
     struct carom_uring_message messages[CAROM_URING_MESSAGES];
@@ -82,7 +82,8 @@ void carom_uring_socket_close(struct carom_loop *loop, struct carom_socket *sock
 void carom_uring_socket_completed(struct carom_loop *loop, struct carom_socket *socket,
                                   enum carom_uring_tag tag, int result, uint32_t flags);
 
-void carom_uring_sockets_init(struct carom_uring_loop *self);
+/* -CAROM_ENOMEM; carom_uring_sockets_finish is called all the same. */
+int carom_uring_sockets_init(struct carom_uring_loop *self);
 /* Give the kernel pages for all buffers that have none, as far as there is memory. */
 void carom_uring_refill(struct carom_uring_loop *self);
 /* After the ring: drop the pages, and free what was for sockets. */

@@ -463,10 +463,11 @@ void carom_uring_socket_completed(struct carom_loop *loop, struct carom_socket *
         again(loop, socket);
 }
 
-void carom_uring_sockets_init(struct carom_uring_loop *self)
+int carom_uring_sockets_init(struct carom_uring_loop *self)
 {
     self->missing = CAROM_URING_BUFFERS;
-    carom_pool_init(&self->kept, sizeof(struct kept), 0);
+    carom_pool_init(&self->kept, sizeof(struct kept), CAROM_URING_BUFFERS);
+    return carom_pool_fill(&self->kept);
 }
 
 void carom_uring_sockets_finish(struct carom_uring_loop *self)

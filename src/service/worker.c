@@ -307,9 +307,9 @@ int carom_worker_init(struct carom_worker *worker, struct carom_service *service
                     options->pool_floor);
     carom_pool_init(&worker->h1_pool, sizeof(struct carom_h1), options->pool_floor);
 
-    int error = fill_pools(worker);
-    if (error == 0)
-        error = create_loop(&worker->loop, &worker->incoming);
+    int error = create_loop(&worker->loop, &worker->incoming);
+    if (error == 0) /* beyond the pages that the loop has taken */
+        error = fill_pools(worker);
     if (error < 0) {
         carom_worker_finish(worker);
         return error;

@@ -1,0 +1,71 @@
+"""The choice of the backend: what the log says, and that a service runs where io_uring is refused."""
+
+import ctypes
+import os
+import signal
+import struct
+import subprocess
+import unittest
+
+import harness
+from programs import end_with_parent
+
+EPERM, ENOSYS = 1, 38
+
+
+def refuse_io_uring(error):
+    """From now on this process and its children have no io_uring_setup, as a container may have it:
+    a seccomp filter answers with `error`."""
+    load, equal, answer = 0x20, 0x15, 0x06
+    allow, errno, setup = 0x7FFF0000, 0x00050000, 425
+    program = b"".join(struct.pack("HBBI", *line) for line in [
+        (load, 0, 0, 0), (equal, 0, 1, setup), (answer, 0, 0, errno | error), (answer, 0, 0, allow)])
+    code = ctypes.create_string_buffer(program)
+    libc = ctypes.CDLL(None, use_errno=True)
+    filters = ctypes.create_string_buffer(struct.pack("HxxxxxxP", 4, ctypes.addressof(code)))
+    no_new_privileges, seccomp, by_filter = 38, 22, 2
+    if libc.prctl(no_new_privileges, 1, 0, 0, 0) or libc.prctl(seccomp, by_filter, filters, 0, 0):
+        raise OSError(ctypes.get_errno(), "prctl")
+
+
+class Backend(unittest.TestCase):
+    def serve(self, backend, refused=0):
+        """Serve one request; returns what was logged."""
+        def prepare():
+            end_with_parent()
+            if refused:
+                refuse_io_uring(refused)
+
+        server = subprocess.Popen([harness.SERVE, "--backend", backend, "--log", "1"], bufsize=0,
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=prepare)
+        try:
+            address = harness.read_line(server.stdout, "serve").removeprefix("listening ")
+            self.assertEqual(harness.read_line(server.stdout, "serve"), "ready")
+            self.assertEqual(harness.has_uring(server.pid), backend == "uring" and not refused
+                             and not harness.why_refused())
+            with harness.Client(address) as client:
+                self.assertEqual(client.get("/hello").status, 200)
+            server.send_signal(signal.SIGTERM)
+            lines = server.communicate(timeout=harness.DEADLINE)[1].decode().splitlines()
+            self.assertEqual(server.returncode, 0)
+        finally:
+            server.kill()
+            server.communicate()
+        return [line for line in lines if "backend" in line]
+
+    def test_epoll_says_nothing(self):
+        self.assertEqual(self.serve("epoll"), [])
+
+    def test_io_uring_says_so(self):
+        if harness.why_refused():
+            self.skipTest(f"io_uring is refused here: {harness.why_refused()}")
+        self.assertEqual(self.serve("uring"), ["log info backend: io_uring"])
+
+    def test_a_refusal_falls_back(self):
+        for error in EPERM, ENOSYS:
+            text = f"log warning backend: epoll, because io_uring is refused: {os.strerror(error)}"
+            self.assertEqual(self.serve("uring", refused=error), [text])
+
+
+if __name__ == "__main__":
+    unittest.main()
