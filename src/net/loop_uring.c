@@ -6,7 +6,6 @@
  * turns. */
 #include <errno.h>
 #include <poll.h>
-#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
@@ -363,7 +362,6 @@ int carom_loop_uring_create(struct carom_loop **loop, struct carom_arena *arena)
     self->loop.arena = arena;
     carom_node_init(&self->loop.closed);
     carom_node_init(&self->doors);
-    self->ring_sends = getenv("CAROM_URING_SENDS") != NULL;
     self->ring.fd = self->poll = self->timer = self->news = -1;
     self->alarm = UINT64_MAX;
     self->event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);

@@ -41,8 +41,8 @@ struct carom_uring_loop {
     uint32_t missing;                              /* buffers without a page */
     struct carom_pool kept;                        /* bytes of paused sockets */
     struct carom_node doors;
-    uint32_t found; /* completions for the next delivery */
-    bool enabled, ring_sends;
+    uint32_t found;        /* completions for the next delivery */
+    bool enabled;          /* by the thread that runs it */
     int event;             /* wakes */
     int poll, timer, news; /* for a foreign loop, or -1: all that it watches, alarm, completions */
     uint64_t now, alarm, trimmed; /* the last tick of `kept` */
