@@ -36,6 +36,14 @@ static void answer(carom_record *record, void *data)
     carom_release(record);            /* always, and last */
 }
 
+/* What the library has to say, such as which backend it could have. */
+static void log_line(void *data, carom_log_level level, const char *line)
+{
+    (void)data;
+    (void)level;
+    fprintf(stderr, "hello: %s\n", line);
+}
+
 /* carom_shutdown is made to be called from here. A later call can only bring the end nearer. */
 static void on_signal(int number)
 {
@@ -148,6 +156,7 @@ int main(int argc, char **argv)
     int error;
 
     options.handler = answer;
+    options.log = log_line;
     if (!read_arguments(argc, argv, &options, &port))
         return 2;
     snprintf(listen_on, sizeof listen_on, "*:%ld", port);

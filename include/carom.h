@@ -174,7 +174,8 @@ typedef struct carom_options {
     void *handler_data;
     carom_log *log; /* NULL: silent */
     void *log_data;
-    const char *backend;   /* "epoll" (default) */
+    const char *backend;   /* "epoll" (default); "uring": io_uring, where the kernel (6.1 or newer)
+                              allows it, otherwise epoll; the log says which */
     uint32_t workers;      /* 1 */
     uint32_t backlog;      /* 4096: connections the kernel queues for accept */
     uint32_t record_state; /* 0: bytes of the handler's own memory with each record */

@@ -66,6 +66,22 @@ class Backend(unittest.TestCase):
             text = f"log warning backend: epoll, because io_uring is refused: {os.strerror(error)}"
             self.assertEqual(self.serve("uring", refused=error), [text])
 
+    def test_hello_takes_it_too(self):
+        hello = os.path.join(harness.BUILD, "examples", "hello")
+        server = subprocess.Popen([hello, "0", "--backend", "uring"], stdout=subprocess.PIPE,
+                                  stderr=subprocess.PIPE, bufsize=0, preexec_fn=end_with_parent)
+        try:
+            self.assertRegex(harness.read_line(server.stderr, "hello"), r"^hello: backend: ")
+            port = harness.read_line(server.stdout, "hello").split("/ in")[0].rsplit(":", 1)[1]
+            with harness.Client(f"127.0.0.1:{port}") as client:
+                self.assertEqual(client.get("/").body, b"Hello, World!")
+            server.send_signal(signal.SIGTERM)
+            server.communicate(timeout=harness.DEADLINE)
+            self.assertEqual(server.returncode, 0)
+        finally:
+            server.kill()
+            server.communicate()
+
 
 if __name__ == "__main__":
     unittest.main()

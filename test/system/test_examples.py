@@ -60,9 +60,6 @@ class Complaints(unittest.TestCase):
             with self.subTest(arguments=arguments):
                 self.assertIn(cure, self.complain("hello", *arguments))
 
-    def test_hello_backend_that_is_not_there(self):
-        self.assertIn("use --backend epoll", self.complain("hello", "0", "--backend", "uring"))
-
     def test_bad_port(self):
         for name in EXAMPLES:
             with self.subTest(name=name):
