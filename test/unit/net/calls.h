@@ -19,7 +19,7 @@ static struct calls {
 ssize_t recv(int fd, void *data, size_t length, int flags)
 {
     calls.recv++;
-    return syscall(SYS_recvfrom, fd, data, length, flags, NULL, NULL);
+    return syscall(SYS_recvfrom, fd, data, length, flags, 0L, 0L);
 }
 
 static int planned_error(int *error)
@@ -34,7 +34,7 @@ ssize_t send(int fd, const void *data, size_t length, int flags)
     calls.send++;
     if (planned_error(&calls.send_error) != 0)
         return -1;
-    return syscall(SYS_sendto, fd, data, length, flags, NULL, 0);
+    return syscall(SYS_sendto, fd, data, length, flags, 0L, 0L);
 }
 
 ssize_t sendmsg(int fd, const struct msghdr *message, int flags)

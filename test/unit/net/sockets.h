@@ -28,6 +28,10 @@ static inline void skip_where_refused(void)
 {
     if (!backend_is_uring())
         return;
+    if (getenv("CAROM_VALGRIND") != NULL) {
+        printf("skipped: valgrind knows too little of io_uring\n");
+        exit(77);
+    }
     struct carom_loop *probe;
     begin_with(carom_loop_epoll_create);
     int error = carom_loop_uring_create(&probe, &arena);
@@ -121,7 +125,7 @@ static inline int open_tcp(struct owner *owner)
     struct sockaddr_in in;
     int listening = listen_tcp(&in);
     int peer = connect_tcp(&in);
-    int fd = (int)syscall(SYS_accept4, listening, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    int fd = (int)syscall(SYS_accept4, listening, 0L, 0L, SOCK_NONBLOCK | SOCK_CLOEXEC);
     assert_true(fd >= 0);
     close(listening);
     owner_open(owner, fd);
