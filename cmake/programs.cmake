@@ -122,6 +122,9 @@ foreach(source ${sources})
         set_tests_properties(uring/${name} PROPERTIES LABELS system TIMEOUT 300
             SKIP_RETURN_CODE 77 ENVIRONMENT "${CAROM_TEST_ENVIRONMENT};CAROM_BACKEND=uring")
     endif()
+    if(TEST uring/allocation AND NOT CAROM_SANITIZE) # the longest one
+        set_property(TEST uring/allocation APPEND PROPERTY ENVIRONMENT CAROM_TEST_SCALE=0.25)
+    endif()
 endforeach()
 
 # These run under valgrind too: they take every path of an exchange and every way out of one. The
