@@ -243,8 +243,8 @@ static void quiet(void)
     for (int i = 0; i < world->client_count; i++) {
         const struct client *client = &world->clients[i];
         if (!client->concluded)
-            LOG("client %d waits: manner %u, %zu of %zu sent, %zu taken, %d of %d answered%s%s",
-                i, client->manner, client->sent, client->out_used, client->taken, client->answered,
+            LOG("client %d waits: manner %u, %zu of %zu sent, %zu taken, %d of %d answered%s%s", i,
+                client->manner, client->sent, client->out_used, client->taken, client->answered,
                 client->count, client->reset ? ", reset" : "", client->finished ? ", FIN" : "");
     }
     if (!all_concluded() && !world->draining)
