@@ -1,10 +1,12 @@
 // serve(): the API as its users see it, in both ways to run.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import http from 'node:http';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { test, describe } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { gzipSync } from 'node:zlib';
 
 import { serve, Request, Response } from '../index.mjs';
 
@@ -200,6 +202,29 @@ for (const io of WAYS) {
       assert.equal(await (await fetch(`${origin}/health?x`)).text(), 'fine');
       assert.equal(server.stats().calls, calls);
     }));
+
+    test('what another server answers is passed on', async () => {
+      const zipped = gzipSync('x'.repeat(10000));
+      const upstream = http.createServer((request, response) => {
+        const fields = { connection: 'keep-alive, x-hop', 'keep-alive': 'timeout=9', 'x-hop': '1', 'x-own': '2' };
+        if (request.url === '/gzip') response.writeHead(201, { ...fields, 'content-encoding': 'gzip', 'content-length': zipped.length }).end(zipped);
+        else {
+          response.writeHead(201, fields).write('x'.repeat(5000));
+          response.end('x'.repeat(5000));
+        }
+      }).listen(0, '127.0.0.1');
+      await once(upstream, 'listening');
+      const { port } = upstream.address();
+      await serving({ io }, (request) => fetch(`http://127.0.0.1:${port}${new URL(request.url).pathname}`), async (origin) => {
+        for (const path of ['/chunked', '/gzip']) {
+          const response = await fetch(origin + path);
+          assert.deepEqual([response.status, response.headers.get('x-own'), response.headers.get('x-hop')], [201, '2', null]);
+          assert.equal(await response.text(), 'x'.repeat(10000));
+        }
+      });
+      upstream.closeAllConnections();
+      upstream.close();
+    });
 
     test('info.completed tells the outcome', async () => {
       const outcomes = [];

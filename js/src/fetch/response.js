@@ -136,6 +136,17 @@ mixin(Response.prototype, (response) => own.body(response), (response) => respon
 for (const name of ['type', 'url', 'redirected', 'status', 'ok', 'statusText', 'headers', 'clone'])
   Object.defineProperty(Response.prototype, name, { enumerable: true });
 
+// What was fetched is passed on: fields of the connection it came by stay behind (RFC 9110, 7.6.1), and
+// fetch has decoded the content, so it has another coding and length now.
+const OF_THE_CONNECTION = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade', 'te', 'trailer']);
+
+function fetchedFields(headers) {
+  const decoded = headers.has('content-encoding');
+  const named = (headers.get('connection') || '').toLowerCase().split(',').map((name) => name.trim());
+  return [...headers].filter(([name]) => !OF_THE_CONNECTION.has(name) && !named.includes(name) &&
+    !(decoded && (name === 'content-encoding' || name === 'content-length'))).flat();
+}
+
 // A Response of ours, or of the runtime.
 function responseParts(response) {
   if (own.isOurs(response)) {
@@ -146,7 +157,7 @@ function responseParts(response) {
     return parts;
   }
   if (response.bodyUsed || (response.body !== null && response.body.locked)) throw new TypeError('the body of this Response was read already, or is locked');
-  return { status: response.status === 0 ? 500 : response.status, fields: [...response.headers].flat(), body: response.body, foreign: true };
+  return { status: response.status === 0 ? 500 : response.status, fields: response.url === '' ? [...response.headers].flat() : fetchedFields(response.headers), body: response.body, foreign: true };
 }
 
 standIn(Response, globalThis.Response);
