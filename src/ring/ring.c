@@ -331,9 +331,15 @@ void carom_ring_wake(carom_ring *ring)
 
 void carom_ring_abandon(carom_ring *ring)
 {
+    if (ring->records == NULL) {
+        atomic_store(&ring->abandoned, true);
+        return;
+    }
+    /* Inside before the worker can see it: what drains at once is not destroyed under us. */
+    carom_inbox_enter(&ring->records->inbox);
     atomic_store(&ring->abandoned, true);
-    if (ring->records != NULL)
-        carom_ring_wake(ring);
+    carom_ring_wake(ring);
+    carom_inbox_leave(&ring->records->inbox);
 }
 
 /* ---------------------------------------------------------------- loans */
