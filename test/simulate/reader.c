@@ -43,8 +43,9 @@ static bool excused(const struct client *client, const struct exchange *exchange
     if (client->reset || client->refused || client->deaf || world->memory_failed ||
         carom_peer_failed(client->peer))
         return true;
+    bool lingered = now >= client->accepted_at + options->linger_timeout;
     if (options->refuse_connections && client->answered == 0 && !exchange->handed &&
-        client->window > 0)
+        (client->window > 0 || lingered))
         return true; /* the refusal did not get through */
     if (world->draining && (!exchange->handed || now >= world->drain_deadline))
         return true;
