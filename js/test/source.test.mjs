@@ -23,7 +23,7 @@ const REVIEWED = {
     /(file:\/\/[^\s():]+|\/[^\s():]+?)(?:\?\d+)?:(\d+)(?::(\d+))?/,
   ],
   'cli/arguments.js': [/^\d{1,5}$/, /^\d{1,3}$/, /^\d+(\.\d+)?$/, /^--([a-z]+)(?:=(.*))?$/],
-  'cli/main.js': [/\.(m?js|cjs|json|html|css|txt)$/], // bounded from each place
+  'cli/watch.js': [/\.(m?[jt]s|c[jt]s|json|html|css|txt)$/], // bounded from each place
   'exchange.js': [/\b(?:0:)+0\b|\b0\b/g, /:{3,}/], // of an address: at most 39 characters
   'fetch/body.js': [
     /[\ud800-\udfff]/, /\r\n?|\n/g, /\r/g, /\n/g, /"/g,
