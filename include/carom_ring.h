@@ -25,20 +25,21 @@ extern "C" {
 
 /* Words of the control block. Each that is written often has a cache line (16 words) of its own. */
 enum carom_ring_control {
-    CAROM_RING_CAPACITY = 0,       /* slots at most, and entries of each queue: a power of two */
-    CAROM_RING_EVENTS_WORD = 1,    /* where the queue of events begins */
-    CAROM_RING_COMMANDS_WORD = 2,  /* where the queue of commands begins */
-    CAROM_RING_RETURNS_WORD = 3,   /* where the queue of returned loans begins */
-    CAROM_RING_PAGES_BYTE = 4,     /* where the pages begin */
-    CAROM_RING_SLOTS = 5,          /* slots given to the engine so far */
-    CAROM_RING_BAD_COMMANDS = 6,   /* commands that named no slot of the VM's */
-    CAROM_RING_EVENT_TAIL = 16,    /* (atomic) the engine counts what it has put in */
-    CAROM_RING_EVENT_HEAD = 32,    /* the VM's own count of what it has taken out */
-    CAROM_RING_COMMAND_TAIL = 48,  /* (atomic) the VM counts what it has put in */
-    CAROM_RING_RETURN_TAIL = 64,   /* (atomic) the engine counts */
-    CAROM_RING_ENGINE_ASLEEP = 80, /* (atomic) 1: exchange it for 0 and call carom_ring_wake */
-    CAROM_RING_VM_ASLEEP = 96,     /* (atomic) 1: the VM wants options.wake when there are events */
-    CAROM_RING_SLOTS_WANTED = 112, /* (atomic) requests that wait for a slot */
+    CAROM_RING_CAPACITY = 0,        /* slots at most, and entries of each queue: a power of two */
+    CAROM_RING_EVENTS_WORD = 1,     /* where the queue of events begins */
+    CAROM_RING_COMMANDS_WORD = 2,   /* where the queue of commands begins */
+    CAROM_RING_RETURNS_WORD = 3,    /* where the queue of returned loans begins */
+    CAROM_RING_PAGES_BYTE = 4,      /* where the pages begin */
+    CAROM_RING_SLOTS = 5,           /* slots given to the engine so far */
+    CAROM_RING_BAD_COMMANDS = 6,    /* commands that named no slot of the VM's */
+    CAROM_RING_EVENT_TAIL = 16,     /* (atomic) the engine counts what it has put in */
+    CAROM_RING_EVENT_HEAD = 32,     /* the VM's own count of what it has taken out */
+    CAROM_RING_COMMAND_TAIL = 48,   /* (atomic) the VM counts what it has put in */
+    CAROM_RING_RETURN_TAIL = 64,    /* (atomic) the engine counts */
+    CAROM_RING_ENGINE_ASLEEP = 80,  /* (atomic) 1: exchange it for 0 and call carom_ring_wake */
+    CAROM_RING_VM_ASLEEP = 96,      /* (atomic) 1: the VM wants options.wake when there are events;
+                                       2: it does when what it has answered is on its way */
+    CAROM_RING_SLOTS_WANTED = 112,  /* (atomic) requests that wait for a slot */
     CAROM_RING_CONTROL_WORDS = 128, /* the queues begin here */
 };
 
@@ -129,9 +130,10 @@ typedef struct carom_ring carom_ring;
 
 /* How a ring is made. */
 typedef struct carom_ring_options {
-    uint32_t capacity;        /* slots at most; a power of two */
-    void (*wake)(void *data); /* there are events and VM_ASLEEP was 1 (it is 0 now). On the worker's
-                                 thread, in its turn; it may run the VM there and then */
+    uint32_t capacity; /* slots at most; a power of two */
+    void (*wake)(
+        void *data); /* VM_ASLEEP was 1 and there are events, or it was 2 (it is 0 now). On the
+                        worker's thread, in its turn; it may run the VM there and then */
     void *data;
 } carom_ring_options;
 

@@ -12,8 +12,12 @@ const {
 
 const CAPACITY = 16384;
 const FIRST_SLOTS = 64;
+const YIELDS = 2; // in VM_ASLEEP
 // Events that are taken before JavaScript's own loop gets its turn again.
 const BATCH = 512;
+// Bytes that are lent before the engine gets its turn to send them: they are in the cache still, and their
+// memory is used again for the next ones.
+const LENT_AT_ONCE = 256 * 1024;
 
 const CONTROL_SIZE = (RING_CONTROL_WORDS + 2 * CAPACITY + RING_LOANS) * 4 + RING_PAGES * RING_PAGE_SIZE;
 
@@ -44,6 +48,7 @@ class Ring {
     this.lent = new Array(RING_LOANS).fill(null);
     this.freeLoans = [];
     this.nextLoan = 0;
+    this.lentNow = 0; // bytes, since the engine had its turn
     this.draining = false;
     this.open = true;
   }
@@ -91,6 +96,7 @@ class Ring {
     else return -1;
     if (native.lend(this.handle, this.index, loan, bytes) < 0) return -1;
     this.lent[loan] = bytes;
+    this.lentNow += bytes.length;
     return loan;
   }
 
@@ -119,6 +125,14 @@ class Ring {
     if (news > NEWS_REQUEST && slot.exchange !== null) slot.exchange.hear(news & ~NEWS_REQUEST);
   }
 
+  // The engine sends what it was lent. True when it does so only after we return: it calls us again.
+  letSend() {
+    this.lentNow = 0;
+    if (this.inline) this.control[RING_VM_ASLEEP] = YIELDS;
+    else this.wakeEngine();
+    return this.inline;
+  }
+
   // Take up to BATCH events; true when more may be there.
   takeEvents(Exchange, accept) {
     let left = BATCH;
@@ -134,6 +148,7 @@ class Ring {
         } catch (error) {
           setImmediate(raise, error); // uncaught, as it must be; but the others of the batch go on
         }
+        if (this.lentNow >= LENT_AT_ONCE && this.letSend()) return false;
       }
     }
   }
@@ -141,12 +156,13 @@ class Ring {
   // Take what is there, and let the engine wake us for what comes after.
   drain(Exchange, accept, again) {
     this.draining = true;
+    this.lentNow = 0;
     let more = false;
     do {
       this.takeReturns();
       this.growIfWanted();
       more = this.takeEvents(Exchange, accept);
-      if (more) break;
+      if (more || this.control[RING_VM_ASLEEP] === YIELDS) break;
       Atomics.store(this.control, RING_VM_ASLEEP, 1);
       // What came just before that store woke nobody.
     } while ((Atomics.load(this.control, RING_EVENT_TAIL) !== this.eventHead || this.wantsSlots) &&

@@ -277,11 +277,17 @@ static void release_all(struct carom_ring *ring)
         carom_release(take_waiting(ring));
 }
 
+/* It has returned early, so that what it has answered can leave. */
+static bool vm_yields(const struct carom_ring *ring)
+{
+    return atomic_load(carom_ring_atomic(ring->control, CAROM_RING_VM_ASLEEP)) == 2;
+}
+
 static void tell_vm(struct carom_ring *ring)
 {
     ring->news = false;
     /* When it is awake it looks once more before it sleeps. */
-    if (atomic_exchange(carom_ring_atomic(ring->control, CAROM_RING_VM_ASLEEP), 0) == 1)
+    if (atomic_exchange(carom_ring_atomic(ring->control, CAROM_RING_VM_ASLEEP), 0) != 0)
         ring->options.wake(ring->options.data);
 }
 
@@ -295,7 +301,7 @@ static bool work(struct carom_guest *guest)
     bool done = take_blocks(ring);
     done |= take_commands(ring);
     done |= serve_waiting(ring);
-    if (ring->news) {
+    if (ring->news || vm_yields(ring)) {
         tell_vm(ring);
         done = true;
         /* It may have run, and answered. */
@@ -310,7 +316,7 @@ static bool may_sleep(struct carom_guest *guest)
 {
     struct carom_ring *ring = (struct carom_ring *)guest;
     atomic_store(carom_ring_atomic(ring->control, CAROM_RING_ENGINE_ASLEEP), 1);
-    return !ring->news && !carom_ring_has_commands(ring) &&
+    return !ring->news && !vm_yields(ring) && !carom_ring_has_commands(ring) &&
            atomic_load(&ring->block_count) == ring->blocks_seen && !atomic_load(&ring->abandoned);
 }
 

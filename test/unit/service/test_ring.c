@@ -25,6 +25,8 @@ static struct vm {
     int held_count;
     uint32_t streaming[CAPACITY]; /* what is still to be written, by slot */
     bool grows;
+    bool yields;                /* it takes one event at a time */
+    void (*before_event)(void); /* then: before each */
 } vm;
 
 static uint32_t *slot_words(uint32_t index)
@@ -170,9 +172,16 @@ static void vm_wake(void *data)
     vm.wakes++;
     if (vm.grows && vm.control[CAROM_RING_SLOTS_WANTED] > 0)
         vm_add_slots();
-    while (vm.event_head != vm.control[CAROM_RING_EVENT_TAIL])
+    while (vm.event_head != vm.control[CAROM_RING_EVENT_TAIL]) {
+        if (vm.yields)
+            vm.before_event();
         vm_event(
             vm.control[vm.control[CAROM_RING_EVENTS_WORD] + (vm.event_head++ & (CAPACITY - 1))]);
+        if (vm.yields && vm.event_head != vm.control[CAROM_RING_EVENT_TAIL]) {
+            vm.control[CAROM_RING_VM_ASLEEP] = 2;
+            return;
+        }
+    }
     while (vm.return_head != vm.control[CAROM_RING_RETURN_TAIL]) {
         vm.return_head++;
         vm.returns++;
@@ -229,6 +238,42 @@ static void a_batch_costs_one_wake(void **state)
         assert_got(peers[i], "2 fields, 3 here");
     }
     assert_int_equal(vm_finish().ended[CAROM_REASON_COMPLETE], 4);
+}
+
+static struct carom_peer *yielding_peers[12];
+
+/* What was answered before has left. */
+static void assert_earlier_answers_left(void)
+{
+    for (int i = 0; i < vm.requests; i++)
+        assert_got(yielding_peers[i], "1 fields, 0 here");
+}
+
+static void a_vm_that_yields_is_called_when_its_answers_have_left(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    vm_begin(&options);
+    vm.yields = true;
+    vm.before_event = assert_earlier_answers_left;
+    for (int i = 0; i < 12; i++) {
+        yielding_peers[i] = connect_peer();
+        turn();
+    }
+    int before = vm.wakes;
+    for (int i = 0; i < 12; i++)
+        say(yielding_peers[i], GET("/now"));
+    struct carom_worker *worker = &sim.service->workers[0];
+    struct carom_guest *guest = worker->records.guest;
+    carom_worker_turn(worker, false);
+    for (int turns = 0; vm.requests < 12; turns++) { /* the rounds of one turn were too few */
+        assert_true(turns < 12);
+        assert_false(guest->may_sleep(guest));
+        carom_worker_turn(worker, true);
+    }
+    assert_earlier_answers_left();
+    assert_int_equal(vm.wakes - before, 12);
+    assert_int_equal(vm_finish().ended[CAROM_REASON_COMPLETE], 12);
 }
 
 static void content_of_any_size_is_echoed(void **state)
@@ -444,6 +489,7 @@ int main(void)
 {
     const struct CMUnitTest all[] = {
         cmocka_unit_test(a_batch_costs_one_wake),
+        cmocka_unit_test(a_vm_that_yields_is_called_when_its_answers_have_left),
         cmocka_unit_test(content_of_any_size_is_echoed),
         cmocka_unit_test(answers_may_come_late),
         cmocka_unit_test(the_vm_hears_of_clients_that_leave),
