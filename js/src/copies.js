@@ -37,10 +37,15 @@ function giveBack({ buffer }) {
   free[31 - Math.clz32(buffer.byteLength) - LEAST].push(buffer);
 }
 
+// They are looked at by another too: their memory is not used again.
+function share({ buffer }) {
+  ours.delete(buffer);
+}
+
 // `own`: they are in nobody else's hands.
 function ownBytes(body, own) {
   if (typeof body === 'string') return Buffer.from(body, 'utf8');
   return own || body === null ? body : copyOf(body);
 }
 
-module.exports = { ownBytes, giveBack };
+module.exports = { copyOf, ownBytes, share, giveBack };

@@ -2,31 +2,42 @@
 // somebody asks for one.
 'use strict';
 
+const { isDisturbed } = require('node:stream');
 const { internals: headersInternals } = require('./headers.js');
+const { copyOf, share } = require('../copies.js');
 
 const NativeResponse = globalThis.Response;
 const decoder = new TextDecoder();
 const encoder = new TextEncoder();
 const SURROGATE = /[\ud800-\udfff]/;
 
+// Streams have no public way to ask whether they were read from. Node and Bun have this function; on Deno it
+// does not tell, but a Response knows of its own stream.
+const tells = (() => {
+  const stream = new ReadableStream();
+  stream.cancel();
+  return typeof isDisturbed === 'function' && isDisturbed(stream);
+})();
+
 class Body {
   constructor(source, type, length) {
-    this.source = source; // string, Uint8Array, Blob, exchange, or null when there is only the stream
+    this.source = source; // string, Uint8Array, Blob, exchange, async iterable; null: there is only the stream
     this.type = type; // content-type that goes with it, or null
     this.length = length; // bytes, or -1
     this.stream = null;
-    this.witness = null; // a Response of the runtime over the stream
+    this.witness = null; // where only a Response of the runtime can tell: one over the stream
     this.used = false;
   }
 
-  // There is no public way to ask a stream whether it was read from; but a Response knows of its own.
   adopt(stream) {
-    this.witness = new NativeResponse(stream); // TypeError when the stream is locked or was read from
+    if (!tells) this.witness = new NativeResponse(stream); // TypeError when the stream is locked or was read from
+    else if (stream.locked || isDisturbed(stream)) throw new TypeError('the stream is locked, or was read from');
     this.stream = stream;
   }
 
   get isUsed() {
-    return this.used || (this.witness !== null && this.witness.bodyUsed);
+    if (this.used || this.stream === null) return this.used;
+    return tells ? isDisturbed(this.stream) : this.witness.bodyUsed;
   }
 
   get isUnusable() {
@@ -38,10 +49,13 @@ function isStream(value) {
   return value instanceof ReadableStream;
 }
 
+function isIterable(value) {
+  return value !== null && typeof value === 'object' && typeof value[Symbol.asyncIterator] === 'function';
+}
+
+// "Get a copy of the bytes held by the buffer source" (WebIDL, 3.2.25).
 function bytesOf(view) {
-  if (view instanceof ArrayBuffer || (typeof SharedArrayBuffer === 'function' && view instanceof SharedArrayBuffer))
-    return new Uint8Array(view.slice(0));
-  return new Uint8Array(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
+  return copyOf(ArrayBuffer.isView(view) ? new Uint8Array(view.buffer, view.byteOffset, view.byteLength) : new Uint8Array(view));
 }
 
 function streamOfIterable(iterable) {
@@ -56,8 +70,12 @@ function streamOfIterable(iterable) {
   });
 }
 
+function noStream() {
+  return new TypeError('a stream cannot be the body of a request with keepalive');
+}
+
 function ofStream(stream, keepalive) {
-  if (keepalive) throw new TypeError('a stream cannot be the body of a request with keepalive');
+  if (keepalive) throw noStream();
   const body = new Body(null, null, -1);
   body.adopt(stream);
   return body;
@@ -96,7 +114,10 @@ function extract(object, keepalive = false) {
       const [blob, type] = encodeForm(object);
       return new Body(blob, type, blob.size);
     }
-    if (typeof object[Symbol.asyncIterator] === 'function') return ofStream(streamOfIterable(object), keepalive);
+    if (isIterable(object)) {
+      if (keepalive) throw noStream();
+      return new Body(object, null, -1);
+    }
   }
   return new Body(`${object}`, 'text/plain;charset=UTF-8', -1);
 }
@@ -161,6 +182,7 @@ function streamOf(body) {
   if (isExchange(source)) body.adopt(streamOfExchange(body, source));
   else if (typeof source === 'string') body.adopt(streamOfBytes(body, encoder.encode(source))); // not of Buffer's pool: a stream detaches it
   else if (source instanceof Uint8Array) body.adopt(streamOfBytes(body, source.slice()));
+  else if (isIterable(source)) body.adopt(streamOfIterable(source));
   else body.adopt(streamOfBlob(source));
   if (body.used) body.stream.cancel().catch(() => {});
   return body.stream;
@@ -168,7 +190,10 @@ function streamOf(body) {
 
 // Two bodies of one ("clone", Fetch 2.2.4).
 function clone(body) {
-  if (body.stream === null && !isExchange(body.source)) return new Body(body.source, body.type, body.length);
+  if (body.stream === null && !isExchange(body.source) && !isIterable(body.source)) {
+    if (body.source instanceof Uint8Array) share(body.source);
+    return new Body(body.source, body.type, body.length);
+  }
   const [first, second] = streamOf(body).tee();
   body.source = null;
   body.adopt(first);
@@ -214,8 +239,8 @@ function gatherStream(stream) {
 // All bytes: at once when they are there, or as a promise. They may be the body's own.
 function consume(body) {
   const { source } = body;
-  if (body.stream !== null) {
-    const all = gatherStream(body.stream);
+  if (body.stream !== null || isIterable(source)) {
+    const all = gatherStream(streamOf(body));
     body.used = true;
     return all;
   }
@@ -312,4 +337,4 @@ function mixin(prototype, of, typeOf) {
   });
 }
 
-module.exports = { Body, extract, ofExchange, streamOf, clone, mixin, isStream, headersInternals };
+module.exports = { Body, extract, ofExchange, streamOf, clone, mixin, isStream, isIterable, headersInternals };

@@ -3,7 +3,7 @@
 'use strict';
 
 const { Headers, internals, standIn } = require('./headers.js');
-const { extract, ofExchange, clone, mixin } = require('./body.js');
+const { extract, ofExchange, clone, mixin, isIterable } = require('./body.js');
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const SIMPLE = new Set(['GET', 'HEAD', 'POST']);
@@ -170,7 +170,7 @@ class Request {
       throw new TypeError(`Request: a request with the method ${this.#method} has no body`);
     if (given) {
       const body = extract(init.body, this.#settings.keepalive);
-      if (body.source === null && typeof init.duplex === 'undefined' && !(init.body instanceof FormData))
+      if ((body.source === null || isIterable(body.source)) && typeof init.duplex === 'undefined' && !(init.body instanceof FormData))
         throw new TypeError("Request: a stream as body needs duplex: 'half'");
       this.#body = body;
       if (body.type !== null && !this.#headers.has('content-type')) this.#headers.append('content-type', body.type);
