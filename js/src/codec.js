@@ -53,6 +53,12 @@ function writeFields(bytes, at, room, fields) {
   return at - start;
 }
 
+function fieldsLength(fields) {
+  let length = 0;
+  for (let i = 0; i < fields.length; i += 2) length += lineOf(fields[i], fields[i + 1]).length;
+  return length;
+}
+
 function encodeFields(fields) {
   return Buffer.concat(fields.flatMap((_, i) => (i % 2 === 0 ? [lineOf(fields[i], fields[i + 1])] : [])));
 }
@@ -86,4 +92,4 @@ function writeShort(bytes, at, room, string) {
   return bytes.utf8Write(string, at, room);
 }
 
-module.exports = { encodeFields, writeFields, decodeFields, writeShort };
+module.exports = { encodeFields, fieldsLength, writeFields, decodeFields, writeShort };

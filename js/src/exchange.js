@@ -17,6 +17,7 @@ const {
   FLAG_READ, FLAG_WATCH, FLAG_RELEASE,
 } = require('./layout.js');
 const { Output } = require('./output.js');
+const { ClientGone } = require('./gone.js');
 const { writeFields, decodeFields, writeShort } = require('./codec.js');
 const { ownBytes } = require('./copies.js');
 const urls = require('./urls.js');
@@ -25,15 +26,6 @@ const REASONS = native.reasons();
 const ROOM = RING_SLOT_SIZE - SLOT_OUT;
 const METHODS = ['GET', 'POST', 'PUT', 'HEAD', 'DELETE', 'PATCH', 'OPTIONS'];
 const NOTHING = new Uint8Array(0);
-
-class ClientGone extends Error {
-  constructor(reason) {
-    super(`the client has gone (${reason})`);
-    this.name = 'ClientGone';
-    this.code = 'CAROM_ECANCELED';
-    this.reason = reason;
-  }
-}
 
 function tooLate() {
   const error = new TypeError('the request was not looked at before its response was sent');
@@ -55,6 +47,7 @@ class Exchange {
     this.table = SLOT_IN; // its field table there
     this.output = null; // what is streamed
     this.input = null; // who reads content
+    this.source = null; // what gives the content of the response, until it has; told when the client goes
     if (slot.words[SLOT_HEAD_PAGE] !== 0) this.takeLongHead();
   }
 
@@ -409,7 +402,8 @@ class Exchange {
     const { words } = this.slot;
     this.reason = REASONS[words[SLOT_REASON]];
     this.bytesSent = (words[SLOT_SENT_HIGH] >>> 0) * 4294967296 + (words[SLOT_SENT_LOW] >>> 0);
-    if (this.output !== null) this.output.close(new ClientGone(this.reason));
+    if (this.output !== null) this.output.close(this.reason);
+    if (this.source !== null && this.reason !== 'complete') this.source.cancel(this.reason);
     if (this.input !== null && this.input.reading !== null && this.reason !== 'complete') {
       const { reject } = this.input.reading;
       this.input.reading = null;
@@ -449,4 +443,4 @@ function ipv6Text(bytes, at) {
   return longest.length < 3 ? text : text.replace(longest, '::').replace(/:{3,}/, '::');
 }
 
-module.exports = { Exchange, ClientGone, ROOM };
+module.exports = { Exchange, ROOM };

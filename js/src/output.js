@@ -7,13 +7,25 @@ const {
   SLOT_WHOLE_HIGH, SLOT_OUT_TRAILERS, SLOT_NOTIFY, SLOT_OUT, RING_SLOT_SIZE,
   FLAG_INFORM, FLAG_UPGRADE, FLAG_HEAD, FLAG_DATA, FLAG_END, FLAG_READ, FLAG_CANCEL, FLAG_RELEASE,
 } = require('./layout.js');
-const { encodeFields } = require('./codec.js');
+const { ClientGone } = require('./gone.js');
+const { encodeFields, fieldsLength, writeFields } = require('./codec.js');
 
 const ROOM = RING_SLOT_SIZE - SLOT_OUT;
 // Content that may wait here before write() says to wait.
 const HIGH_WATER = 65536;
 // Pieces at least so long are lent alone; shorter ones are joined.
 const ALONE = 16384;
+
+let scheduled = [];
+
+function pumpScheduled() {
+  const outputs = scheduled;
+  scheduled = [];
+  for (const output of outputs) {
+    output.scheduled = false;
+    output.pump();
+  }
+}
 
 class Output {
   constructor(exchange) {
@@ -40,9 +52,8 @@ class Output {
   }
 
   pushHead(flag, status, fields, length) {
-    const block = encodeFields(fields);
-    if (block.length > ROOM) this.exchange.refuseFields();
-    else this.heads.push({ flag, status, fields: block, length });
+    if (fieldsLength(fields) > ROOM) this.exchange.refuseFields();
+    else this.heads.push({ flag, status, fields: fields.slice(), length });
   }
 
   inform(status, fields) {
@@ -93,14 +104,11 @@ class Output {
     return this.waiting.promise;
   }
 
-  // What is written before the next microtask leaves in one message.
+  // What is written while JavaScript has something to do leaves in one message.
   schedule() {
     if (this.scheduled) return;
     this.scheduled = true;
-    queueMicrotask(() => {
-      this.scheduled = false;
-      this.pump();
-    });
+    if (scheduled.push(this) === 1) setImmediate(pumpScheduled);
   }
 
   // ---------------------------------------------------------------- messages
@@ -131,8 +139,11 @@ class Output {
     words[SLOT_DATA_LENGTH] = words[SLOT_DATA_LOAN] = words[SLOT_OUT_TRAILERS] = 0;
     const head = exchange.over ? undefined : this.heads.shift();
     if (head !== undefined) {
-      flags |= this.composeHead(words, bytes, head);
-      used = head.fields.length;
+      used = writeFields(bytes, SLOT_OUT, ROOM, head.fields);
+      words[SLOT_STATUS] = head.status;
+      words[SLOT_WHOLE_LOW] = head.length < 0 ? -1 : head.length % 4294967296;
+      words[SLOT_WHOLE_HIGH] = head.length < 0 ? -1 : Math.floor(head.length / 4294967296);
+      flags |= head.flag;
     }
     words[SLOT_FIELDS_LENGTH] = used;
     const alone = head !== undefined && head.flag !== FLAG_HEAD;
@@ -155,14 +166,6 @@ class Output {
 
   busyButRelease() {
     return this.heads.length > 0 || this.pieces.length > 0 || this.ending !== null;
-  }
-
-  composeHead(words, bytes, head) {
-    bytes.set(head.fields, SLOT_OUT);
-    words[SLOT_STATUS] = head.status;
-    words[SLOT_WHOLE_LOW] = head.length < 0 ? -1 : head.length % 4294967296;
-    words[SLOT_WHOLE_HIGH] = head.length < 0 ? -1 : Math.floor(head.length / 4294967296);
-    return head.flag;
   }
 
   // How many bytes of the slot it took; -1: nothing could be sent now.
@@ -219,10 +222,10 @@ class Output {
   // ---------------------------------------------------------------- the end
 
   // The exchange is over: nothing more is sent.
-  close(error) {
+  close(reason) {
     this.drop();
     if (this.waiting !== null) {
-      this.waiting.reject(error);
+      this.waiting.reject(new ClientGone(reason));
       this.waiting.promise.catch(() => {}); // nobody may be waiting any more
       this.waiting = null;
     }

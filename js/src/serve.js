@@ -77,9 +77,11 @@ async function pump(server, exchange, { next, cancel }) {
       if (done || exchange.over) break;
       if (!exchange.write(toBytes(value))) await exchange.ready();
     }
+    exchange.source = null;
     if (exchange.over) cancel();
     else exchange.end(exchange.responseTrailers);
   } catch (error) {
+    exchange.source = null;
     cancel(error);
     if (!isGone(error)) {
       server.report(error);
@@ -107,13 +109,12 @@ function sourceOf(body) {
 
 function sendStream(server, exchange, { status, fields }, source) {
   exchange.begin(status, fields, lengthOf(fields));
-  if (isHead(exchange, status)) {
+  if (exchange.over || isHead(exchange, status)) {
     source.cancel();
     exchange.end();
     return;
   }
-  // A source that waits for something learns of a client that leaves.
-  exchange.watch((reason) => { if (reason !== 'complete') source.cancel(reason); });
+  exchange.source = source;
   pump(server, exchange, source);
 }
 
@@ -164,8 +165,8 @@ function send(server, exchange, response) {
 
 // Trailers need the chunked coding.
 function sendWithTrailers(server, exchange, { status, fields, body }) {
-  if (body !== null && typeof body.getReader === 'function') {
-    sendStream(server, exchange, { status, fields }, sourceOf(body));
+  if (body !== null && typeof body !== 'string' && !(body instanceof Uint8Array)) {
+    sendStream(server, exchange, { status, fields }, sourceOf(typeof body.stream === 'function' ? body.stream() : body));
     return;
   }
   exchange.begin(status, fields, -1);

@@ -39,9 +39,14 @@ function ask(port, target = '/', fields = '', method = 'GET', content = '') {
   });
 }
 
-// The content of a chunked answer; its framing must be exact.
-function unchunked(answer) {
+// The content of an answer, whose framing must be exact: a stream that ends at once has a length.
+function unframed(answer) {
   let rest = answer.slice(answer.indexOf('\r\n\r\n') + 4);
+  const length = /\r\ncontent-length: (\d+)\r\n/i.exec(answer);
+  if (length !== null) {
+    assert.equal(rest.length, Number(length[1]));
+    return rest;
+  }
   let content = '';
   for (;;) {
     const end = rest.indexOf('\r\n');
@@ -384,7 +389,7 @@ describe('buffers that change', () => {
     }, async (port) => {
       for (const kind of Object.keys(after))
         for (const size of [10, 10_000, SIZE]) {
-          const content = unchunked(await ask(port, `/${kind}/${size}`));
+          const content = unframed(await ask(port, `/${kind}/${size}`));
           assert.ok(content === 'a'.repeat(5 * size), `${kind} ${size}: ${content.length}`);
         }
     });
@@ -422,7 +427,7 @@ describe('buffers that change', () => {
       return new Response(chunks(5, () => shared, () => shared.fill(letter)));
     }, async (port) => {
       for (let i = 0; i < 4; i++) {
-        const streamed = unchunked(await ask(port, '/streamed'));
+        const streamed = unframed(await ask(port, '/streamed'));
         assert.equal(streamed.length, 5 * SIZE);
         assert.match(streamed, /^[ab]*$/);
         const whole = await ask(port, '/whole');

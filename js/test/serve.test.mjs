@@ -103,6 +103,42 @@ for (const io of WAYS) {
       assert.equal(Buffer.compare(Buffer.from(bytes), Buffer.from(back)), 0);
     }));
 
+    test('large bodies, made of the same bytes and of clones, are each the one it was', () => {
+      const page = new Uint8Array(70_000);
+      let n = 0;
+      let kept = null;
+      return serving({ io }, (request) => {
+        if (new URL(request.url).pathname === '/kept') return kept.clone();
+        const response = new Response(page.fill(65 + n++ % 26));
+        if (n === 1) kept = response.clone();
+        return response;
+      }, async (origin) => {
+        for (let round = 0; round < 3; round++) {
+          const texts = await Promise.all(Array.from({ length: 40 }, async () => (await fetch(origin)).text()));
+          const letters = texts.map((text) => text[0]);
+          assert.equal(new Set(letters).size, 26);
+          texts.forEach((text) => assert.ok(text === text[0].repeat(70_000)));
+          assert.ok(await (await fetch(`${origin}/kept`)).text() === 'A'.repeat(70_000));
+        }
+      });
+    });
+
+    test('a stream that ends at once is one message, with its length; one that waits is not', () => serving({ io }, (request) => {
+      const wait = new URL(request.url).pathname === '/waits';
+      return new Response((async function* generate() {
+        yield 'a';
+        if (wait) await sleep(5);
+        yield new Uint8Array([98]);
+      })());
+    }, async (origin) => {
+      const quick = await fetch(`${origin}/quick`);
+      assert.equal(await quick.text(), 'ab');
+      assert.equal(quick.headers.get('content-length'), '2');
+      const slow = await fetch(`${origin}/waits`);
+      assert.equal(await slow.text(), 'ab');
+      assert.equal(slow.headers.get('content-length'), null);
+    }));
+
     test('a client that leaves aborts request.signal, and cancels the stream', async () => {
       let aborted, cancelled;
       const wasAborted = new Promise((resolve) => { aborted = resolve; });
