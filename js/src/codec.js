@@ -20,6 +20,25 @@ function encodeLine(name, value) {
   return line;
 }
 
+// The line of the last call, most often that of this one too: fields are set in the same order.
+class Last {
+  constructor() {
+    this.name = this.value = this.line = null;
+  }
+}
+
+const LASTS = 8; // a power of two
+const lasts = Array.from({ length: LASTS }, () => new Last());
+
+function nthLine(n, name, value) {
+  const last = lasts[n & (LASTS - 1)];
+  if (last.name === name && last.value === value) return last.line;
+  last.line = lineOf(name, value);
+  last.name = name;
+  last.value = value;
+  return last.line;
+}
+
 function lineOf(name, value) {
   let values = lines.get(name);
   if (values === undefined) {
@@ -43,7 +62,7 @@ function writeFields(bytes, at, room, fields) {
   const start = at;
   const end = at + room;
   for (let i = 0; i < fields.length; i += 2) {
-    const line = lineOf(fields[i], fields[i + 1]);
+    const line = nthLine(i >> 1, fields[i], fields[i + 1]);
     const { length } = line;
     if (at + length > end) return -1;
     if (length <= LOOP) for (let j = 0; j < length; j++) bytes[at + j] = line[j];

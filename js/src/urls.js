@@ -4,6 +4,7 @@
 
 const ENTRIES = 1024; // a power of two
 const LONGEST = 256;
+const HASHED = 16;
 
 class Entry {
   constructor(bytes, split) {
@@ -20,8 +21,10 @@ function equal(bytes, at, length, other, from) {
   return true;
 }
 
-function hash(bytes, at, length, value) {
-  for (let i = 0; i < length; i++) value = Math.imul(value ^ bytes[at + i], 16777619);
+// Of the end of the target, where targets differ; the rest is compared.
+function hash(bytes, at, length) {
+  let value = length;
+  for (let i = length > HASHED ? length - HASHED : 0; i < length; i++) value = Math.imul(value ^ bytes[at + i], 16777619);
   return value;
 }
 
@@ -29,7 +32,7 @@ function hash(bytes, at, length, value) {
 function find(bytes, target, targetLength, host, hostLength) {
   const length = targetLength + hostLength;
   if (length > LONGEST) return new Entry(null, 0);
-  const value = hash(bytes, host, hostLength, hash(bytes, target, targetLength, -2128831035));
+  const value = hash(bytes, target, targetLength);
   const place = (value ^ value >>> 15) & (ENTRIES - 1);
   const entry = entries[place];
   if (entry !== null && entry.split === targetLength && entry.bytes.length === length &&

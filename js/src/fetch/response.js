@@ -4,9 +4,12 @@
 const { internals, standIn } = require('./headers.js');
 const { extract, clone, mixin, streamOf } = require('./body.js');
 
-const NULL_BODY = new Set([101, 103, 204, 205, 304]);
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 const REASON_PHRASE = /^[\t\x20-\x7e\x80-\xff]*$/;
+
+function hasNullBody(status) {
+  return status < 200 || status === 204 || status === 205 || status === 304;
+}
 
 class Response {
   #status = 200;
@@ -39,7 +42,7 @@ class Response {
   }
 
   #take(body) {
-    if (NULL_BODY.has(this.#status)) throw new TypeError(`Response: a response with status ${this.#status} has no body`);
+    if (hasNullBody(this.#status)) throw new TypeError(`Response: a response with status ${this.#status} has no body`);
     this.#body = body;
     if (body.type === null) return;
     const fields = this.#fields;
