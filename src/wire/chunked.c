@@ -3,7 +3,7 @@
 
 #include <stdbool.h>
 
-#include "wire/semantics.h"
+#include "wire/scan.h"
 
 enum state {
     STATE_SIZE_FIRST, /* the first digit of a size */

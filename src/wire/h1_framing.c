@@ -2,7 +2,8 @@
  * Upgrade. */
 #include "wire/h1_framing.h"
 
-#include "wire/semantics.h"
+#include "wire/field_line.h"
+#include "wire/scan.h"
 
 /* reader->seen */
 enum { SEEN_HOST = 1, SEEN_LENGTH = 2, SEEN_CODING = 4, SEEN_UPGRADE = 8, SEEN_EXPECT = 16 };
@@ -10,11 +11,6 @@ enum { SEEN_HOST = 1, SEEN_LENGTH = 2, SEEN_CODING = 4, SEEN_UPGRADE = 8, SEEN_E
 enum { OPTION_CLOSE = 1, OPTION_KEEP = 2, OPTION_UPGRADE = 4 };
 /* reader->codings */
 enum { CODING_CHUNKED = 1, CODING_UNKNOWN = 2, CODING_BAD = 4 };
-
-static bool is_blank(uint8_t byte)
-{
-    return byte == ' ' || byte == '\t';
-}
 
 /* ---------------------------------------------------------------- Host */
 
@@ -44,6 +40,7 @@ static uint32_t host_length(const uint8_t *data, uint32_t length)
                 return 0;
         return i > 1 && i < length ? i + 1 : 0;
     }
+    i = carom_plain_host_length(data, length);
     while (i < length && host_characters[data[i]])
         i++;
     return i;
@@ -102,9 +99,9 @@ static bool next_member(const uint8_t **at, const uint8_t *end, carom_slice *mem
         while (to < end && *to != ',')
             to++;
         *at = to < end ? to + 1 : end;
-        while (from < to && is_blank(*from))
+        while (from < to && carom_is_blank(*from))
             from++;
-        while (to > from && is_blank(to[-1]))
+        while (to > from && carom_is_blank(to[-1]))
             to--;
         if (to > from) {
             *member = (carom_slice){(const char *)from, (size_t)(to - from)};
@@ -124,8 +121,8 @@ static bool member_is(carom_slice member, const char *lower, size_t length)
 static bool is_coding(carom_slice member)
 {
     uint32_t token = carom_token_length((const uint8_t *)member.data, (uint32_t)member.length);
-    return token == member.length ||
-           (token > 0 && (member.data[token] == ';' || is_blank((uint8_t)member.data[token])));
+    return token == member.length || (token > 0 && (member.data[token] == ';' ||
+                                                    carom_is_blank((uint8_t)member.data[token])));
 }
 
 static int note_codings(struct carom_h1_reader *reader, const uint8_t *value, uint32_t length)

@@ -4,8 +4,9 @@
 
 #include <string.h>
 
+#include "wire/field_line.h"
 #include "wire/h1_framing.h"
-#include "wire/semantics.h"
+#include "wire/scan.h"
 
 enum state { STATE_START, STATE_FIELDS };
 
@@ -49,9 +50,11 @@ static int refuse_over(const struct carom_h1_reader *reader, const uint8_t *data
 static int next_line(struct carom_h1_reader *reader, const struct carom_h1_limits *limits,
                      const uint8_t *data, uint32_t length, uint32_t *line)
 {
-    const uint8_t *feed = NULL;
-    if (reader->scanned < length)
-        feed = memchr(data + reader->scanned, '\n', length - reader->scanned);
+    const uint8_t *from = data + reader->scanned, *feed = NULL;
+    if (reader->scanned + 1 < length && from[0] == '\r' && from[1] == '\n')
+        feed = from + 1; /* the empty line, mostly */
+    else if (reader->scanned < length)
+        feed = memchr(from, '\n', length - reader->scanned);
     uint32_t end = feed != NULL ? (uint32_t)(feed - data) : length;
     if (carom_unlikely(over_limit(reader, limits, end)))
         return refuse_over(reader, data, end);
@@ -155,9 +158,9 @@ static int read_request_line(const struct carom_h1_limits *limits, const uint8_t
 
 /* ---------------------------------------------------------------- field lines */
 
-/* Add a field line; *field tells which it is. 0 or minus a status. */
+/* 0 or minus a status. */
 static int read_field_line(const uint8_t *data, uint32_t start, uint32_t length,
-                           struct carom_fields *fields, struct carom_field_span *field)
+                           struct carom_field_span *field)
 {
     const uint8_t *line = data + start;
     uint32_t name = carom_token_length(line, length);
@@ -174,66 +177,99 @@ static int read_field_line(const uint8_t *data, uint32_t start, uint32_t length,
         return -400;
     field->name = (struct carom_span){start, name};
     field->value = (struct carom_span){start + from, to - from};
+    return 0;
+}
+
+#define SECTION_END 2
+
+/* The next field line, whatever it is: 1, with *field; 0 when it is not complete; SECTION_END; or
+ * minus a status. */
+static int next_careful_field(struct carom_h1_reader *reader, const struct carom_h1_limits *limits,
+                              const uint8_t *data, uint32_t length, struct carom_field_span *field)
+{
+    uint32_t start = reader->line, line;
+    int result = next_line(reader, limits, data, length, &line);
+    if (result <= 0)
+        return result;
+    if (line == 0)
+        return SECTION_END;
+    int error = read_field_line(data, start, line, field);
+    return error < 0 ? error : 1;
+}
+
+/* The same, and add it to `fields`. */
+static inline int next_field(struct carom_h1_reader *reader, const struct carom_h1_limits *limits,
+                             const uint8_t *data, uint32_t length, struct carom_fields *fields,
+                             struct carom_field_span *field)
+{
+    uint32_t end = carom_field_line_find(data, reader->line, length, field);
+    if (carom_likely(end > 0 && !over_limit(reader, limits, end - 1))) {
+        reader->line = reader->scanned = end;
+    } else {
+        int result = next_careful_field(reader, limits, data, length, field);
+        if (result != 1)
+            return result;
+    }
     int error = carom_fields_add(fields, field->name, field->value);
     if (error == -CAROM_ETOOBIG)
         return -431;
-    return error < 0 ? -500 : 0;
+    return error < 0 ? -500 : 1;
 }
 
 /* ---------------------------------------------------------------- sections */
 
-int carom_h1_read_head(struct carom_h1_reader *reader, const struct carom_h1_limits *limits,
-                       const uint8_t *data, uint32_t length, struct carom_request_head *head)
+/* 1 when the request line is read; 0 when it is not complete; or minus a status. */
+static int read_start(struct carom_h1_reader *reader, const struct carom_h1_limits *limits,
+                      const uint8_t *data, uint32_t length, struct carom_request_head *head)
 {
-    for (;;) {
-        uint32_t start = reader->line;
-        uint32_t line;
+    uint32_t start, line;
+    do {
+        start = reader->line;
         int result = next_line(reader, limits, data, length, &line);
         if (result <= 0)
             return result;
-        if (reader->state == STATE_START) {
-            if (line == 0) {
-                if (reader->line > MAX_EMPTY)
-                    return -400;
-                continue;
-            }
-            int error = read_request_line(limits, data, start, line, head);
-            if (error < 0)
-                return error;
-            reader->state = STATE_FIELDS;
-            reader->section = reader->line;
+        if (line == 0 && reader->line > MAX_EMPTY)
+            return -400;
+    } while (line == 0);
+    int error = read_request_line(limits, data, start, line, head);
+    if (error < 0)
+        return error;
+    reader->state = STATE_FIELDS;
+    reader->section = reader->line;
+    return 1;
+}
+
+int carom_h1_read_head(struct carom_h1_reader *reader, const struct carom_h1_limits *limits,
+                       const uint8_t *data, uint32_t length, struct carom_request_head *head)
+{
+    if (reader->state == STATE_START) {
+        int result = read_start(reader, limits, data, length, head);
+        if (result <= 0)
+            return result;
+    }
+    struct carom_field_span field;
+    int result;
+    while ((result = next_field(reader, limits, data, length, &head->fields, &field)) == 1) {
+        if (!carom_h1_may_frame(data + field.name.offset, field.name.length))
             continue;
-        }
-        if (line == 0) {
-            int error = carom_h1_framing_decide(reader, head);
-            return error < 0 ? error : (int)reader->line;
-        }
-        struct carom_field_span field;
-        int error = read_field_line(data, start, line, &head->fields, &field);
-        if (error == 0)
-            error = carom_h1_framing_note(reader, data, &field, head);
+        int error = carom_h1_framing_note(reader, data, &field, head);
         if (error < 0)
             return error;
     }
+    if (result != SECTION_END)
+        return result;
+    int error = carom_h1_framing_decide(reader, head);
+    return error < 0 ? error : (int)reader->line;
 }
 
 int carom_h1_read_trailers(struct carom_h1_reader *reader, const struct carom_h1_limits *limits,
                            const uint8_t *data, uint32_t length, struct carom_fields *trailers)
 {
     reader->state = STATE_FIELDS;
-    for (;;) {
-        uint32_t start = reader->line;
-        uint32_t line;
-        int result = next_line(reader, limits, data, length, &line);
-        if (result <= 0)
-            return result;
-        if (line == 0)
-            return (int)reader->line;
-        struct carom_field_span field;
-        int error = read_field_line(data, start, line, trailers, &field);
-        if (error < 0)
-            return error;
+    struct carom_field_span field;
+    int result;
+    while ((result = next_field(reader, limits, data, length, trailers, &field)) == 1)
         if (carom_h1_is_framing(data + field.name.offset, field.name.length))
             return -400;
-    }
+    return result == SECTION_END ? (int)reader->line : result;
 }

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "wire/scan.h"
+
 /* What a head needs beside the handler's fields, at most:
  *   "HTTP/1.1 511 Network Authentication Required" CRLF  46
  *   Date                                                 37

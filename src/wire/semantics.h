@@ -1,5 +1,5 @@
-/* Rules that all versions of HTTP share (RFC 9110): characters, statuses, how a response is framed,
- * which fields a handler may set. */
+/* Rules that all versions of HTTP share (RFC 9110): statuses, numbers, dates, how a response is
+ * framed, which fields a handler may set. */
 #ifndef CAROM_WIRE_SEMANTICS_H
 #define CAROM_WIRE_SEMANTICS_H
 
@@ -8,18 +8,6 @@
 
 #include "carom.h"
 #include "record/fields.h"
-
-/* tchar (RFC 9110, 5.6.2), by byte. */
-extern const uint8_t carom_token_characters[256];
-/* How many of the first bytes are tchar; how many may stand in a field value (no control characters
- * but HTAB); how many in a request target: visible ASCII without "#". Of the characters that URIs
- * exclude (RFC 3986), the rest, such as "|" and "^", are let through, because browsers send them.
- * All three are vectorised. */
-uint32_t carom_token_length(const uint8_t *data, uint32_t length);
-uint32_t carom_value_length(const uint8_t *data, uint32_t length);
-uint32_t carom_target_length(const uint8_t *data, uint32_t length);
-/* ASCII, without regard to case. `lower` is lower-case and as long. */
-bool carom_equals_lower(const uint8_t *data, const char *lower, size_t length);
 
 /* The reason phrase of a status; "" for one without. */
 const char *carom_status_phrase(unsigned status);

@@ -1,0 +1,160 @@
+/* Sixteen bytes at once: SSE2 on x86-64, NEON on 64-bit ARM. Where neither is there, CAROM_BLOCKS
+ * is not defined and bytes are looked at one by one. (AVX2 was counted and does not pay: names and
+ * most values fit in one block, and longer ones in few.) */
+#ifndef CAROM_WIRE_BLOCK_H
+#define CAROM_WIRE_BLOCK_H
+
+#include <stdint.h>
+
+#define CAROM_BLOCK 16
+
+#if defined(__SSE2__)
+#define CAROM_BLOCKS 1
+#include <emmintrin.h>
+
+typedef __m128i carom_block;
+
+static inline carom_block carom_block_load(const uint8_t *data)
+{
+    return _mm_loadu_si128((const __m128i *)(const void *)data);
+}
+
+/* All bytes of a string of 8 to 15, some of them twice. */
+static inline carom_block carom_block_load_short(const uint8_t *data, uint32_t length)
+{
+    const __m128i *first = (const void *)data;
+    const __m128i *last = (const void *)(data + length - 8);
+    return _mm_unpacklo_epi64(_mm_loadl_epi64(first), _mm_loadl_epi64(last));
+}
+
+static inline carom_block carom_block_equal(carom_block bytes, uint8_t byte)
+{
+    return _mm_cmpeq_epi8(bytes, _mm_set1_epi8((char)byte));
+}
+
+static inline carom_block carom_block_at_most(carom_block bytes, uint8_t highest)
+{
+    carom_block bound = _mm_set1_epi8((char)highest);
+    return _mm_cmpeq_epi8(_mm_max_epu8(bytes, bound), bound);
+}
+
+static inline carom_block carom_block_minus(carom_block bytes, uint8_t byte)
+{
+    return _mm_sub_epi8(bytes, _mm_set1_epi8((char)byte));
+}
+
+static inline carom_block carom_block_or(carom_block a, carom_block b)
+{
+    return _mm_or_si128(a, b);
+}
+
+/* Those of `b` that are not in `a`. */
+static inline carom_block carom_block_without(carom_block a, carom_block b)
+{
+    return _mm_andnot_si128(a, b);
+}
+
+/* With 0x20 in each byte: letters in lower case. */
+static inline carom_block carom_block_lower(carom_block bytes)
+{
+    return _mm_or_si128(bytes, _mm_set1_epi8(0x20));
+}
+
+/* The place of the first byte from `skip` on that is marked, or 16. */
+static inline uint32_t carom_block_first(carom_block marks, uint32_t skip)
+{
+    unsigned mask = (unsigned)_mm_movemask_epi8(marks) | 0x10000;
+    return (uint32_t)__builtin_ctz(mask >> skip) + skip;
+}
+
+/* The place of the first byte from `skip` on that is not marked, or 16. */
+static inline uint32_t carom_block_first_not(carom_block marks, uint32_t skip)
+{
+    unsigned mask = ~(unsigned)_mm_movemask_epi8(marks);
+    return (uint32_t)__builtin_ctz(mask >> skip) + skip;
+}
+
+#elif defined(__aarch64__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define CAROM_BLOCKS 1
+#include <arm_neon.h>
+
+typedef uint8x16_t carom_block;
+
+static inline carom_block carom_block_load(const uint8_t *data)
+{
+    return vld1q_u8(data);
+}
+
+static inline carom_block carom_block_load_short(const uint8_t *data, uint32_t length)
+{
+    return vcombine_u8(vld1_u8(data), vld1_u8(data + length - 8));
+}
+
+static inline carom_block carom_block_equal(carom_block bytes, uint8_t byte)
+{
+    return vceqq_u8(bytes, vdupq_n_u8(byte));
+}
+
+static inline carom_block carom_block_at_most(carom_block bytes, uint8_t highest)
+{
+    return vcleq_u8(bytes, vdupq_n_u8(highest));
+}
+
+static inline carom_block carom_block_minus(carom_block bytes, uint8_t byte)
+{
+    return vsubq_u8(bytes, vdupq_n_u8(byte));
+}
+
+static inline carom_block carom_block_or(carom_block a, carom_block b)
+{
+    return vorrq_u8(a, b);
+}
+
+static inline carom_block carom_block_without(carom_block a, carom_block b)
+{
+    return vbicq_u8(b, a);
+}
+
+static inline carom_block carom_block_lower(carom_block bytes)
+{
+    return vorrq_u8(bytes, vdupq_n_u8(0x20));
+}
+
+/* Four bits for each byte. */
+static inline uint64_t carom_block_mask(carom_block marks)
+{
+    return vget_lane_u64(vreinterpret_u64_u8(vshrn_n_u16(vreinterpretq_u16_u8(marks), 4)), 0);
+}
+
+static inline uint32_t carom_block_first(carom_block marks, uint32_t skip)
+{
+    uint64_t mask = carom_block_mask(marks) >> (4 * skip);
+    return mask != 0 ? (uint32_t)__builtin_ctzll(mask) / 4 + skip : CAROM_BLOCK;
+}
+
+static inline uint32_t carom_block_first_not(carom_block marks, uint32_t skip)
+{
+    uint64_t mask = ~carom_block_mask(marks) >> (4 * skip);
+    return mask != 0 ? (uint32_t)__builtin_ctzll(mask) / 4 + skip : CAROM_BLOCK;
+}
+#endif
+
+#ifdef CAROM_BLOCKS
+/* Letters, digits and "-": nearly all names have no others. */
+static inline carom_block carom_block_common_token(carom_block bytes)
+{
+    carom_block letter = carom_block_at_most(carom_block_minus(carom_block_lower(bytes), 'a'), 25);
+    carom_block digit = carom_block_at_most(carom_block_minus(bytes, '0'), 9);
+    return carom_block_or(carom_block_or(letter, digit), carom_block_equal(bytes, '-'));
+}
+
+/* Control characters but HTAB. */
+static inline carom_block carom_block_not_in_value(carom_block bytes)
+{
+    carom_block control =
+        carom_block_without(carom_block_equal(bytes, '\t'), carom_block_at_most(bytes, 0x1f));
+    return carom_block_or(control, carom_block_equal(bytes, 0x7f));
+}
+#endif
+
+#endif
