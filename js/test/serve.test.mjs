@@ -1,6 +1,7 @@
 // serve(): the API as its users see it, in both ways to run.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import http from 'node:http';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
@@ -345,6 +346,25 @@ for (const io of WAYS) {
       });
       assert.equal(body, 'http://localhost/x');
       await server.shutdown();
+    });
+
+    test('the file of a Unix socket goes when accepting ends, and another server may have it', { timeout: 10000 }, async () => {
+      const path = `${tmpdir()}/carom-again-${process.pid}-${io}`;
+      let answer;
+      const first = serve({ io, path, onListen() {} }, () => new Promise((resolve) => { answer = resolve; }));
+      const asked = new Promise((resolve, reject) => {
+        http.get({ socketPath: path }, (response) => resolve(response.resume().statusCode)).on('error', reject);
+      });
+      while (answer === undefined) await new Promise((resolve) => { setImmediate(resolve); });
+      const down = first.shutdown();
+      while (existsSync(path)) await new Promise((resolve) => { setImmediate(resolve); });
+      const second = serve({ io, path, onListen() {} }, () => new Response());
+      answer(new Response());
+      assert.equal(await asked, 200);
+      await down;
+      assert.equal(existsSync(path), true);
+      await second.shutdown();
+      assert.equal(existsSync(path), false);
     });
   });
 }

@@ -73,11 +73,26 @@ static void close_door(struct carom_door *door)
     carom_node_remove(&door->link);
 }
 
+static void remove_socket_file(struct carom_listener *listener)
+{
+    if (listener->socket_file == NULL)
+        return;
+    unlink(listener->socket_file);
+    carom_memory_give(listener->socket_file, strlen(listener->socket_file) + 1);
+    listener->socket_file = NULL;
+}
+
+/* The socket's file goes before its descriptor: once that is closed, another server may make the
+ * file its own. The first worker has it while the workers run. */
 void carom_doors_close(struct carom_worker *worker)
 {
     carom_timer_disarm(&worker->records.wheel, &worker->accept_again);
-    while (!carom_node_alone(&worker->doors))
-        close_door(carom_container(worker->doors.next, struct carom_door, link));
+    while (!carom_node_alone(&worker->doors)) {
+        struct carom_door *door = carom_container(worker->doors.next, struct carom_door, link);
+        if (door == &door->listener->doors[0])
+            remove_socket_file(door->listener);
+        close_door(door);
+    }
 }
 
 /* ---------------------------------------------------------------- life */
@@ -181,13 +196,10 @@ int carom_listener_create(struct carom_listener **made, struct carom_service *se
 
 void carom_listener_destroy(struct carom_listener *listener, struct carom_service *service)
 {
+    remove_socket_file(listener);
     if (listener->shared_fd >= 0)
         close(listener->shared_fd);
     for (uint32_t i = 0; i < service->options.workers; i++)
         close_door(&listener->doors[i]);
-    if (listener->socket_file != NULL) {
-        unlink(listener->socket_file);
-        carom_memory_give(listener->socket_file, strlen(listener->socket_file) + 1);
-    }
     carom_memory_give(listener, listener->size);
 }

@@ -7,7 +7,7 @@
 
 struct carom_listener {
     carom_address address;     /* as it really is */
-    char *socket_file;         /* to be removed at the end; or NULL */
+    char *socket_file;         /* removed when the first worker stops accepting; or NULL */
     int shared_fd;             /* the one descriptor of all workers; or -1: each has its own */
     size_t size;               /* of this allocation */
     struct carom_door doors[]; /* one in each worker */
