@@ -209,6 +209,16 @@ static napi_value start(napi_env env, napi_callback_info info)
     return number(env, error);
 }
 
+/* discard(server): it is not to be started; what it has is freed */
+static napi_value discard(napi_env env, napi_callback_info info)
+{
+    ARGUMENTS(1);
+    struct server *server = server_of(env, arguments[0]);
+    if (server != NULL && !server->running)
+        server_discard(server);
+    return NULL;
+}
+
 /* address(server, index): [family, port, text] */
 static napi_value address(napi_env env, napi_callback_info info)
 {
@@ -387,6 +397,7 @@ NAPI_MODULE_INIT()
         {"create", create},
         {"listen", listen_on},
         {"start", start},
+        {"discard", discard},
         {"address", address},
         {"route", route},
         {"addSlots", add_slots},

@@ -33,6 +33,15 @@ void server_free(struct server *server)
     server->workers = 0;
 }
 
+void server_discard(struct server *server)
+{
+    server_free(server);
+    napi_delete_reference(server->env, server->drain);
+    napi_delete_reference(server->env, server->finished);
+    napi_delete_reference(server->env, server->memory);
+    server->drain = server->finished = server->memory = NULL;
+}
+
 void server_finish(struct server *server)
 {
     napi_env env = server->env;
@@ -42,10 +51,6 @@ void server_finish(struct server *server)
     napi_get_reference_value(env, server->finished, &finished);
     napi_get_global(env, &global);
     napi_make_callback(env, NULL, global, finished, 0, NULL, &result); /* reads the last figures */
-    server_free(server);
-    napi_delete_reference(env, server->drain);
-    napi_delete_reference(env, server->finished);
-    napi_delete_reference(env, server->memory);
+    server_discard(server);
     napi_close_handle_scope(env, scope);
-    server->drain = server->finished = server->memory = NULL;
 }

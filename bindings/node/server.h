@@ -45,6 +45,8 @@ struct server {
 void server_call_drain(struct server *server);
 /* The service has drained: tell JavaScript, and free everything but the struct. */
 void server_finish(struct server *server);
+/* Free everything but the struct, and let go of what JavaScript gave. */
+void server_discard(struct server *server);
 /* JavaScript is going away: nothing is called back any more. */
 void server_free(struct server *server);
 

@@ -130,9 +130,14 @@ class Engine {
 
 function open(options, accept, prepare) {
   const engine = new Engine(options, accept);
-  if (prepare !== undefined) prepare(engine);
-  engine.listen(options);
-  engine.start();
+  try {
+    if (prepare !== undefined) prepare(engine);
+    engine.listen(options);
+    engine.start();
+  } catch (error) {
+    native.discard(engine.handle);
+    throw error;
+  }
   return engine;
 }
 

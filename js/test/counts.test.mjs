@@ -1,5 +1,6 @@
 // What is exact: calls between JavaScript and the engine, allocations, memory that comes back.
 import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
 import net from 'node:net';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -93,3 +94,14 @@ for (const io of ['inline', 'thread']) {
     await server.shutdown({ deadline: 0 });
   });
 }
+
+for (const io of ['inline', 'thread'])
+  test(`${io}: what could not listen leaves nothing`, async () => {
+    const server = serve({ ...quiet, io }, () => new Response());
+    const held = () => ({ descriptors: readdirSync('/proc/self/fd').length, memory: server.stats().memory });
+    const before = held();
+    for (let i = 0; i < 10; i++) assert.throws(() => serve({ ...quiet, io, port: server.addr.port }, () => {}), { code: 'CAROM_EADDRINUSE' });
+    assert.throws(() => serve({ ...quiet, io, routes: { health: new Response() } }, () => {}), TypeError);
+    assert.deepEqual(held(), before);
+    await server.shutdown({ deadline: 0 });
+  });
