@@ -119,23 +119,27 @@ function sendStream(server, exchange, { status, fields }, source) {
 }
 
 // A Response of the runtime has its content in a stream only. Most have one chunk: when the end comes
-// before the event loop turns, its length is known.
+// before the event loop turns, its length is known. One that gives nothing by then is sent as a stream:
+// its client waits for the head, and may leave.
 async function sendForeign(server, exchange, parts) {
   const { status, fields, body } = parts;
   try {
     const source = sourceOf(body);
-    const first = await source.next();
-    if (first.done) {
+    const turn = new Promise((resolve) => { setImmediate(resolve); });
+    const read = [source.next()];
+    const first = await Promise.race([read[0], turn]);
+    if (first !== undefined && first.done) {
       exchange.respond(status, fields, null);
       return;
     }
-    const second = source.next();
-    const quick = await Promise.race([second, new Promise((resolve) => { setImmediate(resolve); })]);
-    if (quick !== undefined && quick.done) {
-      exchange.respond(status, fields, toBytes(first.value));
-      return;
+    if (first !== undefined) {
+      read.push(source.next());
+      const second = await Promise.race([read[1], turn]);
+      if (second !== undefined && second.done) {
+        exchange.respond(status, fields, toBytes(first.value));
+        return;
+      }
     }
-    const read = [Promise.resolve(first), second];
     sendStream(server, exchange, parts, { next: () => read.shift() || source.next(), cancel: source.cancel });
   } catch (error) {
     server.fail(exchange, error);

@@ -336,6 +336,18 @@ for (const io of WAYS) {
       assert.equal(await response.text(), 'native');
     }));
 
+    test("a stream of the runtime's Response that has nothing yet: the head is sent, and its client may leave", { timeout: 10000 }, async () => {
+      let cancelled;
+      const gone = new Promise((resolve) => { cancelled = resolve; });
+      await serving({ io }, () => new globalThis.Response(new ReadableStream({ cancel: cancelled })), async (origin) => {
+        const leave = new AbortController();
+        const response = await fetch(origin, { signal: leave.signal });
+        assert.equal(response.status, 200);
+        leave.abort();
+        await gone;
+      });
+    });
+
     test('a unix socket', async () => {
       const path = `${tmpdir()}/carom-test-${process.pid}-${io}`;
       const server = serve({ io, path, onListen() {} }, (request) => new Response(request.url));
