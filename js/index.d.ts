@@ -262,7 +262,10 @@ export interface Server extends AsyncDisposable {
   reload(handler: Handler | HandlerObject): void;
   /** The client of a request; null for one that no server made. */
   requestIP(request: Request): RemoteAddr | null;
-  /** Answer this request with 503 if nothing else has by then. */
+  /**
+   * Answer this request with 503, and abort its signal, if no response has begun by then. A further
+   * call sets the time anew; 0 takes it back.
+   */
   timeout(request: Request, seconds: number): void;
   /** Shuts down without a deadline: `await using server = serve(...)`. */
   [Symbol.asyncDispose](): Promise<void>;

@@ -286,7 +286,9 @@ class Exchange {
   }
 
   begin(status, fields, length) {
-    if (!this.over && !this.ended) this.stream().begin(FLAG_HEAD, status, fields, length);
+    if (this.over || this.ended) return;
+    this.begun = true;
+    this.stream().begin(FLAG_HEAD, status, fields, length);
   }
 
   inform(status, fields) {
@@ -392,6 +394,7 @@ class Exchange {
     error.code = native.errorName(number);
     this.released = false;
     this.ended = false;
+    this.begun = false;
     if (this.output !== null) this.output.refused();
     this.fail(error);
   }
@@ -420,6 +423,8 @@ class Exchange {
 Exchange.prototype.reason = '';
 Exchange.prototype.bytesSent = undefined; // of content; known when the end is heard of
 Exchange.prototype.responseTrailers = null;
+Exchange.prototype.begun = false; // its head was given, and content may follow
+Exchange.prototype.timer = null; // of a time-out of its own
 Exchange.prototype.failed = false; // its handler did, and onError was asked
 
 function sameName(bytes, place, name) {

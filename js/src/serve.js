@@ -2,12 +2,13 @@
 'use strict';
 
 const { open, addRoute } = require('./server.js');
-const { requestFromExchange } = require('./fetch/request.js');
+const { requestFromExchange, abortRequest } = require('./fetch/request.js');
 const { Headers } = require('./fetch/headers.js');
 const { Response, responseParts } = require('./fetch/response.js');
 
 // Blobs up to here are gathered and sent at once.
 const SMALL_BLOB = 65536;
+const LONGEST_TIMER = 2147483; // seconds
 
 function isHead(exchange, status) {
   return status === 204 || status === 304 || exchange.method === 'HEAD';
@@ -186,7 +187,6 @@ function notAResponse(value) {
 
 class Server {
   #engine;
-  #exchanges = new WeakMap(); // of requests that were asked about
   #origin;
 
   constructor(options, handler) {
@@ -203,7 +203,6 @@ class Server {
     this.#origin = addr.transport === 'unix' || addr.port === 80 ? `http://${host}` : `http://${host}:${addr.port}`;
     this.origin = () => this.#origin;
     this.finished = this.#engine.finished;
-    this.pending = 0;
   }
 
   get addr() { return this.#engine.addr; }
@@ -231,10 +230,17 @@ class Server {
   }
 
   timeout(request, seconds) {
+    if (typeof seconds !== 'number' || !(seconds >= 0)) throw new TypeError(`seconds must be a number of at least 0, not ${seconds}`);
     const exchange = exchangeOf(request);
-    if (exchange === null || exchange.over) return;
-    const timer = setTimeout(() => exchange.respond(503, ['content-type', 'text/plain'], '503 Service Unavailable\n'), seconds * 1000);
-    exchange.watch(() => clearTimeout(timer));
+    if (exchange === null || exchange.over || exchange.ended) return;
+    if (exchange.timer === null) exchange.watch(() => clearTimeout(exchange.timer));
+    clearTimeout(exchange.timer);
+    if (seconds === 0 || seconds > LONGEST_TIMER) return;
+    exchange.timer = setTimeout(() => {
+      if (exchange.over || exchange.ended || exchange.begun) return;
+      exchange.respond(503, ['content-type', 'text/plain'], '503 Service Unavailable\n');
+      abortRequest(request, 'handler-timeout');
+    }, seconds * 1000);
   }
 
   async [Symbol.asyncDispose || Symbol.for('Symbol.asyncDispose')]() {

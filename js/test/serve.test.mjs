@@ -336,6 +336,46 @@ for (const io of WAYS) {
       assert.equal(await response.text(), 'native');
     }));
 
+    test('a time-out of one request', async () => {
+      let told;
+      const handlers = {
+        '/late': (request, server) => {
+          server.timeout(request, 0.02);
+          request.signal.addEventListener('abort', () => { told = request.signal.reason.name; });
+          return new Promise(() => {});
+        },
+        '/taken-back': async (request, server) => {
+          server.timeout(request, 0.02);
+          server.timeout(request, 0);
+          await sleep(60);
+          return new Response('answered');
+        },
+        '/anew': async (request, server) => {
+          server.timeout(request, 0.02);
+          server.timeout(request, 60);
+          await sleep(60);
+          return new Response('answered');
+        },
+        '/long': (request, server) => {
+          server.timeout(request, 1e9);
+          return sleep(20, new Response('answered'));
+        },
+        '/begun': (request, server) => {
+          server.timeout(request, 0.02);
+          return new Response((async function* () { yield 'answ'; await sleep(60); yield 'ered'; })());
+        },
+      };
+      let current;
+      await serving({ io }, (request) => handlers[new URL(request.url).pathname](request, current), async (origin, server) => {
+        current = server;
+        assert.equal((await fetch(`${origin}/late`)).status, 503);
+        assert.equal(told, 'AbortError');
+        for (const path of ['/taken-back', '/anew', '/long', '/begun'])
+          assert.equal(await (await fetch(origin + path)).text(), 'answered', path);
+        for (const seconds of [NaN, -1, '5', undefined]) assert.throws(() => server.timeout(new Request(origin), seconds), TypeError);
+      });
+    });
+
     test("a stream of the runtime's Response that has nothing yet: the head is sent, and its client may leave", { timeout: 10000 }, async () => {
       let cancelled;
       const gone = new Promise((resolve) => { cancelled = resolve; });
