@@ -43,7 +43,7 @@ export type RemoteAddr = TcpAddr | UnixPeer;
 
 /** What goes with a request. Nothing is computed before it is asked for. */
 export interface ServeHandlerInfo {
-  /** The client. Look at it before the response is sent. */
+  /** The client. First look at it before the response is sent; after that a TypeError is thrown. */
   readonly remoteAddr: RemoteAddr;
   /**
    * Resolves when the whole response was handed to the kernel. Rejects with an {@link ExchangeError}
@@ -260,7 +260,7 @@ export interface Server extends AsyncDisposable {
   stats(): ServerStats;
   /** Give new requests to another handler. Those in flight stay with theirs. */
   reload(handler: Handler | HandlerObject): void;
-  /** The client of a request; null for one that no server made. */
+  /** The client of a request; null for one that no server made, or whose response was sent. */
   requestIP(request: Request): RemoteAddr | null;
   /**
    * Answer this request with 503, and abort its signal, if no response has begun by then. A further

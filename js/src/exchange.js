@@ -166,6 +166,7 @@ class Exchange {
   }
 
   remoteAddress() {
+    if (this.released) throw tooLate(); // the slot may be another client's
     const words = this.slot.words;
     const family = words[SLOT_PEER] & 0xffff;
     const at = SLOT_ADDRESS * 4;
@@ -180,8 +181,9 @@ class Exchange {
   // ---------------------------------------------------------------- its content
 
   contentNow() {
+    if (this.released) return null;
     if (this.contentLength === 0 && !this.wantsUpgrade) return NOTHING;
-    if (this.input !== null || this.released) return null;
+    if (this.input !== null) return null;
     const length = this.slot.words[SLOT_CONTENT_HERE];
     if (length === 0) return null;
     this.input = { reading: null, done: true, lost: false, trailers: null };
@@ -202,8 +204,9 @@ class Exchange {
     }
     const input = this.input;
     if (input.done) return Promise.resolve(null);
-    if (input.lost || this.released || (this.over && this.reason !== 'complete'))
-      return Promise.reject(new ClientGone(this.reason || 'complete'));
+    if (this.over ? this.reason !== 'complete' : input.lost)
+      return Promise.reject(new ClientGone(this.reason || 'client-closed'));
+    if (input.lost || this.released) return Promise.reject(tooLate());
     return new Promise((resolve, reject) => {
       input.reading = { resolve, reject };
       this.send(FLAG_READ);

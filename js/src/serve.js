@@ -17,6 +17,7 @@ function isHead(exchange, status) {
 // What goes with a request; nothing is computed before it is asked for.
 class Info {
   #exchange;
+  #address = null;
   #completed = null;
 
   constructor(exchange) {
@@ -24,7 +25,8 @@ class Info {
   }
 
   get remoteAddr() {
-    return this.#exchange.remoteAddress();
+    if (this.#address === null) this.#address = this.#exchange.remoteAddress();
+    return this.#address;
   }
 
   get completed() {
@@ -226,7 +228,7 @@ class Server {
 
   requestIP(request) {
     const exchange = exchangeOf(request);
-    return exchange === null ? null : exchange.remoteAddress();
+    return exchange === null || exchange.released ? null : exchange.remoteAddress();
   }
 
   timeout(request, seconds) {

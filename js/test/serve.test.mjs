@@ -7,6 +7,7 @@ import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { test, describe } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { inspect } from 'node:util';
 import { gzipSync } from 'node:zlib';
 
 import { serve, Request, Response } from '../index.mjs';
@@ -335,6 +336,28 @@ for (const io of WAYS) {
       assert.equal(response.headers.get('x-a'), 'b');
       assert.equal(await response.text(), 'native');
     }));
+
+    test('what was not looked at before the response was sent is gone, and nothing of another request', async () => {
+      let kept, seen;
+      await serving({ io }, (request, info) => {
+        if (request.url.endsWith('/seen')) seen = info.remoteAddr;
+        kept = [request, info];
+        return new Response();
+      }, async (origin, server) => {
+        const gone = { name: 'TypeError', code: 'CAROM_ESTATE' };
+        for (const method of ['GET', 'POST']) {
+          await (await fetch(origin, { method, body: method === 'POST' ? 'content' : undefined })).text();
+          const [late, info] = kept;
+          if (method === 'GET') await (await fetch(origin, { method: 'POST', body: 'of another' })).text();
+          assert.throws(() => info.remoteAddr, gone);
+          assert.equal(server.requestIP(late), null);
+          await assert.rejects(late.text(), gone);
+          assert.match(inspect({ late }), /late: Request \{/);
+        }
+        await (await fetch(`${origin}/seen`)).text();
+        assert.equal(kept[1].remoteAddr, seen);
+      });
+    });
 
     test('a time-out of one request', async () => {
       let told;

@@ -278,7 +278,11 @@ class Headers {
   get [Symbol.toStringTag]() { return 'Headers'; }
 
   [Symbol.for('nodejs.util.inspect.custom')](depth, options, inspect) {
-    return `Headers ${inspect(Object.fromEntries(sorted(this.#fields())), options)}`;
+    if (this.#list === null && this.#exchange.released) return '[Headers]';
+    const shown = Object.fromEntries(sorted(this.#fields()));
+    const cookies = this.getSetCookie();
+    if (cookies.length > 1) shown['set-cookie'] = cookies;
+    return `Headers ${inspect(shown, options)}`;
   }
 }
 

@@ -190,8 +190,9 @@ class Request {
   }
 
   #ownBody() {
-    if (this.#body === null && this.#exchange !== null && this.#exchange.contentLength !== 0)
-      this.#body = ofExchange(this.#exchange);
+    const exchange = this.#exchange;
+    if (this.#body === null && exchange !== null && (exchange.released || exchange.contentLength !== 0))
+      this.#body = ofExchange(exchange);
     return this.#body;
   }
 
@@ -255,8 +256,12 @@ class Request {
   get [Symbol.toStringTag]() { return 'Request'; }
 
   [Symbol.for('nodejs.util.inspect.custom')](depth, options, inspect) {
-    const { method, url, headers } = this;
-    return `Request ${inspect({ method, url, headers, bodyUsed: this.bodyUsed }, options)}`;
+    const shown = {};
+    for (const name of ['method', 'url', 'headers', 'bodyUsed'])
+      try {
+        shown[name] = this[name];
+      } catch {} // its response was sent: who prints it need not mind
+    return `Request ${inspect(shown, options)}`;
   }
 
   static {

@@ -326,5 +326,6 @@ describe('Headers: the class', () => {
     for (const key of Reflect.ownKeys(native.Headers.prototype))
       assert.ok(Object.hasOwn(Headers.prototype, key), String(key));
     assert.match(inspect(headers), /Headers.*a: '1'|Headers[^]*a[^]*1/);
+    assert.match(inspect(new Headers([['set-cookie', 'a=1'], ['set-cookie', 'b=2']])), /a=1[^]*b=2/);
   });
 });
