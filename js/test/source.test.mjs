@@ -25,13 +25,14 @@ const REVIEWED = {
   'cli/arguments.js': [/^\d{1,5}$/, /^\d{1,3}$/, /^\d+(\.\d+)?$/, /^--([a-z]+)(?:=(.*))?$/],
   'cli/watch.js': [/\.(m?[jt]s|c[jt]s|json|html|css|txt)$/], // bounded from each place
   'exchange.js': [/\b(?:0:)+0\b|\b0\b/g, /:{3,}/], // of an address: at most 39 characters
-  'fetch/body.js': [
-    /[\ud800-\udfff]/, /\r\n?|\n/g, /\r/g, /\n/g, /"/g,
-    /^[!#$%&'*+\-.^_`|~0-9a-z]+\/[!#$%&'*+\-.^_`|~0-9a-z]+$/,
-  ],
+  'fetch/body.js': [/[\ud800-\udfff]/, /\r\n?|\n/g, /\r/g, /\n/g, /"/g],
   'fetch/headers.js': [
     /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/, /[\x00-\x08\x0a-\x1f"():<>?@[\\\]{}\x7f]/,
     /^[0-9A-Za-z *,\-.;=]*$/, /^[0-9A-Za-z *,\-.;=]*$/,
+  ],
+  'fetch/media-type.js': [
+    /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/, /^[!#$%&'*+\-.^_`|~0-9a-z]+\/[!#$%&'*+\-.^_`|~0-9a-z]+$/,
+    /^[\t\x20-\x7e\x80-\xff]*$/, /["\\]/g,
   ],
   'fetch/request.js': [
     /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/, /^https?:\/\//i,

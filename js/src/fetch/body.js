@@ -5,6 +5,7 @@
 const { isDisturbed } = require('node:stream');
 const { internals: headersInternals } = require('./headers.js');
 const { copyOf, share } = require('../copies.js');
+const { mediaType } = require('./media-type.js');
 
 const NativeResponse = globalThis.Response;
 const decoder = new TextDecoder();
@@ -166,11 +167,15 @@ function streamOfBytes(body, bytes) {
 function streamOfBlob(blob) {
   let reader = null;
   return new ReadableStream({
+    type: 'bytes',
     async pull(controller) {
       if (reader === null) reader = blob.stream().getReader();
       const { done, value } = await reader.read();
-      if (done) controller.close();
-      else controller.enqueue(value);
+      if (!done) controller.enqueue(value);
+      else {
+        controller.close();
+        controller.byobRequest?.respond(0);
+      }
     },
     async cancel(reason) { if (reader !== null) await reader.cancel(reason); },
   }, { highWaterMark: 0 });
@@ -276,17 +281,6 @@ function settle(convert, bytes) {
 function ownBuffer(bytes) {
   return bytes.byteLength === bytes.buffer.byteLength ? bytes.buffer.slice(0)
     : bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength);
-}
-
-// The media type that a content-type field says (Fetch, "extract a MIME type"); '' when it says none.
-function mediaType(field) {
-  let found = '';
-  for (const part of (field || '').split(',')) {
-    const type = part.trim().toLowerCase();
-    const essence = type.split(';')[0].trim();
-    if (/^[!#$%&'*+\-.^_`|~0-9a-z]+\/[!#$%&'*+\-.^_`|~0-9a-z]+$/.test(essence) && essence !== '*/*') found = type;
-  }
-  return found;
 }
 
 function parseForm(bytes, type) {

@@ -275,8 +275,6 @@ class Headers {
   values() { return this.#iterator((entry) => entry[1]); }
   entries() { return this.#iterator((entry) => [entry[0], entry[1]]); }
 
-  get [Symbol.toStringTag]() { return 'Headers'; }
-
   [Symbol.for('nodejs.util.inspect.custom')](depth, options, inspect) {
     if (this.#list === null && this.#exchange.released) return '[Headers]';
     const shown = Object.fromEntries(sorted(this.#fields()));
@@ -305,6 +303,13 @@ Object.defineProperty(Headers.prototype, Symbol.iterator, {
 });
 for (const name of ['append', 'delete', 'get', 'getSetCookie', 'has', 'set', 'forEach', 'keys', 'values', 'entries'])
   Object.defineProperty(Headers.prototype, name, { enumerable: true });
+
+Object.defineProperty(Headers.prototype, Symbol.toStringTag, { value: 'Headers', configurable: true });
+
+// Deno's Response takes Headers by a symbol of their prototype.
+for (const symbol of Object.getOwnPropertySymbols(globalThis.Headers.prototype))
+  if (symbol.description === 'iterable headers')
+    Object.defineProperty(Headers.prototype, symbol, { get() { return [...this]; }, configurable: true });
 
 const { internals } = Headers;
 delete Headers.internals;

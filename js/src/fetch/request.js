@@ -253,8 +253,6 @@ class Request {
     return other;
   }
 
-  get [Symbol.toStringTag]() { return 'Request'; }
-
   [Symbol.for('nodejs.util.inspect.custom')](depth, options, inspect) {
     const shown = {};
     for (const name of ['method', 'url', 'headers', 'bodyUsed'])
@@ -282,6 +280,7 @@ mixin(Request.prototype, (request) => own.body(request), (request) => request.he
 for (const name of ['url', 'method', 'headers', 'signal', 'mode', 'credentials', 'cache', 'redirect', 'referrer',
   'referrerPolicy', 'integrity', 'keepalive', 'destination', 'duplex', 'isReloadNavigation', 'isHistoryNavigation', 'clone'])
   Object.defineProperty(Request.prototype, name, { enumerable: true });
+Object.defineProperty(Request.prototype, Symbol.toStringTag, { value: 'Request', configurable: true });
 
 const NativeRequest = globalThis.Request;
 standIn(Request, NativeRequest);

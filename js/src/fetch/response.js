@@ -103,8 +103,6 @@ class Response {
     return other;
   }
 
-  get [Symbol.toStringTag]() { return 'Response'; }
-
   [Symbol.for('nodejs.util.inspect.custom')](depth, options, inspect) {
     const { status, statusText, headers, ok, type } = this;
     return `Response ${inspect({ status, statusText, headers, ok, type, bodyUsed: this.bodyUsed }, options)}`;
@@ -138,6 +136,8 @@ delete Response.internals;
 mixin(Response.prototype, (response) => own.body(response), (response) => response.headers.get('content-type'));
 for (const name of ['type', 'url', 'redirected', 'status', 'ok', 'statusText', 'headers', 'clone'])
   Object.defineProperty(Response.prototype, name, { enumerable: true });
+for (const name of ['error', 'json', 'redirect']) Object.defineProperty(Response, name, { enumerable: true });
+Object.defineProperty(Response.prototype, Symbol.toStringTag, { value: 'Response', configurable: true });
 
 // What was fetched is passed on: fields of the connection it came by stay behind (RFC 9110, 7.6.1), and
 // fetch has decoded the content, so it has another coding and length now.

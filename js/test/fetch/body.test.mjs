@@ -112,6 +112,10 @@ for (const [kind, make] of Object.entries(makers)) {
       assert.equal(await type('nonsense'), '');
       assert.equal(await type('a/b, c/d'), 'c/d');
       assert.equal(await type('a/b, */*'), 'a/b');
+      assert.equal(await type('Text/Html ; Charset=UTF-8 ;; x; =y; charset=b'), 'text/html;charset=utf-8');
+      assert.equal(await type('a/b; q="c\\"d,e; f" trailing'), 'a/b;q="c\\"d,e; f"');
+      assert.equal(await type('text/plain;charset=gbk, text/plain;a=b'), 'text/plain;a=b;charset=gbk');
+      assert.equal(await type('x/y;charset=gbk, a/b, x/y'), 'x/y');
       assert.equal((await make(bytes('x')).blob()).type, '');
     });
 
@@ -246,7 +250,7 @@ for (const [kind, make] of Object.entries(makers)) {
     });
 
     test('bytes can be read into a buffer', async () => {
-      for (const source of ['text', bytes('text')]) {
+      for (const source of ['text', bytes('text'), new Blob(['text'])]) {
         const reader = make(source).body.getReader({ mode: 'byob' });
         const { value } = await reader.read(new Uint8Array(2));
         assert.equal(text(value), 'te');

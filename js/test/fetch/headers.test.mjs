@@ -317,8 +317,18 @@ describe('Headers: the class', () => {
     assert.ok(new Headers() instanceof Headers);
     assert.equal(Object.getPrototypeOf(Headers), native.Headers);
     assert.equal(Object.prototype.toString.call(new Headers()), '[object Headers]');
+    const tag = Object.getOwnPropertyDescriptor(Headers.prototype, Symbol.toStringTag);
+    assert.deepEqual(tag, { value: 'Headers', writable: false, enumerable: false, configurable: true });
     assert.equal(Headers.name, 'Headers');
     assert.equal(Headers.length, 0);
+  });
+
+  test('the runtime\'s classes take them', { skip: joinsCookies }, () => {
+    const fields = [['a', '1'], ['set-cookie', 'x'], ['set-cookie', 'y']];
+    const headers = new Headers(fields);
+    assert.deepEqual([...new native.Headers(headers)], fields);
+    assert.deepEqual([...new native.Response(null, { headers }).headers], fields);
+    assert.equal(new native.Request('http://a', { headers }).headers.get('a'), '1');
   });
 
   test('nothing of the runtime\'s is left to fail on ours', () => {

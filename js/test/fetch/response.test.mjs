@@ -80,6 +80,13 @@ describe('Response: how it is made', () => {
 });
 
 describe('Response: statics', () => {
+  test('are enumerable, and take what the standard says', () => {
+    for (const [name, length] of [['error', 0], ['json', 1], ['redirect', 1]]) {
+      assert.equal(Object.getOwnPropertyDescriptor(Response, name).enumerable, true, name);
+      assert.equal(Response[name].length, length, name);
+    }
+  });
+
   test('error', () => {
     const { status, statusText, ok, type, body, headers } = Response.error();
     assert.deepEqual({ status, statusText, ok, type, body }, { status: 0, statusText: '', ok: false, type: 'error', body: null });
