@@ -128,12 +128,12 @@ export interface ExchangeError extends CaromError {
  * is off; 0 and `true` are the default.
  */
 export interface Limits {
-  /** Longest request target; beyond, 414. Default 8 KiB. */
-  maxTarget?: number | boolean;
-  /** Longest header section, and trailer section; beyond, 431. Default 16 KiB. */
-  maxHeaderSection?: number | boolean;
-  /** Most field lines in a section; beyond, 431. Default 100. */
-  maxFields?: number | boolean;
+  /** Longest request target; beyond, 414. Default 8 KiB. With the next two up to 65,280; never off. */
+  maxTarget?: number;
+  /** Longest header section, and trailer section; beyond, 431. Default 16 KiB. Never off. */
+  maxHeaderSection?: number;
+  /** Most field lines in a section; beyond, 431. Default 100. Each counts for 8 bytes; never off. */
+  maxFields?: number;
   /** Longest request content; beyond, 413. Default 1 GiB. */
   maxContent?: number | boolean;
   /** Most connections of a worker. Default 16,384. */
@@ -281,8 +281,7 @@ export interface Server extends AsyncDisposable {
  * ```
  *
  * @throws {CaromError} when it cannot listen: `CAROM_EADDRINUSE`, `CAROM_EADDRNOTAVAIL`,
- *   `CAROM_EACCES`, `CAROM_EADDRESS`, `CAROM_ENOENT`, `CAROM_EMFILE`; `CAROM_EINVAL` for limits that
- *   contradict each other
+ *   `CAROM_EACCES`, `CAROM_EADDRESS`, `CAROM_ENOENT`, `CAROM_EMFILE`
  * @throws {TypeError | RangeError} for an option that is not valid
  */
 export function serve(handler: Handler): Server;

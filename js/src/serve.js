@@ -213,10 +213,7 @@ class Server {
     return recordsInFlight;
   }
 
-  shutdown(options = {}) {
-    const { deadline } = options;
-    return this.#engine.shutdown(deadline === undefined ? -1 : deadline);
-  }
+  shutdown(options) { return this.#engine.shutdown(options); }
 
   stats() { return this.#engine.stats(); }
   ref() { this.#engine.reference(true); }

@@ -5,6 +5,7 @@
 const native = require('./native.js');
 const { Ring, CAPACITY, FIRST_SLOTS } = require('./ring.js');
 const { Exchange } = require('./exchange.js');
+const { RING_PAGE_SIZE } = require('./layout.js');
 const { encodeFields } = require('./codec.js');
 
 const LIMITS = [
@@ -15,6 +16,9 @@ const LIMITS = [
   'lingerTimeout', 'halfClose', 'reusePort',
 ];
 const SWITCHES = new Set(['refuseConnections', 'halfClose', 'reusePort']);
+const OFF = -1;
+const MOST = 0xfffffffe; // what a limit can be; and where the engine has another bound:
+const MOST_OF = { maxContent: Number.MAX_SAFE_INTEGER, maxTarget: 65280, maxHeaderSection: 65280, maxFields: 65280, backlog: 0x7fffffff };
 const FAMILIES = ['', 'tcp', 'tcp', 'unix'];
 
 // Bun and Deno have no libuv that could be polled.
@@ -28,32 +32,71 @@ function fault(number, what) {
   return error;
 }
 
+// What is below one but not 0, which is the default, is one.
+function limitOf(name, value) {
+  const most = MOST_OF[name] || MOST;
+  if (value === false || value === Infinity) return name === 'poolFloor' ? 1 : most < MOST ? most : OFF;
+  if (value === true) return 0;
+  if (typeof value !== 'number' || !(value >= 0)) throw new TypeError(`${name} must be a number of at least 0, or false for off`);
+  if (value > most) throw new RangeError(`${name} must be up to ${most}, or false for off`);
+  return Math.ceil(value);
+}
+
+// A head and the table of its fields lie in a page of the ring at most.
+function checkHead({ maxTarget, maxHeaderSection, maxFields }) {
+  const lines = (maxTarget || 8192) + (maxHeaderSection || 16384) + 256;
+  if (Math.max(lines, 32768) + 8 * (maxFields || 100) > RING_PAGE_SIZE)
+    throw new RangeError('maxTarget, maxHeaderSection and 8 bytes for each of maxFields may be 65,280 bytes in all, and cannot be off');
+}
+
+function switchOf(name, value) {
+  if (typeof value === 'boolean' || value === 0 || value === 1) return Number(value);
+  throw new TypeError(`${name} must be true or false`);
+}
+
 function settingsOf(options) {
   const settings = {};
-  for (const name of LIMITS) {
-    const value = options[name];
-    if (value === undefined) continue;
-    if (typeof value === 'boolean') settings[name] = SWITCHES.has(name) ? Number(value) : value ? 0 : -1;
-    else if (typeof value === 'number' && value >= 0) settings[name] = value === Infinity ? -1 : value;
-    else throw new TypeError(`${name} must be a number of at least 0, or ${SWITCHES.has(name) ? 'a boolean' : 'false for off'}`);
-  }
+  for (const name of LIMITS)
+    if (options[name] !== undefined) settings[name] = (SWITCHES.has(name) ? switchOf : limitOf)(name, options[name]);
+  checkHead(settings);
   return settings;
 }
 
+// Digits are taken too, as they come from the environment.
 function integer(options, name, byDefault, least, most) {
-  const value = options[name] === undefined ? byDefault : Number(options[name]);
-  if (!Number.isInteger(value) || value < least || value > most)
-    throw new RangeError(`${name} must be an integer from ${least} to ${most}, not ${options[name]}`);
+  const value = options[name] === undefined ? byDefault : options[name];
+  const number = typeof value === 'string' && /^[0-9]+$/.test(value) ? Number(value) : value;
+  if (!Number.isInteger(number) || number < least || number > most)
+    throw new RangeError(`${name} must be an integer from ${least} to ${most}, not ${value === '' ? "''" : String(value)}`);
+  return number;
+}
+
+function text(options, name) {
+  const value = options[name];
+  if (typeof value !== 'string' || value === '' || value.includes('\0'))
+    throw new TypeError(`${name} must be a string that is not empty`);
   return value;
 }
 
 function addressOf(options) {
-  if (options.path !== undefined) return `unix:${options.path}`;
+  if (options.path !== undefined) return `unix:${text(options, 'path')}`;
   const port = integer(options, 'port', 8000, 0, 65535);
-  const hostname = options.hostname === undefined ? '*' : String(options.hostname);
-  if (hostname === '*' || hostname === '::') return `*:${port}`;
+  const hostname = options.hostname === undefined ? '*' : text(options, 'hostname');
+  if (hostname === '*' || hostname === '::' || hostname === '[::]') return `*:${port}`;
   if (hostname === 'localhost') return `127.0.0.1:${port}`;
-  return hostname.includes(':') ? `[${hostname}]:${port}` : `${hostname}:${port}`;
+  return hostname.includes(':') && !hostname.startsWith('[') ? `[${hostname}]:${port}` : `${hostname}:${port}`;
+}
+
+// A server that was meant to be secret must not speak in the clear.
+function refuseTls(options) {
+  for (const name of ['tls', 'cert', 'key'])
+    if (options[name] !== undefined) throw new TypeError(`${name}: TLS is not here yet; put a proxy that speaks it in front`);
+}
+
+function deadlineOf(milliseconds) {
+  if (milliseconds === undefined || milliseconds === null || milliseconds > MOST) return OFF;
+  if (typeof milliseconds === 'number' && milliseconds >= 0) return milliseconds;
+  throw new TypeError(`deadline must be a number of at least 0, not ${milliseconds}`);
 }
 
 function ioOf(options) {
@@ -107,7 +150,8 @@ class Engine {
     for (const ring of this.rings) if (ring.open) ring.drain(Exchange, this.accept, this.drain);
   }
 
-  shutdown(deadline) {
+  shutdown(options) {
+    const deadline = deadlineOf(options?.deadline);
     if (!this.over) native.shutdown(this.handle, deadline);
     return this.finished;
   }
@@ -129,6 +173,7 @@ class Engine {
 }
 
 function open(options, accept, prepare) {
+  refuseTls(options);
   const engine = new Engine(options, accept);
   try {
     if (prepare !== undefined) prepare(engine);
@@ -147,7 +192,7 @@ function serveExchanges(options, onExchange) {
   return {
     get addr() { return engine.addr; },
     finished: engine.finished,
-    shutdown: ({ deadline } = {}) => engine.shutdown(deadline === undefined ? -1 : deadline),
+    shutdown: (options) => engine.shutdown(options),
     stats: () => engine.stats(),
     ref: () => engine.reference(true),
     unref: () => engine.reference(false),

@@ -250,6 +250,36 @@ describe('prototype pollution', () => {
 
 // ---------------------------------------------------------------- objects that throw
 
+describe('options that cannot be', () => {
+  const throws = (options, error) => assert.throws(() => serve({ port: 0, onListen() {}, ...options }, () => new Response()), error, JSON.stringify(options));
+
+  test('addresses', () => {
+    for (const port of [null, '', true, '80a', -1, 1.5, 65536]) throws({ port }, RangeError);
+    for (const name of ['path', 'hostname']) for (const value of [null, '', 5, '/tmp/a\0b']) throws({ [name]: value }, TypeError);
+  });
+
+  test('limits', async () => {
+    for (const value of [NaN, -1, '5', null]) throws({ keepAlive: value }, TypeError);
+    for (const value of [2 ** 32, 1e20]) throws({ keepAlive: value }, RangeError);
+    throws({ maxContent: 1e30 }, RangeError);
+    throws({ halfClose: 5 }, TypeError);
+    for (const name of ['maxTarget', 'maxHeaderSection', 'maxFields']) throws({ [name]: false }, RangeError);
+    throws({ maxTarget: 32768, maxHeaderSection: 32768 }, RangeError);
+    await serving({ keepAlive: 0.5, maxContent: 2 ** 40, poolFloor: false, backlog: false, maxTarget: 30000, maxHeaderSection: 30000 },
+      () => new Response('fine'), async (port) => assert.match(await ask(port), /fine$/));
+  });
+
+  test('TLS, which would be left out in silence', () => {
+    for (const name of ['tls', 'cert', 'key']) throws({ [name]: 'x' }, /TLS/);
+  });
+
+  test('a deadline', async () => {
+    const server = serve({ port: 0, onListen() {} }, () => new Response());
+    for (const deadline of [NaN, -1, '5']) assert.throws(() => server.shutdown({ deadline }), TypeError);
+    await server.shutdown({ deadline: Infinity });
+  });
+});
+
 describe('getters and proxies that throw', () => {
   const boom = () => { throw new Error('boom'); };
 

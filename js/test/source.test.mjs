@@ -39,6 +39,7 @@ const REVIEWED = {
     /^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._~%!$&'()*+,;=]+)(?::\d*)?$/,
   ],
   'fetch/response.js': [/^[\t\x20-\x7e\x80-\xff]*$/],
+  'server.js': [/^[0-9]+$/],
   'node/server.js': [
     /^100-continue$/i,
     /(^|,)\s*upgrade\s*(,|$)/i, // from each comma to the next character that is no blank, and no further
