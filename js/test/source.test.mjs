@@ -18,6 +18,7 @@ const REVIEWED = {
   // anchored, with one repetition, or with repetitions of different characters
   'cli/app.js': [
     /^\s+at |^Node\.js /, // a local file's; the blanks cannot be given to anything else
+    /^ERR_(MODULE_NOT_FOUND|UNKNOWN_FILE_EXTENSION)$/,
     /^\s+at /,
     // Not anchored and quadratic: lines of at most LONGEST_LINE only.
     /(file:\/\/[^\s():]+|\/[^\s():]+?)(?:\?\d+)?:(\d+)(?::(\d+))?/,

@@ -30,12 +30,15 @@ let version = 0;
 // The app's handler and options, read anew each time.
 async function loadApp(app) {
   const file = path.resolve(app);
-  if (!fs.existsSync(file)) throw new AppError(`there is no app ${app}`);
+  const stats = fs.statSync(file, { throwIfNoEntry: false });
+  if (stats === undefined) throw new AppError(`there is no app ${app}`);
+  if (!stats.isFile()) throw new AppError(`the app ${app} is no file`);
   const url = pathToFileURL(file);
   if (version++ > 0) url.search = `?${version}`;
   try {
     return handlerOf(app, await import(url.href));
   } catch (error) {
+    if (error && /^ERR_(MODULE_NOT_FOUND|UNKNOWN_FILE_EXTENSION)$/.test(error.code)) throw new AppError(`the app cannot be loaded: ${error.message}`);
     if (error instanceof SyntaxError) throw new AppError(`the app cannot be loaded\n${syntaxError(file) || error}`);
     throw error;
   }

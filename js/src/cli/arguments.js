@@ -48,6 +48,7 @@ function parse(words) {
     const [, name, given] = match;
     if (!Object.hasOwn(OPTIONS, name)) throw new UsageError(`there is no option --${name}`);
     if (OPTIONS[name] === null) {
+      if (given !== undefined) throw new UsageError(`--${name} takes no value`);
       options[name] = true;
       continue;
     }

@@ -11,8 +11,13 @@ const CURES = {
   CAROM_EADDRINUSE: 'the port is in use: choose another with --port',
   CAROM_EACCES: 'that is not allowed: ports below 1024 need a privilege, choose another with --port',
   CAROM_EADDRNOTAVAIL: 'this host has no such address: see --hostname',
-  CAROM_ENOENT: 'the folder of the socket does not exist: see --path',
-  CAROM_EADDRESS: 'this is no address to listen on: see --hostname',
+  CAROM_EADDRESS: 'this is no address: give an IP address or localhost with --hostname',
+};
+const CURES_OF_PATHS = {
+  CAROM_EADDRINUSE: 'another server has it, or it is another file: choose another with --path',
+  CAROM_EACCES: 'its folder may not be written: choose another with --path',
+  CAROM_ENOENT: 'its folder does not exist: choose another with --path',
+  CAROM_EADDRESS: 'a path may have 107 bytes: choose another with --path',
 };
 
 function fail(message, code) {
@@ -21,9 +26,12 @@ function fail(message, code) {
 }
 
 function optionsOf(given, fromApp) {
-  const options = { ...fromApp, onListen() {} };
+  const options = { ...fromApp, onListen: fromApp.onListen || null };
   if (given.path !== undefined) options.path = given.path;
-  else options.port = given.port !== undefined ? Number(given.port) : fromApp.port || 8080;
+  else if (given.port !== undefined) {
+    options.port = Number(given.port);
+    delete options.path;
+  } else if (options.port === undefined) options.port = 8080;
   if (given.hostname !== undefined) options.hostname = given.hostname;
   if (given.workers !== undefined) options.workers = Number(given.workers);
   if (given.io !== undefined) options.io = given.io;
@@ -55,11 +63,14 @@ async function serveApp(app, given) {
   if (given.globals) require('../../globals.js');
   const watch = given.watch ? new Watch(app) : null;
   const loaded = await loadApp(app);
+  const options = optionsOf(given, loaded.options);
   let server;
   try {
-    server = serve(optionsOf(given, loaded.options), logged(loaded.fetch, given.log, process.stdout));
+    server = serve(options, logged(loaded.fetch, given.log, process.stdout));
   } catch (error) {
     if (error.code === undefined) fail(error.message, 2); // an option that cannot be
+    const cure = (options.path === undefined ? CURES : CURES_OF_PATHS)[error.code];
+    if (cure !== undefined) fail(`cannot listen on ${options.path || options.hostname || `port ${options.port}`}: ${cure}`, 1);
     throw error;
   }
   const { addr } = server;
@@ -92,7 +103,6 @@ async function main(words) {
       await serveApp(asked.app, asked.options);
     } catch (error) {
       if (error instanceof AppError) fail(error.message, 1);
-      if (error && CURES[error.code]) fail(`${error.message.split(':')[0]}: ${CURES[error.code]}`, 1);
       fail(error && error.code && String(error.code).startsWith('CAROM_') ? error.message : `the app cannot be loaded\n${describe(error)}`, 1);
     }
   }

@@ -73,7 +73,8 @@ test('logs as JSON', async () => {
 
 test('bad usage is said in one line, with exit 2', async () => {
   for (const [words, what] of [[[], /what is to be done/], [['serve'], /which app/], [['fly', 'x'], /no command fly/],
-    [['serve', hello, '--port', '70000'], /--port needs a number/], [['serve', hello, '--fast'], /no option --fast/]]) {
+    [['serve', hello, '--port', '70000'], /--port needs a number/], [['serve', hello, '--fast'], /no option --fast/],
+    [['serve', hello, '--watch=yes'], /--watch takes no value/]]) {
     const run = new Run(...words);
     assert.equal(await run.ended, 2);
     assert.match(run.said, what);
@@ -93,6 +94,26 @@ test('an app that is missing, exports nothing, or is broken', async () => {
   assert.match(broken.said, /TypeError: [^]*at broken\.mjs:2[^]*> +2 \| one\.two\.three\(\);/);
 });
 
+test('an app that cannot be found, or its imports, in one line', async () => {
+  for (const [words, what] of [[['serve', folder], /^carom: the app \S+ is no file\n$/],
+    [['serve', app('imports.mjs', 'import "./nix.mjs";\n')], /^carom: the app cannot be loaded: [^\n]*nix\.mjs[^\n]*\n$/]]) {
+    const run = new Run(...words);
+    assert.equal(await run.ended, 1);
+    assert.match(run.said, what);
+  }
+});
+
+test('what cannot be listened on is said in one line, with the cure', async () => {
+  for (const [words, what] of [[['--path', '/nowhere/socket'], /listen on \/nowhere\/socket: its folder does not exist: choose another with --path/],
+    [['--path', hello], /another file: choose another with --path/], [['--path', `/tmp/${'x'.repeat(200)}`], /107 bytes/],
+    [['--hostname', 'nope'], /listen on nope: this is no address: give an IP address or localhost/]]) {
+    const run = new Run('serve', hello, ...words);
+    assert.equal(await run.ended, 1);
+    assert.match(run.said, what);
+    assert.equal(run.said.trim().split('\n').length, 1);
+  }
+});
+
 test('a syntax error shows its place', async () => {
   const run = new Run('serve', app('syntax.mjs', 'const one = 1;\nconst = 2;\n'));
   assert.equal(await run.ended, 1);
@@ -109,6 +130,19 @@ test('the port of the app, and apps that are more than options', async () => {
   const run = new Run('serve', app('own.mjs', 'class App { routes = [1]; onError = 7; fetch() { return new Response("mine"); } }\nexport default new App();\n'), '--port', '0');
   assert.equal(await (await fetch(await run.origin())).text(), 'mine');
   await run.stop();
+});
+
+test('the place and onListen of the app; the command line comes first', async () => {
+  const socket = path.join(folder, 'app.sock');
+  const run = new Run('serve', app('place.mjs', `export default { path: ${JSON.stringify(socket)}, onListen(addr) { console.log('told', addr.path); }, fetch: () => new Response() };\n`));
+  await run.says(/told \S*app\.sock/);
+  await run.stop();
+  const other = new Run('serve', app('any.mjs', `export default { port: 0, fetch: () => new Response('any') };\n`));
+  assert.notEqual(new URL(await other.origin()).port, '8080');
+  await other.stop();
+  const given = new Run('serve', 'place.mjs', '--port', '0');
+  await given.origin();
+  await given.stop();
 });
 
 test('an error in a handler shows its place, and answers 500', async () => {
