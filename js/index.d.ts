@@ -202,8 +202,11 @@ export interface ServeOptions extends Limits {
   io?: 'inline' | 'thread';
   /** Threads of the engine, 1 to 256; the handler runs on one thread always. Default 1. */
   workers?: number;
-  /** GET and HEAD of these paths are answered by the engine: `{ '/health': new Response('ok') }`.
-   *  The bodies must be strings, bytes or none. */
+  /**
+   * GET and HEAD of these paths are answered by the engine: `{ '/health': new Response('ok') }`, with
+   * the `Response` of this package, whose body is a string, bytes or none. A path is compared as it is
+   * sent (`/caf%C3%A9`), a query does not matter.
+   */
   routes?: Record<string, Response>;
 }
 

@@ -8,6 +8,7 @@ const { Response, responseParts } = require('./fetch/response.js');
 
 // Blobs up to here are gathered and sent at once.
 const SMALL_BLOB = 65536;
+const LONGEST_ROUTE = 1023;
 const LONGEST_TIMER = 2147483; // seconds
 
 function isHead(exchange, status) {
@@ -298,9 +299,14 @@ class Server {
   #addRoutes(engine) {
     for (const [path, response] of Object.entries(this.options.routes || {})) {
       if (!path.startsWith('/')) throw new TypeError(`a route begins with "/": ${path}`);
-      const { status, fields, body } = responseParts(response);
+      if (path.length > LONGEST_ROUTE || /[^!-~]|[?#]/.test(path))
+        throw new TypeError(`a route is a path as it is sent, of up to ${LONGEST_ROUTE} characters of ASCII, without a query: ${path.slice(0, 100)}`);
+      const ours = response instanceof Response;
+      if (!ours && !(response instanceof globalThis.Response)) throw new TypeError(`the route ${path} must be a Response`);
+      const { status, fields, body } = responseParts(ours ? response.clone() : response); // others may have it too
       const bytes = body === null ? new Uint8Array(0) : typeof body === 'string' ? Buffer.from(body) : body;
-      if (!(bytes instanceof Uint8Array)) throw new TypeError(`the route ${path} must have a body of known bytes`);
+      if (!(bytes instanceof Uint8Array))
+        throw new TypeError(`the route ${path} must be a Response of carom's own class, of a string or bytes: others have a stream only`);
       addRoute(engine, path, status, fields, bytes);
     }
   }

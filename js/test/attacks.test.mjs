@@ -269,6 +269,18 @@ describe('options that cannot be', () => {
       () => new Response('fine'), async (port) => assert.match(await ask(port), /fine$/));
   });
 
+  test('routes', async () => {
+    for (const path of ['health', '/a?b', '/a#b', '/é', '/a b', `/${'a'.repeat(2000)}`]) throws({ routes: { [path]: new Response() } }, /a route (is|begins)/);
+    for (const value of ['text', null, undefined, () => new Response(), {}]) throws({ routes: { '/a': value } }, /the route \/a must be a Response/);
+    throws({ routes: { '/a': new NativeResponse('stream') } }, /of carom's own class/);
+    const routes = { '/a': new Response('same') };
+    routes['/b'] = routes['/a'];
+    for (let i = 0; i < 2; i++)
+      await serving({ routes }, () => new Response(''), async (port) => {
+        for (const path of Object.keys(routes)) assert.match(await ask(port, path), /same$/);
+      });
+  });
+
   test('TLS, which would be left out in silence', () => {
     for (const name of ['tls', 'cert', 'key']) throws({ [name]: 'x' }, /TLS/);
   });
