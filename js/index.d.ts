@@ -8,8 +8,13 @@ export type Headers = globalThis.Headers;
 export const Request: typeof globalThis.Request;
 export type Request = globalThis.Request;
 
-/** Carom's own class, typed like the global one and an instance of it: `instanceof` holds for both. */
-export const Response: typeof globalThis.Response;
+/**
+ * Carom's own class, typed like the global one and an instance of it: `instanceof` holds for both.
+ * The body may be an async iterable, too: `new Response((async function* () { yield 'piece'; })())`.
+ */
+export const Response: typeof globalThis.Response & {
+  new (body: AsyncIterable<string | Uint8Array>, init?: ConstructorParameters<typeof globalThis.Response>[1]): globalThis.Response;
+};
 export type Response = globalThis.Response;
 
 /** What `new Headers()` takes. */
@@ -290,3 +295,5 @@ export interface Server extends AsyncDisposable {
 export function serve(handler: Handler): Server;
 export function serve(options: ServeOptions, handler: Handler | HandlerObject): Server;
 export function serve(options: ServeOptions & HandlerObject): Server;
+/** As `Deno.serve` takes it. */
+export function serve(options: ServeOptions & { handler: Handler }): Server;

@@ -1,11 +1,12 @@
 // Types of `carom/node`: those of node:http, for listeners that were written for it.
 import { EventEmitter } from 'node:events';
-import { IncomingMessage, RequestListener, ServerOptions, ServerResponse } from 'node:http';
+import { RequestListener, ServerOptions } from 'node:http';
 import { AddressInfo, ListenOptions } from 'node:net';
+import { Limits, ServeOptions } from './index.js';
 
 /** Options of node:http that mean something here, and in `carom` those of the engine. */
 export interface Options extends ServerOptions {
-  carom?: Record<string, unknown>;
+  carom?: Limits & Pick<ServeOptions, 'io' | 'workers' | 'reusePort'>;
 }
 
 /** A server like that of node:http. Errors of listening come as 'error' events with node's codes. */
@@ -15,7 +16,16 @@ export class Server extends EventEmitter {
   keepAliveTimeout: number;
   /** Milliseconds from a request's first byte to the end of its header section. */
   headersTimeout: number;
+  /** Milliseconds; kept, but the engine has its own: `contentRate` and `handlerTimeout`. */
   requestTimeout: number;
+  /** Milliseconds without news of a request; then 'timeout' is emitted. 0: none. */
+  timeout: number;
+  /** Most requests of a connection; set before listening. 0 or null: no limit. */
+  maxRequestsPerSocket: number | null;
+  /** Most header fields of a request; set before listening. */
+  maxHeadersCount: number | null;
+  /** Most connections; set before listening. */
+  maxConnections: number | null;
   listen(port?: number, host?: string, backlog?: number, listening?: () => void): this;
   listen(port?: number, host?: string, listening?: () => void): this;
   listen(port?: number, listening?: () => void): this;
@@ -26,6 +36,10 @@ export class Server extends EventEmitter {
   close(callback?: (error?: Error) => void): this;
   closeAllConnections(): void;
   closeIdleConnections(): void;
+  getConnections(callback: (error: Error | null, count: number) => void): this;
+  /** Sets `timeout`, and a listener of 'timeout'. */
+  setTimeout(milliseconds?: number, callback?: () => void): this;
+  setTimeout(callback: () => void): this;
   ref(): this;
   unref(): this;
 }
@@ -33,4 +47,4 @@ export class Server extends EventEmitter {
 /** A server for a listener of node:http: Express, Fastify (as `serverFactory`), and others. */
 export function createServer(listener?: RequestListener): Server;
 export function createServer(options: Options, listener?: RequestListener): Server;
-export { IncomingMessage, ServerResponse };
+export { IncomingMessage, ServerResponse, METHODS, STATUS_CODES } from 'node:http';

@@ -14,3 +14,7 @@ void recordsInFlight;
 server.reload(() => new Response('x'));
 server.shutdown({ deadline: 1000 }).then(() => server.finished);
 carom.serve({ fetch: () => new Response(new Request('http://a').url) });
+carom.serve({ port: 0, handler: () => new Response((async function* () { yield 'piece'; yield new Uint8Array(1); })()) });
+export class Mine extends Response {}
+// @ts-expect-error a handler returns a Response
+serve(() => undefined);
