@@ -47,7 +47,7 @@ function pull() {
     }
   }
   this.exchange.read().then((bytes) => {
-    if (this.destroyed) return;
+    if (this.destroyed || this._dumped) return;
     if (this.socket !== null) this.socket.touch();
     if (bytes !== null) {
       this.push(toBuffer(bytes));
@@ -58,8 +58,13 @@ function pull() {
     this._addHeaderLines(trailers, trailers.length);
     this.push(null);
   }, () => {
-    if (!this.destroyed) this.destroy(connectionReset());
+    if (!this.destroyed && !this._dumped) this.destroy(connectionReset());
   });
+}
+
+// Resumed, with nobody to look at what comes.
+function isDropped(request) {
+  return request.readableFlowing === true && request.listenerCount('data') + request.listenerCount('readable') === 0;
 }
 
 function tearDown(error, callback) {
@@ -86,6 +91,10 @@ function responseSent(request) {
     request.complete = true;
     request._dumped = true;
     request.resume();
+  } else if (isDropped(request)) {
+    request.complete = true;
+    request._dumped = true;
+    request.push(null);
   } else request.destroy(connectionReset());
 }
 

@@ -65,6 +65,8 @@ function storeHeader(statusLine, headers) {
       for (const [name, value] of headers) addChecked(this, name, value);
     else for (let i = 0; i < headers.length; i += 2) addChecked(this, headers[i], headers[i + 1]);
   } else if (headers) for (const name of Object.keys(headers)) addChecked(this, name, headers[name]);
+  if (!this.shouldKeepAlive && !this.fields.some((name, i) => i % 2 === 0 && isNamed(name, 'connection')))
+    this.fields.push('Connection', 'close');
   this._header = `${statusLine}\r\n`;
   this._headerSent = false;
 }

@@ -57,6 +57,33 @@ test('a client that leaves', { skip }, async () => {
   await stop(server);
 });
 
+test('content that is dropped ends, also after the response', { skip }, async () => {
+  const events = [];
+  let closed;
+  const close = new Promise((resolve) => { closed = resolve; });
+  const { server, port } = await start((req, res) => {
+    for (const name of ['end', 'aborted', 'error']) req.on(name, () => events.push(name));
+    req.on('close', closed);
+    req.resume();
+    res.end('early');
+  });
+  const socket = net.connect(port, '127.0.0.1');
+  socket.write('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n');
+  await close;
+  assert.deepEqual(events, ['end']);
+  socket.destroy();
+  await stop(server);
+});
+
+test('a connection that is not to be kept', { skip }, async () => {
+  const { server, base } = await start((req, res) => {
+    res.shouldKeepAlive = false;
+    res.end();
+  });
+  assert.equal((await fetch(base)).headers.get('connection'), 'close');
+  await stop(server);
+});
+
 test('trailers both ways, early hints', { skip }, async () => {
   const { server, port } = await start(async (req, res) => {
     res.writeEarlyHints({ link: '</a>; rel=preload' });
