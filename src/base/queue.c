@@ -93,8 +93,10 @@ int carom_queue_append_page(struct carom_queue *queue, struct carom_pool *segmen
     struct carom_segment *segment = carom_pool_take(segments);
     if (segment == NULL)
         return -CAROM_ENOMEM;
-    *segment =
-        (struct carom_segment){.data = data, .length = length, .page = carom_page_hold(page)};
+    segment->next = NULL;
+    segment->data = data;
+    segment->length = length;
+    segment->page = carom_page_hold(page);
     link_last(queue, segment);
     return 0;
 }
@@ -108,11 +110,31 @@ int carom_queue_append_borrowed(struct carom_queue *queue, struct carom_pool *se
             give_back(owner);
         return 0;
     }
+    carom_assert(data != NULL);
     struct carom_segment *segment = carom_pool_take(segments);
     if (segment == NULL)
         return -CAROM_ENOMEM;
     *segment = (struct carom_segment){
         .data = data, .length = length, .give_back = give_back, .owner = owner};
+    link_last(queue, segment);
+    return 0;
+}
+
+int carom_queue_append_file(struct carom_queue *queue, struct carom_pool *segments, int fd,
+                            uint64_t offset, uint64_t length, void (*give_back)(void *owner),
+                            void *owner)
+{
+    carom_assert(offset <= INT64_MAX && length <= INT64_MAX - offset);
+    if (length == 0) {
+        if (give_back != NULL)
+            give_back(owner);
+        return 0;
+    }
+    struct carom_segment *segment = carom_pool_take(segments);
+    if (segment == NULL)
+        return -CAROM_ENOMEM;
+    *segment = (struct carom_segment){
+        .length = length, .give_back = give_back, .owner = owner, .offset = offset, .fd = fd};
     link_last(queue, segment);
     return 0;
 }
@@ -188,9 +210,19 @@ static int lend(struct carom_segment *segment, struct carom_pool *segments)
     return 0;
 }
 
+/* Leave out the first `length` bytes of a segment, not all of them. */
+static void advance(struct carom_segment *segment, uint64_t length)
+{
+    if (segment->data != NULL)
+        segment->data += length;
+    else
+        segment->offset += length;
+    segment->length -= length;
+}
+
 /* Cut the first `length` bytes of a segment off into a new one, not linked; NULL when out of
  * memory. */
-static struct carom_segment *cut_head(struct carom_segment *segment, size_t length,
+static struct carom_segment *cut_head(struct carom_segment *segment, uint64_t length,
                                       struct carom_pool *segments)
 {
     carom_assert(length > 0 && length < segment->length);
@@ -208,8 +240,7 @@ static struct carom_segment *cut_head(struct carom_segment *segment, size_t leng
     *head = *segment;
     head->next = NULL;
     head->length = length;
-    segment->data += length;
-    segment->length -= length;
+    advance(segment, length);
     return head;
 }
 
@@ -230,7 +261,7 @@ int carom_queue_move(struct carom_queue *to, struct carom_queue *from, uint64_t 
     }
     struct carom_segment *head = NULL;
     if (left > 0) {
-        head = cut_head(next, (size_t)left, segments);
+        head = cut_head(next, left, segments);
         if (head == NULL)
             return -CAROM_ENOMEM;
     }
@@ -253,8 +284,7 @@ void carom_queue_consume(struct carom_queue *queue, struct carom_pool *segments,
     while (length > 0) {
         struct carom_segment *first = queue->first;
         if (length < first->length) {
-            first->data += length;
-            first->length -= (size_t)length;
+            advance(first, length);
             queue->length -= length;
             return;
         }
@@ -267,10 +297,11 @@ int carom_queue_vectors(const struct carom_queue *queue, struct iovec *vectors, 
 {
     int count = 0;
     const struct carom_segment *segment = queue->first;
-    for (; segment != NULL && count < max; segment = segment->next, count++) {
+    for (; segment != NULL && segment->data != NULL && count < max;
+         segment = segment->next, count++) {
         /* iovec has no const, though writing only reads. */
         vectors[count].iov_base = (void *)(uintptr_t)segment->data;
-        vectors[count].iov_len = segment->length;
+        vectors[count].iov_len = (size_t)segment->length;
     }
     return count;
 }

@@ -1,5 +1,5 @@
-/* A queue of bytes: slices of pages and of borrowed memory, in order. Content of records and the
- * outgoing bytes of a stream are such queues. One thread. Segments come from a pool. */
+/* A queue of bytes: slices of pages, of borrowed memory and of files, in order. Content of records
+ * and the outgoing bytes of a stream are such queues. One thread. Segments come from a pool. */
 #ifndef CAROM_BASE_QUEUE_H
 #define CAROM_BASE_QUEUE_H
 
@@ -12,11 +12,15 @@
 
 struct carom_segment {
     struct carom_segment *next;
-    const uint8_t *data;
-    size_t length;
-    struct carom_page *page;        /* held; or NULL for borrowed bytes */
-    void (*give_back)(void *owner); /* borrowed bytes only */
+    const uint8_t *data; /* NULL: the bytes lie in a file */
+    uint64_t length;
+    struct carom_page
+        *page; /* held; or NULL for borrowed bytes and files: only they use the rest */
+    void (*give_back)(void *owner);
     void *owner;
+    uint64_t offset; /* files only: where the bytes begin */
+    int fd;
+    bool reads; /* a note of who sends it: the kernel does not move these bytes */
 };
 
 struct carom_queue {
@@ -44,6 +48,11 @@ int carom_queue_append_page(struct carom_queue *queue, struct carom_pool *segmen
 int carom_queue_append_borrowed(struct carom_queue *queue, struct carom_pool *segments,
                                 const void *data, size_t length, void (*give_back)(void *owner),
                                 void *owner);
+/* Append bytes of a file, `fd` and what it says valid until they are given back; otherwise like
+ * borrowed bytes. offset + length is at most INT64_MAX. */
+int carom_queue_append_file(struct carom_queue *queue, struct carom_pool *segments, int fd,
+                            uint64_t offset, uint64_t length, void (*give_back)(void *owner),
+                            void *owner);
 /* Append a copy, into the arena's pages. 0, or -CAROM_ENOMEM (nothing changed). */
 int carom_queue_append_copy(struct carom_queue *queue, struct carom_pool *segments,
                             struct carom_arena *arena, const void *data, size_t length);
@@ -62,7 +71,14 @@ int carom_queue_move(struct carom_queue *to, struct carom_queue *from, uint64_t 
                      struct carom_pool *segments);
 /* Drop the first `length` bytes; the queue has as many. */
 void carom_queue_consume(struct carom_queue *queue, struct carom_pool *segments, uint64_t length);
-/* Describe up to `max` first segments; returns how many. The queue is not changed. */
+/* Describe up to `max` first segments, as far as they lie in memory; returns how many. The queue is
+ * not changed. */
 int carom_queue_vectors(const struct carom_queue *queue, struct iovec *vectors, int max);
+/* Whether a vector of carom_queue_vectors is that of the last segment. */
+static inline bool carom_queue_ends_with(const struct carom_queue *queue,
+                                         const struct iovec *vector)
+{
+    return queue->last->data == vector->iov_base;
+}
 
 #endif

@@ -74,8 +74,8 @@ int carom_request_read(carom_record *record, carom_slice *bytes)
     }
     const struct carom_segment *first = record->content.first;
     if (first != NULL) {
-        record->handed = first->length;
-        *bytes = (carom_slice){(const char *)first->data, first->length};
+        record->handed = (size_t)first->length;
+        *bytes = (carom_slice){(const char *)first->data, record->handed};
         return 1;
     }
     if (record->request == CAROM_REQUEST_WHOLE)
