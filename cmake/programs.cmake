@@ -101,7 +101,7 @@ foreach(source ${sources})
 endforeach()
 
 # What is tested of a real backend is tested of both.
-foreach(name loop loop_sockets loop_turn)
+foreach(name file loop loop_sockets loop_turn)
     add_test(NAME uring/net/${name} COMMAND test-unit-net-test_${name})
     set_tests_properties(uring/net/${name} PROPERTIES LABELS unit TIMEOUT 120
         SKIP_RETURN_CODE 77 ENVIRONMENT "${CAROM_TEST_ENVIRONMENT};CAROM_BACKEND=uring")

@@ -48,7 +48,8 @@ extern "C" {
     X(EMFILE, 13, "out of file descriptors")                                                       \
     X(EADDRESS, 14, "not an address that can be listened on")                                      \
     X(EUNSUPPORTED, 15, "not supported on this system or in this build")                           \
-    X(ESYSTEM, 16, "the system refused, for a reason without a name here")
+    X(ESYSTEM, 16, "the system refused, for a reason without a name here")                         \
+    X(EFILE, 17, "not a regular file, or it cannot be read as far as was said")
 
 /* The numbers of the errors; functions return them negative. */
 enum carom_error {
@@ -72,7 +73,8 @@ enum carom_error {
     X(ABANDONED, "the handler released the record before the response was complete")               \
     X(CANCELED, "the handler cancelled the record")                                                \
     X(SHUTDOWN, "the deadline of a shutdown passed")                                               \
-    X(NO_MEMORY, "out of memory")
+    X(NO_MEMORY, "out of memory")                                                                  \
+    X(FILE_FAILED, "the file of the response could not be read as far as was said")
 
 /* The reasons, in the order of the table. */
 typedef enum carom_reason {
@@ -244,7 +246,8 @@ CAROM_API int carom_service_listener(const carom_service *service, size_t index,
                                      carom_address *address);
 
 /* Run on this thread and workers - 1 threads of its own; returns 0 when a shutdown has drained.
- * Errors: ESTATE (already running or drained), ENOMEM (threads). SIGPIPE is never raised. */
+ * Errors: ESTATE (already running or drained), ENOMEM (threads). SIGPIPE is never raised; it is
+ * blocked in this thread until the call returns, and in the workers' own. */
 CAROM_API int carom_run(carom_service *service);
 
 /* For a foreign loop (workers = 1): a descriptor that is readable (level-triggered) when
@@ -362,6 +365,32 @@ typedef struct carom_response {
  * more than 32 KiB), ENOMEM. A call that
  * failed with EFIELD, EINVAL or ELENGTH has sent nothing: answer again. */
 CAROM_API int carom_respond(carom_record *record, const carom_response *response);
+
+/* Content that lies in a file: `length` bytes from `offset`, or CAROM_LENGTH_UNKNOWN for all from
+ * there to the end. With give_back NULL the library takes the descriptor over and closes it, which
+ * suits a file that was opened for this answer; otherwise the descriptor is borrowed, must stay
+ * open, and is given back: for one that is kept open for many answers. Its position is neither used
+ * nor changed, so one descriptor may serve several answers at once. */
+typedef struct carom_file {
+    int descriptor; /* of a regular file, open for reading */
+    uint64_t offset;
+    uint64_t length;
+    carom_give_back *give_back; /* as in carom_content */
+    void *owner;
+} carom_file;
+
+/* Answer, whole, with content from a file; response->content is not looked at. Otherwise like
+ * carom_respond, and with its errors, but EFILE (a directory, a pipe, ...), ENOENT (no descriptor)
+ * and ELENGTH (the file ends before offset + length) also have sent nothing. The descriptor is
+ * closed or given back once, whatever happens: when the content is sent or dropped, or before a
+ * call that fails returns, or one that has no content to send (HEAD, 204, 304).
+ *
+ * The bytes go from the file to the socket in the kernel, on the worker's thread: a file that is
+ * not in the page cache holds the worker up while it is read. It must not change meanwhile; when it
+ * is cut short before all is sent, or cannot be read, the connection is reset and the record ends
+ * with CAROM_REASON_FILE_FAILED. */
+CAROM_API int carom_respond_file(carom_record *record, const carom_response *response,
+                                 const carom_file *file);
 
 /* Answer with a head now and content by carom_write and carom_end. An unknown length is chunked, or
  * ends with the connection for HTTP/1.0. Errors as carom_respond. */

@@ -78,7 +78,8 @@ export interface HandlerObject {
 export type Reason =
   | 'complete' | 'client-closed' | 'client-reset' | 'bad-request' | 'over-limit' | 'header-timeout'
   | 'body-timeout' | 'write-timeout' | 'handler-timeout' | 'abandoned' | 'canceled' | 'shutdown'
-  | 'no-memory';
+  | 'no-memory'
+  | 'file-failed';
 
 /** The `code` of an error of Carom. */
 export type ErrorCode =

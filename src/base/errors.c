@@ -29,7 +29,7 @@ static const char *const reason_texts[CAROM_REASON_COUNT] = {
 static const char *const reason_names[] = {
     "none",       "complete",       "client-closed", "client-reset",  "bad-request",
     "over-limit", "header-timeout", "body-timeout",  "write-timeout", "handler-timeout",
-    "abandoned",  "canceled",       "shutdown",      "no-memory",
+    "abandoned",  "canceled",       "shutdown",      "no-memory",     "file-failed",
 };
 
 _Static_assert(sizeof reason_names / sizeof reason_names[0] == CAROM_REASON_COUNT,

@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "base/errors.h"
+#include "net/file.h"
 
 /* Free bytes of the arena's page that a receive wants at least: most requests are smaller, and what
  * is left behind at the end of a page is little of its 32 KiB. */
@@ -39,15 +40,20 @@ void carom_socket_received(struct carom_loop *loop, struct carom_socket *socket,
 int64_t carom_socket_send_now(struct carom_loop *loop, struct carom_socket *socket,
                               const struct carom_queue *queue)
 {
+    if (carom_unlikely(carom_file_is_next(queue)))
+        return carom_file_send_now(loop, socket, queue);
     struct iovec vectors[VECTORS];
     int count = carom_queue_vectors(queue, vectors, VECTORS);
+    /* A file that follows shares the packet. */
+    int flags =
+        carom_queue_ends_with(queue, &vectors[count - 1]) ? MSG_NOSIGNAL : MSG_NOSIGNAL | MSG_MORE;
     ssize_t length;
     do {
         if (count == 1) {
-            length = send(socket->fd, vectors[0].iov_base, vectors[0].iov_len, MSG_NOSIGNAL);
+            length = send(socket->fd, vectors[0].iov_base, vectors[0].iov_len, flags);
         } else {
             struct msghdr message = {.msg_iov = vectors, .msg_iovlen = (size_t)count};
-            length = sendmsg(socket->fd, &message, MSG_NOSIGNAL);
+            length = sendmsg(socket->fd, &message, flags);
         }
     } while (length < 0 && errno == EINTR);
     if (length >= 0) {

@@ -86,7 +86,8 @@ struct carom_loop_ops {
     void (*receive)(struct carom_loop *loop, struct carom_socket *socket, bool on);
     /* Send what is in `queue`, which stays still but for appending until the result. Bytes taken
      * (> 0), a negative error, or CAROM_SEND_PENDING: then `sent` brings the result. The queue is
-     * not changed: consuming is the owner's. */
+     * not changed: consuming is the owner's. -CAROM_EFILE: a file in it is at fault, and the
+     * connection is given up all the same. */
     int64_t (*send)(struct carom_loop *loop, struct carom_socket *socket,
                     const struct carom_queue *queue);
     /* Send FIN; no send is pending. */
@@ -124,6 +125,8 @@ struct carom_loop {
     struct carom_arena *arena; /* where received bytes go */
     struct carom_node closed;  /* closed sockets that wait for reclaim */
     uint64_t bytes_received, bytes_sent;
+    bool sigpipe_blocked;             /* in the thread that runs it */
+    const struct carom_socket *rests; /* private to file.c */
 };
 
 /* Make the epoll backend. -CAROM_EMFILE, -CAROM_ENOMEM. */

@@ -13,6 +13,7 @@
 #include "base/mark.h"
 #include "base/memory.h"
 #include "carom.h"
+#include "net/file.h"
 
 /* Connections that one turn accepts, and segments that one send takes, as with epoll. */
 #define ACCEPTS 64
@@ -160,6 +161,30 @@ static int why_broken(const struct carom_peer *peer)
     return carom_error_from_errno(peer->reset ? ECONNRESET : ENOBUFS);
 }
 
+/* The same for bytes of a file: a page of them at most. */
+static int64_t take_of_file(struct carom_simulated *self, struct carom_peer *peer,
+                            const struct carom_segment *segment, size_t room)
+{
+    if (room == 0)
+        return 0;
+    struct carom_page *page = carom_page_take(self->loop.arena->pages);
+    int64_t taken = -CAROM_ENOMEM;
+    if (page != NULL) {
+        taken = carom_file_read(segment, page->data, least(page->size, room));
+        if (taken > 0 && !carom_simulated_append(&peer->received, page->data, (size_t)taken))
+            taken = -CAROM_ENOMEM;
+        carom_page_drop(page);
+    }
+    if (taken < 0) {
+        peer->failed = true;
+        return taken;
+    }
+    if (peer->window != SIZE_MAX)
+        peer->window -= (size_t)taken;
+    self->loop.bytes_sent += (uint64_t)taken;
+    return taken;
+}
+
 /* Bytes taken, 0 when it takes none for now, or a negative error. */
 static int64_t take(struct carom_loop *loop, struct carom_peer *peer,
                     const struct carom_queue *queue)
@@ -170,10 +195,12 @@ static int64_t take(struct carom_loop *loop, struct carom_peer *peer,
     if (is_broken(peer))
         return why_broken(peer);
     carom_assert(!peer->saw_fin);
-    struct iovec vectors[VECTORS];
-    int count = carom_queue_vectors(queue, vectors, VECTORS);
     int64_t taken = 0;
     size_t room = part_of(self, least(queue->length, peer->window), 0);
+    if (carom_file_is_next(queue))
+        return take_of_file(self, peer, queue->first, room);
+    struct iovec vectors[VECTORS];
+    int count = carom_queue_vectors(queue, vectors, VECTORS);
     for (int i = 0; i < count && room > 0; i++) {
         size_t length = least(vectors[i].iov_len, room);
         room -= length;

@@ -1,6 +1,8 @@
 /* Streams over plain sockets. */
 #include "net/stream.h"
 
+#include "carom.h"
+
 static struct carom_stream *of_socket(struct carom_socket *socket)
 {
     return carom_container(socket, struct carom_stream, socket);
@@ -19,6 +21,12 @@ static void socket_ended(struct carom_socket *socket, int error)
     if (error < 0)
         stream->broken = true;
     stream->events->ended(stream, error);
+}
+
+static void broke(struct carom_stream *stream, int64_t error)
+{
+    stream->broken = true;
+    stream->file_failed = error == -CAROM_EFILE;
 }
 
 /* What the kernel took is done with. Giving it back may run code of its owner. */
@@ -51,7 +59,7 @@ static void send_out(struct carom_stream *stream)
         if (result == CAROM_SEND_PENDING)
             break;
         if (result < 0) {
-            stream->broken = true;
+            broke(stream, result);
             break;
         }
         taken(stream, (uint64_t)result);
@@ -63,7 +71,7 @@ static void socket_sent(struct carom_socket *socket, int64_t result)
 {
     struct carom_stream *stream = of_socket(socket);
     if (result < 0) {
-        stream->broken = true;
+        broke(stream, result);
         return;
     }
     taken(stream, (uint64_t)result);

@@ -29,9 +29,10 @@ struct carom_stream {
     struct carom_pool *segments;
     struct carom_queue out;
     uint64_t sent_total;
-    bool finishing; /* FIN follows what is in `out` */
-    bool finished;  /* FIN is sent */
-    bool broken;    /* a send failed: nothing can be sent */
+    bool finishing;   /* FIN follows what is in `out` */
+    bool finished;    /* FIN is sent */
+    bool broken;      /* a send failed: nothing can be sent */
+    bool file_failed; /* because a file in `out` could not be read as far as was said */
 };
 
 /* Take over a connected descriptor; receiving is on. 0 or negative error (fd still the caller's).

@@ -17,6 +17,7 @@
 
 #include "base/errors.h"
 #include "carom.h"
+#include "net/file.h"
 #include "net/loop_uring.h"
 
 /* What is shorter is copied into a page with others: a page for a few bytes is too dear. */
@@ -383,9 +384,16 @@ static void again(struct carom_loop *loop, struct carom_socket *socket)
 
 /* ---------------------------------------------------------------- sending */
 
+/* What is in memory leaves by an operation; of a file, one waits for room, and it is sent by a call
+ * (splice would need a pipe for each). */
 static void start_send(struct carom_loop *loop, struct carom_socket *socket)
 {
     struct carom_uring_loop *self = carom_uring_of(loop);
+    socket->interest |= SEND;
+    if (carom_file_is_next(socket->sending)) {
+        carom_uring_poll(loop, socket->fd, POLLOUT, carom_uring_tagged(socket, CAROM_URING_SEND));
+        return;
+    }
     if (self->message_count == CAROM_URING_MESSAGES)
         carom_uring_submit(&self->ring);
     if (carom_uring_unsubmitted(&self->ring) == 0)
@@ -394,9 +402,9 @@ static void start_send(struct carom_loop *loop, struct carom_socket *socket)
     int count = carom_queue_vectors(socket->sending, message->vectors, CAROM_URING_VECTORS);
     struct io_uring_sqe *sqe = carom_uring_operation(loop, IORING_OP_SEND, socket->fd,
                                                      carom_uring_tagged(socket, CAROM_URING_SEND));
-    sqe->msg_flags = MSG_NOSIGNAL;
+    bool last = carom_queue_ends_with(socket->sending, &message->vectors[count - 1]);
+    sqe->msg_flags = last ? MSG_NOSIGNAL : MSG_NOSIGNAL | MSG_MORE;
     sqe->ioprio = IORING_RECVSEND_POLL_FIRST;
-    socket->interest |= SEND;
     if (count == 1) {
         size_t length = message->vectors[0].iov_len;
         sqe->addr = (uintptr_t)message->vectors[0].iov_base;
@@ -434,12 +442,23 @@ int64_t carom_uring_socket_send(struct carom_loop *loop, struct carom_socket *so
 static void send_done(struct carom_loop *loop, struct carom_socket *socket, int result)
 {
     socket->interest &= (uint8_t)~SEND;
-    if (socket->sending != NULL && (result == -EAGAIN || result == -EINTR)) {
+    if (socket->sending == NULL) {
+        settle(loop, socket);
+        return;
+    }
+    int64_t sent = result;
+    if (result == -EAGAIN || result == -EINTR)
+        sent = CAROM_SEND_PENDING;
+    else if (result < 0)
+        sent = carom_error_from_errno(-result);
+    else if (carom_file_is_next(socket->sending))
+        sent = carom_file_send_now(loop, socket, socket->sending);
+    else
+        loop->bytes_sent += (uint64_t)result;
+    if (sent == CAROM_SEND_PENDING) {
         start_send(loop, socket);
-    } else if (socket->sending != NULL) {
-        int64_t sent = result < 0 ? carom_error_from_errno(-result) : result;
+    } else {
         socket->sending = NULL;
-        loop->bytes_sent += sent > 0 ? (uint64_t)sent : 0;
         socket->events->sent(socket, sent);
         if (sent < 0)
             broken(loop, socket, (int)sent);

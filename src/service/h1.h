@@ -71,6 +71,9 @@ void carom_h1_flush(struct carom_connection *connection);
 /* The kernel has taken bytes: complete the responses that are out. */
 void carom_h1_complete(struct carom_connection *connection);
 
+/* The file of the response that is being sent has failed: cancel it, and no other. */
+void carom_h1_file_failed(struct carom_connection *connection);
+
 /* Take a record out of the connection and let go of it. */
 void carom_h1_detach(struct carom_connection *connection, carom_record *record);
 /* Free the struct and what it holds. */

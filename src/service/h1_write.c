@@ -328,6 +328,23 @@ void carom_h1_complete(struct carom_connection *connection)
         carom_h1_update_receiving(connection);
 }
 
+void carom_h1_file_failed(struct carom_connection *connection)
+{
+    /* Those before it are out, though nobody may have looked yet. */
+    struct carom_node *node = connection->exchanges.next;
+    for (; node != &connection->exchanges; node = node->next) {
+        carom_record *record = carom_container(node, carom_record, link);
+        if (record->response == CAROM_RESPONSE_ENDED && record->framed &&
+            record->stream_end <= connection->stream.sent_total) {
+            carom_record_sent(record);
+            carom_connection_worker(connection)->responses++;
+        } else if (record->response < CAROM_RESPONSE_SENT) {
+            carom_record_cancel(record, CAROM_REASON_FILE_FAILED);
+            return;
+        }
+    }
+}
+
 /* ---------------------------------------------------------------- the record's side */
 
 static void h1_changed(carom_record *record)

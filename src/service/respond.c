@@ -1,5 +1,10 @@
 /* The response as the handler gives it: whole, streamed, informational, or taking the connection
  * over. Here it is checked and gathered in the record; the exchange puts it on the wire. */
+#include <errno.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/errors.h"
 #include "record/record.h"
 #include "service/service.h"
 #include "wire/semantics.h"
@@ -95,6 +100,71 @@ int carom_respond(carom_record *record, const carom_response *response)
         give_back(&response->content); /* it went with the head */
     else
         error = take_content(record, &response->content);
+    if (error < 0)
+        carom_record_cancel(record, CAROM_REASON_NO_MEMORY);
+    record->ops->changed(record);
+    return error;
+}
+
+static void close_descriptor(void *owner)
+{
+    close((int)(intptr_t)owner);
+}
+
+/* What is to be sent of the file is there now: its length is made known. */
+static int find_content(carom_file *file)
+{
+    struct stat status;
+    if (fstat(file->descriptor, &status) < 0)
+        return carom_error_from_errno(errno);
+    if (!S_ISREG(status.st_mode))
+        return -CAROM_EFILE;
+    uint64_t size = (uint64_t)status.st_size;
+    if (file->offset > size)
+        return -CAROM_ELENGTH;
+    if (file->length == CAROM_LENGTH_UNKNOWN)
+        file->length = size - file->offset;
+    return file->length <= size - file->offset ? 0 : -CAROM_ELENGTH;
+}
+
+/* The same for the content of a file. */
+static int take_file(carom_record *record, const carom_file *file)
+{
+    record->content_written += file->length;
+    int error = 0;
+    if (record->body_kind != CAROM_BODY_NONE)
+        error = carom_queue_append_file(&record->body, &record->records->segments, file->descriptor,
+                                        file->offset, file->length, file->give_back, file->owner);
+    if (error < 0 || record->body_kind == CAROM_BODY_NONE)
+        file->give_back(file->owner);
+    return error;
+}
+
+int carom_respond_file(carom_record *record, const carom_response *response, const carom_file *file)
+{
+    carom_file taken = *file;
+    if (taken.give_back == NULL) {
+        taken.give_back = close_descriptor;
+        taken.owner = (void *)(intptr_t)taken.descriptor;
+    }
+    carom_response bare = *response;
+    bare.content = (carom_content){0};
+    struct carom_response_plan plan;
+    int error = guard_open(record);
+    if (error == 0)
+        error = find_content(&taken);
+    if (error == 0)
+        error =
+            carom_response_plan(&plan, CAROM_RESPONSE_FINAL, &record->head, &bare, taken.length);
+    plan.whole = true;
+    if (error == 0)
+        error = take_head(record, &plan, &bare);
+    if (error < 0) {
+        taken.give_back(taken.owner);
+        return error;
+    }
+    carom_response_move(record, CAROM_RESPONSE_ENDED);
+    error = take_file(record, &taken);
     if (error < 0)
         carom_record_cancel(record, CAROM_REASON_NO_MEMORY);
     record->ops->changed(record);

@@ -230,12 +230,36 @@ static void finish_run(struct carom_service *service)
         waker->wake(waker, 0);
 }
 
+/* Sending from a file may raise SIGPIPE: it stays blocked while this thread is a worker. */
+static void block_sigpipe(struct carom_service *service, sigset_t *before)
+{
+    sigset_t pipe;
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &pipe, before);
+    for (uint32_t i = 0; i < service->options.workers; i++)
+        service->workers[i].loop->sigpipe_blocked = true;
+}
+
+static void unblock_sigpipe(const sigset_t *before)
+{
+    static const struct timespec none = {0};
+    sigset_t pipe;
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    if (!sigismember(before, SIGPIPE))
+        sigtimedwait(&pipe, NULL, &none);
+    pthread_sigmask(SIG_SETMASK, before, NULL);
+}
+
 int carom_run(carom_service *service)
 {
     uint32_t started = 0;
+    sigset_t before;
     int error = carom_service_start(service);
     if (error < 0)
         return error;
+    block_sigpipe(service, &before);
     error = start_threads(service, &started);
     if (error < 0) {
         /* The workers that have no thread drain on this one. */
@@ -246,6 +270,7 @@ int carom_run(carom_service *service)
     run_worker(&service->workers[0]);
     for (uint32_t i = 1; i < started; i++)
         pthread_join(service->threads[i], NULL);
+    unblock_sigpipe(&before);
     finish_run(service);
     return error;
 }

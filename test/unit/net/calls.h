@@ -11,6 +11,7 @@
 
 static struct calls {
     int recv, send, sendmsg, control, accept;
+    int send_flags;          /* of the last send or sendmsg */
     uint32_t control_events; /* what the last epoll_ctl asked for */
     int accept_error[3];     /* errno of the next calls of accept4; 0: the call is made */
     int send_error;          /* errno of the next send or sendmsg */
@@ -32,6 +33,7 @@ static int planned_error(int *error)
 ssize_t send(int fd, const void *data, size_t length, int flags)
 {
     calls.send++;
+    calls.send_flags = flags;
     if (planned_error(&calls.send_error) != 0)
         return -1;
     return syscall(SYS_sendto, fd, data, length, flags, 0L, 0L);
@@ -40,6 +42,7 @@ ssize_t send(int fd, const void *data, size_t length, int flags)
 ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 {
     calls.sendmsg++;
+    calls.send_flags = flags;
     if (planned_error(&calls.send_error) != 0)
         return -1;
     return syscall(SYS_sendmsg, fd, message, flags);
