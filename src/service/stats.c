@@ -36,10 +36,9 @@ static void collect(const struct carom_worker *worker, carom_stats *stats)
 
 void carom_stats_publish(struct carom_worker *worker)
 {
-    uint64_t words[CAROM_STATS_WORDS];
     carom_stats stats;
     collect(worker, &stats);
-    memcpy(words, &stats, sizeof words);
+    const uint64_t *words = (const uint64_t *)(const void *)&stats;
     for (int i = 0; i < CAROM_STATS_WORDS; i++)
         atomic_store_explicit(&worker->shared.words[i], words[i], memory_order_relaxed);
 }
