@@ -18,7 +18,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import programs
 from programs import DEADLINE, connect, path_of, serve  # noqa: E402
 
-EXAMPLES = ["hello", "later", "echo", "upload", "embed"]
+EXAMPLES = ["hello", "later", "echo", "upload", "embed", "files"]
 MIB = 1 << 20
 
 
