@@ -15,6 +15,17 @@ static carom_slice text_slice(const char *text)
     return (carom_slice){text, strlen(text)};
 }
 
+/* Some whole answers come from a file, and some of those files cannot be read. */
+static bool comes_from_file(const struct exchange *exchange)
+{
+    return exchange->lent && exchange->id % 2 == 0;
+}
+
+static bool cannot_be_read(const struct exchange *exchange)
+{
+    return comes_from_file(exchange) && exchange->id % 64 == 2;
+}
+
 /* ---------------------------------------------------------------- the end */
 
 /* Whether the exchange may have ended for this reason. */
@@ -48,6 +59,8 @@ static bool lawful(const struct exchange *exchange, carom_reason reason)
         return world->draining && now >= world->drain_deadline;
     case CAROM_REASON_NO_MEMORY:
         return world->memory_failed;
+    case CAROM_REASON_FILE_FAILED:
+        return cannot_be_read(exchange);
     default:
         return false;
     }
@@ -265,6 +278,20 @@ static carom_content piece_of(const struct exchange *exchange, uint32_t length)
     return content;
 }
 
+static int respond_file(struct exchange *exchange, const carom_response *response)
+{
+    const carom_file file = {
+        .descriptor = pattern_file(!cannot_be_read(exchange)),
+        .offset = (uint64_t)(pattern_of(exchange->id, true) - pattern_of(0, false)),
+        .length = exchange->length,
+        .give_back = give_back,
+    };
+    world->lent++;
+    int result = carom_respond_file(exchange->record, response, &file);
+    exchange->cut |= result == 0 && cannot_be_read(exchange);
+    return result;
+}
+
 static int give_head(struct exchange *exchange, enum step step)
 {
     char id[16], fill[512];
@@ -285,6 +312,8 @@ static int give_head(struct exchange *exchange, enum step step)
         exchange->informed = true;
         return carom_inform(exchange->record, &response);
     case STEP_RESPOND:
+        if (comes_from_file(exchange))
+            return respond_file(exchange, &response);
         response.content = piece_of(exchange, exchange->length);
         return carom_respond(exchange->record, &response);
     case STEP_UPGRADE:

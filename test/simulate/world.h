@@ -162,6 +162,8 @@ extern bool world_logs;
 
 /* The bytes of an exchange's content; response and request differ. */
 const char *pattern_of(uint32_t id, bool response);
+/* A file of all patterns, which begins with pattern_of(0, false). */
+int pattern_file(bool readable);
 
 /* plan.c: the next exchange of a client, its request appended to what the client sends. NULL: no
  * more room. */
