@@ -4,7 +4,10 @@
 #ifndef CAROM_TEST_UNIT_FAULT_SCENARIOS_H
 #define CAROM_TEST_UNIT_FAULT_SCENARIOS_H
 
+#include <fcntl.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "unit/base/support.h"
 
@@ -42,6 +45,17 @@ static inline void make_pattern(void)
 {
     for (size_t i = 0; i < sizeof pattern; i++)
         pattern[i] = (char)('a' + (i / 7 + i / 1000) % 26);
+}
+
+/* The same in a file, and once more in one that the kernel does not move, where a test says so. */
+static int pattern_files[2];
+
+static inline void make_files(void)
+{
+    for (int i = 0; i < 2; i++) {
+        pattern_files[i] = memfd_create("pattern", MFD_CLOEXEC);
+        assert_int_equal(pwrite(pattern_files[i], pattern, sizeof pattern, 0), sizeof pattern);
+    }
 }
 
 /* Every so many runs are tried where each costs much more: under valgrind; under the thread
@@ -237,6 +251,21 @@ static void fault_handler(carom_record *record, void *data)
                                          .content = {pattern, LARGE_LENGTH, take_back, NULL}};
         tasks.lent++;
         carom_respond(record, &response);
+        finish_task(task);
+    } else if (targets(record, "/file") || targets(record, "/read-file")) {
+        const carom_response response = {.status = 200};
+        const carom_file file = {.descriptor = pattern_files[targets(record, "/read-file")],
+                                 .length = LARGE_LENGTH,
+                                 .give_back = take_back};
+        tasks.lent++;
+        carom_respond_file(record, &response, &file);
+        finish_task(task);
+    } else if (targets(record, "/given-file")) {
+        const carom_response response = {.status = 200};
+        const carom_file file = {.descriptor = fcntl(pattern_files[0], F_DUPFD_CLOEXEC, 0),
+                                 .offset = 100,
+                                 .length = 1000};
+        carom_respond_file(record, &response, &file);
         finish_task(task);
     } else if (targets(record, "/copy")) {
         const carom_response response = {.status = 200,
@@ -474,6 +503,17 @@ static const struct scenario scenarios[] = {
      .says = {GET("/large"), GET("/hello")},
      .answers = {{200, pattern, LARGE_LENGTH}, ANSWER(200, "hello")},
      .slow = true},
+    {.name = "large file",
+     .says = {GET("/file") GET("/hello")},
+     .answers = {{200, pattern, LARGE_LENGTH}, ANSWER(200, "hello")},
+     .slow = true},
+    {.name = "file that must be read",
+     .says = {GET("/hello") GET("/read-file"), GET("/hello")},
+     .answers = {ANSWER(200, "hello"), {200, pattern, LARGE_LENGTH}, ANSWER(200, "hello")},
+     .slow = true},
+    {.name = "file that is given",
+     .says = {GET("/given-file"), GET("/given-file")},
+     .answers = {{200, pattern + 100, 1000}, {200, pattern + 100, 1000}}},
     {.name = "long copied content",
      .says = {GET("/copy")},
      .answers = {{200, pattern, COPY_LENGTH}}},

@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -39,6 +40,9 @@ enum call {
     CALL_NAME,
     CALL_CONNECT, /* to see whether a socket file is stale */
     CALL_FILE,    /* lstat, chmod, unlink */
+    CALL_MOVE,    /* sendfile: all else that it may say is said by what is done in its place */
+    CALL_CONTENT, /* pread */
+    CALL_STATUS,  /* fstat */
     CALLS
 };
 
@@ -47,6 +51,7 @@ static const char *const call_names[CALLS] = {
     "epoll_wait", "read",        "close",      "shutdown",
     "create",     "socket",      "setsockopt", "bind",
     "listen",     "getsockname", "connect",    "lstat, chmod, unlink",
+    "sendfile",   "pread",       "fstat",
 };
 
 #define SHORT_COUNT (-1)
@@ -113,6 +118,19 @@ static const struct fault faults[CALLS][FAULTS_MAX] = {
                    {EIO, false, false},
                    {EROFS, false, false},
                    {ENOMEM, false, false}},
+    [CALL_MOVE] = {{EAGAIN, true, false},
+                   {EINTR, true, false},
+                   {SHORT_COUNT, true, false},
+                   {EINVAL, true, false},
+                   {EIO, true, false},
+                   {ENOMEM, true, false},
+                   {ENOSYS, true, true},
+                   {EPIPE, true, false}},
+    [CALL_CONTENT] = {{EINTR, true, false},
+                      {SHORT_COUNT, true, false},
+                      {EIO, false, false},
+                      {EISDIR, false, false}},
+    [CALL_STATUS] = {{EIO, false, false}, {ENOMEM, false, false}},
 };
 
 static struct {
@@ -193,6 +211,40 @@ ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
     if (error == SHORT_COUNT)
         return syscall(SYS_sendto, fd, message->msg_iov[0].iov_base, 1, flags, NULL, 0);
     return syscall(SYS_sendmsg, fd, message, flags);
+}
+
+/* The kernel does not move the bytes of this file. */
+static int unmovable = -1;
+
+ssize_t sendfile(int to, int from, off_t *offset, size_t length)
+{
+    if (from == unmovable) {
+        errno = EINVAL;
+        return -1;
+    }
+    int error = fault_of(CALL_MOVE);
+    if (error > 0)
+        return -1;
+    if (error == SHORT_COUNT)
+        length = 1;
+    return syscall(SYS_sendfile, to, from, offset, length);
+}
+
+ssize_t pread(int fd, void *data, size_t length, off_t offset)
+{
+    int error = fault_of(CALL_CONTENT);
+    if (error > 0)
+        return -1;
+    if (error == SHORT_COUNT)
+        length = 1;
+    return syscall(SYS_pread64, fd, data, length, offset);
+}
+
+int fstat(int fd, struct stat *status)
+{
+    if (fault_of(CALL_STATUS) != 0)
+        return -1;
+    return (int)syscall(SYS_fstat, fd, status);
 }
 
 int epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)

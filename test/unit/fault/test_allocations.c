@@ -99,6 +99,7 @@ int main(void)
         cmocka_unit_test_teardown(every_allocation_of_opening_fails, tell_run),
     };
     make_pattern();
+    make_files();
     name_listeners();
     return cmocka_run_group_tests_name("fault/allocations", all, NULL, NULL);
 }

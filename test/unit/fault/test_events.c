@@ -193,5 +193,6 @@ int main(void)
         cmocka_unit_test_teardown(two_things_happen_at_once_or_nearly, tell_run),
     };
     make_pattern();
+    make_files();
     return cmocka_run_group_tests_name("fault/events", all, NULL, NULL);
 }
