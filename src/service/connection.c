@@ -82,8 +82,8 @@ static void timer_fires(struct carom_timer *timer)
     }
     if (connection->read_deadline <= now) {
         connection->read_deadline = CAROM_NO_TIME;
-        if (connection->state == CAROM_CONNECTION_OPEN && connection->h1 != NULL) {
-            carom_h1_read_timeout(connection);
+        if (connection->state == CAROM_CONNECTION_OPEN && connection->session != NULL) {
+            connection->protocol->read_timeout(connection);
         } else {
             if (connection->requests == 0 && connection->state == CAROM_CONNECTION_OPEN)
                 carom_connection_worker(connection)->records.timeouts++;
@@ -98,28 +98,13 @@ static void timer_fires(struct carom_timer *timer)
 
 /* ---------------------------------------------------------------- events of the stream */
 
-/* Whether nothing that was taken in is still being answered. */
-static bool all_answered(const struct carom_connection *connection)
-{
-    const struct carom_node *last = connection->exchanges.previous;
-    if (last == &connection->exchanges || connection->h1->reading != NULL)
-        return false;
-    return carom_container(connection->exchanges.next, carom_record, link)->response ==
-               CAROM_RESPONSE_ENDED &&
-           carom_container(last, carom_record, link)->response == CAROM_RESPONSE_ENDED;
-}
-
 static void received(struct carom_stream *stream, struct carom_page *page, const uint8_t *data,
                      uint32_t length)
 {
     struct carom_connection *connection = of_stream(stream);
     if (connection->state != CAROM_CONNECTION_OPEN)
         return;
-    carom_h1_received(connection, page, data, length);
-    /* What was answered at once leaves at once, and its records are used again for the next
-     * connection while they are still in the cache. */
-    if (connection->listed && all_answered(connection))
-        carom_connection_flush(connection);
+    connection->protocol->received(connection, page, data, length);
 }
 
 static void ended(struct carom_stream *stream, int error)
@@ -133,8 +118,8 @@ static void ended(struct carom_stream *stream, int error)
         return;
     }
     connection->peer_done = true;
-    if (connection->state == CAROM_CONNECTION_OPEN && connection->h1 != NULL)
-        carom_h1_ended(connection);
+    if (connection->state == CAROM_CONNECTION_OPEN && connection->session != NULL)
+        connection->protocol->ended(connection);
     else if (!carom_stream_stalled(stream))
         carom_connection_abort(connection, CAROM_REASON_CLIENT_CLOSED, false);
 }
@@ -203,6 +188,7 @@ void carom_connection_accept(struct carom_door *door, int fd, const struct socka
     }
     memset(connection, 0, sizeof *connection);
     connection->door = door;
+    connection->protocol = &carom_h1_protocol;
     connection->refs = 1;
     connection->read_deadline = connection->write_deadline = CAROM_NO_TIME;
     carom_node_init(&connection->link);
@@ -230,10 +216,9 @@ static void cancel_exchanges(struct carom_connection *connection, carom_reason r
     while ((node = connection->exchanges.next) != &connection->exchanges) {
         carom_record *record = carom_container(node, carom_record, link);
         carom_record_cancel(record, reason);
-        carom_h1_detach(connection, record);
+        connection->protocol->detach(connection, record);
     }
-    if (connection->h1 != NULL)
-        carom_h1_drop(connection);
+    connection->protocol->drop(connection);
 }
 
 void carom_connection_abort(struct carom_connection *connection, carom_reason reason, bool reset)
@@ -266,7 +251,7 @@ void carom_connection_end(struct carom_connection *connection, bool linger)
 void carom_connection_idle(struct carom_connection *connection)
 {
     const carom_options *options = carom_connection_worker(connection)->options;
-    carom_h1_drop(connection);
+    connection->protocol->drop(connection);
     if (connection->peer_done || connection->last ||
         carom_connection_worker(connection)->draining) {
         carom_connection_end(connection, connection->last);
@@ -282,8 +267,8 @@ void carom_connection_flush(struct carom_connection *connection)
 {
     if (connection->state == CAROM_CONNECTION_CLOSED)
         return;
-    if (connection->h1 != NULL)
-        carom_h1_flush(connection);
+    if (connection->session != NULL)
+        connection->protocol->flush(connection);
     if (connection->state == CAROM_CONNECTION_CLOSED)
         return;
     if (!carom_stream_stalled(&connection->stream))
@@ -291,6 +276,30 @@ void carom_connection_flush(struct carom_connection *connection)
     else if (connection->write_deadline == CAROM_NO_TIME)
         carom_connection_write_within(connection,
                                       carom_connection_worker(connection)->options->write_timeout);
+}
+
+/* ---------------------------------------------------------------- content */
+
+int carom_connection_keep_content(struct carom_connection *connection, carom_record *record,
+                                  bool packed, struct carom_page *page, const uint8_t *data,
+                                  uint32_t length)
+{
+    struct carom_worker *worker = carom_connection_worker(connection);
+    struct carom_pool *segments = &worker->records.segments;
+    if (!packed || length >= worker->small.size / 2)
+        return carom_queue_append_page(&record->content, segments, page, data, length);
+    const struct carom_segment *last = record->content.last;
+    bool room = last != NULL && last->page->home == &worker->small &&
+                last->page->size - last->page->used >= length;
+    page = room ? carom_page_hold(last->page) : carom_page_take(&worker->small);
+    if (page == NULL)
+        return -CAROM_ENOMEM;
+    uint8_t *to = page->data + page->used;
+    memcpy(to, data, length);
+    page->used += length;
+    int error = carom_queue_append_page(&record->content, segments, page, to, length);
+    carom_page_drop(page);
+    return error;
 }
 
 /* ---------------------------------------------------------------- shutdown */
@@ -301,7 +310,9 @@ void carom_connections_drain(struct carom_worker *worker)
     while (node != &worker->connections) {
         struct carom_connection *connection = carom_container(node, struct carom_connection, link);
         node = node->next;
-        if (connection->h1 == NULL && connection->state == CAROM_CONNECTION_OPEN)
+        if (connection->session != NULL)
+            connection->protocol->drain(connection);
+        else if (connection->state == CAROM_CONNECTION_OPEN)
             carom_connection_end(connection, false);
     }
 }

@@ -1,10 +1,11 @@
-/* A connection: a stream, its records in order, its deadlines, its end. What is independent of the
- * protocol version is here; HTTP/1.1 is in h1.h. An idle connection is this struct and nothing
+/* A connection: a stream, its records, its deadlines, its end. What is independent of the protocol
+ * version is here; the rest is behind protocol.h. An idle connection is this struct and nothing
  * else, so its size counts: at most 256 bytes. */
 #ifndef CAROM_SERVICE_CONNECTION_H
 #define CAROM_SERVICE_CONNECTION_H
 
 #include "net/stream.h"
+#include "service/protocol.h"
 #include "service/worker.h"
 
 enum carom_connection_state {
@@ -18,9 +19,10 @@ enum carom_connection_state {
 struct carom_connection {
     struct carom_stream stream;    /* first member: found from it */
     const struct carom_door *door; /* through which it came: its worker and listener */
-    struct carom_h1 *h1;           /* while bytes are read or records are in flight; else NULL */
+    const struct carom_protocol *protocol;
+    void *session;                 /* the protocol's state, while it needs one; else NULL */
     struct carom_node link;        /* of worker->connections */
-    struct carom_node exchanges;   /* records, in the order of their requests */
+    struct carom_node exchanges;   /* records, in the order that the protocol gives */
     struct carom_connection *next; /* of the worker's list of dirty or of resumed ones */
     struct carom_timer timer;      /* never later than the nearer of the two deadlines */
     uint64_t read_deadline, write_deadline;
@@ -29,10 +31,10 @@ struct carom_connection {
     uint32_t requests;  /* so far */
     uint16_t in_flight; /* records in `exchanges` */
     uint8_t state;      /* enum carom_connection_state */
-    bool listed;        /* in one of those lists */
-    bool resumed;       /* its input waits for the next turn */
-    bool peer_done;     /* the peer has sent FIN */
-    bool last;          /* no further request is taken */
+    bool listed : 1;    /* in one of those lists */
+    bool resumed : 1;   /* its input waits for the next turn */
+    bool peer_done : 1; /* the peer has sent FIN */
+    bool last : 1;      /* no further request is taken */
 };
 
 _Static_assert(sizeof(void *) != 8 || sizeof(struct carom_connection) <= 256,
@@ -56,6 +58,13 @@ void carom_connection_flush(struct carom_connection *connection);
 void carom_connection_end(struct carom_connection *connection, bool linger);
 /* Close at once; what is in flight is cancelled with `reason`. */
 void carom_connection_abort(struct carom_connection *connection, carom_reason reason, bool reset);
+
+/* Put content of a request, `data` in `page`, where its reader finds it. What may wait for long
+ * (`packed`) is copied behind the piece before it when it is small, or else a few bytes would each
+ * keep the whole page in which they came. 0 or -CAROM_ENOMEM. */
+int carom_connection_keep_content(struct carom_connection *connection, carom_record *record,
+                                  bool packed, struct carom_page *page, const uint8_t *data,
+                                  uint32_t length);
 
 /* Nothing is in flight and nothing is read: wait for the next request, or end. */
 void carom_connection_idle(struct carom_connection *connection);

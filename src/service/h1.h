@@ -42,7 +42,13 @@ struct carom_h1 {
     struct carom_h1_rate rate;
 };
 
+extern const struct carom_protocol carom_h1_protocol;
 extern const struct carom_exchange_ops carom_h1_exchange_ops;
+
+static inline struct carom_h1 *carom_h1_of(const struct carom_connection *connection)
+{
+    return connection->session;
+}
 
 /* Whether what follows the request is HTTP only when its answer says so. Nothing is read behind an
  * unanswered one, so there is one at most, and it is the last. */
@@ -51,15 +57,6 @@ static inline bool carom_h1_may_become_tunnel(const carom_record *record)
     return record->head.wants_upgrade || record->head.is_connect;
 }
 
-/* Bytes have come. */
-void carom_h1_received(struct carom_connection *connection, struct carom_page *page,
-                       const uint8_t *data, uint32_t length);
-/* FIN has come. */
-void carom_h1_ended(struct carom_connection *connection);
-/* Go on with input that waited. */
-void carom_h1_resume(struct carom_connection *connection);
-/* The read deadline has passed. */
-void carom_h1_read_timeout(struct carom_connection *connection);
 /* Let bytes come or not, and keep time, as the state wants it. */
 void carom_h1_update_receiving(struct carom_connection *connection);
 /* A response without a further request was decided: what comes now is not HTTP for us. */

@@ -19,7 +19,7 @@ static const carom_options *options_of(const struct carom_connection *connection
 
 static void let_go_of_page(struct carom_connection *connection)
 {
-    struct carom_h1 *h1 = connection->h1;
+    struct carom_h1 *h1 = carom_h1_of(connection);
     connection->stream.socket.landing = NULL;
     if (h1->held != NULL)
         carom_page_drop(h1->held);
@@ -45,7 +45,7 @@ static void hold_input(struct carom_h1 *h1)
  * own, small at first, where the next bytes land behind it. False when out of memory. */
 static bool keep_section(struct carom_connection *connection)
 {
-    struct carom_h1 *h1 = connection->h1;
+    struct carom_h1 *h1 = carom_h1_of(connection);
     struct carom_worker *worker = carom_connection_worker(connection);
     const struct carom_page *held = h1->held;
     if (held != NULL && held->holds == 1 && held->used < held->size &&
@@ -74,9 +74,9 @@ static bool keep_section(struct carom_connection *connection)
 static enum step stop_reading(struct carom_connection *connection)
 {
     connection->last = true;
-    connection->h1->reading = NULL;
-    connection->h1->fresh = NULL;
-    connection->h1->phase = CAROM_H1_HEAD;
+    carom_h1_of(connection)->reading = NULL;
+    carom_h1_of(connection)->fresh = NULL;
+    carom_h1_of(connection)->phase = CAROM_H1_HEAD;
     return STEP_STOP;
 }
 
@@ -84,7 +84,7 @@ static enum step stop_reading(struct carom_connection *connection)
  * the connection after it. */
 static enum step refuse(struct carom_connection *connection, unsigned status, carom_reason reason)
 {
-    carom_record *record = connection->h1->reading;
+    carom_record *record = carom_h1_of(connection)->reading;
     record->closes = true;
     if (record->response == CAROM_RESPONSE_OPEN)
         carom_record_refuse(record, reason, (uint16_t)status);
@@ -107,8 +107,8 @@ static enum step out_of_memory(struct carom_connection *connection)
 static void dispatch(struct carom_connection *connection)
 {
     struct carom_worker *worker = carom_connection_worker(connection);
-    carom_record *record = connection->h1->fresh;
-    connection->h1->fresh = NULL;
+    carom_record *record = carom_h1_of(connection)->fresh;
+    carom_h1_of(connection)->fresh = NULL;
     if (record == NULL)
         return;
     carom_record_hand_over(record);
@@ -121,7 +121,7 @@ static void dispatch(struct carom_connection *connection)
 /* The request that is read has come whole. */
 static void request_whole(struct carom_connection *connection)
 {
-    struct carom_h1 *h1 = connection->h1;
+    struct carom_h1 *h1 = carom_h1_of(connection);
     carom_record *record = h1->reading;
     h1->reading = NULL;
     connection->read_deadline = CAROM_NO_TIME;
@@ -146,16 +146,16 @@ static carom_record *begin_request(struct carom_connection *connection)
     carom_connection_hold(connection);
     carom_list_append(&connection->exchanges, &record->link);
     connection->in_flight++;
-    connection->h1->reading = record;
+    carom_h1_of(connection)->reading = record;
     connection->read_deadline = CAROM_NO_TIME;
-    carom_h1_reader_init(&connection->h1->reader);
+    carom_h1_reader_init(&carom_h1_of(connection)->reader);
     return record;
 }
 
 /* The head of `record` is complete: decide what follows it. */
 static enum step accept_head(struct carom_connection *connection, carom_record *record)
 {
-    struct carom_h1 *h1 = connection->h1;
+    struct carom_h1 *h1 = carom_h1_of(connection);
     struct carom_worker *worker = carom_connection_worker(connection);
     const carom_options *options = worker->options;
     const struct carom_request_head *head = &record->head;
@@ -187,7 +187,7 @@ static enum step accept_head(struct carom_connection *connection, carom_record *
 
 static enum step read_head(struct carom_connection *connection)
 {
-    struct carom_h1 *h1 = connection->h1;
+    struct carom_h1 *h1 = carom_h1_of(connection);
     const carom_options *options = options_of(connection);
     if (connection->last)
         return STEP_STOP;
@@ -228,39 +228,14 @@ static enum step read_head(struct carom_connection *connection)
 /* Nobody will read this content: it is dropped as it comes. */
 static bool nobody_reads(const struct carom_connection *connection, const carom_record *record)
 {
-    return record != connection->h1->fresh && !(record->holds & CAROM_HOLD_HANDLER);
-}
-
-/* Put content where its reader finds it. What is collected may wait for long: a small piece is
- * copied behind the one before it, or else a few bytes would each keep the whole page in which they
- * came. 0 or -CAROM_ENOMEM. */
-static int keep_content(struct carom_connection *connection, const uint8_t *data, uint32_t length)
-{
-    struct carom_worker *worker = carom_connection_worker(connection);
-    carom_record *record = connection->h1->reading;
-    struct carom_page *page = connection->h1->page;
-    struct carom_pool *segments = &worker->records.segments;
-    if (!record->collecting || length >= worker->small.size / 2)
-        return carom_queue_append_page(&record->content, segments, page, data, length);
-    const struct carom_segment *last = record->content.last;
-    bool room = last != NULL && last->page->home == &worker->small &&
-                last->page->size - last->page->used >= length;
-    page = room ? carom_page_hold(last->page) : carom_page_take(&worker->small);
-    if (page == NULL)
-        return -CAROM_ENOMEM;
-    uint8_t *to = page->data + page->used;
-    memcpy(to, data, length);
-    page->used += length;
-    int error = carom_queue_append_page(&record->content, segments, page, to, length);
-    carom_page_drop(page);
-    return error;
+    return record != carom_h1_of(connection)->fresh && !(record->holds & CAROM_HOLD_HANDLER);
 }
 
 /* Content of the record that is read: keep it, or drop it. */
 static enum step take_content(struct carom_connection *connection, const uint8_t *data,
                               uint32_t length)
 {
-    struct carom_h1 *h1 = connection->h1;
+    struct carom_h1 *h1 = carom_h1_of(connection);
     struct carom_worker *worker = carom_connection_worker(connection);
     carom_record *record = h1->reading;
     h1->rate.bytes += length;
@@ -279,7 +254,8 @@ static enum step take_content(struct carom_connection *connection, const uint8_t
         }
         return STEP_ON;
     }
-    if (keep_content(connection, data, length) < 0)
+    if (carom_connection_keep_content(connection, record, record->collecting, h1->page, data,
+                                      length) < 0)
         return out_of_memory(connection);
     carom_record_content_added(record);
     return STEP_ON;
@@ -287,7 +263,7 @@ static enum step take_content(struct carom_connection *connection, const uint8_t
 
 static enum step read_known_length(struct carom_connection *connection)
 {
-    struct carom_h1 *h1 = connection->h1;
+    struct carom_h1 *h1 = carom_h1_of(connection);
     uint32_t length = h1->left < h1->length ? (uint32_t)h1->left : h1->length;
     const uint8_t *data = h1->data;
     take_input(h1, length);
@@ -300,7 +276,7 @@ static enum step read_known_length(struct carom_connection *connection)
 
 static enum step read_chunked(struct carom_connection *connection)
 {
-    struct carom_h1 *h1 = connection->h1;
+    struct carom_h1 *h1 = carom_h1_of(connection);
     uint32_t taken;
     struct carom_chunked_piece piece;
     enum carom_chunked_result result =
@@ -319,7 +295,7 @@ static enum step read_chunked(struct carom_connection *connection)
 
 static enum step read_trailers(struct carom_connection *connection)
 {
-    struct carom_h1 *h1 = connection->h1;
+    struct carom_h1 *h1 = carom_h1_of(connection);
     const carom_options *options = options_of(connection);
     carom_record *record = h1->reading;
     const struct carom_h1_limits limits = {options->max_target, options->max_header_section};
@@ -343,7 +319,7 @@ static enum step read_trailers(struct carom_connection *connection)
 
 static enum step read_tunnel(struct carom_connection *connection)
 {
-    struct carom_h1 *h1 = connection->h1;
+    struct carom_h1 *h1 = carom_h1_of(connection);
     const uint8_t *data = h1->data;
     uint32_t length = h1->length;
     take_input(h1, length);
@@ -356,7 +332,7 @@ static enum step read_tunnel(struct carom_connection *connection)
 
 static enum step read_step(struct carom_connection *connection)
 {
-    switch (connection->h1->phase) {
+    switch (carom_h1_of(connection)->phase) {
     case CAROM_H1_HEAD:
         return read_head(connection);
     case CAROM_H1_LENGTH:
@@ -381,7 +357,7 @@ static bool in_section(const struct carom_h1 *h1)
 /* What is left of the input is kept for later, or dropped. */
 static void keep_rest(struct carom_connection *connection, enum step last)
 {
-    struct carom_h1 *h1 = connection->h1;
+    struct carom_h1 *h1 = carom_h1_of(connection);
     if (h1->length == 0 || last == STEP_STOP) {
         let_go_of_page(connection);
     } else if (last == STEP_PAUSE) {
@@ -398,7 +374,7 @@ static void keep_rest(struct carom_connection *connection, enum step last)
 
 static void process(struct carom_connection *connection)
 {
-    struct carom_h1 *h1 = connection->h1;
+    struct carom_h1 *h1 = carom_h1_of(connection);
     enum step step = STEP_ON;
     h1->processing = true;
     while (step == STEP_ON && h1->length > 0) {
@@ -419,10 +395,21 @@ static void process(struct carom_connection *connection)
         carom_h1_drop(connection); /* only empty lines have come: its time runs on */
 }
 
-void carom_h1_received(struct carom_connection *connection, struct carom_page *page,
-                       const uint8_t *data, uint32_t length)
+/* Whether nothing that was taken in is still being answered. */
+static bool all_answered(const struct carom_connection *connection)
 {
-    struct carom_h1 *h1 = connection->h1;
+    const struct carom_node *last = connection->exchanges.previous;
+    if (last == &connection->exchanges || carom_h1_of(connection)->reading != NULL)
+        return false;
+    return carom_container(connection->exchanges.next, carom_record, link)->response ==
+               CAROM_RESPONSE_ENDED &&
+           carom_container(last, carom_record, link)->response == CAROM_RESPONSE_ENDED;
+}
+
+static void h1_received(struct carom_connection *connection, struct carom_page *page,
+                        const uint8_t *data, uint32_t length)
+{
+    struct carom_h1 *h1 = carom_h1_of(connection);
     if (h1 == NULL) {
         h1 = carom_pool_take(&carom_connection_worker(connection)->h1_pool);
         if (h1 == NULL) {
@@ -430,7 +417,7 @@ void carom_h1_received(struct carom_connection *connection, struct carom_page *p
             return;
         }
         memset(h1, 0, sizeof *h1);
-        connection->h1 = h1;
+        connection->session = h1;
     }
     if (h1->length == 0) {
         h1->page = page;
@@ -442,19 +429,23 @@ void carom_h1_received(struct carom_connection *connection, struct carom_page *p
         h1->length += length;
     }
     process(connection);
+    /* What was answered at once leaves at once, and its records are used again for the next
+     * connection while they are still in the cache. */
+    if (connection->listed && all_answered(connection))
+        carom_connection_flush(connection);
 }
 
-void carom_h1_resume(struct carom_connection *connection)
+static void h1_resume(struct carom_connection *connection)
 {
-    if (connection->h1 != NULL && connection->state == CAROM_CONNECTION_OPEN)
+    if (connection->session != NULL && connection->state == CAROM_CONNECTION_OPEN)
         process(connection);
 }
 
 /* ---------------------------------------------------------------- FIN, time */
 
-void carom_h1_ended(struct carom_connection *connection)
+static void h1_ended(struct carom_connection *connection)
 {
-    struct carom_h1 *h1 = connection->h1;
+    struct carom_h1 *h1 = carom_h1_of(connection);
     struct carom_worker *worker = carom_connection_worker(connection);
     carom_record *reading = h1->reading;
     connection->last = true;
@@ -493,13 +484,13 @@ static bool too_slow(struct carom_connection *connection)
 {
     const carom_options *options = options_of(connection);
     uint64_t least = (uint64_t)options->content_rate * options->content_window / 1000;
-    return options->content_rate != CAROM_OFF && connection->h1->rate.bytes < least;
+    return options->content_rate != CAROM_OFF && carom_h1_of(connection)->rate.bytes < least;
 }
 
 /* Somebody waits for content: the window runs. */
 static void rate_start(struct carom_connection *connection)
 {
-    struct carom_h1_rate *rate = &connection->h1->rate;
+    struct carom_h1_rate *rate = &carom_h1_of(connection)->rate;
     if (rate->since != 0 || options_of(connection)->content_window == CAROM_OFF)
         return;
     rate->since = carom_records_now(&carom_connection_worker(connection)->records);
@@ -513,7 +504,7 @@ static void rate_start(struct carom_connection *connection)
 /* Nobody waits: the window stands still, or is over when enough has come. */
 static void rate_stop(struct carom_connection *connection)
 {
-    struct carom_h1_rate *rate = &connection->h1->rate;
+    struct carom_h1_rate *rate = &carom_h1_of(connection)->rate;
     if (rate->since == 0)
         return;
     uint64_t waited =
@@ -526,9 +517,9 @@ static void rate_stop(struct carom_connection *connection)
         rate->left = waited < rate->left ? rate->left - (uint32_t)waited : 1;
 }
 
-void carom_h1_read_timeout(struct carom_connection *connection)
+static void h1_read_timeout(struct carom_connection *connection)
 {
-    struct carom_h1 *h1 = connection->h1;
+    struct carom_h1 *h1 = carom_h1_of(connection);
     if (h1->reading == NULL)
         return;
     if (h1->phase == CAROM_H1_HEAD) {
@@ -550,7 +541,7 @@ void carom_h1_read_timeout(struct carom_connection *connection)
 
 void carom_h1_update_receiving(struct carom_connection *connection)
 {
-    struct carom_h1 *h1 = connection->h1;
+    struct carom_h1 *h1 = carom_h1_of(connection);
     if (h1->processing || connection->state != CAROM_CONNECTION_OPEN)
         return;
     carom_record *record = h1->reading;
@@ -573,7 +564,7 @@ void carom_h1_update_receiving(struct carom_connection *connection)
 
 void carom_h1_set_phase(struct carom_connection *connection, enum carom_h1_phase phase)
 {
-    struct carom_h1 *h1 = connection->h1;
+    struct carom_h1 *h1 = carom_h1_of(connection);
     if (h1->phase != CAROM_H1_HELD)
         return;
     h1->phase = (uint8_t)phase;
@@ -585,10 +576,27 @@ void carom_h1_set_phase(struct carom_connection *connection, enum carom_h1_phase
 
 void carom_h1_drop(struct carom_connection *connection)
 {
-    struct carom_h1 *h1 = connection->h1;
+    struct carom_h1 *h1 = carom_h1_of(connection);
     if (h1 == NULL)
         return;
     let_go_of_page(connection);
-    connection->h1 = NULL;
+    connection->session = NULL;
     carom_pool_give(&carom_connection_worker(connection)->h1_pool, h1);
 }
+
+/* What is in flight is answered; the last answer says Connection: close (h1_write.c). */
+static void h1_drain(struct carom_connection *connection)
+{
+    (void)connection;
+}
+
+const struct carom_protocol carom_h1_protocol = {
+    .received = h1_received,
+    .ended = h1_ended,
+    .resume = h1_resume,
+    .read_timeout = h1_read_timeout,
+    .flush = carom_h1_flush,
+    .drain = h1_drain,
+    .detach = carom_h1_detach,
+    .drop = carom_h1_drop,
+};

@@ -31,8 +31,10 @@ static bool content_in_the_way(const carom_record *record)
         return false;
     if (record->continue_due)
         return true; /* it may come or not: RFC 9110, 10.1.1 */
-    return connection->h1->phase == CAROM_H1_LENGTH && !record->wanted && !record->collecting &&
-           connection->h1->left > carom_connection_worker(connection)->options->drain_content;
+    return carom_h1_of(connection)->phase == CAROM_H1_LENGTH && !record->wanted &&
+           !record->collecting &&
+           carom_h1_of(connection)->left >
+               carom_connection_worker(connection)->options->drain_content;
 }
 
 static enum carom_h1_connection connection_lines(carom_record *record,
@@ -113,7 +115,7 @@ static int h1_head(carom_record *record, const struct carom_response_plan *plan,
             carom_h1_set_phase(connection,
                                plan->body == CAROM_BODY_TUNNEL ? CAROM_H1_TUNNEL : CAROM_H1_HEAD);
         if (plan->body == CAROM_BODY_TUNNEL)
-            connection->h1->reading = record;
+            carom_h1_of(connection)->reading = record;
     }
     return 0;
 }
@@ -229,7 +231,7 @@ static void end_at_cancelled(struct carom_connection *connection)
 void carom_h1_flush(struct carom_connection *connection)
 {
     carom_h1_complete(connection);
-    if (connection->state != CAROM_CONNECTION_OPEN || connection->h1 == NULL)
+    if (connection->state != CAROM_CONNECTION_OPEN || connection->session == NULL)
         return;
     struct carom_node *node = connection->exchanges.next;
     for (; node != &connection->exchanges; node = node->next) {
@@ -258,7 +260,7 @@ void carom_h1_flush(struct carom_connection *connection)
 
 void carom_h1_detach(struct carom_connection *connection, carom_record *record)
 {
-    struct carom_h1 *h1 = connection->h1;
+    struct carom_h1 *h1 = carom_h1_of(connection);
     if (h1->reading == record)
         h1->reading = NULL;
     if (h1->fresh == record)
@@ -283,7 +285,7 @@ static bool finish_first(struct carom_connection *connection, carom_record *reco
         return false;
     }
     if (record->closes || tunnel) {
-        bool whole = record->request == CAROM_REQUEST_WHOLE && connection->h1->length == 0;
+        bool whole = record->request == CAROM_REQUEST_WHOLE && carom_h1_of(connection)->length == 0;
         CAROM_MARK_IF(content && !tunnel && (record->holds & CAROM_HOLD_HANDLER),
                       "answered before the request has ended, and reads on");
         if (content && !tunnel && (record->holds & CAROM_HOLD_HANDLER))
@@ -309,7 +311,7 @@ void carom_h1_complete(struct carom_connection *connection)
            record->stream_end <= connection->stream.sent_total)
         if (!finish_first(connection, record))
             break;
-    if (connection->state != CAROM_CONNECTION_OPEN || connection->h1 == NULL)
+    if (connection->state != CAROM_CONNECTION_OPEN || connection->session == NULL)
         return;
     if (record != NULL && record->response == CAROM_RESPONSE_CANCELLED) {
         end_at_cancelled(connection);
@@ -317,7 +319,7 @@ void carom_h1_complete(struct carom_connection *connection)
     }
     if (record != NULL)
         carom_record_drained(record);
-    struct carom_h1 *h1 = connection->h1;
+    struct carom_h1 *h1 = carom_h1_of(connection);
     struct carom_worker *worker = carom_connection_worker(connection);
     if (connection->in_flight == 0 && h1->length == 0)
         carom_connection_idle(connection);

@@ -73,7 +73,7 @@ static void resume_input(struct carom_worker *worker)
         struct carom_connection *connection = list;
         list = connection->next;
         connection->listed = connection->resumed = false;
-        carom_h1_resume(connection);
+        connection->protocol->resume(connection);
         carom_worker_touch(worker, connection);
         carom_connection_drop(connection);
     }

@@ -106,7 +106,7 @@ static void draw_whims(void)
  */
 static void look_at_finished(const struct carom_connection *connection)
 {
-    if (connection->h1 == NULL || connection->h1->phase == CAROM_H1_TUNNEL)
+    if (connection->session == NULL || carom_h1_of(connection)->phase == CAROM_H1_TUNNEL)
         return;
     const struct carom_node *node = connection->exchanges.next;
     for (; node != &connection->exchanges; node = node->next) {

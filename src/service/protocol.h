@@ -1,0 +1,31 @@
+/* What a connection asks of the protocol that is spoken on it: HTTP/1.1 (h1.h), or, before the
+ * first bytes have told, opening.c. The protocol's state is connection->session, which exists only
+ * while the protocol needs it; a call that is said to need it is made only then. */
+#ifndef CAROM_SERVICE_PROTOCOL_H
+#define CAROM_SERVICE_PROTOCOL_H
+
+#include "record/record.h"
+
+struct carom_connection;
+
+struct carom_protocol {
+    /* Bytes have come; as in carom_stream_events. */
+    void (*received)(struct carom_connection *connection, struct carom_page *page,
+                     const uint8_t *data, uint32_t length);
+    /* FIN has come. Needs the session. */
+    void (*ended)(struct carom_connection *connection);
+    /* Go on with input that waited. */
+    void (*resume)(struct carom_connection *connection);
+    /* The read deadline has passed. Needs the session. */
+    void (*read_timeout)(struct carom_connection *connection);
+    /* Move what is ready into the stream and send it; complete what was sent. Needs the session. */
+    void (*flush)(struct carom_connection *connection);
+    /* A drain begins. Needs the session. */
+    void (*drain)(struct carom_connection *connection);
+    /* Take a record out of the connection and let go of it. Needs the session. */
+    void (*detach)(struct carom_connection *connection, carom_record *record);
+    /* Free the session, if there is one, and what it holds. */
+    void (*drop)(struct carom_connection *connection);
+};
+
+#endif
