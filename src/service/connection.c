@@ -112,8 +112,8 @@ static void ended(struct carom_stream *stream, int error)
     struct carom_connection *connection = of_stream(stream);
     if (error < 0) {
         CAROM_MARK_IF(connection->in_flight > 0, "reset with requests in flight");
-        if (stream->file_failed && connection->h1 != NULL)
-            carom_h1_file_failed(connection);
+        if (stream->file_failed && connection->session != NULL)
+            connection->protocol->file_failed(connection);
         carom_connection_abort(connection, CAROM_REASON_CLIENT_RESET, true);
         return;
     }

@@ -596,6 +596,7 @@ const struct carom_protocol carom_h1_protocol = {
     .resume = h1_resume,
     .read_timeout = h1_read_timeout,
     .flush = carom_h1_flush,
+    .file_failed = carom_h1_file_failed,
     .drain = h1_drain,
     .detach = carom_h1_detach,
     .drop = carom_h1_drop,

@@ -20,6 +20,9 @@ struct carom_protocol {
     void (*read_timeout)(struct carom_connection *connection);
     /* Move what is ready into the stream and send it; complete what was sent. Needs the session. */
     void (*flush)(struct carom_connection *connection);
+    /* The file of the response that is being sent has failed: cancel it, and no other. Needs the
+     * session. */
+    void (*file_failed)(struct carom_connection *connection);
     /* A drain begins. Needs the session. */
     void (*drain)(struct carom_connection *connection);
     /* Take a record out of the connection and let go of it. Needs the session. */
