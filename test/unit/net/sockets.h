@@ -93,7 +93,8 @@ static inline bool quiet(void)
  * more when it moves bytes. */
 static inline bool soon_quiet(void)
 {
-    for (int turns = 0; on_uring && turns < 4000 && !quiet(); turns++) {
+    uint64_t end = loop->ops->now(loop) + PATIENCE;
+    while (on_uring && !quiet() && loop->ops->now(loop) < end) {
         loop->ops->wait(loop, 0);
         loop->ops->deliver(loop);
     }

@@ -11,6 +11,9 @@
 #include "carom.h"
 #include "net/loop.h"
 
+/* ms until what the kernel does by itself has been done, however busy the machine is. */
+#define PATIENCE 20000
+
 static struct carom_pages pages;
 static struct carom_arena arena;
 static struct carom_pool segments;
@@ -125,9 +128,10 @@ static inline void owner_close(struct owner *owner)
 {
     loop->ops->close(loop, &owner->socket, false);
     loop->ops->reclaim(loop);
-    /* What is on its way in the kernel must come back first. */
-    for (int turns = 0; owner->closed == 0 && turns < 10; turns++) {
-        loop->ops->wait(loop, 0);
+    /* What is on its way in the kernel must come back first, and a busy machine takes its time. */
+    uint64_t end = loop->ops->now(loop) + PATIENCE;
+    while (owner->closed == 0 && loop->ops->now(loop) < end) {
+        loop->ops->wait(loop, end);
         loop->ops->deliver(loop);
         loop->ops->reclaim(loop);
     }
