@@ -38,7 +38,7 @@ async function loadApp(app) {
   try {
     return handlerOf(app, await import(url.href));
   } catch (error) {
-    if (error && /^ERR_(MODULE_NOT_FOUND|UNKNOWN_FILE_EXTENSION)$/.test(error.code)) throw new AppError(`the app cannot be loaded: ${error.message}`);
+    if (error && /^ERR_(MODULE_NOT_FOUND|UNKNOWN_FILE_EXTENSION)$/.test(error.code)) throw new AppError(`the app cannot be loaded: ${error.message.split('\n')[0]}`);
     if (error instanceof SyntaxError) throw new AppError(`the app cannot be loaded\n${syntaxError(file) || error}`);
     throw error;
   }
