@@ -60,6 +60,8 @@ export interface ServeHandlerInfo {
    * Send an informational response before the final one: `info.inform(103, { link: '...' })`.
    * HTTP/1.0 clients do not get it.
    * @param status 102 to 199
+   * @throws {RangeError} for another status
+   * @throws {TypeError} when the response has begun, or for headers that may not be sent
    */
   inform(status: number, headers?: HeadersSource): void;
   /** Send these fields after the content. Call it before the handler returns; the response is chunked. */

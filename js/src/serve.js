@@ -45,6 +45,10 @@ class Info {
   }
 
   inform(status, headers) {
+    if (!Number.isInteger(status) || status < 102 || status > 199)
+      throw new RangeError(`an informational status is from 102 to 199, not ${status}`);
+    const { begun, ended } = this.#exchange;
+    if (begun && !ended) throw Object.assign(new TypeError('the response has begun'), { code: 'CAROM_ESTATE' });
     this.#exchange.inform(status, [...new Headers(headers)].flat());
   }
 

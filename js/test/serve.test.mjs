@@ -399,6 +399,16 @@ for (const io of WAYS) {
       });
     });
 
+    test('no informational response in the middle of a response, nor with another status', () => serving({ io }, (request, info) => {
+      for (const status of [99, 101, 200, 102.5, '103', undefined]) assert.throws(() => info.inform(status, {}), RangeError);
+      return new Response((async function* () {
+        yield 'begun';
+        await sleep(10);
+        assert.throws(() => info.inform(103, {}), { name: 'TypeError', code: 'CAROM_ESTATE' });
+        yield ' and ended';
+      })());
+    }, async (origin) => assert.equal(await (await fetch(origin)).text(), 'begun and ended')));
+
     test("a stream of the runtime's Response that has nothing yet: the head is sent, and its client may leave", { timeout: 10000 }, async () => {
       let cancelled;
       const gone = new Promise((resolve) => { cancelled = resolve; });
