@@ -290,7 +290,8 @@ class Server {
         error = second;
       }
     }
-    this.report(error);
+    // ESTATE: what onError gave came behind a head that was out.
+    if (first || error?.code !== 'CAROM_ESTATE') this.report(error);
     exchange.onerror = () => exchange.cancel();
     if (exchange.output !== null && exchange.ended) exchange.cancel();
     else exchange.respond(500, ['content-type', 'text/plain'], 'Internal Server Error\n');

@@ -198,6 +198,20 @@ for (const io of WAYS) {
         assert.equal(await response.text(), 'mine');
       }));
 
+    test('an error behind the head is told once', async () => {
+      const told = [];
+      const { error: print } = console;
+      console.error = (...words) => { told.push(words); };
+      const onError = (error) => { told.push(error.code); return new Response('too late'); };
+      try {
+        await serving({ io, onError }, () => new Response((async function* () { yield 'short'; await sleep(5); })(), { headers: { 'content-length': '10' } }),
+          (origin) => assert.rejects(fetch(origin).then((response) => response.text())));
+      } finally {
+        console.error = print;
+      }
+      assert.deepEqual(told, ['CAROM_ELENGTH']);
+    });
+
     test('a Response of the runtime that was used, from the handler and from onError', async () => {
       const used = () => { const response = new globalThis.Response('x'); response.body.getReader(); return response; };
       const lines = await reported(() => serving({ io, onError: used }, used, async (origin) => {
