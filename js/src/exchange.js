@@ -26,6 +26,7 @@ const REASONS = native.reasons();
 const ROOM = RING_SLOT_SIZE - SLOT_OUT;
 const METHODS = ['GET', 'POST', 'PUT', 'HEAD', 'DELETE', 'PATCH', 'OPTIONS'];
 const NOTHING = new Uint8Array(0);
+const WHAT_FIELDS = ' (Transfer-Encoding and Keep-Alive are the engine\'s to say; Connection may be close or keep-alive)';
 
 function tooLate() {
   const error = new TypeError('the request was not looked at before its response was sent');
@@ -393,8 +394,9 @@ class Exchange {
 
   hearError() {
     const number = this.slot.words[SLOT_ERROR];
-    const error = new TypeError(native.errorText(number));
-    error.code = native.errorName(number);
+    const code = native.errorName(number);
+    const error = new TypeError(native.errorText(number) + (code === 'CAROM_EFIELD' ? WHAT_FIELDS : ''));
+    error.code = code;
     this.released = false;
     this.ended = false;
     this.begun = false;

@@ -198,6 +198,11 @@ for (const io of WAYS) {
         assert.equal(await response.text(), 'mine');
       }));
 
+    test('a field that is the engine\'s to say', () => serving({ io, onError: (error) => new Response(error.message, { status: 500 }) },
+      () => new Response('x', { headers: { 'transfer-encoding': 'chunked' } }), async (origin) => {
+        assert.match(await (await fetch(origin)).text(), /Transfer-Encoding and Keep-Alive are the engine's/);
+      }));
+
     test('an error behind the head is told once', async () => {
       const told = [];
       const { error: print } = console;
