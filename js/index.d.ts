@@ -126,6 +126,7 @@ export interface CaromError extends Error {
 /** The exchange ended before its response, or its request, was whole. */
 export interface ExchangeError extends CaromError {
   code: 'CAROM_ECANCELED';
+  /** What ended it. */
   reason: Exclude<Reason, 'complete'>;
   /** Of `completed`: bytes of content that were sent. */
   bytesSent?: number;
@@ -221,6 +222,7 @@ export interface ServeOptions extends Limits {
 /** Counters since the start, and gauges of this moment. */
 export interface ServerStats {
   connectionsAccepted: number;
+  /** Over `maxConnections`. */
   connectionsRefused: number;
   /** Gauge. */
   connectionsOpen: number;
@@ -236,13 +238,19 @@ export interface ServerStats {
   recordsInFlight: number;
   /** The most of them since the start. */
   recordsPeak: number;
-  /** Gauge. */
+  /** Gauge: records of no request, kept for the next ones. */
   recordsPooled: number;
+  /** How many records were done with, and kept for the next requests. */
   recordsRecycled: number;
+  /** How often memory was taken for one. */
   recordsAllocated: number;
   /** Gauge: bytes held by the engine, in the whole process. */
   memory: number;
+  /** Allocations of the engine, in the whole process. */
+  allocations: number;
+  /** Connections and requests that a time-out has ended. */
   timeouts: number;
+  /** Requests that did not end well while the handler had them. */
   cancellations: number;
   /** How often the engine has called into JavaScript. */
   calls: number;
@@ -252,6 +260,7 @@ export interface ServerStats {
 
 /** A server that listens, from {@link serve}. */
 export interface Server extends AsyncDisposable {
+  /** Where it listens, also after it has ended. */
   readonly addr: ListenAddr;
   /** Resolves when a shutdown has drained. */
   readonly finished: Promise<void>;
