@@ -111,7 +111,7 @@ static bool decode(carom_slice target, char *path, size_t size)
     }
     path[length] = '\0';
     if (length == 0 || path[length - 1] == '/')
-        strcat(path, INDEX);
+        memcpy(path + length, INDEX, sizeof INDEX); /* for which the loop has left room */
     return true;
 }
 
@@ -447,17 +447,16 @@ static void answer(carom_record *record)
         answer_text(record, 503, "too many files are open\n", NULL);
         return;
     }
-    if (file.descriptor < 0 || fstat(file.descriptor, &status) < 0) {
-        answer_text(record, 404, "no such file\n", NULL);
-    } else if (S_ISREG(status.st_mode)) {
+    bool found = file.descriptor >= 0 && fstat(file.descriptor, &status) == 0;
+    if (found && S_ISREG(status.st_mode)) {
         describe(&file, &status);
         answer_file(record, &file, path);
         return;
-    } else if (S_ISDIR(status.st_mode)) {
-        redirect(record, target);
-    } else {
-        answer_text(record, 404, "no such file\n", NULL);
     }
+    if (found && S_ISDIR(status.st_mode))
+        redirect(record, target);
+    else
+        answer_text(record, 404, "no such file\n", NULL);
     if (file.descriptor >= 0)
         close(file.descriptor);
 }

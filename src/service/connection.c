@@ -310,10 +310,10 @@ void carom_connections_drain(struct carom_worker *worker)
     while (node != &worker->connections) {
         struct carom_connection *connection = carom_container(node, struct carom_connection, link);
         node = node->next;
-        if (connection->session != NULL)
-            connection->protocol->drain(connection);
-        else if (connection->state == CAROM_CONNECTION_OPEN)
+        if (connection->session == NULL && connection->state == CAROM_CONNECTION_OPEN)
             carom_connection_end(connection, false);
+        else if (connection->session != NULL && connection->protocol->drain != NULL)
+            connection->protocol->drain(connection);
     }
 }
 

@@ -584,12 +584,6 @@ void carom_h1_drop(struct carom_connection *connection)
     carom_pool_give(&carom_connection_worker(connection)->h1_pool, h1);
 }
 
-/* What is in flight is answered; the last answer says Connection: close (h1_write.c). */
-static void h1_drain(struct carom_connection *connection)
-{
-    (void)connection;
-}
-
 const struct carom_protocol carom_h1_protocol = {
     .received = h1_received,
     .ended = h1_ended,
@@ -597,7 +591,7 @@ const struct carom_protocol carom_h1_protocol = {
     .read_timeout = h1_read_timeout,
     .flush = carom_h1_flush,
     .file_failed = carom_h1_file_failed,
-    .drain = h1_drain,
+    .drain = NULL, /* what is in flight is answered; the last says Connection: close */
     .detach = carom_h1_detach,
     .drop = carom_h1_drop,
 };

@@ -23,7 +23,7 @@ struct carom_protocol {
     /* The file of the response that is being sent has failed: cancel it, and no other. Needs the
      * session. */
     void (*file_failed)(struct carom_connection *connection);
-    /* A drain begins. Needs the session. */
+    /* A drain begins. Needs the session. NULL: there is nothing to say. */
     void (*drain)(struct carom_connection *connection);
     /* Take a record out of the connection and let go of it. Needs the session. */
     void (*detach)(struct carom_connection *connection, carom_record *record);
