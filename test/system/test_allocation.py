@@ -46,6 +46,9 @@ class Allocation(harness.SystemTest):
     def test_chunked_both_ways(self):
         self.check("keep", "echo", size=8192)
 
+    def test_files(self):
+        self.check("keep", "file", size=16384)
+
     def test_aborts(self):
         self.check("abort", "mixed", pool_floor=512, seed=20)
 

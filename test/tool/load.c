@@ -30,8 +30,8 @@
 enum mode { KEEP, NEW, PIPELINE, ABORT, SWING };
 
 static const char *const mode_names[] = {"keep", "new", "pipeline", "abort", "swing", NULL};
-static const char *const kind_names[] = {"hello", "later", "thread", "stream",
-                                         "count", "echo",  "mixed",  NULL};
+static const char *const kind_names[] = {"hello", "later", "thread", "stream", "count",
+                                         "echo",  "file",  "mixed",  NULL};
 
 static struct {
     enum mode mode;
@@ -135,6 +135,9 @@ static void put_request(struct client *client)
     } else if (kind == STREAM) {
         expected->length = load.size;
         put_text(client, "GET /stream?size=%llu" HOST "\r\n", (unsigned long long)load.size);
+    } else if (kind == IN_FILE) {
+        expected->length = load.size;
+        put_text(client, "GET /file?size=%llu" HOST "\r\n", (unsigned long long)load.size);
     } else if (kind == COUNT) {
         put_upload(client, expected);
     } else {

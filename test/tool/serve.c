@@ -9,7 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "tool/serve/serve.h"
 
@@ -258,6 +260,11 @@ int main(int count, char **arguments)
         return 2;
     for (size_t i = 0; i < sizeof(pattern); i++)
         pattern[i] = (char)('a' + i % PATTERN_PERIOD);
+    server.pattern_file = memfd_create("pattern", MFD_CLOEXEC);
+    if (write(server.pattern_file, pattern, sizeof(pattern)) != sizeof(pattern)) {
+        perror("serve: a file of the pattern");
+        return 1;
+    }
     settings.options.handler = serve_handler;
     settings.options.record_state = sizeof(struct exchange);
     settings.options.log = settings.log ? log_to_stderr : NULL;

@@ -11,7 +11,7 @@
 #define OUT_MAX   (64 * 1024)
 
 /* What the driver can ask for. */
-enum kind { HELLO, LATER, THREAD, STREAM, COUNT, ECHO, KINDS };
+enum kind { HELLO, LATER, THREAD, STREAM, COUNT, ECHO, IN_FILE, KINDS };
 
 struct expected {
     enum kind kind;

@@ -1,5 +1,6 @@
 /* The routes of the test server, and those that answer at once. What a route does stands in
  * `routes` or above its function. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -233,6 +234,23 @@ static void route_stats(struct exchange *exchange)
     answer_text(exchange, 200, text);
 }
 
+/* /file?size=N: so much of the pattern, from a file. given=1: the descriptor is given away. */
+static void route_file(struct exchange *exchange)
+{
+    const carom_response response = {.status = 200};
+    carom_file file = {
+        .descriptor = server.pattern_file,
+        .length = query_number(exchange->record, "size", CAROM_LENGTH_UNKNOWN),
+        .give_back = carom_static_content,
+    };
+    if (query_number(exchange->record, "given", 0) != 0) {
+        file.descriptor = fcntl(file.descriptor, F_DUPFD_CLOEXEC, 0);
+        file.give_back = NULL;
+    }
+    note_result(carom_respond_file(exchange->record, &response, &file));
+    carom_release(exchange->record);
+}
+
 /* /shutdown?deadline=N (default: that of the command line) */
 static void route_shutdown(struct exchange *exchange)
 {
@@ -251,7 +269,7 @@ static const struct route {
     {"/status", route_status},     {"/inform", route_inform}, {"/tunnel", route_tunnel},
     {"/split", route_split},       {"/cut", route_cut},       {"/abandon", route_abandon},
     {"/peer", route_peer},         {"/stats", route_stats},   {"/allocations", route_allocations},
-    {"/shutdown", route_shutdown},
+    {"/shutdown", route_shutdown}, {"/file", route_file},
 };
 
 void serve_handler(carom_record *record, void *data)

@@ -31,6 +31,7 @@ struct server {
     carom_service *service;
     uint32_t deadline;   /* of a shutdown by signal or by /shutdown */
     atomic_uint refused; /* calls that failed with an error that no route expects */
+    int pattern_file;    /* `pattern` in a file */
 };
 extern struct server server;
 
