@@ -217,6 +217,18 @@ class Exchange(harness.SystemTest):
             self.assertEqual((len(answer.body), answer.trailers), (100, []))
         self.done()
 
+    def test_files_leave_in_order_among_others(self):
+        """Lent and given descriptors, small and larger than a page, over and over."""
+        whole = bytes(b"a"[0] + i % 26 for i in range(64 * 1024 + 26))
+        wanted = [("/hello", b"hello\n"), ("/file?size=100", whole[:100]), ("/file?given=1", whole), ("/later?ms=1", b"later\n"),
+                  ("/file?size=0&given=1", b""), ("/file", whole), ("/hello", b"hello\n"), ("/file?size=40000&given=1", whole[:40000])]
+        with self.server.connect() as client:
+            for _ in range(20):
+                client.send(b"".join(f"GET {target} HTTP/1.1\r\nHost: t\r\n\r\n".encode() for target, _ in wanted))
+                for target, content in wanted:
+                    self.assertTrue(client.answer().body == content, target)
+        self.done()
+
     def test_pipelined_answers_leave_in_order(self):
         with self.server.connect() as client:
             targets = ["/later?ms=20", "/hello", "/thread?ms=10", "/stream?size=5000", "/hello",
