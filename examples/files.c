@@ -111,7 +111,7 @@ static bool decode(carom_slice target, char *path, size_t size)
     }
     path[length] = '\0';
     if (length == 0 || path[length - 1] == '/')
-        memcpy(path + length, INDEX, sizeof INDEX); /* for which the loop has left room */
+        memcpy(path + length, INDEX, sizeof INDEX);
     return true;
 }
 
@@ -447,13 +447,14 @@ static void answer(carom_record *record)
         answer_text(record, 503, "too many files are open\n", NULL);
         return;
     }
-    bool found = file.descriptor >= 0 && fstat(file.descriptor, &status) == 0;
-    if (found && S_ISREG(status.st_mode)) {
+    if (file.descriptor < 0 || fstat(file.descriptor, &status) < 0)
+        status.st_mode = 0;
+    if (S_ISREG(status.st_mode)) {
         describe(&file, &status);
         answer_file(record, &file, path);
         return;
     }
-    if (found && S_ISDIR(status.st_mode))
+    if (S_ISDIR(status.st_mode))
         redirect(record, target);
     else
         answer_text(record, 404, "no such file\n", NULL);
