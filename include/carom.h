@@ -284,6 +284,10 @@ typedef struct carom_stats {
 /* Read the statistics. Any thread; each number is exact, together they are of about one moment. */
 CAROM_API void carom_service_stats(const carom_service *service, carom_stats *stats);
 
+/* The backend that a service runs on, "epoll" or "uring": what options.backend asked for, or what
+ * there was instead. Static text. Any thread. */
+CAROM_API const char *carom_service_backend(const carom_service *service);
+
 /* ------------------------------------------------------------------ record: the request */
 
 /* The method, case kept ("GET"). Valid until release. RFC 9110, 9. */

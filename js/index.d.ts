@@ -209,6 +209,11 @@ export interface ServeOptions extends Limits {
    * engine. Default `'inline'` in Node with one worker, else `'thread'`; Bun and Deno have that only.
    */
   io?: 'inline' | 'thread';
+  /**
+   * How the engine talks to the kernel: `'epoll'` (default), or `'uring'`, io_uring, where the kernel (6.1
+   * or newer) allows it; otherwise epoll, with a line on the console. `server.backend` says which it is.
+   */
+  backend?: 'epoll' | 'uring';
   /** Threads of the engine, 1 to 256; the handler runs on one thread always. Default 1. */
   workers?: number;
   /**
@@ -262,6 +267,8 @@ export interface ServerStats {
 export interface Server extends AsyncDisposable {
   /** Where it listens, also after it has ended. */
   readonly addr: ListenAddr;
+  /** How the engine talks to the kernel. */
+  readonly backend: 'epoll' | 'uring';
   /** Resolves when a shutdown has drained. */
   readonly finished: Promise<void>;
   /** How many requests are being answered. */

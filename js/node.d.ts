@@ -6,7 +6,7 @@ import { Limits, ServeOptions } from './index.js';
 
 /** Options of node:http that mean something here, and in `carom` those of the engine. */
 export interface Options extends ServerOptions {
-  carom?: Limits & Pick<ServeOptions, 'io' | 'workers' | 'reusePort'>;
+  carom?: Limits & Pick<ServeOptions, 'io' | 'workers' | 'backend' | 'reusePort'>;
 }
 
 /** A server like that of node:http. Errors of listening come as 'error' events with node's codes. */

@@ -110,6 +110,16 @@ static void read_settings(napi_env env, napi_value object, carom_options *option
     }
 }
 
+/* The setting `uring`. */
+static bool wants_uring(napi_env env, napi_value object)
+{
+    napi_value value;
+    bool given = false;
+    napi_get_named_property(env, object, "uring", &value);
+    napi_get_value_bool(env, value, &given);
+    return given;
+}
+
 /* ---------------------------------------------------------------- create */
 
 static void finalize(napi_env env, void *data, void *hint)
@@ -164,6 +174,7 @@ static napi_value create(napi_env env, napi_callback_info info)
     options.handler_data = server;
     options.record_state = sizeof(void *);
     options.workers = to_uint(env, arguments[1]);
+    options.backend = wants_uring(env, arguments[0]) ? "uring" : "epoll";
     server->env = env;
     server->rings = calloc(options.workers, sizeof *server->rings);
     int error =
@@ -180,6 +191,18 @@ static napi_value create(napi_env env, napi_callback_info info)
     napi_create_reference(env, arguments[5], 1, &server->drain);
     napi_create_reference(env, arguments[6], 1, &server->finished);
     return result;
+}
+
+/* backend(server): "epoll" or "uring" */
+static napi_value backend(napi_env env, napi_callback_info info)
+{
+    ARGUMENTS(1);
+    struct server *server = server_of(env, arguments[0]);
+    napi_value name = NULL;
+    if (server != NULL)
+        napi_create_string_utf8(env, carom_service_backend(server->service), NAPI_AUTO_LENGTH,
+                                &name);
+    return name;
 }
 
 /* listen(server, address): 0 or a negative error */
@@ -406,6 +429,7 @@ NAPI_MODULE_INIT()
         {"shutdown", shut_down},
         {"reference", reference},
         {"stats", stats},
+        {"backend", backend},
         {"errorName", error_name},
         {"errorText", error_text},
         {"reasons", reasons},

@@ -213,6 +213,7 @@ class Server {
   }
 
   get addr() { return this.#engine.addr; }
+  get backend() { return this.#engine.backend; }
   get pendingRequests() {
     const { recordsInFlight = 0 } = this.#engine.stats();
     return recordsInFlight;

@@ -54,11 +54,17 @@ function switchOf(name, value) {
   throw new TypeError(`${name} must be true or false`);
 }
 
+function backendOf({ backend = 'epoll' }) {
+  if (backend !== 'epoll' && backend !== 'uring') throw new TypeError(`backend must be 'epoll' or 'uring', not ${backend}`);
+  return backend;
+}
+
 function settingsOf(options) {
   const settings = {};
   for (const name of LIMITS)
     if (options[name] !== undefined) settings[name] = (SWITCHES.has(name) ? switchOf : limitOf)(name, options[name]);
   checkHead(settings);
+  settings.uring = backendOf(options) === 'uring';
   return settings;
 }
 
@@ -122,6 +128,8 @@ class Engine {
     this.handle = native.create(settingsOf(options), workers, this.inline, CAPACITY, this.memory,
       this.drain, () => this.finish());
     if (typeof this.handle === 'number') throw fault(this.handle, 'cannot make a server');
+    this.backend = native.backend(this.handle);
+    if (this.backend !== backendOf(options)) console.warn(`carom: backend: ${this.backend}, because io_uring is refused here`);
     this.lastStats = null;
     for (const ring of this.rings) {
       ring.handle = this.handle;
@@ -194,6 +202,7 @@ function serveExchanges(options, onExchange) {
     finished: engine.finished,
     shutdown: (options) => engine.shutdown(options),
     stats: () => engine.stats(),
+    backend: engine.backend,
     ref: () => engine.reference(true),
     unref: () => engine.reference(false),
   };

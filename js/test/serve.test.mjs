@@ -125,6 +125,23 @@ for (const io of WAYS) {
       });
     });
 
+    test('io_uring, or a line that says why not', async () => {
+      const lines = [];
+      const before = console.warn;
+      console.warn = (line) => lines.push(line);
+      try {
+        await serving({ io, backend: 'uring' }, async (request) => new Response(await request.text()), async (origin, server) => {
+          const body = 'x'.repeat(200_000);
+          for (let i = 0; i < 3; i++) assert.equal(await (await fetch(origin, { method: 'POST', body })).text(), body);
+          assert.deepEqual(lines, server.backend === 'uring' ? [] : ['carom: backend: epoll, because io_uring is refused here']);
+        });
+      } finally {
+        console.warn = before;
+      }
+      await serving({ io }, () => new Response(), (origin, server) => assert.equal(server.backend, 'epoll'));
+      assert.throws(() => serve({ backend: 'kqueue' }, () => new Response()), { name: 'TypeError', message: /epoll.*uring/ });
+    });
+
     test('a stream that ends at once is one message, with its length; one that waits is not', () => serving({ io }, (request) => {
       const wait = new URL(request.url).pathname === '/waits';
       return new Response((async function* generate() {

@@ -88,6 +88,11 @@ int carom_service_create(carom_service **service, const carom_options *given)
     return carom_service_create_on(service, given, carom_loop_epoll_create);
 }
 
+const char *carom_service_backend(const carom_service *service)
+{
+    return service->workers[0].loop->ops->name;
+}
+
 int carom_service_destroy(carom_service *service)
 {
     if (service == NULL)

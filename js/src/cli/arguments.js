@@ -11,6 +11,7 @@ returns a Response, or a promise of one.
   --path SOCKET    a Unix socket instead
   --workers N      threads of the engine (1)
   --io WAY         inline: the engine runs in Node's own loop; thread: on threads of its own
+  --backend B      epoll or uring, where the kernel allows io_uring (epoll)
   --watch          load the app anew when its files change (its imports too, on Node)
   --log FORM       short, json or off (short)
   --globals        put Carom's Request, Response and Headers in the place of the runtime's
@@ -22,13 +23,14 @@ carom --help, carom --version
 // option: what its value must be, or null for none
 const OPTIONS = {
   port: 'a number from 0 to 65535', hostname: 'an address', path: 'a file name',
-  workers: 'a number from 1 to 256', io: 'inline or thread', watch: null, log: 'short, json or off',
+  workers: 'a number from 1 to 256', io: 'inline or thread', backend: 'epoll or uring', watch: null, log: 'short, json or off',
   globals: null, deadline: 'a number of seconds', help: null, version: null,
 };
 const CHECKS = {
   port: (text) => /^\d{1,5}$/.test(text) && Number(text) <= 65535,
   workers: (text) => /^\d{1,3}$/.test(text) && Number(text) >= 1 && Number(text) <= 256,
   io: (text) => text === 'inline' || text === 'thread',
+  backend: (text) => text === 'epoll' || text === 'uring',
   log: (text) => ['short', 'json', 'off'].includes(text),
   deadline: (text) => /^\d+(\.\d+)?$/.test(text),
 };

@@ -35,6 +35,7 @@ function optionsOf(given, fromApp) {
   if (given.hostname !== undefined) options.hostname = given.hostname;
   if (given.workers !== undefined) options.workers = Number(given.workers);
   if (given.io !== undefined) options.io = given.io;
+  if (given.backend !== undefined) options.backend = given.backend;
   options.onError = (error) => {
     process.stderr.write(`${describe(error)}\n`);
     if (typeof fromApp.onError === 'function') return fromApp.onError(error);
