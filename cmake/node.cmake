@@ -19,4 +19,10 @@ target_link_libraries(carom_node PRIVATE carom_options Threads::Threads ${CMAKE_
 set_source_files_properties(bindings/node/addon.c PROPERTIES COMPILE_OPTIONS -Wno-missing-prototypes)
 set_target_properties(carom_node PROPERTIES PREFIX "" OUTPUT_NAME carom SUFFIX .node
     LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
-target_link_options(carom_node PRIVATE -Wl,--exclude-libs,ALL)
+# Node has an OpenSSL of its own, whose symbols can be seen: ours is brought along, hidden.
+if(CAROM_TLS)
+    find_library(CAROM_STATIC_SSL libssl.a REQUIRED NO_CACHE)
+    find_library(CAROM_STATIC_CRYPTO libcrypto.a REQUIRED NO_CACHE)
+    target_link_libraries(carom_node PRIVATE ${CAROM_STATIC_SSL} ${CAROM_STATIC_CRYPTO})
+endif()
+target_link_options(carom_node PRIVATE -Wl,--exclude-libs,ALL -Wl,-Bsymbolic)

@@ -1,13 +1,16 @@
 /* hello: answer every request with "Hello, World!".
  *
- *     hello [PORT] [--workers N] [--backend epoll|uring]
+ *     hello [PORT] [--workers N] [--backend epoll|uring] [--tls CERTIFICATE KEY |
+ * --tls-self-signed]
  *
- * PORT is 8080 unless given; 0 takes any free port. Ctrl-C (SIGINT) or SIGTERM stops accepting,
+ * PORT is 8080 unless given; 0 takes any free port. With --tls it speaks HTTPS: CERTIFICATE and KEY
+ * are PEM files, which SIGHUP loads again. Ctrl-C (SIGINT) or SIGTERM stops accepting,
  * answers what is in flight, and prints the statistics; a second one cancels what is still open.
  */
 #define _POSIX_C_SOURCE 200809L
 #include <carom.h>
 
+#include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -17,6 +20,16 @@
 #define DRAIN_MILLISECONDS 10000u
 
 static carom_service *service; /* for on_signal: set before the signals are caught */
+
+/* What the command line asks for. */
+struct settings {
+    carom_options options;
+    carom_tls_certificate certificate;
+    bool tls, self_signed;
+    bool reloads; /* the thread that does so runs */
+    pthread_t reloader;
+    long port;
+};
 
 /* The whole of the service. `data` is options.handler_data, not needed here. Everything sent lives
  * for ever, so carom_static_content lends it to the library without a copy. */
@@ -66,9 +79,23 @@ static long parse(const char *text, long least, long most)
     return *end == '\0' && value >= least && value <= most ? value : -1;
 }
 
-/* Read the arguments into `options` and `*port`, or say what is wrong with one and return false. */
-static bool read_arguments(int argc, char **argv, carom_options *options, long *port)
+/* Loads the certificate again at each SIGHUP. A signal handler may not, so this thread waits for
+ * it; all others have it blocked. */
+static void *reload(void *data)
 {
+    sigset_t *hangup = data;
+    int number;
+
+    for (;;)
+        if (sigwait(hangup, &number) == 0)
+            carom_tls_reload(service); /* an error is in the log, and the old one serves on */
+    return NULL;
+}
+
+/* Read the arguments, or say what is wrong with one and return false. */
+static bool read_arguments(int argc, char **argv, struct settings *settings)
+{
+    carom_options *options = &settings->options;
     for (int i = 1; i < argc; i++) {
         const char *word = argv[i];
 
@@ -86,15 +113,25 @@ static bool read_arguments(int argc, char **argv, carom_options *options, long *
                 return false;
             }
             options->backend = name;
+        } else if (strcmp(word, "--tls") == 0) {
+            if (i + 2 >= argc) {
+                fprintf(stderr, "hello: --tls needs two files: CERTIFICATE KEY\n");
+                return false;
+            }
+            settings->certificate.certificate_file = argv[++i];
+            settings->certificate.key_file = argv[++i];
+            settings->tls = true;
+        } else if (strcmp(word, "--tls-self-signed") == 0) {
+            settings->tls = settings->self_signed = true;
         } else if (word[0] == '-') {
             fprintf(stderr,
                     "hello: unknown option '%s'; use hello [PORT] [--workers N] "
-                    "[--backend epoll|uring]\n",
+                    "[--backend epoll|uring] [--tls CERTIFICATE KEY | --tls-self-signed]\n",
                     word);
             return false;
         } else {
-            *port = parse(word, 0, 65535);
-            if (*port < 0) {
+            settings->port = parse(word, 0, 65535);
+            if (settings->port < 0) {
                 fprintf(stderr,
                         "hello: '%s' is not a port; give a number from 0 (any free port) "
                         "to 65535\n",
@@ -107,8 +144,11 @@ static bool read_arguments(int argc, char **argv, carom_options *options, long *
 }
 
 /* Say in one line why the service cannot start, and the cure. */
-static void explain(int error, const carom_options *options, long port)
+static void explain(int error, const struct settings *settings)
 {
+    const carom_options *options = &settings->options;
+    long port = settings->port;
+
     switch (-error) {
     case CAROM_EADDRINUSE:
         fprintf(stderr,
@@ -120,8 +160,11 @@ static void explain(int error, const carom_options *options, long port)
         fprintf(stderr, "hello: port %ld: permission denied; give a port above 1023\n", port);
         break;
     case CAROM_EUNSUPPORTED:
-        fprintf(stderr, "hello: backend %s: %s; use --backend epoll\n",
-                options->backend ? options->backend : "epoll", carom_error_text(error));
+        if (settings->tls)
+            fprintf(stderr, "hello: TLS: %s\n", carom_error_text(error));
+        else
+            fprintf(stderr, "hello: backend %s: %s; use --backend epoll\n",
+                    options->backend ? options->backend : "epoll", carom_error_text(error));
         break;
     default:
         fprintf(stderr, "hello: cannot start on port %ld: %s\n", port, carom_error_text(error));
@@ -146,40 +189,69 @@ static void print_statistics(void)
                    (unsigned long long)stats.ended[reason]);
 }
 
+/* Listen on the port, with TLS when that is asked for. */
+static int open_port(struct settings *settings)
+{
+    static sigset_t hangup;
+    carom_tls_options tls = CAROM_TLS_OPTIONS_INIT;
+    char listen_on[16];
+    int error = 0;
+
+    snprintf(listen_on, sizeof listen_on, "*:%ld", settings->port);
+    if (!settings->tls)
+        return carom_service_listen(service, listen_on);
+    if (settings->self_signed)
+        error = carom_tls_self_signed(&settings->certificate, "localhost,127.0.0.1,::1");
+    tls.certificates = &settings->certificate;
+    tls.certificate_count = 1;
+    if (error == 0)
+        error = carom_service_listen_tls(service, listen_on, &tls);
+    if (settings->self_signed)
+        carom_tls_certificate_free(&settings->certificate);
+    sigemptyset(&hangup);
+    sigaddset(&hangup, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &hangup, NULL);
+    settings->reloads =
+        error == 0 && pthread_create(&settings->reloader, NULL, reload, &hangup) == 0;
+    return error == 0 && !settings->reloads ? -CAROM_ENOMEM : error;
+}
+
 int main(int argc, char **argv)
 {
-    carom_options options = CAROM_OPTIONS_INIT;
+    struct settings settings = {.options = CAROM_OPTIONS_INIT, .port = 8080};
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
     carom_address address;
-    char listen_on[16];
-    long port = 8080;
     int error;
 
-    options.handler = answer;
-    options.log = log_line;
-    if (!read_arguments(argc, argv, &options, &port))
+    settings.options.handler = answer;
+    settings.options.log = log_line;
+    if (!read_arguments(argc, argv, &settings))
         return 2;
-    snprintf(listen_on, sizeof listen_on, "*:%ld", port);
-    error = carom_service_create(&service, &options);
+    error = carom_service_create(&service, &settings.options);
     if (error == 0)
-        error = carom_service_listen(service, listen_on);
+        error = open_port(&settings);
     if (error == 0)
         error = carom_service_listener(service, 0, &address);
     if (error != 0) {
-        explain(error, &options, port);
+        explain(error, &settings);
         carom_service_destroy(service);
         return 1;
     }
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
-    printf("hello: open http://localhost:%d/ in a browser; Ctrl-C stops\n", address.port);
+    printf("hello: open %s://localhost:%d/ in a browser; Ctrl-C stops\n",
+           settings.tls ? "https" : "http", address.port);
     fflush(stdout);
 
     error = carom_run(service);
     if (error < 0)
-        explain(error, &options, port);
+        explain(error, &settings);
     else
         print_statistics();
+    if (settings.reloads) {
+        pthread_cancel(settings.reloader);
+        pthread_join(settings.reloader, NULL);
+    }
     carom_service_destroy(service);
     return error != 0;
 }

@@ -49,7 +49,10 @@ extern "C" {
     X(EADDRESS, 14, "not an address that can be listened on")                                      \
     X(EUNSUPPORTED, 15, "not supported on this system or in this build")                           \
     X(ESYSTEM, 16, "the system refused, for a reason without a name here")                         \
-    X(EFILE, 17, "not a regular file, or it cannot be read as far as was said")
+    X(EFILE, 17, "not a regular file, or it cannot be read as far as was said")                    \
+    X(ECERTIFICATE, 18, "a certificate cannot be used: the log says which file and why")           \
+    X(EKEY, 19, "a private key cannot be used: the log says which file and why")                   \
+    X(EPROTOCOL, 20, "the peer broke the protocol of the connection")
 
 /* The numbers of the errors; functions return them negative. */
 enum carom_error {
@@ -214,6 +217,10 @@ typedef struct carom_options {
     bool half_close; /* keep answering a peer that has sent FIN (default: it cancels) */
     bool reuse_port; /* share TCP ports with other services and processes of this user that ask for
                         it too (SO_REUSEPORT): the kernel spreads connections over them */
+
+    uint32_t handshake_timeout; /* 10 s from accept to the end of the TLS handshake: closed */
+    uint32_t max_handshakes; /* 16 steps of TLS handshakes in one turn of a worker; the rest waits
+                                for the next, so that they do not hold up the others */
 } carom_options;
 
 #define CAROM_OPTIONS_INIT                                                                         \
@@ -237,6 +244,76 @@ CAROM_API int carom_service_destroy(carom_service *service);
  *   "systemd:" (all descriptors of LISTEN_FDS, sd_listen_fds(3)).
  * Errors: EADDRESS, EADDRINUSE, EADDRNOTAVAIL, EACCES, ENOENT, EMFILE, ESTATE. */
 CAROM_API int carom_service_listen(carom_service *service, const char *address);
+
+/* A certificate for TLS, with its chain and private key, in PEM: from files, or from memory where
+ * the name of the file is NULL. It serves the names that stand in it (subjectAltName), wildcards
+ * too. */
+typedef struct carom_tls_certificate {
+    const char *certificate_file; /* the certificate, then those that lead to its root */
+    const char *key_file;         /* not encrypted; NULL, and `key` empty: with the certificate */
+    carom_slice certificate, key; /* the same, from memory */
+    const char *ocsp_file;        /* an OCSP response (DER) to staple (RFC 6066, 8); NULL: none */
+} carom_tls_certificate;
+
+/* Whether clients are asked for a certificate. */
+typedef enum carom_tls_client {
+    CAROM_TLS_CLIENT_OFF,
+    CAROM_TLS_CLIENT_WANTED,  /* they may have none; a bad one ends the handshake */
+    CAROM_TLS_CLIENT_REQUIRED /* without a good one there is no connection */
+} carom_tls_client;
+
+/* The bytes of one ticket key: its name (16), AES-256 key (32), HMAC-SHA-256 key (32). */
+#define CAROM_TLS_TICKET_KEY 80
+
+/* TLS on a listener. Start from CAROM_TLS_OPTIONS_INIT; zero means the default that stands beside
+ * the option. All is copied. */
+typedef struct carom_tls_options {
+    size_t size;                               /* set by CAROM_TLS_OPTIONS_INIT */
+    const carom_tls_certificate *certificates; /* the first is for clients that name no server, or
+                                                  one that is in no certificate */
+    size_t certificate_count;
+    bool refuse_unknown_names;    /* false: see above; true: unrecognized_name ends the handshake */
+    const char *const *protocols; /* ALPN (RFC 7301), ours by preference: "http/1.1", "http/1.0" */
+    size_t protocol_count;
+    uint16_t min_version; /* 12: TLS 1.2; 13: TLS 1.3 only */
+    const char *ciphers;  /* of TLS 1.2 and before, as in openssl-ciphers(1): ECDHE with AES-GCM or
+                             ChaCha20-Poly1305 */
+    const char *suites;   /* of TLS 1.3: all three */
+    const char *groups;   /* X25519:P-256:P-384 */
+    carom_tls_client client;    /* off */
+    const char *client_ca_file; /* PEM: whom to trust for that; or from memory */
+    carom_slice client_ca;
+    carom_slice ticket_keys;  /* 1 to 8 keys, the first one for new tickets: the same in all
+                                 processes  that are to know each other's clients; empty: random,
+                                 changed every  half `ticket_lifetime` */
+    uint32_t ticket_lifetime; /* 7,200 s (RFC 8446, 4.6.1); CAROM_OFF: no tickets */
+    uint32_t watch; /* off: look every so many ms whether a file has changed, and load all again */
+} carom_tls_options;
+
+#define CAROM_TLS_OPTIONS_INIT                                                                     \
+    {                                                                                              \
+        .size = sizeof(carom_tls_options)                                                          \
+    }
+
+/* As carom_service_listen, for TLS 1.2 and 1.3. Errors: also EINVAL (options, ciphers),
+ * ECERTIFICATE and EKEY (a line of log says which file and why), EUNSUPPORTED (a build without
+ * TLS). */
+CAROM_API int carom_service_listen_tls(carom_service *service, const char *address,
+                                       const carom_tls_options *options);
+/* Load the certificates of all listeners again. New connections get them; those that are open stay
+ * as they are. Any thread, but not a signal handler. Errors: as carom_service_listen_tls; what
+ * cannot be loaded stays as it was. */
+CAROM_API int carom_tls_reload(carom_service *service);
+/* Put ticket keys in the place of those of all listeners, as carom_tls_options.ticket_keys. Any
+ * thread. Errors: EINVAL. */
+CAROM_API int carom_tls_set_ticket_keys(carom_service *service, carom_slice keys);
+
+/* Make a certificate with its key for development, signed by itself, for 30 days: `names` are host
+ * names and addresses, as "localhost,127.0.0.1,::1". In memory, to be freed by
+ * carom_tls_certificate_free. Errors: EINVAL (names), ENOMEM, EUNSUPPORTED. Any thread. */
+CAROM_API int carom_tls_self_signed(carom_tls_certificate *made, const char *names);
+/* Free what carom_tls_self_signed has made. Any thread. */
+CAROM_API void carom_tls_certificate_free(carom_tls_certificate *made);
 
 /* How many listeners there are, and the real address of one (the port that 0 became). Error of the
  * second: EINVAL (index). Any thread. */
@@ -316,6 +393,21 @@ CAROM_API int64_t carom_request_content_length(const carom_record *record);
 CAROM_API void carom_record_peer(const carom_record *record, carom_address *address);
 /* The local address of the connection. */
 CAROM_API void carom_record_local(const carom_record *record, carom_address *address);
+/* What is known of the TLS connection of a record; empty slices where there is nothing to say. */
+typedef struct carom_tls_info {
+    carom_slice version;     /* "TLSv1.3" */
+    carom_slice cipher;      /* "TLS_AES_256_GCM_SHA384" (IANA) */
+    carom_slice protocol;    /* ALPN */
+    carom_slice server_name; /* that the client has named */
+    bool resumed;
+    bool client_certificate; /* it has a certificate, and we trust it */
+} carom_tls_info;
+
+/* The TLS below a record. Valid until release. Errors: ENOENT (none: plain). */
+CAROM_API int carom_record_tls(const carom_record *record, carom_tls_info *info);
+/* The client's certificate (X.509, DER). Valid until release. Errors: ENOENT (none). */
+CAROM_API int carom_record_tls_certificate(const carom_record *record, carom_slice *der);
+
 /* The handler's own memory: options.record_state bytes, zeroed before the handler is called; NULL
  * when that is 0. It lives until release. */
 CAROM_API void *carom_record_state(carom_record *record);

@@ -23,6 +23,7 @@
 #include "record/fields.h"
 
 struct carom_response_plan;
+struct carom_tls_session;
 
 /* What the records of one worker share. The count of records in use is the signal that all is
  * over: a drain ends when it and the connections are at zero. */
@@ -109,6 +110,8 @@ struct carom_exchange_ops {
     void (*released)(carom_record *record);
     const struct carom_peer_name *(*peer)(const carom_record *record);
     void (*local)(const carom_record *record, carom_address *address);
+    /* Its connection's session of TLS; NULL: plain. The op itself may be NULL, too. */
+    struct carom_tls_session *(*tls)(const carom_record *record);
     /* The record is about to be recycled. */
     void (*recycled)(carom_record *record);
 };

@@ -31,8 +31,10 @@ void carom_connection_hold(struct carom_connection *connection)
 void carom_connection_drop(struct carom_connection *connection)
 {
     carom_assert(connection->refs > 0);
-    if (--connection->refs == 0)
-        carom_pool_give(&carom_connection_worker(connection)->connections_pool, connection);
+    if (--connection->refs > 0)
+        return;
+    carom_stream_dispose(&connection->stream);
+    carom_pool_give(&carom_connection_worker(connection)->connections_pool, connection);
 }
 
 /* ---------------------------------------------------------------- deadlines */
@@ -139,7 +141,25 @@ static void closed(struct carom_stream *stream)
     carom_doors_update(worker);
 }
 
-static const struct carom_stream_events events = {received, ended, sent, closed};
+/* The handshake is over. When it failed, the peer shall get to know why. */
+static void secured(struct carom_stream *stream, int error)
+{
+    struct carom_connection *connection = of_stream(stream);
+    if (connection->state != CAROM_CONNECTION_OPEN)
+        return;
+    if (error < 0) {
+        connection->last = true;
+        carom_connection_end(connection, true);
+        return;
+    }
+    connection->read_deadline = CAROM_NO_TIME;
+    carom_connection_read_within(connection,
+                                 carom_connection_worker(connection)->options->first_byte_timeout);
+}
+
+const struct carom_stream_events carom_connection_events = {
+    received, ended, sent, closed, secured,
+};
 
 /* ---------------------------------------------------------------- life */
 
@@ -166,7 +186,7 @@ static void refuse_connection(struct carom_connection *connection)
     struct carom_worker *worker = carom_connection_worker(connection);
     worker->refused++;
     uint32_t most = worker->options->max_connections + REFUSALS;
-    if (worker->connections_pool.in_use > most) {
+    if (worker->connections_pool.in_use > most || connection->stream.tls != NULL) {
         carom_connection_abort(connection, CAROM_REASON_OVER_LIMIT, false);
         return;
     }
@@ -195,18 +215,21 @@ void carom_connection_accept(struct carom_door *door, int fd, const struct socka
     carom_node_init(&connection->exchanges);
     carom_timer_init(&connection->timer, timer_fires);
     keep_peer(&connection->peer, peer);
-    if (carom_stream_open(&connection->stream, worker->loop, &worker->records.segments, fd,
-                          &events) < 0) {
+    if (carom_stream_open(&connection->stream, &worker->streams, fd) < 0) {
         close(fd);
         carom_connection_drop(connection);
         return;
     }
     worker->accepted++;
     carom_list_append(&worker->connections, &connection->link);
-    if (refuse)
+    struct carom_tls *tls = door->listener->tls;
+    if (tls != NULL && carom_stream_secure(&connection->stream, tls) < 0)
+        carom_connection_abort(connection, CAROM_REASON_NO_MEMORY, true);
+    else if (refuse)
         refuse_connection(connection);
     else
-        carom_connection_read_within(connection, worker->options->first_byte_timeout);
+        carom_connection_read_within(connection, tls != NULL ? worker->options->handshake_timeout
+                                                             : worker->options->first_byte_timeout);
 }
 
 /* What is in flight will not be answered. */

@@ -46,6 +46,9 @@ carom_connection_worker(const struct carom_connection *connection)
     return connection->door->worker;
 }
 
+/* Of the streams of connections. */
+extern const struct carom_stream_events carom_connection_events;
+
 /* Take over an accepted descriptor; closes it when that fails. `refuse`: answer 503. */
 void carom_connection_accept(struct carom_door *door, int fd, const struct sockaddr *peer,
                              bool refuse);

@@ -20,7 +20,7 @@ static const carom_options *options_of(const struct carom_connection *connection
 static void let_go_of_page(struct carom_connection *connection)
 {
     struct carom_h1 *h1 = carom_h1_of(connection);
-    connection->stream.socket.landing = NULL;
+    carom_stream_land(&connection->stream, NULL);
     if (h1->held != NULL)
         carom_page_drop(h1->held);
     h1->held = NULL;
@@ -50,7 +50,7 @@ static bool keep_section(struct carom_connection *connection)
     const struct carom_page *held = h1->held;
     if (held != NULL && held->holds == 1 && held->used < held->size &&
         h1->data + h1->length == held->data + held->used) {
-        connection->stream.socket.landing = h1->held;
+        carom_stream_land(&connection->stream, h1->held);
         return true;
     }
     bool small = h1->length < worker->small.size / 2;
@@ -64,7 +64,7 @@ static bool keep_section(struct carom_connection *connection)
     h1->held = h1->page = page;
     h1->data = page->data;
     h1->length = length;
-    connection->stream.socket.landing = page;
+    carom_stream_land(&connection->stream, page);
     return true;
 }
 
@@ -452,6 +452,10 @@ static void h1_ended(struct carom_connection *connection)
     connection->read_deadline = CAROM_NO_TIME;
     carom_worker_touch(worker, connection);
     if (h1->phase == CAROM_H1_TUNNEL) {
+        if (connection->stream.truncated) { /* only TLS could say that this is all: RFC 8446, 6.1 */
+            carom_connection_abort(connection, CAROM_REASON_CLIENT_RESET, true);
+            return;
+        }
         if (reading != NULL) {
             h1->reading = NULL;
             carom_record_content_ended(reading);

@@ -405,6 +405,11 @@ static void h1_local(const carom_record *record, carom_address *address)
         *address = connection->door->listener->address;
 }
 
+static struct carom_tls_session *h1_tls(const carom_record *record)
+{
+    return connection_of(record)->stream.tls;
+}
+
 const struct carom_exchange_ops carom_h1_exchange_ops = {
     .head = h1_head,
     .end = h1_end,
@@ -414,5 +419,6 @@ const struct carom_exchange_ops carom_h1_exchange_ops = {
     .released = h1_released,
     .peer = h1_peer,
     .local = h1_local,
+    .tls = h1_tls,
     .recycled = h1_recycled,
 };

@@ -159,7 +159,7 @@ static int keep_socket_file(struct carom_listener *listener, const struct carom_
 }
 
 int carom_listener_create(struct carom_listener **made, struct carom_service *service,
-                          const struct carom_listen_spec *given)
+                          const struct carom_listen_spec *given, const carom_tls_options *tls)
 {
     struct carom_listen_spec spec = *given;
     uint32_t workers = service->options.workers;
@@ -176,7 +176,7 @@ int carom_listener_create(struct carom_listener **made, struct carom_service *se
         door->listener = listener;
         carom_node_init(&door->link);
     }
-    int error = 0;
+    int error = tls == NULL ? 0 : carom_tls_create(&listener->tls, tls, &service->log);
     for (uint32_t i = 0; i < workers && error == 0; i++) {
         error = open_door(listener, i, &spec, &service->options);
         if (i == 0 && error == 0)
@@ -201,5 +201,7 @@ void carom_listener_destroy(struct carom_listener *listener, struct carom_servic
         close(listener->shared_fd);
     for (uint32_t i = 0; i < service->options.workers; i++)
         close_door(&listener->doors[i]);
+    if (listener->tls != NULL)
+        carom_tls_destroy(listener->tls);
     carom_memory_give(listener, listener->size);
 }

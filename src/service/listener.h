@@ -3,19 +3,22 @@
 #define CAROM_SERVICE_LISTENER_H
 
 #include "net/address.h"
+#include "net/tls.h"
 #include "service/worker.h"
 
 struct carom_listener {
     carom_address address;     /* as it really is */
+    struct carom_tls *tls;     /* or NULL: plain */
     char *socket_file;         /* removed when the first worker stops accepting; or NULL */
     int shared_fd;             /* the one descriptor of all workers; or -1: each has its own */
     size_t size;               /* of this allocation */
     struct carom_door doors[]; /* one in each worker */
 };
 
-/* Listen on what was parsed, in all workers; 0 or a negative error. */
+/* Listen on what was parsed, in all workers, with TLS unless `tls` is NULL; 0 or a negative error.
+ */
 int carom_listener_create(struct carom_listener **made, struct carom_service *service,
-                          const struct carom_listen_spec *given);
+                          const struct carom_listen_spec *given, const carom_tls_options *tls);
 /* The workers have stopped. */
 void carom_listener_destroy(struct carom_listener *listener, struct carom_service *service);
 

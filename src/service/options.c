@@ -43,6 +43,8 @@ static void set_defaults(carom_options *options)
     DEFAULT(write_timeout, 30000);
     DEFAULT(handler_timeout, CAROM_OFF);
     DEFAULT(linger_timeout, 2000);
+    DEFAULT(handshake_timeout, 10000);
+    DEFAULT(max_handshakes, 16);
 #undef DEFAULT
     if (options->max_pipeline > MAX_PIPELINE)
         options->max_pipeline = MAX_PIPELINE;

@@ -11,6 +11,7 @@
 #include "ring/ring.h"
 #include "service/listener.h"
 #include "service/options.h"
+#include "service/tls.h"
 
 uint64_t carom_service_clock(void)
 {
@@ -106,14 +107,15 @@ int carom_service_destroy(carom_service *service)
 
 /* ---------------------------------------------------------------- listeners */
 
-static int add_listener(struct carom_service *service, const struct carom_listen_spec *spec)
+static int add_listener(struct carom_service *service, const struct carom_listen_spec *spec,
+                        const carom_tls_options *tls)
 {
     struct carom_listener *listener;
     size_t size = service->listener_count * sizeof *service->listeners;
     struct carom_listener **longer = carom_memory_take(size + sizeof *longer);
     if (longer == NULL)
         return -CAROM_ENOMEM;
-    int error = carom_listener_create(&listener, service, spec);
+    int error = carom_listener_create(&listener, service, spec, tls);
     if (error < 0) {
         carom_memory_give(longer, size + sizeof *longer);
         return error;
@@ -126,7 +128,8 @@ static int add_listener(struct carom_service *service, const struct carom_listen
     return 0;
 }
 
-int carom_service_listen(carom_service *service, const char *address)
+static int listen_on(struct carom_service *service, const char *address,
+                     const carom_tls_options *tls)
 {
     struct carom_listen_spec spec;
     if (atomic_load(&service->state) != CAROM_SERVICE_IDLE)
@@ -135,16 +138,27 @@ int carom_service_listen(carom_service *service, const char *address)
     if (error < 0)
         return error;
     if (spec.kind != CAROM_LISTEN_SYSTEMD)
-        return add_listener(service, &spec);
+        return add_listener(service, &spec, tls);
     int count = carom_listen_systemd_count();
     if (count == 0)
         return -CAROM_ENOENT;
     for (int i = 0; i < count && error == 0; i++) {
         spec.kind = CAROM_LISTEN_FD;
         spec.fd = 3 + i;
-        error = add_listener(service, &spec);
+        error = add_listener(service, &spec, tls);
     }
     return error;
+}
+
+int carom_service_listen(carom_service *service, const char *address)
+{
+    return listen_on(service, address, NULL);
+}
+
+int carom_service_listen_tls(carom_service *service, const char *address,
+                             const carom_tls_options *options)
+{
+    return options == NULL ? -CAROM_EINVAL : listen_on(service, address, options);
 }
 
 size_t carom_service_listener_count(const carom_service *service)
@@ -191,6 +205,7 @@ int carom_service_start(struct carom_service *service)
     atomic_store(&service->working, service->options.workers);
     for (uint32_t i = 0; i < service->options.workers; i++)
         carom_doors_update(&service->workers[i]);
+    carom_tls_watch_start(service);
     return 0;
 }
 

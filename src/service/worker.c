@@ -11,6 +11,7 @@
 #include "service/listener.h"
 #include "service/options.h"
 #include "service/service.h"
+#include "service/tls.h"
 
 /* Rounds of wakers and writing in one turn, before the kernel is asked again. */
 #define ROUNDS 4
@@ -81,31 +82,36 @@ static void resume_input(struct carom_worker *worker)
 
 /* ---------------------------------------------------------------- pools */
 
-/* The pools of a worker, one by one; NULL at the end. */
+/* Where the pools of a worker lie in it. */
+#define POOLS 8
+static const size_t pool_offsets[POOLS] = {
+    offsetof(struct carom_worker, records.pool),
+    offsetof(struct carom_worker, records.segments),
+    offsetof(struct carom_worker, records.tables),
+    offsetof(struct carom_worker, records.pages.pool),
+    offsetof(struct carom_worker, small.pool),
+    offsetof(struct carom_worker, connections_pool),
+    offsetof(struct carom_worker, h1_pool),
+    offsetof(struct carom_worker, streams.sessions),
+};
+
 static struct carom_pool *pool_at(struct carom_worker *worker, int index)
 {
-    struct carom_records *records = &worker->records;
-    struct carom_pool *const pools[] = {
-        &records->pool,      &records->segments,        &records->tables, &records->pages.pool,
-        &worker->small.pool, &worker->connections_pool, &worker->h1_pool, NULL,
-    };
-    return pools[index];
+    return (struct carom_pool *)(void *)((char *)worker + pool_offsets[index]);
 }
 
 static int fill_pools(struct carom_worker *worker)
 {
-    struct carom_pool *pool;
     int error = 0;
-    for (int i = 0; error == 0 && (pool = pool_at(worker, i)) != NULL; i++)
-        error = carom_pool_fill(pool);
+    for (int i = 0; error == 0 && i < POOLS; i++)
+        error = carom_pool_fill(pool_at(worker, i));
     return error;
 }
 
 static bool pools_above_floor(struct carom_worker *worker)
 {
-    struct carom_pool *pool;
-    for (int i = 0; (pool = pool_at(worker, i)) != NULL; i++)
-        if (carom_pool_above_floor(pool))
+    for (int i = 0; i < POOLS; i++)
+        if (carom_pool_above_floor(pool_at(worker, i)))
             return true;
     return false;
 }
@@ -113,10 +119,9 @@ static bool pools_above_floor(struct carom_worker *worker)
 static void trim(struct carom_timer *timer)
 {
     struct carom_worker *worker = carom_container(timer, struct carom_worker, trim);
-    struct carom_pool *pool;
     size_t released = 0;
-    for (int i = 0; (pool = pool_at(worker, i)) != NULL; i++)
-        released += carom_pool_tick(pool);
+    for (int i = 0; i < POOLS; i++)
+        released += carom_pool_tick(pool_at(worker, i));
     worker->trimmed += released;
     if (worker->trimmed >= RETURN_BYTES) {
         worker->trimmed = 0;
@@ -182,7 +187,7 @@ static void update_date(struct carom_worker *worker)
 static bool has_work(const struct carom_worker *worker)
 {
     return worker->dirty != NULL || worker->resumed != NULL ||
-           !carom_node_alone(&worker->records.ready);
+           !carom_node_alone(&worker->records.ready) || carom_streams_wait(&worker->streams);
 }
 
 /* Ask the kernel; sleep when there is nothing to do and nobody has posted meanwhile. */
@@ -209,6 +214,7 @@ static void work(struct carom_worker *worker)
     carom_wakers_take_posted(records);
     look_at_shutdown(worker);
     resume_input(worker);
+    carom_streams_turn(&worker->streams);
     worker->loop->ops->deliver(worker->loop);
     carom_wheel_advance(&records->wheel, records->now);
     bool goes_on = true;
@@ -218,7 +224,7 @@ static void work(struct carom_worker *worker)
         bool busy = records->guest != NULL && records->guest->work(records->guest);
         flush_dirty(worker);
         goes_on = has_work(worker) || busy;
-        if (worker->resumed != NULL)
+        if (worker->resumed != NULL || carom_streams_wait(&worker->streams))
             break;
     }
     worker->loop->ops->reclaim(worker->loop);
@@ -295,6 +301,7 @@ int carom_worker_init(struct carom_worker *worker, struct carom_service *service
     carom_timer_init(&worker->trim, trim);
     carom_timer_init(&worker->accept_again, carom_doors_retry);
     carom_timer_init(&worker->drain_end, deadline_passed);
+    carom_timer_init(&worker->watch, carom_tls_watch);
     write_keep_alive_line(worker);
 
     struct carom_records *records = &worker->records;
@@ -306,8 +313,12 @@ int carom_worker_init(struct carom_worker *worker, struct carom_service *service
     carom_pool_init(&worker->connections_pool, sizeof(struct carom_connection),
                     options->pool_floor);
     carom_pool_init(&worker->h1_pool, sizeof(struct carom_h1), options->pool_floor);
+    carom_streams_init(&worker->streams, &records->segments, &records->pages, &records->outgoing,
+                       &carom_connection_events);
+    worker->streams.most_handshakes = options->max_handshakes;
 
     int error = create_loop(&worker->loop, &worker->incoming);
+    worker->streams.loop = worker->loop;
     if (error == 0) /* beyond the pages that the loop has taken */
         error = fill_pools(worker);
     if (error < 0) {
@@ -331,5 +342,6 @@ void carom_worker_finish(struct carom_worker *worker)
     carom_pages_finish(&worker->small);
     carom_pool_finish(&worker->connections_pool);
     carom_pool_finish(&worker->h1_pool);
+    carom_streams_finish(&worker->streams);
     carom_records_finish(&worker->records);
 }

@@ -3,7 +3,7 @@
 #ifndef CAROM_SERVICE_WORKER_H
 #define CAROM_SERVICE_WORKER_H
 
-#include "net/loop.h"
+#include "net/stream.h"
 #include "record/record.h"
 #include "service/stats.h"
 #include "wire/semantics.h"
@@ -26,7 +26,8 @@ struct carom_worker {
     const carom_options *options;
     struct carom_loop *loop;
     struct carom_arena incoming; /* what the loop receives into */
-    struct carom_pages small;    /* pages for the beginnings of heads */
+    struct carom_streams streams;
+    struct carom_pages small; /* pages for the beginnings of heads */
     struct carom_pool connections_pool;
     struct carom_pool h1_pool;
 
@@ -38,6 +39,7 @@ struct carom_worker {
     struct carom_timer trim;         /* armed while a pool is above its floor */
     struct carom_timer accept_again; /* after descriptors ran out */
     struct carom_timer drain_end;    /* the deadline of a shutdown */
+    struct carom_timer watch;        /* of certificate files; in worker 0 */
     uint64_t drain_deadline;         /* what drain_end stands at, in the service's clock */
     size_t trimmed;                  /* bytes since memory was last returned to the system */
 

@@ -15,16 +15,19 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 import unittest
 
 from programs import end_with_parent
+from secured import Authority, Secured, client_context
 
 BUILD = os.environ.get("CAROM_BUILD", os.path.join(os.getcwd(), "build"))
 SERVE = os.path.join(BUILD, "test", "tool", "serve")
 LOAD = os.path.join(BUILD, "test", "tool", "load")
 WRAPPER = os.environ.get("CAROM_WRAPPER", "").split()  # such as valgrind and its options
 BACKEND = os.environ.get("CAROM_BACKEND", "epoll")
+TLS = bool(os.environ.get("CAROM_TLS"))  # servers and clients speak TLS
 
 KIND = subprocess.run([SERVE, "--build"], check=True, capture_output=True, text=True,
                       timeout=60).stdout.strip()
@@ -37,6 +40,15 @@ DEADLINE = 30 if PLAIN else 120
 def scaled(number, least=1):
     """`number`, scaled down in slow builds."""
     return max(least, int(number * SCALE))
+
+
+def own_certificate():
+    """A certificate for localhost, made once, with its key in the same file."""
+    path = os.path.join(BUILD, "test", "localhost.pem")
+    if not os.path.exists(path):
+        with tempfile.TemporaryDirectory(dir=os.path.dirname(path)) as folder:
+            os.rename(Authority(folder).issue("localhost", "DNS:localhost"), path)
+    return path
 
 
 def raise_descriptors():
@@ -95,10 +107,14 @@ class Server:
                 preexec()
 
         arguments = [*WRAPPER, SERVE, "--backend", BACKEND]
+        if TLS:
+            arguments += ["--certificate", own_certificate()]
+            listen = [address if address.startswith("fd:") else "tls:" + address for address in listen]
         for address in listen:
             arguments += ["--listen", address]
-        for name, value in options.items():
-            arguments += ["--" + name, str(int(value) if isinstance(value, bool) else value)]
+        for name, values in options.items():
+            for value in values if isinstance(values, list) else [values]:
+                arguments += ["--" + name, str(int(value) if isinstance(value, bool) else value)]
         self.process = subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, bufsize=0,
                                         pass_fds=pass_fds, preexec_fn=prepare,
                                         env={**os.environ, **(environment or {})})
@@ -123,9 +139,9 @@ class Server:
     def connect(self, index=0, **options):
         return Client(self.addresses[index], **options)
 
-    def stats(self):
+    def stats(self, index=0):
         """The statistics; the exchange that asks is one of them."""
-        with self.connect() as client:
+        with self.connect(index) as client:
             client.send(b"GET /stats HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n")
             return json.loads(client.answer().body)
 
@@ -209,7 +225,7 @@ def mask_date(data):
 class Client:
     """A raw client socket with a deadline on everything."""
 
-    def __init__(self, address, receive_buffer=None):
+    def __init__(self, address, receive_buffer=None, tls=TLS):
         if address.startswith("unix:"):
             self.socket = socket.socket(socket.AF_UNIX)
             path = address[5:]
@@ -222,6 +238,8 @@ class Client:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(DEADLINE)
         self.socket.connect(to)
+        if tls:
+            self.socket = Secured(self.socket, client_context())
         self.buffer = b""
 
     def __enter__(self):

@@ -97,7 +97,8 @@ class Install(unittest.TestCase):
         self.assertEqual(headers, set(os.listdir(os.path.join(source, "include"))))
 
     def test_pkg_config(self):
-        environment = {"PKG_CONFIG_LIBDIR": os.path.dirname(self.installed("carom.pc")),
+        usual = self.command(["pkg-config", "--variable", "pc_path", "pkg-config"]).strip()  # libssl is there
+        environment = {"PKG_CONFIG_LIBDIR": os.path.dirname(self.installed("carom.pc")) + ":" + usual,
                        "PKG_CONFIG_SYSROOT_DIR": self.root}
         self.assertEqual(self.command(["pkg-config", "--modversion", "carom"], **environment).strip(), self.version)
         flags = self.command(["pkg-config", "--cflags", "--libs", "carom"], **environment).split()

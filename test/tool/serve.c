@@ -64,6 +64,8 @@ static const struct number {
     OPTION(linger_timeout, WIDTH_32),
     OPTION(half_close, WIDTH_BOOL),
     OPTION(reuse_port, WIDTH_BOOL),
+    OPTION(handshake_timeout, WIDTH_32),
+    OPTION(max_handshakes, WIDTH_32),
 #undef OPTION
     {"threads", offsetof(struct settings, threads), WIDTH_32},
     {"embedded", offsetof(struct settings, embedded), WIDTH_BOOL},
@@ -114,7 +116,7 @@ static bool set_option(struct settings *settings, const char *name, const char *
             strcmp(value, "off") == 0 ? CAROM_OFF : (uint32_t)strtoul(value, NULL, 10);
         return true;
     }
-    return set_number(settings, name, value);
+    return tls_option(name, value) || set_number(settings, name, value);
 }
 
 static bool read_arguments(struct settings *settings, int count, char **arguments)
@@ -174,7 +176,7 @@ static int fail(const char *what, int error)
 static int listen_all(const struct settings *settings)
 {
     for (size_t i = 0; i < settings->listen_count; i++) {
-        int error = carom_service_listen(server.service, settings->listen[i]);
+        int error = tls_listen(settings->listen[i]);
         if (error < 0)
             return fail(settings->listen[i], error);
     }

@@ -269,7 +269,8 @@ static const struct route {
     {"/status", route_status},     {"/inform", route_inform}, {"/tunnel", route_tunnel},
     {"/split", route_split},       {"/cut", route_cut},       {"/abandon", route_abandon},
     {"/peer", route_peer},         {"/stats", route_stats},   {"/allocations", route_allocations},
-    {"/shutdown", route_shutdown}, {"/file", route_file},
+    {"/shutdown", route_shutdown}, {"/file", route_file},     {"/tls", route_tls},
+    {"/reload", route_reload},
 };
 
 void serve_handler(carom_record *record, void *data)

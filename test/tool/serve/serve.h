@@ -61,6 +61,12 @@ void route_count(struct exchange *exchange);
 void route_collect(struct exchange *exchange);
 void route_tunnel(struct exchange *exchange);
 
+/* tls.c */
+bool tls_option(const char *name, const char *value);
+int tls_listen(const char *address);
+void route_tls(struct exchange *exchange);
+void route_reload(struct exchange *exchange);
+
 /* threads.c: a fixed pool of threads, and the exchanges that are held. */
 int threads_start(unsigned count);
 void threads_stop(void);

@@ -49,14 +49,23 @@ static void closed(struct carom_stream *from)
     client.closed++;
 }
 
-static const struct carom_stream_events events = {received, ended, sent, closed};
+static const struct carom_stream_events events = {received, ended, sent, closed, NULL};
+
+static struct carom_streams streams;
+
+static int open_stream(int fd)
+{
+    carom_streams_init(&streams, &segments, &pages, NULL, &events);
+    streams.loop = loop;
+    return carom_stream_open(stream, &streams, fd);
+}
 
 static void accepted(struct carom_acceptor *acceptor, int fd, const struct sockaddr *name,
                      socklen_t length)
 {
     (void)name;
     (void)length;
-    assert_int_equal(carom_stream_open(stream, loop, &segments, fd, &events), 0);
+    assert_int_equal(open_stream(fd), 0);
     loop->ops->accept_stop(loop, acceptor);
 }
 
@@ -70,7 +79,7 @@ static int begin(void **state)
     loop->ops->accept_start(loop, &door, false);
     peer = carom_simulated_connect(loop);
     turn();
-    return stream->loop == loop ? 0 : -1;
+    return stream->streams == &streams ? 0 : -1;
 }
 
 static int begin_epoll(void **state)
@@ -346,7 +355,7 @@ static void a_flush_is_one_call(void **state)
     (void)state;
     int fds[2];
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
-    assert_int_equal(carom_stream_open(stream, loop, &segments, fds[0], &events), 0);
+    assert_int_equal(open_stream(fds[0]), 0);
     append("one");
     carom_stream_flush(stream);
     assert_int_equal(calls.send, 1);
@@ -367,7 +376,7 @@ static void a_failure_over_epoll_is_told_once(void **state)
     (void)state;
     int fds[2];
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
-    assert_int_equal(carom_stream_open(stream, loop, &segments, fds[0], &events), 0);
+    assert_int_equal(open_stream(fds[0]), 0);
     close(fds[1]);
     append("lost");
     carom_stream_flush(stream); /* EPIPE, and no signal */
@@ -383,10 +392,10 @@ static void a_failure_over_epoll_is_told_once(void **state)
 static void a_bad_descriptor_is_refused(void **state)
 {
     (void)state;
-    assert_int_equal(carom_stream_open(stream, loop, &segments, 9999, &events), -CAROM_ENOENT);
+    assert_int_equal(open_stream(9999), -CAROM_ENOENT);
     int fds[2];
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
-    assert_int_equal(carom_stream_open(stream, loop, &segments, fds[0], &events), 0);
+    assert_int_equal(open_stream(fds[0]), 0);
     close(fds[1]);
 }
 

@@ -1,0 +1,429 @@
+/* Streams over TLS: the flow of pages through a session, both ways.
+ *
+ * What comes in lies in session->in until it is decrypted: while a handshake waits for its turn, or
+ * while the owner does not receive. What goes out is encrypted in batches: bytes stay in
+ * stream->out until the kernel has taken the whole batch that they became, so a slow peer costs one
+ * batch, not a second copy of its response. */
+#include "net/stream_tls.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "carom.h"
+#include "net/tls_session.h"
+
+/* Plain bytes that are encrypted at once, and in one turn. */
+#define BATCH      (4 * CAROM_TLS_RECORD)
+#define TURN_BYTES (4 * BATCH)
+/* Encrypted bytes that wait for the peer: a batch, a handshake, and then some. More is a peer who
+ * makes us answer (KeyUpdate) and does not read. */
+#define MOST_ENCRYPTED (4 * BATCH)
+/* The least room for decrypted bytes in a page. */
+#define ROOM 4096
+
+static const char plain_answer[] = "HTTP/1.1 400 Bad Request\r\n"
+                                   "Content-Type: text/plain\r\n"
+                                   "Content-Length: 57\r\n"
+                                   "Connection: close\r\n"
+                                   "\r\n"
+                                   "This port speaks HTTPS: ask for https:// and not http://\n";
+
+/* ---------------------------------------------------------------- life */
+
+void carom_streams_init(struct carom_streams *streams, struct carom_pool *segments,
+                        struct carom_pages *pages, struct carom_arena *outgoing,
+                        const struct carom_stream_events *events)
+{
+    *streams = (struct carom_streams){
+        .segments = segments,
+        .events = events,
+        .outgoing = outgoing,
+        .handshakes = UINT32_MAX,
+        .most_handshakes = UINT32_MAX,
+    };
+    carom_arena_init(&streams->plain, pages);
+    carom_pool_init(&streams->sessions, sizeof(struct carom_tls_session), 0);
+    carom_node_init(&streams->waiting);
+}
+
+void carom_streams_finish(struct carom_streams *streams)
+{
+    carom_arena_finish(&streams->plain);
+    carom_pool_finish(&streams->sessions);
+}
+
+int carom_stream_secure(struct carom_stream *stream, struct carom_tls *tls)
+{
+    struct carom_streams *streams = stream->streams;
+    struct carom_tls_session *session = carom_pool_take(&streams->sessions);
+    if (session == NULL)
+        return -CAROM_ENOMEM;
+    int error = carom_tls_session_init(session, tls, streams->segments, streams->outgoing);
+    if (error < 0) {
+        carom_pool_give(&streams->sessions, session);
+        return error;
+    }
+    session->stream = stream;
+    stream->tls = session;
+    return 0;
+}
+
+void carom_stream_tls_dispose(struct carom_stream *stream)
+{
+    carom_tls_session_finish(stream->tls);
+    carom_pool_give(&stream->streams->sessions, stream->tls);
+    stream->tls = NULL;
+}
+
+void carom_stream_tls_close(struct carom_stream *stream, bool reset)
+{
+    struct carom_tls_session *session = stream->tls;
+    struct carom_loop *loop = stream->streams->loop;
+    if (stream->socket.closing)
+        return;
+    carom_node_remove(&session->waiting);
+    if (!reset && stream->out.length == 0 && carom_stream_can_send(stream)) {
+        carom_tls_close_notify(session);
+        /* What does not fit now is lost, as with all that is closed upon. */
+        if (session->out.length > 0)
+            loop->ops->send(loop, &stream->socket, &session->out);
+    }
+}
+
+/* ---------------------------------------------------------------- later */
+
+static void go_on_later(struct carom_stream *stream)
+{
+    if (carom_node_alone(&stream->tls->waiting))
+        carom_list_append(&stream->streams->waiting, &stream->tls->waiting);
+}
+
+/* It cannot go on, and the loop knows nothing of that: it is told in the next turn. */
+static void break_later(struct carom_stream *stream, int error)
+{
+    stream->broken = true;
+    stream->file_failed = error == -CAROM_EFILE;
+    stream->tls->failure = error;
+    go_on_later(stream);
+}
+
+/* ---------------------------------------------------------------- sending */
+
+/* A place in stream->out. */
+struct cursor {
+    const struct carom_segment *segment;
+    uint64_t offset; /* in it */
+};
+
+/* Copy the next bytes, `length` at most and of one segment; how many, or -CAROM_EFILE. */
+static int64_t copy_piece(struct cursor *cursor, uint8_t *to, size_t length)
+{
+    const struct carom_segment *segment = cursor->segment;
+    uint64_t left = segment->length - cursor->offset;
+    if (left < length)
+        length = (size_t)left;
+    if (segment->data != NULL) {
+        memcpy(to, segment->data + cursor->offset, length);
+        return (int64_t)length;
+    }
+    ssize_t result;
+    do
+        result = pread(segment->fd, to, length, (off_t)(segment->offset + cursor->offset));
+    while (result < 0 && errno == EINTR);
+    return result > 0 ? result : -CAROM_EFILE;
+}
+
+static void advance(struct cursor *cursor, uint64_t length)
+{
+    cursor->offset += length;
+    if (cursor->offset < cursor->segment->length)
+        return;
+    cursor->segment = cursor->segment->next;
+    cursor->offset = 0;
+}
+
+/* The next `length` bytes: where they lie, or gathered when they are in pieces or in a file. 0 or
+ * an error. */
+static int next_bytes(struct cursor *cursor, size_t length, uint8_t *gathered, const uint8_t **data)
+{
+    const struct carom_segment *segment = cursor->segment;
+    if (segment->data != NULL && segment->length - cursor->offset >= length) {
+        *data = segment->data + cursor->offset;
+        advance(cursor, length);
+        return 0;
+    }
+    *data = gathered;
+    for (size_t have = 0; have < length;) {
+        int64_t piece = copy_piece(cursor, gathered + have, length - have);
+        if (piece < 0)
+            return (int)piece;
+        have += (size_t)piece;
+        advance(cursor, (uint64_t)piece);
+    }
+    return 0;
+}
+
+/* Encrypt what comes next of `out`: a batch, less when there is less. 0 or an error. */
+static int encrypt(struct carom_stream *stream)
+{
+    struct carom_tls_session *session = stream->tls;
+    struct cursor cursor = {stream->out.first, 0};
+    uint8_t gathered[CAROM_TLS_RECORD];
+    uint64_t left = stream->out.length < BATCH ? stream->out.length : BATCH;
+    int error = 0;
+    while (left > 0 && error == 0) {
+        size_t length = left < CAROM_TLS_RECORD ? (size_t)left : CAROM_TLS_RECORD;
+        const uint8_t *data;
+        error = next_bytes(&cursor, length, gathered, &data);
+        if (error == 0)
+            error = carom_tls_write(session, data, length);
+        if (error == 0)
+            session->encrypted += length;
+        left -= length;
+    }
+    return error;
+}
+
+/* The kernel has all that was encrypted. True when there is more to send, which is encrypted. */
+static bool next_batch(struct carom_stream *stream, uint64_t *budget)
+{
+    struct carom_tls_session *session = stream->tls;
+    uint64_t encrypted = session->encrypted;
+    session->encrypted = 0;
+    if (encrypted > 0)
+        carom_stream_taken(stream, encrypted);
+    if (!carom_stream_can_send(stream))
+        return false;
+    if (stream->out.length == 0 || session->state != CAROM_TLS_OPEN) {
+        if (stream->finishing)
+            carom_tls_close_notify(session);
+        return session->out.length > 0;
+    }
+    if (*budget == 0) {
+        go_on_later(stream);
+        return false;
+    }
+    int error = encrypt(stream);
+    if (error < 0) {
+        break_later(stream, error);
+        return false;
+    }
+    *budget -= session->encrypted < *budget ? session->encrypted : *budget;
+    return true;
+}
+
+void carom_stream_tls_send(struct carom_stream *stream)
+{
+    struct carom_tls_session *session = stream->tls;
+    struct carom_loop *loop = stream->streams->loop;
+    uint64_t budget = TURN_BYTES;
+    while (carom_stream_can_send(stream)) {
+        if (session->out.length == 0 && !next_batch(stream, &budget))
+            break;
+        int64_t result = loop->ops->send(loop, &stream->socket, &session->out);
+        if (result == CAROM_SEND_PENDING)
+            break;
+        if (result < 0) {
+            stream->broken = true;
+            break;
+        }
+        carom_queue_consume(&session->out, stream->streams->segments, (uint64_t)result);
+    }
+    bool empty = stream->out.length == 0 && session->out.length == 0;
+    if (stream->finishing && empty && carom_stream_can_send(stream)) {
+        stream->finished = true;
+        loop->ops->shutdown(loop, &stream->socket);
+    }
+}
+
+void carom_stream_tls_sent(struct carom_stream *stream, uint64_t bytes)
+{
+    carom_queue_consume(&stream->tls->out, stream->streams->segments, bytes);
+}
+
+bool carom_stream_tls_stalled(const struct carom_stream *stream)
+{
+    return !stream->broken && (stream->out.length > 0 || stream->tls->out.length > 0);
+}
+
+/* ---------------------------------------------------------------- receiving */
+
+/* The first byte of a TLS record is a small number; that of a method is a letter. */
+static bool speaks_plain(const struct carom_tls_session *session)
+{
+    uint8_t first = session->in.first->data[0];
+    return session->begun == 0 && first >= 'A' && first <= 'Z';
+}
+
+static void fail(struct carom_stream *stream, int error)
+{
+    struct carom_tls_session *session = stream->tls;
+    session->state = CAROM_TLS_FAILED;
+    stream->streams->handshakes_failed++;
+    carom_queue_clear(&session->in, stream->streams->segments);
+    stream->streams->events->secured(stream, error);
+}
+
+/* One step of the handshake. False: no further one now. */
+static bool shake_hands(struct carom_stream *stream)
+{
+    struct carom_tls_session *session = stream->tls;
+    struct carom_streams *streams = stream->streams;
+    if (session->in.length == 0)
+        return false;
+    if (speaks_plain(session)) {
+        carom_queue_append_borrowed(&session->out, streams->segments, plain_answer,
+                                    sizeof plain_answer - 1, NULL, NULL);
+        fail(stream, -CAROM_EUNSUPPORTED);
+        return false;
+    }
+    if (streams->handshakes == 0) {
+        go_on_later(stream);
+        return false;
+    }
+    streams->handshakes--;
+    session->begun = 1;
+    int result = carom_tls_handshake(session);
+    if (result < 0) {
+        fail(stream, result);
+        return false;
+    }
+    if (result == 0)
+        return false;
+    session->state = CAROM_TLS_OPEN;
+    streams->handshakes_done++;
+    streams->events->secured(stream, 0);
+    return true;
+}
+
+/* Where decrypted bytes go, as carom_socket_room says it of others. */
+static struct carom_page *room_for_plain(struct carom_stream *stream)
+{
+    struct carom_page *page = stream->tls->landing;
+    if (page != NULL && page->used < page->size)
+        return page;
+    struct carom_arena *arena = &stream->streams->plain;
+    uint32_t size = arena->pages->size;
+    return carom_arena_room(arena, size < ROOM ? size : ROOM);
+}
+
+/* Decrypt one piece and hand it over. False: no further one now. */
+static bool decrypt(struct carom_stream *stream)
+{
+    struct carom_tls_session *session = stream->tls;
+    if (!stream->socket.receiving || !carom_tls_has_input(session))
+        return false;
+    struct carom_page *page = room_for_plain(stream);
+    if (page == NULL) {
+        break_later(stream, -CAROM_ENOMEM);
+        return false;
+    }
+    uint8_t *to = page->data + page->used;
+    int64_t length = carom_tls_read(session, to, page->size - page->used);
+    if (length < 0)
+        break_later(stream, (int)length);
+    if (length <= 0)
+        return false;
+    page->used += (uint32_t)length;
+    carom_page_hold(page); /* it outlives a callback that lets go of it */
+    stream->streams->events->received(stream, page, to, (uint32_t)length);
+    carom_page_drop(page);
+    return true;
+}
+
+/* Tell the end, once, when all that came before it is told. */
+static void tell_end(struct carom_stream *stream)
+{
+    struct carom_tls_session *session = stream->tls;
+    bool paused = session->state == CAROM_TLS_OPEN && carom_tls_has_input(session);
+    bool waits = session->state == CAROM_TLS_SHAKING && session->in.length > 0;
+    if (session->told || stream->broken || !(session->fin || session->peer_done))
+        return;
+    if ((paused || waits) && !session->peer_done)
+        return;
+    session->told = true;
+    stream->truncated = !session->peer_done;
+    stream->streams->events->ended(stream, 0);
+}
+
+/* Take what has come as far as it goes. */
+static void work(struct carom_stream *stream)
+{
+    struct carom_tls_session *session = stream->tls;
+    bool more = true;
+    while (more && !stream->socket.closing && !stream->broken) {
+        if (session->state == CAROM_TLS_SHAKING)
+            more = shake_hands(stream);
+        else
+            more = session->state == CAROM_TLS_OPEN && decrypt(stream);
+    }
+    if (stream->socket.closing)
+        return;
+    if (session->peer_done || session->state == CAROM_TLS_FAILED)
+        carom_queue_clear(&session->in, stream->streams->segments);
+    if (session->out.length > 0) /* of the handshake, or an alert */
+        carom_stream_tls_send(stream);
+    if (session->out.length > MOST_ENCRYPTED)
+        break_later(stream, -CAROM_ETOOBIG);
+    if (!stream->socket.closing)
+        tell_end(stream);
+}
+
+void carom_stream_tls_received(struct carom_stream *stream, struct carom_page *page,
+                               const uint8_t *data, uint32_t length)
+{
+    struct carom_tls_session *session = stream->tls;
+    if (session->state == CAROM_TLS_FAILED || session->peer_done || stream->broken)
+        return;
+    if (carom_queue_append_page(&session->in, stream->streams->segments, page, data, length) < 0)
+        break_later(stream, -CAROM_ENOMEM);
+    else if (carom_node_alone(&session->waiting)) /* otherwise in its turn */
+        work(stream);
+}
+
+void carom_stream_tls_ended(struct carom_stream *stream)
+{
+    stream->tls->fin = true;
+    tell_end(stream);
+}
+
+void carom_stream_tls_resume(struct carom_stream *stream)
+{
+    struct carom_tls_session *session = stream->tls;
+    if (session->state == CAROM_TLS_OPEN && !stream->socket.closing &&
+        (carom_tls_has_input(session) || (session->fin && !session->told)))
+        go_on_later(stream);
+}
+
+void carom_stream_tls_land(struct carom_stream *stream, struct carom_page *page)
+{
+    stream->tls->landing = page;
+}
+
+/* ---------------------------------------------------------------- the turn */
+
+static void go_on(struct carom_stream *stream)
+{
+    struct carom_tls_session *session = stream->tls;
+    const struct carom_stream_events *events = stream->streams->events;
+    uint64_t before = stream->sent_total;
+    if (session->failure < 0) {
+        events->ended(stream, session->failure);
+        return;
+    }
+    work(stream);
+    if (!stream->socket.closing && stream->out.length > 0)
+        carom_stream_tls_send(stream);
+    if (!stream->socket.closing && stream->sent_total > before)
+        events->sent(stream);
+}
+
+void carom_streams_go_on(struct carom_streams *streams)
+{
+    struct carom_node now, *node;
+    carom_node_init(&now); /* those that wait again do so until the next turn */
+    carom_list_splice(&now, &streams->waiting);
+    while ((node = carom_list_take(&now)) != NULL)
+        go_on(carom_container(node, struct carom_tls_session, waiting)->stream);
+}

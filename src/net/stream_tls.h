@@ -1,0 +1,34 @@
+/* The part of a stream that is TLS: what stream.c asks of stream_tls.c. */
+#ifndef CAROM_NET_STREAM_TLS_H
+#define CAROM_NET_STREAM_TLS_H
+
+#include "net/stream.h"
+
+/* Encrypted bytes have come. */
+void carom_stream_tls_received(struct carom_stream *stream, struct carom_page *page,
+                               const uint8_t *data, uint32_t length);
+/* The peer's FIN. */
+void carom_stream_tls_ended(struct carom_stream *stream);
+/* Encrypt and send until `out` is empty, the kernel takes no more, or it is another's turn. */
+void carom_stream_tls_send(struct carom_stream *stream);
+/* The kernel took bytes of a pending send. */
+void carom_stream_tls_sent(struct carom_stream *stream, uint64_t bytes);
+/* Receiving is on again: what was kept may go on. */
+void carom_stream_tls_resume(struct carom_stream *stream);
+/* In order: say so to the peer, if that can be done at once. */
+void carom_stream_tls_close(struct carom_stream *stream, bool reset);
+
+/* Bytes of `out` are done with. Giving them back may run code of their owner. */
+static inline void carom_stream_taken(struct carom_stream *stream, uint64_t bytes)
+{
+    stream->sent_total += bytes;
+    carom_queue_consume(&stream->out, stream->streams->segments, bytes);
+}
+
+static inline bool carom_stream_can_send(const struct carom_stream *stream)
+{
+    const struct carom_socket *socket = &stream->socket;
+    return !stream->broken && !stream->finished && !socket->closing && socket->sending == NULL;
+}
+
+#endif

@@ -1,0 +1,538 @@
+/* Contexts of OpenSSL: certificates, their names, and the policy of all. */
+#include "net/tls_context.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/ocsp.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "net/tls_tickets.h"
+
+/* Forward secrecy and AEAD only (RFC 9325, 4.2). */
+#define CIPHERS                                                                                    \
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"                                   \
+    "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"                                   \
+    "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
+#define SUITES "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
+#define GROUPS "X25519:P-256:P-384"
+
+/* The longest host name (RFC 1035, 2.3.4), and a zero. */
+#define NAME_SIZE 256
+#define MOST_OCSP (64 * 1024)
+
+struct ocsp {
+    long length;
+    uint8_t data[];
+};
+
+struct name {
+    const char *text; /* lower case */
+    SSL_CTX *context;
+};
+
+/* What one loading made; it goes with contexts[0], to which it hangs. */
+struct loaded {
+    const carom_tls_options *options;
+    const struct carom_log_sink *log;
+    carom_slice protocols;
+    struct carom_tls_tickets *tickets;
+    SSL_CTX **contexts; /* one for each certificate */
+    struct ocsp **ocsp; /* or NULL */
+    size_t count;
+    struct name *names; /* sorted */
+    size_t name_count, name_room;
+};
+
+/* ---------------------------------------------------------------- errors and sources */
+
+/* A line of log with the newest error of OpenSSL's queue, which is then empty; returns `error`. */
+static int complain(const struct carom_log_sink *log, const char *file, const char *what, int error)
+{
+    unsigned long code = ERR_peek_last_error();
+    const char *why = ERR_reason_error_string(code);
+    if (code != 0 && ERR_GET_LIB(code) == ERR_LIB_SYS)
+        why = strerrordesc_np((int)ERR_GET_REASON(code));
+    if (code != 0 && ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE)
+        error = -CAROM_ENOMEM;
+    carom_log_line(log, CAROM_LOG_ERROR, "TLS: %s: %s: %s", file == NULL ? "(in memory)" : file,
+                   what, why == NULL ? "not as it should be" : why);
+    ERR_clear_error();
+    return error;
+}
+
+/* A file's or a slice's content; NULL, with a line of log, when there is none. */
+static BIO *open_source(const struct carom_log_sink *log, const char *file, carom_slice memory,
+                        const char *what)
+{
+    ERR_clear_error();
+    if (file == NULL)
+        return BIO_new_mem_buf(memory.data, (int)memory.length);
+    BIO *bio = BIO_new_file(file, "r");
+    if (bio == NULL) {
+        ERR_clear_error();
+        carom_log_line(log, CAROM_LOG_ERROR, "TLS: %s: %s: %s", file, what, strerrordesc_np(errno));
+    }
+    return bio;
+}
+
+/* No key asks for its pass phrase at a terminal. */
+static int no_password(char *to, /* NOLINT(readability-non-const-parameter): as OpenSSL has it */
+                       int size, int writing, void *data)
+{
+    (void)to;
+    (void)size;
+    (void)writing;
+    (void)data;
+    return -1;
+}
+
+/* Whether the newest error only says that the file has no further part. */
+static bool at_end(void)
+{
+    unsigned long error = ERR_peek_last_error();
+    return ERR_GET_LIB(error) == ERR_LIB_PEM && ERR_GET_REASON(error) == PEM_R_NO_START_LINE;
+}
+
+/* ---------------------------------------------------------------- certificates and keys */
+
+static void warn_of_dates(const struct carom_log_sink *log, const char *file,
+                          const X509 *certificate)
+{
+    const char *what = NULL;
+    if (X509_cmp_current_time(X509_get0_notAfter(certificate)) < 0)
+        what = "is expired";
+    else if (X509_cmp_current_time(X509_get0_notBefore(certificate)) > 0)
+        what = "is not valid yet";
+    if (what != NULL)
+        carom_log_line(log, CAROM_LOG_WARNING, "TLS: %s: the certificate %s",
+                       file == NULL ? "(in memory)" : file, what);
+}
+
+static int use_certificate(SSL_CTX *context, const carom_tls_certificate *from,
+                           const struct carom_log_sink *log)
+{
+    static const char what[] = "cannot read the certificate";
+    const char *file = from->certificate_file;
+    BIO *bio = open_source(log, file, from->certificate, what);
+    if (bio == NULL)
+        return -CAROM_ECERTIFICATE;
+    X509 *certificate = PEM_read_bio_X509_AUX(bio, NULL, no_password, NULL);
+    bool good = certificate != NULL && SSL_CTX_use_certificate(context, certificate) == 1;
+    if (certificate != NULL)
+        warn_of_dates(log, file, certificate);
+    X509_free(certificate);
+    while (good && (certificate = PEM_read_bio_X509(bio, NULL, no_password, NULL)) != NULL) {
+        good = SSL_CTX_add0_chain_cert(context, certificate) == 1;
+        if (!good)
+            X509_free(certificate);
+    }
+    BIO_free(bio);
+    if (!good || !at_end())
+        return complain(log, file, what, -CAROM_ECERTIFICATE);
+    ERR_clear_error();
+    return 0;
+}
+
+static int use_key(SSL_CTX *context, const carom_tls_certificate *from,
+                   const struct carom_log_sink *log)
+{
+    static const char what[] = "cannot use the private key";
+    const char *file = from->key_file;
+    carom_slice memory = from->key;
+    if (file == NULL && memory.length == 0) { /* with the certificate */
+        file = from->certificate_file;
+        memory = from->certificate;
+    }
+    BIO *bio = open_source(log, file, memory, what);
+    if (bio == NULL)
+        return -CAROM_EKEY;
+    EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, no_password, NULL);
+    BIO_free(bio);
+    bool good = key != NULL && SSL_CTX_use_PrivateKey(context, key) == 1 &&
+                SSL_CTX_check_private_key(context) == 1;
+    EVP_PKEY_free(key);
+    return good ? 0 : complain(log, file, what, -CAROM_EKEY);
+}
+
+/* ---------------------------------------------------------------- OCSP */
+
+static int staple(SSL *ssl, void *argument)
+{
+    const struct ocsp *ocsp = argument;
+    uint8_t *copy = OPENSSL_memdup(ocsp->data, (size_t)ocsp->length);
+    if (copy == NULL)
+        return SSL_TLSEXT_ERR_NOACK;
+    SSL_set_tlsext_status_ocsp_resp(ssl, copy, ocsp->length);
+    return SSL_TLSEXT_ERR_OK;
+}
+
+static int use_ocsp(struct loaded *loaded, size_t index)
+{
+    static const char what[] = "cannot read the OCSP response";
+    const char *file = loaded->options->certificates[index].ocsp_file;
+    if (file == NULL)
+        return 0;
+    BIO *bio = open_source(loaded->log, file, (carom_slice){NULL, 0}, what);
+    if (bio == NULL)
+        return -CAROM_ECERTIFICATE;
+    size_t length = 0;
+    struct ocsp *ocsp = OPENSSL_malloc(sizeof *ocsp + MOST_OCSP);
+    bool read = ocsp != NULL && BIO_read_ex(bio, ocsp->data, MOST_OCSP, &length) == 1;
+    BIO_free(bio);
+    const uint8_t *at = ocsp == NULL ? NULL : ocsp->data;
+    OCSP_RESPONSE *response = read ? d2i_OCSP_RESPONSE(NULL, &at, (long)length) : NULL;
+    bool good = response != NULL && at == ocsp->data + length &&
+                OCSP_response_status(response) == OCSP_RESPONSE_STATUS_SUCCESSFUL;
+    OCSP_RESPONSE_free(response);
+    if (!good) {
+        OPENSSL_free(ocsp);
+        return complain(loaded->log, file, what, -CAROM_ECERTIFICATE);
+    }
+    ocsp->length = (long)length;
+    loaded->ocsp[index] = ocsp;
+    SSL_CTX_set_tlsext_status_cb(loaded->contexts[index], staple);
+    SSL_CTX_set_tlsext_status_arg(loaded->contexts[index], ocsp);
+    return 0;
+}
+
+/* ---------------------------------------------------------------- names */
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(((const struct name *)a)->text, ((const struct name *)b)->text);
+}
+
+/* Lower case, with an end; false for what is no host name. */
+static bool copy_name(char to[NAME_SIZE], const char *from, size_t length)
+{
+    if (length == 0 || length >= NAME_SIZE)
+        return false;
+    for (size_t i = 0; i < length; i++) {
+        if (from[i] <= ' ' || from[i] >= 0x7f)
+            return false;
+        to[i] = (char)(from[i] >= 'A' && from[i] <= 'Z' ? from[i] + ('a' - 'A') : from[i]);
+    }
+    to[length] = '\0';
+    return true;
+}
+
+static int add_name(struct loaded *loaded, const char *text, SSL_CTX *context)
+{
+    if (loaded->name_count == loaded->name_room) {
+        size_t room = loaded->name_room == 0 ? 8 : 2 * loaded->name_room;
+        struct name *longer = OPENSSL_realloc(loaded->names, room * sizeof *longer);
+        if (longer == NULL)
+            return -CAROM_ENOMEM;
+        loaded->names = longer;
+        loaded->name_room = room;
+    }
+    char *copy = OPENSSL_strdup(text);
+    if (copy == NULL)
+        return -CAROM_ENOMEM;
+    loaded->names[loaded->name_count++] = (struct name){copy, context};
+    return 0;
+}
+
+/* The names that a certificate is for (RFC 9525: not its common name). */
+static int add_names(struct loaded *loaded, SSL_CTX *context)
+{
+    const X509 *certificate = SSL_CTX_get0_certificate(context);
+    GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
+    int error = 0;
+    for (int i = 0; i < sk_GENERAL_NAME_num(names) && error == 0; i++) {
+        char text[NAME_SIZE];
+        const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
+        if (name->type == GEN_DNS &&
+            copy_name(text, (const char *)ASN1_STRING_get0_data(name->d.dNSName),
+                      (size_t)ASN1_STRING_length(name->d.dNSName)))
+            error = add_name(loaded, text, context);
+    }
+    GENERAL_NAMES_free(names);
+    return error;
+}
+
+static SSL_CTX *find_exact(const struct loaded *loaded, const char *text)
+{
+    const struct name key = {.text = text};
+    const struct name *found = loaded->name_count == 0
+                                   ? NULL
+                                   : bsearch(&key, loaded->names, loaded->name_count,
+                                             sizeof *loaded->names, compare_names);
+    return found == NULL ? NULL : found->context;
+}
+
+/* The context of a name: exact, or by a wildcard for its first label (RFC 9525, 6.3). */
+static SSL_CTX *find_name(const struct loaded *loaded, const char *given)
+{
+    char text[NAME_SIZE];
+    if (!copy_name(text, given, strlen(given)))
+        return NULL;
+    SSL_CTX *found = find_exact(loaded, text);
+    char *dot = strchr(text, '.');
+    if (found != NULL || dot == NULL || dot == text)
+        return found;
+    dot[-1] = '*';
+    return find_exact(loaded, dot - 1);
+}
+
+/* ---------------------------------------------------------------- OpenSSL asks */
+
+static int loaded_index(void);
+
+static int choose_certificate(SSL *ssl, int *alert, void *argument)
+{
+    const struct loaded *loaded = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), loaded_index());
+    const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+    (void)argument;
+    if (name == NULL || loaded == NULL)
+        return SSL_TLSEXT_ERR_NOACK;
+    SSL_CTX *context = find_name(loaded, name);
+    if (context == NULL) {
+        *alert = SSL_AD_UNRECOGNIZED_NAME;
+        return loaded->options->refuse_unknown_names ? SSL_TLSEXT_ERR_ALERT_FATAL
+                                                     : SSL_TLSEXT_ERR_NOACK;
+    }
+    return SSL_set_SSL_CTX(ssl, context) == NULL ? SSL_TLSEXT_ERR_ALERT_FATAL : SSL_TLSEXT_ERR_OK;
+}
+
+/* The argument is what was loaded, which a connection that has switched holds by its session's
+ * first context. */
+static int choose_protocol(SSL *ssl, const unsigned char **chosen, unsigned char *length,
+                           const unsigned char *offered, unsigned offered_length, void *argument)
+{
+    const carom_slice *ours = argument;
+    unsigned char *name;
+    (void)ssl;
+    if (SSL_select_next_proto(&name, length, (const unsigned char *)ours->data,
+                              (unsigned)ours->length, offered,
+                              offered_length) != OPENSSL_NPN_NEGOTIATED)
+        return SSL_TLSEXT_ERR_ALERT_FATAL; /* no_application_protocol: RFC 7301, 3.2 */
+    *chosen = name;
+    return SSL_TLSEXT_ERR_OK;
+}
+
+/* ---------------------------------------------------------------- policy */
+
+/* Sessions are resumed only where the same clients are trusted. */
+static bool set_session_scope(SSL_CTX *context, const carom_tls_options *options, X509_STORE *store)
+{
+    unsigned char scope[EVP_MAX_MD_SIZE] = {(unsigned char)options->client};
+    unsigned length = 1;
+    EVP_MD_CTX *digest = EVP_MD_CTX_new();
+    bool good = digest != NULL && EVP_DigestInit_ex(digest, EVP_sha256(), NULL) == 1 &&
+                EVP_DigestUpdate(digest, scope, 1) == 1;
+    STACK_OF(X509) *trusted = store == NULL ? NULL : X509_STORE_get1_all_certs(store);
+    for (int i = 0; good && i < sk_X509_num(trusted); i++) {
+        unsigned char one[EVP_MAX_MD_SIZE];
+        good = X509_digest(sk_X509_value(trusted, i), EVP_sha256(), one, &length) == 1 &&
+               EVP_DigestUpdate(digest, one, length) == 1;
+    }
+    good = good && EVP_DigestFinal_ex(digest, scope, &length) == 1 &&
+           SSL_CTX_set_session_id_context(context, scope, length) == 1;
+    sk_X509_pop_free(trusted, X509_free);
+    EVP_MD_CTX_free(digest);
+    return good;
+}
+
+static bool set_policy(SSL_CTX *context, const struct loaded *loaded)
+{
+    const carom_tls_options *options = loaded->options;
+    int version = options->min_version == 13 ? TLS1_3_VERSION : TLS1_2_VERSION;
+    bool tickets = options->ticket_lifetime != CAROM_OFF;
+    SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
+                                     SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA |
+                                     (tickets ? 0 : SSL_OP_NO_TICKET));
+    SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_max_early_data(context, 0); /* a replay would be a request: RFC 8446, 8 */
+    if (tickets) {
+        SSL_CTX_set_timeout(context, (long)options->ticket_lifetime);
+        carom_tls_tickets_attach(loaded->tickets, context);
+    } else {
+        SSL_CTX_set_num_tickets(context, 0);
+    }
+    SSL_CTX_set_alpn_select_cb(context, choose_protocol, (void *)(uintptr_t)&loaded->protocols);
+    return SSL_CTX_set_min_proto_version(context, version) == 1 &&
+           SSL_CTX_set_cipher_list(context,
+                                   options->ciphers == NULL ? CIPHERS : options->ciphers) == 1 &&
+           SSL_CTX_set_ciphersuites(context, options->suites == NULL ? SUITES : options->suites) ==
+               1 &&
+           SSL_CTX_set1_groups_list(context, options->groups == NULL ? GROUPS : options->groups) ==
+               1;
+}
+
+/* The certificates of those who may vouch for clients. 0 or an error. */
+static int load_trust(const struct loaded *loaded, X509_STORE **made, STACK_OF(X509_NAME) * names)
+{
+    static const char what[] = "cannot read the certificates of client authorities";
+    const carom_tls_options *options = loaded->options;
+    const char *file = options->client_ca_file;
+    BIO *bio = open_source(loaded->log, file, options->client_ca, what);
+    X509_STORE *store = X509_STORE_new();
+    X509 *certificate;
+    int count = 0;
+    bool good = bio != NULL && store != NULL;
+    while (good && (certificate = PEM_read_bio_X509(bio, NULL, no_password, NULL)) != NULL) {
+        X509_NAME *name = X509_NAME_dup(X509_get_subject_name(certificate));
+        good = X509_STORE_add_cert(store, certificate) == 1 && name != NULL &&
+               sk_X509_NAME_push(names, name) > 0;
+        if (!good)
+            X509_NAME_free(name);
+        X509_free(certificate);
+        count++;
+    }
+    good = good && count > 0 && at_end();
+    BIO_free(bio);
+    if (!good) {
+        X509_STORE_free(store);
+        return bio == NULL && file != NULL ? -CAROM_ECERTIFICATE
+                                           : complain(loaded->log, file, what, -CAROM_ECERTIFICATE);
+    }
+    ERR_clear_error();
+    *made = store;
+    return 0;
+}
+
+/* Whom all contexts trust. 0 or an error. */
+static int set_trust(struct loaded *loaded)
+{
+    const carom_tls_options *options = loaded->options;
+    STACK_OF(X509_NAME) *names = sk_X509_NAME_new_null();
+    X509_STORE *store = NULL;
+    int error = names == NULL ? -CAROM_ENOMEM : 0;
+    if (error == 0 && options->client != CAROM_TLS_CLIENT_OFF)
+        error = load_trust(loaded, &store, names);
+    int mode = options->client == CAROM_TLS_CLIENT_OFF ? SSL_VERIFY_NONE : SSL_VERIFY_PEER;
+    if (options->client == CAROM_TLS_CLIENT_REQUIRED)
+        mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
+    for (size_t i = 0; i < loaded->count && error == 0; i++) {
+        SSL_CTX *context = loaded->contexts[i];
+        STACK_OF(X509_NAME) *copy = SSL_dup_CA_list(names);
+        SSL_CTX_set_verify(context, mode, NULL);
+        if (copy == NULL || !set_session_scope(context, options, store))
+            error = -CAROM_ENOMEM;
+        SSL_CTX_set_client_CA_list(context, copy);
+        if (store != NULL)
+            SSL_CTX_set1_cert_store(context, store);
+    }
+    X509_STORE_free(store);
+    sk_X509_NAME_pop_free(names, X509_NAME_free);
+    return error;
+}
+
+/* ---------------------------------------------------------------- loading */
+
+static void free_loaded(struct loaded *loaded)
+{
+    for (size_t i = 1; i < loaded->count; i++) /* the first one owns us */
+        SSL_CTX_free(loaded->contexts[i]);
+    for (size_t i = 0; i < loaded->count; i++)
+        OPENSSL_free(loaded->ocsp[i]);
+    for (size_t i = 0; i < loaded->name_count; i++)
+        OPENSSL_free((void *)(uintptr_t)loaded->names[i].text);
+    OPENSSL_free(loaded->names);
+    OPENSSL_free(loaded->contexts);
+    OPENSSL_free(loaded->ocsp);
+    OPENSSL_free(loaded);
+}
+
+static void context_ends(void *parent, void *pointer, CRYPTO_EX_DATA *data, int index, long number,
+                         void *argument)
+{
+    (void)parent;
+    (void)data;
+    (void)index;
+    (void)number;
+    (void)argument;
+    if (pointer != NULL)
+        free_loaded(pointer);
+}
+
+static int ex_index = -1;
+
+static void make_index(void)
+{
+    ex_index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, context_ends);
+}
+
+/* The place of struct loaded in a context; negative: there was no memory for one. */
+static int loaded_index(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, make_index);
+    return ex_index;
+}
+
+/* A first context, to which what is loaded hangs. */
+static struct loaded *begin(size_t count)
+{
+    struct loaded *loaded = OPENSSL_zalloc(sizeof *loaded);
+    SSL_CTX *first = SSL_CTX_new(TLS_server_method());
+    if (loaded != NULL) {
+        loaded->contexts = OPENSSL_zalloc(count * sizeof *loaded->contexts);
+        loaded->ocsp = OPENSSL_zalloc(count * sizeof *loaded->ocsp);
+    }
+    if (loaded == NULL || first == NULL || loaded->contexts == NULL || loaded->ocsp == NULL ||
+        loaded_index() < 0 || SSL_CTX_set_ex_data(first, loaded_index(), loaded) != 1) {
+        if (loaded != NULL)
+            free_loaded(loaded);
+        SSL_CTX_free(first);
+        return NULL;
+    }
+    loaded->contexts[0] = first;
+    loaded->count = 1;
+    return loaded;
+}
+
+static int load_one(struct loaded *loaded, size_t index)
+{
+    const carom_tls_certificate *from = &loaded->options->certificates[index];
+    if (index > 0) {
+        loaded->contexts[index] = SSL_CTX_new(TLS_server_method());
+        if (loaded->contexts[index] == NULL)
+            return -CAROM_ENOMEM;
+        loaded->count = index + 1;
+    }
+    SSL_CTX *context = loaded->contexts[index];
+    if (!set_policy(context, loaded))
+        return complain(loaded->log, "options", "ciphers, suites or groups", -CAROM_EINVAL);
+    int error = use_certificate(context, from, loaded->log);
+    if (error == 0)
+        error = use_key(context, from, loaded->log);
+    if (error == 0)
+        error = use_ocsp(loaded, index);
+    return error == 0 ? add_names(loaded, context) : error;
+}
+
+int carom_tls_context_load(SSL_CTX **made, const carom_tls_options *options,
+                           const struct carom_log_sink *log, carom_slice protocols,
+                           struct carom_tls_tickets *tickets)
+{
+    struct loaded *loaded = begin(options->certificate_count);
+    if (loaded == NULL)
+        return -CAROM_ENOMEM;
+    SSL_CTX *first = loaded->contexts[0];
+    loaded->options = options;
+    loaded->log = log;
+    loaded->protocols = protocols;
+    loaded->tickets = tickets;
+    SSL_CTX_set_tlsext_servername_callback(first, choose_certificate);
+    int error = 0;
+    for (size_t i = 0; i < options->certificate_count && error == 0; i++)
+        error = load_one(loaded, i);
+    if (error == 0)
+        error = set_trust(loaded);
+    if (error < 0) {
+        SSL_CTX_free(first);
+        return error;
+    }
+    if (loaded->name_count > 0)
+        qsort(loaded->names, loaded->name_count, sizeof *loaded->names, compare_names);
+    *made = first;
+    return 0;
+}

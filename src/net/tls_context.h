@@ -1,0 +1,20 @@
+/* The contexts of OpenSSL that one loading makes: one for each certificate, with the policy that is
+ * common to all, and the table of names that chooses between them. */
+#ifndef CAROM_NET_TLS_CONTEXT_H
+#define CAROM_NET_TLS_CONTEXT_H
+
+#include <openssl/ssl.h>
+
+#include "base/log.h"
+#include "carom.h"
+
+struct carom_tls_tickets;
+
+/* Load: a context that owns all others and the table of names, and is freed by SSL_CTX_free when
+ * the last session that began with it has gone. `protocols` are in wire format. 0 or an error as of
+ * carom_tls_create. */
+int carom_tls_context_load(SSL_CTX **made, const carom_tls_options *options,
+                           const struct carom_log_sink *log, carom_slice protocols,
+                           struct carom_tls_tickets *tickets);
+
+#endif

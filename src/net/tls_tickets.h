@@ -1,0 +1,30 @@
+/* Keys of session tickets (RFC 5077; RFC 8446, 4.6.1): the first makes new tickets, all open old
+ * ones. Given from outside and shared by processes, or random and changed in time. Any thread. */
+#ifndef CAROM_NET_TLS_TICKETS_H
+#define CAROM_NET_TLS_TICKETS_H
+
+#include <openssl/ssl.h>
+#include <pthread.h>
+#include <time.h>
+
+#include "carom.h"
+
+#define CAROM_TLS_MOST_KEYS 8
+
+struct carom_tls_tickets {
+    pthread_mutex_t lock;
+    uint8_t keys[CAROM_TLS_MOST_KEYS][CAROM_TLS_TICKET_KEY];
+    size_t count;
+    bool own;          /* random, and changed by us */
+    time_t born;       /* of the first, when they are our own */
+    uint32_t lifetime; /* of tickets, s */
+};
+
+/* `keys` empty: random ones. 0, -CAROM_EINVAL, or -CAROM_ESYSTEM (no random bytes). */
+int carom_tls_tickets_init(struct carom_tls_tickets *tickets, carom_slice keys, uint32_t lifetime);
+void carom_tls_tickets_finish(struct carom_tls_tickets *tickets);
+int carom_tls_tickets_replace(struct carom_tls_tickets *tickets, carom_slice keys);
+/* Let a context use them; they outlive it. */
+void carom_tls_tickets_attach(struct carom_tls_tickets *tickets, SSL_CTX *context);
+
+#endif
