@@ -99,9 +99,13 @@ static void go_on_later(struct carom_stream *stream)
         carom_list_append(&stream->streams->waiting, &stream->tls->waiting);
 }
 
-/* It cannot go on, and the loop knows nothing of that: it is told in the next turn. */
+/* It cannot go on, and the loop knows nothing of that: it is told in the next turn. An alert leaves
+ * at once, or never. */
 static void break_later(struct carom_stream *stream, int error)
 {
+    stream->tls->state = CAROM_TLS_FAILED;
+    if (stream->tls->out.length > 0 && carom_stream_can_send(stream))
+        stream->streams->loop->ops->send(stream->streams->loop, &stream->socket, &stream->tls->out);
     stream->broken = true;
     stream->file_failed = error == -CAROM_EFILE;
     stream->tls->failure = error;

@@ -36,6 +36,7 @@ static void turn(void)
         carom_worker_turn(&sim.service->workers[0], false);
     while (carom_simulated_busy(sim.loop) || sim.service->workers[0].dirty != NULL ||
            sim.service->workers[0].resumed != NULL ||
+           carom_streams_wait(&sim.service->workers[0].streams) ||
            !carom_node_alone(&sim.service->workers[0].records.ready));
 }
 

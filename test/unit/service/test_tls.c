@@ -1,0 +1,676 @@
+/* Tests of TLS on the simulated network: handshakes cut at every byte, time, turns, backpressure,
+ * ends, and memory that is not there. */
+#include "unit/service/tls_client.h"
+
+#include <openssl/crypto.h>
+
+static const char now[] = "GET /now HTTP/1.1\r\nHost: t\r\n\r\n";
+static const char hold[] = "GET /hold HTTP/1.1\r\nHost: t\r\n\r\n";
+
+static struct carom_worker *worker(void)
+{
+    return &sim.service->workers[0];
+}
+
+/* ---------------------------------------------------------------- handshakes */
+
+static void a_request_is_answered(void **state)
+{
+    (void)state;
+    struct client client;
+    carom_options options = simulation_options();
+    carom_tls_options tls = tls_options();
+    begin_tls(&options, &tls);
+    client_init(&client);
+    shake_hands(&client);
+    client_say(&client, now);
+    assert_client_got(&client, "HTTP/1.1 200 OK\r\n");
+    assert_int_equal(worker()->streams.handshakes_done, 1);
+    carom_shutdown(sim.service, CAROM_OFF);
+    exchange(&client);
+    finish();
+    assert_int_equal(client_read(&client), SSL_ERROR_ZERO_RETURN); /* close_notify */
+    client_finish(&client);
+}
+
+/* All that the client sends, cut in two at every byte. */
+static void bytes_may_be_cut_anywhere(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    carom_tls_options tls = tls_options();
+    begin_tls(&options, &tls);
+    size_t all = 2;
+    for (size_t cut = 1; cut < all; cut++) {
+        struct client client;
+        size_t sent = 0;
+        client_init(&client);
+        for (int step = 0; step < 4; step++) {
+            if (SSL_do_handshake(client.ssl) == 1 && step == 2) {
+                size_t written;
+                SSL_write_ex(client.ssl, now, strlen(now), &written);
+            }
+            ERR_clear_error();
+            char *data;
+            size_t length = (size_t)BIO_get_mem_data(client.out, &data);
+            if (cut > sent && cut < sent + length) {
+                carom_peer_send(client.peer, data, cut - sent);
+                turn();
+                carom_peer_send(client.peer, data + (cut - sent), length - (cut - sent));
+                BIO_reset(client.out);
+            }
+            sent += length;
+            exchange(&client);
+        }
+        assert_client_got(&client, "HTTP/1.1 200 OK\r\n");
+        all = sent;
+        carom_peer_finish(client.peer);
+        turn();
+        client_finish(&client);
+    }
+    assert_true(worker()->streams.handshakes_done > 300);
+    assert_int_equal(worker()->streams.handshakes_failed, 0);
+    finish();
+}
+
+static void single_bytes_do(void **state)
+{
+    (void)state;
+    struct client client;
+    carom_options options = simulation_options();
+    carom_tls_options tls = tls_options();
+    begin_tls(&options, &tls);
+    client_init(&client);
+    carom_peer_set_piece(client.peer, 1);
+    shake_hands(&client);
+    client_say(&client, now);
+    client_say(&client, hold);
+    assert_client_got(&client, "HTTP/1.1 200 OK\r\n");
+    assert_int_equal(sim.held_count, 1);
+    answer_and_release(sim.held[0], "held");
+    exchange(&client);
+    assert_client_got(&client, "held");
+    finish();
+    client_finish(&client);
+}
+
+/* The protocol and all else is known when the first request is. */
+static void a_record_knows_its_connection(void **state)
+{
+    (void)state;
+    static const unsigned char offered[] = "\2h2\10http/1.1";
+    static const char *const protocols[] = {"h2"};
+    struct client client;
+    carom_tls_info info;
+    carom_slice der;
+    carom_options options = simulation_options();
+    carom_tls_options tls = tls_options();
+    tls.protocols = protocols;
+    tls.protocol_count = 1;
+    begin_tls(&options, &tls);
+    client_init(&client);
+    SSL_set_alpn_protos(client.ssl, offered, sizeof offered - 1);
+    SSL_set_tlsext_host_name(client.ssl, "localhost");
+    shake_hands(&client);
+    client_say(&client, hold);
+    assert_int_equal(carom_record_tls(sim.held[0], &info), 0);
+    assert_memory_equal(info.protocol.data, "h2", info.protocol.length);
+    assert_memory_equal(info.version.data, "TLSv1.3", info.version.length);
+    assert_memory_equal(info.server_name.data, "localhost", info.server_name.length);
+    assert_false(info.resumed || info.client_certificate);
+    assert_int_equal(carom_record_tls_certificate(sim.held[0], &der), -CAROM_ENOENT);
+    /* As long as the record is held, whatever becomes of the connection. */
+    carom_peer_reset(client.peer);
+    turn();
+    assert_int_equal(carom_record_tls(sim.held[0], &info), 0);
+    assert_memory_equal(info.protocol.data, "h2", info.protocol.length);
+    finish();
+    client_finish(&client);
+}
+
+static void a_handshake_has_its_time(void **state)
+{
+    (void)state;
+    struct client client;
+    carom_options options = simulation_options();
+    carom_tls_options tls = tls_options();
+    options.handshake_timeout = 50;
+    options.first_byte_timeout = 70;
+    begin_tls(&options, &tls);
+    client_init(&client);
+    SSL_do_handshake(client.ssl);
+    exchange(&client); /* the server has answered: a handshake that is half-way */
+    pass(50);
+    assert_false(carom_peer_saw_close(client.peer));
+    pass(2);
+    assert_true(carom_peer_saw_close(client.peer));
+    client_finish(&client);
+
+    client_init(&client); /* done, it has the time for a first byte */
+    shake_hands(&client);
+    pass(69);
+    assert_false(carom_peer_saw_close(client.peer));
+    pass(3);
+    assert_true(carom_peer_saw_close(client.peer));
+    assert_int_equal(finish().timeouts, 2);
+    client_finish(&client);
+}
+
+/* Steps of handshakes beyond those of a turn wait for the next; nobody is forgotten. */
+static void handshakes_of_a_turn_have_a_number(void **state)
+{
+    (void)state;
+    struct client clients[8];
+    carom_options options = simulation_options();
+    carom_tls_options tls = tls_options();
+    options.max_handshakes = 3;
+    begin_tls(&options, &tls);
+    for (int i = 0; i < 8; i++)
+        client_init(&clients[i]);
+    for (int i = 0; i < 8; i++) {
+        SSL_do_handshake(clients[i].ssl);
+        char *data;
+        size_t length = (size_t)BIO_get_mem_data(clients[i].out, &data);
+        carom_peer_send(clients[i].peer, data, length);
+        BIO_reset(clients[i].out);
+    }
+    for (int turns = 1; turns <= 3; turns++) {
+        size_t answered = 0, length;
+        carom_worker_turn(worker(), false);
+        for (int i = 0; i < 8; i++) {
+            carom_peer_received(clients[i].peer, &length);
+            answered += length > 0;
+        }
+        assert_int_equal(answered, turns < 3 ? turns * 3 : 8);
+    }
+    for (int i = 0; i < 8; i++) {
+        exchange(&clients[i]);
+        shake_hands(&clients[i]);
+        client_say(&clients[i], now);
+        assert_client_got(&clients[i], "200 OK");
+        client_finish(&clients[i]);
+    }
+    finish();
+}
+
+static void who_breaks_the_protocol_gets_an_alert(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    carom_tls_options tls = tls_options();
+    begin_tls(&options, &tls);
+    struct carom_peer *peer = connect_peer();
+    carom_peer_send(peer, "\x16\x03\x01\x00\x04\x02\x00\x00\x00", 9); /* a ServerHello */
+    turn();
+    size_t length;
+    const char *bytes = carom_peer_received(peer, &length);
+    assert_int_equal(length, 7);
+    assert_memory_equal(bytes, "\x15\x03", 2); /* an alert */
+    assert_true(carom_peer_saw_fin(peer));
+    assert_false(carom_peer_saw_reset(peer));
+    carom_peer_send(peer, "more", 4); /* is read and dropped, so that the alert arrives */
+    turn();
+    assert_false(carom_peer_saw_reset(peer));
+    carom_peer_finish(peer);
+    turn();
+    assert_true(carom_peer_saw_close(peer));
+    assert_int_equal(worker()->streams.handshakes_failed, 1);
+    assert_int_equal(ERR_peek_error(), 0);
+    finish();
+}
+
+static void plain_http_is_told_so(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    carom_tls_options tls = tls_options();
+    begin_tls(&options, &tls);
+    struct carom_peer *peer = connect_peer();
+    carom_peer_set_piece(peer, 1);
+    say(peer, now);
+    turn();
+    assert_got(peer, "HTTP/1.1 400 Bad Request\r\n");
+    assert_got(peer, "https://");
+    assert_true(carom_peer_saw_fin(peer));
+    assert_false(carom_peer_saw_reset(peer));
+    finish();
+}
+
+/* ---------------------------------------------------------------- bytes */
+
+#define LARGE (8 * 1024 * 1024)
+static char large[LARGE];
+static int given_back;
+
+static void give_back(void *owner)
+{
+    (void)owner;
+    given_back++;
+}
+
+static void begin_large(struct client *client)
+{
+    static const carom_response response = {.status = 200,
+                                            .content = {large, LARGE, give_back, NULL}};
+    client_init(client);
+    shake_hands(client);
+    carom_peer_set_window(client->peer, 1000);
+    client_say(client, hold);
+    given_back = 0;
+    assert_int_equal(carom_respond(sim.held[0], &response), 0);
+    release(sim.held[0]);
+}
+
+/* What the peer does not take is not encrypted; what it takes arrives, and only then is it sent. */
+static void a_large_response_is_encrypted_as_it_is_taken(void **state)
+{
+    (void)state;
+    struct client client;
+    carom_options options = simulation_options();
+    carom_tls_options tls = tls_options();
+    begin_tls(&options, &tls);
+    begin_large(&client);
+    exchange(&client);
+    assert_in_range(worker()->records.pages.pool.in_use, 1, 6); /* of 32 KiB */
+    assert_int_equal(given_back, 0);
+    size_t total = 0;
+    while (total < LARGE) {
+        size_t length = 0;
+        carom_peer_set_window(client.peer, 300000);
+        exchange(&client);
+        while (SSL_read_ex(client.ssl, client.got, sizeof client.got, &length) == 1)
+            total += length;
+        ERR_clear_error();
+        assert_in_range(worker()->records.pages.pool.in_use, 1, 6);
+    }
+    turn();
+    assert_int_equal(given_back, 1);
+    assert_int_equal(finish().ended[CAROM_REASON_COMPLETE], 1);
+    client_finish(&client);
+}
+
+/* One turn encrypts so much and no more; the others are served between. */
+static void a_turn_is_not_held_up(void **state)
+{
+    (void)state;
+    struct client client;
+    carom_options options = simulation_options();
+    carom_tls_options tls = tls_options();
+    begin_tls(&options, &tls);
+    begin_large(&client);
+    carom_peer_set_window(client.peer, SIZE_MAX);
+    uint64_t most = 0;
+    for (int turns = 0; given_back == 0; turns++) {
+        assert_true(turns < 100);
+        uint64_t before = sim.loop->bytes_sent;
+        carom_worker_turn(worker(), false);
+        if (sim.loop->bytes_sent - before > most)
+            most = sim.loop->bytes_sent - before;
+    }
+    assert_in_range(most, 100 * 1024, 1200 * 1024);
+    finish();
+    client_finish(&client);
+}
+
+static void a_peer_that_does_not_read_is_reset(void **state)
+{
+    (void)state;
+    struct client client;
+    carom_options options = simulation_options();
+    carom_tls_options tls = tls_options();
+    options.write_timeout = 50;
+    begin_tls(&options, &tls);
+    begin_large(&client);
+    exchange(&client);
+    pass(52);
+    assert_true(carom_peer_saw_reset(client.peer));
+    assert_int_equal(given_back, 1);
+    assert_int_equal(finish().ended[CAROM_REASON_WRITE_TIMEOUT], 1);
+    client_finish(&client);
+}
+
+/* A pipeline that is full stops decryption; what was received goes on later, and FIN comes last. */
+static void what_is_not_wanted_waits(void **state)
+{
+    (void)state;
+    struct client client;
+    size_t written;
+    carom_options options = simulation_options();
+    carom_tls_options tls = tls_options();
+    options.max_pipeline = 2;
+    options.half_close = true;
+    begin_tls(&options, &tls);
+    client_init(&client);
+    shake_hands(&client);
+    for (int i = 0; i < 20; i++) /* each in a record of its own */
+        SSL_write_ex(client.ssl, hold, strlen(hold), &written);
+    SSL_shutdown(client.ssl);
+    exchange(&client);
+    carom_peer_finish(client.peer);
+    turn();
+    for (int i = 0; i < 20; i++) {
+        assert_in_range(sim.held_count, 1, 2);
+        answer_and_release(sim.held[0], "one");
+        turn();
+    }
+    assert_int_equal(sim.held_count, 0);
+    assert_int_equal(finish().ended[CAROM_REASON_COMPLETE], 20);
+    client_finish(&client);
+}
+
+/* KeyUpdate makes us answer: a peer that does not read the answers costs only so much. */
+static void answers_that_nobody_reads_have_an_end(void **state)
+{
+    (void)state;
+    struct client client;
+    size_t written;
+    carom_options options = simulation_options();
+    carom_tls_options tls = tls_options();
+    options.write_timeout = CAROM_OFF;
+    begin_tls(&options, &tls);
+    client_init(&client);
+    shake_hands(&client);
+    carom_peer_set_window(client.peer, 0);
+    uint64_t before = carom_memory_held();
+    for (int i = 0; i < 20000 && !carom_peer_saw_close(client.peer); i++) {
+        SSL_key_update(client.ssl, SSL_KEY_UPDATE_REQUESTED);
+        SSL_write_ex(client.ssl, "\r\n", 2, &written); /* lawful before a request */
+        char *data;
+        size_t length = (size_t)BIO_get_mem_data(client.out, &data);
+        carom_peer_send(client.peer, data, length);
+        BIO_reset(client.out);
+        turn();
+        assert_in_range(carom_memory_held() - before, 0, 4 * 1024 * 1024);
+    }
+    finish();
+    client_finish(&client);
+}
+
+/* ---------------------------------------------------------------- ends */
+
+static void begin_tunnel(struct client *client)
+{
+    const carom_field field = {CAROM_SLICE("Upgrade"), CAROM_SLICE("x")};
+    const carom_response response = {.status = 101, .fields = &field, .field_count = 1};
+    client_init(client);
+    shake_hands(client);
+    client_say(client, "GET /hold HTTP/1.1\r\nHost: t\r\nConnection: upgrade\r\n"
+                       "Upgrade: x\r\n\r\n");
+    assert_int_equal(carom_upgrade(sim.held[0], &response), 0);
+    exchange(client);
+}
+
+static void only_close_notify_is_the_end(void **state)
+{
+    (void)state;
+    struct client client;
+    carom_options options = simulation_options();
+    carom_tls_options tls = tls_options();
+    carom_slice bytes;
+    begin_tls(&options, &tls);
+    begin_tunnel(&client);
+    client_say(&client, "bytes");
+    SSL_shutdown(client.ssl);
+    exchange(&client);
+    assert_int_equal(carom_request_read(sim.held[0], &bytes), 1);
+    assert_int_equal(carom_request_read(sim.held[0], &bytes), -CAROM_EAGAIN);
+    turn();
+    assert_int_equal(carom_request_read(sim.held[0], &bytes), 0);
+    release(sim.held[0]);
+    turn();
+    client_finish(&client);
+
+    begin_tunnel(&client); /* cut off */
+    client_say(&client, "bytes");
+    carom_peer_finish(client.peer);
+    turn();
+    assert_int_equal(carom_request_read(sim.held[0], &bytes), 1);
+    assert_int_equal(carom_request_read(sim.held[0], &bytes), -CAROM_EAGAIN);
+    turn();
+    assert_int_equal(carom_request_read(sim.held[0], &bytes), -CAROM_ECANCELED);
+    assert_int_equal(carom_record_outcome(sim.held[0]).reason, CAROM_REASON_CLIENT_RESET);
+    finish();
+    client_finish(&client);
+}
+
+/* A change in the records: a bad record ends the connection, with an alert. */
+static void forged_records_end_it(void **state)
+{
+    (void)state;
+    struct client client;
+    size_t written;
+    carom_options options = simulation_options();
+    carom_tls_options tls = tls_options();
+    begin_tls(&options, &tls);
+    client_init(&client);
+    shake_hands(&client);
+    SSL_write_ex(client.ssl, now, strlen(now), &written);
+    char *data;
+    size_t length = (size_t)BIO_get_mem_data(client.out, &data);
+    data[length - 1] ^= 1;
+    exchange(&client);
+    assert_true(carom_peer_saw_close(client.peer));
+    assert_int_equal(client_read(&client), SSL_ERROR_SSL); /* bad_record_mac */
+    assert_int_equal(finish().requests, 0);
+    client_finish(&client);
+}
+
+/* ---------------------------------------------------------------- memory */
+
+static uint64_t openssl_allocations, openssl_allowed = UINT64_MAX;
+
+static void *counted_malloc(size_t size, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    openssl_allocations++;
+    if (openssl_allowed != UINT64_MAX && openssl_allowed-- == 0) {
+        openssl_allowed = UINT64_MAX;
+        return NULL;
+    }
+    return malloc(size);
+}
+
+static void *counted_realloc(void *memory, size_t size, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    openssl_allocations++;
+    if (openssl_allowed != UINT64_MAX && openssl_allowed-- == 0) {
+        openssl_allowed = UINT64_MAX;
+        return NULL;
+    }
+    return realloc(memory, size);
+}
+
+static void counted_free(void *memory, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    free(memory);
+}
+
+/* Of ours none, once pools are warm; those of OpenSSL are few, and stated in docs/tls.md. */
+static void a_request_takes_no_memory_of_ours(void **state)
+{
+    (void)state;
+    struct client client;
+    carom_options options = simulation_options();
+    carom_tls_options tls = tls_options();
+    options.pool_floor = 64;
+    begin_tls(&options, &tls);
+    client_init(&client);
+    shake_hands(&client);
+    for (int i = 0; i < 5; i++)
+        client_say(&client, now);
+    client_read(&client);
+    uint64_t ours = carom_memory_taken(), theirs = 0;
+    for (int i = 0; i < 100; i++) {
+        size_t written;
+        SSL_write_ex(client.ssl, now, strlen(now), &written);
+        char *data;
+        size_t length = (size_t)BIO_get_mem_data(client.out, &data);
+        carom_peer_send(client.peer, data, length);
+        BIO_reset(client.out);
+        uint64_t before = openssl_allocations;
+        turn();
+        theirs += openssl_allocations - before;
+    }
+    print_message("OpenSSL: %.2f allocations a request\n", (double)theirs / 100);
+    /* The simulated peer keeps what it gets: its memory grows, by powers of two. */
+    assert_in_range(carom_memory_taken() - ours, 0, 8);
+    assert_in_range(theirs, 0, 600);
+    finish();
+    client_finish(&client);
+}
+
+/* The whole life of a connection, with whatever memory there is; all must come back. */
+static void live(void)
+{
+    struct client client;
+    client_init(&client);
+    for (int i = 0; i < 4; i++) {
+        if (SSL_do_handshake(client.ssl) == 1) {
+            size_t written;
+            SSL_write_ex(client.ssl, now, strlen(now), &written);
+        }
+        ERR_clear_error();
+        exchange(&client);
+    }
+    client_read(&client);
+    SSL_shutdown(client.ssl);
+    ERR_clear_error();
+    exchange(&client);
+    carom_peer_finish(client.peer);
+    turn();
+    client_finish(&client);
+}
+
+static void any_allocation_of_ours_may_fail(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    carom_tls_options tls = tls_options();
+    for (uint64_t k = 0;; k++) {
+        assert_true(k < 1000);
+        create(&options);
+        uint64_t failed = carom_memory_failed();
+        carom_memory_fail_once_after(k);
+        int error = carom_service_listen_tls(sim.service, "127.0.0.1:0", &tls);
+        if (error == 0) {
+            assert_int_equal(carom_service_start(sim.service), 0);
+            struct carom_peer *peer = carom_simulated_connect(sim.loop);
+            carom_memory_fail_after(UINT64_MAX);
+            if (peer != NULL)
+                carom_peer_reset(peer);
+            carom_memory_fail_once_after(k);
+            live();
+            carom_memory_fail_after(UINT64_MAX);
+            finish();
+        } else {
+            assert_int_equal(error, -CAROM_ENOMEM);
+            carom_memory_fail_after(UINT64_MAX);
+            assert_int_equal(carom_service_destroy(sim.service), 0);
+        }
+        if (carom_memory_failed() == failed)
+            break;
+    }
+}
+
+/* OpenSSL may find none, in the client as well: nothing is lost and nothing is left. */
+static void any_allocation_of_openssl_may_fail(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    carom_tls_options tls = tls_options();
+    begin_tls(&options, &tls);
+    live(); /* what is made once in a process is there */
+    for (uint64_t k = 0;; k++) {
+        assert_true(k < 20000);
+        struct client client;
+        client_init(&client);
+        openssl_allowed = k;
+        for (int i = 0; i < 3; i++) {
+            uint64_t allowed = openssl_allowed;
+            openssl_allowed = UINT64_MAX; /* the client has enough */
+            if (SSL_do_handshake(client.ssl) == 1) {
+                size_t written;
+                SSL_write_ex(client.ssl, now, strlen(now), &written);
+            }
+            ERR_clear_error();
+            char *data;
+            size_t length = (size_t)BIO_get_mem_data(client.out, &data);
+            if (length > 0)
+                carom_peer_send(client.peer, data, length);
+            BIO_reset(client.out);
+            openssl_allowed = allowed;
+            turn();
+            allowed = openssl_allowed;
+            openssl_allowed = UINT64_MAX;
+            exchange(&client);
+            openssl_allowed = allowed;
+        }
+        bool over = openssl_allowed != UINT64_MAX;
+        openssl_allowed = UINT64_MAX;
+        carom_peer_reset(client.peer);
+        turn();
+        assert_int_equal(ERR_peek_error(), 0);
+        client_finish(&client);
+        if (over)
+            break;
+    }
+    live();
+    finish();
+}
+
+static void loading_may_fail(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    carom_tls_options tls = tls_options();
+    tls.client = CAROM_TLS_CLIENT_WANTED;
+    tls.client_ca = certificate.certificate;
+    create(&options);
+    for (uint64_t k = 0;; k++) {
+        assert_true(k < 100000);
+        openssl_allowed = k;
+        int error = carom_service_listen_tls(sim.service, "127.0.0.1:0", &tls);
+        bool over = openssl_allowed != UINT64_MAX;
+        openssl_allowed = UINT64_MAX;
+        assert_int_equal(ERR_peek_error(), 0);
+        if (over) {
+            assert_int_equal(error, 0);
+            break;
+        }
+    }
+    assert_int_equal(carom_service_destroy(sim.service), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_request_is_answered),
+        cmocka_unit_test(bytes_may_be_cut_anywhere),
+        cmocka_unit_test(single_bytes_do),
+        cmocka_unit_test(a_record_knows_its_connection),
+        cmocka_unit_test(a_handshake_has_its_time),
+        cmocka_unit_test(handshakes_of_a_turn_have_a_number),
+        cmocka_unit_test(who_breaks_the_protocol_gets_an_alert),
+        cmocka_unit_test(plain_http_is_told_so),
+        cmocka_unit_test(a_large_response_is_encrypted_as_it_is_taken),
+        cmocka_unit_test(a_turn_is_not_held_up),
+        cmocka_unit_test(a_peer_that_does_not_read_is_reset),
+        cmocka_unit_test(what_is_not_wanted_waits),
+        cmocka_unit_test(answers_that_nobody_reads_have_an_end),
+        cmocka_unit_test(only_close_notify_is_the_end),
+        cmocka_unit_test(forged_records_end_it),
+        cmocka_unit_test(a_request_takes_no_memory_of_ours),
+        cmocka_unit_test(any_allocation_of_ours_may_fail),
+        cmocka_unit_test(any_allocation_of_openssl_may_fail),
+        cmocka_unit_test(loading_may_fail),
+    };
+    /* Before OpenSSL's first allocation. */
+    if (CRYPTO_set_mem_functions(counted_malloc, counted_realloc, counted_free) != 1)
+        return 1;
+    return cmocka_run_group_tests(tests, prepare, unprepare);
+}
