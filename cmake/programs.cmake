@@ -127,6 +127,16 @@ foreach(source ${sources})
     endif()
 endforeach()
 
+# Over TLS, what is the same there; the rest is in system/tls.
+if(CAROM_TLS)
+    foreach(name exchange cancellation drain)
+        add_test(NAME tls/${name}
+            COMMAND ${CAROM_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/test/system/test_${name}.py)
+        set_tests_properties(tls/${name} PROPERTIES LABELS system TIMEOUT 300
+            ENVIRONMENT "${CAROM_TEST_ENVIRONMENT};CAROM_TLS=1")
+    endforeach()
+endif()
+
 # These run under valgrind too: they take every path of an exchange and every way out of one. The
 # harness makes their deadlines longer and their numbers smaller when there is a wrapper.
 list(JOIN CAROM_VALGRIND " " wrapper)

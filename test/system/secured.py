@@ -72,7 +72,8 @@ class Secured:
         self.socket, self.piece = plain, piece
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.tls = context.wrap_bio(self.incoming, self.outgoing, server_hostname=name, session=session)
-        self.broken = None
+        if plain.family != socket.AF_UNIX:  # or the first request waits until the handshake's end is acknowledged
+            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if shake:
             self.run(self.tls.do_handshake)
 
@@ -136,6 +137,9 @@ class Secured:
         except OSError:
             pass  # the server was faster
         self.socket.close()
+
+    def setblocking(self, on):
+        self.socket.setblocking(on)
 
     def settimeout(self, seconds):
         self.socket.settimeout(seconds)
