@@ -80,6 +80,9 @@ endforeach()
 # test/unit/<floor>/test_<name>.c becomes the test unit/<floor>/<name>, and valgrind/<floor>/<name>,
 # which runs only with `ctest -C valgrind -L valgrind`.
 file(GLOB sources CONFIGURE_DEPENDS test/unit/*/test_*.c)
+if(NOT CAROM_TLS)
+    list(FILTER sources EXCLUDE REGEX "test_tls")
+endif()
 foreach(source ${sources})
     get_filename_component(folder ${source} DIRECTORY)
     get_filename_component(floor ${folder} NAME)
@@ -108,6 +111,9 @@ foreach(name file loop loop_sockets loop_turn)
 endforeach()
 
 file(GLOB sources CONFIGURE_DEPENDS test/system/test_*.py)
+if(NOT CAROM_TLS)
+    list(FILTER sources EXCLUDE REGEX "test_(tls|addon)")
+endif()
 foreach(source ${sources})
     get_filename_component(name ${source} NAME_WE)
     string(REGEX REPLACE "^test_" "" name ${name})
@@ -116,7 +122,7 @@ foreach(source ${sources})
         LABELS system TIMEOUT 300 ENVIRONMENT "${CAROM_TEST_ENVIRONMENT}")
     # Those that look at programs of their own are the same on both backends; in slow builds the
     # most telling ones must do.
-    if(NOT name MATCHES "^(backend|docs|examples|install)$" AND
+    if(NOT name MATCHES "^(addon|backend|docs|examples|install)$" AND
        (NOT CAROM_SANITIZE OR name MATCHES "^(exchange|cancellation|drain|limits)$"))
         add_test(NAME uring/${name} COMMAND ${CAROM_PYTHON} ${source})
         set_tests_properties(uring/${name} PROPERTIES LABELS system TIMEOUT 300

@@ -488,6 +488,17 @@ typedef struct carom_file {
 CAROM_API int carom_respond_file(carom_record *record, const carom_response *response,
                                  const carom_file *file);
 
+/* Answer with a redirect to the same URI with https and `port` (RFC 9110, 15.4.9): for the handler
+ * of a plain listener. The host is that of the Host field. Release follows, as after carom_respond,
+ * whose errors it has. */
+CAROM_API int carom_redirect_to_https(carom_record *record, uint16_t port);
+
+/* A field for responses over TLS: for a year the host shall be asked by https only (RFC 6797). */
+#define CAROM_STRICT_TRANSPORT_SECURITY                                                            \
+    {                                                                                              \
+        CAROM_SLICE("Strict-Transport-Security"), CAROM_SLICE("max-age=31536000")                  \
+    }
+
 /* Answer with a head now and content by carom_write and carom_end. An unknown length is chunked, or
  * ends with the connection for HTTP/1.0. Errors as carom_respond. */
 CAROM_API int carom_respond_begin(carom_record *record, const carom_response *response);

@@ -115,6 +115,9 @@ export type ErrorCode =
   | 'CAROM_EUNSUPPORTED'
   /** The system refused, for a reason without a name here. */
   | 'CAROM_ESYSTEM'
+  | 'CAROM_ECERTIFICATE'
+  | 'CAROM_EKEY'
+  | 'CAROM_EPROTOCOL'
   /** Thrown by loading the package: it has no binary for this system. */
   | 'CAROM_NO_BINARY';
 

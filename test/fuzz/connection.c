@@ -503,7 +503,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     got_whole = 0;
     int error = network_create(&options);
     carom_assert(error == 0);
-    network_start();
+    network_start(NULL);
     connect_peer();
     while (input.length > 0) {
         const uint8_t *escape = memchr(input.data, ESCAPE, input.length);

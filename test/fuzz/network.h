@@ -40,8 +40,8 @@ static inline int network_create(const carom_options *options)
 }
 
 /* An acceptor of the simulated network needs no socket, but a listener does: a cheap one, again and
- * again. */
-static inline void network_start(void)
+ * again. Plain when `tls` is NULL. */
+static inline void network_start(const carom_tls_options *tls)
 {
     static int listening = -1;
     char address[16];
@@ -52,7 +52,8 @@ static inline void network_start(void)
                      listen(listening, 1) == 0);
     }
     snprintf(address, sizeof address, "fd:%d", dup(listening));
-    int error = carom_service_listen(network.service, address);
+    int error = tls == NULL ? carom_service_listen(network.service, address)
+                            : carom_service_listen_tls(network.service, address, tls);
     carom_assert(error == 0);
     error = carom_service_start(network.service);
     carom_assert(error == 0);
@@ -62,7 +63,7 @@ static inline bool network_busy(void)
 {
     const struct carom_worker *worker = network.worker;
     return carom_simulated_busy(network.loop) || worker->dirty != NULL || worker->resumed != NULL ||
-           !carom_node_alone(&worker->records.ready);
+           !carom_node_alone(&worker->records.ready) || carom_streams_wait(&worker->streams);
 }
 
 static inline void network_turn(void)

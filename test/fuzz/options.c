@@ -155,7 +155,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     options.pool_floor %= 4;
     int error = network_create(&options);
     carom_assert(error == 0);
-    network_start();
+    network_start(NULL);
     exchange();
     network_shut_down();
     network_finish();

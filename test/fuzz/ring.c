@@ -378,7 +378,7 @@ static void begin(uint8_t mode)
     carom_assert(error == 0);
     error = carom_ring_attach(vm.ring, network.service, 0);
     carom_assert(error == 0);
-    network_start();
+    network_start(NULL);
     for (int i = 0; i < (mode & 16 ? 20 : mode & 32 ? 4 : 1); i++) /* 20: more than pages */
         add_slot();
     connect_peer();

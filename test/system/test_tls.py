@@ -464,6 +464,39 @@ class Tls(harness.SystemTest):
                               capture_output=True, text=True, timeout=60, check=True)
         self.assertRegex(done.stdout, "hello\nTLSv1.3 TLS_.* alpn=http/1.1 name=localhost")
 
+    def test_redirect(self):
+        """From the plain port: host, path and query stay, the port becomes that of TLS."""
+        server = self.serve()
+        for host, port, location in (("a.example", 443, "https://a.example"), ("a.example:8080", 8443, "https://a.example:8443"),
+                                     ("[::1]:80", 443, "https://[::1]"), ("", 443, None)):
+            target = f"/redirect?port={port}&q=%2F"
+            with self.subTest(host), server.connect() as client:
+                client.send(f"GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+                answer = client.answer()
+                self.assertEqual(answer.field("Location"), location and location + target)
+                self.assertEqual(answer.status, 308 if location else 400)
+
+    def test_idle_connection(self):
+        """What an idle connection with TLS costs the process, OpenSSL's part included."""
+        count = harness.scaled(1000)
+        if harness.raise_descriptors() < 2 * count + 100:
+            self.skipTest("too few descriptors")
+        server = self.serve_tls()
+        context = client_context()
+        warm = [self.secure(server, context) for _ in range(200)]
+        for client in warm:
+            client.get("/hello")
+        resident = harness.resident_kib(server.pid)
+        before = server.stats(1)["memory"]
+        for client in [self.secure(server, context) for _ in range(count)]:
+            client.get("/hello")
+        each = (harness.resident_kib(server.pid) - resident) * 1024 / count
+        ours = (server.stats(1)["memory"] - before) / count
+        print(f"{count} idle connections with TLS: {each:.0f} bytes each, {ours:.0f} of the engine", flush=True)
+        if harness.PLAIN:
+            self.assertLess(each, 24 * 1024)
+            self.assertLess(ours, 600)
+
     def test_refused_connections_are_closed(self):
         server = self.serve_tls(max_connections=1, refuse_connections=True)
         first = self.secure(server)

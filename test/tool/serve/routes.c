@@ -263,14 +263,18 @@ static const struct route {
     const char *path;
     void (*run)(struct exchange *exchange);
 } routes[] = {
-    {"/hello", route_hello},       {"/later", route_later},   {"/thread", route_thread},
-    {"/stream", route_stream},     {"/echo", route_echo},     {"/count", route_count},
-    {"/collect", route_collect},   {"/hold", route_hold},     {"/release", route_release},
-    {"/status", route_status},     {"/inform", route_inform}, {"/tunnel", route_tunnel},
-    {"/split", route_split},       {"/cut", route_cut},       {"/abandon", route_abandon},
-    {"/peer", route_peer},         {"/stats", route_stats},   {"/allocations", route_allocations},
-    {"/shutdown", route_shutdown}, {"/file", route_file},     {"/tls", route_tls},
-    {"/reload", route_reload},
+    {"/hello", route_hello},       {"/later", route_later},
+    {"/thread", route_thread},     {"/stream", route_stream},
+    {"/echo", route_echo},         {"/count", route_count},
+    {"/collect", route_collect},   {"/hold", route_hold},
+    {"/release", route_release},   {"/status", route_status},
+    {"/inform", route_inform},     {"/tunnel", route_tunnel},
+    {"/split", route_split},       {"/cut", route_cut},
+    {"/abandon", route_abandon},   {"/peer", route_peer},
+    {"/stats", route_stats},       {"/allocations", route_allocations},
+    {"/shutdown", route_shutdown}, {"/file", route_file},
+    {"/tls", route_tls},           {"/reload", route_reload},
+    {"/redirect", route_redirect},
 };
 
 void serve_handler(carom_record *record, void *data)

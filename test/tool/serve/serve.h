@@ -66,6 +66,7 @@ bool tls_option(const char *name, const char *value);
 int tls_listen(const char *address);
 void route_tls(struct exchange *exchange);
 void route_reload(struct exchange *exchange);
+void route_redirect(struct exchange *exchange);
 
 /* threads.c: a fixed pool of threads, and the exchanges that are held. */
 int threads_start(unsigned count);

@@ -90,6 +90,14 @@ void route_tls(struct exchange *exchange)
     answer_text(exchange, 200, text);
 }
 
+/* /redirect?port=443, whatever follows. */
+void route_redirect(struct exchange *exchange)
+{
+    uint64_t port = query_number(exchange->record, "port", 443);
+    note_result(carom_redirect_to_https(exchange->record, (uint16_t)port));
+    carom_release(exchange->record);
+}
+
 /* /reload: load the certificates again; its result. */
 void route_reload(struct exchange *exchange)
 {

@@ -1,0 +1,42 @@
+/* Tests of the redirect to https: the target in each of its forms. */
+#include "unit/service/simulation.h"
+
+static void every_form_of_target_is_redirected(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *method, *target, *host, *expected;
+    } cases[] = {
+        {"POST", "/x?y=1", "a.example:80",
+         "308 Permanent Redirect\r\nLocation: https://a.example/x?y=1\r\n"},
+        {"POST", "http://b.example:1/x?y", "b.example:1", "Location: https://b.example/x?y\r\n"},
+        {"POST", "http://b.example", "b.example", "Location: https://b.example/\r\n"},
+        {"OPTIONS", "*", "b.example", "Location: https://b.example/\r\n"},
+        {"POST", "/x", "[2001:db8::1]:8080", "Location: https://[2001:db8::1]/x\r\n"},
+        {"POST", "/x", "", "400 Bad Request\r\n"},
+    };
+    carom_options options = simulation_options();
+    begin(&options);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[256];
+        struct carom_peer *peer = connect_peer();
+        snprintf(text, sizeof text, "%s %s HTTP/1.1\r\nHost: %s\r\nContent-Length: 1\r\n\r\n",
+                 cases[i].method, cases[i].target, cases[i].host);
+        say(peer, text);
+        turn();
+        assert_int_equal(sim.held_count, 1);
+        assert_int_equal(carom_redirect_to_https(sim.held[0], 443), 0);
+        release(sim.held[0]);
+        turn();
+        assert_got(peer, cases[i].expected);
+    }
+    finish();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_form_of_target_is_redirected),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
