@@ -454,9 +454,7 @@ static void h1_ended(struct carom_connection *connection)
     if (h1->phase == CAROM_H1_TUNNEL) {
         if (connection->stream.truncated) { /* only TLS could say that this is all: RFC 8446, 6.1 */
             carom_connection_abort(connection, CAROM_REASON_CLIENT_RESET, true);
-            return;
-        }
-        if (reading != NULL) {
+        } else if (reading != NULL) {
             h1->reading = NULL;
             carom_record_content_ended(reading);
         }

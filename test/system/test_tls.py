@@ -369,6 +369,17 @@ class Tls(harness.SystemTest):
             client.send(b"POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: %d\r\n\r\n" % len(pattern) + pattern)
             self.assertEqual(client.answer().body, pattern)
 
+    def test_files(self):
+        """Content that lies in a file is read, encrypted, and in its place among others."""
+        server = self.serve_tls()
+        client = self.secure(server)
+        for size in (1, 16384, 40000, 65562):
+            client.send(HELLO + b"GET /file?size=%d HTTP/1.1\r\nHost: t\r\n\r\n" % size + HELLO)
+            self.assertEqual(client.answer().body, b"hello\n")
+            self.assertEqual(client.answer().body, bytes(ord("a") + o % 26 for o in range(size)))
+            self.assertEqual(client.answer().body, b"hello\n")
+        self.end(server)
+
     # ------------------------------------------------------------ what breaks the protocol
 
     def test_plain_http(self):
