@@ -14,7 +14,8 @@ file(GLOB sources CONFIGURE_DEPENDS bindings/node/*.c)
 add_library(carom_node MODULE ${sources} $<TARGET_OBJECTS:carom_objects>)
 target_include_directories(carom_node PRIVATE include)
 target_include_directories(carom_node SYSTEM PRIVATE ${CAROM_NODE_API} ${CAROM_UV})
-target_link_libraries(carom_node PRIVATE carom_options Threads::Threads ${CMAKE_DL_LIBS})
+target_link_libraries(carom_node PRIVATE carom_options ${CAROM_NGHTTP2_STATIC} Threads::Threads
+    ${CMAKE_DL_LIBS})
 # The macro that begins a module defines functions without a prototype.
 set_source_files_properties(bindings/node/addon.c PROPERTIES COMPILE_OPTIONS -Wno-missing-prototypes)
 set_target_properties(carom_node PROPERTIES PREFIX "" OUTPUT_NAME carom SUFFIX .node
@@ -26,3 +27,4 @@ if(CAROM_TLS)
     target_link_libraries(carom_node PRIVATE ${CAROM_STATIC_SSL} ${CAROM_STATIC_CRYPTO})
 endif()
 target_link_options(carom_node PRIVATE -Wl,--exclude-libs,ALL -Wl,-Bsymbolic)
+add_dependencies(carom_node carom_nghttp2)

@@ -221,6 +221,24 @@ typedef struct carom_options {
     uint32_t handshake_timeout; /* 10 s from accept to the end of the TLS handshake: closed */
     uint32_t max_handshakes; /* 16 steps of TLS handshakes in one turn of a worker; the rest waits
                                 for the next, so that they do not hold up the others */
+
+    /* HTTP/2 (RFC 9113), by prior knowledge on the same port. The limits above hold for it too, but
+     * for max_pipeline and drain_content: header_timeout for a header section from its first frame,
+     * keep_alive without streams, content_rate and write_timeout for each stream. */
+    bool no_http2;             /* only HTTP/1.1 is spoken */
+    uint32_t h2_max_streams;   /* 128 at once on a connection: REFUSED_STREAM, or GOAWAY once the
+                                  client has acknowledged the limit; 16,384 are the most */
+    uint32_t h2_stream_window; /* 64 KiB of unread content of a stream (RFC 9113, 6.9); it grows on
+                                  a fast link up to: */
+    uint32_t h2_stream_window_max; /* 1 MiB */
+    uint32_t h2_connection_window; /* 1 MiB of unread content of a connection; it grows up to: */
+    uint32_t h2_connection_window_max; /* 4 MiB */
+    uint32_t h2_max_resets; /* 200 streams reset by the client, or for its fault, in 10 s: GOAWAY
+                               with ENHANCE_YOUR_CALM (RFC 9113, 10.5) */
+    uint32_t h2_max_control_frames; /* 1,000 SETTINGS, PING, PRIORITY, PRIORITY_UPDATE, empty
+                                       DATA and tiny WINDOW_UPDATE frames in 10 s: the same */
+    uint32_t h2_ping_interval;      /* 30 s of silence while streams are open: PING; as long again
+                                       without an answer: reset */
 } carom_options;
 
 #define CAROM_OPTIONS_INIT                                                                         \
@@ -273,7 +291,8 @@ typedef struct carom_tls_options {
                                                   one that is in no certificate */
     size_t certificate_count;
     bool refuse_unknown_names;    /* false: see above; true: unrecognized_name ends the handshake */
-    const char *const *protocols; /* ALPN (RFC 7301), ours by preference: "http/1.1", "http/1.0" */
+    const char *const *protocols; /* ALPN (RFC 7301), ours by preference: "h2" (unless
+                                     options.no_http2), "http/1.1", "http/1.0" */
     size_t protocol_count;
     uint16_t min_version; /* 12: TLS 1.2; 13: TLS 1.3 only */
     const char *ciphers;  /* of TLS 1.2 and before, as in openssl-ciphers(1): ECDHE with AES-GCM or
@@ -356,6 +375,7 @@ typedef struct carom_stats {
     uint64_t allocations; /* how often it has asked for memory, whole process */
     uint64_t timeouts, cancellations;
     uint64_t ended[CAROM_REASON_COUNT]; /* records by reason */
+    uint64_t h2_calmed; /* HTTP/2 connections that were ended with ENHANCE_YOUR_CALM */
 } carom_stats;
 
 /* Read the statistics. Any thread; each number is exact, together they are of about one moment. */
@@ -369,12 +389,14 @@ CAROM_API const char *carom_service_backend(const carom_service *service);
 
 /* The method, case kept ("GET"). Valid until release. RFC 9110, 9. */
 CAROM_API carom_slice carom_request_method(const carom_record *record);
-/* The request target as sent. Valid until release. RFC 9112, 3.2. */
+/* The request target as sent; of HTTP/2, :path, or the :authority of a CONNECT. Valid until
+ * release. RFC 9112, 3.2; RFC 9113, 8.3.1. */
 CAROM_API carom_slice carom_request_target(const carom_record *record);
-/* 10 for HTTP/1.0, 11 for HTTP/1.1 (20 is kept for HTTP/2). RFC 9110, 2.5. */
+/* 10 for HTTP/1.0, 11 for HTTP/1.1, 20 for HTTP/2. RFC 9110, 2.5. */
 CAROM_API int carom_request_version(const carom_record *record);
 /* How many field lines there are, and field line `index` in the order received (index < count is
- * asserted). Valid until release. RFC 9110, 5. */
+ * asserted). Of HTTP/2, :authority is Host, the first, and Cookie is one line (RFC 9113, 8.2.3).
+ * Valid until release. RFC 9110, 5. */
 CAROM_API size_t carom_request_field_count(const carom_record *record);
 /* Field line `index` in the order received; index < count is asserted. Valid until release. */
 CAROM_API carom_field carom_request_field_at(const carom_record *record, size_t index);

@@ -115,9 +115,9 @@ static bool valid_protocols(const carom_tls_options *options)
 }
 
 /* Defaults filled in. 0 or -CAROM_EINVAL. */
-static int resolve(carom_tls_options *to, const carom_tls_options *given)
+static int resolve(carom_tls_options *to, const carom_tls_options *given, bool http2)
 {
-    static const char *const protocols[] = {"http/1.1", "http/1.0"};
+    static const char *const protocols[] = {"h2", "http/1.1", "http/1.0"};
     if (given == NULL || given->size == 0 || given->size > sizeof *to ||
         given->size % _Alignof(carom_tls_options) != 0)
         return -CAROM_EINVAL;
@@ -125,8 +125,8 @@ static int resolve(carom_tls_options *to, const carom_tls_options *given)
     memcpy(to, given, given->size);
     to->size = sizeof *to;
     if (to->protocol_count == 0) {
-        to->protocols = protocols;
-        to->protocol_count = sizeof protocols / sizeof protocols[0];
+        to->protocols = http2 ? protocols : protocols + 1;
+        to->protocol_count = sizeof protocols / sizeof protocols[0] - (http2 ? 0 : 1);
     }
     if (to->min_version == 0)
         to->min_version = 12;
@@ -224,10 +224,10 @@ int carom_tls_replace_keys(struct carom_tls *tls, carom_slice keys)
 /* ---------------------------------------------------------------- life */
 
 int carom_tls_create(struct carom_tls **made, const carom_tls_options *options,
-                     const struct carom_log_sink *log)
+                     const struct carom_log_sink *log, bool http2)
 {
     carom_tls_options resolved;
-    int error = resolve(&resolved, options);
+    int error = resolve(&resolved, options, http2);
     if (error < 0)
         return error;
     struct carom_tls *tls = carom_memory_take_zeroed(sizeof *tls);

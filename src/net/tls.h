@@ -10,10 +10,11 @@
 struct carom_tls;
 struct ssl_st;
 
-/* Copy the options and load what they name. 0, -CAROM_EINVAL, -CAROM_ENOMEM, or -CAROM_ECERTIFICATE
- * and -CAROM_EKEY with a line of log that says which file and why. */
+/* Copy the options and load what they name; without other wishes "h2" is offered if `http2`. 0,
+ * -CAROM_EINVAL, -CAROM_ENOMEM, or -CAROM_ECERTIFICATE and -CAROM_EKEY with a line of log that says
+ * which file and why. */
 int carom_tls_create(struct carom_tls **made, const carom_tls_options *options,
-                     const struct carom_log_sink *log);
+                     const struct carom_log_sink *log, bool http2);
 /* No session may be left. */
 void carom_tls_destroy(struct carom_tls *tls);
 /* Load all again. On an error everything stays as it was. */

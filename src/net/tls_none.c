@@ -4,11 +4,12 @@
 #include "net/tls_session.h"
 
 int carom_tls_create(struct carom_tls **made, const carom_tls_options *options,
-                     const struct carom_log_sink *log)
+                     const struct carom_log_sink *log, bool http2)
 {
     (void)made;
     (void)options;
     (void)log;
+    (void)http2;
     return -CAROM_EUNSUPPORTED;
 }
 

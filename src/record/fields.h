@@ -59,7 +59,8 @@ carom_field carom_fields_at(const struct carom_fields *fields, size_t index);
 /* The next field called `name` (any case) from *cursor on; data NULL at the end. */
 carom_slice carom_fields_next(const struct carom_fields *fields, const char *name, size_t *cursor);
 
-/* How the content of a request is framed (RFC 9112, 6.3). */
+/* How the content of a request is framed (RFC 9112, 6.3). Of HTTP/2, CHUNKED means that its length
+ * was not said. */
 enum carom_framing { CAROM_FRAMING_NONE, CAROM_FRAMING_LENGTH, CAROM_FRAMING_CHUNKED };
 
 /* A request head as the wire read it, with what the framing rules made of it. */

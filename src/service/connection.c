@@ -5,8 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "service/h1.h"
 #include "service/listener.h"
+#include "service/opening.h"
 #include "service/service.h"
 
 /* Connections beyond the limit that may stand at once to be told so with 503. */
@@ -208,7 +208,7 @@ void carom_connection_accept(struct carom_door *door, int fd, const struct socka
     }
     memset(connection, 0, sizeof *connection);
     connection->door = door;
-    connection->protocol = &carom_h1_protocol;
+    connection->protocol = &carom_opening_protocol;
     connection->refs = 1;
     connection->read_deadline = connection->write_deadline = CAROM_NO_TIME;
     carom_node_init(&connection->link);
@@ -299,6 +299,17 @@ void carom_connection_flush(struct carom_connection *connection)
     else if (connection->write_deadline == CAROM_NO_TIME)
         carom_connection_write_within(connection,
                                       carom_connection_worker(connection)->options->write_timeout);
+}
+
+void carom_connection_local(const struct carom_connection *connection, carom_address *address)
+{
+    struct sockaddr_storage name;
+    socklen_t length = sizeof name;
+    bool open = connection->state != CAROM_CONNECTION_CLOSED;
+    if (open && getsockname(connection->stream.socket.fd, (struct sockaddr *)&name, &length) == 0)
+        carom_address_describe((const struct sockaddr *)&name, length, address);
+    else
+        *address = connection->door->listener->address;
 }
 
 /* ---------------------------------------------------------------- content */

@@ -69,6 +69,9 @@ int carom_connection_keep_content(struct carom_connection *connection, carom_rec
                                   bool packed, struct carom_page *page, const uint8_t *data,
                                   uint32_t length);
 
+/* The address of its near end. */
+void carom_connection_local(const struct carom_connection *connection, carom_address *address);
+
 /* Nothing is in flight and nothing is read: wait for the next request, or end. */
 void carom_connection_idle(struct carom_connection *connection);
 /* A drain begins: end those that are idle. */

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "service/h1.h"
-#include "service/listener.h"
+#include "service/respond.h"
 #include "wire/chunked.h"
 #include "wire/h1_response.h"
 
@@ -143,40 +143,6 @@ static int h1_end(carom_record *record, const carom_field *trailers, size_t coun
     return error;
 }
 
-/* The engine's own answer, in place of the handler's. False when out of memory. */
-static bool answer_refusal(carom_record *record)
-{
-    static const carom_field retry_after = {CAROM_SLICE("Retry-After"), CAROM_SLICE("1")};
-    static const carom_field type = {CAROM_SLICE("Content-Type"), CAROM_SLICE("text/plain")};
-    char text[64];
-    uint32_t length = carom_decimal_write((uint8_t *)text, record->refused);
-    const char *phrase = carom_status_phrase(record->refused);
-    size_t phrase_length = strlen(phrase);
-    carom_assert(length + phrase_length + 2 < sizeof text);
-    text[length++] = ' ';
-    memcpy(text + length, phrase, phrase_length);
-    length += (uint32_t)phrase_length;
-    text[length++] = '\n';
-
-    const carom_field fields[] = {type, retry_after};
-    const carom_response response = {
-        .status = record->refused,
-        .fields = fields,
-        .field_count = record->refused == 503 ? 2 : 1,
-        .content = {text, length, NULL, NULL},
-    };
-    struct carom_response_plan plan;
-    int error = carom_response_plan(&plan, CAROM_RESPONSE_FINAL, &record->head, &response, length);
-    carom_assert(error == 0);
-    plan.whole = true;
-    record->body_kind = plan.body;
-    if (h1_head(record, &plan, &response) < 0)
-        return false;
-    carom_assert(plan.body == CAROM_BODY_NONE || record->content_framed == length);
-    carom_response_move(record, CAROM_RESPONSE_ENDED);
-    return true;
-}
-
 /* ---------------------------------------------------------------- into the stream, in order */
 
 /* All content that has gathered leaves as one chunk. False when out of memory. */
@@ -207,7 +173,8 @@ static bool move_out(struct carom_connection *connection, carom_record *record)
 {
     struct carom_queue *out = &connection->stream.out;
     struct carom_pool *segments = &record->records->segments;
-    if (record->response == CAROM_RESPONSE_OPEN && record->refused != 0 && !answer_refusal(record))
+    if (record->response == CAROM_RESPONSE_OPEN && record->refused != 0 &&
+        !carom_respond_refusal(record))
         return false;
     carom_queue_splice(out, &record->out, segments);
     if (!frame_body(connection, record))
@@ -395,14 +362,7 @@ static const struct carom_peer_name *h1_peer(const carom_record *record)
 
 static void h1_local(const carom_record *record, carom_address *address)
 {
-    const struct carom_connection *connection = connection_of(record);
-    struct sockaddr_storage name;
-    socklen_t length = sizeof name;
-    bool open = connection->state != CAROM_CONNECTION_CLOSED;
-    if (open && getsockname(connection->stream.socket.fd, (struct sockaddr *)&name, &length) == 0)
-        carom_address_describe((const struct sockaddr *)&name, length, address);
-    else
-        *address = connection->door->listener->address;
+    carom_connection_local(connection_of(record), address);
 }
 
 static struct carom_tls_session *h1_tls(const carom_record *record)

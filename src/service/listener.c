@@ -176,7 +176,9 @@ int carom_listener_create(struct carom_listener **made, struct carom_service *se
         door->listener = listener;
         carom_node_init(&door->link);
     }
-    int error = tls == NULL ? 0 : carom_tls_create(&listener->tls, tls, &service->log);
+    int error = tls == NULL ? 0
+                            : carom_tls_create(&listener->tls, tls, &service->log,
+                                               !service->options.no_http2);
     for (uint32_t i = 0; i < workers && error == 0; i++) {
         error = open_door(listener, i, &spec, &service->options);
         if (i == 0 && error == 0)

@@ -13,6 +13,12 @@
 #define MAX_WORKERS 1024u
 /* A connection counts its requests in flight in 16 bits. */
 #define MAX_PIPELINE UINT16_MAX
+/* RFC 9113, 6.9.1. */
+#define MAX_WINDOW INT32_MAX
+/* Below this nghttp2 would give credit for nearly nothing. */
+#define MIN_WINDOW 1024u
+/* A connection counts its streams in 16 bits. */
+#define MAX_STREAMS 16384u
 /* A method, the version, blanks and empty lines before the request line. */
 #define REQUEST_LINE_REST 256u
 
@@ -45,11 +51,24 @@ static void set_defaults(carom_options *options)
     DEFAULT(linger_timeout, 2000);
     DEFAULT(handshake_timeout, 10000);
     DEFAULT(max_handshakes, 16);
+    DEFAULT(h2_max_streams, 128);
+    DEFAULT(h2_stream_window, 64 * KIB);
+    DEFAULT(h2_stream_window_max, 1024 * KIB);
+    DEFAULT(h2_connection_window, 1024 * KIB);
+    DEFAULT(h2_connection_window_max, 4 * 1024 * KIB);
+    DEFAULT(h2_max_resets, 200);
+    DEFAULT(h2_max_control_frames, 1000);
+    DEFAULT(h2_ping_interval, 30000);
 #undef DEFAULT
     if (options->max_pipeline > MAX_PIPELINE)
         options->max_pipeline = MAX_PIPELINE;
     if (options->backend == NULL)
         options->backend = "epoll";
+}
+
+static bool windows_agree(uint32_t window, uint32_t most)
+{
+    return window >= MIN_WINDOW && window <= most && most <= MAX_WINDOW;
 }
 
 int carom_options_resolve(carom_options *to, const carom_options *given)
@@ -64,7 +83,9 @@ int carom_options_resolve(carom_options *to, const carom_options *given)
     set_defaults(to);
     if (to->handler == NULL || to->workers > MAX_WORKERS || to->backlog > INT32_MAX ||
         to->max_target > MAX_SECTION || to->max_header_section > MAX_SECTION ||
-        to->max_fields > MAX_FIELDS)
+        to->max_fields > MAX_FIELDS || to->h2_max_streams > MAX_STREAMS ||
+        !windows_agree(to->h2_stream_window, to->h2_stream_window_max) ||
+        !windows_agree(to->h2_connection_window, to->h2_connection_window_max))
         return -CAROM_EINVAL;
     if (strcmp(to->backend, "epoll") != 0 && strcmp(to->backend, "uring") != 0)
         return -CAROM_EUNSUPPORTED;

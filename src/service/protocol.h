@@ -1,6 +1,7 @@
-/* What a connection asks of the protocol that is spoken on it: HTTP/1.1 (h1.h), or, before the
- * first bytes have told, opening.c. The protocol's state is connection->session, which exists only
- * while the protocol needs it; a call that is said to need it is made only then. */
+/* What a connection asks of the protocol that is spoken on it: HTTP/1.1 (h1.h), HTTP/2 (h2.h), or,
+ * before the first bytes have told which, opening.c. The protocol's state is connection->session,
+ * which exists only while the protocol needs it; a call that is said to need it is made only then.
+ */
 #ifndef CAROM_SERVICE_PROTOCOL_H
 #define CAROM_SERVICE_PROTOCOL_H
 

@@ -1,11 +1,13 @@
 /* The response as the handler gives it: whole, streamed, informational, or taking the connection
  * over. Here it is checked and gathered in the record; the exchange puts it on the wire. */
+#include "service/respond.h"
+
 #include <errno.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/errors.h"
-#include "record/record.h"
 #include "service/service.h"
 #include "wire/semantics.h"
 
@@ -260,4 +262,36 @@ int carom_upgrade(carom_record *record, const carom_response *response)
     carom_response_move(record, CAROM_RESPONSE_BEGUN);
     record->ops->changed(record);
     return 0;
+}
+
+bool carom_respond_refusal(carom_record *record)
+{
+    static const carom_field retry_after = {CAROM_SLICE("Retry-After"), CAROM_SLICE("1")};
+    static const carom_field type = {CAROM_SLICE("Content-Type"), CAROM_SLICE("text/plain")};
+    char text[64];
+    uint32_t length = carom_decimal_write((uint8_t *)text, record->refused);
+    const char *phrase = carom_status_phrase(record->refused);
+    size_t phrase_length = strlen(phrase);
+    carom_assert(length + phrase_length + 2 < sizeof text);
+    text[length++] = ' ';
+    memcpy(text + length, phrase, phrase_length);
+    length += (uint32_t)phrase_length;
+    text[length++] = '\n';
+
+    const carom_field fields[] = {type, retry_after};
+    const carom_response response = {
+        .status = record->refused,
+        .fields = fields,
+        .field_count = record->refused == 503 ? 2 : 1,
+        .content = {text, length, NULL, NULL},
+    };
+    struct carom_response_plan plan;
+    int error = carom_response_plan(&plan, CAROM_RESPONSE_FINAL, &record->head, &response, length);
+    carom_assert(error == 0);
+    plan.whole = true;
+    if (take_head(record, &plan, &response) < 0 ||
+        (record->content_written == 0 && take_content(record, &response.content) < 0))
+        return false;
+    carom_response_move(record, CAROM_RESPONSE_ENDED);
+    return true;
 }

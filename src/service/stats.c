@@ -30,6 +30,7 @@ static void collect(const struct carom_worker *worker, carom_stats *stats)
         .pages_pooled = pages->free_count + worker->small.pool.free_count,
         .timeouts = records->timeouts,
         .cancellations = records->cancellations,
+        .h2_calmed = worker->calmed,
     };
     memcpy(stats->ended, records->ended, sizeof stats->ended);
 }

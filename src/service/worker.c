@@ -1,6 +1,7 @@
 /* Workers: the phases of a turn. */
 #include "service/worker.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -8,6 +9,7 @@
 #include "record/waker.h"
 #include "service/connection.h"
 #include "service/h1.h"
+#include "service/h2.h"
 #include "service/listener.h"
 #include "service/options.h"
 #include "service/service.h"
@@ -82,36 +84,39 @@ static void resume_input(struct carom_worker *worker)
 
 /* ---------------------------------------------------------------- pools */
 
-/* Where the pools of a worker lie in it. */
-#define POOLS 8
-static const size_t pool_offsets[POOLS] = {
-    offsetof(struct carom_worker, records.pool),
-    offsetof(struct carom_worker, records.segments),
-    offsetof(struct carom_worker, records.tables),
-    offsetof(struct carom_worker, records.pages.pool),
-    offsetof(struct carom_worker, small.pool),
-    offsetof(struct carom_worker, connections_pool),
-    offsetof(struct carom_worker, h1_pool),
-    offsetof(struct carom_worker, streams.sessions),
-};
-
-static struct carom_pool *pool_at(struct carom_worker *worker, int index)
+/* The pools of a worker, one by one; NULL at the end. Those of HTTP/2, whose floor is 0, are behind
+ * the others, and not there while it was not spoken. */
+static struct carom_pool *pool_at(struct carom_worker *worker, uint32_t index)
 {
-    return (struct carom_pool *)(void *)((char *)worker + pool_offsets[index]);
+#define POOL(member) offsetof(struct carom_worker, member)
+    static const uint16_t offsets[] = {
+        POOL(records.pool), POOL(records.segments), POOL(records.tables), POOL(records.pages.pool),
+        POOL(small.pool),   POOL(connections_pool), POOL(h1_pool),        POOL(streams.sessions),
+        POOL(h2_pool),      POOL(h2_stream_pool),
+    };
+#undef POOL
+    const uint32_t count = sizeof offsets / sizeof *offsets;
+    if (index >= count - 2 && !worker->h2_spoken)
+        return NULL;
+    if (index < count)
+        return (struct carom_pool *)(void *)((char *)worker + offsets[index]);
+    return index < count + CAROM_BIN_COUNT ? &worker->bins.pools[index - count] : NULL;
 }
 
 static int fill_pools(struct carom_worker *worker)
 {
+    struct carom_pool *pool;
     int error = 0;
-    for (int i = 0; error == 0 && i < POOLS; i++)
-        error = carom_pool_fill(pool_at(worker, i));
+    for (uint32_t i = 0; error == 0 && (pool = pool_at(worker, i)) != NULL; i++)
+        error = carom_pool_fill(pool);
     return error;
 }
 
 static bool pools_above_floor(struct carom_worker *worker)
 {
-    for (int i = 0; i < POOLS; i++)
-        if (carom_pool_above_floor(pool_at(worker, i)))
+    struct carom_pool *pool;
+    for (uint32_t i = 0; (pool = pool_at(worker, i)) != NULL; i++)
+        if (carom_pool_above_floor(pool))
             return true;
     return false;
 }
@@ -119,9 +124,12 @@ static bool pools_above_floor(struct carom_worker *worker)
 static void trim(struct carom_timer *timer)
 {
     struct carom_worker *worker = carom_container(timer, struct carom_worker, trim);
+    struct carom_pool *pool;
     size_t released = 0;
-    for (int i = 0; i < POOLS; i++)
-        released += carom_pool_tick(pool_at(worker, i));
+    for (uint32_t i = 0; (pool = pool_at(worker, i)) != NULL; i++)
+        released += carom_pool_tick(pool);
+    if (worker->h2_pool.in_use == 0 && !pools_above_floor(worker))
+        worker->h2_spoken = false;
     worker->trimmed += released;
     if (worker->trimmed >= RETURN_BYTES) {
         worker->trimmed = 0;
@@ -316,8 +324,13 @@ int carom_worker_init(struct carom_worker *worker, struct carom_service *service
     carom_streams_init(&worker->streams, &records->segments, &records->pages, &records->outgoing,
                        &carom_connection_events);
     worker->streams.most_handshakes = options->max_handshakes;
+    carom_pool_init(&worker->h2_pool, sizeof(struct carom_h2), 0);
+    carom_pool_init(&worker->h2_stream_pool, sizeof(struct carom_h2_stream), 0);
+    carom_bins_init(&worker->bins);
 
-    int error = create_loop(&worker->loop, &worker->incoming);
+    int error = carom_h2_worker_init(worker);
+    if (error == 0)
+        error = create_loop(&worker->loop, &worker->incoming);
     worker->streams.loop = worker->loop;
     if (error == 0) /* beyond the pages that the loop has taken */
         error = fill_pools(worker);
@@ -343,5 +356,9 @@ void carom_worker_finish(struct carom_worker *worker)
     carom_pool_finish(&worker->connections_pool);
     carom_pool_finish(&worker->h1_pool);
     carom_streams_finish(&worker->streams);
+    carom_pool_finish(&worker->h2_pool);
+    carom_pool_finish(&worker->h2_stream_pool);
+    carom_bins_finish(&worker->bins);
+    carom_h2_worker_finish(worker);
     carom_records_finish(&worker->records);
 }

@@ -3,6 +3,9 @@
 #ifndef CAROM_SERVICE_WORKER_H
 #define CAROM_SERVICE_WORKER_H
 
+#include <nghttp2/nghttp2.h>
+
+#include "base/bins.h"
 #include "net/stream.h"
 #include "record/record.h"
 #include "service/stats.h"
@@ -30,6 +33,12 @@ struct carom_worker {
     struct carom_pages small; /* pages for the beginnings of heads */
     struct carom_pool connections_pool;
     struct carom_pool h1_pool;
+    struct carom_pool h2_pool;
+    struct carom_pool h2_stream_pool;
+    struct carom_bins bins; /* nghttp2's memory */
+    nghttp2_session_callbacks *h2_callbacks;
+    nghttp2_option *h2_option;
+    bool h2_spoken; /* its pools may hold something */
 
     struct carom_node doors;
     struct carom_node connections;    /* all that are open */
@@ -55,6 +64,7 @@ struct carom_worker {
     bool driven; /* by a foreign loop */
 
     uint64_t accepted, refused, requests, responses;
+    uint64_t calmed; /* HTTP/2 connections that were told to be calm */
     struct carom_stats_shared shared;
 };
 

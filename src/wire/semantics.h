@@ -49,9 +49,10 @@ enum carom_response_kind { CAROM_RESPONSE_FINAL, CAROM_RESPONSE_INFORM, CAROM_RE
  * `length` is 0. Transfer-Encoding, Keep-Alive, Upgrade in an informational response, and
  * Connection (but `close`, `keep-alive`) are -CAROM_EFIELD, as are CR, LF, NUL and other control
  * characters in values (not HTAB) and names that are no tokens. Unknown length: chunked for
- * HTTP/1.1, until close for 1.0. HEAD, 1xx, 204, 304: no body; 1xx, 204: no Content-Length (RFC
- * 9110, 8.6). 2xx to CONNECT is an upgrade's alone: its content would be taken for the tunnel's
- * (RFC 9110, 9.3.6). 0, -CAROM_EINVAL (status), -CAROM_EFIELD, -CAROM_ELENGTH. */
+ * HTTP/1.1 and, in frames of its own, for HTTP/2; until close for 1.0. HEAD, 1xx, 204, 304: no
+ * body; 1xx, 204: no Content-Length (RFC 9110, 8.6). 2xx to CONNECT is an upgrade's alone: its
+ * content would be taken for the tunnel's (RFC 9110, 9.3.6). 0, -CAROM_EINVAL (status),
+ * -CAROM_EFIELD, -CAROM_ELENGTH. */
 int carom_response_plan(struct carom_response_plan *plan, enum carom_response_kind kind,
                         const struct carom_request_head *request, const carom_response *response,
                         uint64_t length);

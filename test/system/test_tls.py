@@ -89,7 +89,7 @@ class Tls(harness.SystemTest):
 
     def test_alpn(self):
         server = self.serve_tls()
-        for offered, chosen in ((["h2", "http/1.1"], "http/1.1"), (None, ""), (["http/1.0"], "http/1.0")):
+        for offered, chosen in ((["h3", "http/1.1"], "http/1.1"), (None, ""), (["http/1.0"], "http/1.0")):
             client = self.secure(server, client_context(self.authority, protocols=offered))
             self.assertIn(f" alpn={chosen} ", self.told(client))
         self.refused(server, "no application protocol", context=client_context(self.authority, protocols=["x"]))
@@ -474,6 +474,26 @@ class Tls(harness.SystemTest):
                                f"https://localhost:{port}/hello", f"https://localhost:{port}/tls"],
                               capture_output=True, text=True, timeout=60, check=True)
         self.assertRegex(done.stdout, "hello\nTLSv1.3 TLS_.* alpn=http/1.1 name=localhost")
+
+    def test_http2_by_alpn(self):
+        server = self.serve_tls()
+        port = server.addresses[0].rsplit(":", 1)[1]
+        done = subprocess.run(["curl", "-sS", "--cacert", self.authority.certificate, "-w", " HTTP/%{http_version}\n",
+                               "--data-binary", "@-", f"https://localhost:{port}/echo", "--next", "-sS", "--cacert",
+                               self.authority.certificate, "-w", " HTTP/%{http_version}\n", f"https://localhost:{port}/tls"],
+                              input="x" * 300_000, capture_output=True, text=True, timeout=60, check=True)
+        content, rest = done.stdout.split(" ", 1)
+        self.assertTrue(content == "x" * 300_000)
+        self.assertRegex(rest, "^HTTP/2\nTLSv1.3 TLS_.* alpn=h2 name=localhost[^\n]*\n HTTP/2\n$")
+
+    def test_what_was_agreed_on_is_spoken(self):
+        server = self.serve_tls()
+        agreed = self.secure(server, client_context(self.authority, protocols=["h2"]))
+        agreed.send(b"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n")
+        self.assertNotIn(b"HTTP/1.1", agreed.gone()[1])
+        other = self.secure(server, client_context(self.authority, protocols=["http/1.1"]))
+        other.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0")
+        self.assertEqual(other.answer().status, 505)
 
     def test_redirect(self):
         """From the plain port: host, path and query stay, the port becomes that of TLS."""

@@ -96,8 +96,8 @@ static void single_bytes_do(void **state)
 static void a_record_knows_its_connection(void **state)
 {
     (void)state;
-    static const unsigned char offered[] = "\2h2\10http/1.1";
-    static const char *const protocols[] = {"h2"};
+    static const unsigned char offered[] = "\5other\10http/1.1";
+    static const char *const protocols[] = {"other"};
     struct client client;
     carom_tls_info info;
     carom_slice der;
@@ -112,7 +112,7 @@ static void a_record_knows_its_connection(void **state)
     shake_hands(&client);
     client_say(&client, hold);
     assert_int_equal(carom_record_tls(sim.held[0], &info), 0);
-    assert_memory_equal(info.protocol.data, "h2", info.protocol.length);
+    assert_memory_equal(info.protocol.data, "other", info.protocol.length);
     assert_memory_equal(info.version.data, "TLSv1.3", info.version.length);
     assert_memory_equal(info.server_name.data, "localhost", info.server_name.length);
     assert_false(info.resumed || info.client_certificate);
@@ -121,7 +121,7 @@ static void a_record_knows_its_connection(void **state)
     carom_peer_reset(client.peer);
     turn();
     assert_int_equal(carom_record_tls(sim.held[0], &info), 0);
-    assert_memory_equal(info.protocol.data, "h2", info.protocol.length);
+    assert_memory_equal(info.protocol.data, "other", info.protocol.length);
     finish();
     client_finish(&client);
 }

@@ -1,0 +1,120 @@
+/* HTTP/2 on a connection: nghttp2's session between the stream's bytes and the streams' records
+ * (h2_session.c), the record's side of a stream (h2_stream.c), time and limits (h2_limits.c).
+ * Inside a callback of nghttp2 nothing runs that is the user's: callbacks note what has happened on
+ * streams, and what follows from it is done when nghttp2 has returned. */
+#ifndef CAROM_SERVICE_H2_H
+#define CAROM_SERVICE_H2_H
+
+#include <nghttp2/nghttp2.h>
+
+#include "record/record.h"
+#include "service/connection.h"
+#include "wire/h2_section.h"
+
+/* What a peer may do only so often. */
+enum carom_h2_counted {
+    CAROM_H2_RESETS,  /* streams that end by RST_STREAM, the peer's or, for its fault, ours */
+    CAROM_H2_CONTROL, /* frames that cost it nothing and move nothing */
+    CAROM_H2_COUNTED
+};
+
+struct carom_h2_count {
+    uint64_t since; /* when the level was right */
+    uint32_t level; /* falls to nothing within CAROM_H2_COUNT_WINDOW */
+};
+
+enum carom_h2_drain { CAROM_H2_OPEN, CAROM_H2_NOTICED, CAROM_H2_GONE };
+
+struct carom_h2 {
+    struct carom_connection *connection;
+    nghttp2_session *session;
+    struct carom_page *page;   /* in a delivery: where its bytes lie */
+    struct carom_node fresh;   /* streams whose handler is to be called */
+    struct carom_node changed; /* streams that have something to do in the next flush */
+    struct carom_node sending; /* streams with bytes in connection->stream.out, by their end */
+    struct carom_h2_stream *reading; /* whose section is being received */
+    struct carom_h2_section section;
+    struct carom_h2_count counts[CAROM_H2_COUNTED];
+    uint64_t heard;         /* when bytes last came */
+    uint64_t pinged;        /* when the PING was sent that is not answered; 0: none */
+    uint64_t ticked;        /* when streams were last looked at */
+    uint64_t section_since; /* when the section began that is not complete */
+    uint64_t window_since;  /* when `window_used` began to count, for the connection's window */
+    uint64_t window_used;
+    uint32_t idle_after; /* requests, when the deadline of an idle connection was set */
+    bool ticking;        /* the deadline is that of the next look at the streams */
+    uint8_t drain;       /* enum carom_h2_drain */
+    bool processing;     /* in nghttp2_session_mem_recv or what follows it */
+    bool calm;           /* told to be calm: nothing more is done for this peer */
+    bool ending;         /* GOAWAY says so */
+};
+
+/* A stream: from its HEADERS until its record is recycled. */
+struct carom_h2_stream {
+    struct carom_node link;    /* of fresh or changed */
+    struct carom_node sending; /* of h2->sending */
+    struct carom_connection *connection;
+    carom_record *record;
+    int32_t id;
+    uint32_t window;                    /* how much the peer may send before credit returns */
+    uint64_t credited;                  /* content given back to the peer as credit */
+    uint64_t window_since, window_used; /* as in struct carom_h2 */
+    uint64_t rate_bytes;                /* content_received when the content window began */
+    uint64_t sent_bytes;                /* content_framed at the last tick */
+    uint32_t waited, stalled;           /* ms of waiting for content; of sending nothing */
+    bool closed;                        /* nghttp2 knows it no more, or RST_STREAM is on its way */
+    bool lost;                          /* it was closed before the response was out */
+    bool deferred;                      /* nghttp2 waits to be told of content */
+    bool detached;                      /* the record has left the connection */
+};
+
+extern const struct carom_protocol carom_h2_protocol;
+extern const struct carom_exchange_ops carom_h2_exchange_ops;
+
+static inline struct carom_h2 *carom_h2_of(const struct carom_connection *connection)
+{
+    return connection->session;
+}
+
+static inline struct carom_h2_stream *carom_h2_stream_of(const carom_record *record)
+{
+    return record->exchange;
+}
+
+/* What all sessions of a worker share; 0 or -CAROM_ENOMEM. */
+int carom_h2_worker_init(struct carom_worker *worker);
+void carom_h2_worker_finish(struct carom_worker *worker);
+
+/* Speak HTTP/2 on a connection from now on; false when out of memory. */
+bool carom_h2_begin(struct carom_connection *connection);
+
+/* A stream with its record has begun; NULL when out of memory. */
+struct carom_h2_stream *carom_h2_stream_create(struct carom_h2 *h2, int32_t id);
+/* Look at the stream in the next flush. */
+void carom_h2_stream_touch(struct carom_h2_stream *stream);
+/* The request cannot be served: answer `status` while that is possible. */
+void carom_h2_stream_refuse(struct carom_h2_stream *stream, unsigned status, carom_reason reason);
+/* Do what has become due on a stream. False when out of memory. */
+bool carom_h2_stream_advance(struct carom_h2 *h2, struct carom_h2_stream *stream);
+/* All of the response is with the kernel. */
+void carom_h2_stream_sent(struct carom_h2 *h2, struct carom_h2_stream *stream);
+/* Give credit for content that nobody holds any more. */
+void carom_h2_stream_credit(struct carom_h2 *h2, struct carom_h2_stream *stream);
+/* Content for nghttp2 (nghttp2_data_source_read_callback). */
+ssize_t carom_h2_read_body(nghttp2_session *session, int32_t id, uint8_t *buffer, size_t length,
+                           uint32_t *flags, nghttp2_data_source *source, void *user_data);
+
+#define CAROM_H2_COUNT_WINDOW 10000
+/* One more; tells the peer to be calm when it is too many. */
+void carom_h2_count(struct carom_h2 *h2, enum carom_h2_counted counted);
+/* End the connection with ENHANCE_YOUR_CALM (RFC 9113, 7). */
+void carom_h2_calm(struct carom_h2 *h2);
+/* Keep time while something is in flight, or while nothing is. */
+void carom_h2_keep_time(struct carom_connection *connection);
+void carom_h2_read_timeout(struct carom_connection *connection);
+/* Say that no further stream is taken, in two steps (RFC 9113, 6.8). */
+void carom_h2_drain(struct carom_connection *connection);
+/* The second step. */
+void carom_h2_drain_on(struct carom_h2 *h2);
+
+#endif

@@ -1,0 +1,188 @@
+/* HTTP/2: what a peer may do how often and how slowly, and the end of a connection. */
+#include "service/h2.h"
+
+/* Streams are looked at so often, or more often when a time-out is shorter. */
+#define TICK 1000
+
+static struct carom_worker *worker_of(const struct carom_h2 *h2)
+{
+    return carom_connection_worker(h2->connection);
+}
+
+/* ---------------------------------------------------------------- counts */
+
+void carom_h2_calm(struct carom_h2 *h2)
+{
+    if (h2->calm)
+        return;
+    h2->calm = true;
+    worker_of(h2)->calmed++;
+    nghttp2_session_terminate_session(h2->session, NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+void carom_h2_count(struct carom_h2 *h2, enum carom_h2_counted counted)
+{
+    const carom_options *options = worker_of(h2)->options;
+    uint32_t limit =
+        counted == CAROM_H2_RESETS ? options->h2_max_resets : options->h2_max_control_frames;
+    struct carom_h2_count *count = &h2->counts[counted];
+    uint64_t now = worker_of(h2)->records.now;
+    if (limit == CAROM_OFF)
+        return;
+    uint64_t falls = (now - count->since) * limit / CAROM_H2_COUNT_WINDOW;
+    if (falls > 0) {
+        count->level = falls < count->level ? count->level - (uint32_t)falls : 0;
+        count->since = now;
+    }
+    if (++count->level > limit)
+        carom_h2_calm(h2);
+}
+
+/* ---------------------------------------------------------------- drain */
+
+void carom_h2_drain(struct carom_connection *connection)
+{
+    struct carom_h2 *h2 = carom_h2_of(connection);
+    if (h2->drain != CAROM_H2_OPEN)
+        return;
+    h2->drain = CAROM_H2_NOTICED;
+    nghttp2_submit_shutdown_notice(h2->session);
+    /* When its answer comes, the peer has seen the notice. */
+    nghttp2_submit_ping(h2->session, NGHTTP2_FLAG_NONE, NULL);
+    carom_connection_read_within(connection, TICK);
+    carom_worker_touch(carom_connection_worker(connection), connection);
+}
+
+void carom_h2_drain_on(struct carom_h2 *h2)
+{
+    if (h2->drain != CAROM_H2_NOTICED)
+        return;
+    h2->drain = CAROM_H2_GONE;
+    nghttp2_submit_goaway(h2->session, NGHTTP2_FLAG_NONE,
+                          nghttp2_session_get_last_proc_stream_id(h2->session), NGHTTP2_NO_ERROR,
+                          NULL, 0);
+    carom_worker_touch(worker_of(h2), h2->connection);
+}
+
+/* ---------------------------------------------------------------- time */
+
+static uint32_t least(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint32_t tick_of(const carom_options *options)
+{
+    uint32_t tick = least(TICK, options->header_timeout);
+    tick = least(tick, options->content_window);
+    tick = least(tick, options->write_timeout);
+    return tick > 0 ? tick : 1;
+}
+
+void carom_h2_keep_time(struct carom_connection *connection)
+{
+    struct carom_h2 *h2 = carom_h2_of(connection);
+    const carom_options *options = worker_of(h2)->options;
+    bool busy = connection->in_flight > 0 || h2->section_since != 0 || h2->drain != CAROM_H2_OPEN;
+    if (busy && (!h2->ticking || connection->read_deadline == CAROM_NO_TIME)) {
+        h2->ticking = true;
+        h2->ticked = worker_of(h2)->records.now;
+        carom_connection_read_within(connection, tick_of(options));
+    } else if (!busy && (h2->ticking || h2->idle_after != connection->requests)) {
+        uint64_t idle = (uint64_t)options->keep_alive + options->keep_alive_grace;
+        h2->ticking = false;
+        h2->idle_after = connection->requests;
+        carom_connection_read_within(connection, idle < CAROM_OFF ? (uint32_t)idle : CAROM_OFF);
+    }
+}
+
+/* Whether content comes slower than it is waited for, over a whole window. */
+static bool content_too_slow(const carom_options *options, struct carom_h2_stream *stream,
+                             uint32_t elapsed)
+{
+    const carom_record *record = stream->record;
+    bool waits = record->request == CAROM_REQUEST_CONTENT &&
+                 (record->wanted || record->collecting) && !record->head.is_connect;
+    if (!waits || options->content_rate == CAROM_OFF || options->content_window == CAROM_OFF) {
+        stream->waited = 0;
+        stream->rate_bytes = record->content_received;
+        return false;
+    }
+    stream->waited += elapsed;
+    if (stream->waited < options->content_window)
+        return false;
+    uint64_t bytes = record->content_received - stream->rate_bytes;
+    stream->rate_bytes = record->content_received;
+    uint64_t needed = (uint64_t)options->content_rate * stream->waited / 1000;
+    stream->waited = 0;
+    return bytes < needed;
+}
+
+/* Whether the peer's window has let nothing of the content through for too long. */
+static bool window_shut(const carom_options *options, struct carom_h2_stream *stream,
+                        uint32_t elapsed)
+{
+    const carom_record *record = stream->record;
+    bool waits = record->body.length > 0 && record->content_framed == stream->sent_bytes;
+    stream->sent_bytes = record->content_framed;
+    stream->stalled = waits ? stream->stalled + elapsed : 0;
+    return options->write_timeout != CAROM_OFF && stream->stalled > options->write_timeout;
+}
+
+static void look_at_streams(struct carom_h2 *h2, uint32_t elapsed)
+{
+    const carom_options *options = worker_of(h2)->options;
+    struct carom_node *node = h2->connection->exchanges.next;
+    for (; node != &h2->connection->exchanges; node = node->next) {
+        struct carom_h2_stream *stream =
+            carom_h2_stream_of(carom_container(node, carom_record, link));
+        if (content_too_slow(options, stream, elapsed)) {
+            carom_h2_stream_refuse(stream, 408, CAROM_REASON_BODY_TIMEOUT);
+        } else if (window_shut(options, stream, elapsed)) {
+            carom_record_cancel(stream->record, CAROM_REASON_WRITE_TIMEOUT);
+            carom_h2_stream_touch(stream);
+        }
+    }
+}
+
+/* A peer that says nothing for long, while it is owed answers, may be gone. False when it is. */
+static bool keep_pinging(struct carom_h2 *h2, uint64_t now)
+{
+    uint32_t interval = worker_of(h2)->options->h2_ping_interval;
+    if (interval == CAROM_OFF || h2->connection->in_flight == 0)
+        return true;
+    if (h2->pinged != 0 && h2->heard <= h2->pinged)
+        return now - h2->pinged < interval;
+    if (now - h2->heard >= interval) {
+        h2->pinged = now;
+        nghttp2_submit_ping(h2->session, NGHTTP2_FLAG_NONE, NULL);
+        carom_worker_touch(worker_of(h2), h2->connection);
+    }
+    return true;
+}
+
+void carom_h2_read_timeout(struct carom_connection *connection)
+{
+    struct carom_h2 *h2 = carom_h2_of(connection);
+    struct carom_worker *worker = worker_of(h2);
+    uint64_t now = worker->records.now;
+    uint32_t elapsed = (uint32_t)(now - h2->ticked);
+    h2->ticked = now;
+    carom_worker_touch(worker, connection); /* the flush sets the next time */
+    if (h2->section_since != 0 && now - h2->section_since > worker->options->header_timeout) {
+        worker->records.timeouts++;
+        carom_h2_calm(h2); /* behind half a section no other stream can be read */
+        return;
+    }
+    if (h2->drain != CAROM_H2_OPEN)
+        carom_h2_drain_on(h2);
+    if (connection->in_flight == 0 && h2->section_since == 0) {
+        if (connection->requests == 0)
+            worker->records.timeouts++;
+        nghttp2_session_terminate_session(h2->session, NGHTTP2_NO_ERROR);
+        return;
+    }
+    look_at_streams(h2, elapsed);
+    if (!keep_pinging(h2, now))
+        carom_connection_abort(connection, CAROM_REASON_CLIENT_RESET, true);
+}

@@ -1,0 +1,589 @@
+/* HTTP/2, the session: bytes of the connection to nghttp2, its callbacks, its bytes to the stream.
+ */
+#include <string.h>
+
+#include "service/h2.h"
+#include "wire/h2_memory.h"
+
+/* What gathers for the kernel at a time: more would only be late for what is more urgent. */
+#define OUT_AT_MOST ((uint64_t)128 * 1024)
+
+static const carom_options *options_of(const struct carom_connection *connection)
+{
+    return carom_connection_worker(connection)->options;
+}
+
+static void abort_for_memory(struct carom_connection *connection)
+{
+    carom_connection_abort(connection, CAROM_REASON_NO_MEMORY, true);
+}
+
+/* ---------------------------------------------------------------- sections */
+
+static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *user_data)
+{
+    struct carom_h2 *h2 = user_data;
+    struct carom_worker *worker = carom_connection_worker(h2->connection);
+    const carom_options *options = worker->options;
+    int32_t id = frame->hd.stream_id;
+    struct carom_h2_stream *stream = nghttp2_session_get_stream_user_data(session, id);
+    bool trailers = frame->headers.cat != NGHTTP2_HCAT_REQUEST;
+    if (!trailers)
+        stream = carom_h2_stream_create(h2, id);
+    else if (stream == NULL || stream->record->request != CAROM_REQUEST_CONTENT)
+        return 0; /* nobody wants them */
+    if (stream == NULL)
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    struct carom_fields *fields =
+        trailers ? &stream->record->trailers : &stream->record->head.fields;
+    const struct carom_h2_limits limits = {options->max_target, options->max_header_section};
+    h2->reading = stream;
+    h2->section_since = worker->records.now;
+    carom_h2_section_begin(&h2->section, fields, &worker->small, &worker->records.pages, &limits,
+                           trailers);
+    return 0;
+}
+
+static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
+                     size_t name_length, const uint8_t *value, size_t value_length, uint8_t flags,
+                     void *user_data)
+{
+    struct carom_h2 *h2 = user_data;
+    (void)session;
+    (void)frame;
+    (void)flags;
+    if (h2->reading == NULL)
+        return 0;
+    carom_h2_section_add(&h2->section, (carom_slice){(const char *)name, name_length},
+                         (carom_slice){(const char *)value, value_length});
+    /* A section far over the limit is no mistake: a few bytes of HPACK can stand for very many. */
+    if (h2->section.size / 8 > h2->section.limits.max_header_section)
+        carom_h2_calm(h2);
+    return 0;
+}
+
+/* nghttp2 would leave it out and go on. */
+static int on_invalid_header(nghttp2_session *session, const nghttp2_frame *frame,
+                             const uint8_t *name, size_t name_length, const uint8_t *value,
+                             size_t value_length, uint8_t flags, void *user_data)
+{
+    (void)session, (void)frame, (void)name, (void)name_length, (void)value, (void)value_length;
+    (void)flags, (void)user_data;
+    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+}
+
+static void head_complete(struct carom_h2 *h2, struct carom_h2_stream *stream, bool ended)
+{
+    struct carom_worker *worker = carom_connection_worker(h2->connection);
+    const carom_options *options = worker->options;
+    carom_record *record = stream->record;
+    struct carom_request_head *head = &record->head;
+    carom_h2_section_head(&h2->section, &worker->records.outgoing, head, ended);
+    worker->requests++;
+    if (++h2->connection->requests >= options->max_connection_requests)
+        carom_h2_drain(h2->connection);
+    bool content = head->framing != CAROM_FRAMING_NONE && !ended;
+    carom_request_move(record, content ? CAROM_REQUEST_CONTENT : CAROM_REQUEST_WHOLE);
+    unsigned status = h2->section.status;
+    if (status == 0 && head->framing == CAROM_FRAMING_LENGTH &&
+        head->content_length > options->max_content)
+        status = 413;
+    if (status == 0 && (worker->records.pool.in_use > options->max_in_flight ||
+                        h2->connection->refs > 4 * options->h2_max_streams))
+        status = 503; /* of the second kind are those whose clients have left, unanswered */
+    if (status == 0) {
+        record->continue_due = head->expects_continue && content;
+        carom_list_append(&h2->fresh, &stream->link);
+        return;
+    }
+    bool limit = status == 413 || status == 414 || status == 431 || status == 503;
+    carom_h2_stream_refuse(stream, status,
+                           limit ? CAROM_REASON_OVER_LIMIT : CAROM_REASON_BAD_REQUEST);
+}
+
+static void content_complete(struct carom_h2_stream *stream)
+{
+    carom_record *record = stream->record;
+    record->continue_due = false;
+    if (record->request != CAROM_REQUEST_CONTENT)
+        return;
+    carom_record_content_ended(record);
+    carom_h2_stream_touch(stream);
+}
+
+static void section_complete(struct carom_h2 *h2, bool ended)
+{
+    struct carom_h2_stream *stream = h2->reading;
+    h2->reading = NULL;
+    h2->section_since = 0;
+    if (!h2->section.trailers) {
+        head_complete(h2, stream, ended);
+        return;
+    }
+    carom_h2_section_trailers(&h2->section,
+                              &carom_connection_worker(h2->connection)->records.outgoing);
+    if (h2->section.status == 0)
+        content_complete(stream);
+    else
+        carom_h2_stream_refuse(stream, h2->section.status,
+                               h2->section.status == 431 ? CAROM_REASON_OVER_LIMIT
+                                                         : CAROM_REASON_BAD_REQUEST);
+}
+
+/* ---------------------------------------------------------------- frames that come */
+
+static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *head, void *user_data)
+{
+    struct carom_h2 *h2 = user_data;
+    (void)session;
+    switch (head->type) {
+    case NGHTTP2_RST_STREAM:
+        carom_h2_count(h2, CAROM_H2_RESETS);
+        break;
+    case NGHTTP2_DATA:
+        if (head->length == 0 && !(head->flags & NGHTTP2_FLAG_END_STREAM))
+            carom_h2_count(h2, CAROM_H2_CONTROL);
+        break;
+    case NGHTTP2_SETTINGS:
+    case NGHTTP2_PING:
+        if (!(head->flags & NGHTTP2_FLAG_ACK))
+            carom_h2_count(h2, CAROM_H2_CONTROL);
+        break;
+    case NGHTTP2_HEADERS:
+    case NGHTTP2_CONTINUATION:
+    case NGHTTP2_WINDOW_UPDATE: /* see on_frame_recv */
+        break;
+    default: /* PRIORITY, PRIORITY_UPDATE, GOAWAY; unknown ones are skipped before */
+        carom_h2_count(h2, CAROM_H2_CONTROL);
+        break;
+    }
+    return 0;
+}
+
+/* So small a credit costs more than what it lets us send. */
+#define TINY_CREDIT 64
+
+static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, void *user_data)
+{
+    struct carom_h2 *h2 = user_data;
+    bool ended = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
+    switch (frame->hd.type) {
+    case NGHTTP2_HEADERS:
+        if (h2->reading != NULL)
+            section_complete(h2, ended);
+        break;
+    case NGHTTP2_DATA:
+        if (ended) {
+            struct carom_h2_stream *stream =
+                nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
+            if (stream != NULL)
+                content_complete(stream);
+        }
+        break;
+    case NGHTTP2_PING:
+        if (frame->hd.flags & NGHTTP2_FLAG_ACK) {
+            h2->pinged = 0;
+            carom_h2_drain_on(h2);
+        }
+        break;
+    case NGHTTP2_WINDOW_UPDATE:
+        if (frame->window_update.window_size_increment < TINY_CREDIT)
+            carom_h2_count(h2, CAROM_H2_CONTROL);
+        break;
+    default:
+        break;
+    }
+    return 0;
+}
+
+static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *data,
+                   size_t length, void *user_data)
+{
+    struct carom_h2 *h2 = user_data;
+    (void)flags;
+    struct carom_h2_stream *stream = nghttp2_session_get_stream_user_data(session, id);
+    if (stream == NULL) {
+        nghttp2_session_consume(session, id, length);
+        return 0;
+    }
+    carom_record *record = stream->record;
+    record->content_received += length;
+    record->continue_due = false;
+    bool fresh = record->holds == CAROM_HOLD_EXCHANGE && record->response == CAROM_RESPONSE_OPEN &&
+                 record->refused == 0;
+    bool unread = carom_record_over(record) || record->request == CAROM_REQUEST_DROPPED ||
+                  (!(record->holds & CAROM_HOLD_HANDLER) && !fresh);
+    if (!unread && record->content_received > options_of(h2->connection)->max_content) {
+        carom_h2_stream_refuse(stream, 413, CAROM_REASON_OVER_LIMIT);
+        unread = true;
+    }
+    if (!unread) {
+        if (carom_connection_keep_content(h2->connection, record, true, h2->page, data,
+                                          (uint32_t)length) < 0)
+            return NGHTTP2_ERR_CALLBACK_FAILURE;
+        bool collecting = record->collecting;
+        carom_record_content_added(record);
+        if (!collecting)
+            return 0;
+    }
+    carom_h2_stream_credit(h2, stream);
+    return 0;
+}
+
+static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, void *user_data)
+{
+    struct carom_h2 *h2 = user_data;
+    (void)code;
+    struct carom_h2_stream *stream = nghttp2_session_get_stream_user_data(session, id);
+    if (stream == NULL)
+        return 0;
+    stream->closed = true;
+    if (h2->reading == stream) {
+        h2->reading = NULL;
+        h2->section_since = 0;
+        carom_h2_section_finish(&h2->section);
+    }
+    carom_record *record = stream->record;
+    if (record->request == CAROM_REQUEST_HEAD) /* its section was not valid */
+        carom_request_move(record, CAROM_REQUEST_DROPPED);
+    stream->lost = !record->framed;
+    carom_h2_stream_touch(stream);
+    return 0;
+}
+
+/* ---------------------------------------------------------------- frames that go */
+
+/* The last of what a stream has in the output lies at its end. */
+static void note_sending(struct carom_h2 *h2, struct carom_h2_stream *stream)
+{
+    struct carom_stream *out = &h2->connection->stream;
+    stream->record->stream_end = out->sent_total + out->out.length;
+    carom_node_remove(&stream->sending);
+    carom_list_append(&h2->sending, &stream->sending);
+}
+
+static int send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *framehd,
+                     size_t length, nghttp2_data_source *source, void *user_data)
+{
+    struct carom_h2 *h2 = user_data;
+    struct carom_records *records = &carom_connection_worker(h2->connection)->records;
+    struct carom_queue *out = &h2->connection->stream.out;
+    (void)source;
+    struct carom_h2_stream *stream =
+        nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
+    if (stream == NULL)
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    carom_record *record = stream->record;
+    carom_assert(frame->data.padlen == 0); /* we pad nothing */
+    if (carom_queue_append_copy(out, &records->segments, &records->outgoing, framehd, 9) < 0 ||
+        carom_queue_move(out, &record->body, length, &records->segments) < 0)
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
+    record->content_framed += length;
+    note_sending(h2, stream);
+    return 0;
+}
+
+static bool our_verdict(uint32_t code)
+{
+    return code != NGHTTP2_NO_ERROR && code != NGHTTP2_CANCEL && code != NGHTTP2_INTERNAL_ERROR;
+}
+
+static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, void *user_data)
+{
+    struct carom_h2 *h2 = user_data;
+    if (frame->hd.type == NGHTTP2_RST_STREAM) {
+        if (our_verdict(frame->rst_stream.error_code))
+            carom_h2_count(h2, CAROM_H2_RESETS);
+        return 0;
+    }
+    if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA)
+        return 0;
+    struct carom_h2_stream *stream =
+        nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
+    if (stream == NULL || stream->detached)
+        return 0;
+    if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM)
+        stream->record->framed = true;
+    note_sending(h2, stream);
+    return 0;
+}
+
+/* ---------------------------------------------------------------- output */
+
+/* Move what nghttp2 has to say into the stream. False when the connection is over. */
+static bool pump(struct carom_h2 *h2)
+{
+    struct carom_connection *connection = h2->connection;
+    struct carom_records *records = &carom_connection_worker(connection)->records;
+    while (connection->stream.out.length < OUT_AT_MOST) {
+        const uint8_t *data;
+        ssize_t length = nghttp2_session_mem_send(h2->session, &data);
+        if (length == 0)
+            return true;
+        if (length < 0 || carom_queue_append_copy(&connection->stream.out, &records->segments,
+                                                  &records->outgoing, data, (size_t)length) < 0) {
+            abort_for_memory(connection);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Complete what the kernel has taken. */
+static void complete(struct carom_h2 *h2)
+{
+    uint64_t sent = h2->connection->stream.sent_total;
+    while (!carom_node_alone(&h2->sending)) {
+        struct carom_h2_stream *stream =
+            carom_container(h2->sending.next, struct carom_h2_stream, sending);
+        if (stream->record->stream_end > sent)
+            return;
+        carom_node_remove(&stream->sending);
+        carom_h2_stream_sent(h2, stream);
+    }
+}
+
+/* Nothing more can come of this connection. */
+static bool over(const struct carom_h2 *h2)
+{
+    const struct carom_connection *connection = h2->connection;
+    if (connection->stream.out.length > 0 || nghttp2_session_want_write(h2->session))
+        return false;
+    return !nghttp2_session_want_read(h2->session) ||
+           (connection->peer_done && connection->in_flight == 0);
+}
+
+static void end(struct carom_h2 *h2)
+{
+    struct carom_connection *connection = h2->connection;
+    struct carom_node *node = connection->exchanges.next;
+    for (; node != &connection->exchanges; node = node->next)
+        carom_record_cancel(carom_container(node, carom_record, link),
+                            h2->calm ? CAROM_REASON_OVER_LIMIT : CAROM_REASON_BAD_REQUEST);
+    carom_connection_end(connection, true);
+}
+
+static void h2_flush(struct carom_connection *connection)
+{
+    struct carom_h2 *h2 = carom_h2_of(connection);
+    if (h2->processing || connection->state != CAROM_CONNECTION_OPEN)
+        return;
+    uint64_t before;
+    do {
+        struct carom_node *node;
+        before = connection->stream.sent_total;
+        while ((node = carom_list_take(&h2->changed)) != NULL)
+            if (!carom_h2_stream_advance(h2, carom_container(node, struct carom_h2_stream, link))) {
+                abort_for_memory(connection);
+                return;
+            }
+        if (!carom_stream_stalled(&connection->stream) && !pump(h2))
+            return;
+        carom_stream_flush(&connection->stream);
+        complete(h2);
+    } while (connection->stream.sent_total != before && !carom_stream_stalled(&connection->stream));
+    if (over(h2))
+        end(h2);
+    else
+        carom_h2_keep_time(connection);
+}
+
+/* ---------------------------------------------------------------- input */
+
+static void dispatch(struct carom_h2 *h2)
+{
+    struct carom_worker *worker = carom_connection_worker(h2->connection);
+    struct carom_node *node;
+    while ((node = carom_list_take(&h2->fresh)) != NULL) {
+        struct carom_h2_stream *stream = carom_container(node, struct carom_h2_stream, link);
+        carom_record *record = stream->record;
+        carom_record_hand_over(record);
+        if (stream->closed) /* it has left again; the handler sees it cancelled at once */
+            carom_h2_stream_touch(stream);
+        if (worker->options->handler_timeout != CAROM_OFF)
+            carom_timer_arm(&worker->records.wheel, &record->deadline,
+                            worker->records.now + worker->options->handler_timeout + 1);
+        worker->options->handler(record, worker->options->handler_data);
+    }
+}
+
+static void h2_received(struct carom_connection *connection, struct carom_page *page,
+                        const uint8_t *data, uint32_t length)
+{
+    struct carom_h2 *h2 = carom_h2_of(connection);
+    struct carom_worker *worker = carom_connection_worker(connection);
+    h2->page = page;
+    h2->heard = worker->records.now;
+    h2->processing = true;
+    ssize_t taken = nghttp2_session_mem_recv(h2->session, data, length);
+    h2->page = NULL;
+    if (taken < 0) {
+        bool memory = taken == NGHTTP2_ERR_NOMEM || taken == NGHTTP2_ERR_CALLBACK_FAILURE;
+        carom_connection_abort(connection,
+                               memory ? CAROM_REASON_NO_MEMORY : CAROM_REASON_OVER_LIMIT, true);
+        return;
+    }
+    dispatch(h2);
+    h2->processing = false;
+    carom_worker_touch(worker, connection);
+}
+
+static void h2_ended(struct carom_connection *connection)
+{
+    struct carom_h2 *h2 = carom_h2_of(connection);
+    struct carom_node *node = connection->exchanges.next;
+    for (; node != &connection->exchanges; node = node->next) {
+        carom_record *record = carom_container(node, carom_record, link);
+        if (record->request < CAROM_REQUEST_WHOLE)
+            carom_record_content_dropped(record);
+        else if (options_of(connection)->half_close)
+            continue;
+        if (record->response < CAROM_RESPONSE_ENDED)
+            carom_record_cancel(record, CAROM_REASON_CLIENT_CLOSED);
+        carom_h2_stream_touch(carom_h2_stream_of(record));
+    }
+    if (h2->reading != NULL)
+        carom_h2_section_finish(&h2->section);
+    h2->reading = NULL;
+    h2->section_since = 0;
+    carom_worker_touch(carom_connection_worker(connection), connection);
+}
+
+static void h2_resume(struct carom_connection *connection)
+{
+    (void)connection; /* no input waits: windows hold it back */
+}
+
+/* A frame is cut off in the middle, which is the end of the connection. The first stream that has
+ * bytes left is told why; with others among them it may be another's file. */
+static void h2_file_failed(struct carom_connection *connection)
+{
+    struct carom_h2 *h2 = carom_h2_of(connection);
+    complete(h2);
+    if (!carom_node_alone(&h2->sending))
+        carom_record_cancel(
+            carom_container(h2->sending.next, struct carom_h2_stream, sending)->record,
+            CAROM_REASON_FILE_FAILED);
+}
+
+/* ---------------------------------------------------------------- life */
+
+static void h2_detach(struct carom_connection *connection, carom_record *record)
+{
+    struct carom_h2 *h2 = carom_h2_of(connection);
+    struct carom_h2_stream *stream = carom_h2_stream_of(record);
+    stream->detached = true;
+    if (!stream->closed)
+        nghttp2_session_set_stream_user_data(h2->session, stream->id, NULL);
+    if (h2->reading == stream) {
+        h2->reading = NULL;
+        carom_h2_section_finish(&h2->section);
+    }
+    carom_node_remove(&stream->link);
+    carom_node_remove(&stream->sending);
+    carom_node_remove(&record->link);
+    connection->in_flight--;
+    carom_record_drop(record, CAROM_HOLD_EXCHANGE);
+}
+
+static void h2_drop(struct carom_connection *connection)
+{
+    struct carom_h2 *h2 = carom_h2_of(connection);
+    if (h2 == NULL)
+        return;
+    if (h2->reading != NULL)
+        carom_h2_section_finish(&h2->section);
+    nghttp2_session_del(h2->session);
+    connection->session = NULL;
+    carom_pool_give(&carom_connection_worker(connection)->h2_pool, h2);
+}
+
+const struct carom_protocol carom_h2_protocol = {
+    .received = h2_received,
+    .ended = h2_ended,
+    .resume = h2_resume,
+    .read_timeout = carom_h2_read_timeout,
+    .flush = h2_flush,
+    .file_failed = h2_file_failed,
+    .drain = carom_h2_drain,
+    .detach = h2_detach,
+    .drop = h2_drop,
+};
+
+static bool submit_settings(struct carom_h2 *h2)
+{
+    const carom_options *options = options_of(h2->connection);
+    const nghttp2_settings_entry entries[] = {
+        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, options->h2_max_streams},
+        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, options->h2_stream_window},
+        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, options->max_header_section},
+        {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1}, /* RFC 9218, 2.1 */
+    };
+    return nghttp2_submit_settings(h2->session, NGHTTP2_FLAG_NONE, entries,
+                                   sizeof entries / sizeof *entries) == 0 &&
+           nghttp2_session_set_local_window_size(h2->session, NGHTTP2_FLAG_NONE, 0,
+                                                 (int32_t)options->h2_connection_window) == 0;
+}
+
+bool carom_h2_begin(struct carom_connection *connection)
+{
+    struct carom_worker *worker = carom_connection_worker(connection);
+    struct carom_h2 *h2 = carom_pool_take(&worker->h2_pool);
+    if (h2 == NULL)
+        return false;
+    worker->h2_spoken = true;
+    *h2 = (struct carom_h2){.connection = connection};
+    carom_node_init(&h2->fresh);
+    carom_node_init(&h2->changed);
+    carom_node_init(&h2->sending);
+    h2->heard = h2->ticked = carom_records_now(&worker->records);
+    nghttp2_mem memory = carom_h2_memory(&worker->bins);
+    if (nghttp2_session_server_new3(&h2->session, worker->h2_callbacks, h2, worker->h2_option,
+                                    &memory) != 0) {
+        carom_pool_give(&worker->h2_pool, h2);
+        return false;
+    }
+    connection->session = h2;
+    connection->protocol = &carom_h2_protocol;
+    if (!submit_settings(h2)) {
+        h2_drop(connection);
+        return false;
+    }
+    carom_connection_read_within(connection, worker->options->first_byte_timeout);
+    if (worker->draining)
+        carom_h2_drain(connection);
+    return true;
+}
+
+static void set_callbacks(nghttp2_session_callbacks *callbacks)
+{
+    nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
+    nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
+    nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
+    nghttp2_session_callbacks_set_on_invalid_header_callback(callbacks, on_invalid_header);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame_recv);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
+    nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
+    nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_send);
+    nghttp2_session_callbacks_set_send_data_callback(callbacks, send_data);
+}
+
+int carom_h2_worker_init(struct carom_worker *worker)
+{
+    if (nghttp2_session_callbacks_new(&worker->h2_callbacks) != 0 ||
+        nghttp2_option_new(&worker->h2_option) != 0)
+        return -CAROM_ENOMEM;
+    set_callbacks(worker->h2_callbacks);
+    nghttp2_option *option = worker->h2_option;
+    nghttp2_option_set_no_auto_window_update(option, 1);
+    nghttp2_option_set_no_closed_streams(option, 1);
+    nghttp2_option_set_builtin_recv_extension_type(option, NGHTTP2_PRIORITY_UPDATE);
+    nghttp2_option_set_max_settings(option, 32);
+    return 0;
+}
+
+void carom_h2_worker_finish(struct carom_worker *worker)
+{
+    nghttp2_session_callbacks_del(worker->h2_callbacks);
+    nghttp2_option_del(worker->h2_option);
+}

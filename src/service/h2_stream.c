@@ -1,0 +1,393 @@
+/* HTTP/2, the record's side: its response to nghttp2, its end, its credit. */
+#include <netinet/in.h>
+#include <string.h>
+
+#include "service/h2.h"
+#include "service/respond.h"
+#include "wire/h2_response.h"
+
+/* A window that is used up in less than this is too small for its link. */
+#define FAST 500
+
+static struct carom_h2 *h2_of(const struct carom_h2_stream *stream)
+{
+    return carom_h2_of(stream->connection);
+}
+
+struct carom_h2_stream *carom_h2_stream_create(struct carom_h2 *h2, int32_t id)
+{
+    struct carom_connection *connection = h2->connection;
+    struct carom_worker *worker = carom_connection_worker(connection);
+    struct carom_h2_stream *stream = carom_pool_take(&worker->h2_stream_pool);
+    if (stream == NULL)
+        return NULL;
+    *stream = (struct carom_h2_stream){
+        .connection = connection,
+        .id = id,
+        .window = worker->options->h2_stream_window,
+    };
+    carom_node_init(&stream->link);
+    carom_node_init(&stream->sending);
+    stream->record = carom_record_take(&worker->records, &carom_h2_exchange_ops, stream);
+    if (stream->record == NULL) {
+        carom_pool_give(&worker->h2_stream_pool, stream);
+        return NULL;
+    }
+    carom_connection_hold(connection);
+    carom_list_append(&connection->exchanges, &stream->record->link);
+    connection->in_flight++;
+    nghttp2_session_set_stream_user_data(h2->session, id, stream);
+    return stream;
+}
+
+void carom_h2_stream_touch(struct carom_h2_stream *stream)
+{
+    if (stream->detached)
+        return;
+    if (carom_node_alone(&stream->link))
+        carom_list_append(&h2_of(stream)->changed, &stream->link);
+    carom_worker_touch(carom_connection_worker(stream->connection), stream->connection);
+}
+
+void carom_h2_stream_refuse(struct carom_h2_stream *stream, unsigned status, carom_reason reason)
+{
+    carom_record *record = stream->record;
+    if (record->response == CAROM_RESPONSE_OPEN && record->refused == 0)
+        carom_record_refuse(record, reason, (uint16_t)status);
+    else if (record->response == CAROM_RESPONSE_BEGUN)
+        carom_record_cancel(record, reason);
+    if (record->request < CAROM_REQUEST_WHOLE)
+        carom_record_content_dropped(record);
+    carom_h2_stream_touch(stream);
+}
+
+/* ---------------------------------------------------------------- credit */
+
+/* The size a window should have, when `used` more of it has been used up at `now`. */
+static uint32_t window_for(uint32_t window, uint32_t most, uint64_t used, uint64_t now,
+                           uint64_t *since, uint64_t *counted)
+{
+    if (*counted == 0)
+        *since = now;
+    *counted += used;
+    if (*counted < window)
+        return window;
+    bool fast = now - *since < FAST;
+    *counted = 0;
+    if (!fast || window >= most)
+        return window;
+    return window > most / 2 ? most : window * 2;
+}
+
+static void grow_windows(struct carom_h2 *h2, struct carom_h2_stream *stream, uint64_t used)
+{
+    const struct carom_worker *worker = carom_connection_worker(h2->connection);
+    const carom_options *options = worker->options;
+    uint64_t now = worker->records.now;
+    uint32_t window = window_for(stream->window, options->h2_stream_window_max, used, now,
+                                 &stream->window_since, &stream->window_used);
+    if (window > stream->window) {
+        stream->window = window;
+        nghttp2_session_set_local_window_size(h2->session, NGHTTP2_FLAG_NONE, stream->id,
+                                              (int32_t)window);
+    }
+    int32_t whole = nghttp2_session_get_effective_local_window_size(h2->session);
+    window = window_for((uint32_t)whole, options->h2_connection_window_max, used, now,
+                        &h2->window_since, &h2->window_used);
+    if (window > (uint32_t)whole)
+        nghttp2_session_set_local_window_size(h2->session, NGHTTP2_FLAG_NONE, 0, (int32_t)window);
+}
+
+void carom_h2_stream_credit(struct carom_h2 *h2, struct carom_h2_stream *stream)
+{
+    const carom_record *record = stream->record;
+    uint64_t waiting = record->collecting ? 0 : record->content.length;
+    uint64_t given = record->content_received - waiting;
+    if (given <= stream->credited)
+        return;
+    uint64_t owed = given - stream->credited;
+    stream->credited = given;
+    if (stream->closed || record->request != CAROM_REQUEST_CONTENT) {
+        nghttp2_session_consume_connection(h2->session, owed);
+        return;
+    }
+    nghttp2_session_consume(h2->session, stream->id, owed);
+    grow_windows(h2, stream, owed);
+}
+
+/* The record leaves: what its content held of the connection's window is free. */
+static void detach(struct carom_h2 *h2, struct carom_h2_stream *stream)
+{
+    uint64_t owed = stream->record->content_received - stream->credited;
+    if (owed > 0)
+        nghttp2_session_consume_connection(h2->session, owed);
+    stream->credited += owed;
+    carom_h2_protocol.detach(stream->connection, stream->record);
+}
+
+/* ---------------------------------------------------------------- heads, trailers, content */
+
+static int submit_head(struct carom_h2 *h2, struct carom_h2_stream *stream,
+                       const struct carom_response_plan *plan, const nghttp2_nv *pairs,
+                       size_t count)
+{
+    if (stream->closed)
+        return 0;
+    if (plan->status < 200)
+        return nghttp2_submit_headers(h2->session, NGHTTP2_FLAG_NONE, stream->id, NULL, pairs,
+                                      count, NULL);
+    const nghttp2_data_provider provider = {.read_callback = carom_h2_read_body};
+    bool empty = plan->body == CAROM_BODY_NONE ||
+                 (plan->body == CAROM_BODY_LENGTH && plan->content_length == 0);
+    return nghttp2_submit_response(h2->session, stream->id, pairs, count, empty ? NULL : &provider);
+}
+
+static int h2_head(carom_record *record, const struct carom_response_plan *plan,
+                   const carom_response *response)
+{
+    struct carom_h2_stream *stream = carom_h2_stream_of(record);
+    struct carom_worker *worker = carom_connection_worker(stream->connection);
+    struct carom_arena *arena = &record->records->outgoing;
+    size_t bytes = 0;
+    for (size_t i = 0; i < response->field_count; i++)
+        bytes += response->fields[i].name.length + response->fields[i].value.length;
+    size_t room =
+        (response->field_count + CAROM_H2_EXTRA_PAIRS) * sizeof(nghttp2_nv) + _Alignof(nghttp2_nv);
+    if (room > arena->pages->size || bytes > arena->pages->size)
+        return -CAROM_ETOOBIG;
+    struct carom_page *page = carom_arena_room(arena, (uint32_t)room); /* nothing stays there */
+    if (page == NULL)
+        return -CAROM_ENOMEM;
+    uintptr_t place = (uintptr_t)(page->data + page->used);
+    place = (place + _Alignof(nghttp2_nv) - 1) & ~(uintptr_t)(_Alignof(nghttp2_nv) - 1);
+    nghttp2_nv *pairs = (nghttp2_nv *)place; // NOLINT(performance-no-int-to-ptr): aligned upwards
+    struct carom_h2_extra extra = {
+        .date = {(const char *)worker->date_line + 6, CAROM_DATE_LINE - 8},
+    };
+    size_t count =
+        carom_h2_head_pairs(pairs, plan, response->fields, response->field_count, &extra);
+    if (submit_head(h2_of(stream), stream, plan, pairs, count) != 0)
+        return -CAROM_ENOMEM;
+    if (plan->status >= 200)
+        record->continue_due = false;
+    if (plan->close) /* Connection: close, in the words of HTTP/2 */
+        carom_h2_drain(stream->connection);
+    return 0;
+}
+
+/* Trailers wait in record->tail until the content is out: one copied piece with the lengths in
+ * front of each name and value. */
+static int h2_end(carom_record *record, const carom_field *trailers, size_t count)
+{
+    struct carom_records *records = record->records;
+    if (record->body_kind != CAROM_BODY_CHUNKED || count == 0)
+        return 0;
+    size_t room = 0;
+    for (size_t i = 0; i < count; i++)
+        room += 2 * sizeof(uint32_t) + trailers[i].name.length + trailers[i].value.length;
+    if (room > records->outgoing.pages->size)
+        return -CAROM_ETOOBIG;
+    struct carom_page *page = carom_arena_room(&records->outgoing, (uint32_t)room);
+    if (page == NULL)
+        return -CAROM_ENOMEM;
+    uint8_t *start = page->data + page->used;
+    uint8_t *to = start;
+    for (size_t i = 0; i < count; i++) {
+        const carom_field *field = &trailers[i];
+        const uint32_t lengths[2] = {(uint32_t)field->name.length, (uint32_t)field->value.length};
+        memcpy(to, lengths, sizeof lengths);
+        to += sizeof lengths;
+        memcpy(to, field->name.data, lengths[0]);
+        to += lengths[0];
+        if (lengths[1] > 0)
+            memcpy(to, field->value.data, lengths[1]);
+        to += lengths[1];
+    }
+    page->used += (uint32_t)room;
+    int error = carom_queue_append_page(&record->tail, &records->segments, page, start, room);
+    if (error < 0)
+        page->used -= (uint32_t)room;
+    return error;
+}
+
+/* More trailers than anybody sends; the rest is left out. */
+#define TRAILERS_AT_MOST 64
+
+static int submit_trailers(nghttp2_session *session, struct carom_h2_stream *stream)
+{
+    nghttp2_nv pairs[TRAILERS_AT_MOST];
+    const struct carom_segment *segment = stream->record->tail.first;
+    const char *at = (const char *)segment->data;
+    const char *end = at + segment->length;
+    size_t count = 0;
+    while (at < end && count < TRAILERS_AT_MOST) {
+        uint32_t lengths[2];
+        memcpy(lengths, at, sizeof lengths);
+        const carom_slice name = {at + sizeof lengths, lengths[0]};
+        const carom_slice value = {name.data + lengths[0], lengths[1]};
+        pairs[count++] = carom_h2_pair(name, value);
+        at = value.data + lengths[1];
+    }
+    return nghttp2_submit_trailer(session, stream->id, pairs, count);
+}
+
+// NOLINTNEXTLINE(readability-non-const-parameter): the type is nghttp2's
+ssize_t carom_h2_read_body(nghttp2_session *session, int32_t id, uint8_t *buffer, size_t length,
+                           uint32_t *flags, nghttp2_data_source *source, void *user_data)
+{
+    (void)buffer, (void)source, (void)user_data;
+    struct carom_h2_stream *stream = nghttp2_session_get_stream_user_data(session, id);
+    if (stream == NULL)
+        return NGHTTP2_ERR_DEFERRED; /* its RST_STREAM is on its way */
+    carom_record *record = stream->record;
+    if (record->response == CAROM_RESPONSE_CANCELLED ||
+        (record->body.length == 0 && record->response < CAROM_RESPONSE_ENDED)) {
+        stream->deferred = true;
+        return NGHTTP2_ERR_DEFERRED;
+    }
+    uint64_t taken = record->body.length < length ? record->body.length : length;
+    *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
+    if (record->response >= CAROM_RESPONSE_ENDED && taken == record->body.length) {
+        *flags |= NGHTTP2_DATA_FLAG_EOF;
+        if (record->tail.length > 0) {
+            *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+            if (submit_trailers(session, stream) != 0)
+                return NGHTTP2_ERR_CALLBACK_FAILURE;
+        }
+    }
+    return (ssize_t)taken;
+}
+
+/* ---------------------------------------------------------------- what becomes due */
+
+static void reset(struct carom_h2 *h2, struct carom_h2_stream *stream, uint32_t code)
+{
+    if (!stream->closed)
+        nghttp2_submit_rst_stream(h2->session, NGHTTP2_FLAG_NONE, stream->id, code);
+}
+
+static uint32_t reset_code(const carom_record *record)
+{
+    switch (record->reason) {
+    case CAROM_REASON_BAD_REQUEST:
+        return NGHTTP2_PROTOCOL_ERROR;
+    case CAROM_REASON_ABANDONED:
+    case CAROM_REASON_NO_MEMORY:
+        return NGHTTP2_INTERNAL_ERROR;
+    default:
+        return NGHTTP2_CANCEL;
+    }
+}
+
+bool carom_h2_stream_advance(struct carom_h2 *h2, struct carom_h2_stream *stream)
+{
+    carom_record *record = stream->record;
+    if (stream->lost && record->response < CAROM_RESPONSE_SENT)
+        carom_record_cancel(record, stream->connection->peer_done ? CAROM_REASON_CLIENT_CLOSED
+                                                                  : CAROM_REASON_CLIENT_RESET);
+    if (record->response == CAROM_RESPONSE_CANCELLED) {
+        reset(h2, stream, reset_code(record));
+        detach(h2, stream);
+        return true;
+    }
+    if (record->response == CAROM_RESPONSE_SENT) {
+        carom_h2_stream_sent(h2, stream);
+        return true;
+    }
+    if (record->response == CAROM_RESPONSE_OPEN && record->refused != 0 &&
+        !carom_respond_refusal(record))
+        return false;
+    carom_h2_stream_credit(h2, stream);
+    if (stream->deferred && (record->body.length > 0 || record->response == CAROM_RESPONSE_ENDED)) {
+        stream->deferred = false;
+        nghttp2_session_resume_data(h2->session, stream->id);
+    }
+    return true;
+}
+
+void carom_h2_stream_sent(struct carom_h2 *h2, struct carom_h2_stream *stream)
+{
+    carom_record *record = stream->record;
+    if (record->response == CAROM_RESPONSE_CANCELLED)
+        return; /* the next flush ends it */
+    if (!record->framed) {
+        carom_record_drained(record);
+        return;
+    }
+    if (record->response != CAROM_RESPONSE_SENT) {
+        carom_record_sent(record);
+        carom_connection_worker(stream->connection)->responses++;
+    }
+    bool content = record->request < CAROM_REQUEST_WHOLE && !stream->closed;
+    if (content && (record->holds & CAROM_HOLD_HANDLER))
+        return;  /* it reads on */
+    if (content) /* RFC 9113, 8.1 */
+        reset(h2, stream, NGHTTP2_NO_ERROR);
+    detach(h2, stream);
+}
+
+/* ---------------------------------------------------------------- the record's calls */
+
+static void h2_changed(carom_record *record)
+{
+    carom_h2_stream_touch(carom_h2_stream_of(record));
+}
+
+static void h2_want(carom_record *record)
+{
+    struct carom_h2_stream *stream = carom_h2_stream_of(record);
+    struct carom_h2 *h2 = h2_of(stream);
+    if (record->continue_due && record->response == CAROM_RESPONSE_OPEN && !stream->closed) {
+        static const carom_slice name = CAROM_SLICE(":status");
+        static const carom_slice value = CAROM_SLICE("100");
+        const nghttp2_nv status = carom_h2_pair(name, value);
+        nghttp2_submit_headers(h2->session, NGHTTP2_FLAG_NONE, stream->id, NULL, &status, 1, NULL);
+    }
+    record->continue_due = false;
+    carom_h2_stream_credit(h2, stream);
+    carom_h2_stream_touch(stream);
+}
+
+/* Others' bytes may lie among ours: at most what is not sent of the output, and of ours. */
+static uint64_t h2_unsent(const carom_record *record)
+{
+    uint64_t sent = carom_h2_stream_of(record)->connection->stream.sent_total;
+    uint64_t behind = record->stream_end > sent ? record->stream_end - sent : 0;
+    return behind < record->content_framed ? behind : record->content_framed;
+}
+
+static void h2_recycled(carom_record *record)
+{
+    struct carom_h2_stream *stream = carom_h2_stream_of(record);
+    struct carom_connection *connection = stream->connection;
+    carom_pool_give(&carom_connection_worker(connection)->h2_stream_pool, stream);
+    carom_connection_drop(connection);
+}
+
+static const struct carom_peer_name *h2_peer(const carom_record *record)
+{
+    return &carom_h2_stream_of(record)->connection->peer;
+}
+
+static void h2_local(const carom_record *record, carom_address *address)
+{
+    carom_connection_local(carom_h2_stream_of(record)->connection, address);
+}
+
+static struct carom_tls_session *h2_tls(const carom_record *record)
+{
+    return carom_h2_stream_of(record)->connection->stream.tls;
+}
+
+const struct carom_exchange_ops carom_h2_exchange_ops = {
+    .head = h2_head,
+    .end = h2_end,
+    .changed = h2_changed,
+    .want = h2_want,
+    .unsent = h2_unsent,
+    .released = h2_changed,
+    .peer = h2_peer,
+    .local = h2_local,
+    .tls = h2_tls,
+    .recycled = h2_recycled,
+};

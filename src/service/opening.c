@@ -1,0 +1,142 @@
+/* The opening: compare with the preface of HTTP/2, then hand the bytes on. */
+#include "service/opening.h"
+
+#include <string.h>
+
+#include "net/tls_session.h"
+#include "service/h1.h"
+#include "service/h2.h"
+
+static const char preface[] = NGHTTP2_CLIENT_MAGIC;
+
+static struct carom_page *page_of(const struct carom_connection *connection)
+{
+    return connection->session;
+}
+
+static void out_of_memory(struct carom_connection *connection)
+{
+    carom_connection_abort(connection, CAROM_REASON_NO_MEMORY, true);
+}
+
+/* Go on with what has come in the protocol that it is. The page is held by somebody. */
+static void go_on(struct carom_connection *connection, bool h2, struct carom_page *page,
+                  const uint8_t *data, uint32_t length)
+{
+    connection->session = NULL;
+    carom_stream_land(&connection->stream, NULL);
+    if (h2 && !carom_h2_begin(connection)) {
+        connection->protocol = &carom_h1_protocol;
+        out_of_memory(connection);
+        return;
+    }
+    if (!h2)
+        connection->protocol = &carom_h1_protocol;
+    connection->protocol->received(connection, page, data, length);
+}
+
+/* The beginning of a preface waits in a page where the rest lands behind it. */
+static void keep(struct carom_connection *connection, const uint8_t *data, uint32_t length)
+{
+    struct carom_worker *worker = carom_connection_worker(connection);
+    struct carom_page *page = carom_page_take(&worker->small);
+    if (page == NULL) {
+        out_of_memory(connection);
+        return;
+    }
+    memcpy(page->data, data, length);
+    page->used = length;
+    connection->session = page;
+    carom_stream_land(&connection->stream, page);
+    carom_connection_read_within(connection, worker->options->header_timeout);
+}
+
+/* What TLS has agreed on (RFC 7301); where nothing was, the preface says it. */
+static bool agreed(const struct carom_connection *connection, bool *h2)
+{
+    if (connection->stream.tls == NULL)
+        return false;
+    carom_slice protocol = carom_tls_alpn(connection->stream.tls);
+    *h2 = protocol.length == 2 && memcmp(protocol.data, "h2", 2) == 0;
+    return protocol.length > 0;
+}
+
+static void opening_received(struct carom_connection *connection, struct carom_page *page,
+                             const uint8_t *data, uint32_t length)
+{
+    struct carom_page *kept = page_of(connection);
+    bool h2;
+    if (agreed(connection, &h2)) {
+        go_on(connection, h2, page, data, length);
+        return;
+    }
+    if (kept != NULL) {
+        carom_assert(page == kept);
+        length += (uint32_t)(data - kept->data);
+        data = kept->data;
+    }
+    uint32_t compared = length < sizeof preface - 1 ? length : sizeof preface - 1;
+    bool same = memcmp(data, preface, compared) == 0 &&
+                !carom_connection_worker(connection)->options->no_http2;
+    if (same && compared < sizeof preface - 1) {
+        if (kept == NULL)
+            keep(connection, data, length);
+        return;
+    }
+    go_on(connection, same, page, data, length);
+    if (kept != NULL)
+        carom_page_drop(kept);
+}
+
+/* No more comes, or not in time: what has come is an unfinished head of HTTP/1.1. */
+static void become_h1(struct carom_connection *connection)
+{
+    struct carom_page *page = page_of(connection);
+    go_on(connection, false, page, page->data, page->used);
+    carom_page_drop(page);
+}
+
+static void opening_ended(struct carom_connection *connection)
+{
+    become_h1(connection);
+    if (connection->session != NULL)
+        connection->protocol->ended(connection);
+}
+
+static void opening_read_timeout(struct carom_connection *connection)
+{
+    become_h1(connection);
+    if (connection->session != NULL)
+        connection->protocol->read_timeout(connection);
+}
+
+static void opening_nothing(struct carom_connection *connection)
+{
+    (void)connection;
+}
+
+static void opening_detach(struct carom_connection *connection, carom_record *record)
+{
+    (void)connection;
+    (void)record;
+}
+
+static void opening_drop(struct carom_connection *connection)
+{
+    if (page_of(connection) == NULL)
+        return;
+    carom_stream_land(&connection->stream, NULL);
+    carom_page_drop(page_of(connection));
+    connection->session = NULL;
+}
+
+const struct carom_protocol carom_opening_protocol = {
+    .received = opening_received,
+    .ended = opening_ended,
+    .resume = opening_nothing,
+    .read_timeout = opening_read_timeout,
+    .flush = opening_nothing,
+    .file_failed = opening_nothing,
+    .detach = opening_detach,
+    .drop = opening_drop,
+};
