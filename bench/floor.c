@@ -4,8 +4,9 @@
  *
  * One thread and a level-triggered epoll: receive, count the ends of header sections, and send that
  * many copies of one fixed response, byte for byte as long as what examples/hello sends, in one
- * send. Nothing else of HTTP is here: no parsing, no limits, no time-outs. PORT is 8080 unless
- * given; 0 takes any free one.
+ * send. What ends with "close" and an empty line is the last request of its connection. Nothing
+ * else of HTTP is here: no parsing, no limits, no time-outs. PORT is 8080 unless given; 0 takes any
+ * free one.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -32,6 +33,15 @@ static const char response[] = "HTTP/1.1 200 OK\r\n"
                                "Keep-Alive: timeout=75\r\n"
                                "\r\n"
                                "Hello, World!";
+
+static const char last_response[] = "HTTP/1.1 200 OK\r\n"
+                                    "content-type: text/plain\r\n"
+                                    "Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n"
+                                    "Content-Length: 13\r\n"
+                                    "Connection: close\r\n"
+                                    "\r\n"
+                                    "Hello, World!";
+static const char last_mark[] = "close\r\n\r\n";
 
 #define RESPONSE_LENGTH (sizeof response - 1)
 
@@ -93,6 +103,11 @@ static bool serve(int peer)
 
     if (length <= 0)
         return length < 0 && errno == EAGAIN;
+    size_t mark = sizeof last_mark - 1;
+    if ((size_t)length > mark && memcmp(received + length - mark, last_mark, mark) == 0) {
+        send(peer, last_response, sizeof last_response - 1, MSG_NOSIGNAL);
+        return false;
+    }
     return answer(peer, count_ends(&matched[peer], received, (size_t)length));
 }
 

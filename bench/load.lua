@@ -1,9 +1,11 @@
 -- For wrk: `wrk ... -s load.lua URL -- DEPTH` sends DEPTH requests at once (pipelined; 1: none waits
--- behind another), and prints what was measured as one line of JSON.
+-- behind another; 0: each on a connection of its own), and prints what was measured as one line of JSON.
 
 function init(args)
    local depth = tonumber(args[1] or "1")
-   if depth > 1 then
+   if depth == 0 then
+      wrk.headers["Connection"] = "close"
+   elseif depth > 1 then
       local all = string.rep(wrk.format(), depth)
       request = function() return all end
    end

@@ -2,7 +2,9 @@
 import statistics
 
 BEGIN, END = "<!-- bench/run --markdown: begin -->", "<!-- bench/run --markdown: end -->"
-NAMES = {"floor": "floor", "hello": "Carom (`hello`)", "nginx": "nginx"}
+NAMES = {"floor": "floor", "hello": "Carom (`hello`)", "uring": "Carom, io_uring", "nginx": "nginx", "h2o": "h2o",
+         "microhttpd": "libmicrohttpd", "evhttp": "libevent evhttp"}
+RED, BACK = "\033[31m", "\033[0m"
 FOREIGN = 0.05  # more than this share of the server's core for others disturbs a measurement
 
 
@@ -43,8 +45,9 @@ def throughput(results, load):
         rows.append([NAMES[server], f"{median(results, *at, 'per_second'):,.0f}",
                      f"{median(results, *at, 'cpu_us'):.2f}", f"{middle:.2f}",
                      "" if server == "floor" else f"{least:.2f} to {greatest:.2f}",
+                     f"{100 * median(results, *at, 'user_share'):.0f} %",
                      f"{100 * median(results, *at, 'busy'):.0f} %"])
-    return ["", "requests/s", "CPU µs/request", "× floor", "of the rounds", "core busy"], in_order(rows)
+    return ["", "requests/s", "CPU µs/request", "× floor", "of the rounds", "in user space", "core busy"], in_order(rows)
 
 
 def latency(results, load):
@@ -65,7 +68,8 @@ def bulk(results):
     for way, servers in results["rounds"][0]["bulk"].items():
         for server in servers:
             at = ("bulk", way, server)
-            rows.append([f"{way}: {'Carom (`large`)' if server == 'carom' else server}",
+            ours = {"carom": "Carom (`large`)", "carom file": "Carom (`large`), from a file"}
+            rows.append([f"{way}: {ours.get(server, server)}",
                          f"{median(results, *at, 'gb_per_second'):.2f}",
                          f"{median(results, *at, 'cpu_ms_per_gb'):.0f}",
                          f"{100 * median(results, *at, 'busy'):.0f} %"])
@@ -79,7 +83,9 @@ def in_order(rows):
 def sections(results):
     """(title, table) of everything that is told."""
     yield "64 connections, keep-alive", throughput(results, "keepalive")
+    yield "512 connections, keep-alive", throughput(results, "many")
     yield "64 connections, 16 requests pipelined", throughput(results, "pipelined")
+    yield "A connection for each request, 64 at once", throughput(results, "fresh")
     yield "Time to the response in µs, 1 connection", latency(results, "single")
     yield "Time to the response in µs, 64 connections, keep-alive", latency(results, "keepalive")
     yield "Memory after these loads", memory(results)
@@ -105,11 +111,22 @@ def plain(table):
                      for row in rows)
 
 
+def beaten(results):
+    """In words: where a peer takes less of the processor than Carom."""
+    for load in results["loads"]:
+        ours = median(results, "loads", load, "hello", "cpu_us")
+        for peer in results["rounds"][0]["loads"][load]:
+            theirs = median(results, "loads", load, peer, "cpu_us")
+            if peer not in ("floor", "hello", "uring") and theirs < ours:
+                yield f"{NAMES[peer]} takes less than Carom under the load {load}: {theirs:.2f} against {ours:.2f} µs"
+
+
 def text(results):
     parts = [f"{title}\n{plain(table)}\n" for title, table in sections(results)]
     parts.append(conditions(results))
     if disturbed(results["rounds"])[0]:
         parts.append("Others were at work on the server's core: measure again on a quiet machine.")
+    parts += [f"{RED}{line}{BACK}" for line in beaten(results)]
     return "\n".join(parts)
 
 
@@ -123,6 +140,7 @@ def markdown(results, folder):
     for title, (head, rows) in sections(results):
         lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
         parts.append(f"### {title}\n\n" + "\n".join("| " + " | ".join(line) + " |" for line in lines))
+    parts += [f"**{line}.**" for line in beaten(results)]
     return "\n\n".join(parts)
 
 

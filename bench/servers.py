@@ -50,8 +50,31 @@ http {{
 """
 
 
+H2O = """
+num-threads: 1
+listen: {{ host: 127.0.0.1, port: {port} }}
+access-log: /dev/null
+error-log: /dev/null
+hosts:
+  default:
+    paths:
+      "/": {{ file.dir: {home}/files, file.index: [ hello.txt ] }}
+"""
+
+
 class Trouble(Exception):
     """What the person who runs this is told, in one line."""
+
+
+def memory_folder():
+    """Where files are in memory (tmpfs), if there is such a place."""
+    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+
+
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
 
 
 def find_nginx():
@@ -116,8 +139,12 @@ class Server:
 
     def cpu_seconds(self):
         """User and system time of all its processes and their threads."""
+        return sum(self.cpu_times())
+
+    def cpu_times(self):
+        """The same apart: (user, system)."""
         fields = [stat_of(pid) for pid in self.pids]
-        return sum(int(f[11]) + int(f[12]) for f in fields) / TICKS
+        return sum(int(f[11]) for f in fields) / TICKS, sum(int(f[12]) for f in fields) / TICKS
 
     def memory(self):
         """Resident and proportional bytes of all its processes, and resident of the one that serves."""
@@ -157,19 +184,38 @@ class Server:
             self.process.stdout.close()
 
 
+class H2o(Server):
+    """h2o with one thread. What is quickest in it is a file, which it keeps open."""
+
+    def __init__(self, core):
+        self.folder = tempfile.TemporaryDirectory(prefix="carom-bench-")
+        home = Path(self.folder.name)
+        home.chmod(0o755)  # started by root, it serves as nobody
+        (home / "files").mkdir()
+        (home / "files/hello.txt").write_text("Hello, World!")
+        port = free_port()
+        (home / "conf").write_text(H2O.format(home=home, port=port))
+        try:
+            super().__init__(["h2o", "-c", home / "conf"], core, port)
+        except BaseException:
+            self.folder.cleanup()
+            raise
+
+    def stop(self):
+        super().stop()
+        self.folder.cleanup()
+
+
 class Nginx(Server):
     """nginx with one worker, and its files in memory (tmpfs) where there is any."""
 
     def __init__(self, core):
-        memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-        self.folder = tempfile.TemporaryDirectory(prefix="carom-bench-", dir=memory)
+        self.folder = tempfile.TemporaryDirectory(prefix="carom-bench-", dir=memory_folder())
         home = Path(self.folder.name)
         (home / "files").mkdir()
         (home / "files/1m").write_bytes(b"x" * SIZE)
         (home / "files/read").touch()
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         user = "user root root;" if os.geteuid() == 0 else ""
         (home / "conf").write_text(NGINX.format(home=home, port=port, user=user))
         try:

@@ -39,6 +39,19 @@ foreach(source ${sources})
     endif()
 endforeach()
 
+# Others to compare with, where their library is there.
+pkg_check_modules(MICROHTTPD QUIET IMPORTED_TARGET libmicrohttpd)
+pkg_check_modules(EVHTTP QUIET IMPORTED_TARGET libevent_extra libevent_core)
+foreach(peer microhttpd evhttp)
+    string(TOUPPER ${peer} library)
+    if(${library}_FOUND)
+        add_executable(peer-${peer} bench/peers/${peer}.c)
+        target_link_libraries(peer-${peer} PRIVATE carom_options PkgConfig::${library} Threads::Threads)
+        set_target_properties(peer-${peer} PROPERTIES
+            OUTPUT_NAME ${peer} RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bench/peers)
+    endif()
+endforeach()
+
 # ---------------------------------------------------------------- tests
 
 if(CAROM_TESTS STREQUAL "OFF")
