@@ -20,6 +20,15 @@ static void abort_for_memory(struct carom_connection *connection)
 
 /* ---------------------------------------------------------------- sections */
 
+/* The section that is being read will not be whole. */
+static void section_lost(struct carom_h2 *h2)
+{
+    if (h2->reading != NULL)
+        carom_h2_section_finish(&h2->section);
+    h2->reading = NULL;
+    h2->section_since = 0;
+}
+
 static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *user_data)
 {
     struct carom_h2 *h2 = user_data;
@@ -28,6 +37,7 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     int32_t id = frame->hd.stream_id;
     struct carom_h2_stream *stream = nghttp2_session_get_stream_user_data(session, id);
     bool trailers = frame->headers.cat != NGHTTP2_HCAT_REQUEST;
+    section_lost(h2); /* the one before was not valid: its stream is about to be reset */
     if (!trailers)
         stream = carom_h2_stream_create(h2, id);
     else if (stream == NULL || stream->record->request != CAROM_REQUEST_CONTENT)
@@ -238,11 +248,8 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, 
     if (stream == NULL)
         return 0;
     stream->closed = true;
-    if (h2->reading == stream) {
-        h2->reading = NULL;
-        h2->section_since = 0;
-        carom_h2_section_finish(&h2->section);
-    }
+    if (h2->reading == stream)
+        section_lost(h2);
     carom_record *record = stream->record;
     if (record->request == CAROM_REQUEST_HEAD) /* its section was not valid */
         carom_request_move(record, CAROM_REQUEST_DROPPED);
@@ -442,10 +449,7 @@ static void h2_ended(struct carom_connection *connection)
             carom_record_cancel(record, CAROM_REASON_CLIENT_CLOSED);
         carom_h2_stream_touch(carom_h2_stream_of(record));
     }
-    if (h2->reading != NULL)
-        carom_h2_section_finish(&h2->section);
-    h2->reading = NULL;
-    h2->section_since = 0;
+    section_lost(h2);
     carom_worker_touch(carom_connection_worker(connection), connection);
 }
 
@@ -475,10 +479,8 @@ static void h2_detach(struct carom_connection *connection, carom_record *record)
     stream->detached = true;
     if (!stream->closed)
         nghttp2_session_set_stream_user_data(h2->session, stream->id, NULL);
-    if (h2->reading == stream) {
-        h2->reading = NULL;
-        carom_h2_section_finish(&h2->section);
-    }
+    if (h2->reading == stream)
+        section_lost(h2);
     carom_node_remove(&stream->link);
     carom_node_remove(&stream->sending);
     carom_node_remove(&record->link);
@@ -491,8 +493,7 @@ static void h2_drop(struct carom_connection *connection)
     struct carom_h2 *h2 = carom_h2_of(connection);
     if (h2 == NULL)
         return;
-    if (h2->reading != NULL)
-        carom_h2_section_finish(&h2->section);
+    section_lost(h2);
     nghttp2_session_del(h2->session);
     connection->session = NULL;
     carom_pool_give(&carom_connection_worker(connection)->h2_pool, h2);

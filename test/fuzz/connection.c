@@ -472,6 +472,7 @@ static carom_options options_of(uint32_t bits)
 {
     carom_options options = CAROM_OPTIONS_INIT;
     options.handler = handle;
+    options.no_http2 = true; /* fuzz/h2 has it */
     options.record_state = sizeof(struct held);
     options.pool_floor = 1;
     options.half_close = bits & 1;
