@@ -66,6 +66,8 @@ class Addon(Case):
         for file in (addon, os.path.join(harness.BUILD, "libcarom.so")):
             symbols = self.run_client("nm", "-D", file).decode()
             self.assertNotIn("nghttp2", symbols, file)
+        if not harness.PLAIN:
+            return  # a sanitizer's runtime must be the first that a program loads
         for host in ("node", "bun", "deno"):
             if not shutil.which(host):
                 continue
