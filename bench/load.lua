@@ -3,8 +3,9 @@
 
 function init(args)
    local depth = tonumber(args[1] or "1")
-   if depth == 0 then
-      wrk.headers["Connection"] = "close"
+   if depth == 0 then -- fields of a table have no order, and floor looks for the end
+      local one = "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+      request = function() return one end
    elseif depth > 1 then
       local all = string.rep(wrk.format(), depth)
       request = function() return all end

@@ -153,7 +153,7 @@ class Server:
             text = Path(f"/proc/{pid}/smaps_rollup").read_text()
             rss.append(int(re.search(r"^Rss:\s+(\d+)", text, re.M)[1]) * 1024)
             pss += int(re.search(r"^Pss:\s+(\d+)", text, re.M)[1]) * 1024
-        return {"rss": rss[-1], "pss": pss}  # nginx: the master is first, its worker last
+        return {"rss": max(rss), "pss": pss}  # of masters, workers and helpers the greatest
 
     def response(self):
         """The bytes of one response to what wrk asks."""
