@@ -33,7 +33,7 @@ void carom_socket_received(struct carom_loop *loop, struct carom_socket *socket,
      * that hold the page already (carom_queue_append_page), and others may have let go meanwhile.
      * So `used` stays; the arena rewinds a page that only it holds. */
     carom_page_hold(page); /* it outlives a callback that lets go of it */
-    socket->events->received(socket, page, data, length);
+    loop->events->received(socket, page, data, length);
     carom_page_drop(page);
 }
 
@@ -70,7 +70,7 @@ void carom_sockets_reclaim(struct carom_loop *loop)
     struct carom_node *node;
     while ((node = carom_list_take(&loop->closed)) != NULL) {
         struct carom_socket *socket = carom_container(node, struct carom_socket, node);
-        socket->events->closed(socket);
+        loop->events->closed(socket);
     }
 }
 

@@ -1,5 +1,5 @@
 /* The loop: what the engine asks of a kernel, in the shape of completions. The owner starts an
- * operation on a socket; its results come back as calls of the socket's events, from
+ * operation on a socket; its results come back as calls of the loop's events, from
  * carom_loop_deliver only (or, for a send that ends at once, as the return value). Receiving is a
  * stream of pages. Backends: epoll, io_uring, simulated.
  *
@@ -40,7 +40,6 @@ struct carom_socket_events {
 /* One connected descriptor; embedded by its owner, who reads but does not write the fields, except
  * `landing`. */
 struct carom_socket {
-    const struct carom_socket_events *events;
     int fd;
     bool receiving;                    /* wanted by the owner */
     bool ended;                        /* nothing more will come */
@@ -77,7 +76,7 @@ struct carom_loop_ops {
     int (*accept_start)(struct carom_loop *loop, struct carom_acceptor *acceptor, bool shared);
     void (*accept_stop)(struct carom_loop *loop, struct carom_acceptor *acceptor);
 
-    /* Take over socket->fd, with socket->events set and receiving on. 0 or negative error (fd is
+    /* Take over socket->fd; receiving is on. 0 or negative error (fd is
      * still the caller's). */
     int (*open)(struct carom_loop *loop, struct carom_socket *socket);
     /* Let bytes come, or not (what is on its way in this very delivery stops too). Pausing makes no
@@ -122,8 +121,9 @@ struct carom_loop_ops {
 /* What every backend begins with. */
 struct carom_loop {
     const struct carom_loop_ops *ops;
-    struct carom_arena *arena; /* where received bytes go */
-    struct carom_node closed;  /* closed sockets that wait for reclaim */
+    const struct carom_socket_events *events; /* of all its sockets; set by the owner */
+    struct carom_arena *arena;                /* where received bytes go */
+    struct carom_node closed;                 /* closed sockets that wait for reclaim */
     uint64_t bytes_received, bytes_sent;
     bool sigpipe_blocked;             /* in the thread that runs it */
     const struct carom_socket *rests; /* private to file.c */

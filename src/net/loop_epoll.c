@@ -124,7 +124,7 @@ static void broken(struct carom_loop *loop, struct carom_socket *socket, int err
     socket->sending = NULL;
     socket->receiving = false;
     socket->ended = true;
-    socket->events->ended(socket, error);
+    loop->events->ended(socket, error);
     if (!socket->closing) /* a level-triggered hang-up would be reported for ever */
         control(loop, EPOLL_CTL_DEL, socket->fd, 0, 0);
 }
@@ -141,7 +141,7 @@ static void finished_by_peer(struct carom_loop *loop, struct carom_socket *socke
 {
     socket->ended = true;
     socket->receiving = false;
-    socket->events->ended(socket, 0);
+    loop->events->ended(socket, 0);
     if (!socket->closing)
         set_interest(loop, socket, 0, INTEREST_IN);
 }
@@ -190,7 +190,7 @@ static void send_ready(struct carom_loop *loop, struct carom_socket *socket)
         if (result == CAROM_SEND_PENDING)
             return;
         socket->sending = NULL;
-        socket->events->sent(socket, result);
+        loop->events->sent(socket, result);
         if (result < 0)
             broken(loop, socket, (int)result);
     }

@@ -276,13 +276,13 @@ static bool ready(const struct carom_peer *peer)
     return peer->socket != NULL && (reset_ready(peer) || receive_ready(peer) || send_ready(peer));
 }
 
-static void broken(struct carom_socket *socket, int error)
+static void broken(struct carom_loop *loop, struct carom_socket *socket, int error)
 {
     socket->interest = GONE;
     socket->ended = true;
     socket->receiving = false;
     socket->sending = NULL;
-    socket->events->ended(socket, error);
+    loop->events->ended(socket, error);
 }
 
 static void deliver_bytes(struct carom_loop *loop, struct carom_peer *peer)
@@ -292,14 +292,14 @@ static void deliver_bytes(struct carom_loop *loop, struct carom_peer *peer)
     if (length == 0) {
         socket->ended = true;
         socket->receiving = false;
-        socket->events->ended(socket, 0);
+        loop->events->ended(socket, 0);
         return;
     }
     struct carom_simulated *self = simulated_of(loop);
     struct carom_page *page = carom_socket_room(loop, socket);
     if (page == NULL || by_chance(self, self->whims.no_buffers)) {
         peer->failed = true;
-        broken(socket, -CAROM_ENOMEM);
+        broken(loop, socket, -CAROM_ENOMEM);
         return;
     }
     length = part_of(self, least(length, page->size - page->used), 1);
@@ -316,16 +316,16 @@ static void deliver_send(struct carom_loop *loop, struct carom_peer *peer)
     if (result == 0)
         return;
     socket->sending = NULL;
-    socket->events->sent(socket, result);
+    loop->events->sent(socket, result);
     if (result < 0 && !socket->closing)
-        broken(socket, (int)result);
+        broken(loop, socket, (int)result);
 }
 
 /* Each callback may close the socket: then it is the peer's no longer. */
 static void deliver_peer(struct carom_loop *loop, struct carom_peer *peer)
 {
     if (peer->socket != NULL && reset_ready(peer)) {
-        broken(peer->socket, why_broken(peer));
+        broken(loop, peer->socket, why_broken(peer));
         return;
     }
     if (peer->socket != NULL && receive_ready(peer))

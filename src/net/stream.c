@@ -100,10 +100,16 @@ static const struct carom_socket_events socket_events = {
     socket_closed,
 };
 
+void carom_streams_attach(struct carom_streams *streams, struct carom_loop *loop)
+{
+    streams->loop = loop;
+    loop->events = &socket_events;
+}
+
 int carom_stream_open(struct carom_stream *stream, struct carom_streams *streams, int fd)
 {
     *stream = (struct carom_stream){
-        .socket = {.events = &socket_events, .fd = fd},
+        .socket = {.fd = fd},
         .streams = streams,
     };
     carom_queue_init(&stream->out);

@@ -45,23 +45,27 @@ struct carom_streams {
     uint64_t handshakes_done, handshakes_failed;
 };
 
+#define CAROM_SENT_MASK (((uint64_t)1 << 56) - 1)
+
 struct carom_stream {
     struct carom_socket socket;
     struct carom_streams *streams;
     struct carom_tls_session *tls; /* NULL: plain */
     struct carom_queue out;
-    uint64_t sent_total;
-    bool finishing;   /* FIN follows what is in `out` */
-    bool finished;    /* FIN is sent */
-    bool broken;      /* a send failed: nothing can be sent */
-    bool file_failed; /* because a file in `out` could not be read as far as was said */
-    bool truncated;   /* FIN came, but TLS did not say that this is the end */
+    uint64_t sent_total : 56;
+    bool finishing : 1;   /* FIN follows what is in `out` */
+    bool finished : 1;    /* FIN is sent */
+    bool broken : 1;      /* a send failed: nothing can be sent */
+    bool file_failed : 1; /* because a file in `out` could not be read as far as was said */
+    bool truncated : 1;   /* FIN came, but TLS did not say that this is the end */
 };
 
-/* `pages` are those of the worker; the caller sets `loop`. Nothing is allocated yet. */
+/* `pages` are those of the worker. Nothing is allocated yet. */
 void carom_streams_init(struct carom_streams *streams, struct carom_pool *segments,
                         struct carom_pages *pages, struct carom_arena *outgoing,
                         const struct carom_stream_events *events);
+/* The loop of their sockets. Before the first stream. */
+void carom_streams_attach(struct carom_streams *streams, struct carom_loop *loop);
 void carom_streams_finish(struct carom_streams *streams);
 /* A new turn, before the loop delivers: let those go on that wait. */
 void carom_streams_go_on(struct carom_streams *streams);

@@ -21,7 +21,7 @@ void carom_stream_tls_close(struct carom_stream *stream, bool reset);
 /* Bytes of `out` are done with. Giving them back may run code of their owner. */
 static inline void carom_stream_taken(struct carom_stream *stream, uint64_t bytes)
 {
-    stream->sent_total += bytes;
+    stream->sent_total = (stream->sent_total + bytes) & CAROM_SENT_MASK;
     carom_queue_consume(&stream->out, stream->streams->segments, bytes);
 }
 

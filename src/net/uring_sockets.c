@@ -156,7 +156,7 @@ static void broken(struct carom_loop *loop, struct carom_socket *socket, int err
     socket->sending = NULL;
     socket->receiving = false;
     socket->ended = true;
-    socket->events->ended(socket, error);
+    loop->events->ended(socket, error);
 }
 
 static int pending_error(const struct carom_socket *socket)
@@ -329,7 +329,7 @@ static void finished_by_peer(struct carom_loop *loop, struct carom_socket *socke
 {
     socket->ended = true;
     socket->receiving = false;
-    socket->events->ended(socket, 0);
+    loop->events->ended(socket, 0);
     if (!socket->closing)
         look_at_hang_up(loop, socket);
 }
@@ -459,7 +459,7 @@ static void send_done(struct carom_loop *loop, struct carom_socket *socket, int 
         start_send(loop, socket);
     } else {
         socket->sending = NULL;
-        socket->events->sent(socket, sent);
+        loop->events->sent(socket, sent);
         if (sent < 0)
             broken(loop, socket, (int)sent);
     }

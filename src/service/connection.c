@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "service/h1.h"
+#include "service/h2.h"
 #include "service/listener.h"
 #include "service/opening.h"
 #include "service/service.h"
@@ -17,6 +19,12 @@ static const char refusal[] = "HTTP/1.1 503 Service Unavailable\r\n"
                               "Retry-After: 1\r\n"
                               "Connection: close\r\n"
                               "\r\n";
+
+const struct carom_protocol *const carom_protocols[] = {
+    [CAROM_SPEAKS_NOTHING_YET] = &carom_opening_protocol,
+    [CAROM_SPEAKS_H1] = &carom_h1_protocol,
+    [CAROM_SPEAKS_H2] = &carom_h2_protocol,
+};
 
 static struct carom_connection *of_stream(struct carom_stream *stream)
 {
@@ -85,7 +93,7 @@ static void timer_fires(struct carom_timer *timer)
     if (connection->read_deadline <= now) {
         connection->read_deadline = CAROM_NO_TIME;
         if (connection->state == CAROM_CONNECTION_OPEN && connection->session != NULL) {
-            connection->protocol->read_timeout(connection);
+            carom_connection_protocol(connection)->read_timeout(connection);
         } else {
             if (connection->requests == 0 && connection->state == CAROM_CONNECTION_OPEN)
                 carom_connection_worker(connection)->records.timeouts++;
@@ -106,22 +114,21 @@ static void received(struct carom_stream *stream, struct carom_page *page, const
     struct carom_connection *connection = of_stream(stream);
     if (connection->state != CAROM_CONNECTION_OPEN)
         return;
-    connection->protocol->received(connection, page, data, length);
+    carom_connection_protocol(connection)->received(connection, page, data, length);
 }
 
 static void ended(struct carom_stream *stream, int error)
 {
     struct carom_connection *connection = of_stream(stream);
     if (error < 0) {
-        CAROM_MARK_IF(connection->in_flight > 0, "reset with requests in flight");
         if (stream->file_failed && connection->session != NULL)
-            connection->protocol->file_failed(connection);
+            carom_connection_protocol(connection)->file_failed(connection);
         carom_connection_abort(connection, CAROM_REASON_CLIENT_RESET, true);
         return;
     }
     connection->peer_done = true;
     if (connection->state == CAROM_CONNECTION_OPEN && connection->session != NULL)
-        connection->protocol->ended(connection);
+        carom_connection_protocol(connection)->ended(connection);
     else if (!carom_stream_stalled(stream))
         carom_connection_abort(connection, CAROM_REASON_CLIENT_CLOSED, false);
 }
@@ -207,12 +214,10 @@ void carom_connection_accept(struct carom_door *door, int fd, const struct socka
         return;
     }
     memset(connection, 0, sizeof *connection);
-    connection->door = door;
-    connection->protocol = &carom_opening_protocol;
+    connection->listener = door->listener->index;
     connection->refs = 1;
     connection->read_deadline = connection->write_deadline = CAROM_NO_TIME;
     carom_node_init(&connection->link);
-    carom_node_init(&connection->exchanges);
     carom_timer_init(&connection->timer, timer_fires);
     keep_peer(&connection->peer, peer);
     if (carom_stream_open(&connection->stream, &worker->streams, fd) < 0) {
@@ -235,13 +240,9 @@ void carom_connection_accept(struct carom_door *door, int fd, const struct socka
 /* What is in flight will not be answered. */
 static void cancel_exchanges(struct carom_connection *connection, carom_reason reason)
 {
-    struct carom_node *node;
-    while ((node = connection->exchanges.next) != &connection->exchanges) {
-        carom_record *record = carom_container(node, carom_record, link);
-        carom_record_cancel(record, reason);
-        connection->protocol->detach(connection, record);
-    }
-    connection->protocol->drop(connection);
+    if (connection->session != NULL)
+        carom_connection_protocol(connection)->cancel(connection, reason);
+    carom_connection_protocol(connection)->drop(connection);
 }
 
 void carom_connection_abort(struct carom_connection *connection, carom_reason reason, bool reset)
@@ -274,7 +275,7 @@ void carom_connection_end(struct carom_connection *connection, bool linger)
 void carom_connection_idle(struct carom_connection *connection)
 {
     const carom_options *options = carom_connection_worker(connection)->options;
-    connection->protocol->drop(connection);
+    carom_connection_protocol(connection)->drop(connection);
     if (connection->peer_done || connection->last ||
         carom_connection_worker(connection)->draining) {
         carom_connection_end(connection, connection->last);
@@ -291,7 +292,7 @@ void carom_connection_flush(struct carom_connection *connection)
     if (connection->state == CAROM_CONNECTION_CLOSED)
         return;
     if (connection->session != NULL)
-        connection->protocol->flush(connection);
+        carom_connection_protocol(connection)->flush(connection);
     if (connection->state == CAROM_CONNECTION_CLOSED)
         return;
     if (!carom_stream_stalled(&connection->stream))
@@ -309,7 +310,8 @@ void carom_connection_local(const struct carom_connection *connection, carom_add
     if (open && getsockname(connection->stream.socket.fd, (struct sockaddr *)&name, &length) == 0)
         carom_address_describe((const struct sockaddr *)&name, length, address);
     else
-        *address = connection->door->listener->address;
+        *address =
+            carom_connection_worker(connection)->service->listeners[connection->listener]->address;
 }
 
 /* ---------------------------------------------------------------- content */
@@ -346,8 +348,9 @@ void carom_connections_drain(struct carom_worker *worker)
         node = node->next;
         if (connection->session == NULL && connection->state == CAROM_CONNECTION_OPEN)
             carom_connection_end(connection, false);
-        else if (connection->session != NULL && connection->protocol->drain != NULL)
-            connection->protocol->drain(connection);
+        else if (connection->session != NULL &&
+                 carom_connection_protocol(connection)->drain != NULL)
+            carom_connection_protocol(connection)->drain(connection);
     }
 }
 

@@ -1,6 +1,6 @@
 /* A connection: a stream, its records, its deadlines, its end. What is independent of the protocol
  * version is here; the rest is behind protocol.h. An idle connection is this struct and nothing
- * else, so its size counts: at most 256 bytes. */
+ * else, so its size counts: at most 200 bytes. */
 #ifndef CAROM_SERVICE_CONNECTION_H
 #define CAROM_SERVICE_CONNECTION_H
 
@@ -18,32 +18,36 @@ enum carom_connection_state {
 
 struct carom_connection {
     struct carom_stream stream;    /* first member: found from it */
-    const struct carom_door *door; /* through which it came: its worker and listener */
-    const struct carom_protocol *protocol;
     void *session;                 /* the protocol's state, while it needs one; else NULL */
     struct carom_node link;        /* of worker->connections */
-    struct carom_node exchanges;   /* records, in the order that the protocol gives */
     struct carom_connection *next; /* of the worker's list of dirty or of resumed ones */
     struct carom_timer timer;      /* never later than the nearer of the two deadlines */
     uint64_t read_deadline, write_deadline;
     struct carom_peer_name peer;
     uint32_t refs;      /* the stream, each record, each list it is in */
     uint32_t requests;  /* so far */
-    uint16_t in_flight; /* records in `exchanges` */
-    uint8_t state;      /* enum carom_connection_state */
+    uint16_t listener;  /* through which it came; of the service's listeners */
+    uint8_t state : 2;  /* enum carom_connection_state */
+    uint8_t speaks : 2; /* enum carom_speaks */
     bool listed : 1;    /* in one of those lists */
     bool resumed : 1;   /* its input waits for the next turn */
     bool peer_done : 1; /* the peer has sent FIN */
     bool last : 1;      /* no further request is taken */
 };
 
-_Static_assert(sizeof(void *) != 8 || sizeof(struct carom_connection) <= 256,
-               "an idle connection costs at most 256 bytes");
+_Static_assert(sizeof(void *) != 8 || sizeof(struct carom_connection) <= 200,
+               "an idle connection costs at most 200 bytes");
 
 static inline struct carom_worker *
 carom_connection_worker(const struct carom_connection *connection)
 {
-    return connection->door->worker;
+    return carom_container(connection->stream.streams, struct carom_worker, streams);
+}
+
+static inline const struct carom_protocol *
+carom_connection_protocol(const struct carom_connection *connection)
+{
+    return carom_protocols[connection->speaks];
 }
 
 /* Of the streams of connections. */

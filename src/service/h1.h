@@ -25,8 +25,10 @@ struct carom_h1_rate {
 };
 
 struct carom_h1 {
-    carom_record *reading; /* whose request is being read; NULL between requests */
-    carom_record *fresh;   /* the same, when its handler has not been called yet */
+    struct carom_node exchanges; /* records in flight, in the order of their requests */
+    uint32_t in_flight;          /* how many */
+    carom_record *reading;       /* whose request is being read; NULL between requests */
+    carom_record *fresh;         /* the same, when its handler has not been called yet */
     /* Input that is not taken yet: in a delivery it lies in the loop's page, afterwards in `held`.
      */
     struct carom_page *page;
@@ -73,6 +75,8 @@ void carom_h1_file_failed(struct carom_connection *connection);
 
 /* Take a record out of the connection and let go of it. */
 void carom_h1_detach(struct carom_connection *connection, carom_record *record);
+/* Cancel all records and let go of them. */
+void carom_h1_cancel(struct carom_connection *connection, carom_reason reason);
 /* Free the struct and what it holds. */
 void carom_h1_drop(struct carom_connection *connection);
 

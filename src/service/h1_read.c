@@ -144,8 +144,8 @@ static carom_record *begin_request(struct carom_connection *connection)
     if (record == NULL)
         return NULL;
     carom_connection_hold(connection);
-    carom_list_append(&connection->exchanges, &record->link);
-    connection->in_flight++;
+    carom_list_append(&carom_h1_of(connection)->exchanges, &record->link);
+    carom_h1_of(connection)->in_flight++;
     carom_h1_of(connection)->reading = record;
     connection->read_deadline = CAROM_NO_TIME;
     carom_h1_reader_init(&carom_h1_of(connection)->reader);
@@ -198,7 +198,7 @@ static enum step read_head(struct carom_connection *connection)
             take_input(h1, 2);
             return STEP_MORE;
         }
-        if (connection->in_flight >= options->max_pipeline) {
+        if (h1->in_flight >= options->max_pipeline) {
             CAROM_MARK("the pipeline is full");
             return STEP_PAUSE;
         }
@@ -387,7 +387,7 @@ static void process(struct carom_connection *connection)
     keep_rest(connection, step);
     if (connection->state == CAROM_CONNECTION_CLOSED)
         return;
-    if (connection->in_flight > 0)
+    if (h1->in_flight > 0)
         carom_h1_update_receiving(connection);
     else if (connection->read_deadline == CAROM_NO_TIME)
         carom_connection_idle(connection);
@@ -398,11 +398,11 @@ static void process(struct carom_connection *connection)
 /* Whether nothing that was taken in is still being answered. */
 static bool all_answered(const struct carom_connection *connection)
 {
-    const struct carom_node *last = connection->exchanges.previous;
-    if (last == &connection->exchanges || carom_h1_of(connection)->reading != NULL)
+    const struct carom_h1 *h1 = carom_h1_of(connection);
+    if (h1 == NULL || h1->in_flight == 0 || h1->reading != NULL)
         return false;
-    return carom_container(connection->exchanges.next, carom_record, link)->response ==
-               CAROM_RESPONSE_ENDED &&
+    const struct carom_node *first = h1->exchanges.next, *last = h1->exchanges.previous;
+    return carom_container(first, carom_record, link)->response == CAROM_RESPONSE_ENDED &&
            carom_container(last, carom_record, link)->response == CAROM_RESPONSE_ENDED;
 }
 
@@ -417,6 +417,7 @@ static void h1_received(struct carom_connection *connection, struct carom_page *
             return;
         }
         memset(h1, 0, sizeof *h1);
+        carom_node_init(&h1->exchanges);
         connection->session = h1;
     }
     if (h1->length == 0) {
@@ -467,12 +468,11 @@ static void h1_ended(struct carom_connection *connection)
         carom_record_content_dropped(reading);
         carom_record_cancel(reading, CAROM_REASON_CLIENT_CLOSED);
     }
-    CAROM_MARK_IF(worker->options->half_close && connection->in_flight > 0,
-                  "FIN, and the answers go on");
+    CAROM_MARK_IF(worker->options->half_close && h1->in_flight > 0, "FIN, and the answers go on");
     if (worker->options->half_close)
         return;
-    struct carom_node *node = connection->exchanges.next;
-    for (; node != &connection->exchanges; node = node->next) {
+    struct carom_node *node = h1->exchanges.next;
+    for (; node != &h1->exchanges; node = node->next) {
         carom_record *record = carom_container(node, carom_record, link);
         CAROM_MARK_IF(record->response == CAROM_RESPONSE_ENDED, "answered whole, then FIN");
         if (record->response < CAROM_RESPONSE_ENDED && record->refused == 0) {
@@ -554,7 +554,7 @@ void carom_h1_update_receiving(struct carom_connection *connection)
     else
         on = h1->length == 0 || in_section(h1);
     if (on && !content && record == NULL && !connection->last)
-        on = connection->in_flight < options_of(connection)->max_pipeline;
+        on = carom_h1_of(connection)->in_flight < options_of(connection)->max_pipeline;
     bool timed = content && on && h1->phase != CAROM_H1_TUNNEL;
     if (timed)
         rate_start(connection);
@@ -594,6 +594,6 @@ const struct carom_protocol carom_h1_protocol = {
     .flush = carom_h1_flush,
     .file_failed = carom_h1_file_failed,
     .drain = NULL, /* what is in flight is answered; the last says Connection: close */
-    .detach = carom_h1_detach,
+    .cancel = carom_h1_cancel,
     .drop = carom_h1_drop,
 };

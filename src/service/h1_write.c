@@ -14,9 +14,10 @@ static struct carom_connection *connection_of(const carom_record *record)
 
 static carom_record *first_of(struct carom_connection *connection)
 {
-    if (carom_node_alone(&connection->exchanges))
+    const struct carom_h1 *h1 = carom_h1_of(connection);
+    if (carom_node_alone(&h1->exchanges))
         return NULL;
-    return carom_container(connection->exchanges.next, carom_record, link);
+    return carom_container(h1->exchanges.next, carom_record, link);
 }
 
 /* ---------------------------------------------------------------- heads */
@@ -48,7 +49,7 @@ static enum carom_h1_connection connection_lines(carom_record *record,
     }
     /* What was taken in before the end is still answered: the last of it says so. */
     bool ending = connection->peer_done || carom_connection_worker(connection)->draining;
-    bool last = record->link.next == &connection->exchanges;
+    bool last = record->link.next == &carom_h1_of(connection)->exchanges;
     /* No tunnel: what follows was meant for its other end, and is no request (RFC 9931). */
     bool refused = record->head.is_connect;
     if (!record->head.keep_alive || plan->close || plan->body == CAROM_BODY_UNTIL_CLOSE ||
@@ -200,8 +201,9 @@ void carom_h1_flush(struct carom_connection *connection)
     carom_h1_complete(connection);
     if (connection->state != CAROM_CONNECTION_OPEN || connection->session == NULL)
         return;
-    struct carom_node *node = connection->exchanges.next;
-    for (; node != &connection->exchanges; node = node->next) {
+    struct carom_h1 *h1 = carom_h1_of(connection);
+    struct carom_node *node = h1->exchanges.next;
+    for (; node != &h1->exchanges; node = node->next) {
         carom_record *record = carom_container(node, carom_record, link);
         if (record->response == CAROM_RESPONSE_CANCELLED) {
             CAROM_MARK_IF(record != first_of(connection), "cancelled behind others in a pipeline");
@@ -212,7 +214,7 @@ void carom_h1_flush(struct carom_connection *connection)
             return;
         }
         if (!record->framed || record->closes) {
-            CAROM_MARK_IF(node->next != &connection->exchanges &&
+            CAROM_MARK_IF(node->next != &h1->exchanges &&
                               carom_container(node->next, carom_record, link)->response ==
                                   CAROM_RESPONSE_ENDED,
                           "an answer waits for its turn");
@@ -233,8 +235,19 @@ void carom_h1_detach(struct carom_connection *connection, carom_record *record)
     if (h1->fresh == record)
         h1->fresh = NULL;
     carom_node_remove(&record->link);
-    connection->in_flight--;
+    h1->in_flight--;
     carom_record_drop(record, CAROM_HOLD_EXCHANGE);
+}
+
+void carom_h1_cancel(struct carom_connection *connection, carom_reason reason)
+{
+    carom_record *record;
+    CAROM_MARK_IF(reason == CAROM_REASON_CLIENT_RESET && first_of(connection) != NULL,
+                  "reset with requests in flight");
+    while ((record = first_of(connection)) != NULL) {
+        carom_record_cancel(record, reason);
+        carom_h1_detach(connection, record);
+    }
 }
 
 /* The response of the first record is out. True when the record is done with, too. */
@@ -288,10 +301,10 @@ void carom_h1_complete(struct carom_connection *connection)
         carom_record_drained(record);
     struct carom_h1 *h1 = carom_h1_of(connection);
     struct carom_worker *worker = carom_connection_worker(connection);
-    if (connection->in_flight == 0 && h1->length == 0)
+    if (h1->in_flight == 0 && h1->length == 0)
         carom_connection_idle(connection);
     else if (h1->length > 0 && h1->reading == NULL && h1->phase == CAROM_H1_HEAD &&
-             connection->in_flight < worker->options->max_pipeline)
+             h1->in_flight < worker->options->max_pipeline)
         carom_worker_resume(worker, connection);
     else if (h1->reading == NULL)
         carom_h1_update_receiving(connection);
@@ -300,8 +313,9 @@ void carom_h1_complete(struct carom_connection *connection)
 void carom_h1_file_failed(struct carom_connection *connection)
 {
     /* Those before it are out, though nobody may have looked yet. */
-    struct carom_node *node = connection->exchanges.next;
-    for (; node != &connection->exchanges; node = node->next) {
+    struct carom_h1 *h1 = carom_h1_of(connection);
+    struct carom_node *node = h1->exchanges.next;
+    for (; node != &h1->exchanges; node = node->next) {
         carom_record *record = carom_container(node, carom_record, link);
         if (record->response == CAROM_RESPONSE_ENDED && record->framed &&
             record->stream_end <= connection->stream.sent_total) {

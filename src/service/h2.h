@@ -28,10 +28,12 @@ enum carom_h2_drain { CAROM_H2_OPEN, CAROM_H2_NOTICED, CAROM_H2_GONE };
 struct carom_h2 {
     struct carom_connection *connection;
     nghttp2_session *session;
-    struct carom_page *page;   /* in a delivery: where its bytes lie */
-    struct carom_node fresh;   /* streams whose handler is to be called */
-    struct carom_node changed; /* streams that have something to do in the next flush */
-    struct carom_node sending; /* streams with bytes in connection->stream.out, by their end */
+    struct carom_node exchanges; /* records in flight */
+    uint32_t in_flight;          /* how many */
+    struct carom_page *page;     /* in a delivery: where its bytes lie */
+    struct carom_node fresh;     /* streams whose handler is to be called */
+    struct carom_node changed;   /* streams that have something to do in the next flush */
+    struct carom_node sending;   /* streams with bytes in connection->stream.out, by their end */
     struct carom_h2_stream *reading; /* whose section is being received */
     struct carom_h2_section section;
     struct carom_h2_count counts[CAROM_H2_COUNTED];
@@ -90,6 +92,8 @@ bool carom_h2_begin(struct carom_connection *connection);
 
 /* A stream with its record has begun; NULL when out of memory. */
 struct carom_h2_stream *carom_h2_stream_create(struct carom_h2 *h2, int32_t id);
+/* Take the record out of the connection and let go of it. */
+void carom_h2_stream_detach(struct carom_h2 *h2, struct carom_h2_stream *stream);
 /* Look at the stream in the next flush. */
 void carom_h2_stream_touch(struct carom_h2_stream *stream);
 /* The request cannot be served: answer `status` while that is possible. */

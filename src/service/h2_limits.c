@@ -83,7 +83,7 @@ void carom_h2_keep_time(struct carom_connection *connection)
 {
     struct carom_h2 *h2 = carom_h2_of(connection);
     const carom_options *options = worker_of(h2)->options;
-    bool busy = connection->in_flight > 0 || h2->section_since != 0 || h2->drain != CAROM_H2_OPEN;
+    bool busy = h2->in_flight > 0 || h2->section_since != 0 || h2->drain != CAROM_H2_OPEN;
     if (busy && (!h2->ticking || connection->read_deadline == CAROM_NO_TIME)) {
         h2->ticking = true;
         h2->ticked = worker_of(h2)->records.now;
@@ -132,8 +132,8 @@ static bool window_shut(const carom_options *options, struct carom_h2_stream *st
 static void look_at_streams(struct carom_h2 *h2, uint32_t elapsed)
 {
     const carom_options *options = worker_of(h2)->options;
-    struct carom_node *node = h2->connection->exchanges.next;
-    for (; node != &h2->connection->exchanges; node = node->next) {
+    struct carom_node *node = h2->exchanges.next;
+    for (; node != &h2->exchanges; node = node->next) {
         struct carom_h2_stream *stream =
             carom_h2_stream_of(carom_container(node, carom_record, link));
         if (content_too_slow(options, stream, elapsed)) {
@@ -149,7 +149,7 @@ static void look_at_streams(struct carom_h2 *h2, uint32_t elapsed)
 static bool keep_pinging(struct carom_h2 *h2, uint64_t now)
 {
     uint32_t interval = worker_of(h2)->options->h2_ping_interval;
-    if (interval == CAROM_OFF || h2->connection->in_flight == 0)
+    if (interval == CAROM_OFF || h2->in_flight == 0)
         return true;
     if (h2->pinged != 0 && h2->heard <= h2->pinged)
         return now - h2->pinged < interval;
@@ -176,7 +176,7 @@ void carom_h2_read_timeout(struct carom_connection *connection)
     }
     if (h2->drain != CAROM_H2_OPEN)
         carom_h2_drain_on(h2);
-    if (connection->in_flight == 0 && h2->section_since == 0) {
+    if (h2->in_flight == 0 && h2->section_since == 0) {
         if (connection->requests == 0)
             worker->records.timeouts++;
         nghttp2_session_terminate_session(h2->session, NGHTTP2_NO_ERROR);

@@ -356,15 +356,14 @@ static bool over(const struct carom_h2 *h2)
     const struct carom_connection *connection = h2->connection;
     if (connection->stream.out.length > 0 || nghttp2_session_want_write(h2->session))
         return false;
-    return !nghttp2_session_want_read(h2->session) ||
-           (connection->peer_done && connection->in_flight == 0);
+    return !nghttp2_session_want_read(h2->session) || (connection->peer_done && h2->in_flight == 0);
 }
 
 static void end(struct carom_h2 *h2)
 {
     struct carom_connection *connection = h2->connection;
-    struct carom_node *node = connection->exchanges.next;
-    for (; node != &connection->exchanges; node = node->next)
+    struct carom_node *node = h2->exchanges.next;
+    for (; node != &h2->exchanges; node = node->next)
         carom_record_cancel(carom_container(node, carom_record, link),
                             h2->calm ? CAROM_REASON_OVER_LIMIT : CAROM_REASON_BAD_REQUEST);
     carom_connection_end(connection, true);
@@ -438,8 +437,8 @@ static void h2_received(struct carom_connection *connection, struct carom_page *
 static void h2_ended(struct carom_connection *connection)
 {
     struct carom_h2 *h2 = carom_h2_of(connection);
-    struct carom_node *node = connection->exchanges.next;
-    for (; node != &connection->exchanges; node = node->next) {
+    struct carom_node *node = h2->exchanges.next;
+    for (; node != &h2->exchanges; node = node->next) {
         carom_record *record = carom_container(node, carom_record, link);
         if (record->request < CAROM_REQUEST_WHOLE)
             carom_record_content_dropped(record);
@@ -472,10 +471,9 @@ static void h2_file_failed(struct carom_connection *connection)
 
 /* ---------------------------------------------------------------- life */
 
-static void h2_detach(struct carom_connection *connection, carom_record *record)
+void carom_h2_stream_detach(struct carom_h2 *h2, struct carom_h2_stream *stream)
 {
-    struct carom_h2 *h2 = carom_h2_of(connection);
-    struct carom_h2_stream *stream = carom_h2_stream_of(record);
+    carom_record *record = stream->record;
     stream->detached = true;
     if (!stream->closed)
         nghttp2_session_set_stream_user_data(h2->session, stream->id, NULL);
@@ -484,8 +482,18 @@ static void h2_detach(struct carom_connection *connection, carom_record *record)
     carom_node_remove(&stream->link);
     carom_node_remove(&stream->sending);
     carom_node_remove(&record->link);
-    connection->in_flight--;
+    h2->in_flight--;
     carom_record_drop(record, CAROM_HOLD_EXCHANGE);
+}
+
+static void h2_cancel(struct carom_connection *connection, carom_reason reason)
+{
+    struct carom_h2 *h2 = carom_h2_of(connection);
+    while (!carom_node_alone(&h2->exchanges)) {
+        carom_record *record = carom_container(h2->exchanges.next, carom_record, link);
+        carom_record_cancel(record, reason);
+        carom_h2_stream_detach(h2, carom_h2_stream_of(record));
+    }
 }
 
 static void h2_drop(struct carom_connection *connection)
@@ -507,7 +515,7 @@ const struct carom_protocol carom_h2_protocol = {
     .flush = h2_flush,
     .file_failed = h2_file_failed,
     .drain = carom_h2_drain,
-    .detach = h2_detach,
+    .cancel = h2_cancel,
     .drop = h2_drop,
 };
 
@@ -534,6 +542,7 @@ bool carom_h2_begin(struct carom_connection *connection)
         return false;
     worker->h2_spoken = true;
     *h2 = (struct carom_h2){.connection = connection};
+    carom_node_init(&h2->exchanges);
     carom_node_init(&h2->fresh);
     carom_node_init(&h2->changed);
     carom_node_init(&h2->sending);
@@ -545,7 +554,7 @@ bool carom_h2_begin(struct carom_connection *connection)
         return false;
     }
     connection->session = h2;
-    connection->protocol = &carom_h2_protocol;
+    connection->speaks = CAROM_SPEAKS_H2;
     if (!submit_settings(h2)) {
         h2_drop(connection);
         return false;

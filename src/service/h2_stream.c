@@ -34,8 +34,8 @@ struct carom_h2_stream *carom_h2_stream_create(struct carom_h2 *h2, int32_t id)
         return NULL;
     }
     carom_connection_hold(connection);
-    carom_list_append(&connection->exchanges, &stream->record->link);
-    connection->in_flight++;
+    carom_list_append(&h2->exchanges, &stream->record->link);
+    h2->in_flight++;
     nghttp2_session_set_stream_user_data(h2->session, id, stream);
     return stream;
 }
@@ -115,14 +115,14 @@ void carom_h2_stream_credit(struct carom_h2 *h2, struct carom_h2_stream *stream)
     grow_windows(h2, stream, owed);
 }
 
-/* The record leaves: what its content held of the connection's window is free. */
-static void detach(struct carom_h2 *h2, struct carom_h2_stream *stream)
+/* What its content held of the connection's window is free. */
+static void leave(struct carom_h2 *h2, struct carom_h2_stream *stream)
 {
     uint64_t owed = stream->record->content_received - stream->credited;
     if (owed > 0)
         nghttp2_session_consume_connection(h2->session, owed);
     stream->credited += owed;
-    carom_h2_protocol.detach(stream->connection, stream->record);
+    carom_h2_stream_detach(h2, stream);
 }
 
 /* ---------------------------------------------------------------- heads, trailers, content */
@@ -287,7 +287,7 @@ bool carom_h2_stream_advance(struct carom_h2 *h2, struct carom_h2_stream *stream
                                                                   : CAROM_REASON_CLIENT_RESET);
     if (record->response == CAROM_RESPONSE_CANCELLED) {
         reset(h2, stream, reset_code(record));
-        detach(h2, stream);
+        leave(h2, stream);
         return true;
     }
     if (record->response == CAROM_RESPONSE_SENT) {
@@ -323,7 +323,7 @@ void carom_h2_stream_sent(struct carom_h2 *h2, struct carom_h2_stream *stream)
         return;  /* it reads on */
     if (content) /* RFC 9113, 8.1 */
         reset(h2, stream, NGHTTP2_NO_ERROR);
-    detach(h2, stream);
+    leave(h2, stream);
 }
 
 /* ---------------------------------------------------------------- the record's calls */

@@ -10,6 +10,7 @@ struct carom_listener {
     carom_address address;     /* as it really is */
     struct carom_tls *tls;     /* or NULL: plain */
     char *socket_file;         /* removed when the first worker stops accepting; or NULL */
+    uint16_t index;            /* of the service's listeners */
     int shared_fd;             /* the one descriptor of all workers; or -1: each has its own */
     size_t size;               /* of this allocation */
     struct carom_door doors[]; /* one in each worker */

@@ -26,13 +26,13 @@ static void go_on(struct carom_connection *connection, bool h2, struct carom_pag
     connection->session = NULL;
     carom_stream_land(&connection->stream, NULL);
     if (h2 && !carom_h2_begin(connection)) {
-        connection->protocol = &carom_h1_protocol;
+        connection->speaks = CAROM_SPEAKS_H1;
         out_of_memory(connection);
         return;
     }
     if (!h2)
-        connection->protocol = &carom_h1_protocol;
-    connection->protocol->received(connection, page, data, length);
+        connection->speaks = CAROM_SPEAKS_H1;
+    carom_connection_protocol(connection)->received(connection, page, data, length);
 }
 
 /* The beginning of a preface waits in a page where the rest lands behind it. */
@@ -100,14 +100,14 @@ static void opening_ended(struct carom_connection *connection)
 {
     become_h1(connection);
     if (connection->session != NULL)
-        connection->protocol->ended(connection);
+        carom_connection_protocol(connection)->ended(connection);
 }
 
 static void opening_read_timeout(struct carom_connection *connection)
 {
     become_h1(connection);
     if (connection->session != NULL)
-        connection->protocol->read_timeout(connection);
+        carom_connection_protocol(connection)->read_timeout(connection);
 }
 
 static void opening_nothing(struct carom_connection *connection)
@@ -115,10 +115,10 @@ static void opening_nothing(struct carom_connection *connection)
     (void)connection;
 }
 
-static void opening_detach(struct carom_connection *connection, carom_record *record)
+static void opening_cancel(struct carom_connection *connection, carom_reason reason)
 {
     (void)connection;
-    (void)record;
+    (void)reason;
 }
 
 static void opening_drop(struct carom_connection *connection)
@@ -137,6 +137,6 @@ const struct carom_protocol carom_opening_protocol = {
     .read_timeout = opening_read_timeout,
     .flush = opening_nothing,
     .file_failed = opening_nothing,
-    .detach = opening_detach,
+    .cancel = opening_cancel,
     .drop = opening_drop,
 };

@@ -26,10 +26,14 @@ struct carom_protocol {
     void (*file_failed)(struct carom_connection *connection);
     /* A drain begins. Needs the session. NULL: there is nothing to say. */
     void (*drain)(struct carom_connection *connection);
-    /* Take a record out of the connection and let go of it. Needs the session. */
-    void (*detach)(struct carom_connection *connection, carom_record *record);
+    /* Cancel all records, take them out of the connection and let go of them. Needs the session. */
+    void (*cancel)(struct carom_connection *connection, carom_reason reason);
     /* Free the session, if there is one, and what it holds. */
     void (*drop)(struct carom_connection *connection);
 };
+
+enum carom_speaks { CAROM_SPEAKS_NOTHING_YET, CAROM_SPEAKS_H1, CAROM_SPEAKS_H2 };
+
+extern const struct carom_protocol *const carom_protocols[];
 
 #endif

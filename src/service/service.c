@@ -111,6 +111,8 @@ static int add_listener(struct carom_service *service, const struct carom_listen
                         const carom_tls_options *tls)
 {
     struct carom_listener *listener;
+    if (service->listener_count > UINT16_MAX)
+        return -CAROM_EMFILE;
     size_t size = service->listener_count * sizeof *service->listeners;
     struct carom_listener **longer = carom_memory_take(size + sizeof *longer);
     if (longer == NULL)
@@ -122,6 +124,7 @@ static int add_listener(struct carom_service *service, const struct carom_listen
     }
     if (size > 0)
         memcpy(longer, service->listeners, size);
+    listener->index = (uint16_t)service->listener_count;
     longer[service->listener_count++] = listener;
     carom_memory_give(service->listeners, size);
     service->listeners = longer;

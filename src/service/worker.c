@@ -76,7 +76,7 @@ static void resume_input(struct carom_worker *worker)
         struct carom_connection *connection = list;
         list = connection->next;
         connection->listed = connection->resumed = false;
-        connection->protocol->resume(connection);
+        carom_connection_protocol(connection)->resume(connection);
         carom_worker_touch(worker, connection);
         carom_connection_drop(connection);
     }
@@ -331,7 +331,8 @@ int carom_worker_init(struct carom_worker *worker, struct carom_service *service
     int error = carom_h2_worker_init(worker);
     if (error == 0)
         error = create_loop(&worker->loop, &worker->incoming);
-    worker->streams.loop = worker->loop;
+    if (error == 0)
+        carom_streams_attach(&worker->streams, worker->loop);
     if (error == 0) /* beyond the pages that the loop has taken */
         error = fill_pools(worker);
     if (error < 0) {

@@ -104,12 +104,12 @@ static void draw_whims(void)
 
 /* After a FIN only what was answered whole, or is refused, still lives. In a tunnel FIN is content.
  */
-static void look_at_finished(const struct carom_connection *connection)
+static void look_at_finished(const struct carom_h1 *h1)
 {
-    if (connection->session == NULL || carom_h1_of(connection)->phase == CAROM_H1_TUNNEL)
+    if (h1 == NULL || h1->phase == CAROM_H1_TUNNEL)
         return;
-    const struct carom_node *node = connection->exchanges.next;
-    for (; node != &connection->exchanges; node = node->next) {
+    const struct carom_node *node = h1->exchanges.next;
+    for (; node != &h1->exchanges; node = node->next) {
         const carom_record *record = carom_container(node, carom_record, link);
         if (record->response < CAROM_RESPONSE_ENDED && record->refused == 0)
             world_fail("a request goes on after the client's FIN");
@@ -127,10 +127,12 @@ static void look_at_connections(void)
             carom_container(node, struct carom_connection, link);
         if (connection->read_deadline <= now || connection->write_deadline <= now)
             world_fail("a deadline of a connection has passed");
-        if (connection->in_flight > world->options.max_pipeline)
-            world_fail("a pipeline of %u requests", connection->in_flight);
+        bool speaks_h1 = connection->speaks == CAROM_SPEAKS_H1;
+        const struct carom_h1 *h1 = speaks_h1 ? carom_h1_of(connection) : NULL;
+        if (h1 != NULL && h1->in_flight > world->options.max_pipeline)
+            world_fail("a pipeline of %u requests", h1->in_flight);
         if (connection->peer_done && !world->options.half_close)
-            look_at_finished(connection);
+            look_at_finished(h1);
         bool pending = connection->read_deadline != CAROM_NO_TIME ||
                        connection->write_deadline != CAROM_NO_TIME;
         if (pending && !carom_timer_armed(&connection->timer))

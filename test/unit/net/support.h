@@ -120,7 +120,8 @@ static const struct carom_socket_events owner_events = {
 
 static inline void owner_open(struct owner *owner, int fd)
 {
-    *owner = (struct owner){.socket = {.events = &owner_events, .fd = fd}};
+    *owner = (struct owner){.socket = {.fd = fd}};
+    loop->events = &owner_events;
     assert_int_equal(loop->ops->open(loop, &owner->socket), 0);
 }
 

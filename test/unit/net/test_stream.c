@@ -56,7 +56,7 @@ static struct carom_streams streams;
 static int open_stream(int fd)
 {
     carom_streams_init(&streams, &segments, &pages, NULL, &events);
-    streams.loop = loop;
+    carom_streams_attach(&streams, loop);
     return carom_stream_open(stream, &streams, fd);
 }
 
