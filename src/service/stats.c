@@ -1,6 +1,7 @@
 /* Statistics: published by each worker, summed for whoever asks. */
 #include "service/stats.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -9,39 +10,35 @@
 
 _Static_assert(sizeof(carom_stats) % sizeof(uint64_t) == 0, "statistics are words");
 
-static void collect(const struct carom_worker *worker, carom_stats *stats)
-{
-    const struct carom_records *records = &worker->records;
-    const struct carom_pool *pages = &records->pages.pool;
-    *stats = (carom_stats){
-        .connections_accepted = worker->accepted,
-        .connections_refused = worker->refused,
-        .connections_open = worker->connections_pool.in_use,
-        .requests = worker->requests,
-        .responses = worker->responses,
-        .bytes_received = worker->loop->bytes_received,
-        .bytes_sent = worker->loop->bytes_sent,
-        .records_in_flight = records->pool.in_use,
-        .records_peak = records->pool.peak,
-        .records_pooled = records->pool.free_count,
-        .records_recycled = records->pool.allocated + records->pool.recycled - records->pool.in_use,
-        .records_allocated = records->pool.allocated,
-        .pages_in_use = pages->in_use + worker->small.pool.in_use,
-        .pages_pooled = pages->free_count + worker->small.pool.free_count,
-        .timeouts = records->timeouts,
-        .cancellations = records->cancellations,
-        .h2_calmed = worker->calmed,
-    };
-    memcpy(stats->ended, records->ended, sizeof stats->ended);
-}
-
+/* Plain stores of words that others may read meanwhile. Each turn ends with this. */
 void carom_stats_publish(struct carom_worker *worker)
 {
-    carom_stats stats;
-    collect(worker, &stats);
-    const uint64_t *words = (const uint64_t *)(const void *)&stats;
-    for (int i = 0; i < CAROM_STATS_WORDS; i++)
-        atomic_store_explicit(&worker->shared.words[i], words[i], memory_order_relaxed);
+#define PUBLISH(field, value)                                                                      \
+    atomic_store_explicit(&words[offsetof(carom_stats, field) / sizeof(uint64_t)], value,          \
+                          memory_order_relaxed)
+    _Atomic uint64_t *words = worker->shared.words;
+    const struct carom_records *records = &worker->records;
+    const struct carom_pool *pool = &records->pool, *pages = &records->pages.pool;
+    PUBLISH(connections_accepted, worker->accepted);
+    PUBLISH(connections_refused, worker->refused);
+    PUBLISH(connections_open, worker->connections_pool.in_use);
+    PUBLISH(requests, worker->requests);
+    PUBLISH(responses, worker->responses);
+    PUBLISH(bytes_received, worker->loop->bytes_received);
+    PUBLISH(bytes_sent, worker->loop->bytes_sent);
+    PUBLISH(records_in_flight, pool->in_use);
+    PUBLISH(records_peak, pool->peak);
+    PUBLISH(records_pooled, pool->free_count);
+    PUBLISH(records_recycled, pool->allocated + pool->recycled - pool->in_use);
+    PUBLISH(records_allocated, pool->allocated);
+    PUBLISH(pages_in_use, pages->in_use + worker->small.pool.in_use);
+    PUBLISH(pages_pooled, pages->free_count + worker->small.pool.free_count);
+    PUBLISH(timeouts, records->timeouts);
+    PUBLISH(cancellations, records->cancellations);
+    PUBLISH(h2_calmed, worker->calmed);
+    for (int i = 0; i < CAROM_REASON_COUNT; i++)
+        PUBLISH(ended[i], records->ended[i]);
+#undef PUBLISH
 }
 
 void carom_service_stats(const carom_service *service, carom_stats *stats)
