@@ -111,21 +111,20 @@ static bool serve(int peer)
     return answer(peer, count_ends(&matched[peer], received, (size_t)length));
 }
 
-static void accept_all(int poll, int listener)
+/* One at a time: a look for another that is not there costs more than a further event. */
+static void accept_one(int poll, int listener)
 {
-    int one = 1, peer;
-
     // cppcheck-suppress nullPointer ; accept(2) allows it
-    while ((peer = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
-        struct epoll_event event = {.events = EPOLLIN, .data.fd = peer};
+    int peer = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = peer};
 
-        if (peer >= DESCRIPTORS || epoll_ctl(poll, EPOLL_CTL_ADD, peer, &event) < 0) {
-            close(peer);
-            continue;
-        }
-        matched[peer] = 0;
-        setsockopt(peer, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    if (peer < 0)
+        return;
+    if (peer >= DESCRIPTORS || epoll_ctl(poll, EPOLL_CTL_ADD, peer, &event) < 0) {
+        close(peer);
+        return;
     }
+    matched[peer] = 0;
 }
 
 static int listen_on(uint16_t port)
@@ -137,6 +136,7 @@ static int listen_on(uint16_t port)
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
     if (listener < 0 || setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) < 0 ||
+        setsockopt(listener, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) < 0 ||
         bind(listener, (struct sockaddr *)&address, size) < 0 || listen(listener, 4096) < 0 ||
         getsockname(listener, (struct sockaddr *)&address, &size) < 0) {
         fprintf(stderr, "floor: cannot listen on port %u: %s\n", port, strerror(errno));
@@ -159,7 +159,7 @@ static int run(int poll, int listener)
         }
         for (int i = 0; i < count; i++) {
             if (events[i].data.fd == listener)
-                accept_all(poll, listener);
+                accept_one(poll, listener);
             else if (!serve(events[i].data.fd))
                 close(events[i].data.fd);
         }

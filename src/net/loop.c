@@ -13,8 +13,10 @@
 #define ROOM 4096
 /* Segments that one send takes. */
 #define VECTORS 64
-/* Connections that one turn accepts from one listener. */
+/* Connections that one turn accepts from one listener, at most; a power of 2. */
 #define ACCEPTS 64
+/* Turns in a row that must have found all they asked for, before twice as many are asked for. */
+#define TRIALS 8
 
 struct carom_page *carom_socket_room(struct carom_loop *loop, const struct carom_socket *socket)
 {
@@ -96,16 +98,23 @@ static bool passing(int error)
     }
 }
 
+/* Asking for a connection that is not there is dear: the kernel makes its descriptor first. So a
+ * batch is of one, and grows while connections wait. */
 void carom_acceptor_batch(struct carom_loop *loop, struct carom_acceptor *acceptor)
 {
-    for (int i = 0; i < ACCEPTS && acceptor->accepting; i++) {
+    unsigned left = 1u << acceptor->filled / TRIALS;
+    if (left < ACCEPTS)
+        acceptor->filled++;
+    for (unsigned tries = 0; left > 0 && tries < ACCEPTS && acceptor->accepting; tries++) {
         struct sockaddr_storage peer;
         socklen_t length = sizeof peer;
         int fd =
             accept4(acceptor->fd, (struct sockaddr *)&peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
+            left--;
             acceptor->accepted(acceptor, fd, (struct sockaddr *)&peer, length);
         } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            acceptor->filled = 0;
             return;
         } else if (!passing(errno)) {
             int error = carom_error_from_errno(errno);

@@ -63,6 +63,7 @@ struct carom_acceptor {
     int fd;
     bool accepting;
     uint8_t interest; /* private to the backend */
+    uint8_t filled;   /* private to carom_acceptor_batch */
 };
 
 #define CAROM_SEND_PENDING INT64_MIN
