@@ -88,7 +88,7 @@ static int h1_head(carom_record *record, const struct carom_response_plan *plan,
         return -CAROM_ENOMEM;
     struct carom_h1_extra extra = {
         .connection = CAROM_H1_KEEP,
-        .date_line = {(const char *)worker->date_line, CAROM_DATE_LINE},
+        .date_line = worker->date_line,
         .keep_alive_line = {worker->keep_alive_line, worker->keep_alive_length},
     };
     bool final = plan->status >= 200 || plan->body == CAROM_BODY_TUNNEL;

@@ -50,11 +50,9 @@ static int refuse_over(const struct carom_h1_reader *reader, const uint8_t *data
 static int next_line(struct carom_h1_reader *reader, const struct carom_h1_limits *limits,
                      const uint8_t *data, uint32_t length, uint32_t *line)
 {
-    const uint8_t *from = data + reader->scanned, *feed = NULL;
-    if (reader->scanned + 1 < length && from[0] == '\r' && from[1] == '\n')
-        feed = from + 1; /* the empty line, mostly */
-    else if (reader->scanned < length)
-        feed = memchr(from, '\n', length - reader->scanned);
+    const uint8_t *feed = NULL;
+    if (reader->scanned < length)
+        feed = memchr(data + reader->scanned, '\n', length - reader->scanned);
     uint32_t end = feed != NULL ? (uint32_t)(feed - data) : length;
     if (carom_unlikely(over_limit(reader, limits, end)))
         return refuse_over(reader, data, end);
@@ -202,9 +200,13 @@ static inline int next_field(struct carom_h1_reader *reader, const struct carom_
                              const uint8_t *data, uint32_t length, struct carom_fields *fields,
                              struct carom_field_span *field)
 {
-    uint32_t end = carom_field_line_find(data, reader->line, length, field);
+    uint32_t start = reader->line;
+    bool empty = start + 1 < length && data[start] == '\r' && data[start + 1] == '\n';
+    uint32_t end = empty ? start + 2 : carom_field_line_find(data, start, length, field);
     if (carom_likely(end > 0 && !over_limit(reader, limits, end - 1))) {
         reader->line = reader->scanned = end;
+        if (empty)
+            return SECTION_END;
     } else {
         int result = next_careful_field(reader, limits, data, length, field);
         if (result != 1)

@@ -106,7 +106,7 @@ size_t carom_h1_head_write(uint8_t *to, const struct carom_response_plan *plan,
             to = put_field(to, &fields[i]);
     if (plan->status >= 200 || plan->body == CAROM_BODY_TUNNEL) {
         if (!plan->own_date)
-            to = put_slice(to, extra->date_line);
+            to = put(to, extra->date_line, CAROM_DATE_LINE);
         to = put_framing(to, plan);
         to = put_connection(to, plan, extra);
     }

@@ -11,7 +11,7 @@ struct carom_h1_extra {
     enum carom_h1_connection connection; /* KEEP: keep_alive_line; KEEP_10: Connection: keep-alive
                                             and keep_alive_line; CLOSE: Connection: close; UPGRADE:
                                             Connection: upgrade */
-    carom_slice date_line;               /* ready, with CRLF */
+    const void *date_line;               /* CAROM_DATE_LINE bytes, ready, with CRLF */
     carom_slice keep_alive_line;         /* "Keep-Alive: timeout=75\r\n", or empty */
 };
 

@@ -80,7 +80,7 @@ static size_t expected_fields(const char *at, const char *end)
 static struct carom_h1_extra extra_of(const struct carom_response_plan *plan,
                                       const struct asked *asked)
 {
-    struct carom_h1_extra extra = {.date_line = CAROM_SLICE(DATE),
+    struct carom_h1_extra extra = {.date_line = DATE,
                                    .keep_alive_line = CAROM_SLICE("Keep-Alive: timeout=75\r\n")};
     extra.connection = asked->old ? CAROM_H1_KEEP_10 : CAROM_H1_KEEP;
     if (plan->close || plan->body == CAROM_BODY_UNTIL_CLOSE)
