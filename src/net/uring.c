@@ -68,6 +68,14 @@ static int map_all(struct carom_uring *ring, const struct io_uring_params *made)
     return 0;
 }
 
+/* A filter may let us make a ring that we may not use: the kernel itself would say that this one is
+ * disabled. */
+static int may_enter(const struct carom_uring *ring)
+{
+    return syscall(SYS_io_uring_enter, ring->fd, 0, 0, 0, NULL, 0) < 0 && errno != EBADFD ? -errno
+                                                                                          : 0;
+}
+
 int carom_uring_create(struct carom_uring *ring, uint32_t submissions, uint32_t completions)
 {
     struct io_uring_params params = {.flags = SETUP, .cq_entries = completions};
@@ -76,6 +84,8 @@ int carom_uring_create(struct carom_uring *ring, uint32_t submissions, uint32_t 
     if (ring->fd < 0)
         return -errno;
     int error = (params.features & FEATURES) == FEATURES ? map_all(ring, &params) : -EOPNOTSUPP;
+    if (error == 0)
+        error = may_enter(ring);
     if (error < 0)
         carom_uring_destroy(ring);
     return error;

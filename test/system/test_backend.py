@@ -10,16 +10,17 @@ import unittest
 import harness
 from programs import end_with_parent
 
-EPERM, ENOSYS = 1, 38
+EPERM, EINVAL, ENOSYS = 1, 22, 38
+SETUP, ENTER, REGISTER = 425, 426, 427
 
 
-def refuse_io_uring(error):
-    """From now on this process and its children have no io_uring_setup, as a container may have it:
+def refuse_io_uring(call, error):
+    """From now on this process and its children are without one call of io_uring, as in a container:
     a seccomp filter answers with `error`."""
     load, equal, answer = 0x20, 0x15, 0x06
-    allow, errno, setup = 0x7FFF0000, 0x00050000, 425
+    allow, errno = 0x7FFF0000, 0x00050000
     program = b"".join(struct.pack("HBBI", *line) for line in [
-        (load, 0, 0, 0), (equal, 0, 1, setup), (answer, 0, 0, errno | error), (answer, 0, 0, allow)])
+        (load, 0, 0, 0), (equal, 0, 1, call), (answer, 0, 0, errno | error), (answer, 0, 0, allow)])
     code = ctypes.create_string_buffer(program)
     libc = ctypes.CDLL(None, use_errno=True)
     filters = ctypes.create_string_buffer(struct.pack("HxxxxxxP", 4, ctypes.addressof(code)))
@@ -29,12 +30,12 @@ def refuse_io_uring(error):
 
 
 class Backend(unittest.TestCase):
-    def serve(self, backend, refused=0):
+    def serve(self, backend, refused=0, call=SETUP):
         """Serve one request; returns what was logged."""
         def prepare():
             end_with_parent()
             if refused:
-                refuse_io_uring(refused)
+                refuse_io_uring(call, refused)
 
         server = subprocess.Popen([harness.SERVE, "--backend", backend, "--log", "1"], bufsize=0,
                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=prepare)
@@ -62,9 +63,10 @@ class Backend(unittest.TestCase):
         self.assertEqual(self.serve("uring"), ["log info backend: io_uring"])
 
     def test_a_refusal_falls_back(self):
-        for error in EPERM, ENOSYS:
-            text = f"log warning backend: epoll, because io_uring is refused: {os.strerror(error)}"
-            self.assertEqual(self.serve("uring", refused=error), [text])
+        for call in [SETUP] if harness.why_refused() else [SETUP, ENTER, REGISTER]:
+            for error in EPERM, EINVAL, ENOSYS:
+                text = f"log warning backend: epoll, because io_uring is refused: {os.strerror(error)}"
+                self.assertEqual(self.serve("uring", refused=error, call=call), [text])
 
     def test_hello_takes_it_too(self):
         hello = os.path.join(harness.BUILD, "examples", "hello")

@@ -55,6 +55,8 @@ static void creating_is_refused(void **state)
                     {SYS_io_uring_setup, ENOMEM, -CAROM_EUNSUPPORTED},
                     {SYS_io_uring_setup, EMFILE, -CAROM_EMFILE},
                     {SYS_io_uring_setup, ENFILE, -CAROM_EMFILE},
+                    {SYS_io_uring_enter, EPERM, -CAROM_EUNSUPPORTED},
+                    {SYS_io_uring_enter, ENOSYS, -CAROM_EUNSUPPORTED},
                     {SYS_io_uring_register, EINVAL, -CAROM_EUNSUPPORTED},
                     {SYS_io_uring_register, ENOMEM, -CAROM_EUNSUPPORTED}};
     struct carom_loop *other = NULL;
