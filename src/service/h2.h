@@ -1,5 +1,6 @@
 /* HTTP/2 on a connection: nghttp2's session between the stream's bytes and the streams' records
- * (h2_session.c), the record's side of a stream (h2_stream.c), time and limits (h2_limits.c).
+ * (h2_session.c), the record's side of a stream (h2_stream.c), frames as they come (h2_frames.c),
+ * time and limits (h2_limits.c).
  * Inside a callback of nghttp2 nothing runs that is the user's: callbacks note what has happened on
  * streams, and what follows from it is done when nghttp2 has returned. */
 #ifndef CAROM_SERVICE_H2_H
@@ -23,6 +24,22 @@ struct carom_h2_count {
     uint32_t level; /* falls to nothing within CAROM_H2_COUNT_WINDOW */
 };
 
+/* The greatest id of the peer's streams, and what has become of the 64 odd ids up to it: bit 0 is
+ * its own. */
+struct carom_h2_ids {
+    int32_t last;
+    uint64_t seen;   /* in HEADERS */
+    uint64_t closed; /* it was a stream and is none any more, */
+    uint64_t reset;  /* because we have reset it */
+};
+
+/* Where input stands among frames. */
+struct carom_h2_frames {
+    uint32_t skip; /* bytes to the next frame's head */
+    uint32_t have; /* bytes of that head that have come */
+    uint8_t head[9];
+};
+
 enum carom_h2_drain { CAROM_H2_OPEN, CAROM_H2_NOTICED, CAROM_H2_GONE };
 
 struct carom_h2 {
@@ -37,6 +54,8 @@ struct carom_h2 {
     struct carom_h2_stream *reading; /* whose section is being received */
     struct carom_h2_section section;
     struct carom_h2_count counts[CAROM_H2_COUNTED];
+    struct carom_h2_ids ids;
+    struct carom_h2_frames frames;
     uint64_t heard;         /* when bytes last came */
     uint64_t pinged;        /* when the PING was sent that is not answered; 0: none */
     uint64_t ticked;        /* when streams were last looked at */
@@ -107,6 +126,12 @@ void carom_h2_stream_credit(struct carom_h2 *h2, struct carom_h2_stream *stream)
 /* Content for nghttp2 (nghttp2_data_source_read_callback). */
 ssize_t carom_h2_read_body(nghttp2_session *session, int32_t id, uint8_t *buffer, size_t length,
                            uint32_t *flags, nghttp2_data_source *source, void *user_data);
+
+/* The bit of a stream; 0 when it lies too far back. */
+uint64_t carom_h2_ids_bit(const struct carom_h2_ids *ids, int32_t id);
+/* Look at the frames in `data` that nghttp2 is not to be left alone with, and give it all of it.
+ * What nghttp2_session_mem_recv returns. */
+ssize_t carom_h2_frames_receive(struct carom_h2 *h2, const uint8_t *data, size_t length);
 
 #define CAROM_H2_COUNT_WINDOW 10000
 /* One more; tells the peer to be calm when it is too many. */

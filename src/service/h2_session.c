@@ -142,34 +142,6 @@ static void section_complete(struct carom_h2 *h2, bool ended)
 
 /* ---------------------------------------------------------------- frames that come */
 
-static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *head, void *user_data)
-{
-    struct carom_h2 *h2 = user_data;
-    (void)session;
-    switch (head->type) {
-    case NGHTTP2_RST_STREAM:
-        carom_h2_count(h2, CAROM_H2_RESETS);
-        break;
-    case NGHTTP2_DATA:
-        if (head->length == 0 && !(head->flags & NGHTTP2_FLAG_END_STREAM))
-            carom_h2_count(h2, CAROM_H2_CONTROL);
-        break;
-    case NGHTTP2_SETTINGS:
-    case NGHTTP2_PING:
-        if (!(head->flags & NGHTTP2_FLAG_ACK))
-            carom_h2_count(h2, CAROM_H2_CONTROL);
-        break;
-    case NGHTTP2_HEADERS:
-    case NGHTTP2_CONTINUATION:
-    case NGHTTP2_WINDOW_UPDATE: /* see on_frame_recv */
-        break;
-    default: /* PRIORITY, PRIORITY_UPDATE, GOAWAY; unknown ones are skipped before */
-        carom_h2_count(h2, CAROM_H2_CONTROL);
-        break;
-    }
-    return 0;
-}
-
 /* So small a credit costs more than what it lets us send. */
 #define TINY_CREDIT 64
 
@@ -244,6 +216,7 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, 
 {
     struct carom_h2 *h2 = user_data;
     (void)code;
+    h2->ids.closed |= carom_h2_ids_bit(&h2->ids, id);
     struct carom_h2_stream *stream = nghttp2_session_get_stream_user_data(session, id);
     if (stream == NULL)
         return 0;
@@ -299,6 +272,7 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, v
 {
     struct carom_h2 *h2 = user_data;
     if (frame->hd.type == NGHTTP2_RST_STREAM) {
+        h2->ids.reset |= carom_h2_ids_bit(&h2->ids, frame->hd.stream_id);
         if (our_verdict(frame->rst_stream.error_code))
             carom_h2_count(h2, CAROM_H2_RESETS);
         return 0;
@@ -421,7 +395,7 @@ static void h2_received(struct carom_connection *connection, struct carom_page *
     h2->page = page;
     h2->heard = worker->records.now;
     h2->processing = true;
-    ssize_t taken = nghttp2_session_mem_recv(h2->session, data, length);
+    ssize_t taken = carom_h2_frames_receive(h2, data, length);
     h2->page = NULL;
     if (taken < 0) {
         bool memory = taken == NGHTTP2_ERR_NOMEM || taken == NGHTTP2_ERR_CALLBACK_FAILURE;
@@ -541,7 +515,7 @@ bool carom_h2_begin(struct carom_connection *connection)
     if (h2 == NULL)
         return false;
     worker->h2_spoken = true;
-    *h2 = (struct carom_h2){.connection = connection};
+    *h2 = (struct carom_h2){.connection = connection, .frames = {.skip = NGHTTP2_CLIENT_MAGIC_LEN}};
     carom_node_init(&h2->exchanges);
     carom_node_init(&h2->fresh);
     carom_node_init(&h2->changed);
@@ -567,7 +541,6 @@ bool carom_h2_begin(struct carom_connection *connection)
 
 static void set_callbacks(nghttp2_session_callbacks *callbacks)
 {
-    nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
     nghttp2_session_callbacks_set_on_invalid_header_callback(callbacks, on_invalid_header);

@@ -144,12 +144,42 @@ static void send_priority_update(uint32_t i)
     frame(NGHTTP2_PRIORITY_UPDATE, 0, 0, SECTION("\x00\x00\x00\x01u=1"));
 }
 
+static void send_unknown(uint32_t i)
+{
+    frame((uint8_t)(100 + i % 100), 0, 0, "?", 1);
+}
+
+/* What may have been under way when we reset the stream. */
+static void send_data_for_what_was_reset(uint32_t i)
+{
+    if (i == 0)
+        frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, 1, SECTION("\x84"));
+    else
+        frame(NGHTTP2_DATA, 0, 1, "x", 1);
+}
+
+static void send_section_for_what_was_reset(uint32_t i)
+{
+    (void)i;
+    frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS | NGHTTP2_FLAG_END_STREAM, 1, SECTION("\x84"));
+}
+
 static void floods_are_told_to_be_calm(void **state)
 {
     (void)state;
     static void (*const floods[])(uint32_t) = {
-        send_rapid_reset, send_window_overflow, send_settings,    send_table_size,      send_ping,
-        send_priority,    send_empty_data,      send_tiny_credit, send_priority_update,
+        send_rapid_reset,
+        send_window_overflow,
+        send_settings,
+        send_table_size,
+        send_ping,
+        send_priority,
+        send_empty_data,
+        send_tiny_credit,
+        send_priority_update,
+        send_unknown,
+        send_data_for_what_was_reset,
+        send_section_for_what_was_reset,
     };
     carom_options options = simulation_options();
     for (flood = 0; flood < sizeof floods / sizeof *floods; flood++) {
