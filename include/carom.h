@@ -226,6 +226,9 @@ typedef struct carom_options {
      * for max_pipeline and drain_content: header_timeout for a header section from its first frame,
      * keep_alive without streams, content_rate and write_timeout for each stream. */
     bool no_http2;             /* only HTTP/1.1 is spoken */
+    bool h2_connect_protocol;  /* extended CONNECT is taken, and clients are told (RFC 8441, 3): a
+                                  handler sees carom_request_protocol and calls carom_upgrade with
+                                  200, where over HTTP/1.1 it would do so with 101 */
     uint32_t h2_max_streams;   /* 128 at once on a connection: REFUSED_STREAM, or GOAWAY once the
                                   client has acknowledged the limit; 16,384 are the most */
     uint32_t h2_stream_window; /* 64 KiB of unread content of a stream (RFC 9113, 6.9); it grows on
@@ -394,6 +397,11 @@ CAROM_API carom_slice carom_request_method(const carom_record *record);
 CAROM_API carom_slice carom_request_target(const carom_record *record);
 /* 10 for HTTP/1.0, 11 for HTTP/1.1, 20 for HTTP/2. RFC 9110, 2.5. */
 CAROM_API int carom_request_version(const carom_record *record);
+/* What the client would speak instead of HTTP, when carom_upgrade agrees: the Upgrade field of
+ * HTTP/1.1 ("websocket", perhaps a list: RFC 9110, 7.8), or :protocol of an extended CONNECT over
+ * HTTP/2 (RFC 8441). data is NULL when it asks for nothing, or for a plain tunnel (CONNECT). Valid
+ * until release. */
+CAROM_API carom_slice carom_request_protocol(const carom_record *record);
 /* How many field lines there are, and field line `index` in the order received (index < count is
  * asserted). Of HTTP/2, :authority is Host, the first, and Cookie is one line (RFC 9113, 8.2.3).
  * Valid until release. RFC 9110, 5. */

@@ -68,6 +68,7 @@ struct carom_request_head {
     struct carom_span method, target;
     struct carom_fields fields; /* base: the first byte of the request line */
     uint64_t content_length;    /* FRAMING_LENGTH */
+    struct carom_span protocol; /* of an extended CONNECT (RFC 8441), or empty */
     uint8_t version;            /* 10, 11, 20 */
     uint8_t framing;            /* enum carom_framing */
     bool is_head, is_connect;

@@ -40,6 +40,15 @@ carom_slice carom_request_field(const carom_record *record, const char *name)
     return carom_fields_next(&record->head.fields, name, &cursor);
 }
 
+carom_slice carom_request_protocol(const carom_record *record)
+{
+    if (record->head.protocol.length > 0)
+        return carom_fields_slice(&record->head.fields, record->head.protocol);
+    if (record->head.wants_upgrade)
+        return carom_request_field(record, "upgrade");
+    return (carom_slice){NULL, 0};
+}
+
 size_t carom_request_trailer_count(const carom_record *record)
 {
     return record->request == CAROM_REQUEST_WHOLE ? record->trailers.count : 0;

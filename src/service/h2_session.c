@@ -501,6 +501,7 @@ static bool submit_settings(struct carom_h2 *h2)
         {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, options->h2_stream_window},
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, options->max_header_section},
         {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1}, /* RFC 9218, 2.1 */
+        {NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, options->h2_connect_protocol},
     };
     return nghttp2_submit_settings(h2->session, NGHTTP2_FLAG_NONE, entries,
                                    sizeof entries / sizeof *entries) == 0 &&

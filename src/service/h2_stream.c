@@ -320,8 +320,8 @@ void carom_h2_stream_sent(struct carom_h2 *h2, struct carom_h2_stream *stream)
     }
     bool content = record->request < CAROM_REQUEST_WHOLE && !stream->closed;
     if (content && (record->holds & CAROM_HOLD_HANDLER))
-        return;  /* it reads on */
-    if (content) /* RFC 9113, 8.1 */
+        return;                                                  /* it reads on */
+    if (content || (record->head.is_connect && !stream->closed)) /* RFC 9113, 8.1 */
         reset(h2, stream, NGHTTP2_NO_ERROR);
     leave(h2, stream);
 }

@@ -383,6 +383,7 @@ void carom_h2_section_head(struct carom_h2_section *section, struct carom_arena 
     struct carom_span host = section->authority.length > 0 ? section->authority : section->host;
     head->method = pack(&packer, section->method);
     head->target = pack(&packer, tunnel ? section->authority : section->target);
+    head->protocol = pack(&packer, section->protocol);
     struct carom_field_span *first = &section->fields->spans[0];
     first->name = pack_bytes(&packer, "host", 4);
     first->value = pack(&packer, host);
