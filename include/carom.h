@@ -377,8 +377,10 @@ typedef struct carom_stats {
     uint64_t memory;      /* bytes held by the library, whole process */
     uint64_t allocations; /* how often it has asked for memory, whole process */
     uint64_t timeouts, cancellations;
-    uint64_t ended[CAROM_REASON_COUNT]; /* records by reason */
-    uint64_t h2_calmed; /* HTTP/2 connections that were ended with ENHANCE_YOUR_CALM */
+    uint64_t ended[CAROM_REASON_COUNT];               /* records by reason */
+    uint64_t tls_handshakes, tls_resumed, tls_failed; /* done; of these, resumed; and not done */
+    uint64_t h2_connections;                          /* connections that spoke HTTP/2 */
+    uint64_t h2_calmed;                               /* of these, ended with ENHANCE_YOUR_CALM */
 } carom_stats;
 
 /* Read the statistics. Any thread; each number is exact, together they are of about one moment. */

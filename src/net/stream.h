@@ -42,7 +42,7 @@ struct carom_streams {
     struct carom_node waiting;    /* sessions that go on in the next turn */
     uint32_t handshakes;          /* steps of handshakes that this turn may still take */
     uint32_t most_handshakes;     /* in one turn */
-    uint64_t handshakes_done, handshakes_failed;
+    uint64_t handshakes_done, handshakes_resumed, handshakes_failed;
 };
 
 #define CAROM_SENT_MASK (((uint64_t)1 << 56) - 1)

@@ -297,6 +297,7 @@ static bool shake_hands(struct carom_stream *stream)
         return false;
     session->state = CAROM_TLS_OPEN;
     streams->handshakes_done++;
+    streams->handshakes_resumed += carom_tls_resumed(session);
     streams->events->secured(stream, 0);
     return true;
 }

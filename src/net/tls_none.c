@@ -57,6 +57,7 @@ NEVER(int64_t, carom_tls_read, struct carom_tls_session *session, uint8_t *to, s
 NEVER(int, carom_tls_write, struct carom_tls_session *session, const uint8_t *data, size_t length)
 NEVER(void, carom_tls_close_notify, struct carom_tls_session *session)
 NEVER(carom_slice, carom_tls_alpn, const struct carom_tls_session *session)
+NEVER(bool, carom_tls_resumed, const struct carom_tls_session *session)
 NEVER(void, carom_tls_describe, const struct carom_tls_session *session, carom_tls_info *info)
 NEVER(carom_slice, carom_tls_peer_certificate, struct carom_tls_session *session)
 /* NOLINTEND(misc-unused-parameters) */

@@ -44,14 +44,21 @@ static bool add_extension(X509 *certificate, int nid, const char *value)
     return good;
 }
 
+/* A positive number of 127 random bits; browsers remember a certificate by it. */
+static bool set_serial(X509 *certificate)
+{
+    BIGNUM *number = BN_new();
+    bool good = number != NULL && BN_rand(number, 127, BN_RAND_TOP_ONE, BN_RAND_BOTTOM_ANY) == 1 &&
+                BN_to_ASN1_INTEGER(number, X509_get_serialNumber(certificate)) != NULL;
+    BN_free(number);
+    return good;
+}
+
 static bool fill(X509 *certificate, EVP_PKEY *key, const char *names)
 {
     static const unsigned char subject[] = "Carom development";
-    uint64_t serial = 0;
     X509_NAME *name = X509_get_subject_name(certificate);
-    return RAND_bytes((unsigned char *)&serial, 7) == 1 &&
-           ASN1_INTEGER_set_uint64(X509_get_serialNumber(certificate), serial | 1) == 1 &&
-           X509_set_version(certificate, X509_VERSION_3) == 1 &&
+    return set_serial(certificate) && X509_set_version(certificate, X509_VERSION_3) == 1 &&
            X509_gmtime_adj(X509_getm_notBefore(certificate), -3600) != NULL &&
            X509_gmtime_adj(X509_getm_notAfter(certificate), 86400L * DAYS) != NULL &&
            X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, subject, -1, -1, 0) == 1 &&

@@ -189,6 +189,11 @@ carom_slice carom_tls_alpn(const struct carom_tls_session *session)
     return (carom_slice){(const char *)name, length};
 }
 
+bool carom_tls_resumed(const struct carom_tls_session *session)
+{
+    return SSL_session_reused(session->ssl) == 1;
+}
+
 void carom_tls_describe(const struct carom_tls_session *session, carom_tls_info *info)
 {
     SSL *ssl = session->ssl;
@@ -197,7 +202,7 @@ void carom_tls_describe(const struct carom_tls_session *session, carom_tls_info 
         .cipher = text_slice(SSL_CIPHER_standard_name(SSL_get_current_cipher(ssl))),
         .protocol = carom_tls_alpn(session),
         .server_name = text_slice(SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name)),
-        .resumed = SSL_session_reused(ssl) == 1,
+        .resumed = carom_tls_resumed(session),
         .client_certificate = SSL_get0_peer_certificate(ssl) != NULL,
     };
 }

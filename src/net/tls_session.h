@@ -62,6 +62,8 @@ void carom_tls_close_notify(struct carom_tls_session *session);
 
 /* The protocol that was agreed on (RFC 7301); empty when there is none. It lives as the session. */
 carom_slice carom_tls_alpn(const struct carom_tls_session *session);
+/* Of an open one: it goes on from an earlier one (RFC 8446, 2.2). */
+bool carom_tls_resumed(const struct carom_tls_session *session);
 /* All that can be said of it. The texts live as the session. */
 void carom_tls_describe(const struct carom_tls_session *session, carom_tls_info *info);
 /* The peer's certificate (DER), kept with the session; empty when there is none, or no memory. */

@@ -16,7 +16,7 @@ void carom_h2_calm(struct carom_h2 *h2)
     if (h2->calm)
         return;
     h2->calm = true;
-    worker_of(h2)->calmed++;
+    worker_of(h2)->h2_calmed++;
     nghttp2_session_terminate_session(h2->session, NGHTTP2_ENHANCE_YOUR_CALM);
 }
 

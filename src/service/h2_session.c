@@ -516,6 +516,7 @@ bool carom_h2_begin(struct carom_connection *connection)
     if (h2 == NULL)
         return false;
     worker->h2_spoken = true;
+    worker->h2_connections++;
     *h2 = (struct carom_h2){.connection = connection, .frames = {.skip = NGHTTP2_CLIENT_MAGIC_LEN}};
     carom_node_init(&h2->exchanges);
     carom_node_init(&h2->fresh);

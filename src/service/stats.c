@@ -35,7 +35,11 @@ void carom_stats_publish(struct carom_worker *worker)
     PUBLISH(pages_pooled, pages->free_count + worker->small.pool.free_count);
     PUBLISH(timeouts, records->timeouts);
     PUBLISH(cancellations, records->cancellations);
-    PUBLISH(h2_calmed, worker->calmed);
+    PUBLISH(tls_handshakes, worker->streams.handshakes_done);
+    PUBLISH(tls_resumed, worker->streams.handshakes_resumed);
+    PUBLISH(tls_failed, worker->streams.handshakes_failed);
+    PUBLISH(h2_connections, worker->h2_connections);
+    PUBLISH(h2_calmed, worker->h2_calmed);
     for (int i = 0; i < CAROM_REASON_COUNT; i++)
         PUBLISH(ended[i], records->ended[i]);
 #undef PUBLISH

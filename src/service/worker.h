@@ -64,7 +64,7 @@ struct carom_worker {
     bool driven; /* by a foreign loop */
 
     uint64_t accepted, refused, requests, responses;
-    uint64_t calmed; /* HTTP/2 connections that were told to be calm */
+    uint64_t h2_connections, h2_calmed; /* that have begun; that were told to be calm */
     struct carom_stats_shared shared;
 };
 

@@ -1,6 +1,7 @@
 """TLS over real sockets: versions, names, certificates and their reload, clients' certificates, resumption,
 the end of connections, and what breaks the protocol. Clients are Python's OpenSSL, openssl(1) and curl."""
 
+import json
 import os
 import re
 import select
@@ -259,9 +260,13 @@ class Tls(harness.SystemTest):
         context = client_context(self.authority, **versions)
         first = self.secure(server, context)
         first.get("/hello")  # tickets of TLS 1.3 come after the handshake
+        before = json.loads(self.secure(again or server, context).get("/stats").body)
         second = self.secure(again or server, context, session=first.socket.tls.session)
         told = self.told(second)
         self.assertEqual(" resumed=1 " in told, second.socket.tls.session_reused)
+        stats = json.loads(second.get("/stats").body)
+        self.assertEqual(stats["tls_resumed"] - before["tls_resumed"], second.socket.tls.session_reused)
+        self.assertEqual(stats["tls_handshakes"], before["tls_handshakes"] + 1)
         return second.socket.tls.session_reused
 
     def test_resumption(self):

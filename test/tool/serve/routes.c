@@ -213,6 +213,11 @@ int stats_text(char *text, size_t room)
         NUMBER(memory),
         NUMBER(timeouts),
         NUMBER(cancellations),
+        NUMBER(tls_handshakes),
+        NUMBER(tls_resumed),
+        NUMBER(tls_failed),
+        NUMBER(h2_connections),
+        NUMBER(h2_calmed),
 #undef NUMBER
     };
     int length = snprintf(text, room, "{\"refused\": %u", atomic_load(&server.refused));
