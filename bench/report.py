@@ -1,146 +1,189 @@
 """Tables from the figures of a run: for the terminal, and in Markdown for docs/benchmarks.md."""
 import statistics
 
+from scenarios import LOADS, SERVERS
+
 BEGIN, END = "<!-- bench/run --markdown: begin -->", "<!-- bench/run --markdown: end -->"
-NAMES = {"floor": "floor", "hello": "Carom (`hello`)", "uring": "Carom, io_uring", "nginx": "nginx", "h2o": "h2o",
-         "microhttpd": "libmicrohttpd", "evhttp": "libevent evhttp"}
 RED, BACK = "\033[31m", "\033[0m"
 FOREIGN = 0.05  # more than this share of the server's core for others disturbs a measurement
 
 
 def figures(results, *path):
-    """What lies at `path`, in each round."""
+    """What lies at `path`, in each round where there was a measurement."""
     values = []
     for part in results["rounds"]:
         for key in path:
-            part = part[key]
-        values.append(part)
+            part = part.get(key, {})
+        if not isinstance(part, dict):
+            values.append(part)
     return values
 
 
 def median(results, *path):
-    """The median over the rounds of what lies at `path`."""
-    return statistics.median(figures(results, *path))
+    """The median over the rounds of what lies at `path`; None without any."""
+    values = figures(results, *path)
+    return statistics.median(values) if values else None
 
 
-def ratios(results, load, server, figure="cpu_us", base="floor"):
-    """A server's figure over the base's, round by round: (median, least, greatest)."""
+def base_of(load):
+    """With whom the others are compared: the first in the list."""
+    return LOADS[load].servers[0]
+
+
+def ratios(results, load, server, base=None):
+    """A server's CPU per request over the base's, round by round: (median, least, greatest), or None."""
     loads = [part["loads"][load] for part in results["rounds"]]
-    values = [part[server][figure] / part[base][figure] for part in loads]
-    return statistics.median(values), min(values), max(values)
+    pairs = [(part.get(server, {}), part.get(base or base_of(load), {})) for part in loads]
+    values = [a["cpu_us"] / b["cpu_us"] for a, b in pairs if "cpu_us" in a and b.get("cpu_us")]
+    return (statistics.median(values), min(values), max(values)) if values else None
 
 
 def disturbed(rounds):
     """How many measurements lost more than FOREIGN of the server's core to others, and of how many."""
-    shares = [m["foreign"] for part in rounds
-              for group in (*part["loads"].values(), *part["bulk"].values()) for m in group.values()]
+    shares = [m["foreign"] for part in rounds for group in (*part["loads"].values(), *part["bulk"].values())
+              for m in group.values() if "foreign" in m]
     return sum(share > FOREIGN for share in shares), len(shares)
 
 
-def throughput(results, load):
-    rows = []
-    for server in results["rounds"][0]["loads"][load]:
-        middle, least, greatest = ratios(results, load, server)
-        at = ("loads", load, server)
-        rows.append([NAMES[server], f"{median(results, *at, 'per_second'):,.0f}",
-                     f"{median(results, *at, 'cpu_us'):.2f}", f"{middle:.2f}",
-                     "" if server == "floor" else f"{least:.2f} to {greatest:.2f}",
-                     f"{100 * median(results, *at, 'user_share'):.0f} %",
-                     f"{100 * median(results, *at, 'busy'):.0f} %"])
-    return ["", "requests/s", "CPU µs/request", "× floor", "of the rounds", "in user space", "core busy"], in_order(rows)
+def number(value, form):
+    return "" if value is None else format(value, form)
 
 
-def latency(results, load):
-    rows = [[NAMES[server], *(f"{median(results, 'loads', load, server, p):,.0f}"
-                              for p in ("p50", "p90", "p99", "p999"))]
-            for server in results["rounds"][0]["loads"][load]]
-    return ["", "50 %", "90 %", "99 %", "99.9 %"], in_order(rows)
+def percent(value):
+    return "" if value is None else f"{100 * value:.0f} %"
+
+
+def row(results, load, server):
+    at = ("loads", load, server)
+    kind = SERVERS[server]
+    if median(results, *at, "cpu_us") is None:
+        why = next((part["loads"][load][server]["failed"] for part in results["rounds"]
+                    if "failed" in part["loads"][load].get(server, {})), "not measured")
+        return [kind.label, why] + [""] * 7
+    ratio = ratios(results, load, server)
+    rss = median(results, *at, "rss")
+    times = [median(results, *at, name) for name in ("p50", "p99", "p999")]
+    return [kind.label, number(median(results, *at, "per_second"), ",.0f"), number(median(results, *at, "cpu_us"), ".2f"),
+            number(median(results, *at, "main_us") if kind.javascript else None, ".2f"),
+            f"{ratio[0]:.2f} ({ratio[1]:.2f} to {ratio[2]:.2f})" if ratio else "", percent(median(results, *at, "user_share")),
+            percent(median(results, *at, "busy")), " / ".join(f"{t:,.0f}" for t in times if t is not None),
+            number(rss and rss / 2**20, ".0f")]
+
+
+def table(results, load):
+    head = ["", "requests/s", "CPU µs/request", "on the JavaScript thread", f"× {SERVERS[base_of(load)].label} (rounds)",
+            "in user space", "core busy", "50 / 99 / 99.9 %, µs", "RSS, MiB"]
+    rows = [row(results, load, server) for server in LOADS[load].servers
+            if any(server in part["loads"][load] for part in results["rounds"])]
+    keep = [i for i in range(len(head)) if i < 2 or any(line[i] for line in rows)]
+    return [head[i] for i in keep], [[line[i] for i in keep] for line in rows]
 
 
 def memory(results):
-    rows = [[NAMES[server], *(f"{median(results, 'memory', server, kind) / 2**20:.1f}" for kind in ("rss", "pss")),
-             str(results["response_bytes"][server])] for server in results["rounds"][0]["memory"]]
-    return ["", "RSS, MiB", "PSS, MiB", "bytes of a response"], in_order(rows)
+    names = [name for name in SERVERS if median(results, "memory", name, "rss") is not None]
+    return ["", "RSS, MiB", "PSS, MiB"], [
+        [SERVERS[name].label, *(f"{median(results, 'memory', name, kind) / 2**20:.1f}" for kind in ("rss", "pss"))]
+        for name in names]
+
+
+def calls(results):
+    return ["", "system calls for each request"], [
+        [SERVERS[name].label, f"{count:.2f}"] for name, count in results["calls"].items() if count]
 
 
 def bulk(results):
+    ours = {"carom": "Carom (`large`)", "carom file": "Carom (`large`), from a file"}
     rows = []
     for way, servers in results["rounds"][0]["bulk"].items():
         for server in servers:
             at = ("bulk", way, server)
-            ours = {"carom": "Carom (`large`)", "carom file": "Carom (`large`), from a file"}
-            rows.append([f"{way}: {ours.get(server, server)}",
-                         f"{median(results, *at, 'gb_per_second'):.2f}",
-                         f"{median(results, *at, 'cpu_ms_per_gb'):.0f}",
-                         f"{100 * median(results, *at, 'busy'):.0f} %"])
+            rows.append([f"{way}: {ours.get(server, server)}", f"{median(results, *at, 'gb_per_second'):.2f}",
+                         f"{median(results, *at, 'cpu_ms_per_gb'):.0f}", percent(median(results, *at, "busy"))])
     return ["", "GB/s", "CPU ms/GB", "core busy"], rows
-
-
-def in_order(rows):
-    return sorted(rows, key=lambda row: list(NAMES.values()).index(row[0]))
 
 
 def sections(results):
     """(title, table) of everything that is told."""
-    yield "64 connections, keep-alive", throughput(results, "keepalive")
-    yield "512 connections, keep-alive", throughput(results, "many")
-    yield "64 connections, 16 requests pipelined", throughput(results, "pipelined")
-    yield "A connection for each request, 64 at once", throughput(results, "fresh")
-    yield "Time to the response in µs, 1 connection", latency(results, "single")
-    yield "Time to the response in µs, 64 connections, keep-alive", latency(results, "keepalive")
+    for load in results["rounds"][0]["loads"]:
+        yield LOADS[load].title, table(results, load)
+    if results["rounds"][0]["bulk"]:
+        yield f"1 MiB contents, {results['bulk_connections']} connections", bulk(results)
+    if results["calls"]:
+        yield "System calls, 64 connections", calls(results)
     yield "Memory after these loads", memory(results)
-    yield f"1 MiB contents, {results['bulk_connections']} connections", bulk(results)
 
 
 def conditions(results):
     m = results["machine"]
-    seconds = results["loads"]["keepalive"][2]
     count, total = disturbed(results["rounds"])
-    return (f"Measured {results['date']}: {len(results['rounds'])} rounds of {seconds} s"
+    return (f"Measured {results['date']}: {len(results['rounds'])} rounds of {results['seconds']} s"
             f"{' (QUICK)' if results['quick'] else ''}, {m['cpu']}, {m['cores']} cores, Linux {m['linux']}, "
-            f"Carom {m['carom']}, nginx {m['nginx']}, wrk {m['wrk']}. Medians. "
-            f"Others took over {100 * FOREIGN:.0f} % of the server's core in {count} of {total} measurements; "
-            f"{results['thrown_away']} rounds were measured again because of that.")
+            f"{', '.join(f'{name} {version}' for name, version in m['versions'].items())}. Medians. "
+            f"Others took over {100 * FOREIGN:.0f} % of the server's core in {count} of {total} measurements.")
 
 
-def plain(table):
-    head, rows = table
-    rows = [[cell.replace("`", "") for cell in row] for row in [head, *rows]]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
-    return "\n".join("  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:]))])
-                     for row in rows)
+def plain(table_):
+    head, rows = table_
+    rows = [[cell.replace("`", "") for cell in line] for line in [head, *rows]]
+    widths = [max(len(line[i]) for line in rows) for i in range(len(head))]
+    return "\n".join("  ".join([line[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(line[1:], widths[1:]))])
+                     for line in rows)
+
+
+def best(results, load, javascript):
+    """Carom's row with the least CPU per request: (µs, label); None when it has no row."""
+    rows = [(median(results, "loads", load, name, "cpu_us"), SERVERS[name].label) for name in LOADS[load].servers
+            if SERVERS[name].ours and SERVERS[name].javascript == javascript]
+    return min((r for r in rows if r[0] is not None), default=None)
 
 
 def beaten(results):
-    """In words: where a peer takes less of the processor than Carom."""
-    for load in results["loads"]:
-        ours = median(results, "loads", load, "hello", "cpu_us")
-        for peer in results["rounds"][0]["loads"][load]:
-            theirs = median(results, "loads", load, peer, "cpu_us")
-            if peer not in ("floor", "hello", "uring") and theirs < ours:
-                yield f"{NAMES[peer]} takes less than Carom under the load {load}: {theirs:.2f} against {ours:.2f} µs"
+    """In words: where a peer takes less of the processor than the best row of Carom in its language."""
+    for load in results["rounds"][0]["loads"]:
+        for name in LOADS[load].servers:
+            kind = SERVERS[name]
+            ours = best(results, load, kind.javascript)
+            theirs = median(results, "loads", load, name, "cpu_us")
+            if not kind.ours and not name.startswith("floor") and ours and theirs and theirs < ours[0]:
+                yield f"{LOADS[load].title}: {kind.label} takes {theirs:.2f} µs, {ours[1]} {ours[0]:.2f} µs"
+
+
+def line(result):
+    """A round in short."""
+    parts = []
+    for load, rows in result["loads"].items():
+        base = rows.get(base_of(load), {}).get("cpu_us")
+        ours = next((rows[name]["cpu_us"] for name in rows if SERVERS[name].ours and "cpu_us" in rows[name]), None)
+        if ours and base and ours != base:
+            parts.append(f"{load} {ours / base:.2f}")
+    return ", ".join(parts)
 
 
 def text(results):
-    parts = [f"{title}\n{plain(table)}\n" for title, table in sections(results)]
+    parts = [f"{title}\n{plain(table_)}\n" for title, table_ in sections(results)]
     parts.append(conditions(results))
     if disturbed(results["rounds"])[0]:
         parts.append("Others were at work on the server's core: measure again on a quiet machine.")
-    parts += [f"{RED}{line}{BACK}" for line in beaten(results)]
+    parts += [f"{RED}{line_}{BACK}" for line_ in beaten(results)]
     return "\n".join(parts)
 
 
-PICTURES = {"benchmarks-cpu.svg": "Server's CPU time per request, keep-alive and pipelined",
+PICTURES = {"benchmarks-cpu.svg": "Server's CPU time per request in C, keep-alive and pipelined",
+            "benchmarks-js.svg": "Server's CPU time per request in JavaScript",
+            "benchmarks-tls.svg": "Server's CPU time per request over TLS and HTTP/2",
+            "benchmarks-connections.svg": "CPU time per request, and memory, against connections",
             "benchmarks-large.svg": "1 MiB responses and uploads in GB/s"}
 
 
 def markdown(results, folder):
     parts = [conditions(results)]
     parts += [f"![{words}]({name})" for name, words in PICTURES.items() if (folder / name).exists()]
+    lost = list(beaten(results))
+    if lost:
+        parts.append("**Where a peer takes less than Carom:**\n\n" + "\n".join(f"- **{line_}**" for line_ in lost))
     for title, (head, rows) in sections(results):
         lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
-        parts.append(f"### {title}\n\n" + "\n".join("| " + " | ".join(line) + " |" for line in lines))
-    parts += [f"**{line}.**" for line in beaten(results)]
+        parts.append(f"### {title}\n\n" + "\n".join("| " + " | ".join(line_) + " |" for line_ in lines))
     return "\n\n".join(parts)
 
 

@@ -21,7 +21,7 @@ worker_processes 1;
 pid {home}/pid;
 error_log stderr crit;
 {user}
-events {{ worker_connections 1024; }}
+events {{ worker_connections 8192; }}
 http {{
     access_log off;
     client_body_temp_path {home}/temp;
@@ -38,9 +38,11 @@ http {{
     client_body_buffer_size 2m;
     root {home}/files;
     server {{
-        listen 127.0.0.1:{port};
-        location = / {{ return 200 "Hello, World!"; }}
+        listen 127.0.0.1:{port}{http2};
+        {tls}
+        location = /hello {{ return 200 "Hello, World!"; }}
         location = /1m {{ }}
+        location = /64k {{ }}
         # Reads the whole content into its buffer, then answers (to mirror a request it must be read).
         location = /read {{ mirror /mirrored; error_page 405 =200 /answer; }}
         location = /mirrored {{ internal; return 204; }}
@@ -52,13 +54,17 @@ http {{
 
 H2O = """
 num-threads: 1
-listen: {{ host: 127.0.0.1, port: {port} }}
+listen:
+  host: 127.0.0.1
+  port: {port}
+{tls}max-connections: 8192
+file.mime.setdefaulttype: text/plain
 access-log: /dev/null
 error-log: /dev/null
 hosts:
   default:
     paths:
-      "/": {{ file.dir: {home}/files, file.index: [ hello.txt ] }}
+      "/": {{ file.dir: {home}/files }}
 """
 
 
@@ -99,13 +105,28 @@ def family(pid):
     return found
 
 
-class Server:
-    """A server on one core. Whoever makes one calls stop()."""
+class Certificate:
+    """A certificate for localhost, ECDSA as most are, and its key, in files."""
 
-    def __init__(self, command, core, port=None):
+    def __init__(self, folder):
+        self.certificate, self.key = Path(folder) / "cert.pem", Path(folder) / "key.pem"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                        "-days", "9", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
+                        "-keyout", self.key, "-out", self.certificate], check=True, capture_output=True)
+
+
+class Server:
+    """A server on one core. Whoever makes one calls stop(). `choose_port`: it is told where to listen, in the
+    place of the word PORT."""
+
+    def __init__(self, command, core, port=None, choose_port=False, tls=None):
         self.pids = []
+        if choose_port:
+            port = free_port()
+            command = [port if word == "PORT" else word for word in command]
+        environment = {**os.environ, "CERT": str(tls.certificate), "KEY": str(tls.key)} if tls else None
         self.process = subprocess.Popen(["taskset", "-c", str(core), *map(str, command)], text=True,
-                                        stdin=subprocess.DEVNULL,
+                                        stdin=subprocess.DEVNULL, env=environment,
                                         stdout=subprocess.DEVNULL if port else subprocess.PIPE)
         try:
             self.port = port or self.announced()
@@ -146,6 +167,12 @@ class Server:
         fields = [stat_of(pid) for pid in self.pids]
         return sum(int(f[11]) for f in fields) / TICKS, sum(int(f[12]) for f in fields) / TICKS
 
+    def main_seconds(self):
+        """Of its first thread, which runs JavaScript in a server that does."""
+        pid = self.pids[-1]
+        fields = Path(f"/proc/{pid}/task/{pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / TICKS
+
     def memory(self):
         """Resident and proportional bytes of all its processes, and resident of the one that serves."""
         rss, pss = [], 0
@@ -158,7 +185,7 @@ class Server:
     def response(self):
         """The bytes of one response to what wrk asks."""
         with socket.create_connection(("127.0.0.1", self.port), 5) as peer:
-            peer.sendall(f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\n\r\n".encode())
+            peer.sendall(f"GET /hello HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\n\r\n".encode())
             data = b""
             while not data.endswith(b"Hello, World!"):
                 more = peer.recv(4096)
@@ -187,14 +214,16 @@ class Server:
 class H2o(Server):
     """h2o with one thread. What is quickest in it is a file, which it keeps open."""
 
-    def __init__(self, core):
+    def __init__(self, core, tls=None):
         self.folder = tempfile.TemporaryDirectory(prefix="carom-bench-")
         home = Path(self.folder.name)
         home.chmod(0o755)  # started by root, it serves as nobody
         (home / "files").mkdir()
-        (home / "files/hello.txt").write_text("Hello, World!")
+        (home / "files/hello").write_text("Hello, World!")
+        (home / "files/64k").write_bytes(b"x" * 65536)
         port = free_port()
-        (home / "conf").write_text(H2O.format(home=home, port=port))
+        ssl = f"  ssl:\n    certificate-file: {tls.certificate}\n    key-file: {tls.key}\n" if tls else ""
+        (home / "conf").write_text(H2O.format(home=home, port=port, tls=ssl))
         try:
             super().__init__(["h2o", "-c", home / "conf"], core, port)
         except BaseException:
@@ -207,17 +236,22 @@ class H2o(Server):
 
 
 class Nginx(Server):
-    """nginx with one worker, and its files in memory (tmpfs) where there is any."""
+    """nginx with one worker, and its files in memory (tmpfs) where there is any. In the clear it speaks HTTP/1.1
+    or HTTP/2, over TLS both."""
 
-    def __init__(self, core):
+    def __init__(self, core, tls=None, http2=False):
         self.folder = tempfile.TemporaryDirectory(prefix="carom-bench-", dir=memory_folder())
         home = Path(self.folder.name)
         (home / "files").mkdir()
         (home / "files/1m").write_bytes(b"x" * SIZE)
+        (home / "files/64k").write_bytes(b"x" * 65536)
         (home / "files/read").touch()
         port = free_port()
+        ssl = (f"ssl_certificate {tls.certificate}; ssl_certificate_key {tls.key}; ssl_session_cache shared:a:1m;"
+               if tls else "")
+        speaks = " ssl http2" if tls else " http2" if http2 else ""
         user = "user root root;" if os.geteuid() == 0 else ""
-        (home / "conf").write_text(NGINX.format(home=home, port=port, user=user))
+        (home / "conf").write_text(NGINX.format(home=home, port=port, user=user, tls=ssl, http2=speaks))
         try:
             super().__init__([find_nginx(), "-p", home, "-e", "stderr", "-c", home / "conf"], core, port)
             end = time.monotonic() + START_SECONDS

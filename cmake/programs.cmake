@@ -3,6 +3,7 @@
 # What a program needs beyond libcarom, by its name: pkg-config modules.
 set(CAROM_NEEDS_upload libcrypto)
 set(CAROM_NEEDS_embed libuv)
+set(CAROM_NEEDS_app jansson)
 
 # Make the program <folder>/<name> in the build directory from one source file. The target is called
 # <folder>-<name> with - for /, and is left out, with a message, when a library it needs is missing.

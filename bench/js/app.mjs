@@ -3,6 +3,9 @@ export function makeApp(Response) {
   const page = new Uint8Array(65536).fill(120);
   const text = { headers: { 'content-type': 'text/plain' } };
   const encoder = new TextEncoder();
+  const after = (milliseconds) => new Promise((resolve) => {
+    setTimeout(() => resolve(new Response('Hello, World!', text)), milliseconds);
+  });
   const routes = {
     '/hello': () => new Response('Hello, World!', text),
     '/json': () => Response.json({ message: 'Hello, World!', number: 42, list: [1, 2, 3] }),
@@ -13,6 +16,8 @@ export function makeApp(Response) {
       await null;
       return new Response('Hello, World!', text);
     },
+    '/later': () => after(1),
+    '/slow': () => after(10),
     '/64k': () => new Response(page),
     '/sse': () => {
       let n = 0;

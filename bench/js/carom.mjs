@@ -1,6 +1,9 @@
 // node|bun|deno carom.mjs PORT [inline|thread]
+import { readFileSync } from 'node:fs';
 import carom from '../../js/index.mjs';
 import { makeApp } from './app.mjs';
 
 const [port, io] = process.argv.slice(2);
-carom.serve({ port: Number(port), hostname: '127.0.0.1', io, onListen() {} }, makeApp(carom.Response));
+const { CERT, KEY } = process.env;
+const tls = CERT ? { cert: readFileSync(CERT), key: readFileSync(KEY) } : {};
+carom.serve({ ...tls, port: Number(port), hostname: '127.0.0.1', io, onListen() {} }, makeApp(carom.Response));

@@ -1,5 +1,7 @@
 // node:http, as one writes for it.
+import { readFileSync } from 'node:fs';
 import http from 'node:http';
+import http2 from 'node:http2';
 
 const page = Buffer.alloc(65536, 'x');
 const TEXT = { 'content-type': 'text/plain' };
@@ -17,6 +19,8 @@ const routes = {
     await null;
     response.writeHead(200, TEXT).end('Hello, World!');
   },
+  '/later': (request, response) => setTimeout(() => response.writeHead(200, TEXT).end('Hello, World!'), 1),
+  '/slow': (request, response) => setTimeout(() => response.writeHead(200, TEXT).end('Hello, World!'), 10),
   '/64k': (request, response) => response.end(page),
   '/sse': (request, response) => {
     response.writeHead(200, { 'content-type': 'text/event-stream' });
@@ -24,5 +28,9 @@ const routes = {
     response.end();
   },
 };
-http.createServer((request, response) => (routes[request.url] || ((_, r) => r.writeHead(404).end()))(request, response))
-  .listen(Number(process.argv[2]), '127.0.0.1');
+const app = (request, response) => (routes[request.url] || ((_, r) => r.writeHead(404).end()))(request, response);
+const { CERT, KEY } = process.env; // with them it speaks HTTP/2 and HTTP/1.1 over TLS
+const server = CERT
+  ? http2.createSecureServer({ cert: readFileSync(CERT), key: readFileSync(KEY), allowHTTP1: true }, app)
+  : http.createServer(app);
+server.listen(Number(process.argv[2]), '127.0.0.1');

@@ -5,7 +5,16 @@ const uws = createRequire(new URL('../../js/package.json', import.meta.url))('uw
 const page = new Uint8Array(65536).fill(120);
 const json = (response, value) => response.writeHeader('content-type', 'application/json').end(JSON.stringify(value));
 
-uws.App()
+const later = (response, milliseconds) => {
+  let gone = false;
+  response.onAborted(() => { gone = true; });
+  setTimeout(() => {
+    if (!gone) response.cork(() => response.writeHeader('content-type', 'text/plain').end('Hello, World!'));
+  }, milliseconds);
+};
+const { CERT, KEY } = process.env;
+
+(CERT ? uws.SSLApp({ cert_file_name: CERT, key_file_name: KEY }) : uws.App())
   .get('/hello', (response) => { response.writeHeader('content-type', 'text/plain').end('Hello, World!'); })
   .get('/json', (response) => { json(response, { message: 'Hello, World!', number: 42, list: [1, 2, 3] }); })
   .post('/echo', (response) => {
@@ -24,6 +33,8 @@ uws.App()
     await null;
     response.cork(() => response.writeHeader('content-type', 'text/plain').end('Hello, World!'));
   })
+  .get('/later', (response) => later(response, 1))
+  .get('/slow', (response) => later(response, 10))
   .get('/64k', (response) => { response.end(page); })
   .get('/sse', (response) => {
     response.writeHeader('content-type', 'text/event-stream');

@@ -1,0 +1,111 @@
+"""What is measured: the servers, and the loads that each of them is put under. One line, one row."""
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from servers import H2o, Nginx, Server
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+BUILD = ROOT / os.environ.get("BUILD", "build")
+BIN = ROOT / "js/node_modules/.bin"
+NODE, BUN, DENO = ["node"], [BIN / "bun"], [BIN / "deno", "run", "--quiet", "--no-check", "--allow-all"]
+
+
+def native(*command):
+    """A program of ours, which says where it listens."""
+    return lambda core, tls: Server([BUILD / command[0], 0, *command[1:], *tls_options(tls)], core)
+
+
+def tls_options(tls):
+    return ["--tls", tls.certificate, tls.key] if tls else []
+
+
+def script(runtime, file, *words):
+    """A server in JavaScript, which is told where to listen."""
+    return lambda core, tls: Server([*runtime, HERE / "js" / file, "PORT", *words], core, choose_port=True, tls=tls)
+
+
+@dataclass
+class Kind:
+    start: object      # (core, tls): the server, running
+    label: str
+    needs: object      # what must be there: a path, or a command
+    ours: bool = False
+    javascript: bool = False
+    quick: bool = False  # in QUICK runs, too
+
+
+SERVERS = {
+    "floor": Kind(native("bench/floor"), "floor, epoll", BUILD / "bench/floor", quick=True),
+    "floor-uring": Kind(native("bench/floor_uring"), "floor, io_uring", BUILD / "bench/floor_uring"),
+    "hello": Kind(native("examples/hello"), "Carom", BUILD / "examples/hello", ours=True, quick=True),
+    "uring": Kind(native("examples/hello", "--backend", "uring"), "Carom, io_uring", BUILD / "examples/hello",
+                  ours=True, quick=True),
+    "app": Kind(native("bench/app"), "Carom", BUILD / "bench/app", ours=True, quick=True),
+    "nginx": Kind(Nginx, "nginx", "nginx", quick=True),
+    "nginx-h2c": Kind(lambda core, tls: Nginx(core, http2=True), "nginx", "nginx"),
+    "h2o": Kind(H2o, "h2o", "h2o"),
+    "microhttpd": Kind(native("bench/peers/microhttpd"), "libmicrohttpd", BUILD / "bench/peers/microhttpd"),
+    "evhttp": Kind(native("bench/peers/evhttp"), "libevent evhttp", BUILD / "bench/peers/evhttp"),
+    "inline": Kind(script(NODE, "carom.mjs", "inline"), "Carom inline, Node", "node", True, True, True),
+    "thread": Kind(script(NODE, "carom.mjs", "thread"), "Carom threads, Node", "node", True, True),
+    "bun-thread": Kind(script(BUN, "carom.mjs", "thread"), "Carom threads, Bun", BIN / "bun", True, True),
+    "deno-thread": Kind(script(DENO, "carom.mjs", "thread"), "Carom threads, Deno", BIN / "deno", True, True),
+    "uws": Kind(script(NODE, "uws.mjs"), "uWebSockets.js", BIN, javascript=True, quick=True),
+    "bun": Kind(script(BUN, "bun.mjs"), "Bun.serve", BIN / "bun", javascript=True),
+    "deno": Kind(script(DENO, "deno.mjs"), "Deno.serve", BIN / "deno", javascript=True),
+    "hono": Kind(script(NODE, "hono.mjs"), "@hono/node-server", BIN, javascript=True),
+    "fastify": Kind(script(NODE, "fastify.mjs"), "fastify", BIN, javascript=True),
+    "node": Kind(script(NODE, "node.mjs"), "node:http", "node", javascript=True, quick=True),
+}
+
+IN_C = ["floor", "floor-uring", "hello", "uring", "nginx", "h2o", "microhttpd", "evhttp"]
+IN_JS = [name for name, kind in SERVERS.items() if kind.javascript]
+OVER_TLS = ["hello", "nginx", "h2o", "inline", "thread", "node", "bun", "deno"]
+
+
+@dataclass
+class Load:
+    title: str
+    servers: list
+    connections: int = 64
+    depth: int = 1       # requests at once on a connection; 0: a connection for each
+    target: str = "/hello"
+    kind: str = ""       # of load.lua
+    tool: str = "wrk"    # h2load: `depth` streams at once; full, resumed: handshakes, one after the other
+    tls: bool = False
+    quick: bool = False
+
+
+LOADS = {
+    "single": Load("1 connection, keep-alive", IN_C, 1),
+    "keepalive": Load("64 connections, keep-alive", IN_C + IN_JS, quick=True),
+    "many": Load("512 connections, keep-alive", IN_C, 512, quick=True),
+    "crowd": Load("4,096 connections, keep-alive", IN_C, 4096),
+    "pipelined": Load("64 connections, 16 requests pipelined", IN_C + IN_JS, depth=16, quick=True),
+    "fresh": Load("A connection for each request, 64 at once", IN_C, depth=0, quick=True),
+    "post": Load("1 KiB of JSON comes, is parsed and sent back", ["floor", "app", *IN_JS], target="/echo", kind="post",
+                 quick=True),
+    "now": Load("1,000 connections, answered at once", ["app", *IN_JS], 1000),
+    "later": Load("1,000 in flight, each answered after 1 ms", ["app", *IN_JS], 1000, target="/later", quick=True),
+    "mixed": Load("256 connections, of twenty requests one is answered after 10 ms", ["app", *IN_JS], 256, kind="mixed"),
+    "64k": Load("64 KiB", ["app", "nginx", "h2o", *IN_JS], target="/64k"),
+    "json": Load("A small object as JSON", IN_JS, target="/json"),
+    "read": Load("Three fields and the URL are read", IN_JS, target="/read"),
+    "await": Load("The handler awaits once", IN_JS, target="/await"),
+    "events": Load("An event stream of ten events", IN_JS, target="/sse"),
+    "h2c-1": Load("HTTP/2 in the clear, 64 connections", ["hello", "h2o", "nginx-h2c"], tool="h2load"),
+    "h2c-10": Load("HTTP/2 in the clear, 10 streams on each", ["hello", "h2o", "nginx-h2c"], depth=10, tool="h2load"),
+    "h2c-100": Load("HTTP/2 in the clear, 100 streams on each", ["hello", "h2o", "nginx-h2c"], depth=100, tool="h2load"),
+    "h2-1": Load("HTTP/2 over TLS, 64 connections", OVER_TLS, tool="h2load", tls=True),
+    "h2-10": Load("HTTP/2 over TLS, 10 streams on each", OVER_TLS, depth=10, tool="h2load", tls=True, quick=True),
+    "h2-100": Load("HTTP/2 over TLS, 100 streams on each", OVER_TLS, depth=100, tool="h2load", tls=True),
+    "tls": Load("HTTP/1.1 over TLS, 64 connections, keep-alive", [*OVER_TLS, "uws"], tls=True, quick=True),
+    "tls-full": Load("TLS handshakes, full", OVER_TLS, tool="full", tls=True),
+    "tls-resumed": Load("TLS handshakes, resumed", OVER_TLS, tool="resumed", tls=True),
+}
+
+# way: server, bulk's method and target
+BULK = {"response": {"carom": ("get", "/1m"), "carom file": ("get", "/file"), "nginx": ("get", "/1m")},
+        "upload": {"carom": ("post", "/"), "nginx": ("post", "/read"), "nginx discarding": ("post", "/")}}
