@@ -1,6 +1,7 @@
 /* pools: an experiment. When should a pool hand free objects back to the allocator?
  *
  *     pools
+ *     pools --burst     objects held and allocator calls over a burst, as columns: for bench/plot
  *
  * Two forms of the naive rule, "at each recycle free the object (or all the surplus) when the free
  * ones exceed the ones in use", against the windowed rule of base/pool.h, under three loads:
@@ -201,13 +202,73 @@ static void measure(const char *load, void (*run)(const struct rule *), const st
            2000.0 * (double)taken / REQUESTS, times[ROUNDS / 2]);
 }
 
-int main(void)
+/* ---------------------------------------------------------------- a burst */
+
+#define PEAK   2000u
+#define LENGTH 14000 /* ms */
+
+/* Twenty in flight; in the third second as many as PEAK, for one second. */
+static uint32_t wanted(int millisecond)
+{
+    int in = millisecond - 2000;
+
+    if (in < 0 || in >= 1500)
+        return 20;
+    if (in < 250)
+        return 20 + (PEAK - 20) * (uint32_t)in / 250;
+    return in < 1250 ? PEAK : 20 + (PEAK - 20) * (uint32_t)(1500 - in) / 250;
+}
+
+/* In each millisecond those in flight end, then others begin: a turn of an event loop. */
+static void burst(const struct rule *rule, uint32_t *held, uint64_t *calls, int length)
+{
+    static void *flying[PEAK];
+    uint32_t count = 0;
+    uint64_t before = carom_memory_taken();
+
+    naive = (struct naive){0};
+    carom_pool_init(&windowed, OBJECT_SIZE, 0);
+    for (int t = 0; t < length; t++) {
+        while (count > 0)
+            rule->give(flying[--count]);
+        while (count < wanted(t))
+            flying[count++] = begin(rule);
+        if (t % CAROM_POOL_WINDOW == 0)
+            rule->tick();
+        held[t] = count + naive.free_count + windowed.free_count;
+        calls[t] = carom_memory_taken() - before;
+    }
+    while (count > 0)
+        rule->give(flying[--count]);
+    while (naive.free != NULL)
+        release_one();
+    carom_pool_finish(&windowed);
+}
+
+static void print_burst(void)
+{
+    static uint32_t held[2][LENGTH];
+    static uint64_t calls[2][LENGTH];
+
+    burst(&rules[2], held[0], calls[0], LENGTH);
+    burst(&rules[0], held[1], calls[1], LENGTH);
+    printf("ms in-flight held held-naive allocated allocated-naive\n");
+    for (int t = 0; t < LENGTH; t += 10)
+        printf("%d %u %u %u %llu %llu\n", t, wanted(t), held[0][t], held[1][t],
+               (unsigned long long)calls[0][t], (unsigned long long)calls[1][t]);
+}
+
+int main(int argc, char **argv)
 {
     static const struct {
         const char *name;
         void (*run)(const struct rule *);
     } loads[] = {{"steady", steady}, {"batches", batches}, {"one by one", one_by_one}};
 
+    if (argc > 1 && strcmp(argv[1], "--burst") == 0) {
+        print_burst();
+        return 0;
+    }
     printf("| load       | rule                    | allocator calls per 1000 requests | "
            "ns per take and give |\n| --- | --- | ---: | ---: |\n");
     for (size_t i = 0; i < sizeof loads / sizeof loads[0]; i++)

@@ -172,6 +172,7 @@ PICTURES = {"benchmarks-cpu.svg": "Server's CPU time per request in C, keep-aliv
             "benchmarks-js.svg": "Server's CPU time per request in JavaScript",
             "benchmarks-tls.svg": "Server's CPU time per request over TLS and HTTP/2",
             "benchmarks-connections.svg": "CPU time per request, and memory, against connections",
+            "benchmarks-pool.svg": "Records held and allocated over a burst",
             "benchmarks-large.svg": "1 MiB responses and uploads in GB/s"}
 
 
