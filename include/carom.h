@@ -274,6 +274,8 @@ typedef struct carom_tls_certificate {
     const char *key_file;         /* not encrypted; NULL, and `key` empty: with the certificate */
     carom_slice certificate, key; /* the same, from memory */
     const char *ocsp_file;        /* an OCSP response (DER) to staple (RFC 6066, 8); NULL: none */
+    const char *server_names;     /* "example.org,*.example.org": for clients that ask for these, in
+                                     the place of the names that stand in it; NULL: those */
 } carom_tls_certificate;
 
 /* Whether clients are asked for a certificate. */
@@ -326,6 +328,11 @@ CAROM_API int carom_service_listen_tls(carom_service *service, const char *addre
  * as they are. Any thread, but not a signal handler. Errors: as carom_service_listen_tls; what
  * cannot be loaded stays as it was. */
 CAROM_API int carom_tls_reload(carom_service *service);
+/* Let `options` take the place of those of all listeners with TLS, but for `watch` and
+ * `ticket_lifetime`; ticket keys stay where none are given. Connections that are open stay as they
+ * are. Any thread. Errors: as carom_service_listen_tls, after which a listener that was not reached
+ * has what it had; ENOENT (no listener with TLS). */
+CAROM_API int carom_tls_replace(carom_service *service, const carom_tls_options *options);
 /* Put ticket keys in the place of those of all listeners, as carom_tls_options.ticket_keys. Any
  * thread. Errors: EINVAL. */
 CAROM_API int carom_tls_set_ticket_keys(carom_service *service, carom_slice keys);

@@ -170,6 +170,13 @@ CAROM_API bool carom_ring_has_commands(const carom_ring *ring);
  * ESTATE (this number is lent). The VM's thread. */
 CAROM_API int carom_ring_lend(carom_ring *ring, uint32_t loan, const void *data, size_t length);
 
+/* What is known of the TLS below the request in a slot, and if `der` is not NULL the client's
+ * certificate, as carom_record_tls and carom_record_tls_certificate tell; empty: none. For a slot
+ * that the VM holds: it has heard REQUEST and has not sent RELEASE, until when all is valid.
+ * Errors: EINVAL (no such slot), ENOENT (plain). The VM's thread. */
+CAROM_API int carom_ring_tls(carom_ring *ring, uint32_t slot, carom_tls_info *info,
+                             carom_slice *der);
+
 /* The VM is going: cancel and release everything it holds, now and in future. Any thread. */
 CAROM_API void carom_ring_abandon(carom_ring *ring);
 

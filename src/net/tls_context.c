@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "net/tls_options.h"
 #include "net/tls_tickets.h"
 
 /* Forward secrecy and AEAD only (RFC 9325, 4.2). */
@@ -37,9 +38,9 @@ struct name {
 
 /* What one loading made; it goes with contexts[0], to which it hangs. */
 struct loaded {
-    const carom_tls_options *options;
+    struct carom_tls_kept *kept;
+    const carom_tls_options *options; /* in `kept` */
     const struct carom_log_sink *log;
-    carom_slice protocols;
     struct carom_tls_tickets *tickets;
     SSL_CTX **contexts; /* one for each certificate */
     struct ocsp **ocsp; /* or NULL */
@@ -238,7 +239,26 @@ static int add_name(struct loaded *loaded, const char *text, SSL_CTX *context)
     return 0;
 }
 
-/* The names that a certificate is for (RFC 9525: not its common name). */
+/* Names that were given, behind commas. */
+static int add_given_names(struct loaded *loaded, SSL_CTX *context, const char *given)
+{
+    while (*given != '\0') {
+        char text[NAME_SIZE];
+        size_t length = strcspn(given, ",");
+        if (!copy_name(text, given, length)) {
+            carom_log_line(loaded->log, CAROM_LOG_ERROR, "TLS: options: not a server name: %.*s",
+                           (int)length, given);
+            return -CAROM_EINVAL;
+        }
+        int error = add_name(loaded, text, context);
+        if (error < 0)
+            return error;
+        given += length + (given[length] == ',' ? 1 : 0);
+    }
+    return 0;
+}
+
+/* The names that stand in a certificate (RFC 9525: not its common name). */
 static int add_names(struct loaded *loaded, SSL_CTX *context)
 {
     const X509 *certificate = SSL_CTX_get0_certificate(context);
@@ -356,7 +376,8 @@ static bool set_policy(SSL_CTX *context, const struct loaded *loaded)
     } else {
         SSL_CTX_set_num_tickets(context, 0);
     }
-    SSL_CTX_set_alpn_select_cb(context, choose_protocol, (void *)(uintptr_t)&loaded->protocols);
+    SSL_CTX_set_alpn_select_cb(context, choose_protocol,
+                               (void *)(uintptr_t)&loaded->kept->protocols);
     return SSL_CTX_set_min_proto_version(context, version) == 1 &&
            SSL_CTX_set_cipher_list(context,
                                    options->ciphers == NULL ? CIPHERS : options->ciphers) == 1 &&
@@ -438,6 +459,7 @@ static void free_loaded(struct loaded *loaded)
     OPENSSL_free(loaded->names);
     OPENSSL_free(loaded->contexts);
     OPENSSL_free(loaded->ocsp);
+    carom_tls_kept_drop(loaded->kept);
     OPENSSL_free(loaded);
 }
 
@@ -506,20 +528,23 @@ static int load_one(struct loaded *loaded, size_t index)
         error = use_key(context, from, loaded->log);
     if (error == 0)
         error = use_ocsp(loaded, index);
-    return error == 0 ? add_names(loaded, context) : error;
+    if (error < 0)
+        return error;
+    return from->server_names == NULL ? add_names(loaded, context)
+                                      : add_given_names(loaded, context, from->server_names);
 }
 
-int carom_tls_context_load(SSL_CTX **made, const carom_tls_options *options,
-                           const struct carom_log_sink *log, carom_slice protocols,
-                           struct carom_tls_tickets *tickets)
+int carom_tls_context_load(SSL_CTX **made, struct carom_tls_kept *kept,
+                           const struct carom_log_sink *log, struct carom_tls_tickets *tickets)
 {
+    const carom_tls_options *options = &kept->options;
     struct loaded *loaded = begin(options->certificate_count);
     if (loaded == NULL)
         return -CAROM_ENOMEM;
     SSL_CTX *first = loaded->contexts[0];
+    loaded->kept = carom_tls_kept_hold(kept);
     loaded->options = options;
     loaded->log = log;
-    loaded->protocols = protocols;
     loaded->tickets = tickets;
     SSL_CTX_set_tlsext_servername_callback(first, choose_certificate);
     int error = 0;

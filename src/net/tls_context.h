@@ -8,13 +8,13 @@
 #include "base/log.h"
 #include "carom.h"
 
+struct carom_tls_kept;
 struct carom_tls_tickets;
 
 /* Load: a context that owns all others and the table of names, and is freed by SSL_CTX_free when
- * the last session that began with it has gone. `protocols` are in wire format. 0 or an error as of
+ * the last session that began with it has gone; it holds `kept`. 0 or an error as of
  * carom_tls_create. */
-int carom_tls_context_load(SSL_CTX **made, const carom_tls_options *options,
-                           const struct carom_log_sink *log, carom_slice protocols,
-                           struct carom_tls_tickets *tickets);
+int carom_tls_context_load(SSL_CTX **made, struct carom_tls_kept *kept,
+                           const struct carom_log_sink *log, struct carom_tls_tickets *tickets);
 
 #endif

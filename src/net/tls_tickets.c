@@ -35,16 +35,21 @@ void carom_tls_tickets_finish(struct carom_tls_tickets *tickets)
     OPENSSL_cleanse(tickets->keys, sizeof tickets->keys);
 }
 
-int carom_tls_tickets_replace(struct carom_tls_tickets *tickets, carom_slice keys)
+bool carom_tls_tickets_valid(carom_slice keys)
 {
     size_t count = keys.length / CAROM_TLS_TICKET_KEY;
-    if (keys.data == NULL || keys.length % CAROM_TLS_TICKET_KEY != 0 || count == 0 ||
-        count > CAROM_TLS_MOST_KEYS)
+    return keys.data != NULL && keys.length % CAROM_TLS_TICKET_KEY == 0 && count > 0 &&
+           count <= CAROM_TLS_MOST_KEYS;
+}
+
+int carom_tls_tickets_replace(struct carom_tls_tickets *tickets, carom_slice keys)
+{
+    if (!carom_tls_tickets_valid(keys))
         return -CAROM_EINVAL;
     pthread_mutex_lock(&tickets->lock);
     OPENSSL_cleanse(tickets->keys, sizeof tickets->keys);
     memcpy(tickets->keys, keys.data, keys.length);
-    tickets->count = count;
+    tickets->count = keys.length / CAROM_TLS_TICKET_KEY;
     tickets->own = false;
     pthread_mutex_unlock(&tickets->lock);
     return 0;

@@ -23,6 +23,9 @@ struct carom_tls_tickets {
 /* `keys` empty: random ones. 0, -CAROM_EINVAL, or -CAROM_ESYSTEM (no random bytes). */
 int carom_tls_tickets_init(struct carom_tls_tickets *tickets, carom_slice keys, uint32_t lifetime);
 void carom_tls_tickets_finish(struct carom_tls_tickets *tickets);
+/* They can be taken: whole keys, and not too many. */
+bool carom_tls_tickets_valid(carom_slice keys);
+/* 0 or -CAROM_EINVAL. */
 int carom_tls_tickets_replace(struct carom_tls_tickets *tickets, carom_slice keys);
 /* Let a context use them; they outlive it. */
 void carom_tls_tickets_attach(struct carom_tls_tickets *tickets, SSL_CTX *context);

@@ -242,6 +242,36 @@ int carom_ring_add_slots(carom_ring *ring, void *memory, size_t size)
     return 0;
 }
 
+/* A slot by its number, for the VM's thread, which wrote the blocks. */
+static const struct carom_slot *given_slot(const struct carom_ring *ring, uint32_t index)
+{
+    uint32_t count = atomic_load(&ring->block_count);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct carom_block *block = &ring->blocks[i];
+        if (index < block->count)
+            return &block->slots[index];
+        index -= block->count;
+    }
+    return NULL;
+}
+
+/* The record of a slot that the VM holds is the same until it lets go, and so is its connection's
+ * memory; what is told of its TLS does not change after the handshake (no renegotiation), so that
+ * it can be read while the worker encrypts. */
+int carom_ring_tls(carom_ring *ring, uint32_t index, carom_tls_info *info, carom_slice *der)
+{
+    const struct carom_slot *slot = given_slot(ring, index);
+    *info = (carom_tls_info){0};
+    if (der != NULL)
+        *der = (carom_slice){NULL, 0};
+    if (slot == NULL || slot->record == NULL)
+        return -CAROM_EINVAL;
+    int error = carom_record_tls(slot->record, info);
+    if (error == 0 && der != NULL)
+        carom_record_tls_certificate(slot->record, der);
+    return error;
+}
+
 /* The slots of blocks that came since. */
 static bool take_blocks(struct carom_ring *ring)
 {

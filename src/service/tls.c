@@ -21,6 +21,22 @@ int carom_tls_reload(carom_service *service)
     return result;
 }
 
+int carom_tls_replace(carom_service *service, const carom_tls_options *options)
+{
+    int error = options == NULL ? -CAROM_EINVAL : -CAROM_ENOENT;
+    for (size_t i = 0; i < service->listener_count && options != NULL; i++) {
+        struct carom_tls *tls = service->listeners[i]->tls;
+        if (tls == NULL)
+            continue;
+        error = carom_tls_exchange(tls, options);
+        if (error < 0)
+            break;
+    }
+    carom_log_line(&service->log, error == 0 ? CAROM_LOG_INFO : CAROM_LOG_ERROR,
+                   error == 0 ? "TLS: replaced" : "TLS: not replaced");
+    return error;
+}
+
 int carom_tls_set_ticket_keys(carom_service *service, carom_slice keys)
 {
     int error = 0;

@@ -309,6 +309,10 @@ static void answers_may_come_late(void **state)
     say(peer, GET("/hold") GET("/now"));
     turn();
     assert_string_equal(got(peer), "");
+    carom_tls_info info;
+    assert_int_equal(carom_ring_tls(vm.ring, vm.held[0], &info, NULL), -CAROM_ENOENT);
+    assert_int_equal(carom_ring_tls(vm.ring, vm.held[0] + 1, &info, NULL), -CAROM_EINVAL);
+    assert_int_equal(carom_ring_tls(vm.ring, CAPACITY, &info, NULL), -CAROM_EINVAL);
     vm_answer(vm.held[0], "late");
     carom_ring_wake(vm.ring);
     turn();

@@ -2,6 +2,8 @@
  * and ends. */
 #include "unit/service/tls_client.h"
 
+#include <openssl/x509v3.h>
+
 static const char now[] = "GET /now HTTP/1.1\r\nHost: t\r\n\r\n";
 static const char hold[] = "GET /hold HTTP/1.1\r\nHost: t\r\n\r\n";
 
@@ -125,6 +127,100 @@ static void a_record_knows_its_connection(void **state)
     assert_memory_equal(info.protocol.data, "other", info.protocol.length);
     finish();
     client_finish(&client);
+}
+
+/* ---------------------------------------------------------------- other options */
+
+/* The certificate that a new client is shown who asks for `name`. */
+static X509 *shown(const char *name)
+{
+    struct client client;
+    client_init(&client);
+    assert_int_equal(SSL_set_tlsext_host_name(client.ssl, name), 1);
+    shake_hands(&client);
+    X509 *certificate_shown = SSL_get1_peer_certificate(client.ssl);
+    assert_non_null(certificate_shown);
+    client_say(&client, now);
+    assert_client_got(&client, "HTTP/1.1 200 OK\r\n");
+    carom_peer_finish(client.peer);
+    turn();
+    client_finish(&client);
+    return certificate_shown;
+}
+
+static bool is_for(const char *asked, const char *name)
+{
+    X509 *certificate_shown = shown(asked);
+    bool found = X509_check_host(certificate_shown, name, 0, 0, NULL) == 1;
+    X509_free(certificate_shown);
+    return found;
+}
+
+static void names_may_be_given(void **state)
+{
+    (void)state;
+    carom_tls_certificate both[2] = {certificate};
+    carom_options options = simulation_options();
+    carom_tls_options tls = tls_options();
+    assert_int_equal(carom_tls_self_signed(&both[1], "other"), 0);
+    both[1].server_names = "Given.test,*.wild.test";
+    tls.certificates = both;
+    tls.certificate_count = 2;
+    begin_tls(&options, &tls);
+    assert_true(is_for("given.test", "other"));
+    assert_true(is_for("a.WILD.test", "other"));
+    assert_true(is_for("localhost", "localhost"));
+    assert_true(is_for("other", "localhost")); /* its own name does not count any more */
+    finish();
+    both[1].server_names = "a b";
+    create(&options);
+    assert_int_equal(carom_service_listen_tls(sim.service, "127.0.0.1:0", &tls), -CAROM_EINVAL);
+    assert_int_equal(carom_service_destroy(sim.service), 0);
+    both[1].server_names = NULL;
+    carom_tls_certificate_free(&both[1]);
+}
+
+/* Also while hands are shaken: who has begun goes on with what was. */
+static void options_are_replaced(void **state)
+{
+    (void)state;
+    struct client before;
+    carom_tls_certificate fresh;
+    static const char *const only[] = {"http/1.1"};
+    carom_options options = simulation_options();
+    carom_tls_options tls = tls_options();
+    tls.protocols = only;
+    tls.protocol_count = 1;
+    begin_tls(&options, &tls);
+    assert_int_equal(carom_tls_self_signed(&fresh, "fresh"), 0);
+    client_init(&before);
+    assert_int_equal(SSL_set_alpn_protos(before.ssl, (const uint8_t *)"\x08http/1.1", 9), 0);
+    carom_tls_options other = CAROM_TLS_OPTIONS_INIT;
+    other.certificates = &fresh;
+    other.certificate_count = 1;
+    assert_int_equal(carom_tls_replace(sim.service, &other), 0);
+    carom_tls_certificate_free(&fresh);
+    shake_hands(&before);
+    client_say(&before, now);
+    assert_client_got(&before, "HTTP/1.1 200 OK\r\n");
+    X509 *kept = SSL_get1_peer_certificate(before.ssl);
+    assert_int_equal(X509_check_host(kept, "localhost", 0, 0, NULL), 1);
+    X509_free(kept);
+    assert_true(is_for("localhost", "fresh"));
+
+    assert_int_equal(carom_tls_reload(sim.service), 0);
+    assert_true(is_for("localhost", "fresh"));
+    other.certificates = &(carom_tls_certificate){.certificate_file = "/nowhere"};
+    assert_int_equal(carom_tls_replace(sim.service, &other), -CAROM_ECERTIFICATE);
+    assert_int_equal(carom_tls_replace(sim.service, NULL), -CAROM_EINVAL);
+    other = tls;
+    other.ticket_keys = (carom_slice){"short", 5};
+    assert_int_equal(carom_tls_replace(sim.service, &other), -CAROM_EINVAL);
+    assert_true(is_for("localhost", "fresh"));
+    carom_peer_finish(before.peer);
+    turn();
+    client_finish(&before);
+    finish();
 }
 
 static void a_handshake_has_its_time(void **state)
@@ -461,6 +557,8 @@ int main(void)
         cmocka_unit_test(bytes_may_be_cut_anywhere),
         cmocka_unit_test(single_bytes_do),
         cmocka_unit_test(a_record_knows_its_connection),
+        cmocka_unit_test(names_may_be_given),
+        cmocka_unit_test(options_are_replaced),
         cmocka_unit_test(a_handshake_has_its_time),
         cmocka_unit_test(handshakes_of_a_turn_have_a_number),
         cmocka_unit_test(who_breaks_the_protocol_gets_an_alert),
