@@ -86,6 +86,17 @@ static const struct {
     SETTING("lingerTimeout", linger_timeout, WORD),
     SETTING("halfClose", half_close, BOOL),
     SETTING("reusePort", reuse_port, BOOL),
+    SETTING("handshakeTimeout", handshake_timeout, WORD),
+    SETTING("maxHandshakes", max_handshakes, WORD),
+    SETTING("noHttp2", no_http2, BOOL),
+    SETTING("h2MaxStreams", h2_max_streams, WORD),
+    SETTING("h2StreamWindow", h2_stream_window, WORD),
+    SETTING("h2StreamWindowMax", h2_stream_window_max, WORD),
+    SETTING("h2ConnectionWindow", h2_connection_window, WORD),
+    SETTING("h2ConnectionWindowMax", h2_connection_window_max, WORD),
+    SETTING("h2MaxResets", h2_max_resets, WORD),
+    SETTING("h2MaxControlFrames", h2_max_control_frames, WORD),
+    SETTING("h2PingInterval", h2_ping_interval, WORD),
 #undef SETTING
 };
 
@@ -173,6 +184,7 @@ static napi_value create(napi_env env, napi_callback_info info)
     options.handler = route_handle;
     options.handler_data = server;
     options.record_state = sizeof(void *);
+    options.log = tls_note;
     options.workers = to_uint(env, arguments[1]);
     options.backend = wants_uring(env, arguments[0]) ? "uring" : "epoll";
     server->env = env;
@@ -205,16 +217,20 @@ static napi_value backend(napi_env env, napi_callback_info info)
     return name;
 }
 
-/* listen(server, address): 0 or a negative error */
+/* listen(server, address, tls): 0 or a negative error. tls: options, or undefined */
 static napi_value listen_on(napi_env env, napi_callback_info info)
 {
-    ARGUMENTS(2);
+    ARGUMENTS(3);
     struct server *server = server_of(env, arguments[0]);
     char address[256];
     size_t length;
     napi_get_value_string_utf8(env, arguments[1], address, sizeof address, &length);
-    return number(env,
-                  server == NULL ? -CAROM_ESTATE : carom_service_listen(server->service, address));
+    napi_valuetype type;
+    napi_typeof(env, arguments[2], &type);
+    if (server == NULL)
+        return number(env, -CAROM_ESTATE);
+    return number(env, type == napi_object ? tls_listen(server, address, arguments[2])
+                                           : carom_service_listen(server->service, address));
 }
 
 /* start(server, inline): 0 or a negative error */
@@ -315,6 +331,22 @@ static napi_value lend(napi_env env, napi_callback_info info)
     return number(env, carom_ring_lend(ring->ring, to_uint(env, arguments[2]), data, length));
 }
 
+/* replaceTls(server, tls): 0 or a negative error */
+static napi_value replace_tls(napi_env env, napi_callback_info info)
+{
+    ARGUMENTS(2);
+    struct server *server = server_of(env, arguments[0]);
+    return number(env, server == NULL ? -CAROM_ESTATE : tls_replace(server, arguments[1]));
+}
+
+/* tls(server, ring, slot): what is known of the connection, or null; for a slot that is held */
+static napi_value tls(napi_env env, napi_callback_info info)
+{
+    ARGUMENTS(3);
+    struct server_ring *ring = ring_of(env, server_of(env, arguments[0]), arguments[1]);
+    return ring == NULL ? NULL : tls_describe(env, ring->ring, to_uint(env, arguments[2]));
+}
+
 /* shutdown(server, milliseconds); -1: no deadline */
 static napi_value shut_down(napi_env env, napi_callback_info info)
 {
@@ -373,6 +405,7 @@ static napi_value stats(napi_env env, napi_callback_info info)
     set(env, result, "allocations", now.allocations);
     set(env, result, "timeouts", now.timeouts);
     set(env, result, "cancellations", now.cancellations);
+    set(env, result, "h2Calmed", now.h2_calmed);
     set(env, result, "calls", server->calls);
     for (int reason = 1; reason < CAROM_REASON_COUNT; reason++)
         set(env, ended, carom_reason_name((carom_reason)reason), now.ended[reason]);
@@ -426,6 +459,10 @@ NAPI_MODULE_INIT()
         {"addSlots", add_slots},
         {"wake", wake},
         {"lend", lend},
+        {"replaceTls", replace_tls},
+        {"tls", tls},
+        {"said", tls_said},
+        {"selfSigned", tls_self_signed},
         {"shutdown", shut_down},
         {"reference", reference},
         {"stats", stats},

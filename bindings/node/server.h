@@ -63,6 +63,20 @@ int threads_start(struct server *server);
 void threads_wake(void *server_ring);
 void threads_reference(struct server *server, bool on);
 
+/* ---- tls.c: TLS ---- */
+
+/* carom_service_listen_tls and carom_tls_replace, with options of JavaScript's. */
+int tls_listen(struct server *server, const char *address, napi_value options);
+int tls_replace(struct server *server, napi_value options);
+/* Takes the log of a service: what is said in a call is kept for tls_said on the same thread. */
+void tls_note(void *data, carom_log_level level, const char *line);
+/* said(): what the engine had to say of the last of these calls; undefined: nothing. */
+napi_value tls_said(napi_env env, napi_callback_info info);
+/* selfSigned(names): { cert, key }, or a negative error. */
+napi_value tls_self_signed(napi_env env, napi_callback_info info);
+/* What is known of the TLS of the request in a slot, or null. */
+napi_value tls_describe(napi_env env, carom_ring *ring, uint32_t slot);
+
 /* ---- routes.c: answers that never enter JavaScript ---- */
 
 /* 0 or -CAROM_ENOMEM. */

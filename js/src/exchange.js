@@ -106,7 +106,7 @@ class Exchange {
     if (host < 0) return urls.none(); // the origin of the server
     const { bytes } = this;
     const words = this.slot.words;
-    return urls.find(bytes, start + words[SLOT_TARGET], words[SLOT_TARGET_LENGTH],
+    return this.slot.ring.urls.find(bytes, start + words[SLOT_TARGET], words[SLOT_TARGET_LENGTH],
       start + (bytes[host + 4] | bytes[host + 5] << 8), bytes[host + 6] | bytes[host + 7] << 8);
   }
 
@@ -122,6 +122,25 @@ class Exchange {
 
   get version() {
     return this.slot.words[SLOT_VERSION] & 255;
+  }
+
+  get secure() {
+    return this.slot.ring.secure;
+  }
+
+  // The protocol by its name (RFC 7301, 6).
+  get protocol() {
+    if (this.released) throw tooLate();
+    const { version } = this;
+    return version === 11 ? 'http/1.1' : version === 10 ? 'http/1.0' : this.secure ? 'h2' : 'h2c';
+  }
+
+  // What is known of the TLS below, or null. Asked of the engine, which is sure of it only as long as we hold the slot.
+  tls() {
+    if (!this.secure) return null;
+    if (this.released) throw tooLate();
+    const { ring, index } = this.slot;
+    return native.tls(ring.handle, ring.index, index);
   }
 
   get wantsUpgrade() {

@@ -4,6 +4,7 @@
 
 const native = require('./native.js');
 const { giveBack } = require('./copies.js');
+const { urlsOf } = require('./urls.js');
 const {
   RING_EVENT_TAIL, RING_COMMAND_TAIL, RING_RETURN_TAIL, RING_ENGINE_ASLEEP, RING_VM_ASLEEP,
   RING_SLOTS_WANTED, RING_CONTROL_WORDS, RING_SLOT_SIZE, RING_PAGE_SIZE, RING_PAGES, RING_LOANS,
@@ -32,8 +33,10 @@ class Slot {
 }
 
 class Ring {
-  constructor(index, memory, inline) {
+  constructor(index, memory, inline, secure) {
     this.index = index;
+    this.secure = secure; // requests come over TLS
+    this.urls = urlsOf(secure);
     this.inline = inline; // the engine runs between our calls only: no need of atomic accesses
     this.handle = null;
     this.memory = memory;

@@ -19,6 +19,8 @@ function isHead(exchange, status) {
 class Info {
   #exchange;
   #address = null;
+  #protocol = null;
+  #tls = undefined;
   #completed = null;
 
   constructor(exchange) {
@@ -28,6 +30,16 @@ class Info {
   get remoteAddr() {
     if (this.#address === null) this.#address = this.#exchange.remoteAddress();
     return this.#address;
+  }
+
+  get alpn() {
+    if (this.#protocol === null) this.#protocol = this.#exchange.protocol;
+    return this.#protocol;
+  }
+
+  get tls() {
+    if (this.#tls === undefined) this.#tls = this.#exchange.tls();
+    return this.#tls;
   }
 
   get completed() {
@@ -207,13 +219,15 @@ class Server {
     const { addr } = this.#engine;
     const host = addr.transport === 'unix' ? 'localhost'
       : addr.hostname.includes(':') ? `[${addr.hostname === '::' ? '::1' : addr.hostname}]` : addr.hostname;
-    this.#origin = addr.transport === 'unix' || addr.port === 80 ? `http://${host}` : `http://${host}:${addr.port}`;
+    const [scheme, port] = this.#engine.tls === null ? ['http', 80] : ['https', 443];
+    this.#origin = addr.transport === 'unix' || addr.port === port ? `${scheme}://${host}` : `${scheme}://${host}:${addr.port}`;
     this.origin = () => this.#origin;
     this.finished = this.#engine.finished;
   }
 
   get addr() { return this.#engine.addr; }
   get backend() { return this.#engine.backend; }
+  get secure() { return this.#engine.tls !== null; }
   get pendingRequests() {
     const { recordsInFlight = 0 } = this.#engine.stats();
     return recordsInFlight;
@@ -227,6 +241,10 @@ class Server {
 
   reload(handler) {
     this.handler = handlerOf(handler);
+  }
+
+  reloadTls(options) {
+    this.#engine.reloadTls(options);
   }
 
   requestIP(request) {

@@ -7,13 +7,16 @@ const { Ring, CAPACITY, FIRST_SLOTS } = require('./ring.js');
 const { Exchange } = require('./exchange.js');
 const { RING_PAGE_SIZE } = require('./layout.js');
 const { encodeFields } = require('./codec.js');
+const { tlsOf, changed, forEngine, tlsFault, warn } = require('./tls.js');
 
 const LIMITS = [
   'backlog', 'poolFloor', 'maxTarget', 'maxHeaderSection', 'maxFields', 'maxContent',
   'maxConnections', 'refuseConnections', 'maxInFlight', 'maxConnectionRequests', 'maxPipeline',
   'writeBuffer', 'drainContent', 'headerTimeout', 'firstByteTimeout', 'keepAlive',
   'keepAliveGrace', 'contentRate', 'contentWindow', 'writeTimeout', 'handlerTimeout',
-  'lingerTimeout', 'halfClose', 'reusePort',
+  'lingerTimeout', 'halfClose', 'reusePort', 'handshakeTimeout', 'maxHandshakes', 'h2MaxStreams',
+  'h2StreamWindow', 'h2StreamWindowMax', 'h2ConnectionWindow', 'h2ConnectionWindowMax', 'h2MaxResets',
+  'h2MaxControlFrames', 'h2PingInterval',
 ];
 const SWITCHES = new Set(['refuseConnections', 'halfClose', 'reusePort']);
 const OFF = -1;
@@ -65,6 +68,7 @@ function settingsOf(options) {
     if (options[name] !== undefined) settings[name] = (SWITCHES.has(name) ? switchOf : limitOf)(name, options[name]);
   checkHead(settings);
   settings.uring = backendOf(options) === 'uring';
+  if (options.http2 !== undefined) settings.noHttp2 = 1 - switchOf('http2', options.http2);
   return settings;
 }
 
@@ -93,12 +97,6 @@ function addressOf(options) {
   return hostname.includes(':') && !hostname.startsWith('[') ? `[${hostname}]:${port}` : `${hostname}:${port}`;
 }
 
-// A server that was meant to be secret must not speak in the clear.
-function refuseTls(options) {
-  for (const name of ['tls', 'cert', 'key'])
-    if (options[name] !== undefined) throw new TypeError(`${name}: TLS is not here yet; put a proxy that speaks it in front`);
-}
-
 function deadlineOf(milliseconds) {
   if (milliseconds === undefined || milliseconds === null || milliseconds > MOST) return OFF;
   if (typeof milliseconds === 'number' && milliseconds >= 0) return milliseconds;
@@ -117,6 +115,8 @@ function ioOf(options) {
 class Engine {
   constructor(options, accept) {
     this.inline = ioOf(options) === 'inline';
+    this.options = options;
+    this.tls = tlsOf(options); // or null
     this.accept = accept;
     this.over = false;
     this.finished = new Promise((resolve) => { this.resolveFinished = resolve; });
@@ -124,7 +124,7 @@ class Engine {
     const workers = integer(options, 'workers', 1, 1, 256);
     this.memory = [];
     this.rings = [];
-    for (let i = 0; i < workers; i++) this.rings.push(new Ring(i, this.memory, this.inline));
+    for (let i = 0; i < workers; i++) this.rings.push(new Ring(i, this.memory, this.inline, this.tls !== null));
     this.handle = native.create(settingsOf(options), workers, this.inline, CAPACITY, this.memory,
       this.drain, () => this.finish());
     if (typeof this.handle === 'number') throw fault(this.handle, 'cannot make a server');
@@ -139,11 +139,23 @@ class Engine {
 
   listen(options) {
     const address = addressOf(options);
-    let error = native.listen(this.handle, address);
+    const tls = this.tls === null ? undefined : forEngine(this.tls);
+    let error = native.listen(this.handle, address, tls);
     // The host may have no IPv6.
-    if (error < 0 && address.startsWith('*:') && options.hostname === undefined)
-      error = native.listen(this.handle, `0.0.0.0${address.slice(1)}`);
-    if (error < 0) throw fault(error, `cannot listen on ${address}`);
+    if (error < 0 && address.startsWith('*:') && options.hostname === undefined && (tls === undefined || tlsFault(error) === null))
+      error = native.listen(this.handle, `0.0.0.0${address.slice(1)}`, tls);
+    if (error < 0) throw (tls !== undefined && tlsFault(error)) || fault(error, `cannot listen on ${address}`);
+    if (tls !== undefined) warn();
+  }
+
+  reloadTls(given) {
+    if (this.tls === null) throw Object.assign(new TypeError('the server does not speak TLS: there is nothing to reload'), { code: 'CAROM_ESTATE' });
+    const tls = changed(this.tls, given, this.options);
+    if (this.over) return;
+    const error = native.replaceTls(this.handle, forEngine(tls));
+    if (error < 0) throw tlsFault(error) || fault(error, 'cannot reload');
+    this.tls = tls;
+    warn();
   }
 
   start() {
@@ -181,7 +193,6 @@ class Engine {
 }
 
 function open(options, accept, prepare) {
-  refuseTls(options);
   const engine = new Engine(options, accept);
   try {
     if (prepare !== undefined) prepare(engine);
@@ -203,6 +214,8 @@ function serveExchanges(options, onExchange) {
     shutdown: (options) => engine.shutdown(options),
     stats: () => engine.stats(),
     backend: engine.backend,
+    secure: engine.tls !== null,
+    reloadTls: (given) => engine.reloadTls(given),
     ref: () => engine.reference(true),
     unref: () => engine.reference(false),
   };

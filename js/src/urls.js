@@ -1,5 +1,5 @@
 // URLs that were made before, by the bytes they were made of: a parser is slower than looking. What
-// programs serve again and again is found here; the rest is made anew.
+// programs serve again and again is found here; the rest is made anew. A table for http:, one for https:.
 'use strict';
 
 const ENTRIES = 1024; // a power of two
@@ -14,8 +14,6 @@ class Entry {
   }
 }
 
-const entries = new Array(ENTRIES).fill(null);
-
 function equal(bytes, at, length, other, from) {
   for (let i = 0; i < length; i++) if (bytes[at + i] !== other[from + i]) return false;
   return true;
@@ -28,21 +26,31 @@ function hash(bytes, at, length) {
   return value;
 }
 
-// The entry for a target and a host, both in `bytes`; it may be new.
-function find(bytes, target, targetLength, host, hostLength) {
-  const length = targetLength + hostLength;
-  if (length > LONGEST) return new Entry(null, 0);
-  const value = hash(bytes, target, targetLength);
-  const place = (value ^ value >>> 15) & (ENTRIES - 1);
-  const entry = entries[place];
-  if (entry !== null && entry.split === targetLength && entry.bytes.length === length &&
-      equal(bytes, target, targetLength, entry.bytes, 0) && equal(bytes, host, hostLength, entry.bytes, targetLength))
-    return entry;
-  const copy = new Uint8Array(length);
-  copy.set(bytes.subarray(target, target + targetLength));
-  copy.set(bytes.subarray(host, host + hostLength), targetLength);
-  entries[place] = new Entry(copy, targetLength);
-  return entries[place];
+class Urls {
+  constructor() {
+    this.entries = new Array(ENTRIES).fill(null);
+  }
+
+  // The entry for a target and a host, both in `bytes`; it may be new.
+  find(bytes, target, targetLength, host, hostLength) {
+    const length = targetLength + hostLength;
+    if (length > LONGEST) return new Entry(null, 0);
+    const { entries } = this;
+    const value = hash(bytes, target, targetLength);
+    const place = (value ^ value >>> 15) & (ENTRIES - 1);
+    const entry = entries[place];
+    if (entry !== null && entry.split === targetLength && entry.bytes.length === length &&
+        equal(bytes, target, targetLength, entry.bytes, 0) && equal(bytes, host, hostLength, entry.bytes, targetLength))
+      return entry;
+    const copy = new Uint8Array(length);
+    copy.set(bytes.subarray(target, target + targetLength));
+    copy.set(bytes.subarray(host, host + hostLength), targetLength);
+    entries[place] = new Entry(copy, targetLength);
+    return entries[place];
+  }
 }
 
-module.exports = { find, none: () => new Entry(null, 0) };
+const plain = new Urls();
+const secure = new Urls();
+
+module.exports = { urlsOf: (overTls) => (overTls ? secure : plain), none: () => new Entry(null, 0) };

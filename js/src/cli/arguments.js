@@ -12,6 +12,10 @@ returns a Response, or a promise of one.
   --workers N      threads of the engine (1)
   --io WAY         inline: the engine runs in Node's own loop; thread: on threads of its own
   --backend B      epoll or uring, where the kernel allows io_uring (epoll)
+  --cert F --key F TLS with a certificate and its key (PEM); SIGHUP loads them again
+  --tls-dev        TLS with a certificate for localhost, made for this run, to try things
+  --tls-watch      load the certificate again when its files change
+  --no-http2       speak HTTP/1.1 only
   --watch          load the app anew when its files change (its imports too, on Node)
   --log FORM       short, json or off (short)
   --globals        put Carom's Request, Response and Headers in the place of the runtime's
@@ -24,6 +28,7 @@ carom --help, carom --version
 const OPTIONS = {
   port: 'a number from 0 to 65535', hostname: 'an address', path: 'a file name',
   workers: 'a number from 1 to 256', io: 'inline or thread', backend: 'epoll or uring', watch: null, log: 'short, json or off',
+  cert: 'a file name', key: 'a file name', 'tls-dev': null, 'tls-watch': null, 'no-http2': null,
   globals: null, deadline: 'a number of seconds', help: null, version: null,
 };
 const CHECKS = {
@@ -41,7 +46,7 @@ function parse(words) {
   const options = { log: 'short', deadline: '10' };
   const plain = [];
   for (let i = 0; i < words.length; i++) {
-    const match = /^--([a-z]+)(?:=(.*))?$/.exec(words[i]);
+    const match = /^--([a-z][a-z0-9-]*)(?:=(.*))?$/.exec(words[i]);
     if (match === null && words[i].startsWith('-') && words[i] !== '-') throw new UsageError(`there is no option ${words[i]}`);
     if (match === null) {
       plain.push(words[i]);
@@ -62,6 +67,12 @@ function parse(words) {
   return { options, plain };
 }
 
+function checkTls(options) {
+  if (options['tls-dev'] && (options.cert || options.key)) throw new UsageError('--tls-dev makes a certificate of its own: without --cert and --key');
+  if (options.key && !options.cert) throw new UsageError('--key needs --cert too');
+  if (options['tls-watch'] && !options.cert) throw new UsageError('--tls-watch needs --cert and --key: there are no files to watch');
+}
+
 // { action: 'help' | 'version' } or { action: 'serve', app, options }
 function parseArguments(words) {
   const { options, plain } = parse(words);
@@ -71,6 +82,7 @@ function parseArguments(words) {
   if (command !== 'serve') throw new UsageError(command === undefined ? 'what is to be done? carom serve APP.mjs' : `there is no command ${command}; carom serve APP.mjs`);
   if (app === undefined) throw new UsageError('which app? carom serve APP.mjs');
   if (rest.length > 0) throw new UsageError(`one app only, not also ${rest[0]}`);
+  checkTls(options);
   return { action: 'serve', app, options };
 }
 

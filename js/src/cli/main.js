@@ -1,6 +1,7 @@
 // `carom serve`: load, listen, log, reload, drain.
 'use strict';
 
+const fs = require('node:fs');
 const os = require('node:os');
 const { parseArguments, UsageError, HELP } = require('./arguments.js');
 const { loadApp, describe, AppError } = require('./app.js');
@@ -25,8 +26,24 @@ function fail(message, code) {
   process.exit(code);
 }
 
+const OF_THE_APP = ['tls', 'cert', 'key', 'certFile', 'keyFile', 'passphrase', 'serverName'];
+const LOOK = 1000; // ms between two looks at the files of a certificate
+
+// The command line comes first.
+function takeTls(options, given) {
+  if (given['no-http2']) options.http2 = false;
+  if (!given['tls-dev'] && given.cert === undefined) return;
+  for (const name of OF_THE_APP) delete options[name];
+  if (given['tls-dev']) options.tls = 'dev';
+  else {
+    options.certFile = given.cert;
+    if (given.key !== undefined) options.keyFile = given.key;
+  }
+}
+
 function optionsOf(given, fromApp) {
   const options = { ...fromApp, onListen: fromApp.onListen || null };
+  takeTls(options, given);
   if (given.path !== undefined) options.path = given.path;
   else if (given.port !== undefined) {
     options.port = Number(given.port);
@@ -59,6 +76,24 @@ function drainOnSignals(server, deadline) {
   }
 }
 
+// What cannot be loaded changes nothing; it is said, and the server goes on.
+function reloadTls(server) {
+  try {
+    server.reloadTls();
+    process.stderr.write('carom: the certificate is loaded again\n');
+  } catch (error) {
+    process.stderr.write(`carom: the old certificate goes on: ${error.message}\n`);
+  }
+}
+
+// Files are looked at, not watched: a certificate is often a link to a link, and those change.
+function reloadOnChange(server, given) {
+  process.on('SIGHUP', () => reloadTls(server));
+  if (!given['tls-watch']) return;
+  for (const file of new Set([given.cert, given.key].filter((name) => name !== undefined)))
+    fs.watchFile(file, { interval: LOOK, persistent: false }, () => reloadTls(server));
+}
+
 async function serveApp(app, given) {
   const { serve } = require('../serve.js');
   if (given.globals) require('../../globals.js');
@@ -70,14 +105,16 @@ async function serveApp(app, given) {
     server = serve(options, logged(loaded.fetch, given.log, process.stdout));
   } catch (error) {
     if (error.code === undefined) fail(error.message, 2); // an option that cannot be
+    if (error instanceof TypeError) fail(error.message, 1); // a certificate that cannot be used
     const cure = (options.path === undefined ? CURES : CURES_OF_PATHS)[error.code];
     if (cure !== undefined) fail(`cannot listen on ${options.path || options.hostname || `port ${options.port}`}: ${cure}`, 1);
     throw error;
   }
   const { addr } = server;
   process.stdout.write(addr.transport === 'unix' ? `carom: listening on ${addr.path}\n`
-    : `carom: http://${given.hostname === undefined ? 'localhost' : addr.hostname.includes(':') ? `[${addr.hostname}]` : addr.hostname}:${addr.port}/ (Ctrl-C stops)\n`);
+    : `carom: ${server.origin().split(':', 1)[0]}://${given.hostname === undefined ? 'localhost' : addr.hostname.includes(':') ? `[${addr.hostname}]` : addr.hostname}:${addr.port}/ (Ctrl-C stops)\n`);
   drainOnSignals(server, Number(given.deadline) * 1000);
+  if (server.secure) reloadOnChange(server, given);
   if (watch === null) return;
   watch.start(async () => {
     try {

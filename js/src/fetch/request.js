@@ -93,7 +93,7 @@ function urlOfExchange(exchange, origin) {
       return `${origin()}/`;
     }
   }
-  const base = host !== null && HOST.test(host) ? `http://${host}` : origin();
+  const base = host !== null && HOST.test(host) ? `${exchange.secure ? 'https' : 'http'}://${host}` : origin();
   try {
     return new URL(base + path).href;
   } catch {

@@ -4,6 +4,7 @@
 
 const { EventEmitter } = require('node:events');
 const { coded, connectionReset } = require('./errors.js');
+const { secure } = require('./secure.js');
 
 class Connection extends EventEmitter {
   constructor(exchange, server) {
@@ -133,7 +134,7 @@ class Connection extends EventEmitter {
   }
 }
 
-Connection.prototype.encrypted = false;
+secure(Connection.prototype);
 Connection.prototype.connecting = false;
 Connection.prototype.pending = false;
 Connection.prototype.bytesRead = 0;

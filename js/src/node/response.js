@@ -10,6 +10,7 @@ const { coded } = require('./errors.js');
 class ServerResponse extends http.ServerResponse {
   constructor(request, exchange, connection) {
     super(request);
+    if (request.httpVersionMajor === 2) this.shouldKeepAlive = this.useChunkedEncodingByDefault = true; // node looks at the 0 of 2.0
     this.exchange = exchange;
     this.socket = connection;
     this.fields = null; // of the head, flat

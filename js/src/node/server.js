@@ -16,6 +16,10 @@ const COUNTS = {
   maxHeaderSize: 'maxHeaderSection', maxHeadersCount: 'maxFields',
   maxRequestsPerSocket: 'maxConnectionRequests', maxConnections: 'maxConnections',
 };
+// Options of node:https and node:http2, and two of ours.
+const OF_TLS = ['cert', 'key', 'ca', 'passphrase', 'requestCert', 'rejectUnauthorized', 'ALPNProtocols', 'minVersion', 'maxVersion',
+  'ciphers', 'ecdhCurve', 'sessionTimeout', 'handshakeTimeout', 'pfx', 'crl', 'SNICallback', 'ALPNCallback', 'secureContext',
+  'pskCallback', 'certFile', 'keyFile', 'caFile', 'tls', 'http2'];
 
 class Server extends EventEmitter {
   constructor(options, listener) {
@@ -35,6 +39,7 @@ class Server extends EventEmitter {
     for (const name of Object.keys(TIMES)) this[name] = numberOr(this.options[name], TIMES[name][0]);
     for (const name of Object.keys(COUNTS)) this[name] = numberOr(this.options[name], null);
     this.requestTimeout = numberOr(this.options.requestTimeout, 0);
+    this.checkTls();
     if (listener !== undefined && listener !== null) this.on('request', listener);
   }
 
@@ -83,9 +88,21 @@ class Server extends EventEmitter {
     });
   }
 
+  tlsSettings() {
+    const settings = {};
+    for (const name of OF_TLS) if (this.options[name] !== undefined && this.options[name] !== null) settings[name] = this.options[name];
+    return settings;
+  }
+
+  // As node:https, which throws where the server is made.
+  checkTls() {
+    const settings = { ...this.options.carom, ...this.tlsSettings() };
+    if (Object.keys(settings).length > 0) require('../tls.js').tlsOf(settings);
+  }
+
   // What the engine is to be told; it has its own mind about the rest.
   settings({ host, port, path, backlog }) {
-    const settings = { ...this.options.carom };
+    const settings = { ...this.options.carom, ...this.tlsSettings() };
     for (const [name, [byDefault, option]] of Object.entries(TIMES))
       if (this[name] !== byDefault) settings[option] = this[name] > 0 ? this[name] : false;
     for (const [name, option] of Object.entries(COUNTS)) if (this[name] > 0) settings[option] = this[name];
@@ -103,6 +120,12 @@ class Server extends EventEmitter {
     if (addr === null) return null;
     if (addr.transport === 'unix') return addr.path;
     return { address: addr.hostname, family: addr.hostname.includes(':') ? 'IPv6' : 'IPv4', port: addr.port };
+  }
+
+  // As tls.Server has it: new connections get these certificates.
+  setSecureContext(options) {
+    if (this.handle === null) this.options = { ...this.options, ...options };
+    else this.handle.reloadTls(options);
   }
 
   getConnections(callback) {

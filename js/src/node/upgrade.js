@@ -5,6 +5,7 @@
 const { Duplex } = require('node:stream');
 const { coded, connectionReset } = require('./errors.js');
 const { Connection } = require('./connection.js');
+const { secure } = require('./secure.js');
 
 const LONGEST_HEAD = 65536;
 
@@ -18,7 +19,6 @@ class UpgradeSocket extends Duplex {
     this.switched = false;
     this.answered = null; // { status, fields, parts }: the protocol stays
     this.wanted = false;
-    this.encrypted = false;
     this.isOver = false;
     exchange.onend = (reason) => this.ended(reason);
     exchange.onerror = (error) => this.destroy(error);
@@ -121,6 +121,7 @@ class UpgradeSocket extends Duplex {
   }
 }
 
+secure(UpgradeSocket.prototype);
 for (const name of ['remoteAddress', 'remotePort', 'remoteFamily', 'local', 'localAddress', 'localPort', 'localFamily', 'address'])
   Object.defineProperty(UpgradeSocket.prototype, name, Object.getOwnPropertyDescriptor(Connection.prototype, name));
 

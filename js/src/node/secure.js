@@ -1,0 +1,44 @@
+// What a socket over TLS tells, by the names of tls.TLSSocket. It is asked for when it is looked at, which must be before the
+// response is sent; later what was seen then is told again.
+'use strict';
+
+function tlsOf(socket) {
+  if (socket.tlsSeen === undefined) {
+    const { exchange } = socket;
+    if (exchange.released) return null;
+    socket.tlsSeen = exchange.tls();
+  }
+  return socket.tlsSeen;
+}
+
+function certificateOf(socket) {
+  const der = tlsOf(socket)?.peerCertificate;
+  if (!der) return undefined;
+  const { X509Certificate } = require('node:crypto');
+  return new X509Certificate(der);
+}
+
+// The names and what they give; put on the prototype of a socket.
+const members = {
+  get encrypted() { return this.exchange.secure === true; },
+  // The engine ends the handshake of a client whose certificate it does not trust.
+  get authorized() { return Boolean(tlsOf(this)?.peerCertificate); },
+  get authorizationError() { return null; },
+  get alpnProtocol() { return tlsOf(this)?.alpn || false; },
+  get servername() { return tlsOf(this)?.serverName || false; },
+  getProtocol() { return tlsOf(this)?.version || null; },
+  getCipher() {
+    const tls = tlsOf(this);
+    return tls === null ? undefined : { name: tls.cipher, standardName: tls.cipher, version: tls.version };
+  },
+  getPeerCertificate() { return certificateOf(this)?.toLegacyObject() || {}; },
+  getPeerX509Certificate() { return certificateOf(this); },
+  isSessionReused() { return Boolean(tlsOf(this)?.resumed); },
+};
+
+function secure(prototype) {
+  Object.defineProperties(prototype, Object.getOwnPropertyDescriptors(members));
+  prototype.tlsSeen = undefined;
+}
+
+module.exports = { secure };

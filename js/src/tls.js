@@ -1,0 +1,302 @@
+// Options of TLS: the words of node:https, Bun and Deno, checked and brought into the engine's form (bindings/node/tls.c).
+'use strict';
+
+const native = require('./native.js');
+
+const OF_A_CERTIFICATE = ['cert', 'key', 'certFile', 'keyFile', 'passphrase', 'serverName'];
+const OF_ALL = ['ca', 'caFile', 'requestCert', 'rejectUnauthorized', 'alpn', 'ALPNProtocols', 'minVersion', 'maxVersion', 'ciphers',
+  'ecdhCurve', 'ticketKeys', 'sessionTimeout'];
+// What others have and we have not: left out in silence it would make a server less safe than it was meant to be.
+const CURES = {
+  pfx: 'give cert and key as PEM: openssl pkcs12 -in FILE -nodes',
+  crl: 'revocation lists are not looked at',
+  SNICallback: 'give a list: tls: [{ serverName, cert, key }, ...]',
+  ALPNCallback: 'give a list: alpn: [...]',
+  secureContext: 'give cert and key',
+  secureProtocol: 'give minVersion',
+  secureOptions: 'give minVersion and ciphers',
+  sigalgs: 'they are those of OpenSSL',
+  dhparam: 'only elliptic curves are used: ecdhCurve',
+  dhParamsFile: 'only elliptic curves are used: ecdhCurve',
+  privateKeyEngine: 'give key', privateKeyIdentifier: 'give key', clientCertEngine: 'give ca',
+  pskCallback: 'give cert and key',
+};
+// Of others, and without a meaning here: the engine does so always, or has no use for it.
+const NEEDLESS = new Set(['honorCipherOrder', 'lowMemoryMode', 'sessionIdContext', 'keyFormat']);
+const PROTOCOLS = ['h2', 'http/1.1', 'http/1.0'];
+const VERSIONS = { 'TLSv1.2': 12, 'TLSv1.3': 13 };
+const KEY_SIZE = 80; // of tickets
+const MOST_KEYS = 8;
+const WEEK = 604800;
+const NAMES_OF_DEVELOPMENT = 'localhost,127.0.0.1,::1';
+const LATIN = new TextEncoder();
+
+const CLIENT_OFF = 0, CLIENT_WANTED = 1, CLIENT_REQUIRED = 2;
+
+function isGiven(value) {
+  return value !== undefined && value !== null;
+}
+
+// ---------------------------------------------------------------- values
+
+function bytesOf(value) {
+  if (typeof value === 'string') return LATIN.encode(value);
+  if (value instanceof Uint8Array) return value;
+  if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
+  if (value instanceof ArrayBuffer) return new Uint8Array(value);
+  return null;
+}
+
+function isPem(bytes) {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).includes('-----BEGIN ');
+}
+
+// One value of a certificate or key: { bytes }, or { file } for a file of Bun's.
+function sourceOf(value, where) {
+  if (value !== null && typeof value === 'object' && typeof value.arrayBuffer === 'function' && typeof value.name === 'string' && value.name !== '')
+    return { file: value.name };
+  const bytes = bytesOf(value);
+  if (bytes === null) throw new TypeError(`${where} must be PEM: a string, Buffer or Uint8Array`);
+  if (isPem(bytes)) return { bytes };
+  throw new TypeError(`${where} must be PEM (-----BEGIN ...)${typeof value === 'string' ? `; for the name of a file there is ${where}File` : ''}`);
+}
+
+function textOf(value, where) {
+  if (typeof value !== 'string' || value === '' || value.includes('\0')) throw new TypeError(`${where} must be a string that is not empty`);
+  return value;
+}
+
+function booleanOf(value, where) {
+  if (typeof value !== 'boolean') throw new TypeError(`${where} must be true or false`);
+  return value;
+}
+
+function listOf(value) {
+  return Array.isArray(value) ? value : [value];
+}
+
+// A key whose pass phrase is known, without it: the engine asks nobody for one.
+function decrypted(bytes, passphrase, where) {
+  const text = Buffer.from(bytes).toString('latin1');
+  if (!text.includes('ENCRYPTED')) return bytes;
+  if (!isGiven(passphrase)) throw new TypeError(`${where} is encrypted: give its passphrase`);
+  const { createPrivateKey } = require('node:crypto');
+  try {
+    return LATIN.encode(createPrivateKey({ key: text, passphrase }).export({ type: 'pkcs8', format: 'pem' }));
+  } catch (error) {
+    throw new TypeError(`${where} cannot be decrypted with this passphrase`, { cause: error });
+  }
+}
+
+// ---------------------------------------------------------------- certificates
+
+function nameOf(value, where) {
+  const name = textOf(value, where);
+  if (name.length > 253 || /[^A-Za-z0-9._*-]/.test(name) || name.lastIndexOf('*') > 0 || (name[0] === '*' && name[1] !== '.'))
+    throw new TypeError(`${where} must be a host name, or "*." and one: not ${name.slice(0, 100)}`);
+  return name;
+}
+
+function checkFiles(options, at) {
+  for (const [name, file] of [['cert', 'certFile'], ['key', 'keyFile']])
+    if (isGiven(options[name]) && isGiven(options[file])) throw new TypeError(`${at}${name} or ${at}${file}, not both`);
+}
+
+// A pair of sources as the engine takes it.
+function certificateOf(cert, key, options, at) {
+  const made = { cert: null, key: null, certFile: cert.file || null, keyFile: null, serverName: null };
+  if (cert.bytes !== undefined) made.cert = cert.bytes;
+  if (key === null) {
+    if (made.cert !== null && !Buffer.from(made.cert).includes('PRIVATE KEY-----')) throw new TypeError(`${at}key is missing: the private key of ${at}cert`);
+    if (made.cert !== null) made.key = decrypted(made.cert, options.passphrase, `${at}cert`);
+  } else if (key.file !== undefined) made.keyFile = key.file;
+  else made.key = decrypted(key.bytes, options.passphrase, `${at}key`);
+  if (isGiven(options.serverName)) made.serverName = nameOf(options.serverName, `${at}serverName`);
+  return made;
+}
+
+// The certificates of one object: cert and key may be lists of the same length.
+function certificatesOf(options, at) {
+  checkFiles(options, at);
+  const certs = isGiven(options.certFile) ? [{ file: textOf(options.certFile, `${at}certFile`) }]
+    : isGiven(options.cert) ? listOf(options.cert).map((value) => sourceOf(value, `${at}cert`)) : [];
+  const keys = isGiven(options.keyFile) ? [{ file: textOf(options.keyFile, `${at}keyFile`) }]
+    : isGiven(options.key) ? listOf(options.key).map((value) => sourceOf(isGiven(value?.pem) ? value.pem : value, `${at}key`)) : [];
+  if (certs.length === 0 && keys.length > 0) throw new TypeError(`${at}cert is missing: the certificate of ${at}key`);
+  if (keys.length > 0 && keys.length !== certs.length)
+    throw new TypeError(`${at}cert and ${at}key must be lists of the same length: a key for each certificate (a certificate and its chain are one)`);
+  return certs.map((cert, i) => certificateOf(cert, keys.length === 0 ? null : keys[i], options, at));
+}
+
+// ---------------------------------------------------------------- what holds for all
+
+function trustOf(options, at, common) {
+  if (isGiven(options.ca) && isGiven(options.caFile)) throw new TypeError(`${at}ca or ${at}caFile, not both`);
+  if (isGiven(options.caFile)) [common.ca, common.caFile] = [null, textOf(options.caFile, `${at}caFile`)];
+  if (isGiven(options.ca)) {
+    const sources = listOf(options.ca).map((value) => sourceOf(value, `${at}ca`));
+    if (sources.some(({ file }) => file !== undefined)) {
+      if (sources.length > 1) throw new TypeError(`${at}ca may be one file, or PEM`);
+      [common.ca, common.caFile] = [null, sources[0].file];
+    } else [common.ca, common.caFile] = [new Uint8Array(Buffer.concat(sources.flatMap(({ bytes }) => [bytes, LATIN.encode('\n')]))), null];
+  }
+  if (isGiven(options.requestCert)) common.requestCert = booleanOf(options.requestCert, `${at}requestCert`);
+  if (isGiven(options.rejectUnauthorized)) common.rejectUnauthorized = booleanOf(options.rejectUnauthorized, `${at}rejectUnauthorized`);
+}
+
+function alpnOf(value, where) {
+  const protocols = listOf(value);
+  for (const protocol of protocols)
+    if (!PROTOCOLS.includes(protocol)) throw new TypeError(`${where} may have 'h2', 'http/1.1' and 'http/1.0', not ${String(protocol).slice(0, 100)}`);
+  if (protocols.length === 0) throw new TypeError(`${where} must name a protocol: 'h2', 'http/1.1', 'http/1.0'`);
+  return protocols;
+}
+
+function versionsOf(options, at, common) {
+  const { minVersion, maxVersion } = options;
+  if (isGiven(minVersion) && !Object.hasOwn(VERSIONS, minVersion))
+    throw new TypeError(`${at}minVersion must be 'TLSv1.2' or 'TLSv1.3', not ${String(minVersion).slice(0, 100)}`);
+  if (isGiven(minVersion)) common.minVersion = VERSIONS[minVersion];
+  if (isGiven(maxVersion) && maxVersion !== 'TLSv1.3') throw new TypeError(`${at}maxVersion can only be 'TLSv1.3': newer clients get it`);
+}
+
+// One list for all versions, as in node: what begins with TLS_ is of 1.3. Where nothing else is there, 1.2 is not spoken.
+function ciphersOf(value, where, common) {
+  const names = textOf(value, where).split(':').filter((name) => name !== '');
+  const suites = names.filter((name) => name.startsWith('TLS_'));
+  const others = names.filter((name) => !name.startsWith('TLS_'));
+  common.suites = suites.length > 0 ? suites.join(':') : null;
+  common.ciphers = others.length > 0 ? others.join(':') : null;
+  if (others.length === 0) common.minVersion = VERSIONS['TLSv1.3'];
+}
+
+function ticketsOf(options, at, common) {
+  if (isGiven(options.ticketKeys)) {
+    const keys = bytesOf(options.ticketKeys);
+    if (keys === null || typeof options.ticketKeys === 'string' || keys.length === 0 || keys.length % KEY_SIZE !== 0 || keys.length > KEY_SIZE * MOST_KEYS)
+      throw new TypeError(`${at}ticketKeys must be a Uint8Array of 1 to ${MOST_KEYS} keys of ${KEY_SIZE} random bytes`);
+    common.ticketKeys = keys;
+  }
+  if (isGiven(options.sessionTimeout)) {
+    const { sessionTimeout } = options;
+    if (!Number.isInteger(sessionTimeout) || sessionTimeout < 1 || sessionTimeout > WEEK)
+      throw new RangeError(`${at}sessionTimeout must be a number of seconds from 1 to ${WEEK}`);
+    common.ticketLifetime = sessionTimeout;
+  }
+}
+
+function commonOf(options, at) {
+  const common = {};
+  trustOf(options, at, common);
+  const alpn = isGiven(options.alpn) ? 'alpn' : 'ALPNProtocols';
+  if (isGiven(options[alpn])) common.alpn = alpnOf(options[alpn], `${at}${alpn}`);
+  versionsOf(options, at, common);
+  if (isGiven(options.ciphers)) ciphersOf(options.ciphers, `${at}ciphers`, common);
+  if (isGiven(options.ecdhCurve) && options.ecdhCurve !== 'auto') common.groups = textOf(options.ecdhCurve, `${at}ecdhCurve`);
+  ticketsOf(options, at, common);
+  return common;
+}
+
+// ---------------------------------------------------------------- where they stand
+
+// `all`: an object for TLS alone, in which every name must be known.
+function refuseOthers(options, at, all) {
+  for (const name of Object.keys(CURES)) if (isGiven(options[name])) throw new TypeError(`${at}${name} is not there: ${CURES[name]}`);
+  if (!all) return;
+  for (const name of Object.keys(options))
+    if (isGiven(options[name]) && !OF_A_CERTIFICATE.includes(name) && !OF_ALL.includes(name) && !NEEDLESS.has(name))
+      throw new TypeError(`there is no option ${at}${name}`);
+}
+
+// { certificates, common } of one object, or of a list of them: what holds for all stands in the first.
+function parse(given, at, all) {
+  if (given === 'dev') return { certificates: [selfSigned()], common: {} };
+  if (given === null || typeof given !== 'object') throw new TypeError("tls must be { cert, key }, a list of such, or 'dev' for a certificate to try with");
+  if (!Array.isArray(given)) {
+    refuseOthers(given, at, all);
+    return { certificates: certificatesOf(given, at), common: commonOf(given, at) };
+  }
+  if (given.length === 0) throw new TypeError('tls is an empty list: give { serverName, cert, key }');
+  const parts = given.map((one, i) => {
+    const where = `tls[${i}].`;
+    if (one === null || typeof one !== 'object' || Array.isArray(one)) throw new TypeError(`tls[${i}] must be { serverName, cert, key }`);
+    refuseOthers(one, where, true);
+    const late = i > 0 && OF_ALL.find((name) => isGiven(one[name]));
+    if (late) throw new TypeError(`${where}${late} holds for all names: it stands in tls[0]`);
+    const certificates = certificatesOf(one, where);
+    if (certificates.length === 0) throw new TypeError(`${where}cert is missing`);
+    return certificates;
+  });
+  return { certificates: parts.flat(), common: commonOf(given[0], 'tls[0].') };
+}
+
+function selfSigned() {
+  const made = native.selfSigned(NAMES_OF_DEVELOPMENT);
+  if (typeof made === 'number') throw new Error(`cannot make a certificate: ${native.errorText(-made)}`);
+  return { cert: LATIN.encode(made.cert), key: LATIN.encode(made.key), certFile: null, keyFile: null, serverName: null };
+}
+
+function checkTogether({ certificates, common }, options) {
+  if (certificates.length === 0) throw new TypeError('cert is missing: TLS needs cert and key, as PEM');
+  if (common.requestCert === true && !common.ca && !common.caFile) throw new TypeError('ca is missing: requestCert needs to know whom to trust');
+  if (options.http2 === false && common.alpn !== undefined && common.alpn.includes('h2')) throw new TypeError("alpn has 'h2', but http2 is false");
+}
+
+// What options of a server say of TLS: { certificates, common }, or null: it is plain.
+function tlsOf(options) {
+  const { tls } = options;
+  const beside = [...OF_A_CERTIFICATE, ...OF_ALL].filter((name) => isGiven(options[name]));
+  if (isGiven(tls) && tls !== false) {
+    if (beside.length > 0) throw new TypeError(`${beside[0]} stands beside tls: put it into tls`);
+    const parsed = parse(tls, 'tls.', true);
+    checkTogether(parsed, options);
+    return parsed;
+  }
+  if (beside.length === 0) {
+    refuseOthers(options, '', false);
+    return null;
+  }
+  const parsed = parse(options, '', false);
+  checkTogether(parsed, options);
+  return parsed;
+}
+
+// What was, with what is given in its place: certificates as a whole, the rest one by one.
+function changed(before, given, options) {
+  if (given === undefined) return before;
+  const { certificates, common } = parse(given, '', true);
+  const after = { certificates: certificates.length > 0 ? certificates : before.certificates, common: { ...before.common, ...common } };
+  checkTogether(after, options);
+  return after;
+}
+
+// In the words of the engine.
+function forEngine({ certificates, common }) {
+  const { requestCert = false, rejectUnauthorized = true, ...rest } = common;
+  return { ...rest, certificates, client: !requestCert ? CLIENT_OFF : rejectUnauthorized ? CLIENT_REQUIRED : CLIENT_WANTED };
+}
+
+// ---------------------------------------------------------------- what the engine says
+
+const WHAT = { CAROM_ECERTIFICATE: 'the certificate cannot be used', CAROM_EKEY: 'the key cannot be used', CAROM_EINVAL: 'options of TLS' };
+const HINTS = [['key values mismatch', 'it is the key of another certificate'], ['no start line', 'it is no PEM'],
+  ['bad base64 decode', 'the PEM is damaged'], ['no cipher match', 'see openssl-ciphers(1)']];
+
+// An error of the engine as one of the caller's: what it said, and a cure where one is known.
+function tlsFault(number) {
+  const code = native.errorName(-number);
+  const said = native.said();
+  if (WHAT[code] === undefined || said === undefined || !said.startsWith('TLS: ')) return null;
+  const hint = HINTS.find(([words]) => said.includes(words));
+  const error = new TypeError(`${WHAT[code]}: ${said.slice('TLS: '.length)}${hint === undefined ? '' : ` (${hint[1]})`}`);
+  error.code = code;
+  return error;
+}
+
+// What it said although it went well: a certificate has expired.
+function warn() {
+  const said = native.said();
+  if (said !== undefined && said.startsWith('TLS: ')) console.warn(`carom: ${said}`);
+}
+
+module.exports = { tlsOf, changed, forEngine, tlsFault, warn };
