@@ -271,11 +271,11 @@ static uint32_t reset_code(const carom_record *record)
     switch (record->reason) {
     case CAROM_REASON_BAD_REQUEST:
         return NGHTTP2_PROTOCOL_ERROR;
-    case CAROM_REASON_ABANDONED:
-    case CAROM_REASON_NO_MEMORY:
-        return NGHTTP2_INTERNAL_ERROR;
-    default:
+    case CAROM_REASON_CLIENT_CLOSED:
+    case CAROM_REASON_CLIENT_RESET:
         return NGHTTP2_CANCEL;
+    default: /* not CANCEL, which clients (hyper, Node) take for the end of a response */
+        return NGHTTP2_INTERNAL_ERROR;
     }
 }
 
