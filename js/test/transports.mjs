@@ -54,18 +54,29 @@ function fetchBy(connect) {
     const body = request.body === null ? null : Buffer.from(await request.arrayBuffer());
     const fields = Object.fromEntries(request.headers);
     if (body !== null) fields['content-length'] = String(body.length);
-    const begin = await connect(new URL(request.url).origin);
-    return new Promise((resolve, reject) => {
-      const stream = begin(new URL(request.url), request.method, fields, (from, status, received) => resolve(responseOf(from, status, received, request.method)));
-      stream.on('error', reject);
-      stream.on('close', () => reject(new TypeError('fetch failed: no answer')));
-      signal?.addEventListener('abort', () => {
-        stream.destroy();
-        reject(signal.reason);
-      }, { once: true });
-      stream.end(body === null ? undefined : body);
-    });
+    for (;;) {
+      const begin = await connect(new URL(request.url).origin);
+      try {
+        return await attempt(begin, request, fields, body, signal);
+      } catch (error) {
+        // The server has not seen it, as it was ending the connection: RFC 9113, 8.7.
+        if (error.message !== 'Stream closed with error code NGHTTP2_REFUSED_STREAM') throw error;
+      }
+    }
   };
+}
+
+function attempt(begin, request, fields, body, signal) {
+  return new Promise((resolve, reject) => {
+    const stream = begin(new URL(request.url), request.method, fields, (from, status, received) => resolve(responseOf(from, status, received, request.method)));
+    stream.on('error', reject);
+    stream.on('close', () => reject(new TypeError('fetch failed: no answer')));
+    signal?.addEventListener('abort', () => {
+      stream.destroy();
+      reject(signal.reason);
+    }, { once: true });
+    stream.end(body === null ? undefined : body);
+  });
 }
 
 function fetchH1Tls() {

@@ -1,4 +1,4 @@
-// Express 5 runs unchanged on carom/node.
+// Express 5 runs unchanged on carom/node, over every transport.
 import assert from 'node:assert/strict';
 import { createReadStream } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -6,6 +6,7 @@ import path from 'node:path';
 import { pipeline } from 'node:stream';
 import test from 'node:test';
 import { skip, start } from './support.mjs';
+import { TRANSPORTS } from '../transports.mjs';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 
@@ -27,12 +28,17 @@ async function app() {
   app.post('/echo', (req, res) => { pipeline(req, res, () => {}); });
   app.get('/fails', () => { throw new Error('as it should'); });
   app.get('/redirect', (req, res) => { res.cookie('a', '1').cookie('b', '2').redirect('/'); });
+  app.get('/connection', (req, res) => {
+    const { protocol, secure, httpVersion: version, socket } = req;
+    res.json({ protocol, secure, version, socket: { alpn: socket.alpnProtocol, version: socket.getProtocol() } });
+  });
   app.set('env', 'test');
   return app;
 }
 
-test('Express', { skip }, async (t) => {
-  const { base, server } = await start(await app());
+for (const { name, alpn, tls, options, origin, fetch } of TRANSPORTS) test(`Express over ${name}`, { skip }, async (t) => {
+  const { server, port } = await start(await app(), options);
+  const base = origin(port);
   t.after(() => new Promise((resolve) => { server.close(resolve); server.closeAllConnections(); }));
 
   await t.test('hello', async () => {
@@ -44,6 +50,11 @@ test('Express', { skip }, async (t) => {
     assert.equal(await response.text(), 'Hello World!');
     const again = await fetch(base, { headers: { 'if-none-match': etag, 'cache-control': 'max-age=0' } });
     assert.equal(again.status, 304);
+  });
+  await t.test('what it knows of the connection', async () => {
+    const { socket, ...seen } = await (await fetch(`${base}/connection`)).json();
+    assert.deepEqual(seen, { protocol: tls ? 'https' : 'http', secure: tls, version: alpn.startsWith('h2') ? '2.0' : '1.1' });
+    assert.deepEqual(socket, tls ? { alpn, version: 'TLSv1.3' } : { alpn: false, version: null });
   });
   await t.test('HEAD', async () => {
     const response = await fetch(base, { method: 'HEAD' });

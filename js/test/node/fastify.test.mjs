@@ -1,19 +1,20 @@
-// Fastify 5 runs on carom/node by its serverFactory.
+// Fastify 5 runs on carom/node by its serverFactory, over every transport.
 import assert from 'node:assert/strict';
 import { createReadStream } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import path from 'node:path';
 import test from 'node:test';
 import { skip, createServer } from './support.mjs';
+import { TRANSPORTS } from '../transports.mjs';
 
 const [major] = process.versions.node.split('.').map(Number);
 const old = major < 20 && 'Fastify 5 needs Node 20';
 const here = path.dirname(fileURLToPath(import.meta.url));
 
-test('Fastify', { skip: skip || old }, async (t) => {
+for (const { name, options, origin, fetch } of TRANSPORTS) test(`Fastify over ${name}`, { skip: skip || old }, async (t) => {
   const { default: Fastify } = await import('fastify');
   const { default: files } = await import('@fastify/static');
-  const fastify = Fastify({ serverFactory: (handler) => createServer(handler) });
+  const fastify = Fastify({ serverFactory: (handler) => createServer(options, handler) });
   fastify.register(files, { root: here, prefix: '/files/' });
   fastify.get('/', async () => ({ hello: 'world' }));
   fastify.post('/json', async (request, reply) => { reply.code(201); return { got: request.body, ip: request.ip }; });
@@ -23,7 +24,8 @@ test('Fastify', { skip: skip || old }, async (t) => {
     reply.send('with a trailer');
   });
   fastify.get('/fails', async () => { throw new Error('as it should'); });
-  const base = await fastify.listen({ port: 0, host: '127.0.0.1' });
+  await fastify.listen({ port: 0, host: '127.0.0.1' });
+  const base = origin(fastify.server.address().port);
   t.after(() => fastify.close());
 
   await t.test('hello', async () => {
