@@ -146,11 +146,8 @@ static void watch_wakes(struct carom_loop *loop)
 static void enable(struct carom_loop *loop)
 {
     struct carom_uring_loop *self = carom_uring_of(loop);
-    if (carom_uring_enable(&self->ring) < 0) {
-        /* Somebody has forbidden it to this thread: again next time, but not in a hurry. */
-        nanosleep(&(struct timespec){.tv_nsec = 10 * 1000 * 1000}, NULL);
-        return;
-    }
+    if (carom_uring_enable(&self->ring) < 0)
+        return; /* and again next time: until then each enter fails, and takes its time */
     self->enabled = true;
     watch_wakes(loop);
 }

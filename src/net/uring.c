@@ -4,11 +4,13 @@
 
 #include <errno.h>
 #include <linux/time_types.h>
-#include <sched.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
+
+#include "base/assert.h"
 
 /* What the engine builds on; all of it is there since Linux 6.1, which took SETUP. */
 #define SETUP                                                                                      \
@@ -152,18 +154,19 @@ bool carom_uring_withdraw(struct carom_uring *ring, uint64_t user_data)
 static void enter(struct carom_uring *ring, unsigned least, unsigned flags,
                   const struct io_uring_getevents_arg *argument)
 {
-    /* A failure takes nothing, and whoever called comes again. */
-    (void)!syscall(SYS_io_uring_enter, ring->fd, carom_uring_unsubmitted(ring), least, flags,
-                   argument, argument != NULL ? sizeof *argument : 0);
+    long result = syscall(SYS_io_uring_enter, ring->fd, carom_uring_unsubmitted(ring), least, flags,
+                          argument, argument != NULL ? sizeof *argument : 0);
+    if (carom_likely(result >= 0 || errno == ETIME || errno == EINTR))
+        return;
+    /* A failure takes nothing, and whoever called comes again: not at once, should it last. */
+    const struct timespec while_refused = {.tv_nsec = 1000000};
+    nanosleep(&while_refused, NULL);
 }
 
 void carom_uring_submit(struct carom_uring *ring)
 {
-    while (carom_uring_unsubmitted(ring) > 0) {
+    while (carom_uring_unsubmitted(ring) > 0) /* nothing can be done without */
         enter(ring, 0, 0, NULL);
-        if (carom_uring_unsubmitted(ring) > 0)
-            sched_yield(); /* it has no memory for them: nothing can be done without */
-    }
 }
 
 void carom_uring_enter(struct carom_uring *ring, int64_t milliseconds)

@@ -111,6 +111,35 @@ static void entering_fails_for_a_while(void **state)
     }
 }
 
+static void enabling_fails_for_a_while(void **state)
+{
+    (void)state;
+    assert_int_equal(end_all(), 0);
+    assert_int_equal(begin_with(carom_loop_uring_create), 0); /* nobody has waited in it yet */
+    int peer = open_tcp(&one);
+    put(peer, "hello");
+    fail_call(SYS_io_uring_register, ENOMEM, 0, 3);
+    for (int turns = 0; turns < 3; turns++) {
+        wait_and_deliver();
+        assert_int_equal(one.pieces, 0);
+    }
+    turn_until(one.pieces == 1);
+    owner_close(&one);
+    close(peer);
+}
+
+/* Whoever waits in a loop must not take a processor for it. */
+static void a_refusal_that_lasts_takes_time(void **state)
+{
+    (void)state;
+    fail_call(SYS_io_uring_enter, EPERM, 0, 20);
+    uint64_t begun = carom_clock_milliseconds(CLOCK_MONOTONIC);
+    for (int turns = 0; turns < 20; turns++)
+        wait_and_deliver();
+    assert_int_equal(plan.times, 0);
+    assert_true(carom_clock_milliseconds(CLOCK_MONOTONIC) - begun >= 19);
+}
+
 static void a_full_queue_of_submissions_is_given_to_the_kernel(void **state)
 {
     (void)state;
@@ -507,6 +536,8 @@ int main(void)
         TEST(creating_is_refused),
         TEST(no_memory_to_create),
         TEST(entering_fails_for_a_while),
+        TEST(enabling_fails_for_a_while),
+        TEST(a_refusal_that_lasts_takes_time),
         TEST(a_full_queue_of_submissions_is_given_to_the_kernel),
         TEST(withdrawn_submissions_do_nothing),
         TEST(bytes_that_came_before_a_pause_are_kept_in_order),
