@@ -121,9 +121,10 @@ foreach(source ${sources})
 endforeach()
 
 # What is tested of a real backend is tested of both.
-foreach(name file loop loop_sockets loop_turn)
-    add_test(NAME uring/net/${name} COMMAND test-unit-net-test_${name})
-    set_tests_properties(uring/net/${name} PROPERTIES LABELS unit TIMEOUT 120
+foreach(name net/file net/loop net/loop_sockets net/loop_turn net/stream fault/calls)
+    string(REPLACE "/" "-test_" target ${name})
+    add_test(NAME uring/${name} COMMAND test-unit-${target})
+    set_tests_properties(uring/${name} PROPERTIES LABELS unit TIMEOUT 120
         SKIP_RETURN_CODE 77 ENVIRONMENT "${CAROM_TEST_ENVIRONMENT};CAROM_BACKEND=uring")
 endforeach()
 

@@ -321,6 +321,7 @@ static carom_options fault_options(void)
     options.record_state = sizeof(struct task);
     options.pool_floor = 1;
     options.write_buffer = 4096;
+    options.backend = getenv("CAROM_BACKEND"); /* NULL: epoll */
     return options;
 }
 

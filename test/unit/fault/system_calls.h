@@ -43,15 +43,43 @@ enum call {
     CALL_MOVE,    /* sendfile: all else that it may say is said by what is done in its place */
     CALL_CONTENT, /* pread */
     CALL_STATUS,  /* fstat */
+    CALL_RING,    /* io_uring_setup; this and what follows is in ring_calls.h */
+    CALL_REGISTER,
+    CALL_ENTER,
+    CALL_OPERATION_RECEIVE,
+    CALL_OPERATION_SEND,
+    CALL_OPERATION_ROOM, /* a poll, for a file */
+    CALL_OPERATION_POLL,
     CALLS
 };
 
 static const char *const call_names[CALLS] = {
-    "accept4",    "recv",        "send",       "epoll_ctl",
-    "epoll_wait", "read",        "close",      "shutdown",
-    "create",     "socket",      "setsockopt", "bind",
-    "listen",     "getsockname", "connect",    "lstat, chmod, unlink",
-    "sendfile",   "pread",       "fstat",
+    "accept4",
+    "recv",
+    "send",
+    "epoll_ctl",
+    "epoll_wait",
+    "read",
+    "close",
+    "shutdown",
+    "create",
+    "socket",
+    "setsockopt",
+    "bind",
+    "listen",
+    "getsockname",
+    "connect",
+    "lstat, chmod, unlink",
+    "sendfile",
+    "pread",
+    "fstat",
+    "io_uring_setup",
+    "io_uring_register",
+    "io_uring_enter",
+    "receive of the ring",
+    "send of the ring",
+    "poll for room of the ring",
+    "poll of the ring",
 };
 
 #define SHORT_COUNT (-1)
@@ -131,10 +159,39 @@ static const struct fault faults[CALLS][FAULTS_MAX] = {
                       {EIO, false, false},
                       {EISDIR, false, false}},
     [CALL_STATUS] = {{EIO, false, false}, {ENOMEM, false, false}},
+    [CALL_RING] = {{ENOSYS, true, false},
+                   {EPERM, true, false},
+                   {EINVAL, true, false},
+                   {ENOMEM, true, false},
+                   {EMFILE, false, false},
+                   {ENFILE, false, false}},
+    [CALL_REGISTER] = {{EPERM, false, false}, {EINVAL, false, false}, {ENOMEM, false, false}},
+    [CALL_ENTER] = {{EINTR, true, false},
+                    {EAGAIN, true, false},
+                    {EBUSY, true, false},
+                    {ENOMEM, true, false}},
+    [CALL_OPERATION_RECEIVE] = {{EAGAIN, true, false},
+                                {EINTR, true, false},
+                                {ENOBUFS, true, false},
+                                {SHORT_COUNT, true, false},
+                                {ECONNRESET, false, false},
+                                {ETIMEDOUT, false, false},
+                                {ENOMEM, false, false}},
+    [CALL_OPERATION_SEND] = {{EAGAIN, true, false},
+                             {EINTR, true, false},
+                             {SHORT_COUNT, true, false},
+                             {EPIPE, false, false},
+                             {ECONNRESET, false, false},
+                             {ETIMEDOUT, false, false},
+                             {ENOBUFS, false, false},
+                             {ENOMEM, false, false}},
+    [CALL_OPERATION_ROOM] = {{ENOMEM, false, false}},
+    [CALL_OPERATION_POLL] = {{ENOMEM, true, false}},
 };
 
 static struct {
     bool inside;    /* the engine */
+    bool narrow;    /* what is accepted takes little before it is full */
     unsigned calls; /* of the engine so far, that can fail */
     unsigned after; /* calls before the one that fails */
     unsigned index; /* in its list of faults */
@@ -180,7 +237,10 @@ int accept4(int fd, __SOCKADDR_ARG peer, socklen_t *restrict length, int flags)
 {
     if (fault_of(CALL_ACCEPT) != 0)
         return -1;
-    return (int)syscall(SYS_accept4, fd, peer.__sockaddr__, length, flags);
+    int to = (int)syscall(SYS_accept4, fd, peer.__sockaddr__, length, flags);
+    if (to >= 0 && calls.narrow)
+        syscall(SYS_setsockopt, to, SOL_SOCKET, SO_SNDBUF, &(int){4096}, sizeof(int));
+    return to;
 }
 
 ssize_t recv(int fd, void *data, size_t length, int flags)
@@ -190,7 +250,7 @@ ssize_t recv(int fd, void *data, size_t length, int flags)
         return -1;
     if (error == SHORT_COUNT)
         length = 1;
-    return syscall(SYS_recvfrom, fd, data, length, flags, NULL, NULL);
+    return syscall(SYS_recvfrom, fd, data, length, flags, 0L, 0L);
 }
 
 ssize_t send(int fd, const void *data, size_t length, int flags)
@@ -200,7 +260,7 @@ ssize_t send(int fd, const void *data, size_t length, int flags)
         return -1;
     if (error == SHORT_COUNT)
         length = 1;
-    return syscall(SYS_sendto, fd, data, length, flags, NULL, 0);
+    return syscall(SYS_sendto, fd, data, length, flags, 0L, 0);
 }
 
 ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
@@ -209,7 +269,7 @@ ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
     if (error > 0)
         return -1;
     if (error == SHORT_COUNT)
-        return syscall(SYS_sendto, fd, message->msg_iov[0].iov_base, 1, flags, NULL, 0);
+        return syscall(SYS_sendto, fd, message->msg_iov[0].iov_base, 1, flags, 0L, 0);
     return syscall(SYS_sendmsg, fd, message, flags);
 }
 
@@ -258,7 +318,7 @@ int epoll_wait(int epoll, struct epoll_event *events, int count, int millisecond
 {
     if (fault_of(CALL_WAIT) != 0)
         return -1;
-    return (int)syscall(SYS_epoll_pwait, epoll, events, count, milliseconds, NULL, 0);
+    return (int)syscall(SYS_epoll_pwait, epoll, events, count, milliseconds, 0L, 0);
 }
 
 ssize_t read(int fd, void *data, size_t length)
