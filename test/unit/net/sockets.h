@@ -17,33 +17,6 @@ static struct owner one, two;
 static bool on_uring;
 static uint32_t pages_at_first; /* a backend may need some of its own */
 
-static inline bool backend_is_uring(void)
-{
-    const char *name = getenv("CAROM_BACKEND");
-    return name != NULL && strcmp(name, "uring") == 0;
-}
-
-/* A test of io_uring where there is none is passed over, and ctest says so. */
-static inline void skip_where_refused(void)
-{
-    if (!backend_is_uring())
-        return;
-    if (getenv("CAROM_VALGRIND") != NULL) {
-        printf("skipped: valgrind knows too little of io_uring\n");
-        exit(77);
-    }
-    struct carom_loop *probe;
-    begin_with(carom_loop_epoll_create);
-    int error = carom_loop_uring_create(&probe, &arena);
-    if (error == -CAROM_EUNSUPPORTED) {
-        printf("skipped: io_uring is refused here: %s\n", strerror(errno));
-        exit(77);
-    }
-    assert_int_equal(error, 0);
-    probe->ops->destroy(probe);
-    end_all();
-}
-
 static inline int begin(void **state)
 {
     (void)state;
