@@ -1,8 +1,8 @@
-// The test server's routes as an app, for the load driver and the soak: node app.mjs inline|thread.
+// The test server's routes as an app, for the load driver and the soak: node app.mjs inline|thread epoll|uring.
 // It says where it listens, and ends when its standard input does.
 import carom from '../../js/index.mjs';
 
-const [io] = process.argv.slice(2);
+const [io, backend] = process.argv.slice(2);
 const letters = (offset, length) => Uint8Array.from({ length }, (_, i) => 97 + (offset + i) % 26);
 const BLOCK = letters(0, 26 * 200);
 
@@ -33,6 +33,7 @@ const routes = {
   '/later': () => new Promise((resolve) => { setTimeout(() => resolve(new Response('later\n')), 1); }),
   '/thread': async () => new Response(await Promise.resolve('thread\n')),
   '/stream': (request, query) => new carom.Response(stream(Number(query.get('size')))),
+  '/file': (request, query) => new Response(letters(0, Number(query.get('size')))),
   '/count': count,
   '/echo': (request) => new carom.Response(request.body),
   '/allocations': () => new Response('-1\n'),
@@ -56,7 +57,7 @@ async function handler(request) {
 
 function start(port) {
   const onError = () => new Response(null, { status: 500 });
-  return carom.serve({ port, hostname: '127.0.0.1', io, reusePort: true, onListen() {}, onError }, handler);
+  return carom.serve({ port, hostname: '127.0.0.1', io, backend, reusePort: true, onListen() {}, onError }, handler);
 }
 
 // A new server takes the port before the old one has answered what it has.

@@ -31,13 +31,13 @@ FLOOR = 64  # options.pool_floor
 
 
 class InC:
-    name = "C"
-
-    def __init__(self):
+    def __init__(self, backend):
+        self.name, self.backend = f"C, {backend}", backend
         self.start()
 
     def start(self):
-        self.server = harness.Server(workers=WORKERS)
+        self.server = harness.Server(workers=WORKERS, backend=self.backend)
+        assert harness.has_uring(self.server.pid) == (self.backend == "uring")
         self.address, self.pid = self.server.addresses[0], self.server.pid
 
     def stats(self):
@@ -63,10 +63,10 @@ class InC:
 
 
 class InJavaScript:
-    def __init__(self, io):
-        self.name = f"JavaScript, {io}"
+    def __init__(self, io, backend):
+        self.name = f"JavaScript, {io}, {backend}"
         self.process = subprocess.Popen(
-            ["node", "--expose-gc", os.path.join(HERE, "app.mjs"), io], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            ["node", "--expose-gc", os.path.join(HERE, "app.mjs"), io, backend], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             env={**os.environ, "CAROM_NODE": os.path.abspath(os.path.join(harness.BUILD, "carom.node"))})
         self.pid = self.process.pid
         self.address = harness.read_line(self.process.stdout, "app.mjs")
@@ -137,8 +137,9 @@ def draw(file, samples):
     except ImportError:
         return
     pyplot.rcParams.update({"axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "carom"})
-    figure, all_axes = pyplot.subplots(1, len(samples), figsize=(4 * len(samples), 3.4))
-    for axes, (name, rows) in zip(all_axes, samples.items()):
+    height = len(samples) // 3  # a row for each backend
+    figure, all_axes = pyplot.subplots(height, 3, figsize=(12, 3.4 * height), squeeze=False)
+    for axes, (name, rows) in zip(all_axes.flat, samples.items()):
         minutes = [row["minutes"] for row in rows]
         for key, label, colour in (("KiB", "resident", "#1d4ed8"), ("heap KiB", "heap", "#b45309"),
                                    ("engine KiB", "engine", "#047857")):
@@ -156,7 +157,9 @@ def draw(file, samples):
 def main():
     minutes = float(sys.argv[1] if len(sys.argv) > 1 else os.environ.get("MINUTES", "30"))
     begin = time.monotonic()
-    subjects = [InC(), InJavaScript("inline"), InJavaScript("thread")]
+    backends = ["epoll"] if harness.why_refused() else ["epoll", "uring"]
+    subjects = [kind(*how, backend) for backend in backends
+                for kind, how in ((InC, ()), (InJavaScript, ("inline",)), (InJavaScript, ("thread",)))]
     samples = {subject.name: [] for subject in subjects}
     seed, half = 0, False
     while min(map(len, samples.values())) < 3 or time.monotonic() < begin + minutes * 60:
@@ -167,9 +170,9 @@ def main():
             row = cycle(subject, seed)
             row["served"], row["minutes"] = row["requests"] - before, (time.monotonic() - begin) / 60
             samples[subject.name].append(row)
-            print(f"{row['minutes']:7.2f} min  {subject.name:18}" + "".join(
+            print(f"{row['minutes']:7.2f} min  {subject.name:25}" + "".join(
                 f"  {name} {row[name]}" for name in ("served", "KiB", "engine KiB", "heap KiB", "fds", "records", "cancelled")), flush=True)
-            if half_now or subject.name != "C":  # a new process begins from nothing: once is enough
+            if half_now or not isinstance(subject, InC):  # a new process begins from nothing: once is enough
                 subject.restart()
         half = half or half_now
     for subject in subjects:
