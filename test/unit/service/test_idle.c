@@ -1,7 +1,7 @@
 /* A hundred thousand idle connections: what each costs, and that they end. */
 #include "unit/service/simulation.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || defined(__clang__)
+#ifdef SANITIZED
 #define ALL 5000u
 #else
 #define ALL 100000u
