@@ -1,0 +1,237 @@
+/* What flows over HTTP/2 and when: priorities (RFC 9218), windows that grow, 100 Continue, long
+ * trailers, files. */
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "service/h2.h"
+#include "unit/service/h2_client.h"
+
+#define WINDOW 65535 /* of a connection, at first (RFC 9113, 6.9.2) */
+
+static struct client client;
+
+/* The client gives no credit for the connection by itself. */
+static void begin_tight(void)
+{
+    carom_options options = simulation_options();
+    begin(&options);
+    client_begin(&client, 1 << 20, true);
+}
+
+static void end(void)
+{
+    while (sim.held_count > 0)
+        release(sim.held[0]);
+    converse(&client);
+    client_end(&client);
+    finish();
+}
+
+static int32_t request_of(const char *priority)
+{
+    const nghttp2_nv pairs[] = {NV(":method", "GET"), NV(":scheme", "http"), NV(":path", "/hold"),
+                                NV(":authority", "a"), NV("priority", priority)};
+    return request_with(&client, pairs, 5, false);
+}
+
+static char large[100000];
+
+/* Answer all that are held in this order, in one turn. */
+static void answer_all(void)
+{
+    const carom_response response = {.status = 200,
+                                     .content = {large, sizeof large, carom_static_content, NULL}};
+    for (int i = 0; i < sim.held_count; i++)
+        assert_int_equal(carom_respond(sim.held[i], &response), 0);
+    converse(&client);
+}
+
+static size_t came(int32_t id)
+{
+    return reply_of(&client, id)->body_length;
+}
+
+static void give_credit(int32_t bytes)
+{
+    nghttp2_submit_window_update(client.session, 0, 0, bytes);
+    converse(&client);
+}
+
+static void the_urgent_goes_first(void **state)
+{
+    (void)state;
+    begin_tight();
+    int32_t late = request_of("u=7"), plain = request_of("u=3"), urgent = request_of("u=0");
+    converse(&client);
+    answer_all();
+    assert_int_equal(came(urgent), WINDOW);
+    assert_int_equal(came(plain) + came(late), 0);
+    give_credit(WINDOW);
+    assert_int_equal(came(urgent), sizeof large);
+    assert_int_equal(came(plain), 2 * WINDOW - (int)sizeof large);
+    assert_int_equal(came(late), 0);
+    end();
+}
+
+static void one_after_the_other_unless_incremental(void **state)
+{
+    (void)state;
+    begin_tight();
+    int32_t first = request_of("u=3"), second = request_of("u=3");
+    converse(&client);
+    answer_all();
+    assert_int_equal(came(first), WINDOW);
+    assert_int_equal(came(second), 0);
+    end();
+    begin_tight();
+    first = request_of("u=3, i");
+    second = request_of("u=3, i");
+    converse(&client);
+    answer_all();
+    assert_in_range(came(first), WINDOW / 3, 2 * WINDOW / 3);
+    assert_int_equal(came(first) + came(second), WINDOW);
+    end();
+}
+
+static void a_priority_can_be_changed(void **state)
+{
+    (void)state;
+    begin_tight();
+    int32_t first = request_of("u=3"), second = request_of("u=3");
+    converse(&client);
+    static const uint8_t update[] = "u=0";
+    assert_int_equal(
+        nghttp2_submit_priority_update(client.session, 0, second, update, sizeof update - 1), 0);
+    converse(&client);
+    answer_all();
+    assert_int_equal(came(first), 0);
+    assert_int_equal(came(second), WINDOW);
+    end();
+}
+
+/* Who reads at once is sent more and more, up to the limit. */
+static void windows_grow_on_a_fast_link(void **state)
+{
+    (void)state;
+    static char content[4000000];
+    carom_options options = simulation_options();
+    begin(&options);
+    client_begin(&client, 0, false);
+    int32_t id = post(&client, "/hold", content, sizeof content);
+    converse(&client);
+    assert_int_equal(sim.held_count, 1);
+    int32_t least = INT32_MAX, most = 0;
+    for (uint64_t read = 0; read < sizeof content;) {
+        carom_slice bytes;
+        while (carom_request_read(sim.held[0], &bytes) == 1)
+            read += bytes.length;
+        turn();
+        converse(&client);
+        int32_t window = nghttp2_session_get_stream_effective_local_window_size(
+            carom_h2_of(carom_container(sim.service->workers[0].connections.next,
+                                        struct carom_connection, link))
+                ->session,
+            id);
+        if (window < 0)
+            break; /* it is closed */
+        least = window < least ? window : least;
+        most = window > most ? window : most;
+    }
+    assert_in_range(least, 1, 2 * (int32_t)options.h2_stream_window + 2 * 65536);
+    assert_int_equal(most, 1 << 20);
+    assert_int_equal(client.content_sent, sizeof content);
+    end();
+}
+
+static void continue_is_sent_when_content_is_wanted(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    begin(&options);
+    client_begin(&client, 0, false);
+    const nghttp2_nv pairs[] = {NV(":method", "POST"),     NV(":scheme", "http"),
+                                NV(":path", "/now"),       NV(":authority", "a"),
+                                NV("content-length", "3"), NV("expect", "100-continue")};
+    int32_t id = nghttp2_submit_headers(client.session, 0, -1, NULL, pairs, 6, NULL);
+    client.replies[client.count++] = (struct reply){.id = id};
+    converse(&client);
+    assert_int_equal(reply_of(&client, id)->informed, 100);
+    assert_int_equal(reply_of(&client, id)->status, 0);
+    client.content = "abc";
+    client.content_length = 3;
+    const nghttp2_data_provider provider = {.read_callback = client_content};
+    nghttp2_submit_data(client.session, NGHTTP2_FLAG_END_STREAM, id, &provider);
+    converse(&client);
+    assert_int_equal(reply_of(&client, id)->status, 200);
+    assert_string_equal(reply_of(&client, id)->body, "3");
+    end();
+}
+
+static void a_file_is_content_like_any_other(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    begin(&options);
+    client_begin(&client, 0, false);
+    int file = memfd_create("test", MFD_CLOEXEC);
+    assert_int_equal(write(file, large, 50000), 50000);
+    int32_t whole = request(&client, "GET", "/hold"), part = request(&client, "GET", "/hold"),
+            head = request(&client, "HEAD", "/hold");
+    converse(&client);
+    const carom_response response = {.status = 200};
+    const carom_file files[] = {
+        {.descriptor = file, .length = CAROM_LENGTH_UNKNOWN, .give_back = carom_static_content},
+        {.descriptor = file, .offset = 100, .length = 7, .give_back = carom_static_content},
+        {.descriptor = file, .length = CAROM_LENGTH_UNKNOWN, .give_back = carom_static_content},
+    };
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(carom_respond_file(sim.held[i], &response, &files[i]), 0);
+    converse(&client);
+    assert_int_equal(came(whole), 50000);
+    assert_int_equal(came(part), 7);
+    assert_int_equal(came(head), 0);
+    assert_non_null(strstr(reply_of(&client, head)->fields, "content-length: 50000\n"));
+    end();
+    close(file);
+}
+
+/* A file that becomes shorter than was said ends its own stream; the others go on. */
+static void a_file_that_fails_is_the_fault_of_one(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    begin(&options);
+    client_begin(&client, 1000, true);
+    int file = memfd_create("test", MFD_CLOEXEC);
+    assert_int_equal(ftruncate(file, 50000), 0);
+    int32_t id = request(&client, "GET", "/hold");
+    converse(&client);
+    const carom_response response = {.status = 200};
+    const carom_file from = {
+        .descriptor = file, .length = CAROM_LENGTH_UNKNOWN, .give_back = carom_static_content};
+    assert_int_equal(carom_respond_file(sim.held[0], &response, &from), 0);
+    converse(&client);
+    assert_int_equal(came(id), 1000);
+    assert_int_equal(ftruncate(file, 500), 0);
+    nghttp2_submit_window_update(client.session, 0, id, 40000);
+    converse(&client);
+    assert_int_equal(carom_record_outcome(sim.held[0]).reason, CAROM_REASON_FILE_FAILED);
+    assert_true(carom_peer_saw_close(client.peer)); /* in the middle of a frame */
+    end();
+    close(file);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_urgent_goes_first),
+        cmocka_unit_test(one_after_the_other_unless_incremental),
+        cmocka_unit_test(a_priority_can_be_changed),
+        cmocka_unit_test(windows_grow_on_a_fast_link),
+        cmocka_unit_test(continue_is_sent_when_content_is_wanted),
+        cmocka_unit_test(a_file_is_content_like_any_other),
+        cmocka_unit_test(a_file_that_fails_is_the_fault_of_one),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
