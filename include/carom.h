@@ -219,16 +219,13 @@ typedef struct carom_options {
                         it too (SO_REUSEPORT): the kernel spreads connections over them */
 
     uint32_t handshake_timeout; /* 10 s from accept to the end of the TLS handshake: closed */
-    uint32_t max_handshakes; /* 16 steps of TLS handshakes in one turn of a worker; the rest waits
-                                for the next, so that they do not hold up the others */
+    uint32_t max_handshakes; /* 16 steps of TLS handshakes in a turn of a worker; the rest waits */
 
     /* HTTP/2 (RFC 9113), by prior knowledge on the same port. The limits above hold for it too, but
      * for max_pipeline and drain_content: header_timeout for a header section from its first frame,
      * keep_alive without streams, content_rate and write_timeout for each stream. */
     bool no_http2;             /* only HTTP/1.1 is spoken */
-    bool h2_connect_protocol;  /* extended CONNECT is taken, and clients are told (RFC 8441, 3): a
-                                  handler sees carom_request_protocol and calls carom_upgrade with
-                                  200, where over HTTP/1.1 it would do so with 101 */
+    bool h2_connect_protocol;  /* extended CONNECT is taken (RFC 8441, 3): carom_request_protocol */
     uint32_t h2_max_streams;   /* 128 at once on a connection: REFUSED_STREAM, or GOAWAY once the
                                   client has acknowledged the limit; 16,384 are the most */
     uint32_t h2_stream_window; /* 64 KiB of unread content of a stream (RFC 9113, 6.9); it grows on
@@ -406,10 +403,9 @@ CAROM_API carom_slice carom_request_method(const carom_record *record);
 CAROM_API carom_slice carom_request_target(const carom_record *record);
 /* 10 for HTTP/1.0, 11 for HTTP/1.1, 20 for HTTP/2. RFC 9110, 2.5. */
 CAROM_API int carom_request_version(const carom_record *record);
-/* What the client would speak instead of HTTP, when carom_upgrade agrees: the Upgrade field of
- * HTTP/1.1 ("websocket", perhaps a list: RFC 9110, 7.8), or :protocol of an extended CONNECT over
- * HTTP/2 (RFC 8441). data is NULL when it asks for nothing, or for a plain tunnel (CONNECT). Valid
- * until release. */
+/* What the client would speak when carom_upgrade agrees: the Upgrade field (with 101: RFC
+ * 9110, 7.8) or :protocol of an extended CONNECT over HTTP/2 (with 200: RFC 8441). data is NULL
+ * when it asks for nothing, or for a plain tunnel (CONNECT). Valid until release. */
 CAROM_API carom_slice carom_request_protocol(const carom_record *record);
 /* How many field lines there are, and field line `index` in the order received (index < count is
  * asserted). Of HTTP/2, :authority is Host, the first, and Cookie is one line (RFC 9113, 8.2.3).
@@ -548,7 +544,8 @@ CAROM_API int carom_respond_begin(carom_record *record, const carom_response *re
 CAROM_API int carom_write(carom_record *record, const carom_content *content);
 
 /* End the response, with a trailer section (dropped where the framing has no room for it). Errors:
- * ECANCELED, ESTATE, EFIELD, ELENGTH (less than was said: nothing is ended; write on or cancel). */
+ * ECANCELED, ESTATE, EFIELD, and those behind which nothing has ended (write on, end otherwise or
+ * cancel): ELENGTH (less than was said), ETOOBIG (over a page, or with HTTP/2 over 64 trailers). */
 CAROM_API int carom_end(carom_record *record, const carom_field *trailers, size_t trailer_count);
 
 /* Send an informational response (RFC 9110, 15.2), such as 103 Early Hints, before the final one;
@@ -594,8 +591,7 @@ CAROM_API int carom_wait_time(carom_record *record, uint32_t milliseconds, carom
  * waker given to carom_post. */
 CAROM_API void carom_unwait(carom_record *record, carom_waker *waker);
 /* Fire `waker` on the record's worker thread: how a thread pool comes back to answer. Any thread.
- * The caller's side must keep the record until the waker has fired. Never allocates, never fails.
- */
+ * The caller's side keeps the record until the waker has fired. Never allocates, never fails. */
 CAROM_API void carom_post(carom_record *record, carom_waker *waker);
 
 #ifdef __cplusplus

@@ -66,8 +66,8 @@ void threads_reference(struct server *server, bool on);
 /* ---- tls.c: TLS ---- */
 
 /* carom_service_listen_tls and carom_tls_replace, with options of JavaScript's. */
-int tls_listen(struct server *server, const char *address, napi_value options);
-int tls_replace(struct server *server, napi_value options);
+int tls_listen(struct server *server, const char *address, napi_value object);
+int tls_replace(struct server *server, napi_value object);
 /* Takes the log of a service: what is said in a call is kept for tls_said on the same thread. */
 void tls_note(void *data, carom_log_level level, const char *line);
 /* said(): what the engine had to say of the last of these calls; undefined: nothing. */

@@ -175,6 +175,8 @@ static int h2_head(carom_record *record, const struct carom_response_plan *plan,
     return 0;
 }
 
+#define TRAILERS_AT_MOST 64
+
 /* Trailers wait in record->tail until the content is out: one copied piece with the lengths in
  * front of each name and value. */
 static int h2_end(carom_record *record, const carom_field *trailers, size_t count)
@@ -185,7 +187,7 @@ static int h2_end(carom_record *record, const carom_field *trailers, size_t coun
     size_t room = 0;
     for (size_t i = 0; i < count; i++)
         room += 2 * sizeof(uint32_t) + trailers[i].name.length + trailers[i].value.length;
-    if (room > records->outgoing.pages->size)
+    if (room > records->outgoing.pages->size || count > TRAILERS_AT_MOST)
         return -CAROM_ETOOBIG;
     struct carom_page *page = carom_arena_room(&records->outgoing, (uint32_t)room);
     if (page == NULL)
@@ -210,9 +212,6 @@ static int h2_end(carom_record *record, const carom_field *trailers, size_t coun
     return error;
 }
 
-/* More trailers than anybody sends; the rest is left out. */
-#define TRAILERS_AT_MOST 64
-
 static int submit_trailers(nghttp2_session *session, struct carom_h2_stream *stream)
 {
     nghttp2_nv pairs[TRAILERS_AT_MOST];
@@ -220,7 +219,7 @@ static int submit_trailers(nghttp2_session *session, struct carom_h2_stream *str
     const char *at = (const char *)segment->data;
     const char *end = at + segment->length;
     size_t count = 0;
-    while (at < end && count < TRAILERS_AT_MOST) {
+    while (at < end) {
         uint32_t lengths[2];
         memcpy(lengths, at, sizeof lengths);
         const carom_slice name = {at + sizeof lengths, lengths[0]};

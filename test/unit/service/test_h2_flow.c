@@ -222,9 +222,29 @@ static void a_file_that_fails_is_the_fault_of_one(void **state)
     close(file);
 }
 
+static void too_many_trailers_are_refused(void **state)
+{
+    (void)state;
+    begin_tight();
+    int32_t id = request(&client, "GET", "/hold");
+    converse(&client);
+    const carom_response response = {.status = 200, .content_length = CAROM_LENGTH_UNKNOWN};
+    carom_field trailers[65];
+    for (int i = 0; i < 65; i++)
+        trailers[i] = (carom_field){CAROM_SLICE("x-sum"), CAROM_SLICE("1")};
+    assert_int_equal(carom_respond_begin(sim.held[0], &response), 0);
+    assert_int_equal(carom_end(sim.held[0], trailers, 65), -CAROM_ETOOBIG);
+    assert_int_equal(carom_end(sim.held[0], trailers, 64), 0);
+    converse(&client);
+    assert_true(reply_of(&client, id)->ended);
+    assert_int_equal(carom_record_outcome(sim.held[0]).reason, CAROM_REASON_COMPLETE);
+    end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(too_many_trailers_are_refused),
         cmocka_unit_test(the_urgent_goes_first),
         cmocka_unit_test(one_after_the_other_unless_incremental),
         cmocka_unit_test(a_priority_can_be_changed),
