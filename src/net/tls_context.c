@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "net/tls_names.h"
 #include "net/tls_options.h"
 #include "net/tls_tickets.h"
 
@@ -22,8 +23,6 @@
 #define SUITES "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
 #define GROUPS "X25519:P-256:P-384"
 
-/* The longest host name (RFC 1035, 2.3.4), and a zero. */
-#define NAME_SIZE 256
 #define MOST_OCSP (64 * 1024)
 
 struct ocsp {
@@ -31,9 +30,12 @@ struct ocsp {
     uint8_t data[];
 };
 
-struct name {
-    const char *text; /* lower case */
-    SSL_CTX *context;
+/* What a context began with: others may join it. */
+struct own {
+    X509 *certificate;
+    EVP_PKEY *key;
+    STACK_OF(X509) * chain;
+    struct ocsp *ocsp; /* or NULL */
 };
 
 /* What one loading made; it goes with contexts[0], to which it hangs. */
@@ -43,10 +45,9 @@ struct loaded {
     const struct carom_log_sink *log;
     struct carom_tls_tickets *tickets;
     SSL_CTX **contexts; /* one for each certificate */
-    struct ocsp **ocsp; /* or NULL */
+    struct own *own;    /* of each */
     size_t count;
-    struct name *names; /* sorted */
-    size_t name_count, name_room;
+    struct carom_tls_names names;
 };
 
 /* ---------------------------------------------------------------- errors and sources */
@@ -162,10 +163,17 @@ static int use_key(SSL_CTX *context, const carom_tls_certificate *from,
 
 /* ---------------------------------------------------------------- OCSP */
 
+/* The argument is what was loaded, which a connection that has switched holds by its session's
+ * first context. */
 static int staple(SSL *ssl, void *argument)
 {
-    const struct ocsp *ocsp = argument;
-    uint8_t *copy = OPENSSL_memdup(ocsp->data, (size_t)ocsp->length);
+    const struct loaded *loaded = argument;
+    const X509 *chosen = SSL_get_certificate(ssl);
+    const struct ocsp *ocsp = NULL;
+    for (size_t i = 0; i < loaded->count && ocsp == NULL; i++)
+        if (loaded->own[i].certificate == chosen)
+            ocsp = loaded->own[i].ocsp;
+    uint8_t *copy = ocsp == NULL ? NULL : OPENSSL_memdup(ocsp->data, (size_t)ocsp->length);
     if (copy == NULL)
         return SSL_TLSEXT_ERR_NOACK;
     SSL_set_tlsext_status_ocsp_resp(ssl, copy, ocsp->length);
@@ -195,62 +203,32 @@ static int use_ocsp(struct loaded *loaded, size_t index)
         return complain(loaded->log, file, what, -CAROM_ECERTIFICATE);
     }
     ocsp->length = (long)length;
-    loaded->ocsp[index] = ocsp;
-    SSL_CTX_set_tlsext_status_cb(loaded->contexts[index], staple);
-    SSL_CTX_set_tlsext_status_arg(loaded->contexts[index], ocsp);
+    loaded->own[index].ocsp = ocsp;
     return 0;
 }
 
 /* ---------------------------------------------------------------- names */
 
-static int compare_names(const void *a, const void *b)
+/* Certificates for one name are offered together where their keys are of different kinds, RSA and
+ * ECDSA: the client's algorithms decide. Of two of one kind the first is served. */
+static void join(void *data, size_t first, size_t other)
 {
-    return strcmp(((const struct name *)a)->text, ((const struct name *)b)->text);
-}
-
-/* Lower case, with an end; false for what is no host name. */
-static bool copy_name(char to[NAME_SIZE], const char *from, size_t length)
-{
-    if (length == 0 || length >= NAME_SIZE)
-        return false;
-    for (size_t i = 0; i < length; i++) {
-        if (from[i] <= ' ' || from[i] >= 0x7f)
-            return false;
-        to[i] = (char)(from[i] >= 'A' && from[i] <= 'Z' ? from[i] + ('a' - 'A') : from[i]);
-    }
-    to[length] = '\0';
-    return true;
-}
-
-static int add_name(struct loaded *loaded, const char *text, SSL_CTX *context)
-{
-    if (loaded->name_count == loaded->name_room) {
-        size_t room = loaded->name_room == 0 ? 8 : 2 * loaded->name_room;
-        struct name *longer = OPENSSL_realloc(loaded->names, room * sizeof *longer);
-        if (longer == NULL)
-            return -CAROM_ENOMEM;
-        loaded->names = longer;
-        loaded->name_room = room;
-    }
-    char *copy = OPENSSL_strdup(text);
-    if (copy == NULL)
-        return -CAROM_ENOMEM;
-    loaded->names[loaded->name_count++] = (struct name){copy, context};
-    return 0;
+    struct loaded *loaded = data;
+    const struct own *own = &loaded->own[other];
+    if (SSL_CTX_use_cert_and_key(loaded->contexts[first], own->certificate, own->key, own->chain,
+                                 0) != 1)
+        ERR_clear_error(); /* it has one of this kind */
 }
 
 /* Names that were given, behind commas. */
-static int add_given_names(struct loaded *loaded, SSL_CTX *context, const char *given)
+static int add_given_names(struct loaded *loaded, size_t index, const char *given)
 {
     while (*given != '\0') {
-        char text[NAME_SIZE];
         size_t length = strcspn(given, ",");
-        if (!copy_name(text, given, length)) {
+        int error = carom_tls_names_add(&loaded->names, given, length, index);
+        if (error == -CAROM_EINVAL)
             carom_log_line(loaded->log, CAROM_LOG_ERROR, "TLS: options: not a server name: %.*s",
                            (int)length, given);
-            return -CAROM_EINVAL;
-        }
-        int error = add_name(loaded, text, context);
         if (error < 0)
             return error;
         given += length + (given[length] == ',' ? 1 : 0);
@@ -258,46 +236,22 @@ static int add_given_names(struct loaded *loaded, SSL_CTX *context, const char *
     return 0;
 }
 
-/* The names that stand in a certificate (RFC 9525: not its common name). */
-static int add_names(struct loaded *loaded, SSL_CTX *context)
+/* The names that stand in a certificate (RFC 9525: not its common name). What is no host's name is
+ * left out. */
+static int add_names(struct loaded *loaded, size_t index)
 {
-    const X509 *certificate = SSL_CTX_get0_certificate(context);
+    const X509 *certificate = loaded->own[index].certificate;
     GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
     int error = 0;
-    for (int i = 0; i < sk_GENERAL_NAME_num(names) && error == 0; i++) {
-        char text[NAME_SIZE];
+    for (int i = 0; i < sk_GENERAL_NAME_num(names) && error != -CAROM_ENOMEM; i++) {
         const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
-        if (name->type == GEN_DNS &&
-            copy_name(text, (const char *)ASN1_STRING_get0_data(name->d.dNSName),
-                      (size_t)ASN1_STRING_length(name->d.dNSName)))
-            error = add_name(loaded, text, context);
+        if (name->type == GEN_DNS)
+            error = carom_tls_names_add(&loaded->names,
+                                        (const char *)ASN1_STRING_get0_data(name->d.dNSName),
+                                        (size_t)ASN1_STRING_length(name->d.dNSName), index);
     }
     GENERAL_NAMES_free(names);
-    return error;
-}
-
-static SSL_CTX *find_exact(const struct loaded *loaded, const char *text)
-{
-    const struct name key = {.text = text};
-    const struct name *found = loaded->name_count == 0
-                                   ? NULL
-                                   : bsearch(&key, loaded->names, loaded->name_count,
-                                             sizeof *loaded->names, compare_names);
-    return found == NULL ? NULL : found->context;
-}
-
-/* The context of a name: exact, or by a wildcard for its first label (RFC 9525, 6.3). */
-static SSL_CTX *find_name(const struct loaded *loaded, const char *given)
-{
-    char text[NAME_SIZE];
-    if (!copy_name(text, given, strlen(given)))
-        return NULL;
-    SSL_CTX *found = find_exact(loaded, text);
-    char *dot = strchr(text, '.');
-    if (found != NULL || dot == NULL || dot == text)
-        return found;
-    dot[-1] = '*';
-    return find_exact(loaded, dot - 1);
+    return error == -CAROM_ENOMEM ? error : 0;
 }
 
 /* ---------------------------------------------------------------- OpenSSL asks */
@@ -311,13 +265,14 @@ static int choose_certificate(SSL *ssl, int *alert, void *argument)
     (void)argument;
     if (name == NULL || loaded == NULL)
         return SSL_TLSEXT_ERR_NOACK;
-    SSL_CTX *context = find_name(loaded, name);
-    if (context == NULL) {
+    size_t index = carom_tls_names_find(&loaded->names, name);
+    if (index == SIZE_MAX) {
         *alert = SSL_AD_UNRECOGNIZED_NAME;
         return loaded->options->refuse_unknown_names ? SSL_TLSEXT_ERR_ALERT_FATAL
                                                      : SSL_TLSEXT_ERR_NOACK;
     }
-    return SSL_set_SSL_CTX(ssl, context) == NULL ? SSL_TLSEXT_ERR_ALERT_FATAL : SSL_TLSEXT_ERR_OK;
+    return SSL_set_SSL_CTX(ssl, loaded->contexts[index]) == NULL ? SSL_TLSEXT_ERR_ALERT_FATAL
+                                                                 : SSL_TLSEXT_ERR_OK;
 }
 
 /* The argument is what was loaded, which a connection that has switched holds by its session's
@@ -453,12 +408,10 @@ static void free_loaded(struct loaded *loaded)
     for (size_t i = 1; i < loaded->count; i++) /* the first one owns us */
         SSL_CTX_free(loaded->contexts[i]);
     for (size_t i = 0; i < loaded->count; i++)
-        OPENSSL_free(loaded->ocsp[i]);
-    for (size_t i = 0; i < loaded->name_count; i++)
-        OPENSSL_free((void *)(uintptr_t)loaded->names[i].text);
-    OPENSSL_free(loaded->names);
+        OPENSSL_free(loaded->own[i].ocsp);
+    carom_tls_names_finish(&loaded->names);
     OPENSSL_free(loaded->contexts);
-    OPENSSL_free(loaded->ocsp);
+    OPENSSL_free(loaded->own);
     carom_tls_kept_drop(loaded->kept);
     OPENSSL_free(loaded);
 }
@@ -497,9 +450,9 @@ static struct loaded *begin(size_t count)
     SSL_CTX *first = SSL_CTX_new(TLS_server_method());
     if (loaded != NULL) {
         loaded->contexts = OPENSSL_zalloc(count * sizeof *loaded->contexts);
-        loaded->ocsp = OPENSSL_zalloc(count * sizeof *loaded->ocsp);
+        loaded->own = OPENSSL_zalloc(count * sizeof *loaded->own);
     }
-    if (loaded == NULL || first == NULL || loaded->contexts == NULL || loaded->ocsp == NULL ||
+    if (loaded == NULL || first == NULL || loaded->contexts == NULL || loaded->own == NULL ||
         loaded_index() < 0 || SSL_CTX_set_ex_data(first, loaded_index(), loaded) != 1) {
         if (loaded != NULL)
             free_loaded(loaded);
@@ -530,8 +483,14 @@ static int load_one(struct loaded *loaded, size_t index)
         error = use_ocsp(loaded, index);
     if (error < 0)
         return error;
-    return from->server_names == NULL ? add_names(loaded, context)
-                                      : add_given_names(loaded, context, from->server_names);
+    struct own *own = &loaded->own[index];
+    own->certificate = SSL_CTX_get0_certificate(context);
+    own->key = SSL_CTX_get0_privatekey(context);
+    SSL_CTX_get0_chain_certs(context, &own->chain);
+    SSL_CTX_set_tlsext_status_cb(context, staple);
+    SSL_CTX_set_tlsext_status_arg(context, loaded);
+    return from->server_names == NULL ? add_names(loaded, index)
+                                      : add_given_names(loaded, index, from->server_names);
 }
 
 int carom_tls_context_load(SSL_CTX **made, struct carom_tls_kept *kept,
@@ -556,8 +515,7 @@ int carom_tls_context_load(SSL_CTX **made, struct carom_tls_kept *kept,
         SSL_CTX_free(first);
         return error;
     }
-    if (loaded->name_count > 0)
-        qsort(loaded->names, loaded->name_count, sizeof *loaded->names, compare_names);
+    carom_tls_names_settle(&loaded->names, join, loaded);
     *made = first;
     return 0;
 }

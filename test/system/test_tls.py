@@ -116,6 +116,21 @@ class Tls(harness.SystemTest):
             self.assertEqual(client.socket.tls.getpeercert()["subject"], ((("commonName", subject),),), name)
             self.assertIn(f" name={(name or '').lower()} ", self.told(client).lower())
 
+    def test_rsa_and_ecdsa_for_one_name(self):
+        """Who can verify only one kind of signature gets that certificate."""
+        rsa = self.authority.issue("rsa", "DNS:both.org", key=("rsa:2048",))
+        ecdsa = self.authority.issue("ecdsa", "DNS:both.org,DNS:one.org")
+        for first, second in ((ecdsa, rsa), (rsa, ecdsa)):
+            server = self.serve(listen=("tls:127.0.0.1:0",), certificate=[self.local, first, second])
+            for name, algorithms, subject in (("both.org", "RSA+SHA256:rsa_pss_rsae_sha256", "rsa"),
+                                              ("both.org", "ECDSA+SHA256", "ecdsa"),
+                                              ("one.org", "ECDSA+SHA256", "ecdsa")):
+                for version in "-tls1_2", "-tls1_3":
+                    shown = subprocess.run(["openssl", "s_client", "-connect", server.addresses[0], version, "-servername",
+                                            name, "-sigalgs", algorithms], input=b"", capture_output=True, timeout=60,
+                                           check=False).stdout.decode()
+                    self.assertRegex(shown, rf"subject=CN = {subject}\n", (name, algorithms, version))
+
     def test_unknown_names_can_be_refused(self):
         server = self.serve_tls(refuse_unknown_names=True)
         self.secure(server, client_context(), name="localhost").get("/hello")
