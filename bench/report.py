@@ -97,7 +97,11 @@ def bulk(results):
     for way, servers in results["rounds"][0]["bulk"].items():
         for server in servers:
             at = ("bulk", way, server)
-            rows.append([f"{way}: {ours.get(server, server)}", f"{median(results, *at, 'gb_per_second'):.2f}",
+            label = f"{way}: {ours.get(server, server)}"
+            if median(results, *at, "gb_per_second") is None:
+                rows.append([label, next(iter(figures(results, *at, "failed")), "not measured"), "", ""])
+                continue
+            rows.append([label, f"{median(results, *at, 'gb_per_second'):.2f}",
                          f"{median(results, *at, 'cpu_ms_per_gb'):.0f}", percent(median(results, *at, "busy"))])
     return ["", "GB/s", "CPU ms/GB", "core busy"], rows
 

@@ -108,4 +108,4 @@ LOADS = {
 
 # way: server, bulk's method and target
 BULK = {"response": {"carom": ("get", "/1m"), "carom file": ("get", "/file"), "nginx": ("get", "/1m")},
-        "upload": {"carom": ("post", "/"), "nginx": ("post", "/read"), "nginx discarding": ("post", "/")}}
+        "upload": {"carom": ("post", "/"), "nginx": ("post", "/read"), "nginx discarding": ("post", "/hello")}}
