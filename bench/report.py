@@ -5,6 +5,7 @@ from scenarios import LOADS, SERVERS
 
 BEGIN, END = "<!-- bench/run --markdown: begin -->", "<!-- bench/run --markdown: end -->"
 RED, BACK = "\033[31m", "\033[0m"
+LATER_GOAL = 1.15
 FOREIGN = 0.05  # more than this share of the server's core for others disturbs a measurement
 
 
@@ -61,18 +62,18 @@ def row(results, load, server):
                     if "failed" in part["loads"][load].get(server, {})), "not measured")
         return [kind.label, why] + [""] * 7
     ratio = ratios(results, load, server)
-    rss = median(results, *at, "rss")
+    cpu, peak = figures(results, *at, "cpu_us"), median(results, *at, "peak")
     times = [median(results, *at, name) for name in ("p50", "p99", "p999")]
-    return [kind.label, number(median(results, *at, "per_second"), ",.0f"), number(median(results, *at, "cpu_us"), ".2f"),
+    return [kind.label, number(median(results, *at, "per_second"), ",.0f"), f"{statistics.median(cpu):.2f} ({min(cpu):.2f} to {max(cpu):.2f})",
             number(median(results, *at, "main_us") if kind.javascript else None, ".2f"),
             f"{ratio[0]:.2f} ({ratio[1]:.2f} to {ratio[2]:.2f})" if ratio else "", percent(median(results, *at, "user_share")),
             percent(median(results, *at, "busy")), " / ".join(f"{t:,.0f}" for t in times if t is not None),
-            number(rss and rss / 2**20, ".0f")]
+            number(peak and peak / 2**20, ".0f")]
 
 
 def table(results, load):
-    head = ["", "requests/s", "CPU µs/request", "on the JavaScript thread", f"× {SERVERS[base_of(load)].label} (rounds)",
-            "in user space", "core busy", "50 / 99 / 99.9 %, µs", "RSS, MiB"]
+    head = ["", "requests/s", "CPU µs/request (rounds)", "on the JavaScript thread", f"× {SERVERS[base_of(load)].label} (rounds)",
+            "in user space", "core busy", "50 / 99 / 99.9 %, µs", "peak MiB"]
     rows = [row(results, load, server) for server in LOADS[load].servers
             if any(server in part["loads"][load] for part in results["rounds"])]
     keep = [i for i in range(len(head)) if i < 2 or any(line[i] for line in rows)]
@@ -126,6 +127,13 @@ def conditions(results):
             f"Others took over {100 * FOREIGN:.0f} % of the server's core in {count} of {total} measurements.")
 
 
+def price_of_waiting(results):
+    """What an answer after 1 ms costs, against one at once at as many connections; None when one was not measured."""
+    later, now = (median(results, "loads", load, "app", "cpu_us") for load in ("later", "now"))
+    return later and now and (f"In C an answer after 1 ms takes {later / now:.2f} x the CPU time of one at once, "
+                              f"with 1,000 connections; the goal is at most {LATER_GOAL} x.")
+
+
 def plain(table_):
     head, rows = table_
     rows = [[cell.replace("`", "") for cell in line] for line in [head, *rows]]
@@ -165,7 +173,7 @@ def line(result):
 
 def text(results):
     parts = [f"{title}\n{plain(table_)}\n" for title, table_ in sections(results)]
-    parts.append(conditions(results))
+    parts += filter(None, [conditions(results), price_of_waiting(results)])
     if disturbed(results["rounds"])[0]:
         parts.append("Others were at work on the server's core: measure again on a quiet machine.")
     parts += [f"{RED}{line_}{BACK}" for line_ in beaten(results)]
@@ -183,6 +191,7 @@ PICTURES = {"benchmarks-cpu.svg": "Server's CPU time per request in C, keep-aliv
 def markdown(results, folder):
     parts = [conditions(results)]
     parts += [f"![{words}]({name})" for name, words in PICTURES.items() if (folder / name).exists()]
+    parts += filter(None, [price_of_waiting(results)])
     lost = list(beaten(results))
     if lost:
         parts.append("**Where a peer takes less than Carom:**\n\n" + "\n".join(f"- **{line_}**" for line_ in lost))

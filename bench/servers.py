@@ -182,6 +182,16 @@ class Server:
             pss += int(re.search(r"^Pss:\s+(\d+)", text, re.M)[1]) * 1024
         return {"rss": max(rss), "pss": pss}  # of masters, workers and helpers the greatest
 
+    def forget_peak(self):
+        for pid in self.pids:
+            with contextlib.suppress(OSError):
+                Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+    def peak(self):
+        """The most bytes that were resident since forget_peak, of the process that had most."""
+        return 1024 * max(int(re.search(r"^VmHWM:\s+(\d+)", Path(f"/proc/{pid}/status").read_text(), re.M)[1])
+                          for pid in self.pids)
+
     def response(self):
         """The bytes of one response to what wrk asks."""
         with socket.create_connection(("127.0.0.1", self.port), 5) as peer:
