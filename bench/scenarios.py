@@ -73,7 +73,8 @@ class Load:
     depth: int = 1       # requests at once on a connection; 0: a connection for each
     target: str = "/hello"
     kind: str = ""       # of load.lua
-    tool: str = "wrk"    # h2load: `depth` streams at once; full, resumed: handshakes, one after the other
+    tool: str = "wrk"    # pace: open loop; h2load: `depth` streams at once; full, resumed: handshakes, one after the other
+    rate: int = 0        # of pace: requests per second
     tls: bool = False
     quick: bool = False
 
@@ -95,6 +96,7 @@ LOADS = {
     "read": Load("Three fields and the URL are read", IN_JS, target="/read"),
     "await": Load("The handler awaits once", IN_JS, target="/await"),
     "events": Load("An event stream of ten events", IN_JS, target="/sse"),
+    "pace": Load("20,000 requests per second, open loop, 64 connections", IN_C + IN_JS, tool="pace", rate=20000, quick=True),
     "h2c-1": Load("HTTP/2 in the clear, 64 connections", ["hello", "h2o", "nginx-h2c"], tool="h2load"),
     "h2c-10": Load("HTTP/2 in the clear, 10 streams on each", ["hello", "h2o", "nginx-h2c"], depth=10, tool="h2load"),
     "h2c-100": Load("HTTP/2 in the clear, 100 streams on each", ["hello", "h2o", "nginx-h2c"], depth=100, tool="h2load"),
