@@ -26,6 +26,8 @@ test-%:
 	@BUILD="$(BUILD)" tools/test-all $*
 
 bench: build ## compare with other servers (script/bootstrap bench); QUICK=1: a short run
+	@if command -v cargo >/dev/null && ls -d /usr/share/cargo/registry/hyper-0* >/dev/null 2>&1; then \
+		cd bench/peers/hyper && cargo build --quiet --release --offline --target-dir $(abspath $(BUILD))/hyper; fi
 	@QUICK="$(QUICK)" bench/run
 
 fuzz: ## fuzz each target for SECONDS=60, or only TARGET=name; fuzz-merge: keep what was found

@@ -48,6 +48,7 @@ SERVERS = {
     "h2o": Kind(H2o, "h2o", "h2o"),
     "microhttpd": Kind(native("bench/peers/microhttpd"), "libmicrohttpd", BUILD / "bench/peers/microhttpd"),
     "evhttp": Kind(native("bench/peers/evhttp"), "libevent evhttp", BUILD / "bench/peers/evhttp"),
+    "hyper": Kind(native("hyper/release/hyper-peer"), "hyper", BUILD / "hyper/release/hyper-peer"),
     "inline": Kind(script(NODE, "carom.mjs", "inline"), "Carom inline, Node", "node", True, True, True),
     "thread": Kind(script(NODE, "carom.mjs", "thread"), "Carom threads, Node", "node", True, True),
     "bun-thread": Kind(script(BUN, "carom.mjs", "thread"), "Carom threads, Bun", BIN / "bun", True, True),
@@ -60,7 +61,7 @@ SERVERS = {
     "node": Kind(script(NODE, "node.mjs"), "node:http", "node", javascript=True, quick=True),
 }
 
-IN_C = ["floor", "floor-uring", "hello", "uring", "nginx", "h2o", "microhttpd", "evhttp"]
+IN_C = ["floor", "floor-uring", "hello", "uring", "nginx", "h2o", "microhttpd", "evhttp", "hyper"]
 IN_JS = [name for name, kind in SERVERS.items() if kind.javascript]
 OVER_TLS = ["hello", "nginx", "h2o", "inline", "thread", "node", "bun", "deno"]
 
