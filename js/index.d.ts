@@ -50,6 +50,10 @@ export type RemoteAddr = TcpAddr | UnixPeer;
 export interface ServeHandlerInfo {
   /** The client. First look at it before the response is sent; after that a TypeError is thrown. */
   readonly remoteAddr: RemoteAddr;
+  /** The protocol (RFC 7301, 6); `'h2c'` is HTTP/2 in the clear. To be looked at as `remoteAddr`. */
+  readonly alpn: 'http/1.0' | 'http/1.1' | 'h2' | 'h2c';
+  /** The connection's TLS, or null: it is plain. To be looked at as `remoteAddr`. */
+  readonly tls: TlsInfo | null;
   /**
    * Resolves when the whole response was handed to the kernel. Rejects with an {@link ExchangeError}
    * when it never will be. Nobody need handle the rejection. Both say how many bytes of content were
@@ -66,6 +70,64 @@ export interface ServeHandlerInfo {
   inform(status: number, headers?: HeadersSource): void;
   /** Send these fields after the content. Call it before the handler returns; the response is chunked. */
   trailers(headers: HeadersSource): void;
+}
+
+/** What is known of a connection's TLS. */
+export interface TlsInfo {
+  readonly version: 'TLSv1.2' | 'TLSv1.3';
+  /** By its name in the RFCs. */
+  readonly cipher: string;
+  /** What was agreed on; `''` for a client that offered nothing. */
+  readonly alpn: string;
+  /** The host that the client asked for; `''` for one that named none. */
+  readonly serverName: string;
+  /** Whether the session goes on from an earlier one. */
+  readonly resumed: boolean;
+  /** The client's certificate (X.509, DER), or null: see `requestCert`. */
+  readonly peerCertificate: Uint8Array | null;
+}
+
+/** PEM. Of Bun's files the name is taken, and the engine reads them. */
+export type Pem = string | ArrayBuffer | ArrayBufferView | { readonly name?: string; arrayBuffer(): Promise<ArrayBuffer> };
+
+/** A certificate, or several, with their keys. */
+export interface TlsCertificate {
+  /** The certificate and those that lead to its root, of several a list. */
+  cert?: Pem | Pem[];
+  /** The key of each; none when it stands in `cert`. */
+  key?: Pem | Pem[];
+  /** In the place of `cert` and `key`: files, which a reload reads again. */
+  certFile?: string;
+  keyFile?: string;
+  /** Of keys that are encrypted. */
+  passphrase?: string;
+  /** The host that it is for, or `'*.'` and one. Default: the names that stand in the certificate. */
+  serverName?: string;
+}
+
+/** TLS: the words of node:https, Bun and Deno. What others have and is not here is refused by name. */
+export interface TlsOptions extends TlsCertificate {
+  /** Whom to trust when clients show certificates. */
+  ca?: Pem | Pem[];
+  /** In the place of `ca`: a file. */
+  caFile?: string;
+  /** Ask clients for a certificate. Default false. */
+  requestCert?: boolean;
+  /** End the handshake of clients without one that is trusted. Default true. */
+  rejectUnauthorized?: boolean;
+  /** What may be agreed on, the best first. Default: `['h2', 'http/1.1', 'http/1.0']`. */
+  alpn?: ('h2' | 'http/1.1' | 'http/1.0')[];
+  /** Default `'TLSv1.2'`. */
+  minVersion?: 'TLSv1.2' | 'TLSv1.3';
+  maxVersion?: 'TLSv1.3';
+  /** In the words of OpenSSL; names that begin with TLS_ are those of TLS 1.3. */
+  ciphers?: string;
+  /** Groups, in the words of OpenSSL. Default `'X25519:P-256:P-384'`. */
+  ecdhCurve?: string;
+  /** Keys of tickets, 80 random bytes each, shared by processes: the first makes tickets, all open them. */
+  ticketKeys?: Uint8Array;
+  /** Seconds that a ticket is good for. Default 7200. */
+  sessionTimeout?: number;
 }
 
 /** Answers a request, at once or later. What it throws goes to `onError`, or becomes a 500. */
@@ -189,7 +251,15 @@ export interface Limits {
 }
 
 /** Options of {@link serve}. */
-export interface ServeOptions extends Limits {
+export interface ServeOptions extends Limits, TlsOptions {
+  /**
+   * TLS as one object instead of beside the others; a list of them for several names, of which the first serves
+   * clients that name no host or an unknown one; or `'dev'`: a certificate for localhost, made for this run. What is
+   * wrong with a certificate or key is a TypeError with the file and the cause.
+   */
+  tls?: TlsOptions | [TlsOptions, ...TlsCertificate[]] | 'dev' | false;
+  /** Whether HTTP/2 is spoken, by ALPN and in the clear by prior knowledge. Default true. */
+  http2?: boolean;
   /** 0 to 65535; 0: any free port, which `server.addr` tells. Default 8000. */
   port?: number;
   /** An IP address or `"localhost"`. Default: all addresses of the host. */
@@ -290,6 +360,12 @@ export interface Server extends AsyncDisposable {
   stats(): ServerStats;
   /** Give new requests to another handler. Those in flight stay with theirs. */
   reload(handler: Handler | HandlerObject): void;
+  /**
+   * New connections get these certificates, open ones go on with theirs; without options the files are read again.
+   * What is not given stays as it was. When something cannot be loaded the old stays.
+   * @throws {TypeError} with the cause
+   */
+  reloadTls(options?: TlsOptions | [TlsOptions, ...TlsCertificate[]]): void;
   /** The client of a request; null for one that no server made, or whose response was sent. */
   requestIP(request: Request): RemoteAddr | null;
   /**

@@ -281,10 +281,6 @@ describe('options that cannot be', () => {
       });
   });
 
-  test('TLS, which would be left out in silence', () => {
-    for (const name of ['tls', 'cert', 'key']) throws({ [name]: 'x' }, /TLS/);
-  });
-
   test('a deadline', async () => {
     const server = serve({ port: 0, onListen() {} }, () => new Response());
     for (const deadline of [NaN, -1, '5']) assert.throws(() => server.shutdown({ deadline }), TypeError);

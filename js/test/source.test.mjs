@@ -23,7 +23,7 @@ const REVIEWED = {
     // Not anchored and quadratic: lines of at most LONGEST_LINE only.
     /(file:\/\/[^\s():]+|\/[^\s():]+?)(?:\?\d+)?:(\d+)(?::(\d+))?/,
   ],
-  'cli/arguments.js': [/^\d{1,5}$/, /^\d{1,3}$/, /^\d+(\.\d+)?$/, /^--([a-z]+)(?:=(.*))?$/],
+  'cli/arguments.js': [/^\d{1,5}$/, /^\d{1,3}$/, /^\d+(\.\d+)?$/, /^--([a-z][a-z0-9-]*)(?:=(.*))?$/],
   'cli/watch.js': [/\.(m?[jt]s|c[jt]s|json|html|css|txt)$/], // bounded from each place
   'exchange.js': [/\b(?:0:)+0\b|\b0\b/g, /:{3,}/], // of an address: at most 39 characters
   'fetch/body.js': [/[\ud800-\udfff]/, /\r\n?|\n/g, /\r/g, /\n/g, /"/g],
@@ -41,6 +41,7 @@ const REVIEWED = {
   ],
   'fetch/response.js': [/^[\t\x20-\x7e\x80-\xff]*$/],
   'server.js': [/^[0-9]+$/],
+  'tls.js': [/[^A-Za-z0-9._*-]/],
   'node/server.js': [
     /^100-continue$/i,
     /(^|,)\s*upgrade\s*(,|$)/i, // from each comma to the next character that is no blank, and no further
