@@ -2,10 +2,10 @@
 import { EventEmitter } from 'node:events';
 import { RequestListener, ServerOptions } from 'node:http';
 import { AddressInfo, ListenOptions } from 'node:net';
-import { Limits, ServeOptions } from './index.js';
+import { Limits, ServeOptions, TlsOptions } from './index.js';
 
-/** Options of node:http that mean something here, and in `carom` those of the engine. */
-export interface Options extends ServerOptions {
+/** Options of node:http that mean something here, of node:https (then it speaks TLS), and in `carom` those of the engine. */
+export interface Options extends ServerOptions, TlsOptions {
   carom?: Limits & Pick<ServeOptions, 'io' | 'workers' | 'backend' | 'reusePort'>;
 }
 
@@ -37,6 +37,8 @@ export class Server extends EventEmitter {
   closeAllConnections(): void;
   closeIdleConnections(): void;
   getConnections(callback: (error: Error | null, count: number) => void): this;
+  /** New connections get these certificates, as `reloadTls` of `carom`. */
+  setSecureContext(options: TlsOptions): void;
   /** Sets `timeout`, and a listener of 'timeout'. */
   setTimeout(milliseconds?: number, callback?: () => void): this;
   setTimeout(callback: () => void): this;
