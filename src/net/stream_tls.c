@@ -147,46 +147,50 @@ static void advance(struct cursor *cursor, uint64_t length)
     cursor->offset = 0;
 }
 
-/* The next `length` bytes: where they lie, or gathered when they are in pieces or in a file. 0 or
- * an error. */
-static int next_bytes(struct cursor *cursor, size_t length, uint8_t *gathered, const uint8_t **data)
+/* The next bytes, `length` at most: where they lie, or gathered when they are in pieces or in a
+ * file. How many: fewer when a file behind them cannot be read; or an error. */
+static int64_t next_bytes(struct cursor *cursor, size_t length, uint8_t *gathered,
+                          const uint8_t **data)
 {
     const struct carom_segment *segment = cursor->segment;
     if (segment->data != NULL && segment->length - cursor->offset >= length) {
         *data = segment->data + cursor->offset;
         advance(cursor, length);
-        return 0;
+        return (int64_t)length;
     }
     *data = gathered;
-    for (size_t have = 0; have < length;) {
+    size_t have = 0;
+    while (have < length) {
         int64_t piece = copy_piece(cursor, gathered + have, length - have);
         if (piece < 0)
-            return (int)piece;
+            return have > 0 ? (int64_t)have : piece;
         have += (size_t)piece;
         advance(cursor, (uint64_t)piece);
     }
-    return 0;
+    return (int64_t)have;
 }
 
-/* Encrypt what comes next of `out`: a batch, less when there is less. 0 or an error. */
+/* Encrypt what comes next of `out`: a batch, less when there is less. 0, or an error where nothing
+ * could be encrypted: what was encrypted before is sent first. */
 static int encrypt(struct carom_stream *stream)
 {
     struct carom_tls_session *session = stream->tls;
     struct cursor cursor = {stream->out.first, 0};
     uint8_t gathered[CAROM_TLS_RECORD];
     uint64_t left = stream->out.length < BATCH ? stream->out.length : BATCH;
-    int error = 0;
-    while (left > 0 && error == 0) {
-        size_t length = left < CAROM_TLS_RECORD ? (size_t)left : CAROM_TLS_RECORD;
+    while (left > 0) {
         const uint8_t *data;
-        error = next_bytes(&cursor, length, gathered, &data);
-        if (error == 0)
-            error = carom_tls_write(session, data, length);
-        if (error == 0)
-            session->encrypted += length;
-        left -= length;
+        int64_t length = next_bytes(
+            &cursor, left < CAROM_TLS_RECORD ? (size_t)left : CAROM_TLS_RECORD, gathered, &data);
+        if (length < 0)
+            return session->encrypted > 0 ? 0 : (int)length;
+        int error = carom_tls_write(session, data, (size_t)length);
+        if (error < 0)
+            return error;
+        session->encrypted += (uint64_t)length;
+        left -= (uint64_t)length;
     }
-    return error;
+    return 0;
 }
 
 /* The kernel has all that was encrypted. True when there is more to send, which is encrypted. */

@@ -58,16 +58,15 @@ struct carom_h2 {
     struct carom_h2_frames frames;
     uint64_t heard;         /* when bytes last came */
     uint64_t pinged;        /* when the PING was sent that is not answered; 0: none */
-    uint64_t ticked;        /* when streams were last looked at */
     uint64_t section_since; /* when the section began that is not complete */
     uint64_t window_since;  /* when `window_used` began to count, for the connection's window */
     uint64_t window_used;
     uint32_t idle_after; /* requests, when the deadline of an idle connection was set */
     bool ticking;        /* the deadline is that of the next look at the streams */
     uint8_t drain;       /* enum carom_h2_drain */
+    int32_t last_served; /* the last stream of a drained peer: GOAWAY says so, or is about to */
     bool processing;     /* in nghttp2_session_mem_recv or what follows it */
     bool calm;           /* told to be calm: nothing more is done for this peer */
-    bool ending;         /* GOAWAY says so */
 };
 
 /* A stream: from its HEADERS until its record is recycled. */
@@ -80,9 +79,10 @@ struct carom_h2_stream {
     uint32_t window;                    /* how much the peer may send before credit returns */
     uint64_t credited;                  /* content given back to the peer as credit */
     uint64_t window_since, window_used; /* as in struct carom_h2 */
-    uint64_t rate_bytes;                /* content_received when the content window began */
-    uint64_t sent_bytes;                /* content_framed at the last tick */
-    uint32_t waited, stalled;           /* ms of waiting for content; of sending nothing */
+    uint64_t waits_since, rate_bytes;   /* when content was found to be waited for, and the
+                                         * content_received of then; 0: it is not */
+    uint64_t shut_since, sent_bytes;    /* when nothing was found to be sent, though there is what
+                                         * to send; the content_framed of the last look */
     bool closed;                        /* nghttp2 knows it no more, or RST_STREAM is on its way */
     bool lost;                          /* it was closed before the response was out */
     bool deferred;                      /* nghttp2 waits to be told of content */

@@ -58,9 +58,9 @@ void carom_h2_drain_on(struct carom_h2 *h2)
     if (h2->drain != CAROM_H2_NOTICED)
         return;
     h2->drain = CAROM_H2_GONE;
-    nghttp2_submit_goaway(h2->session, NGHTTP2_FLAG_NONE,
-                          nghttp2_session_get_last_proc_stream_id(h2->session), NGHTTP2_NO_ERROR,
-                          NULL, 0);
+    h2->last_served = nghttp2_session_get_last_proc_stream_id(h2->session);
+    nghttp2_submit_goaway(h2->session, NGHTTP2_FLAG_NONE, h2->last_served, NGHTTP2_NO_ERROR, NULL,
+                          0);
     carom_worker_touch(worker_of(h2), h2->connection);
 }
 
@@ -86,7 +86,6 @@ void carom_h2_keep_time(struct carom_connection *connection)
     bool busy = h2->in_flight > 0 || h2->section_since != 0 || h2->drain != CAROM_H2_OPEN;
     if (busy && (!h2->ticking || connection->read_deadline == CAROM_NO_TIME)) {
         h2->ticking = true;
-        h2->ticked = worker_of(h2)->records.now;
         carom_connection_read_within(connection, tick_of(options));
     } else if (!busy && (h2->ticking || h2->idle_after != connection->requests)) {
         uint64_t idle = (uint64_t)options->keep_alive + options->keep_alive_grace;
@@ -98,47 +97,46 @@ void carom_h2_keep_time(struct carom_connection *connection)
 
 /* Whether content comes slower than it is waited for, over a whole window. */
 static bool content_too_slow(const carom_options *options, struct carom_h2_stream *stream,
-                             uint32_t elapsed)
+                             uint64_t now)
 {
     const carom_record *record = stream->record;
+    uint64_t received = record->content_received, since = stream->waits_since;
     bool waits = record->request == CAROM_REQUEST_CONTENT &&
                  (record->wanted || record->collecting) && !record->head.is_connect;
     if (!waits || options->content_rate == CAROM_OFF || options->content_window == CAROM_OFF) {
-        stream->waited = 0;
-        stream->rate_bytes = record->content_received;
+        stream->waits_since = 0;
         return false;
     }
-    stream->waited += elapsed;
-    if (stream->waited < options->content_window)
+    if (since != 0 && now - since < options->content_window)
         return false;
-    uint64_t bytes = record->content_received - stream->rate_bytes;
-    stream->rate_bytes = record->content_received;
-    uint64_t needed = (uint64_t)options->content_rate * stream->waited / 1000;
-    stream->waited = 0;
-    return bytes < needed;
+    uint64_t bytes = received - stream->rate_bytes;
+    stream->waits_since = now;
+    stream->rate_bytes = received;
+    return since != 0 && bytes < (uint64_t)options->content_rate * (now - since) / 1000;
 }
 
 /* Whether the peer's window has let nothing of the content through for too long. */
-static bool window_shut(const carom_options *options, struct carom_h2_stream *stream,
-                        uint32_t elapsed)
+static bool window_shut(const carom_options *options, struct carom_h2_stream *stream, uint64_t now)
 {
     const carom_record *record = stream->record;
-    bool waits = record->body.length > 0 && record->content_framed == stream->sent_bytes;
+    bool moves = record->body.length == 0 || record->content_framed != stream->sent_bytes;
     stream->sent_bytes = record->content_framed;
-    stream->stalled = waits ? stream->stalled + elapsed : 0;
-    return options->write_timeout != CAROM_OFF && stream->stalled > options->write_timeout;
+    if (moves || stream->shut_since == 0)
+        stream->shut_since = moves ? 0 : now;
+    return options->write_timeout != CAROM_OFF && stream->shut_since != 0 &&
+           now - stream->shut_since > options->write_timeout;
 }
 
-static void look_at_streams(struct carom_h2 *h2, uint32_t elapsed)
+static void look_at_streams(struct carom_h2 *h2, uint64_t now)
 {
     const carom_options *options = worker_of(h2)->options;
     struct carom_node *node = h2->exchanges.next;
     for (; node != &h2->exchanges; node = node->next) {
         struct carom_h2_stream *stream =
             carom_h2_stream_of(carom_container(node, carom_record, link));
-        if (content_too_slow(options, stream, elapsed)) {
+        if (content_too_slow(options, stream, now)) {
             carom_h2_stream_refuse(stream, 408, CAROM_REASON_BODY_TIMEOUT);
-        } else if (window_shut(options, stream, elapsed)) {
+        } else if (window_shut(options, stream, now)) {
             carom_record_cancel(stream->record, CAROM_REASON_WRITE_TIMEOUT);
             carom_h2_stream_touch(stream);
         }
@@ -166,8 +164,6 @@ void carom_h2_read_timeout(struct carom_connection *connection)
     struct carom_h2 *h2 = carom_h2_of(connection);
     struct carom_worker *worker = worker_of(h2);
     uint64_t now = worker->records.now;
-    uint32_t elapsed = (uint32_t)(now - h2->ticked);
-    h2->ticked = now;
     carom_worker_touch(worker, connection); /* the flush sets the next time */
     if (h2->section_since != 0 && now - h2->section_since > worker->options->header_timeout) {
         worker->records.timeouts++;
@@ -182,7 +178,7 @@ void carom_h2_read_timeout(struct carom_connection *connection)
         nghttp2_session_terminate_session(h2->session, NGHTTP2_NO_ERROR);
         return;
     }
-    look_at_streams(h2, elapsed);
+    look_at_streams(h2, now);
     if (!keep_pinging(h2, now))
         carom_connection_abort(connection, CAROM_REASON_CLIENT_RESET, true);
 }

@@ -38,6 +38,11 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     struct carom_h2_stream *stream = nghttp2_session_get_stream_user_data(session, id);
     bool trailers = frame->headers.cat != NGHTTP2_HCAT_REQUEST;
     section_lost(h2); /* the one before was not valid: its stream is about to be reset */
+    if (!trailers && h2->drain == CAROM_H2_GONE && id > h2->last_served) {
+        /* GOAWAY, which lets the peer ask again elsewhere, may not have left yet. */
+        nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM);
+        return 0;
+    }
     if (!trailers)
         stream = carom_h2_stream_create(h2, id);
     else if (stream == NULL || stream->record->request != CAROM_REQUEST_CONTENT)
@@ -195,7 +200,8 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
                  record->refused == 0;
     bool unread = carom_record_over(record) || record->request == CAROM_REQUEST_DROPPED ||
                   (!(record->holds & CAROM_HOLD_HANDLER) && !fresh);
-    if (!unread && record->content_received > options_of(h2->connection)->max_content) {
+    bool over = record->content_received > options_of(h2->connection)->max_content;
+    if (!unread && over && !record->head.is_connect) { /* a tunnel has no end to wait for */
         carom_h2_stream_refuse(stream, 413, CAROM_REASON_OVER_LIMIT);
         unread = true;
     }
@@ -310,18 +316,32 @@ static bool pump(struct carom_h2 *h2)
     return true;
 }
 
-/* Complete what the kernel has taken. */
-static void complete(struct carom_h2 *h2)
+/* Complete what the kernel has taken. Whether that was anything: there may be more to say then. */
+static bool complete(struct carom_h2 *h2)
 {
     uint64_t sent = h2->connection->stream.sent_total;
+    bool some = false;
     while (!carom_node_alone(&h2->sending)) {
         struct carom_h2_stream *stream =
             carom_container(h2->sending.next, struct carom_h2_stream, sending);
         if (stream->record->stream_end > sent)
-            return;
+            break;
         carom_node_remove(&stream->sending);
         carom_h2_stream_sent(h2, stream);
+        some = true;
     }
+    return some;
+}
+
+/* All that is in flight are handlers that go on with an answer whose END_STREAM is out, as to HEAD.
+ */
+static bool only_handlers(const struct carom_h2 *h2)
+{
+    const struct carom_node *node = h2->exchanges.next;
+    while (node != &h2->exchanges &&
+           carom_h2_stream_of(carom_container(node, carom_record, link))->closed)
+        node = node->next;
+    return h2->in_flight > 0 && node == &h2->exchanges;
 }
 
 /* Nothing more can come of this connection. */
@@ -330,16 +350,22 @@ static bool over(const struct carom_h2 *h2)
     const struct carom_connection *connection = h2->connection;
     if (connection->stream.out.length > 0 || nghttp2_session_want_write(h2->session))
         return false;
-    return !nghttp2_session_want_read(h2->session) || (connection->peer_done && h2->in_flight == 0);
+    bool drained = !nghttp2_session_want_read(h2->session);
+    if (drained && h2->drain == CAROM_H2_GONE && only_handlers(h2))
+        return false;
+    return drained || (connection->peer_done && h2->in_flight == 0);
 }
 
 static void end(struct carom_h2 *h2)
 {
     struct carom_connection *connection = h2->connection;
+    carom_reason why = h2->calm ? CAROM_REASON_OVER_LIMIT : CAROM_REASON_BAD_REQUEST;
     struct carom_node *node = h2->exchanges.next;
-    for (; node != &h2->exchanges; node = node->next)
-        carom_record_cancel(carom_container(node, carom_record, link),
-                            h2->calm ? CAROM_REASON_OVER_LIMIT : CAROM_REASON_BAD_REQUEST);
+    for (; node != &h2->exchanges; node = node->next) {
+        carom_record *record = carom_container(node, carom_record, link);
+        bool closed = carom_h2_stream_of(record)->closed;
+        carom_record_cancel(record, closed ? CAROM_REASON_CLIENT_CLOSED : why);
+    }
     carom_connection_end(connection, true);
 }
 
@@ -348,10 +374,10 @@ static void h2_flush(struct carom_connection *connection)
     struct carom_h2 *h2 = carom_h2_of(connection);
     if (h2->processing || connection->state != CAROM_CONNECTION_OPEN)
         return;
-    uint64_t before;
+    bool more;
     do {
         struct carom_node *node;
-        before = connection->stream.sent_total;
+        uint64_t before = connection->stream.sent_total;
         while ((node = carom_list_take(&h2->changed)) != NULL)
             if (!carom_h2_stream_advance(h2, carom_container(node, struct carom_h2_stream, link))) {
                 abort_for_memory(connection);
@@ -360,8 +386,8 @@ static void h2_flush(struct carom_connection *connection)
         if (!carom_stream_stalled(&connection->stream) && !pump(h2))
             return;
         carom_stream_flush(&connection->stream);
-        complete(h2);
-    } while (connection->stream.sent_total != before && !carom_stream_stalled(&connection->stream));
+        more = complete(h2) || connection->stream.sent_total != before;
+    } while (more && !carom_stream_stalled(&connection->stream));
     if (over(h2))
         end(h2);
     else
@@ -522,7 +548,7 @@ bool carom_h2_begin(struct carom_connection *connection)
     carom_node_init(&h2->fresh);
     carom_node_init(&h2->changed);
     carom_node_init(&h2->sending);
-    h2->heard = h2->ticked = carom_records_now(&worker->records);
+    h2->heard = carom_records_now(&worker->records);
     nghttp2_mem memory = carom_h2_memory(&worker->bins);
     if (nghttp2_session_server_new3(&h2->session, worker->h2_callbacks, h2, worker->h2_option,
                                     &memory) != 0) {

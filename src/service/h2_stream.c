@@ -289,7 +289,9 @@ bool carom_h2_stream_advance(struct carom_h2 *h2, struct carom_h2_stream *stream
         leave(h2, stream);
         return true;
     }
-    if (record->response == CAROM_RESPONSE_SENT) {
+    bool told = record->framed && carom_node_alone(&stream->sending); /* and the kernel has it */
+    if (record->response == CAROM_RESPONSE_SENT ||
+        (record->response == CAROM_RESPONSE_ENDED && told)) {
         carom_h2_stream_sent(h2, stream);
         return true;
     }
@@ -308,8 +310,8 @@ void carom_h2_stream_sent(struct carom_h2 *h2, struct carom_h2_stream *stream)
 {
     carom_record *record = stream->record;
     if (record->response == CAROM_RESPONSE_CANCELLED)
-        return; /* the next flush ends it */
-    if (!record->framed) {
+        return;                                                       /* the next flush ends it */
+    if (!record->framed || record->response < CAROM_RESPONSE_ENDED) { /* END_STREAM may lead */
         carom_record_drained(record);
         return;
     }

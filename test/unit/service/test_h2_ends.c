@@ -1,0 +1,202 @@
+/* The ends of streams and of connections of HTTP/2, where the simulation has found mistakes. */
+#include "unit/service/h2_client.h"
+
+static struct client client;
+
+static void begin_client(const carom_options *options)
+{
+    begin(options);
+    client_begin(&client, 0, false);
+    converse(&client);
+}
+
+static void end(void)
+{
+    client_end(&client);
+    finish();
+}
+
+static const carom_response streamed = {.status = 200, .content_length = CAROM_LENGTH_UNKNOWN};
+static const carom_content piece = {"hello", 5, NULL, NULL};
+
+/* END_STREAM is on the answer's head, and its handler goes on. */
+static void an_answer_to_head_is_streamed(void **state)
+{
+    (void)state;
+    const carom_options options = simulation_options();
+    begin_client(&options);
+    int32_t id = request(&client, "HEAD", "/hold");
+    converse(&client);
+    carom_record *record = sim.held[0];
+    assert_int_equal(carom_respond_begin(record, &streamed), 0);
+    converse(&client);
+    assert_true(reply_of(&client, id)->closed && reply_of(&client, id)->code == 0);
+    assert_int_equal(carom_record_outcome(record).reason, CAROM_REASON_NONE);
+    assert_int_equal(carom_write(record, &piece), 0);
+    converse(&client);
+    assert_int_equal(carom_end(record, NULL, 0), 0);
+    converse(&client);
+    assert_int_equal(carom_record_outcome(record).reason, CAROM_REASON_COMPLETE);
+    release(record);
+    end();
+}
+
+/* So does a drain wait for it. */
+static void a_drain_waits_for_it(void **state)
+{
+    (void)state;
+    const carom_options options = simulation_options();
+    begin_client(&options);
+    request(&client, "HEAD", "/hold");
+    converse(&client);
+    carom_record *record = sim.held[0];
+    assert_int_equal(carom_respond_begin(record, &streamed), 0);
+    carom_shutdown(sim.service, CAROM_OFF);
+    converse(&client);
+    pass(3000);
+    converse(&client);
+    assert_false(carom_peer_saw_fin(client.peer));
+    assert_int_equal(carom_record_outcome(record).reason, CAROM_REASON_NONE);
+    assert_int_equal(carom_end(record, NULL, 0), 0);
+    converse(&client);
+    assert_int_equal(carom_record_outcome(record).reason, CAROM_REASON_COMPLETE);
+    release(record);
+    converse(&client);
+    assert_true(carom_peer_saw_fin(client.peer));
+    end();
+}
+
+/* What comes between our decision and the GOAWAY that tells of it may be asked again elsewhere: it
+ * must not be served (RFC 9113, 6.8). */
+static void nothing_is_served_behind_goaway(void **state)
+{
+    (void)state;
+    static const char answer_and_request[] = "\0\0\10\6\1\0\0\0\0"
+                                             "\0\0\0\0\0\0\0\0" /* the PING is answered */
+                                             "\0\0\6\1\5\0\0\0\3"
+                                             "\x82\x84\x86\1\1a"; /* GET / for "a" */
+    const carom_options options = simulation_options();
+    begin_client(&options);
+    request(&client, "GET", "/hold");
+    converse(&client);
+    assert_int_equal(sim.held_count, 1);
+    carom_shutdown(sim.service, CAROM_OFF);
+    turn();
+    carom_stats before, after;
+    carom_service_stats(sim.service, &before);
+    carom_peer_send(client.peer, answer_and_request, sizeof answer_and_request - 1);
+    turn();
+    carom_service_stats(sim.service, &after);
+    assert_int_equal(after.responses, before.responses);
+    assert_int_equal(after.requests, before.requests);
+    const carom_response response = {.status = 200};
+    assert_int_equal(carom_respond(sim.held[0], &response), 0);
+    release(sim.held[0]);
+    converse(&client);
+    end();
+}
+
+// NOLINTBEGIN(readability-non-const-parameter): the type is nghttp2's
+static ssize_t not_yet(nghttp2_session *session, int32_t id, uint8_t *buffer, size_t length,
+                       uint32_t *flags, nghttp2_data_source *source, void *user_data)
+{
+    (void)session, (void)id, (void)buffer, (void)length, (void)flags, (void)source;
+    (void)user_data;
+    return NGHTTP2_ERR_DEFERRED;
+}
+// NOLINTEND(readability-non-const-parameter)
+
+static int32_t post_in_time(const char *target)
+{
+    const nghttp2_data_provider provider = {.read_callback = not_yet};
+    const nghttp2_nv pairs[] = {NV(":method", "POST"), NV(":scheme", "http"), NV(":path", target),
+                                NV(":authority", "a")};
+    int32_t id = nghttp2_submit_request(client.session, NULL, pairs, 4, &provider, NULL);
+    client.replies[client.count++] = (struct reply){.id = id};
+    converse(&client);
+    return id;
+}
+
+/* The answer is out at last: that nobody reads the content is said at once. */
+static void a_reset_follows_an_answer_that_waited(void **state)
+{
+    (void)state;
+    const carom_options options = simulation_options();
+    begin_client(&options);
+    int32_t id = post_in_time("/hold");
+    const carom_response response = {.status = 200, .content = piece};
+    carom_peer_set_window(client.peer, 3);
+    assert_int_equal(carom_respond(sim.held[0], &response), 0);
+    release(sim.held[0]);
+    turn();
+    assert_false(reply_of(&client, id)->ended);
+    carom_peer_set_window(client.peer, 100000);
+    converse(&client);
+    assert_true(reply_of(&client, id)->ended && reply_of(&client, id)->closed);
+    end();
+}
+
+/* A stream that comes right before the others are looked at has its whole time, too. */
+static void content_has_its_time(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    options.content_window = 1000;
+    begin_client(&options);
+    request(&client, "GET", "/hold");
+    converse(&client);
+    pass(990);
+    int32_t id = post_in_time("/hold");
+    assert_int_equal(sim.held_count, 2);
+    carom_slice bytes;
+    assert_int_equal(carom_request_read(sim.held[1], &bytes), -CAROM_EAGAIN);
+    pass(900);
+    converse(&client);
+    assert_int_equal(reply_of(&client, id)->status, 0);
+    pass(1200);
+    converse(&client);
+    assert_int_equal(reply_of(&client, id)->status, 408);
+    release(sim.held[1]);
+    release(sim.held[0]);
+    converse(&client);
+    end();
+}
+
+/* max_content is for content: a tunnel lasts. */
+static void a_tunnel_has_no_limit(void **state)
+{
+    (void)state;
+    static char bytes[5000];
+    carom_options options = simulation_options();
+    options.max_content = 1000;
+    begin_client(&options);
+    const nghttp2_nv pairs[] = {NV(":method", "CONNECT"), NV(":authority", "a:1")};
+    client.content = bytes;
+    client.content_length = sizeof bytes;
+    request_with(&client, pairs, 2, true);
+    converse(&client);
+    carom_record *record = sim.held[0];
+    assert_int_equal(carom_upgrade(record, &(carom_response){.status = 200}), 0);
+    size_t length = 0;
+    carom_slice slice;
+    while (carom_request_read(record, &slice) > 0)
+        length += slice.length;
+    assert_int_equal(length, sizeof bytes);
+    assert_int_equal(carom_end(record, NULL, 0), 0);
+    release(record);
+    converse(&client);
+    end();
+}
+
+int main(void)
+{
+    const struct CMUnitTest all[] = {
+        cmocka_unit_test(an_answer_to_head_is_streamed),
+        cmocka_unit_test(a_drain_waits_for_it),
+        cmocka_unit_test(nothing_is_served_behind_goaway),
+        cmocka_unit_test(a_reset_follows_an_answer_that_waited),
+        cmocka_unit_test(content_has_its_time),
+        cmocka_unit_test(a_tunnel_has_no_limit),
+    };
+    return cmocka_run_group_tests_name("service/h2_ends", all, NULL, NULL);
+}
