@@ -207,11 +207,11 @@ set_target_properties(simulate PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINAR
 
 # A fixed range of seeds, in which every mark must be reached; fewer where a run is slow. Then the
 # seeds that failed once.
-set(runs 12000 --marks)
+set(runs 6000 --marks)
 if(CAROM_SANITIZE STREQUAL "address")
-    set(runs 3000 --marks)
+    set(runs 1000)
 elseif(CAROM_SANITIZE) # it has one thread
-    set(runs 300)
+    set(runs 150)
 endif()
 add_test(NAME simulate/range COMMAND simulate --runs ${runs})
 file(STRINGS test/simulate/seeds seeds REGEX "^[0-9]")

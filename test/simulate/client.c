@@ -26,10 +26,18 @@ void client_connect(void)
     client->leaving = random_size(random, random_chance(random, 50) ? 1000 : 20000);
     client->finishes = random_chance(random, 50);
     client->rude = random_chance(random, 20);
+    bool speaks_h2 = world->mixed && random_chance(random, 70);
+    if ((speaks_h2 || world->secure) && random_chance(random, 15))
+        client->manner = MUTATES;
+    client->mute = world->secure && random_chance(random, 3);
     if (client->window > 0)
         carom_peer_set_window(peer, client->window);
-    LOG("client %d connects: manner %u, %u requests, %u at a time", client->number, client->manner,
-        client->requests, client->depth);
+    if (speaks_h2)
+        client_h2_open(client);
+    line_open(client);
+    LOG("client %d connects: manner %u, %u requests, %u at a time%s%s", client->number,
+        client->manner, client->requests, client->depth, speaks_h2 ? ", HTTP/2" : "",
+        client->mute ? ", mute" : "");
 }
 
 /* ---------------------------------------------------------------- leaving */
@@ -46,8 +54,8 @@ static void finish(struct client *client)
     if (client->finished)
         return;
     LOG("client %d sends FIN", client->number);
+    line_finish(client);
     client->finished = true;
-    carom_peer_finish(client->peer);
 }
 
 void client_give_up(struct client *client)
@@ -63,7 +71,7 @@ void client_give_up(struct client *client)
 /* How far the client may send for now. */
 static size_t gate(const struct client *client)
 {
-    if ((client->closing || client->refused) && !client->rude)
+    if (((client->closing || client->refused) && !client->rude) || !line_is_open(client))
         return client->sent;
     for (int i = client->answered; i < client->count; i++) {
         const struct exchange *exchange = client->exchanges[i];
@@ -91,7 +99,17 @@ static bool may_plan(const struct client *client)
     return !closes || client->rude;
 }
 
-static void send_piece(struct client *client, size_t most)
+/* From now on anything may be answered. */
+static void mutate(struct client *client, size_t length)
+{
+    client->mutated = true;
+    LOG("client %d changes a byte", client->number);
+    if (client->line == NULL) /* there the wire's byte is changed */
+        client->out[client->sent + random_below(&world->random, (uint32_t)length)] ^=
+            (char)(1 << random_below(&world->random, 8));
+}
+
+void client_send_piece(struct client *client, size_t most)
 {
     struct random *random = &world->random;
     size_t length = most - client->sent;
@@ -99,11 +117,15 @@ static void send_piece(struct client *client, size_t most)
         length = 1 + random_below(random, (uint32_t)length);
     else if (client->pieces == 2 && length > 1)
         length = random_between(random, 1, length < 8 ? (uint32_t)length : 8);
-    if (client->manner != POLITE && client->manner != DEAF &&
-        client->sent + length > client->leaving)
+    bool leaves = client->manner != POLITE && client->manner != DEAF && client->manner != MUTATES;
+    if (leaves && client->sent + length > client->leaving)
         length = client->leaving > client->sent ? client->leaving - client->sent : 0;
+    bool mutates = client->manner == MUTATES && !client->mutated && length > 0 &&
+                   client->sent + length > client->leaving;
+    if (mutates)
+        mutate(client, length);
     if (length > 0)
-        carom_peer_send(client->peer, client->out + client->sent, length);
+        line_send(client, client->out + client->sent, length, mutates && client->line != NULL);
     client->sent += length;
     LOG("client %d sends %zu bytes, %zu in all", client->number, length, client->sent);
     if (client->sent < client->leaving)
@@ -153,16 +175,28 @@ static bool open_window(struct client *client)
     return true;
 }
 
+static bool act_h2(struct client *client)
+{
+    if (client->finished || client->stalled || client->refused)
+        return open_window(client);
+    if (client_h2_act(client))
+        return true;
+    bool done = client->answered == client->count && client->requests == 0 && !client->mute;
+    return ((done || client->closing) && leave(client)) || open_window(client);
+}
+
 bool client_act(struct client *client)
 {
     if (client->concluded || client->reset)
         return false;
     if (random_chance(&world->random, 50) && open_window(client))
         return true;
+    if (client->session != NULL)
+        return act_h2(client);
     if (!client->finished && !client->stalled) {
         size_t most = gate(client);
         if (client->sent < most && random_chance(&world->random, 80)) {
-            send_piece(client, most);
+            client_send_piece(client, most);
             return true;
         }
         if (may_plan(client) && plan_exchange(client) != NULL) {
@@ -170,7 +204,7 @@ bool client_act(struct client *client)
             return true;
         }
         if (client->sent < most) {
-            send_piece(client, most);
+            client_send_piece(client, most);
             return true;
         }
         bool upgraded = client->count > 0 && client->exchanges[client->count - 1]->upgraded;
@@ -188,11 +222,11 @@ bool client_act(struct client *client)
 
 static void note_taken(struct client *client)
 {
-    size_t taken = client->sent - carom_peer_unread(client->peer);
+    size_t taken = line_taken(client);
     if (taken == client->taken)
         return;
     client->taken = taken;
-    client->busy_at = world_now();
+    client->busy_at = client->heard_at = world_now();
     for (int i = 0; i < client->count; i++) {
         struct exchange *exchange = client->exchanges[i];
         if (exchange->taken_at == 0 && taken > exchange->from)
@@ -210,6 +244,18 @@ static bool all_released(const struct client *client)
     return true;
 }
 
+static uint64_t may_idle(const struct client *client)
+{
+    const carom_options *options = &world->options;
+    uint64_t most = options->keep_alive + options->keep_alive_grace;
+    if (client->count == 0) {
+        most = options->first_byte_timeout;
+        if (client->line != NULL) /* the end of the handshake may be on the way */
+            most += options->handshake_timeout;
+    }
+    return most;
+}
+
 /* Time-outs that must have come by now. */
 static void look_for_late(const struct client *client)
 {
@@ -221,11 +267,20 @@ static void look_for_late(const struct client *client)
         world_fail("client %d: the connection lingers too long", client->number);
     if (client->fin_at > 0 || client->accepted_at == 0 || client->finished || client->reset ||
         client->taken < client->sent || !all_released(client) || client->closing ||
-        client->window > 0 || carom_peer_failed(client->peer))
+        client->window > 0 || carom_peer_failed(client->peer) || client->mutated)
         return;
+    if (!line_is_open(client)) {
+        if (now > client->accepted_at + options->handshake_timeout + 2)
+            world_fail("client %d: a handshake without an end", client->number);
+        return;
+    }
+    if (client->session != NULL) {
+        if (client_h2_late(client))
+            world_fail("client %d: idle for too long", client->number);
+        return;
+    }
     if (client->answered == client->count) {
-        uint64_t most = client->count == 0 ? options->first_byte_timeout
-                                           : options->keep_alive + options->keep_alive_grace;
+        uint64_t most = may_idle(client);
         if (client->taken == (client->count == 0 ? 0 : client->exchanges[client->count - 1]->to) &&
             now > client->active_at + most + 2 && now > client->busy_at + most + 2)
             world_fail("client %d: idle for %llu ms and not closed", client->number,
@@ -251,11 +306,18 @@ void client_look(struct client *client)
         client->accepted_at = client->active_at = client->progress_at = world_now();
         LOG("client %d is accepted", client->number);
     }
+    line_turn(client);
+    if (!client->shaken && line_is_open(client) && client->line != NULL)
+        client->active_at = world_now();
+    client->shaken = line_is_open(client);
     note_taken(client);
     if (client->stirred)
         client->busy_at = world_now();
     client->stirred = false;
-    client_read(client);
+    if (client->session != NULL)
+        client_h2_read(client);
+    else
+        client_read(client);
     if (client->fin_at == 0 && carom_peer_saw_fin(peer)) {
         LOG("client %d sees FIN", client->number);
         client->fin_at = world_now();

@@ -35,19 +35,28 @@ static bool lawful(const struct exchange *exchange, carom_reason reason)
     const struct client *client = exchange->client;
     uint64_t now = world_now();
     bool broken = client->reset || carom_peer_failed(client->peer) || world->memory_failed;
-    for (int i = 0; i < exchange->index; i++)
+    bool h2 = client->session != NULL, unreadable = cannot_be_read(exchange);
+    bool calmed = client->calmed || (h2 && client_h2_too_slow(client));
+    if (client->mutated)
+        return true;
+    for (int i = 0; i < client->count && h2; i++)
+        broken |= unreadable |= client->exchanges[i]->unreadable;
+    for (int i = 0; i < exchange->index && !h2; i++)
         broken |= exchange_ends_connection(client->exchanges[i]);
     switch (reason) {
     case CAROM_REASON_CLIENT_CLOSED:
-        return broken || client->finished;
-    case CAROM_REASON_CLIENT_RESET:
-        return broken;
+        return broken || client->finished || calmed;
+    case CAROM_REASON_CLIENT_RESET: /* or is taken for dead, because it answers no PING */
+        return broken || exchange->resets ||
+               (h2 && now >= client->heard_at + options->h2_ping_interval);
     case CAROM_REASON_BAD_REQUEST:
     case CAROM_REASON_OVER_LIMIT:
-        return exchange->refused_late;
+        return exchange->refused_late || calmed;
     case CAROM_REASON_BODY_TIMEOUT:
         return now > exchange->handed_at + options->content_window && client->taken < exchange->to;
     case CAROM_REASON_WRITE_TIMEOUT:
+        if (h2 && client_h2_is_slow(client) && now > exchange->handed_at + options->write_timeout)
+            return true;
         return client->window > 0 && now > client->progress_at + options->write_timeout;
     case CAROM_REASON_HANDLER_TIMEOUT:
         return options->handler_timeout != CAROM_OFF && !exchange->begun &&
@@ -60,7 +69,7 @@ static bool lawful(const struct exchange *exchange, carom_reason reason)
     case CAROM_REASON_NO_MEMORY:
         return world->memory_failed;
     case CAROM_REASON_FILE_FAILED:
-        return cannot_be_read(exchange);
+        return unreadable;
     default:
         return false;
     }
@@ -245,19 +254,23 @@ static bool read_content(struct exchange *exchange)
             act(exchange);
             return false;
         }
+        if (exchange->client->mutated)
+            continue;
         if (exchange->read + bytes.length > CONTENT_MOST ||
             memcmp(bytes.data, pattern + exchange->read, bytes.length) != 0)
             world_fail("request %u: its content is wrong at %u", exchange->id, exchange->read);
         exchange->read += (uint32_t)bytes.length;
     }
     size_t content = exchange->content;
-    if (exchange->upgraded) /* what was sent before FIN */
+    exchange->read_whole = true;
+    if (exchange->client->mutated)
+        return true;
+    if (exchange->upgraded && exchange->client->session == NULL) /* what was sent before FIN */
         content = exchange->client->sent - exchange->head_end;
     if (exchange->read != content)
         world_fail("request %u: %u bytes of %zu", exchange->id, exchange->read, content);
     if (carom_request_trailer_count(exchange->record) != exchange->trailers)
         world_fail("request %u: its trailers are wrong", exchange->id);
-    exchange->read_whole = true;
     return true;
 }
 
@@ -288,7 +301,8 @@ static int respond_file(struct exchange *exchange, const carom_response *respons
     };
     world->lent++;
     int result = carom_respond_file(exchange->record, response, &file);
-    exchange->cut |= result == 0 && cannot_be_read(exchange);
+    exchange->unreadable |= result == 0 && cannot_be_read(exchange);
+    exchange->cut |= exchange->unreadable;
     return result;
 }
 
@@ -478,19 +492,34 @@ static uint32_t id_of(carom_slice target)
     return (uint32_t)strtoul(text + strcspn(text, "0123456789"), NULL, 10);
 }
 
+/* What a changed byte made of a request: nobody's. */
+static bool is_strange(const carom_record *record, uint32_t id)
+{
+    for (int i = 0; i < world->client_count; i++)
+        if (world->clients[i].mutated)
+            return id >= world->exchange_count || world->exchanges[id].handed ||
+                   id_of(carom_request_field(record, "x-id")) != id;
+    return false;
+}
+
 void handler_called(carom_record *record, void *data)
 {
     (void)data;
     uint32_t id = id_of(carom_request_target(record));
+    if (is_strange(record, id)) {
+        carom_release(record);
+        return;
+    }
     if (id >= world->exchange_count)
         world_fail("a request that nobody sent: %u", id);
     struct exchange *exchange = &world->exchanges[id];
-    if (exchange->handed || exchange->refused)
+    bool mutated = exchange->client->mutated, h2 = exchange->client->session != NULL;
+    if (exchange->handed || (exchange->refused && !mutated))
         world_fail("request %u must not be handed over", id);
     carom_slice field = carom_request_field(record, "x-id");
     if (id_of(field) != id || (carom_request_version(record) == 10) != exchange->old)
         world_fail("request %u: its head is wrong", id);
-    for (int i = 0; i < exchange->index; i++) {
+    for (int i = 0; i < exchange->index && !h2; i++) {
         const struct exchange *before = exchange->client->exchanges[i];
         if (before->refused || before->closes || (before->old && !before->keeps))
             world_fail("request %u is served after the last one", id);

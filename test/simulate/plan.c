@@ -282,6 +282,96 @@ static void draw_handler(struct exchange *exchange)
     add(exchange, &count, STEP_RELEASE);
 }
 
+/* ---------------------------------------------------------------- on a stream */
+
+struct fields {
+    const char *pairs[H2_FIELDS][2];
+    size_t count;
+    char text[3][64];
+    char long_text[20000];
+};
+
+static void add_field(struct fields *fields, const char *name, const char *value)
+{
+    fields->pairs[fields->count][0] = name;
+    fields->pairs[fields->count++][1] = value;
+}
+
+/* Something that must be refused, and with what. */
+static void spoil(struct exchange *exchange, struct fields *fields, const char *id)
+{
+    const carom_options *options = &world->options;
+    switch (random_below(&world->random, 5)) {
+    case 0:
+        snprintf(fields->long_text, sizeof fields->long_text, "/%s/%0*d", id,
+                 (int)options->max_target, 0);
+        fields->pairs[1][1] = fields->long_text;
+        exchange->refused = 414;
+        break;
+    case 1:
+        snprintf(fields->long_text, sizeof fields->long_text, "%0*d",
+                 (int)options->max_header_section, 0);
+        add_field(fields, "x-long", fields->long_text);
+        exchange->refused = 431;
+        break;
+    case 2:
+        for (uint32_t i = 0; i < options->max_fields; i++)
+            add_field(fields, "x", "1");
+        exchange->refused = 431;
+        break;
+    case 3:
+        add_field(fields, "expect", "tea");
+        exchange->refused = 417;
+        break;
+    default:
+        fields->pairs[0][1] = "ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFGHIJKLMN";
+        exchange->refused = 501;
+        break;
+    }
+}
+
+static void ask(struct exchange *exchange, bool spoilt)
+{
+    static struct fields fields;
+    char *id = fields.text[0], *target = fields.text[1], *length = fields.text[2];
+    fields.count = 0;
+    snprintf(id, 64, "%u", exchange->id);
+    snprintf(target, 64, exchange->is_connect ? "host.%s:1" : "/%s", id);
+    snprintf(length, 64, "%u", exchange->content);
+    add_field(&fields, ":method", method_of(exchange));
+    if (!exchange->is_connect) {
+        add_field(&fields, ":path", target);
+        add_field(&fields, ":scheme", "http");
+    }
+    add_field(&fields, ":authority", exchange->is_connect ? target : "example.org");
+    add_field(&fields, "x-id", id);
+    if (exchange->fill > 0) {
+        memset(fields.long_text, 'f', exchange->fill);
+        fields.long_text[exchange->fill] = '\0';
+        add_field(&fields, "x-fill", fields.long_text);
+    }
+    if (exchange->expects)
+        add_field(&fields, "expect", "100-continue");
+    if (!exchange->chunked && exchange->content > 0)
+        add_field(&fields, "content-length", length);
+    if (spoilt)
+        spoil(exchange, &fields, id);
+    client_h2_ask(exchange, (const char *const(*)[2])fields.pairs, fields.count);
+}
+
+/* As HTTP/2 has it. */
+static void plan_stream(struct exchange *exchange)
+{
+    bool spoilt = random_chance(&world->random, 6);
+    if (!spoilt)
+        draw_request(exchange);
+    exchange->upgrades = exchange->old = exchange->keeps = exchange->closes = false;
+    exchange->refused_late = exchange->content > world->options.max_content && exchange->chunked;
+    if (exchange->content > world->options.max_content && !exchange->chunked)
+        exchange->refused = 413;
+    ask(exchange, spoilt);
+}
+
 struct exchange *plan_exchange(struct client *client)
 {
     if (world->exchange_count == EXCHANGES || client->count == CLIENT_EXCHANGES)
@@ -290,7 +380,9 @@ struct exchange *plan_exchange(struct client *client)
     *exchange = (struct exchange){.id = world->exchange_count++, .client = client};
     exchange->index = client->count;
     exchange->from = client->out_used;
-    if (random_chance(&world->random, 6)) {
+    if (client->session != NULL) {
+        plan_stream(exchange);
+    } else if (random_chance(&world->random, 6)) {
         write_malformed(exchange);
     } else {
         draw_request(exchange);
@@ -301,7 +393,8 @@ struct exchange *plan_exchange(struct client *client)
             exchange->refused = 413;
     }
     draw_handler(exchange);
-    exchange->to = client->out_used;
+    if (client->session == NULL)
+        exchange->to = client->out_used;
     client->exchanges[client->count++] = exchange;
     LOG("client %d: request %u is %s%s%s, content %u%s, answer %u of %u bytes", client->number,
         exchange->id, exchange->refused ? "malformed " : "", method_of(exchange),

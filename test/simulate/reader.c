@@ -7,14 +7,6 @@
 
 #include "simulate/world.h"
 
-/* A response head as it came. */
-struct head {
-    unsigned status;
-    bool close, keep, chunked, has_length, has_id, upgrade;
-    uint64_t length;
-    uint32_t id;
-};
-
 static struct exchange *current(const struct client *client)
 {
     return client->answered < client->count ? client->exchanges[client->answered] : NULL;
@@ -40,8 +32,11 @@ static bool excused(const struct client *client, const struct exchange *exchange
 {
     const carom_options *options = &world->options;
     uint64_t now = world_now();
-    if (client->reset || client->refused || client->deaf || world->memory_failed ||
-        carom_peer_failed(client->peer))
+    if (client->reset || client->refused || client->deaf || client->mutated ||
+        world->memory_failed || carom_peer_failed(client->peer))
+        return true;
+    if (client->line != NULL && !exchange->handed &&
+        now >= client->accepted_at + options->handshake_timeout)
         return true;
     bool lingered = now >= client->accepted_at + options->linger_timeout;
     if (options->refuse_connections && client->answered == 0 && !exchange->handed &&
@@ -76,6 +71,12 @@ void client_conclude(struct client *client)
     bool reset = carom_peer_saw_reset(client->peer);
     LOG("client %d: the connection is closed%s, %d of %d answered", client->number,
         reset ? " with a reset" : "", client->answered, client->count);
+    if (client->session != NULL) {
+        client_h2_conclude(client);
+        return;
+    }
+    if (client->mutated || !line_is_open(client))
+        return;
     struct exchange *exchange = current(client);
     if (exchange != NULL && exchange->from < client->sent && !excused(client, exchange))
         world_fail("client %d: request %u was not answered%s", client->number, exchange->id,
@@ -132,7 +133,7 @@ static struct head parse_head(const struct client *client, const char *bytes, si
 }
 
 /* The engine answers in the handler's place: with this status, and lawfully. */
-static void check_refusal(const struct exchange *exchange, const struct head *head)
+void reader_refusal(const struct exchange *exchange, const struct head *head)
 {
     const carom_options *options = &world->options;
     uint64_t now = world_now();
@@ -147,7 +148,9 @@ static void check_refusal(const struct exchange *exchange, const struct head *he
         lawful = exchange->handed && exchange->released && !exchange->begun;
         break;
     case 503:
-        lawful = !exchange->handed && world->overload_seen;
+        lawful = !exchange->handed &&
+                 (world->overload_seen || (exchange->client->session != NULL &&
+                                           exchange->index >= (int)options->h2_max_streams));
         lawful |= exchange->handed && options->handler_timeout != CAROM_OFF &&
                   now > exchange->handed_at + options->handler_timeout;
         break;
@@ -164,12 +167,12 @@ static void check_refusal(const struct exchange *exchange, const struct head *he
                    exchange->client->number, exchange->id, head->status,
                    (unsigned long long)(now - exchange->taken_at));
     bool must_close = head->status != 500 && !(head->status == 503 && exchange->handed);
-    if (must_close && !head->close && !world->memory_failed)
+    if (must_close && !head->close && !world->memory_failed && exchange->client->session == NULL)
         world_fail("client %d: kept alive after a refusal", exchange->client->number);
 }
 
 /* The handler's own head. */
-static void check_answer(const struct exchange *exchange, const struct head *head)
+void reader_answer(const struct exchange *exchange, const struct head *head)
 {
     int number = exchange->client->number;
     if (!exchange->begun || head->id != exchange->id || head->status != exchange->status)
@@ -183,6 +186,8 @@ static void check_answer(const struct exchange *exchange, const struct head *hea
     if (!none && head->has_length && head->length != exchange->length)
         world_fail("client %d: %llu bytes are announced, not %u", number,
                    (unsigned long long)head->length, exchange->length);
+    if (exchange->client->session != NULL)
+        return; /* GOAWAY says so */
     bool ends = exchange_ends_connection(exchange) || exchange->client->finished || world->draining;
     if (head->close && !ends)
         world_fail("client %d: closed after request %u for no reason", number, exchange->id);
@@ -221,7 +226,7 @@ static void begin_content(struct client *client, struct exchange *exchange, cons
 }
 
 /* An informational response. */
-static void take_informational(struct exchange *exchange, const struct head *head)
+void reader_informational(struct exchange *exchange, const struct head *head)
 {
     int number = exchange->client->number;
     LOG("client %d sees %u for %u", number, head->status, exchange->id);
@@ -254,14 +259,14 @@ static void take_head(struct client *client, const struct head *head)
         return;
     }
     if (head->status < 200 && head->status != 101) {
-        take_informational(exchange, head);
+        reader_informational(exchange, head);
         return;
     }
     LOG("client %d sees %u for %u", client->number, head->status, exchange->id);
     exchange->final = true;
     client->closing = head->close;
     if (!head->has_id) {
-        check_refusal(exchange, head);
+        reader_refusal(exchange, head);
         client->offset = 0;
         client->left = exchange->is_head ? 0 : head->length;
         client->reader = READER_LENGTH;
@@ -269,7 +274,7 @@ static void take_head(struct client *client, const struct head *head)
         exchange->length = UINT32_MAX; /* the content is the engine's */
         return;
     }
-    check_answer(exchange, head);
+    reader_answer(exchange, head);
     if (exchange->upgraded)
         begin_tunnel(client, exchange);
     else
@@ -391,7 +396,7 @@ static size_t read_some(struct client *client, const char *bytes, size_t length)
 void client_read(struct client *client)
 {
     size_t length;
-    const char *bytes = carom_peer_received(client->peer, &length);
+    const char *bytes = line_received(client, &length);
     bool came = false;
     for (;;) { /* until a step changes nothing */
         int answered = client->answered;

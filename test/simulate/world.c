@@ -84,6 +84,19 @@ static void draw_options(carom_options *options)
     options->half_close = random_chance(random, 50);
 }
 
+/* What only clients of HTTP/2 and TLS meet. */
+static void draw_more_options(carom_options *options)
+{
+    struct random *random = &world->random;
+    options->handshake_timeout = random_between(random, 500, 10000);
+    options->max_handshakes = random_between(random, 1, 4);
+    options->h2_max_streams = random_between(random, 1, 20);
+    options->h2_stream_window = random_between(random, 1024, 100000);
+    options->h2_stream_window_max = random_between(random, 100000, 1000000);
+    options->h2_connection_window = random_between(random, 65535, 200000);
+    options->h2_ping_interval = random_between(random, 1000, 60000);
+}
+
 static uint32_t random_of(void *source, uint32_t below)
 {
     return random_below(source, below);
@@ -137,7 +150,8 @@ static void look_at_connections(void)
                        connection->write_deadline != CAROM_NO_TIME;
         if (pending && !carom_timer_armed(&connection->timer))
             world_fail("a deadline without a timer");
-        if (carom_stream_stalled(&connection->stream) &&
+        bool only_tls = connection->stream.tls != NULL && connection->stream.out.length == 0;
+        if (carom_stream_stalled(&connection->stream) && !only_tls &&
             connection->state == CAROM_CONNECTION_OPEN &&
             connection->write_deadline == CAROM_NO_TIME)
             world_fail("a stalled connection without a deadline");
@@ -148,7 +162,7 @@ static bool has_work(void)
 {
     struct carom_worker *worker = worker_of();
     return worker->dirty != NULL || worker->resumed != NULL ||
-           !carom_node_alone(&worker->records.ready);
+           !carom_node_alone(&worker->records.ready) || carom_streams_wait(&worker->streams);
 }
 
 static void look(void)
@@ -217,7 +231,7 @@ static bool poke(void)
         }
     for (int i = 0; i < world->client_count; i++) {
         struct client *client = &world->clients[i];
-        bool odd = client->manner != POLITE || client->closing || client->refused ||
+        bool odd = client->manner != POLITE || client->closing || client->refused || client->mute ||
                    !carom_peer_accepted(client->peer) || client->count == client->answered;
         bool upgraded = client->count > 0 && client->exchanges[client->count - 1]->upgraded;
         if (!client->concluded && !client->reset && (odd || upgraded)) {
@@ -258,6 +272,9 @@ static void quiet(void)
         client_connect();
         return;
     }
+    /* A connection of HTTP/2 looks at its streams in every second: time never stands still. */
+    if (world->mixed && random_chance(&world->random, 5) && poke())
+        return;
     if (skip_time() || poke())
         return;
     for (int i = 0; i < world->client_count; i++) {
@@ -346,9 +363,12 @@ static void look_at_the_end(void)
         world_fail("%llu records were recycled and %llu ended",
                    (unsigned long long)stats.records_recycled, (unsigned long long)ended);
     if (records->segments.in_use != 0 || records->tables.in_use != 0 ||
-        worker->small.pool.in_use != 0 || worker->h1_pool.in_use != 0)
+        worker->small.pool.in_use != 0 || worker->h1_pool.in_use != 0 ||
+        worker->h2_pool.in_use != 0 || worker->h2_stream_pool.in_use != 0 ||
+        worker->streams.sessions.in_use != 0)
         world_fail("segments, tables, small pages or states are left");
-    uint32_t arenas = (worker->incoming.page != NULL) + (records->outgoing.page != NULL);
+    uint32_t arenas = (worker->incoming.page != NULL) + (records->outgoing.page != NULL) +
+                      (worker->streams.plain.page != NULL);
     if (records->pages.pool.in_use != arenas)
         world_fail("%u pages are held, not %u", records->pages.pool.in_use, arenas);
     int timers = carom_timer_armed(&worker->trim) + carom_timer_armed(&worker->drain_end);
@@ -366,17 +386,27 @@ void world_run(uint64_t seed)
     static struct world it;
     static struct exchange exchanges[EXCHANGES];
     world = &it;
-    for (int i = 0; i < CLIENTS; i++)
+    for (int i = 0; i < CLIENTS; i++) {
         free(it.clients[i].out);
+        line_close(&it.clients[i]);
+        client_h2_close(&it.clients[i]);
+    }
     it = (struct world){.seed = seed, .random = {seed}, .clock = 1000, .steps_most = 300000};
     it.exchanges = exchanges;
+    it.mixed = seed % 8 == 4 || seed % 8 == 5 || seed % 8 == 7;
+    it.secure = seed % 8 >= 6;
+    it.tls_random.state = seed;
+    if (it.secure)
+        line_prepare();
     uint64_t held = carom_memory_held();
     draw_options(&it.options);
+    if (it.mixed || it.secure)
+        draw_more_options(&it.options);
     it.driven = random_chance(&it.random, 50);
     it.may_drain = random_chance(&it.random, 25);
     it.clients_most = (int)random_between(&it.random, 1, CLIENTS);
     if (carom_service_create_on(&it.service, &it.options, carom_loop_simulated_create) != 0 ||
-        carom_service_listen(it.service, "127.0.0.1:0") != 0)
+        (it.secure ? line_listen() : carom_service_listen(it.service, "127.0.0.1:0")) != 0)
         world_fail("no service");
     it.loop = it.service->workers[0].loop;
     draw_whims();

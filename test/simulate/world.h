@@ -33,6 +33,14 @@ enum step {
     STEP_RELEASE,
 };
 
+/* A response head as it came. */
+struct head {
+    unsigned status;
+    bool close, keep, chunked, has_length, has_id, upgrade;
+    uint64_t length;
+    uint32_t id;
+};
+
 struct exchange {
     uint32_t id;
     struct client *client;
@@ -64,6 +72,7 @@ struct exchange {
     bool over;         /* the handler knows that the exchange is over */
     bool cut;          /* the handler has ended it */
     bool informed, upgraded, read_whole;
+    bool unreadable; /* it answers from a file that cannot be read */
     uint32_t read, written;
     uint64_t handed_at, due;
     carom_reason reason;
@@ -72,6 +81,15 @@ struct exchange {
     bool continued, hinted, final, answered;
     uint64_t taken_at; /* when the engine took its first byte; 0: not yet */
     uint64_t begun_at; /* when it certainly had some of the head, and not an empty line */
+
+    /* On a stream of HTTP/2. */
+    int32_t stream;
+    uint32_t given, seen, owed; /* of its content; of the answer's; credit for that */
+    bool head_leaves, end_leaves;
+    bool deferred;      /* its content waits */
+    bool upgraded_here; /* the client knows */
+    bool resets;        /* by the client */
+    bool gone;          /* the stream is closed */
 };
 
 enum pause { PAUSE_NONE, PAUSE_TIMER, PAUSE_OUTSIDE, PAUSE_POSTED, PAUSE_EDGE, PAUSE_NEVER };
@@ -83,6 +101,7 @@ enum manner {
     STALLS,   /* sends no more from some byte on */
     DEAF,     /* reads no more from some byte on */
     MANNERS,
+    MUTATES = MANNERS, /* changes a byte, in HTTP/2 or in TLS */
 };
 
 /* Where a client is in what it receives. */
@@ -96,6 +115,9 @@ enum reader {
     READER_UNTIL_CLOSE,
     READER_TUNNEL,
 };
+
+struct tls_line;
+struct nghttp2_session;
 
 struct client {
     struct carom_peer *peer;
@@ -121,8 +143,21 @@ struct client {
     bool rude;    /* sends on after that */
     bool reset, finished, stalled, deaf, concluded;
     uint64_t accepted_at, active_at, progress_at, fin_at; /* progress: it took bytes */
-    uint64_t busy_at; /* the engine took bytes, or a handler released, last */
+    uint64_t busy_at;  /* the engine took bytes, or a handler released, last */
+    uint64_t heard_at; /* the engine took bytes */
     size_t received, taken;
+
+    struct tls_line *line; /* NULL: plain */
+    bool mute;             /* it says hello, and no more */
+    bool shaken;           /* hands */
+    bool mutated;          /* a byte was changed: anything may follow */
+
+    struct nghttp2_session *session; /* NULL: HTTP/1.1 */
+    bool stingy;                     /* with credit */
+    uint32_t owed;
+    int32_t last_stream; /* that the engine takes */
+    struct head head;    /* that is coming */
+    bool trailer_seen, calmed;
 };
 
 struct world {
@@ -131,6 +166,8 @@ struct world {
     carom_service *service;
     struct carom_loop *loop;
     carom_options options;
+    bool secure, mixed; /* over TLS; some clients speak HTTP/2 */
+    struct random tls_random;
     bool driven;
     uint64_t clock; /* as the network has it */
     uint64_t steps, steps_most, turns;
@@ -165,13 +202,46 @@ const char *pattern_of(uint32_t id, bool response);
 /* A file of all patterns, which begins with pattern_of(0, false). */
 int pattern_file(bool readable);
 
-/* plan.c: the next exchange of a client, its request appended to what the client sends. NULL: no
- * more room. */
+/* plan.c: the next exchange of a client, its request appended to what the client sends, or given to
+ * its session. NULL: no more room. */
 struct exchange *plan_exchange(struct client *client);
 void client_append(struct client *client, const void *data, size_t length);
 
+/* line.c: listen over TLS; what is to be made once is made, before memory is counted. */
+void line_prepare(void);
+int line_listen(void);
+void line_open(struct client *client);
+void line_close(struct client *client);
+/* Hands are shaken. */
+bool line_is_open(const struct client *client);
+/* Go on with what has come. */
+void line_turn(struct client *client);
+/* Send, with a byte of it changed on the wire when it is `harmed`. */
+void line_send(struct client *client, const void *data, size_t length, bool harmed);
+void line_finish(struct client *client);
+/* The client's bytes that the engine has taken. */
+size_t line_taken(struct client *client);
+const char *line_received(const struct client *client, size_t *length);
+
+/* client_h2.c: clients that speak HTTP/2. */
+#define H2_FIELDS 64
+void client_h2_open(struct client *client);
+void client_h2_close(struct client *client);
+void client_h2_ask(struct exchange *exchange, const char *const (*fields)[2], size_t count);
+bool client_h2_act(struct client *client);
+void client_h2_read(struct client *client);
+void client_h2_conclude(struct client *client);
+/* Half a head is there for longer than is waited for it. */
+bool client_h2_too_slow(const struct client *client);
+/* Its credit may come late. */
+bool client_h2_is_slow(const struct client *client);
+/* It is idle for too long. */
+bool client_h2_late(const struct client *client);
+
 /* client.c */
 void client_connect(void);
+/* Send some of what lies up to `most`. */
+void client_send_piece(struct client *client, size_t most);
 /* Do something; false when there is nothing to do for now. */
 bool client_act(struct client *client);
 /* After a turn: what has come, and whether what did not come is overdue. */
@@ -183,6 +253,10 @@ void client_give_up(struct client *client);
 void client_read(struct client *client);
 /* The connection is gone: was that lawful? */
 void client_conclude(struct client *client);
+/* Heads of answers: informational, the engine's own, the handler's. */
+void reader_informational(struct exchange *exchange, const struct head *head);
+void reader_refusal(const struct exchange *exchange, const struct head *head);
+void reader_answer(const struct exchange *exchange, const struct head *head);
 
 /* handler.c */
 void handler_called(carom_record *record, void *data);
