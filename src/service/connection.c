@@ -108,13 +108,20 @@ static void timer_fires(struct carom_timer *timer)
 
 /* ---------------------------------------------------------------- events of the stream */
 
+/* So many requests at once are answered at once, and not when all other connections were read:
+ * their records would have left the cache by then. */
+#define MANY 8
+
 static void received(struct carom_stream *stream, struct carom_page *page, const uint8_t *data,
                      uint32_t length)
 {
     struct carom_connection *connection = of_stream(stream);
     if (connection->state != CAROM_CONNECTION_OPEN)
         return;
+    uint32_t requests = connection->requests;
     carom_connection_protocol(connection)->received(connection, page, data, length);
+    if (connection->requests - requests >= MANY)
+        carom_worker_flush(carom_connection_worker(connection), connection);
 }
 
 static void ended(struct carom_stream *stream, int error)

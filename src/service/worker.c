@@ -55,17 +55,27 @@ void carom_worker_resume(struct carom_worker *worker, struct carom_connection *c
     carom_records_work(&worker->records);
 }
 
+static void flush_last(struct carom_worker *worker)
+{
+    struct carom_connection *connection = worker->dirty;
+    worker->dirty = connection->next;
+    connection->listed = false;
+    carom_connection_flush(connection);
+    if (connection->resumed)
+        enlist(&worker->resumed, connection);
+    carom_connection_drop(connection);
+}
+
+void carom_worker_flush(struct carom_worker *worker, struct carom_connection *connection)
+{
+    if (worker->dirty == connection)
+        flush_last(worker);
+}
+
 static void flush_dirty(struct carom_worker *worker)
 {
-    struct carom_connection *connection;
-    while ((connection = worker->dirty) != NULL) {
-        worker->dirty = connection->next;
-        connection->listed = false;
-        carom_connection_flush(connection);
-        if (connection->resumed)
-            enlist(&worker->resumed, connection);
-        carom_connection_drop(connection);
-    }
+    while (worker->dirty != NULL)
+        flush_last(worker);
 }
 
 static void resume_input(struct carom_worker *worker)

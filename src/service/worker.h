@@ -86,7 +86,9 @@ void carom_worker_rouse(struct carom_worker *worker);
 
 /* Put a connection on the list of those that are flushed before the turn ends. */
 void carom_worker_touch(struct carom_worker *worker, struct carom_connection *connection);
-/* The same, and let its waiting input go on in the next turn. */
+/* Flush it now, if it was the last to be put on that list: nearly always, right after its input. */
+void carom_worker_flush(struct carom_worker *worker, struct carom_connection *connection);
+/* As carom_worker_touch, and let its waiting input go on in the next turn. */
 void carom_worker_resume(struct carom_worker *worker, struct carom_connection *connection);
 
 #endif

@@ -487,7 +487,8 @@ static uint32_t id_of(carom_slice target)
 {
     char text[32];
     size_t length = target.length < sizeof text - 1 ? target.length : sizeof text - 1;
-    memcpy(text, target.data, length);
+    if (length > 0)
+        memcpy(text, target.data, length);
     text[length] = '\0';
     return (uint32_t)strtoul(text + strcspn(text, "0123456789"), NULL, 10);
 }
