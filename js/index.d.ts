@@ -330,6 +330,13 @@ export interface ServerStats {
   timeouts: number;
   /** Requests that did not end well while the handler had them. */
   cancellations: number;
+  /** TLS handshakes that were done, and of these those that went on from an earlier one; those that failed. */
+  tlsHandshakes: number;
+  tlsResumed: number;
+  tlsFailed: number;
+  /** Connections that spoke HTTP/2, and of these those that were ended with ENHANCE_YOUR_CALM. */
+  h2Connections: number;
+  h2Calmed: number;
   /** How often the engine has called into JavaScript. */
   calls: number;
   /** Exchanges by how they ended. */

@@ -405,6 +405,10 @@ static napi_value stats(napi_env env, napi_callback_info info)
     set(env, result, "allocations", now.allocations);
     set(env, result, "timeouts", now.timeouts);
     set(env, result, "cancellations", now.cancellations);
+    set(env, result, "tlsHandshakes", now.tls_handshakes);
+    set(env, result, "tlsResumed", now.tls_resumed);
+    set(env, result, "tlsFailed", now.tls_failed);
+    set(env, result, "h2Connections", now.h2_connections);
     set(env, result, "h2Calmed", now.h2_calmed);
     set(env, result, "calls", server->calls);
     for (int reason = 1; reason < CAROM_REASON_COUNT; reason++)

@@ -194,6 +194,49 @@ for (const io of WAYS) describe(`TLS, io: ${io}`, () => {
     await serving({ io, ...own }, tell, async (port) => assert.equal(await resumed(port), 'false'));
   });
 
+  test('what happens is counted', () => serving({ io, ...own }, hello, async (port, server) => {
+    let last;
+    for (let i = 0; i < 2; i++) {
+      const socket = tls.connect({ port, host: '127.0.0.1', ca: cert, session: last });
+      socket.on('session', (ticket) => { last = ticket; });
+      socket.on('secureConnect', () => socket.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'));
+      await socket.toArray();
+    }
+    const client = session(port);
+    await ask(client, {});
+    client.destroy();
+    await assert.rejects(get(port, { minVersion: 'TLSv1.1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' }));
+    const { tlsHandshakes, tlsResumed, tlsFailed, h2Connections, h2Calmed } = server.stats();
+    assert.deepEqual({ tlsHandshakes, tlsResumed, tlsFailed, h2Connections, h2Calmed },
+      { tlsHandshakes: 3, tlsResumed: 1, tlsFailed: 1, h2Connections: 1, h2Calmed: 0 });
+  }));
+
+  // Two OpenSSLs in one process: the engine's, and the one that is part of Node.
+  test("the runtime's own TLS goes on beside it, under load", () => serving({ io, ...own }, async (request) => new Response(await request.text()), async (port) => {
+    const theirs = https.createServer(own, (request, response) => request.pipe(response)).listen(0, '127.0.0.1');
+    await once(theirs, 'listening');
+    const agent = new https.Agent({ keepAlive: true, maxSockets: 8 });
+    const client = session(port);
+    const echo = (to, text, options) => new Promise((resolve, reject) => {
+      https.request({ port: to, host: '127.0.0.1', method: 'POST', ca: cert, ...options }, async (response) => {
+        resolve(String(Buffer.concat(await response.toArray())) === text);
+      }).on('error', reject).end(text);
+    });
+    const many = [];
+    for (let i = 0; i < 600; i++) {
+      const text = `${i} `.repeat(1 + i * 7 % 3000);
+      for (const to of [port, theirs.address().port]) many.push(echo(to, text, { agent }));
+      if (i % 4 === 0) many.push(echo(port, text, { agent: false }));
+      many.push(ask(client, { ':method': 'POST' }, text).then((seen) => seen.text === text));
+      if (many.length > 200) assert.ok((await Promise.all(many.splice(0))).every(Boolean));
+    }
+    assert.ok((await Promise.all(many)).every(Boolean));
+    client.destroy();
+    agent.destroy();
+    theirs.close();
+    theirs.closeAllConnections();
+  }));
+
   test('a reload: new connections get the new certificate, and none is dropped', () => {
     let answer;
     return serving({ io, ...own }, (request) => (request.url.endsWith('/slow') ? new Promise((resolve) => { answer = () => resolve(new Response('slow')); }) : hello()), async (port, server) => {

@@ -54,13 +54,13 @@ function fetchBy(connect) {
     const body = request.body === null ? null : Buffer.from(await request.arrayBuffer());
     const fields = Object.fromEntries(request.headers);
     if (body !== null) fields['content-length'] = String(body.length);
-    for (;;) {
+    for (let attempts = 1; ; attempts++) {
       const begin = await connect(new URL(request.url).origin);
       try {
         return await attempt(begin, request, fields, body, signal);
       } catch (error) {
-        // The server has not seen it, as it was ending the connection: RFC 9113, 8.7.
-        if (error.message !== 'Stream closed with error code NGHTTP2_REFUSED_STREAM') throw error;
+        // The server has not seen it, as it was ending the connection: RFC 9113, 8.7. A fresh connection is not ended so soon.
+        if (attempts > 2 || error.message !== 'Stream closed with error code NGHTTP2_REFUSED_STREAM') throw error;
       }
     }
   };

@@ -2,10 +2,13 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test, after } from 'node:test';
+import tls from 'node:tls';
+
+import { certificate } from '../transports.mjs';
 
 const DEADLINE = 20_000; // ms
 const CLI = new URL('../../bin/carom.mjs', import.meta.url).pathname;
@@ -42,9 +45,12 @@ class Run {
     }
   }
 
+  async port() {
+    return Number((await this.says(/https?:\/\/localhost:(\d+)\//))[1]);
+  }
+
   async origin() {
-    const [, port] = await this.says(/http:\/\/localhost:(\d+)\//);
-    return `http://127.0.0.1:${port}`;
+    return `http://127.0.0.1:${await this.port()}`;
   }
 
   async stop() {
@@ -218,4 +224,75 @@ test('--watch loads the app anew, and keeps the old one when the new is broken',
   await run.says(/the old version goes on/);
   assert.equal(await (await fetch(origin)).text(), 'two');
   await run.stop();
+});
+
+// ---------------------------------------------------------------- TLS
+
+// What a client is shown, and what is agreed on: { name, alpn }.
+async function shown(port, ALPNProtocols = ['h2', 'http/1.1']) {
+  const socket = tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false, ALPNProtocols });
+  await once(socket, 'secureConnect');
+  const { subjectaltname: name } = socket.getPeerCertificate();
+  socket.destroy();
+  return { name, alpn: socket.alpnProtocol };
+}
+
+// Files of a certificate for a name, put in the place of those before as a whole.
+function keep(name, cert = 'cert.pem', key = 'key.pem') {
+  const made = certificate(name);
+  for (const [file, text] of [[cert, made.cert], [key, made.key]]) {
+    writeFileSync(path.join(folder, `${file}.new`), text);
+    renameSync(path.join(folder, `${file}.new`), path.join(folder, file));
+  }
+}
+
+test('--cert and --key, and SIGHUP loads them again', async () => {
+  keep('one.test');
+  const run = new Run('serve', hello, '--port', '0', '--cert', 'cert.pem', '--key', 'key.pem');
+  const port = await run.port();
+  assert.deepEqual(await shown(port), { name: 'DNS:one.test', alpn: 'h2' });
+  keep('two.test');
+  assert.deepEqual(await shown(port), { name: 'DNS:one.test', alpn: 'h2' });
+  run.process.kill('SIGHUP');
+  await run.says(/the certificate is loaded again/);
+  assert.equal((await shown(port)).name, 'DNS:two.test');
+  writeFileSync(path.join(folder, 'cert.pem'), 'damaged');
+  run.process.kill('SIGHUP');
+  await run.says(/the old certificate goes on: [^\n]*cert\.pem[^\n]*no PEM/);
+  assert.equal((await shown(port)).name, 'DNS:two.test');
+  assert.equal(await run.stop(), 0);
+});
+
+test('--tls-watch loads them again by itself', async () => {
+  keep('one.test', 'watched.pem', 'watched-key.pem');
+  const run = new Run('serve', hello, '--port', '0', '--cert', 'watched.pem', '--key', 'watched-key.pem', '--tls-watch');
+  const port = await run.port();
+  assert.equal((await shown(port)).name, 'DNS:one.test');
+  keep('three.test', 'watched.pem', 'watched-key.pem');
+  await run.says(/the certificate is loaded again/);
+  assert.equal((await shown(port)).name, 'DNS:three.test');
+  assert.equal(await run.stop(), 0);
+});
+
+test('--tls-dev, and --no-http2', async () => {
+  const run = new Run('serve', hello, '--port', '0', '--tls-dev', '--no-http2');
+  assert.match((await run.says(/https:\/\/localhost:\d+\//))[0], /^https/);
+  const { name, alpn } = await shown(await run.port());
+  assert.match(name, /DNS:localhost/);
+  assert.equal(alpn, 'http/1.1');
+  assert.equal(await run.stop(), 0);
+});
+
+test('TLS that cannot be, in one line with the cure', async () => {
+  keep('one.test');
+  writeFileSync(path.join(folder, 'other-key.pem'), certificate('other.test').key);
+  for (const [words, code, what] of [[['--key', 'key.pem'], 2, /--key needs --cert/], [['--tls-watch'], 2, /--tls-watch needs --cert/],
+    [['--tls-dev', '--cert', 'cert.pem'], 2, /--tls-dev makes a certificate of its own/],
+    [['--cert', 'nowhere.pem', '--key', 'key.pem'], 1, /nowhere\.pem: [^\n]*No such file/],
+    [['--cert', 'cert.pem', '--key', 'other-key.pem'], 1, /it is the key of another certificate/]]) {
+    const run = new Run('serve', hello, '--port', '0', ...words);
+    assert.equal(await run.ended, code);
+    assert.match(run.said, what);
+    assert.equal(run.said.trim().split('\n').length, 1);
+  }
 });

@@ -1,0 +1,80 @@
+// createServer of carom/node over TLS, by the names of node:https.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
+import https from 'node:https';
+import { test } from 'node:test';
+import tls from 'node:tls';
+
+import { skip, start } from './support.mjs';
+import { certificate, own } from '../transports.mjs';
+
+const other = certificate('other.test');
+
+function clientCertificate(name) {
+  const pem = execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2',
+    '-subj', `/CN=${name}`, '-addext', 'extendedKeyUsage=clientAuth', '-keyout', '-'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+  return { cert: pem, key: pem };
+}
+
+async function get(port, options = {}) {
+  const request = https.get({ port, host: '127.0.0.1', ca: own.cert, agent: false, ...options });
+  const [response] = await once(request, 'response');
+  return { text: String(Buffer.concat(await response.toArray())), shown: response.socket.getPeerCertificate() };
+}
+
+test('serves, and the socket tells of its TLS', { skip }, async () => {
+  const { server, port } = await start((req, res) => res.end(JSON.stringify([req.socket.encrypted, req.socket.getProtocol(), req.socket.servername,
+    req.socket.alpnProtocol, req.socket.authorized])), own);
+  assert.deepEqual(JSON.parse((await get(port, { servername: 'localhost', ALPNProtocols: ['http/1.1'] })).text), [true, 'TLSv1.3', 'localhost', 'http/1.1', false]);
+  server.close();
+});
+
+test("a client's certificate is asked for, and known", { skip }, async () => {
+  const ann = clientCertificate('ann');
+  const { server, port } = await start((req, res) => res.end(`${req.socket.getPeerCertificate().subject.CN} ${req.socket.authorized}`),
+    { ...own, ca: ann.cert, requestCert: true });
+  assert.equal((await get(port, ann)).text, 'ann true');
+  await assert.rejects(get(port));
+  server.close();
+});
+
+test('setSecureContext, before and while it listens', { skip }, async () => {
+  const { server, port } = await start((req, res) => res.end('hello'), own);
+  const shown = async () => (await get(port, { rejectUnauthorized: false })).shown.subjectaltname;
+  assert.match(await shown(), /localhost/);
+  server.setSecureContext(other);
+  assert.equal(await shown(), 'DNS:other.test');
+  assert.throws(() => server.setSecureContext({ cert: own.cert, key: other.key }), { code: 'CAROM_EKEY' });
+  assert.equal(await shown(), 'DNS:other.test');
+  server.close();
+  await once(server, 'close');
+  const { createServer } = await import('./support.mjs');
+  const later = createServer(own, (req, res) => res.end('later'));
+  later.setSecureContext(other);
+  later.listen(0, '127.0.0.1');
+  await once(later, 'listening');
+  assert.equal((await get(later.address().port, { rejectUnauthorized: false })).shown.subjectaltname, 'DNS:other.test');
+  later.close();
+});
+
+test('an upgrade: bytes both ways over TLS, and what the socket tells', { skip }, async () => {
+  const { server, port } = await start(() => {}, own);
+  server.on('upgrade', (req, socket, head) => {
+    socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n${socket.getProtocol()} ${head}`);
+    socket.pipe(socket);
+  });
+  const socket = tls.connect({ port, host: '127.0.0.1', ca: own.cert });
+  socket.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n');
+  let got = '';
+  socket.setEncoding('utf8').on('data', (text) => { got += text; });
+  const until = async (what) => { while (!got.includes(what)) await once(socket, 'data'); };
+  await until('TLSv1.3 ');
+  assert.match(got, /^HTTP\/1\.1 101 /);
+  socket.write('ping');
+  await until('ping');
+  socket.end('bye');
+  await once(socket, 'end');
+  assert.match(got, /pingbye$/);
+  server.close();
+});
