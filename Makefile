@@ -10,7 +10,7 @@ TARGET  ?=
 BUILD   ?= build
 PYTHON  ?= /usr/bin/python3
 
-.PHONY: build serve test bench fuzz fuzz-merge simulate soak oracles install package tidy format clean help configure
+.PHONY: build serve test bench fuzz fuzz-merge simulate soak browser oracles install package tidy format clean help configure
 
 build: configure ## build the libraries, examples and tests into build/
 	@cmake --build $(BUILD)
@@ -39,6 +39,9 @@ fuzz-merge:
 simulate: configure ## the engine on a simulated network: make simulate SECONDS=60, or one run: SEED=n
 	@cmake --build $(BUILD) --target simulate
 	@$(BUILD)/test/simulate $(if $(SEED),--seed $(SEED),--seconds $(or $(SECONDS),60) --marks)
+
+browser: build ## an app in Chromium over every transport (script/bootstrap browser)
+	@cd js && CAROM_NODE="$(abspath $(BUILD))/carom.node" node test/browser/drive.mjs
 
 soak: build ## mixed load on C and JavaScript for MINUTES=30; memory and descriptors must stay flat
 	@CAROM_BUILD="$(abspath $(BUILD))" MINUTES="$(MINUTES)" $(PYTHON) test/soak/soak.py
