@@ -140,7 +140,7 @@ foreach(source ${sources})
         LABELS system TIMEOUT 300 ENVIRONMENT "${CAROM_TEST_ENVIRONMENT}")
     # Those that look at programs of their own are the same on both backends; in slow builds the
     # most telling ones must do.
-    if(NOT name MATCHES "^(addon|backend|docs|examples|install)$" AND
+    if(NOT name MATCHES "^(addon|backend|docs|examples|install|instructions)$" AND
        (NOT CAROM_SANITIZE OR name MATCHES "^(exchange|cancellation|drain|limits)$"))
         add_test(NAME uring/${name} COMMAND ${CAROM_PYTHON} ${source})
         set_tests_properties(uring/${name} PROPERTIES LABELS system TIMEOUT 300

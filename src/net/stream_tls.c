@@ -16,6 +16,12 @@
 /* Plain bytes that are encrypted at once, and in one turn. */
 #define BATCH      (4 * CAROM_TLS_RECORD)
 #define TURN_BYTES (4 * BATCH)
+/* A burst begins with records that fit a segment of TCP: its first bytes can be read when that has
+ * come, and not when a whole large record has, for which a slow link or a young connection takes
+ * long. So much of a burst, after so many ms in which nothing was sent. */
+#define SMALL_RECORD 1300
+#define SMALL_BYTES  (uint64_t)(40 * 1024)
+#define BURST_PAUSE  1000
 /* Encrypted bytes that wait for the peer: a batch, a handshake, and then some. More is a peer who
  * makes us answer (KeyUpdate) and does not read. */
 #define MOST_ENCRYPTED (4 * BATCH)
@@ -170,6 +176,16 @@ static int64_t next_bytes(struct cursor *cursor, size_t length, uint8_t *gathere
     return (int64_t)have;
 }
 
+static void note_burst(struct carom_stream *stream)
+{
+    struct carom_tls_session *session = stream->tls;
+    struct carom_loop *loop = stream->streams->loop;
+    uint64_t now = loop->ops->now(loop);
+    if (now - session->sent_at > BURST_PAUSE)
+        session->burst = 0;
+    session->sent_at = now;
+}
+
 /* Encrypt what comes next of `out`: a batch, less when there is less. 0, or an error where nothing
  * could be encrypted: what was encrypted before is sent first. */
 static int encrypt(struct carom_stream *stream)
@@ -178,16 +194,18 @@ static int encrypt(struct carom_stream *stream)
     struct cursor cursor = {stream->out.first, 0};
     uint8_t gathered[CAROM_TLS_RECORD];
     uint64_t left = stream->out.length < BATCH ? stream->out.length : BATCH;
+    note_burst(stream);
     while (left > 0) {
         const uint8_t *data;
-        int64_t length = next_bytes(
-            &cursor, left < CAROM_TLS_RECORD ? (size_t)left : CAROM_TLS_RECORD, gathered, &data);
+        size_t most = session->burst < SMALL_BYTES ? SMALL_RECORD : CAROM_TLS_RECORD;
+        int64_t length = next_bytes(&cursor, left < most ? (size_t)left : most, gathered, &data);
         if (length < 0)
             return session->encrypted > 0 ? 0 : (int)length;
         int error = carom_tls_write(session, data, (size_t)length);
         if (error < 0)
             return error;
         session->encrypted += (uint64_t)length;
+        session->burst += (uint64_t)length;
         left -= (uint64_t)length;
     }
     return 0;

@@ -30,6 +30,7 @@ struct carom_tls_session {
     struct carom_pool *segments;
     struct carom_arena *outgoing;
     uint64_t encrypted;         /* the first bytes of stream->out that are in `out` already */
+    uint64_t sent_at, burst;    /* when something was last encrypted (ms); bytes since a pause */
     struct carom_page *landing; /* as in carom_socket, for decrypted bytes */
     struct carom_node waiting;  /* in carom_streams.waiting */
     uint8_t *peer;              /* the peer's certificate (DER), once it was asked for */
