@@ -130,7 +130,7 @@ function transport(name, alpn, tls) {
   return {
     name, alpn, tls,
     version: alpn.startsWith('h2') ? 2 : 1,
-    options: tls ? { cert: own.cert, key: own.key } : {}, // of the server: all that makes a difference
+    options: { backend: process.env.CAROM_BACKEND || 'epoll', ...(tls ? { cert: own.cert, key: own.key } : {}) }, // of the server: all that makes a difference
     origin: (port, host = '127.0.0.1') => `${tls ? 'https' : 'http'}://${host}:${port}`,
     fetch: fetchOf(alpn.startsWith('h2'), tls),
   };
