@@ -1,11 +1,12 @@
 /* floor_uring: what floor is for epoll, for io_uring: the least that a server on it must do.
  *
- *     floor_uring [PORT]
+ *     floor_uring [PORT] [--direct]
  *
  * One thread, one multishot accept, one multishot receive for each connection into buffers that the
  * kernel chooses from, sends as operations without a completion, and one system call a turn, which
  * submits all of these and waits. What is answered is what floor answers, to whole requests: what
- * is measured here never splits one. PORT is 8080 unless given; 0 takes any free one.
+ * is measured here never splits one. PORT is 8080 unless given; 0 takes any free one. With --direct
+ * connections are in the ring's own table of files, and have no descriptor of the process.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -45,12 +46,15 @@ static const char last_mark[] = "close\r\n\r\n";
 
 #define RESPONSE_LENGTH (sizeof response - 1)
 
+#define DIRECT_FILES 8192 /* connections, with --direct */
+
 enum kind { OTHER, ACCEPT, RECEIVE };
 
 static char responses[COPIES * RESPONSE_LENGTH];
 static char received[BUFFERS * BUFFER_SIZE];
 static struct carom_uring ring;
 static struct carom_uring_buffers buffers;
+static bool direct;
 
 static struct io_uring_sqe *operation(uint8_t code, int fd, enum kind kind)
 {
@@ -60,6 +64,8 @@ static struct io_uring_sqe *operation(uint8_t code, int fd, enum kind kind)
     sqe->user_data = (uint64_t)fd << 2 | kind;
     if (kind == OTHER)
         sqe->flags = IOSQE_CQE_SKIP_SUCCESS;
+    if (direct && kind != ACCEPT)
+        sqe->flags |= IOSQE_FIXED_FILE;
     return sqe;
 }
 
@@ -67,14 +73,27 @@ static void start_accept(int listener)
 {
     struct io_uring_sqe *sqe = operation(IORING_OP_ACCEPT, listener, ACCEPT);
     sqe->ioprio = IORING_ACCEPT_MULTISHOT;
-    sqe->accept_flags = SOCK_CLOEXEC;
+    if (direct)
+        sqe->file_index = IORING_FILE_INDEX_ALLOC;
+    else
+        sqe->accept_flags = SOCK_CLOEXEC;
 }
 
 static void start_receive(int peer)
 {
     struct io_uring_sqe *sqe = operation(IORING_OP_RECV, peer, RECEIVE);
     sqe->ioprio = IORING_RECV_MULTISHOT;
-    sqe->flags = IOSQE_BUFFER_SELECT;
+    sqe->flags |= IOSQE_BUFFER_SELECT;
+}
+
+static void close_peer(int peer)
+{
+    struct io_uring_sqe *sqe = operation(IORING_OP_CLOSE, peer, OTHER);
+    if (direct) {
+        sqe->flags &= (uint8_t)~IOSQE_FIXED_FILE;
+        sqe->fd = 0;
+        sqe->file_index = (uint32_t)peer + 1;
+    }
 }
 
 /* A client that does not take its answers waits: what is measured here never does that. */
@@ -111,16 +130,14 @@ static void offer(uint16_t id)
 
 static void completed(const struct io_uring_cqe *cqe)
 {
-    int fd = (int)(cqe->user_data >> 2), one = 1;
+    int fd = (int)(cqe->user_data >> 2);
     bool goes_on = cqe->flags & IORING_CQE_F_MORE;
     switch ((enum kind)(cqe->user_data & 3)) {
     case OTHER:
         break;
     case ACCEPT:
-        if (cqe->res >= 0) {
-            setsockopt(cqe->res, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+        if (cqe->res >= 0)
             start_receive(cqe->res);
-        }
         if (!goes_on)
             start_accept(fd);
         break;
@@ -134,7 +151,7 @@ static void completed(const struct io_uring_cqe *cqe)
         if (!goes_on && (cqe->res > 0 || cqe->res == -ENOBUFS))
             start_receive(fd);
         else if (!goes_on)
-            operation(IORING_OP_CLOSE, fd, OTHER);
+            close_peer(fd);
     }
 }
 
@@ -147,6 +164,7 @@ static int listen_on(uint16_t port)
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     if (listener < 0 || setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) < 0 ||
+        setsockopt(listener, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) < 0 || /* inherited */
         bind(listener, (struct sockaddr *)&address, size) < 0 || listen(listener, 4096) < 0 ||
         getsockname(listener, (struct sockaddr *)&address, &size) < 0) {
         fprintf(stderr, "floor_uring: cannot listen on port %u: %s\n", port, strerror(errno));
@@ -175,13 +193,19 @@ int main(int argc, char **argv)
     char *end;
     unsigned long port = strtoul(word, &end, 10);
 
-    if (argc > 2 || end == word || *end != '\0' || port > 65535) {
-        fprintf(stderr, "usage: floor_uring [PORT]\n");
+    direct = argc == 3 && strcmp(argv[2], "--direct") == 0;
+    if (argc > 2 + direct || end == word || *end != '\0' || port > 65535) {
+        fprintf(stderr, "usage: floor_uring [PORT] [--direct]\n");
         return 2;
     }
     int error = carom_uring_create(&ring, SUBMISSIONS, COMPLETIONS);
     if (error == 0)
         error = carom_uring_buffers_create(&buffers, &ring, 0, BUFFERS);
+    if (error == 0 && direct) {
+        const struct io_uring_rsrc_register files = {.nr = DIRECT_FILES,
+                                                     .flags = IORING_RSRC_REGISTER_SPARSE};
+        error = carom_uring_register(&ring, IORING_REGISTER_FILES2, &files, sizeof files);
+    }
     if (error == 0)
         error = carom_uring_enable(&ring);
     if (error < 0) {
