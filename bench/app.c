@@ -1,10 +1,10 @@
 /* app: what an application does, to measure it in C.
  *
- *     app [PORT [--backend epoll|uring]]
+ *     app [PORT [--backend epoll|uring] [--tls CERTIFICATE KEY]]
  *
  *     GET  /hello     "Hello, World!" at once
  *     GET  /later     the same after 1 ms, and /slow after 10
- *     GET  /64k       64 KiB, lent without a copy
+ *     GET  /64k       64 KiB, lent without a copy; /1m is 1 MiB
  *     POST /echo      JSON is parsed, and written again
  *
  * PORT is 8080 unless given; 0 takes any free one. */
@@ -23,7 +23,7 @@ struct exchange {
 };
 
 static carom_service *service;
-static char page[65536];
+static char page[1024 * 1024];
 
 static void finish(carom_record *record, uint16_t status, const char *type, carom_content content)
 {
@@ -87,9 +87,10 @@ static void handle(carom_record *record, void *data)
     } else if (is(target, "/later") || is(target, "/slow")) {
         exchange->waker.wake = on_time;
         carom_wait_time(record, is(target, "/slow") ? 10 : 1, &exchange->waker);
-    } else if (is(target, "/64k")) {
+    } else if (is(target, "/64k") || is(target, "/1m")) {
+        size_t length = is(target, "/1m") ? sizeof page : 65536;
         finish(record, 200, "text/plain",
-               (carom_content){page, sizeof page, carom_static_content, NULL});
+               (carom_content){page, length, carom_static_content, NULL});
     } else {
         hello(record);
     }
@@ -99,6 +100,22 @@ static void on_signal(int number)
 {
     (void)number;
     carom_shutdown(service, 0);
+}
+
+/* Listen, over TLS where the words say so. */
+static int listen_as_told(const char *listen_on, int argc, char **argv)
+{
+    for (int i = 2; i + 2 < argc; i++) {
+        const carom_tls_certificate certificate = {.certificate_file = argv[i + 1],
+                                                   .key_file = argv[i + 2]};
+        carom_tls_options tls = CAROM_TLS_OPTIONS_INIT;
+        if (strcmp(argv[i], "--tls") != 0)
+            continue;
+        tls.certificates = &certificate;
+        tls.certificate_count = 1;
+        return carom_service_listen_tls(service, listen_on, &tls);
+    }
+    return carom_service_listen(service, listen_on);
 }
 
 int main(int argc, char **argv)
@@ -116,7 +133,7 @@ int main(int argc, char **argv)
     snprintf(listen_on, sizeof listen_on, "127.0.0.1:%s", argc > 1 ? argv[1] : "8080");
     int error = carom_service_create(&service, &options);
     if (error == 0)
-        error = carom_service_listen(service, listen_on);
+        error = listen_as_told(listen_on, argc, argv);
     if (error == 0)
         error = carom_service_listener(service, 0, &address);
     if (error < 0) {

@@ -63,6 +63,7 @@ SERVERS = {
 
 IN_C = ["floor", "floor-uring", "hello", "uring", "nginx", "h2o", "microhttpd", "evhttp", "hyper"]
 IN_JS = [name for name, kind in SERVERS.items() if kind.javascript]
+LARGE_OVER_TLS = ["app", "nginx", "h2o", "inline", "thread", "node", "bun", "deno"]
 OVER_TLS = ["hello", "nginx", "h2o", "inline", "thread", "node", "bun", "deno"]
 
 
@@ -105,6 +106,8 @@ LOADS = {
     "h2-10": Load("HTTP/2 over TLS, 10 streams on each", OVER_TLS, depth=10, tool="h2load", tls=True, quick=True),
     "h2-100": Load("HTTP/2 over TLS, 100 streams on each", OVER_TLS, depth=100, tool="h2load", tls=True),
     "tls": Load("HTTP/1.1 over TLS, 64 connections, keep-alive", [*OVER_TLS, "uws"], tls=True, quick=True),
+    "tls-1m": Load("1 MiB over TLS, HTTP/1.1, 8 connections", LARGE_OVER_TLS, 8, target="/1m", tls=True),
+    "h2-1m": Load("1 MiB over TLS, HTTP/2, 8 connections", LARGE_OVER_TLS, 8, target="/1m", tool="h2load", tls=True),
     "tls-full": Load("TLS handshakes, full", OVER_TLS, tool="full", tls=True),
     "tls-resumed": Load("TLS handshakes, resumed", OVER_TLS, tool="resumed", tls=True),
 }

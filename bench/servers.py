@@ -231,6 +231,7 @@ class H2o(Server):
         (home / "files").mkdir()
         (home / "files/hello").write_text("Hello, World!")
         (home / "files/64k").write_bytes(b"x" * 65536)
+        (home / "files/1m").write_bytes(b"x" * SIZE)
         port = free_port()
         ssl = f"  ssl:\n    certificate-file: {tls.certificate}\n    key-file: {tls.key}\n    ocsp-update-interval: 0\n" if tls else ""
         (home / "conf").write_text(H2O.format(home=home, port=port, tls=ssl))

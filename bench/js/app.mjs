@@ -1,6 +1,7 @@
 // What the fetch-style servers of the comparison serve.
 export function makeApp(Response) {
   const page = new Uint8Array(65536).fill(120);
+  const large = new Uint8Array(1024 * 1024).fill(120);
   const text = { headers: { 'content-type': 'text/plain' } };
   const encoder = new TextEncoder();
   const after = (milliseconds) => new Promise((resolve) => {
@@ -19,6 +20,7 @@ export function makeApp(Response) {
     '/later': () => after(1),
     '/slow': () => after(10),
     '/64k': () => new Response(page),
+    '/1m': () => new Response(large),
     '/sse': () => {
       let n = 0;
       return new Response(new ReadableStream({

@@ -4,6 +4,7 @@ import http from 'node:http';
 import http2 from 'node:http2';
 
 const page = Buffer.alloc(65536, 'x');
+const large = Buffer.alloc(1024 * 1024, 'x');
 const TEXT = { 'content-type': 'text/plain' };
 const JSON_TYPE = { 'content-type': 'application/json' };
 const routes = {
@@ -22,6 +23,7 @@ const routes = {
   '/later': (request, response) => setTimeout(() => response.writeHead(200, TEXT).end('Hello, World!'), 1),
   '/slow': (request, response) => setTimeout(() => response.writeHead(200, TEXT).end('Hello, World!'), 10),
   '/64k': (request, response) => response.end(page),
+  '/1m': (request, response) => response.end(large),
   '/sse': (request, response) => {
     response.writeHead(200, { 'content-type': 'text/event-stream' });
     for (let n = 0; n < 10; n++) response.write(`data: ${n}\n\n`);
