@@ -7,6 +7,7 @@
  * thread for a MiB, which has the kernel's work below it, and how much was copied after all.
  */
 #include <errno.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
@@ -63,10 +64,12 @@ static void connect_pair(void)
     close(listener);
 }
 
-/* Reap what is there; the result of the operation, or -1 while it has not come. */
+#define NOT_YET INT_MIN
+
+/* Reap what is there; the result of the operation, or NOT_YET. */
 static int reap(void)
 {
-    int result = -1;
+    int result = NOT_YET;
     uint32_t count = carom_uring_ready(&ring);
     for (uint32_t i = 0; i < count; i++) {
         const struct io_uring_cqe *cqe = carom_uring_cqe(&ring, i);
@@ -99,7 +102,7 @@ static size_t send_some(enum way way, const char *from, size_t length)
     int result;
     do
         carom_uring_enter(&ring, -1);
-    while ((result = reap()) == -1);
+    while ((result = reap()) == NOT_YET);
     if (result < 0) {
         errno = -result;
         fail(names[way]);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "unit/base/support.h"
+#include "unit/fault/h2_answers.h"
 
 #include "base/assert.h"
 #include "carom.h"
@@ -20,6 +21,7 @@
 struct scenario {
     const char *name;
     const char *says[SAYS_MAX]; /* one after the other, each when all is quiet */
+    size_t lengths[SAYS_MAX];   /* of them; 0: up to the zero. In HTTP/2 none is 0 */
     struct {
         int status;
         const char *content;
@@ -453,10 +455,52 @@ static inline bool judge_one(const struct scenario *scenario, const char **bytes
     return content.whole;
 }
 
+static inline void check_h2(const void *data, int index, size_t at, const char *bytes,
+                            size_t length)
+{
+    const struct scenario *scenario = data;
+    if (tasks.early > 0 && at + length <= 5 && memcmp(bytes, "early" + at, length) == 0)
+        return;
+    assert_true(at + length <= scenario->answers[index].length);
+    assert_memory_equal(bytes, scenario->answers[index].content + at, length);
+}
+
+/* A stream that is reset was refused, by a word of the engine. */
+static inline struct verdict judge_h2(const struct scenario *scenario, const char *bytes,
+                                      size_t length)
+{
+    struct verdict verdict = {0};
+    struct h2_answers answers;
+    h2_take(&answers, bytes, length, check_h2, scenario);
+    for (int i = 0; i < H2_STREAMS && scenario->answers[i].status != 0; i++) {
+        int status = answers.streams[i].status;
+        bool early = tasks.early > 0 && answers.streams[i].length == 5;
+        bool right = status == scenario->answers[i].status &&
+                     (early || answers.streams[i].length == scenario->answers[i].length);
+        if (answers.streams[i].ended && !answers.streams[i].reset) {
+            assert_true(right || is_refusal(status));
+            verdict.whole += right;
+            verdict.refused += !right;
+        } else if (answers.streams[i].reset) {
+            verdict.refused++;
+        } else {
+            verdict.cut |= status != 0;
+        }
+    }
+    return verdict;
+}
+
+static inline size_t says_length(const struct scenario *scenario, int index)
+{
+    return scenario->lengths[0] > 0 ? scenario->lengths[index] : strlen(scenario->says[index]);
+}
+
 static inline struct verdict judge(const struct scenario *scenario, const char *bytes,
                                    size_t length)
 {
     struct verdict verdict = {0};
+    if (scenario->lengths[0] > 0)
+        return judge_h2(scenario, bytes, length);
     const char *end = bytes + length;
     while (bytes < end && judge_one(scenario, &bytes, end, &verdict)) {
     }
@@ -471,90 +515,6 @@ static inline int answers_of(const struct scenario *scenario)
     return count;
 }
 
-/* ---------------------------------------------------------------- the table */
-
-#define GET(target) "GET " target " HTTP/1.1\r\nHost: a\r\n\r\n"
-#define HEX64       "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-#define FIELD       "X-Padding: " HEX64 HEX64 HEX64 HEX64 "\r\n"
-
-#define ANSWER(status, text)                                                                       \
-    {                                                                                              \
-        status, text, sizeof(text) - 1                                                             \
-    }
-
-static const struct scenario scenarios[] = {
-    {.name = "keep-alive",
-     .says = {GET("/hello"), GET("/hello"), GET("/hello")},
-     .piece = 5,
-     .answers = {ANSWER(200, "hello"), ANSWER(200, "hello"), ANSWER(200, "hello")}},
-    {.name = "content by length",
-     .says = {"POST /read HTTP/1.1\r\nHost: a\r\nContent-Length: 192\r\n\r\n" HEX64, HEX64, HEX64},
-     .answers = {ANSWER(200, "192 13464")},
-     .piece = 9},
-    {.name = "chunked content",
-     .says = {"POST /read HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
-              "40\r\n" HEX64 "\r\n80;x=y\r\n" HEX64, HEX64 "\r\n0\r\nX-Sum: 7\r\n\r\n"},
-     .answers = {ANSWER(200, "192 13464")},
-     .piece = 3},
-    {.name = "streamed response",
-     .says = {GET("/stream"), GET("/hello")},
-     .answers = {{200, pattern, STREAM_LENGTH}, ANSWER(200, "hello")},
-     .slow = true},
-    {.name = "large borrowed content",
-     .says = {GET("/large"), GET("/hello")},
-     .answers = {{200, pattern, LARGE_LENGTH}, ANSWER(200, "hello")},
-     .slow = true},
-    {.name = "large file",
-     .says = {GET("/file") GET("/hello")},
-     .answers = {{200, pattern, LARGE_LENGTH}, ANSWER(200, "hello")},
-     .slow = true},
-    {.name = "file that must be read",
-     .says = {GET("/hello") GET("/read-file"), GET("/hello")},
-     .answers = {ANSWER(200, "hello"), {200, pattern, LARGE_LENGTH}, ANSWER(200, "hello")},
-     .slow = true},
-    {.name = "file that is given",
-     .says = {GET("/given-file"), GET("/given-file")},
-     .answers = {{200, pattern + 100, 1000}, {200, pattern + 100, 1000}}},
-    {.name = "long copied content",
-     .says = {GET("/copy")},
-     .answers = {{200, pattern, COPY_LENGTH}}},
-    {.name = "pipeline",
-     .says = {GET(
-         "/hello") "POST /read HTTP/1.1\r\nHost: a\r\nContent-Length: 64\r\n\r\n" HEX64 GET("/post")
-                  GET("/hello")},
-     .answers = {ANSWER(200, "hello"), ANSWER(200, "64 4488"), ANSWER(200, "hello"),
-                 ANSWER(200, "hello")},
-     .piece = 10},
-    {.name = "100-continue",
-     .says =
-         {"POST /read HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 64\r\n\r\n",
-          HEX64},
-     .piece = 10,
-     .answers = {ANSWER(200, "64 4488")}},
-    {.name = "upgrade",
-     .says = {"GET /upgrade HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n",
-              "ping", "pong"},
-     .piece = 7,
-     .answers = {ANSWER(101, "pingpong")},
-     .leaves = true},
-    {.name = "bad request",
-     .says = {GET("/hello"), "GET / HTTP/1.1\r\n\r\n"},
-     .piece = 5,
-     .answers = {ANSWER(200, "hello"), ANSWER(400, "400 Bad Request\n")}},
-    {.name = "head in pieces",
-     .says = {"GET /hello HTTP/1.1\r\nHost: a\r\n" FIELD FIELD FIELD, FIELD FIELD FIELD,
-              FIELD FIELD FIELD FIELD FIELD, "A: b\r\nC: d\r\nE: f\r\nG: h\r\n\r\n"},
-     .answers = {ANSWER(200, "hello")},
-     .piece = 50},
-    {.name = "answer by carom_post",
-     .says = {GET("/post"), GET("/post")},
-     .piece = 10,
-     .answers = {ANSWER(200, "hello"), ANSWER(200, "hello")}},
-    {.name = "drain",
-     .says = {GET("/hello") GET("/hold") GET("/hold")},
-     .piece = 10,
-     .answers = {ANSWER(200, "hello"), ANSWER(200, "held"), ANSWER(200, "held")},
-     .drains = true},
-};
+#include "unit/fault/scenario_table.h"
 
 #endif

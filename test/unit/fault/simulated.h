@@ -29,8 +29,9 @@ static void empty_pools(void)
     struct carom_worker *worker = &sim.service->workers[0];
     struct carom_records *records = &worker->records;
     struct carom_pool *const pools[] = {
-        &records->pool,      &records->segments,        &records->tables, &records->pages.pool,
-        &worker->small.pool, &worker->connections_pool, &worker->h1_pool,
+        &records->pool,       &records->segments,  &records->tables,
+        &records->pages.pool, &worker->small.pool, &worker->connections_pool,
+        &worker->h1_pool,     &worker->h2_pool,    &worker->h2_stream_pool,
     };
     for (size_t i = 0; i < COUNT(pools); i++) {
         pools[i]->floor = 0;
@@ -83,7 +84,7 @@ static void converse(struct client *client, const struct scenario *scenario)
     if (scenario->slow)
         carom_peer_set_window(client->peer, SLOW_WINDOW);
     for (int i = 0; i < SAYS_MAX && scenario->says[i] != NULL && !client->silent; i++) {
-        say(client->peer, scenario->says[i]);
+        carom_peer_send(client->peer, scenario->says[i], says_length(scenario, i));
         settle();
         if (scenario->slow)
             take_slowly(client->peer, &client->stalled);
