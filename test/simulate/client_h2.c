@@ -304,6 +304,9 @@ static bool excused(const struct client *client, const struct exchange *exchange
         return true;
     if (client->window > 0 && now >= client->progress_at + options->write_timeout)
         return true;
+    if (client->taken < NGHTTP2_CLIENT_MAGIC_LEN && /* all that was sent may be one record of TLS */
+        now >= client->accepted_at + options->first_byte_timeout)
+        return true;
     return !exchange->handed && now >= client->active_at + options->keep_alive;
 }
 
