@@ -77,11 +77,27 @@ def count(kind, depth, round_trips):
             server.kill()
             server.stdout.close()
             server.wait()
-        listed = subprocess.run(["callgrind_annotate", "--threshold=100", out], capture_output=True, text=True, check=True).stdout
-    sums = {}
-    for number, file in re.findall(r"^\s*([\d,]+) \([ \d.]+%\)  .*\[(.*)\]$", listed, re.M):
-        sums[file] = sums.get(file, 0) + int(number.replace(",", ""))
-    return sums
+        return by_object(out)
+
+
+def by_object(path):
+    """The cost of each object file's own code, by callgrind's profile: `ob=` says whose the lines of cost are that
+    follow, but for the one behind `calls=`, which is what was called. What was inlined counts where it runs."""
+    names, sums, current, called = {}, {}, None, False
+    with open(path, encoding="utf-8", errors="replace") as profile:
+        for line in profile:
+            if found := re.match(r"(c?ob)=\((\d+)\)(?: (.*))?$", line):
+                if found[3]:
+                    names[found[2]] = found[3]
+                if found[1] == "ob":
+                    current = found[2]
+            elif line.startswith("calls="):
+                called = True
+            elif re.match(r"[\d+*-]", line):
+                if not called:
+                    sums[current] = sums.get(current, 0) + int(line.split()[1])
+                called = False
+    return {names[number]: cost for number, cost in sums.items()}
 
 
 def per_request(kind, depth):
