@@ -19,6 +19,9 @@ import unittest
 
 import harness
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools"))
+from callgrind import by_object  # noqa: E402
+
 HELLO = os.path.join(harness.BUILD, "examples", "hello")
 ADDON = os.path.abspath(os.path.join(harness.BUILD, "carom.node"))
 COMMAND_LINE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "js", "bin", "carom.mjs")
@@ -78,26 +81,6 @@ def count(kind, depth, round_trips):
             server.stdout.close()
             server.wait()
         return by_object(out)
-
-
-def by_object(path):
-    """The cost of each object file's own code, by callgrind's profile: `ob=` says whose the lines of cost are that
-    follow, but for the one behind `calls=`, which is what was called. What was inlined counts where it runs."""
-    names, sums, current, called = {}, {}, None, False
-    with open(path, encoding="utf-8", errors="replace") as profile:
-        for line in profile:
-            if found := re.match(r"(c?ob)=\((\d+)\)(?: (.*))?$", line):
-                if found[3]:
-                    names[found[2]] = found[3]
-                if found[1] == "ob":
-                    current = found[2]
-            elif line.startswith("calls="):
-                called = True
-            elif re.match(r"[\d+*-]", line):
-                if not called:
-                    sums[current] = sums.get(current, 0) + int(line.split()[1])
-                called = False
-    return {names[number]: cost for number, cost in sums.items()}
 
 
 def per_request(kind, depth):
