@@ -11,7 +11,7 @@ if(NOT CAROM_NODE_API OR NOT CAROM_UV)
 endif()
 
 file(GLOB sources CONFIGURE_DEPENDS bindings/node/*.c)
-add_library(carom_node MODULE ${sources} $<TARGET_OBJECTS:carom_objects>)
+add_library(carom_node MODULE ${sources} ${CAROM_WHOLE_OBJECTS})
 target_include_directories(carom_node PRIVATE include)
 target_include_directories(carom_node SYSTEM PRIVATE ${CAROM_NODE_API} ${CAROM_UV})
 target_link_libraries(carom_node PRIVATE carom_options ${CAROM_NGHTTP2_STATIC} Threads::Threads

@@ -5,6 +5,9 @@ set(CAROM_NEEDS_upload libcrypto)
 set(CAROM_NEEDS_embed libuv)
 set(CAROM_NEEDS_app jansson)
 
+# Those that are measured, and so linked as libcarom.so is.
+set(CAROM_MEASURED hello app large parse)
+
 # Make the program <folder>/<name> in the build directory from one source file. The target is called
 # <folder>-<name> with - for /, and is left out, with a message, when a library it needs is missing.
 function(carom_program source folder)
@@ -20,8 +23,12 @@ function(carom_program source folder)
         endif()
         list(APPEND libraries PkgConfig::CAROM_${module})
     endforeach()
+    set(engine carom_static)
+    if(name IN_LIST CAROM_MEASURED)
+        set(engine ${CAROM_WHOLE})
+    endif()
     add_executable(${target} ${source})
-    target_link_libraries(${target} PRIVATE carom_static carom_options ${libraries})
+    target_link_libraries(${target} PRIVATE ${engine} carom_options ${libraries})
     set_target_properties(${target} PROPERTIES
         OUTPUT_NAME ${name} RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/${folder})
 endfunction()
