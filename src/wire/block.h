@@ -1,5 +1,5 @@
 /* Sixteen bytes at once: SSE2 on x86-64, NEON on 64-bit ARM. Where neither is there, CAROM_BLOCKS
- * is not defined and bytes are looked at one by one. (AVX2 was counted and does not pay: names and
+ * is not defined and bytes are looked at one by one. (AVX2 was measured and does not pay: names and
  * most values fit in one block, and longer ones in few.) */
 #ifndef CAROM_WIRE_BLOCK_H
 #define CAROM_WIRE_BLOCK_H
@@ -60,18 +60,10 @@ static inline carom_block carom_block_lower(carom_block bytes)
     return _mm_or_si128(bytes, _mm_set1_epi8(0x20));
 }
 
-/* The place of the first byte from `skip` on that is marked, or 16. */
-static inline uint32_t carom_block_first(carom_block marks, uint32_t skip)
+/* A bit for each byte that is marked, the first one lowest. */
+static inline uint32_t carom_block_bits(carom_block marks)
 {
-    unsigned mask = (unsigned)_mm_movemask_epi8(marks) | 0x10000;
-    return (uint32_t)__builtin_ctz(mask >> skip) + skip;
-}
-
-/* The place of the first byte from `skip` on that is not marked, or 16. */
-static inline uint32_t carom_block_first_not(carom_block marks, uint32_t skip)
-{
-    unsigned mask = ~(unsigned)_mm_movemask_epi8(marks);
-    return (uint32_t)__builtin_ctz(mask >> skip) + skip;
+    return (uint32_t)_mm_movemask_epi8(marks);
 }
 
 #elif defined(__aarch64__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
@@ -120,26 +112,31 @@ static inline carom_block carom_block_lower(carom_block bytes)
     return vorrq_u8(bytes, vdupq_n_u8(0x20));
 }
 
-/* Four bits for each byte. */
-static inline uint64_t carom_block_mask(carom_block marks)
+static inline uint32_t carom_block_bits(carom_block marks)
 {
-    return vget_lane_u64(vreinterpret_u64_u8(vshrn_n_u16(vreinterpretq_u16_u8(marks), 4)), 0);
-}
-
-static inline uint32_t carom_block_first(carom_block marks, uint32_t skip)
-{
-    uint64_t mask = carom_block_mask(marks) >> (4 * skip);
-    return mask != 0 ? (uint32_t)__builtin_ctzll(mask) / 4 + skip : CAROM_BLOCK;
-}
-
-static inline uint32_t carom_block_first_not(carom_block marks, uint32_t skip)
-{
-    uint64_t mask = ~carom_block_mask(marks) >> (4 * skip);
-    return mask != 0 ? (uint32_t)__builtin_ctzll(mask) / 4 + skip : CAROM_BLOCK;
+    static const uint8_t weights[16] = {1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128};
+    uint8x16_t sums = vandq_u8(marks, vld1q_u8(weights));
+    for (int i = 0; i < 3; i++)
+        sums = vpaddq_u8(sums, sums);
+    return vgetq_lane_u16(vreinterpretq_u16_u8(sums), 0);
 }
 #endif
 
 #ifdef CAROM_BLOCKS
+/* The place of the first byte from `skip` on that is marked, or 16. */
+static inline uint32_t carom_block_first(carom_block marks, uint32_t skip)
+{
+    uint32_t bits = carom_block_bits(marks) | 0x10000;
+    return (uint32_t)__builtin_ctz(bits >> skip) + skip;
+}
+
+/* The place of the first byte from `skip` on that is not marked, or 16. */
+static inline uint32_t carom_block_first_not(carom_block marks, uint32_t skip)
+{
+    uint32_t bits = ~carom_block_bits(marks);
+    return (uint32_t)__builtin_ctz(bits >> skip) + skip;
+}
+
 /* Letters, digits and "-": nearly all names have no others. */
 static inline carom_block carom_block_common_token(carom_block bytes)
 {
@@ -148,12 +145,16 @@ static inline carom_block carom_block_common_token(carom_block bytes)
     return carom_block_or(carom_block_or(letter, digit), carom_block_equal(bytes, '-'));
 }
 
+/* Control characters. */
+static inline carom_block carom_block_controls(carom_block bytes)
+{
+    return carom_block_or(carom_block_at_most(bytes, 0x1f), carom_block_equal(bytes, 0x7f));
+}
+
 /* Control characters but HTAB. */
 static inline carom_block carom_block_not_in_value(carom_block bytes)
 {
-    carom_block control =
-        carom_block_without(carom_block_equal(bytes, '\t'), carom_block_at_most(bytes, 0x1f));
-    return carom_block_or(control, carom_block_equal(bytes, 0x7f));
+    return carom_block_without(carom_block_equal(bytes, '\t'), carom_block_controls(bytes));
 }
 #endif
 

@@ -2,7 +2,6 @@
  * Upgrade. */
 #include "wire/h1_framing.h"
 
-#include "wire/field_line.h"
 #include "wire/scan.h"
 
 /* reader->seen */
@@ -55,9 +54,10 @@ bool carom_h1_authority(const uint8_t *data, uint32_t length, bool port_needed)
         return false;
     uint32_t port = 0;
     for (uint32_t i = host + 1; i < length; i++) {
-        if (data[i] < '0' || data[i] > '9')
+        uint32_t digit = data[i] - (uint32_t)'0';
+        if (digit > 9)
             return false;
-        port = port * 10 + data[i] - '0';
+        port = port * 10 + digit;
     }
     return port <= UINT16_MAX && (port > 0 || !port_needed);
 }
@@ -168,8 +168,9 @@ static int note_expect(struct carom_h1_reader *reader, const uint8_t *value, uin
     return 0;
 }
 
-int carom_h1_framing_note(struct carom_h1_reader *reader, const uint8_t *data,
-                          const struct carom_field_span *field, struct carom_request_head *head)
+/* One of those, or another with its length and first letter. */
+static int note_framing(struct carom_h1_reader *reader, const uint8_t *data,
+                        const struct carom_field_span *field, struct carom_request_head *head)
 {
     const uint8_t *name = data + field->name.offset;
     const uint8_t *value = data + field->value.offset;
@@ -203,6 +204,17 @@ int carom_h1_framing_note(struct carom_h1_reader *reader, const uint8_t *data,
         break;
     }
     return 0;
+}
+
+int carom_h1_framing_note(struct carom_h1_reader *reader, const uint8_t *data,
+                          const struct carom_field_span *field, struct carom_request_head *head)
+{
+    /* host, expect, upgrade, connection, content-length, transfer-encoding */
+    static const char first[] = "\0\0\0\0h\0eu\0\0c\0\0\0c\0\0t";
+    uint32_t length = field->name.length;
+    if (carom_likely(length >= sizeof first || (data[field->name.offset] | 0x20) != first[length]))
+        return 0;
+    return note_framing(reader, data, field, head);
 }
 
 /* RFC 9112, 6.3, without any of its lenient readings: what is ambiguous is refused. */

@@ -4,14 +4,6 @@
 
 #include "wire/h1_request.h"
 
-/* Whether it may be one of those: by its length and first letter. */
-static inline bool carom_h1_may_frame(const uint8_t *name, uint32_t length)
-{
-    /* host, expect, upgrade, connection, content-length, transfer-encoding */
-    static const char first[] = "\0\0\0\0h\0eu\0\0c\0\0\0c\0\0t";
-    return length < sizeof first && (name[0] | 0x20) == first[length];
-}
-
 /* Note a field line, if it is one of those. 0 or minus the status of a refusal. */
 int carom_h1_framing_note(struct carom_h1_reader *reader, const uint8_t *data,
                           const struct carom_field_span *field, struct carom_request_head *head);

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "wire/field_line.h"
+#include "wire/field_lines.h"
 #include "wire/h1_framing.h"
 #include "wire/scan.h"
 
@@ -121,6 +121,39 @@ static bool target_form(const uint8_t *data, uint32_t length, const struct carom
     return absolute_form(data, length);
 }
 
+static void take_line(struct carom_request_head *head, const uint8_t *data, uint32_t start,
+                      uint32_t method, uint32_t target)
+{
+    const uint8_t *line = data + start;
+    head->method = (struct carom_span){start, method};
+    head->target = (struct carom_span){start + method + 1, target};
+    head->is_head = method == 4 && memcmp(line, "HEAD", 4) == 0;
+    head->is_connect = method == 7 && memcmp(line, "CONNECT", 7) == 0;
+    head->content_length = 0;
+}
+
+/* The line as nearly all are: origin-form, HTTP/1.1, and there whole. Its length with CRLF; or 0:
+ * to be read with care. */
+static uint32_t read_common_line(const struct carom_h1_limits *limits, const uint8_t *data,
+                                 uint32_t length, struct carom_request_head *head)
+{
+    static const char rest[] = " HTTP/1.1\r\n";
+    const uint32_t rest_length = sizeof rest - 1;
+    uint32_t method = carom_token_length(data, length < MAX_METHOD ? length : MAX_METHOD);
+    if (method == 0 || method + 2 + rest_length > length || data[method] != ' ' ||
+        data[method + 1] != '/')
+        return 0;
+    const uint8_t *target = data + method + 1;
+    uint32_t most = length - (method + 1) - rest_length;
+    uint32_t target_length =
+        carom_target_length(target, most < limits->max_target ? most : limits->max_target);
+    if (memcmp(target + target_length, rest, rest_length) != 0)
+        return 0;
+    take_line(head, data, 0, method, target_length);
+    head->version = 11;
+    return head->is_connect ? 0 : method + 1 + target_length + rest_length;
+}
+
 static int read_request_line(const struct carom_h1_limits *limits, const uint8_t *data,
                              uint32_t start, uint32_t length, struct carom_request_head *head)
 {
@@ -142,11 +175,7 @@ static int read_request_line(const struct carom_h1_limits *limits, const uint8_t
     int error = read_version(line + version, head);
     if (error < 0)
         return error;
-    head->method = (struct carom_span){start, method};
-    head->target = (struct carom_span){start + method + 1, target_length};
-    head->is_head = method == 4 && memcmp(line, "HEAD", 4) == 0;
-    head->is_connect = method == 7 && memcmp(line, "CONNECT", 7) == 0;
-    head->content_length = 0;
+    take_line(head, data, start, method, target_length);
     bool options = method == 7 && memcmp(line, "OPTIONS", 7) == 0;
     if (carom_target_length(target, target_length) != target_length ||
         !target_form(target, target_length, head, options))
@@ -178,41 +207,20 @@ static int read_field_line(const uint8_t *data, uint32_t start, uint32_t length,
     return 0;
 }
 
-#define SECTION_END 2
-
-/* The next field line, whatever it is: 1, with *field; 0 when it is not complete; SECTION_END; or
- * minus a status. */
-static int next_careful_field(struct carom_h1_reader *reader, const struct carom_h1_limits *limits,
-                              const uint8_t *data, uint32_t length, struct carom_field_span *field)
+/* The next field line, whatever it is, into `fields`: 1; 0 when it is not complete; or minus a
+ * status. */
+static int next_field(struct carom_h1_reader *reader, const struct carom_h1_limits *limits,
+                      const uint8_t *data, uint32_t length, struct carom_fields *fields)
 {
     uint32_t start = reader->line, line;
     int result = next_line(reader, limits, data, length, &line);
     if (result <= 0)
         return result;
-    if (line == 0)
-        return SECTION_END;
-    int error = read_field_line(data, start, line, field);
-    return error < 0 ? error : 1;
-}
-
-/* The same, and add it to `fields`. */
-static inline int next_field(struct carom_h1_reader *reader, const struct carom_h1_limits *limits,
-                             const uint8_t *data, uint32_t length, struct carom_fields *fields,
-                             struct carom_field_span *field)
-{
-    uint32_t start = reader->line;
-    bool empty = start + 1 < length && data[start] == '\r' && data[start + 1] == '\n';
-    uint32_t end = empty ? start + 2 : carom_field_line_find(data, start, length, field);
-    if (carom_likely(end > 0 && !over_limit(reader, limits, end - 1))) {
-        reader->line = reader->scanned = end;
-        if (empty)
-            return SECTION_END;
-    } else {
-        int result = next_careful_field(reader, limits, data, length, field);
-        if (result != 1)
-            return result;
-    }
-    int error = carom_fields_add(fields, field->name, field->value);
+    struct carom_field_span field;
+    int error = read_field_line(data, start, line, &field);
+    if (error < 0)
+        return error;
+    error = carom_fields_add(fields, field.name, field.value);
     if (error == -CAROM_ETOOBIG)
         return -431;
     return error < 0 ? -500 : 1;
@@ -220,9 +228,10 @@ static inline int next_field(struct carom_h1_reader *reader, const struct carom_
 
 /* ---------------------------------------------------------------- sections */
 
-/* 1 when the request line is read; 0 when it is not complete; or minus a status. */
-static int read_start(struct carom_h1_reader *reader, const struct carom_h1_limits *limits,
-                      const uint8_t *data, uint32_t length, struct carom_request_head *head)
+/* A request line of any form, perhaps behind empty lines: 1; 0 when it is not complete; or minus a
+ * status. */
+static int read_careful_start(struct carom_h1_reader *reader, const struct carom_h1_limits *limits,
+                              const uint8_t *data, uint32_t length, struct carom_request_head *head)
 {
     uint32_t start, line;
     do {
@@ -234,8 +243,54 @@ static int read_start(struct carom_h1_reader *reader, const struct carom_h1_limi
             return -400;
     } while (line == 0);
     int error = read_request_line(limits, data, start, line, head);
-    if (error < 0)
-        return error;
+    return error < 0 ? error : 1;
+}
+
+/* What a section makes of a field line. 0 or minus a status. */
+typedef int note_field(struct carom_h1_reader *reader, const uint8_t *data,
+                       const struct carom_field_span *field, struct carom_request_head *head);
+
+/* The field lines that are left, and the empty line: 1; 0 when they are not complete; or minus a
+ * status. All that was read is noted before a line is looked at with care, so that the answer is
+ * the same however the bytes were cut up. */
+static inline int read_section(struct carom_h1_reader *reader, const struct carom_h1_limits *limits,
+                               const uint8_t *data, uint32_t length, struct carom_fields *fields,
+                               note_field *note, struct carom_request_head *head)
+{
+    uint32_t most = reader->section + limits->max_header_section + 2; /* 2: the empty line */
+    uint32_t end = length < most ? length : most;
+    uint32_t noted = fields->count;
+    int result = 1;
+    while (result == 1) {
+        uint32_t line = carom_field_lines_read(fields, data, reader->line, end);
+        if (line > reader->line)
+            reader->line = reader->scanned = line;
+        for (; noted < fields->count; noted++) {
+            int error = note(reader, data, &fields->spans[noted], head);
+            if (error < 0)
+                return error;
+        }
+        if (line + 1 < end && data[line] == '\r' && data[line + 1] == '\n') {
+            reader->line = line + 2;
+            return 1;
+        }
+        result = next_field(reader, limits, data, length, fields);
+    }
+    return result;
+}
+
+/* The request line: the same results. */
+static int read_start(struct carom_h1_reader *reader, const struct carom_h1_limits *limits,
+                      const uint8_t *data, uint32_t length, struct carom_request_head *head)
+{
+    uint32_t common = reader->scanned == 0 ? read_common_line(limits, data, length, head) : 0;
+    if (carom_likely(common > 0)) {
+        reader->line = reader->scanned = common;
+    } else {
+        int result = read_careful_start(reader, limits, data, length, head);
+        if (result <= 0)
+            return result;
+    }
     reader->state = STATE_FIELDS;
     reader->section = reader->line;
     return 1;
@@ -249,29 +304,26 @@ int carom_h1_read_head(struct carom_h1_reader *reader, const struct carom_h1_lim
         if (result <= 0)
             return result;
     }
-    struct carom_field_span field;
-    int result;
-    while ((result = next_field(reader, limits, data, length, &head->fields, &field)) == 1) {
-        if (!carom_h1_may_frame(data + field.name.offset, field.name.length))
-            continue;
-        int error = carom_h1_framing_note(reader, data, &field, head);
-        if (error < 0)
-            return error;
-    }
-    if (result != SECTION_END)
+    int result =
+        read_section(reader, limits, data, length, &head->fields, carom_h1_framing_note, head);
+    if (result <= 0)
         return result;
     int error = carom_h1_framing_decide(reader, head);
     return error < 0 ? error : (int)reader->line;
+}
+
+/* A trailer must not frame. */
+static int note_trailer(struct carom_h1_reader *reader, const uint8_t *data,
+                        const struct carom_field_span *field, struct carom_request_head *head)
+{
+    (void)reader, (void)head;
+    return carom_h1_is_framing(data + field->name.offset, field->name.length) ? -400 : 0;
 }
 
 int carom_h1_read_trailers(struct carom_h1_reader *reader, const struct carom_h1_limits *limits,
                            const uint8_t *data, uint32_t length, struct carom_fields *trailers)
 {
     reader->state = STATE_FIELDS;
-    struct carom_field_span field;
-    int result;
-    while ((result = next_field(reader, limits, data, length, trailers, &field)) == 1)
-        if (carom_h1_is_framing(data + field.name.offset, field.name.length))
-            return -400;
-    return result == SECTION_END ? (int)reader->line : result;
+    int result = read_section(reader, limits, data, length, trailers, note_trailer, NULL);
+    return result == 1 ? (int)reader->line : result;
 }

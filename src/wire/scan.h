@@ -6,6 +6,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+static inline bool carom_is_blank(uint8_t byte)
+{
+    return byte == ' ' || byte == '\t';
+}
+
 /* tchar (RFC 9110, 5.6.2), by byte. */
 extern const uint8_t carom_token_characters[256];
 /* How many of the first bytes are tchar; how many may stand in a field value (no control characters

@@ -90,7 +90,7 @@ const char *carom_status_phrase(unsigned status)
 uint32_t carom_decimal_write(uint8_t *to, uint64_t number)
 {
     uint32_t count = 1;
-    for (uint64_t rest = number; rest >= 10; rest /= 10)
+    for (uint64_t bound = 10; number >= bound && count < 20; bound *= 10)
         count++;
     for (uint32_t i = count; i > 0; i--) {
         to[i - 1] = (uint8_t)('0' + number % 10);

@@ -3,7 +3,6 @@
 
 #include <ctype.h>
 
-#include "wire/field_line.h"
 #include "wire/scan.h"
 
 static bool may_be_in_token(uint8_t byte)
@@ -126,79 +125,6 @@ static void letters_are_compared_without_case(void **state)
         check_case(1, 0, alphabet[i]);
 }
 
-/* What a line is by the rules, taken slowly; 0 when it is not of the common form. */
-static uint32_t find_slowly(const char *text, uint32_t at, uint32_t length,
-                            struct carom_field_span *field)
-{
-    const char *line = text + at;
-    const char *colon = memchr(line, ':', length - at), *feed = memchr(line, '\n', length - at);
-    if (colon == NULL || feed == NULL || feed < colon || feed[-1] != '\r' || colon == line)
-        return 0;
-    const char *value = colon + 1 + (colon[1] == ' '), *end = feed - 1;
-    for (const char *byte = line; byte < colon; byte++)
-        if (!isalnum((unsigned char)*byte) && *byte != '-')
-            return 0;
-    for (const char *byte = value; byte < end; byte++)
-        if (!may_be_in_value((uint8_t)*byte))
-            return 0;
-    if (value > end || (value < end && (strchr(" \t", *value) || strchr(" \t", end[-1]))))
-        return 0;
-    field->name = (struct carom_span){at, (uint32_t)(colon - line)};
-    field->value = (struct carom_span){(uint32_t)(value - text), (uint32_t)(end - value)};
-    return (uint32_t)(feed + 1 - text);
-}
-
-/* What is found at `at` of `length` bytes is what the slow way finds. */
-static void check_line(const char *text, uint32_t at, uint32_t length)
-{
-    uint8_t *data = room_for(length);
-    memcpy(data, text, length);
-    struct carom_field_span quick = {0}, slow = {0};
-    uint32_t end = find_slowly(text, at, length, &slow);
-    uint32_t found = carom_field_line_find(data, at, length, &quick);
-#ifdef CAROM_BLOCKS
-    bool right = found == end || (found == 0 && slow.name.length > 15);
-#else
-    bool right = found == 0;
-#endif
-    if (!right || (found > 0 && memcmp(&quick, &slow, sizeof quick) != 0))
-        fail_msg("%u, not %u, in %u bytes from %u of \"%.*s\"", found, end, length, at, (int)length,
-                 text);
-    free(data);
-}
-
-/* Lines of all lengths that matter, at the end of the bytes and before others, whole and cut, with
- * every byte at every place. */
-static void common_lines_are_found_as_the_rules_say(void **state)
-{
-    (void)state;
-    static const uint32_t values[] = {0, 1, 2, 7, 13, 14, 15, 16, 17, 31, 32, 33, 40};
-    char text[128];
-    for (uint32_t name = 1; name <= 17; name++)
-        for (size_t i = 0; i < COUNT(values); i++) {
-            int line = snprintf(text, sizeof text, "GET / HTTP/1.1\r\n%.*s: %.*s\r\n", (int)name,
-                                "Accept-Languages9", (int)values[i],
-                                "text/html;q=0.8,\xc3\xa4 b/c;d=\"e f\" ghijklmnop");
-            check_line(text, 16, (uint32_t)line);
-            snprintf(text + line, sizeof text - (size_t)line, "\r\nPOST /next HTTP/1.1\r\n");
-            check_line(text, 16, (uint32_t)line + 2);
-            check_line(text, 16, (uint32_t)strlen(text));
-            for (uint32_t cut = 17; cut < (uint32_t)line; cut++)
-                check_line(text, 16, cut);
-        }
-    for (uint32_t tail = 0; tail <= 20; tail += 5) {
-        int line = snprintf(text, sizeof text, "GET / HTTP/1.1\r\nHost: an.example.org:80\r\n");
-        memset(text + line, 'x', tail);
-        for (int place = 16; place < line; place++)
-            for (int byte = 0; byte < 256; byte++) {
-                char kept = text[place];
-                text[place] = (char)byte;
-                check_line(text, 16, (uint32_t)line + tail);
-                text[place] = kept;
-            }
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -208,7 +134,6 @@ int main(void)
         cmocka_unit_test(targets_are_measured),
         cmocka_unit_test(hosts_are_measured),
         cmocka_unit_test(letters_are_compared_without_case),
-        cmocka_unit_test(common_lines_are_found_as_the_rules_say),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
