@@ -6,7 +6,7 @@ set(CAROM_NEEDS_embed libuv)
 set(CAROM_NEEDS_app jansson)
 
 # Those that are measured, and so linked as libcarom.so is.
-set(CAROM_MEASURED hello app large parse)
+set(CAROM_MEASURED hello app engine large parse)
 
 # Make the program <folder>/<name> in the build directory from one source file. The target is called
 # <folder>-<name> with - for /, and is left out, with a message, when a library it needs is missing.

@@ -33,8 +33,9 @@ void carom_peer_set_piece(struct carom_peer *peer, size_t piece);
 void carom_peer_set_window(struct carom_peer *peer, size_t window);
 void carom_peer_finish(struct carom_peer *peer); /* FIN, after what was sent */
 void carom_peer_reset(struct carom_peer *peer);  /* RST, at once */
-/* What the engine has sent so far (grows only); and how its side stands. */
+/* What the engine has sent so far, since it was last forgotten; and how its side stands. */
 const char *carom_peer_received(const struct carom_peer *peer, size_t *length);
+void carom_peer_forget(struct carom_peer *peer);
 bool carom_peer_saw_fin(const struct carom_peer *peer);
 /* RST, which the engine asked for, or caused as with TCP: by closing while bytes were unread, or
  * before more came. */

@@ -96,6 +96,11 @@ const char *carom_peer_received(const struct carom_peer *peer, size_t *length)
     return peer->received.data != NULL ? peer->received.data : "";
 }
 
+void carom_peer_forget(struct carom_peer *peer)
+{
+    peer->received.used = 0;
+}
+
 bool carom_peer_saw_fin(const struct carom_peer *peer)
 {
     return peer->saw_fin;

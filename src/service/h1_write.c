@@ -2,6 +2,7 @@
  * requests. A response that is ready before its turn waits in its record. */
 #include <string.h>
 
+#include "base/copy.h"
 #include "service/h1.h"
 #include "service/respond.h"
 #include "wire/chunked.h"
@@ -99,7 +100,7 @@ static int h1_head(carom_record *record, const struct carom_response_plan *plan,
     uint8_t *to = page->data + page->used;
     size_t length = carom_h1_head_write(to, plan, response->fields, response->field_count, &extra);
     if (along) {
-        memcpy(to + length, response->content.data, response->content.length);
+        carom_copy(to + length, response->content.data, response->content.length);
         length += response->content.length;
     }
     page->used += (uint32_t)length;

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/copy.h"
 #include "wire/scan.h"
 
 /* What a head needs beside the handler's fields, at most:
@@ -16,22 +17,17 @@
 
 static uint8_t *put(uint8_t *to, const void *bytes, size_t length)
 {
-    memcpy(to, bytes, length);
+    carom_copy(to, bytes, length);
     return to + length;
 }
 
 #define PUT(to, literal) put(to, literal, sizeof(literal) - 1)
 
-static uint8_t *put_slice(uint8_t *to, carom_slice slice)
-{
-    return slice.length > 0 ? put(to, slice.data, slice.length) : to;
-}
-
 static uint8_t *put_field(uint8_t *to, const carom_field *field)
 {
-    to = put_slice(to, field->name);
+    to = put(to, field->name.data, field->name.length);
     to = PUT(to, ": ");
-    to = put_slice(to, field->value);
+    to = put(to, field->value.data, field->value.length);
     return PUT(to, "\r\n");
 }
 
@@ -84,7 +80,7 @@ static uint8_t *put_connection(uint8_t *to, const struct carom_response_plan *pl
     default:
         break;
     }
-    return put_slice(to, extra->keep_alive_line);
+    return put(to, extra->keep_alive_line.data, extra->keep_alive_line.length);
 }
 
 /* Connection is the engine's to say, and Content-Length is written from the plan. */

@@ -46,7 +46,7 @@ static void check(const char *text, uint32_t at, uint32_t length, uint32_t room)
 {
     uint8_t *data = exact(text, length);
     struct carom_fields quick = {.capacity = room};
-    struct carom_field_span slow[MOST], spans[MOST];
+    struct carom_field_span slow[MOST] = {0}, spans[MOST] = {0};
     quick.spans = spans;
     uint32_t end = at, count = 0;
 #ifdef CAROM_BLOCKS
