@@ -1,5 +1,8 @@
 /* The epoll backend: level-triggered, one registration for the life of a socket. A socket in the
- * steady state costs one receive and one send per request, and nothing else. */
+ * steady state costs one receive and one send per request, and nothing else.
+ *
+ * A new socket is read in the turn in which it came, since the peer has mostly said something by
+ * then, and registered at the end of that turn: one that is closed by then never is. */
 #include <errno.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -21,6 +24,7 @@ enum {
     INTEREST_EDGE = 4, /* a hang-up that stays would be reported for ever: report changes only */
     FINISHED = 8,      /* FIN is sent */
     GONE = 16,         /* the connection is broken, and its owner has been told */
+    FRESH = 32,        /* not registered yet */
 };
 
 enum tag { TAG_SOCKET, TAG_ACCEPTOR, TAG_WAKE, TAG_ALARM, TAG_NOTHING, TAG_MASK = 7 };
@@ -32,6 +36,7 @@ struct epoll_loop {
     uint64_t now, alarm;
     int64_t seconds;
     struct carom_node failed; /* sockets with a failed send, whose owners are not told yet */
+    struct carom_node fresh;  /* those that came in this turn */
     struct epoll_event events[EVENTS];
 };
 
@@ -81,6 +86,20 @@ static void accept_stop(struct carom_loop *loop, struct carom_acceptor *acceptor
 
 /* ---------------------------------------------------------------- sockets */
 
+static int register_interest(struct carom_loop *loop, struct carom_socket *socket, int operation)
+{
+    uint8_t interest = socket->interest;
+    uint32_t events = (interest & INTEREST_IN ? (uint32_t)EPOLLIN : 0u) |
+                      (interest & INTEREST_OUT ? (uint32_t)EPOLLOUT : 0u) |
+                      (interest & INTEREST_EDGE ? (uint32_t)EPOLLET : 0u);
+    return control(loop, operation, socket->fd, events, tagged(socket, TAG_SOCKET));
+}
+
+static void unregister(struct carom_loop *loop, struct carom_socket *socket)
+{
+    control(loop, EPOLL_CTL_DEL, socket->fd, 0, 0);
+}
+
 /* Tell epoll when what it is asked for changes. */
 static void set_interest(struct carom_loop *loop, struct carom_socket *socket, unsigned add,
                          unsigned remove)
@@ -89,20 +108,19 @@ static void set_interest(struct carom_loop *loop, struct carom_socket *socket, u
     if (socket->interest == interest)
         return;
     socket->interest = interest;
-    uint32_t events = (interest & INTEREST_IN ? (uint32_t)EPOLLIN : 0u) |
-                      (interest & INTEREST_OUT ? (uint32_t)EPOLLOUT : 0u) |
-                      (interest & INTEREST_EDGE ? (uint32_t)EPOLLET : 0u);
-    control(loop, EPOLL_CTL_MOD, socket->fd, events, tagged(socket, TAG_SOCKET));
+    if (!(interest & FRESH))
+        register_interest(loop, socket, EPOLL_CTL_MOD);
 }
 
 static int open_socket(struct carom_loop *loop, struct carom_socket *socket)
 {
-    socket->interest = INTEREST_IN;
+    socket->interest = INTEREST_IN | FRESH;
     socket->receiving = true;
     socket->ended = socket->closing = false;
     socket->sending = NULL;
     carom_node_init(&socket->node);
-    return control(loop, EPOLL_CTL_ADD, socket->fd, EPOLLIN, tagged(socket, TAG_SOCKET));
+    carom_list_append(&epoll_of(loop)->fresh, &socket->node);
+    return 0;
 }
 
 /* Pausing is lazy: only when bytes come that nobody wants is the kernel told. */
@@ -120,13 +138,14 @@ static void broken(struct carom_loop *loop, struct carom_socket *socket, int err
 {
     if (socket->closing || (socket->interest & GONE))
         return;
+    bool registered = !(socket->interest & FRESH);
     socket->interest = GONE;
     socket->sending = NULL;
     socket->receiving = false;
     socket->ended = true;
     loop->events->ended(socket, error);
-    if (!socket->closing) /* a level-triggered hang-up would be reported for ever */
-        control(loop, EPOLL_CTL_DEL, socket->fd, 0, 0);
+    if (registered && !socket->closing) /* a level-triggered hang-up would be reported for ever */
+        unregister(loop, socket);
 }
 
 static int pending_error(const struct carom_socket *socket)
@@ -167,6 +186,14 @@ static void receive_ready(struct carom_loop *loop, struct carom_socket *socket)
     }
 }
 
+/* The connection is broken: its owner learns it in the next delivery. */
+static void tell_later(struct carom_loop *loop, struct carom_socket *socket)
+{
+    carom_node_remove(&socket->node); /* it may be fresh */
+    carom_list_append(&epoll_of(loop)->failed, &socket->node);
+    loop->ops->wake(loop);
+}
+
 static int64_t send_queue(struct carom_loop *loop, struct carom_socket *socket,
                           const struct carom_queue *queue)
 {
@@ -175,10 +202,8 @@ static int64_t send_queue(struct carom_loop *loop, struct carom_socket *socket,
     if (result == CAROM_SEND_PENDING) {
         socket->sending = queue;
         set_interest(loop, socket, INTEREST_OUT, 0);
-    } else if (result < 0 && !(socket->interest & GONE) && carom_node_alone(&socket->node)) {
-        /* The kernel does not repeat the error: tell the owner in the next delivery. */
-        carom_list_append(&epoll_of(loop)->failed, &socket->node);
-        loop->ops->wake(loop);
+    } else if (result < 0 && !(socket->interest & GONE)) {
+        tell_later(loop, socket); /* the kernel does not repeat the error */
     }
     return result;
 }
@@ -250,16 +275,32 @@ static void close_socket(struct carom_loop *loop, struct carom_socket *socket, b
         setsockopt(socket->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
     }
     /* close() alone leaves it in epoll when a child of the program has inherited the descriptor. */
-    if (!(socket->interest & GONE))
-        control(loop, EPOLL_CTL_DEL, socket->fd, 0, 0);
+    if (!(socket->interest & (GONE | FRESH)))
+        unregister(loop, socket);
     close(socket->fd);
     socket->fd = -1;
     carom_node_remove(&socket->node);
     carom_list_append(&loop->closed, &socket->node);
 }
 
+/* Those that came in this turn and are still there. */
+static void register_fresh(struct carom_loop *loop)
+{
+    struct carom_node *node;
+    while ((node = carom_list_take(&epoll_of(loop)->fresh)) != NULL) {
+        struct carom_socket *socket = carom_container(node, struct carom_socket, node);
+        if (socket->interest & GONE)
+            continue;
+        if (register_interest(loop, socket, EPOLL_CTL_ADD) == 0)
+            socket->interest &= (uint8_t)~FRESH;
+        else
+            tell_later(loop, socket);
+    }
+}
+
 static void reclaim(struct carom_loop *loop)
 {
+    register_fresh(loop);
     if (!carom_node_alone(&loop->closed))
         epoll_of(loop)->ready = 0; /* what was found and not delivered may name what is freed now */
     carom_sockets_reclaim(loop);
@@ -276,6 +317,7 @@ static void read_clock(struct carom_loop *loop)
 static void wait(struct carom_loop *loop, uint64_t deadline)
 {
     struct epoll_loop *self = epoll_of(loop);
+    register_fresh(loop); /* those that did not come in a delivery */
     int count =
         epoll_wait(self->epoll, self->events, EVENTS, carom_clock_sleep(self->now, deadline));
     self->ready = count > 0 ? count : 0;
@@ -291,6 +333,19 @@ static void tell_failed(struct carom_loop *loop)
         struct carom_socket *socket = carom_container(node, struct carom_socket, node);
         broken(loop, socket, pending_error(socket));
     }
+}
+
+static void read_fresh(struct carom_loop *loop)
+{
+    struct carom_node read, *node;
+    carom_node_init(&read);
+    while ((node = carom_list_take(&epoll_of(loop)->fresh)) != NULL) {
+        struct carom_socket *socket = carom_container(node, struct carom_socket, node);
+        carom_list_append(&read, node);
+        if (socket->receiving)
+            receive_ready(loop, socket);
+    }
+    carom_list_splice(&epoll_of(loop)->fresh, &read);
 }
 
 static void deliver(struct carom_loop *loop)
@@ -319,6 +374,7 @@ static void deliver(struct carom_loop *loop)
         }
     }
     self->ready = 0;
+    read_fresh(loop);
 }
 
 static void wake(struct carom_loop *loop)
@@ -415,6 +471,7 @@ int carom_loop_epoll_create(struct carom_loop **loop, struct carom_arena *arena)
     self->loop.arena = arena;
     carom_node_init(&self->loop.closed);
     carom_node_init(&self->failed);
+    carom_node_init(&self->fresh);
     self->timer = -1;
     self->alarm = UINT64_MAX;
     self->event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);

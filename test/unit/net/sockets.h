@@ -102,7 +102,7 @@ static inline int open_tcp(struct owner *owner)
     int fd = (int)syscall(SYS_accept4, listening, 0L, 0L, SOCK_NONBLOCK | SOCK_CLOEXEC);
     assert_true(fd >= 0);
     close(listening);
-    owner_open(owner, fd);
+    owner_begin(owner, fd);
     return peer;
 }
 
@@ -111,7 +111,7 @@ static inline int open_unix(struct owner *owner)
     int fds[2];
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
     assert_int_equal(fcntl(fds[0], F_SETFL, O_NONBLOCK), 0);
-    owner_open(owner, fds[0]);
+    owner_begin(owner, fds[0]);
     return fds[1];
 }
 

@@ -128,6 +128,13 @@ static inline void owner_open(struct owner *owner, int fd)
     assert_int_equal(loop->ops->open(loop, &owner->socket), 0);
 }
 
+/* The same, and the turn in which it came ends. */
+static inline void owner_begin(struct owner *owner, int fd)
+{
+    owner_open(owner, fd);
+    loop->ops->reclaim(loop);
+}
+
 static inline void owner_close(struct owner *owner)
 {
     loop->ops->close(loop, &owner->socket, false);

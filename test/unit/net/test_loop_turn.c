@@ -176,6 +176,56 @@ static void batches_grow_while_connections_wait(void **state)
     close_door();
 }
 
+static void take_one(struct carom_acceptor *acceptor, int fd, const struct sockaddr *peer,
+                     socklen_t length)
+{
+    (void)acceptor;
+    (void)peer;
+    (void)length;
+    owner_open(&one, fd);
+}
+
+/* One client that has said something when its connection is accepted. */
+static void deliver_a_speaker(int *peer)
+{
+    struct sockaddr_in in;
+    open_door(&in);
+    door.acceptor.accepted = take_one;
+    *peer = connect_tcp(&in);
+    put(*peer, "hello");
+    calls.control = 0;
+    wait_and_deliver();
+}
+
+static void what_was_said_is_read_in_the_turn_of_the_accept(void **state)
+{
+    (void)state;
+    int peer;
+    deliver_a_speaker(&peer);
+    if (!on_uring) { /* there the kernel reads, when it is asked to */
+        assert_got(&one, "hello");
+        assert_int_equal(calls.control, 0);
+    }
+    loop->ops->reclaim(loop);
+    assert_int_equal(calls.control, !on_uring);
+    put(peer, " again");
+    turn_until(one.length == strlen("hello again"));
+    owner_close(&one);
+    close_door();
+    close(peer);
+}
+
+static void who_is_answered_in_that_turn_is_never_registered(void **state)
+{
+    (void)state;
+    int peer;
+    deliver_a_speaker(&peer);
+    owner_close(&one);
+    assert_int_equal(calls.control, 0);
+    close_door();
+    close(peer);
+}
+
 static void connections_that_broke_are_passed_over(void **state)
 {
     (void)state;
@@ -374,6 +424,8 @@ int main(void)
         TEST(events_of_freed_sockets_are_forgotten),
         TEST(a_close_is_in_order_or_a_reset),
         TEST(batches_grow_while_connections_wait),
+        TEST(what_was_said_is_read_in_the_turn_of_the_accept),
+        TEST(who_is_answered_in_that_turn_is_never_registered),
         TEST(connections_that_broke_are_passed_over),
         TEST(want_of_something_stops_accepting),
         TEST(a_stopped_acceptor_hears_nothing),
