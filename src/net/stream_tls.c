@@ -275,11 +275,13 @@ bool carom_stream_tls_stalled(const struct carom_stream *stream)
 
 /* ---------------------------------------------------------------- receiving */
 
-/* The first byte of a TLS record is a small number; that of a method is a letter. */
+/* The first byte of a TLS record is a number from 20 to 24; that of a method is a letter, before
+ * which there may be an empty line (RFC 9112, 2.2). */
 static bool speaks_plain(const struct carom_tls_session *session)
 {
-    uint8_t first = session->in.first->data[0];
-    return session->begun == 0 && first >= 'A' && first <= 'Z';
+    uint8_t first = session->in.first->data[0], letter = first | 0x20;
+    return !session->begun &&
+           ((letter >= 'a' && letter <= 'z') || first == '\r' || first == '\n');
 }
 
 static void fail(struct carom_stream *stream, int error)
@@ -309,7 +311,7 @@ static bool shake_hands(struct carom_stream *stream)
         return false;
     }
     streams->handshakes--;
-    session->begun = 1;
+    session->begun = true;
     int result = carom_tls_handshake(session);
     if (result < 0) {
         fail(stream, result);

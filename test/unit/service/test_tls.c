@@ -319,15 +319,19 @@ static void plain_http_is_told_so(void **state)
     (void)state;
     carom_options options = simulation_options();
     carom_tls_options tls = tls_options();
+    static const char *const said[] = {now, "get / HTTP/1.1\r\n", "\r\nGET / HTTP/1.1\r\n",
+                                       "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"};
     begin_tls(&options, &tls);
-    struct carom_peer *peer = connect_peer();
-    carom_peer_set_piece(peer, 1);
-    say(peer, now);
-    turn();
-    assert_got(peer, "HTTP/1.1 400 Bad Request\r\n");
-    assert_got(peer, "https://");
-    assert_true(carom_peer_saw_fin(peer));
-    assert_false(carom_peer_saw_reset(peer));
+    for (size_t i = 0; i < sizeof said / sizeof said[0]; i++) {
+        struct carom_peer *peer = connect_peer();
+        carom_peer_set_piece(peer, 1);
+        say(peer, said[i]);
+        turn();
+        assert_got(peer, "HTTP/1.1 400 Bad Request\r\n");
+        assert_got(peer, "https://");
+        assert_true(carom_peer_saw_fin(peer));
+        assert_false(carom_peer_saw_reset(peer));
+    }
     finish();
 }
 
