@@ -19,7 +19,9 @@ struct carom_stream_events {
     void (*received)(struct carom_stream *stream, struct carom_page *page, const uint8_t *data,
                      uint32_t length);
     /* 0: the peer has finished sending; negative: the stream is broken, both ways. Each once at
-     * most, in this order. */
+     * most, in this order. -CAROM_EPROTOCOL, of TLS alone: nothing more is received, and of what
+     * was to be sent only an alert is; finish the stream, so that the peer gets it; a 0 may still
+     * follow. */
     void (*ended)(struct carom_stream *stream, int error);
     /* The kernel took bytes that had to wait: sent_total has grown. */
     void (*sent)(struct carom_stream *stream);

@@ -105,14 +105,12 @@ static void go_on_later(struct carom_stream *stream)
         carom_list_append(&stream->streams->waiting, &stream->tls->waiting);
 }
 
-/* It cannot go on, and the loop knows nothing of that: it is told in the next turn. An alert leaves
- * at once, or never. */
+/* It cannot go on, and the loop knows nothing of that: it is told in the next turn. Of what was to
+ * be sent only an alert still is. */
 static void break_later(struct carom_stream *stream, int error)
 {
     stream->tls->state = CAROM_TLS_FAILED;
-    if (stream->tls->out.length > 0 && carom_stream_can_send(stream))
-        stream->streams->loop->ops->send(stream->streams->loop, &stream->socket, &stream->tls->out);
-    stream->broken = true;
+    stream->broken = error != -CAROM_EPROTOCOL;
     stream->file_failed = error == -CAROM_EFILE;
     stream->tls->failure = error;
     go_on_later(stream);
@@ -256,8 +254,7 @@ void carom_stream_tls_send(struct carom_stream *stream)
         }
         carom_queue_consume(&session->out, stream->streams->segments, (uint64_t)result);
     }
-    bool empty = stream->out.length == 0 && session->out.length == 0;
-    if (stream->finishing && empty && carom_stream_can_send(stream)) {
+    if (stream->finishing && !carom_stream_tls_stalled(stream) && carom_stream_can_send(stream)) {
         stream->finished = true;
         loop->ops->shutdown(loop, &stream->socket);
     }
@@ -270,7 +267,10 @@ void carom_stream_tls_sent(struct carom_stream *stream, uint64_t bytes)
 
 bool carom_stream_tls_stalled(const struct carom_stream *stream)
 {
-    return !stream->broken && (stream->out.length > 0 || stream->tls->out.length > 0);
+    const struct carom_tls_session *session = stream->tls;
+    bool takes_more = session->state != CAROM_TLS_FAILED; /* or `out` stays where it is */
+    return !stream->broken &&
+           (session->out.length > 0 || (takes_more && stream->out.length > 0));
 }
 
 /* ---------------------------------------------------------------- receiving */
@@ -367,7 +367,8 @@ static void tell_end(struct carom_stream *stream)
     struct carom_tls_session *session = stream->tls;
     bool paused = session->state == CAROM_TLS_OPEN && carom_tls_has_input(session);
     bool waits = session->state == CAROM_TLS_SHAKING && session->in.length > 0;
-    if (session->told || stream->broken || !(session->fin || session->peer_done))
+    if (session->told || stream->broken || session->failure < 0 ||
+        !(session->fin || session->peer_done))
         return;
     if ((paused || waits) && !session->peer_done)
         return;
@@ -438,7 +439,11 @@ static void go_on(struct carom_stream *stream)
     const struct carom_stream_events *events = stream->streams->events;
     uint64_t before = stream->sent_total;
     if (session->failure < 0) {
-        events->ended(stream, session->failure);
+        int failure = session->failure;
+        session->failure = 0;
+        events->ended(stream, failure);
+        if (!stream->socket.closing)
+            tell_end(stream);
         return;
     }
     work(stream);

@@ -532,28 +532,6 @@ static void only_close_notify_is_the_end(void **state)
     client_finish(&client);
 }
 
-/* A change in the records: a bad record ends the connection, with an alert. */
-static void forged_records_end_it(void **state)
-{
-    (void)state;
-    struct client client;
-    size_t written;
-    carom_options options = simulation_options();
-    carom_tls_options tls = tls_options();
-    begin_tls(&options, &tls);
-    client_init(&client);
-    shake_hands(&client);
-    SSL_write_ex(client.ssl, now, strlen(now), &written);
-    char *data;
-    size_t length = (size_t)BIO_get_mem_data(client.out, &data);
-    data[length - 1] ^= 1;
-    exchange(&client);
-    assert_true(carom_peer_saw_close(client.peer));
-    assert_int_equal(client_read(&client), SSL_ERROR_SSL); /* bad_record_mac */
-    assert_int_equal(finish().requests, 0);
-    client_finish(&client);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -573,7 +551,6 @@ int main(void)
         cmocka_unit_test(what_is_not_wanted_waits),
         cmocka_unit_test(answers_that_nobody_reads_have_an_end),
         cmocka_unit_test(only_close_notify_is_the_end),
-        cmocka_unit_test(forged_records_end_it),
     };
     return cmocka_run_group_tests(tests, prepare, unprepare);
 }
