@@ -89,6 +89,13 @@ int carom_stream_open(struct carom_stream *stream, struct carom_streams *streams
 /* Right after open: it speaks TLS, as a server. 0 or -CAROM_ENOMEM (close the stream). */
 int carom_stream_secure(struct carom_stream *stream, struct carom_tls *tls);
 void carom_stream_receive(struct carom_stream *stream, bool on);
+bool carom_stream_tls_receives(const struct carom_stream *stream);
+/* Whether it is on. */
+static inline bool carom_stream_receives(const struct carom_stream *stream)
+{
+    return carom_likely(stream->tls == NULL) ? stream->socket.receiving
+                                             : carom_stream_tls_receives(stream);
+}
 /* Send what is in `out`, until it is empty or the kernel takes no more for now; sent_total says how
  * far that went. `sent` follows from a later delivery when bytes had to wait, `ended` with an error
  * when sending fails. No event is called from here. */

@@ -25,6 +25,8 @@
 /* Encrypted bytes that wait for the peer: a batch, a handshake, and then some. More is a peer who
  * makes us answer (KeyUpdate) and does not read. */
 #define MOST_ENCRYPTED (4 * BATCH)
+/* Bytes of one who waits for its turn: it receives no more until then. */
+#define MOST_WAITING (2 * CAROM_TLS_RECORD)
 /* The least room for decrypted bytes in a page. */
 #define ROOM 4096
 
@@ -71,6 +73,7 @@ int carom_stream_secure(struct carom_stream *stream, struct carom_tls *tls)
         return error;
     }
     session->stream = stream;
+    session->wanted = true;
     stream->tls = session;
     return 0;
 }
@@ -341,7 +344,7 @@ static struct carom_page *room_for_plain(struct carom_stream *stream)
 static bool decrypt(struct carom_stream *stream)
 {
     struct carom_tls_session *session = stream->tls;
-    if (!stream->socket.receiving || !carom_tls_has_input(session))
+    if (!session->wanted || !carom_tls_has_input(session))
         return false;
     struct carom_page *page = room_for_plain(stream);
     if (page == NULL) {
@@ -352,6 +355,8 @@ static bool decrypt(struct carom_stream *stream)
     int64_t length = carom_tls_read(session, to, page->size - page->used);
     if (length < 0)
         break_later(stream, (int)length);
+    else if (length == 0 && !session->peer_done && carom_tls_has_input(session))
+        go_on_later(stream); /* a KeyUpdate: it costs as much as many bytes, so one in a turn */
     if (length <= 0)
         return false;
     page->used += (uint32_t)length;
@@ -400,6 +405,23 @@ static void work(struct carom_stream *stream)
         tell_end(stream);
 }
 
+/* It waits for its turn, and what it sends waits in the kernel. */
+static void hold_back(struct carom_stream *stream)
+{
+    struct carom_loop *loop = stream->streams->loop;
+    if (!stream->socket.receiving)
+        return;
+    stream->tls->held_back = true;
+    loop->ops->receive(loop, &stream->socket, false);
+}
+
+static void let_go(struct carom_stream *stream)
+{
+    struct carom_loop *loop = stream->streams->loop;
+    stream->tls->held_back = false;
+    loop->ops->receive(loop, &stream->socket, true);
+}
+
 void carom_stream_tls_received(struct carom_stream *stream, struct carom_page *page,
                                const uint8_t *data, uint32_t length)
 {
@@ -410,6 +432,8 @@ void carom_stream_tls_received(struct carom_stream *stream, struct carom_page *p
         break_later(stream, -CAROM_ENOMEM);
     else if (carom_node_alone(&session->waiting)) /* otherwise in its turn */
         work(stream);
+    if (!carom_node_alone(&session->waiting) && session->in.length >= MOST_WAITING)
+        hold_back(stream);
 }
 
 void carom_stream_tls_ended(struct carom_stream *stream)
@@ -418,10 +442,17 @@ void carom_stream_tls_ended(struct carom_stream *stream)
     tell_end(stream);
 }
 
-void carom_stream_tls_resume(struct carom_stream *stream)
+bool carom_stream_tls_receives(const struct carom_stream *stream)
+{
+    return stream->tls->wanted;
+}
+
+void carom_stream_tls_receive(struct carom_stream *stream, bool on)
 {
     struct carom_tls_session *session = stream->tls;
-    if (session->state == CAROM_TLS_OPEN && !stream->socket.closing &&
+    session->wanted = on;
+    session->held_back = false;
+    if (on && session->state == CAROM_TLS_OPEN && !stream->socket.closing &&
         (carom_tls_has_input(session) || (session->fin && !session->told)))
         go_on_later(stream);
 }
@@ -449,6 +480,8 @@ static void go_on(struct carom_stream *stream)
     work(stream);
     if (!stream->socket.closing && stream->out.length > 0)
         carom_stream_tls_send(stream);
+    if (session->held_back && session->in.length < MOST_WAITING)
+        let_go(stream);
     if (!stream->socket.closing && stream->sent_total > before)
         events->sent(stream);
 }

@@ -323,6 +323,7 @@ static bool set_policy(SSL_CTX *context, const struct loaded *loaded)
                                      SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA |
                                      (tickets ? 0 : SSL_OP_NO_TICKET));
     SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_clear_mode(context, SSL_MODE_AUTO_RETRY); /* or many KeyUpdates are one long call */
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_max_early_data(context, 0); /* a replay would be a request: RFC 8446, 8 */
     if (tickets) {

@@ -313,7 +313,7 @@ void carom_connection_idle(struct carom_connection *connection)
         carom_connection_end(connection, connection->last);
         return;
     }
-    if (!connection->stream.socket.receiving) /* its pipeline was full */
+    if (!carom_stream_receives(&connection->stream)) /* its pipeline was full */
         carom_stream_receive(&connection->stream, true);
     uint64_t idle = (uint64_t)options->keep_alive + options->keep_alive_grace;
     carom_connection_read_within(connection, idle < CAROM_OFF ? (uint32_t)idle : CAROM_OFF);
