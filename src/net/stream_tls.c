@@ -278,13 +278,19 @@ bool carom_stream_tls_stalled(const struct carom_stream *stream)
 
 /* ---------------------------------------------------------------- receiving */
 
-/* The first byte of a TLS record is a number from 20 to 24; that of a method is a letter, before
- * which there may be an empty line (RFC 9112, 2.2). */
+/* What has come first is no TLS: a method, before which there may be an empty line (RFC 9112, 2.2).
+ * A record of an unknown type may begin with a letter, but then with a small number. */
 static bool speaks_plain(const struct carom_tls_session *session)
 {
-    uint8_t first = session->in.first->data[0], letter = first | 0x20;
-    return !session->begun &&
-           ((letter >= 'a' && letter <= 'z') || first == '\r' || first == '\n');
+    const struct carom_segment *segment = session->in.first;
+    uint8_t first = segment->data[0], letter = first | 0x20;
+    bool empty_line = first == '\r' || first == '\n';
+    if (session->begun || !((letter >= 'a' && letter <= 'z') || empty_line))
+        return false;
+    if (session->in.length == 1)
+        return !empty_line;
+    uint8_t second = segment->length > 1 ? segment->data[1] : segment->next->data[0];
+    return second >= ' ' || second == '\r' || second == '\n';
 }
 
 static void fail(struct carom_stream *stream, int error)
@@ -309,6 +315,8 @@ static bool shake_hands(struct carom_stream *stream)
         fail(stream, -CAROM_EUNSUPPORTED);
         return false;
     }
+    if (session->in.length == 1 && !session->begun)
+        return false; /* what it is the second byte says */
     if (streams->handshakes == 0) {
         go_on_later(stream);
         return false;
@@ -371,7 +379,7 @@ static void tell_end(struct carom_stream *stream)
 {
     struct carom_tls_session *session = stream->tls;
     bool paused = session->state == CAROM_TLS_OPEN && carom_tls_has_input(session);
-    bool waits = session->state == CAROM_TLS_SHAKING && session->in.length > 0;
+    bool waits = session->state == CAROM_TLS_SHAKING && !carom_node_alone(&session->waiting);
     if (session->told || stream->broken || session->failure < 0 ||
         !(session->fin || session->peer_done))
         return;

@@ -335,6 +335,30 @@ static void plain_http_is_told_so(void **state)
     finish();
 }
 
+/* A record of a type that nobody knows may begin with a letter; one byte may be too few to say. */
+static void what_is_not_plain_http_is_not_taken_for_it(void **state)
+{
+    (void)state;
+    size_t length;
+    carom_options options = simulation_options();
+    carom_tls_options tls = tls_options();
+    begin_tls(&options, &tls);
+    struct carom_peer *peer = connect_peer();
+    carom_peer_send(peer, "c\x03\x03\x00\x05hello", 10);
+    turn();
+    assert_memory_equal(carom_peer_received(peer, &length), "\x15\x03", 2); /* an alert */
+    peer = connect_peer();
+    say(peer, "\n");
+    turn();
+    assert_false(carom_peer_saw_fin(peer));
+    carom_peer_finish(peer);
+    turn();
+    assert_true(carom_peer_saw_close(peer));
+    carom_peer_received(peer, &length);
+    assert_int_equal(length, 0);
+    finish();
+}
+
 /* ---------------------------------------------------------------- bytes */
 
 #define LARGE (8 * 1024 * 1024)
@@ -545,6 +569,7 @@ int main(void)
         cmocka_unit_test(handshakes_of_a_turn_have_a_number),
         cmocka_unit_test(who_breaks_the_protocol_gets_an_alert),
         cmocka_unit_test(plain_http_is_told_so),
+        cmocka_unit_test(what_is_not_plain_http_is_not_taken_for_it),
         cmocka_unit_test(a_large_response_is_encrypted_as_it_is_taken),
         cmocka_unit_test(a_turn_is_not_held_up),
         cmocka_unit_test(a_peer_that_does_not_read_is_reset),
