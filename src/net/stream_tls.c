@@ -272,8 +272,7 @@ bool carom_stream_tls_stalled(const struct carom_stream *stream)
 {
     const struct carom_tls_session *session = stream->tls;
     bool takes_more = session->state != CAROM_TLS_FAILED; /* or `out` stays where it is */
-    return !stream->broken &&
-           (session->out.length > 0 || (takes_more && stream->out.length > 0));
+    return !stream->broken && (session->out.length > 0 || (takes_more && stream->out.length > 0));
 }
 
 /* ---------------------------------------------------------------- receiving */

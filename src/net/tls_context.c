@@ -1,9 +1,7 @@
 /* Contexts of OpenSSL: certificates, their names, and the policy of all. */
 #include "net/tls_context.h"
 
-#include <errno.h>
 #include <openssl/err.h>
-#include <openssl/ocsp.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <pthread.h>
@@ -12,7 +10,9 @@
 
 #include "base/memory.h"
 #include "net/tls_names.h"
+#include "net/tls_ocsp.h"
 #include "net/tls_options.h"
+#include "net/tls_source.h"
 #include "net/tls_tickets.h"
 
 /* Forward secrecy and AEAD only (RFC 9325, 4.2). */
@@ -23,19 +23,12 @@
 #define SUITES "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
 #define GROUPS "X25519:P-256:P-384"
 
-#define MOST_OCSP (64 * 1024)
-
-struct ocsp {
-    long length;
-    uint8_t data[];
-};
-
 /* What a context began with: others may join it. */
 struct own {
     X509 *certificate;
     EVP_PKEY *key;
     STACK_OF(X509) * chain;
-    struct ocsp *ocsp; /* or NULL */
+    struct carom_tls_ocsp *ocsp; /* or NULL */
 };
 
 /* What one loading made; it goes with contexts[0], to which it hangs. */
@@ -50,37 +43,7 @@ struct loaded {
     struct carom_tls_names names;
 };
 
-/* ---------------------------------------------------------------- errors and sources */
-
-/* A line of log with the newest error of OpenSSL's queue, which is then empty; returns `error`. */
-static int complain(const struct carom_log_sink *log, const char *file, const char *what, int error)
-{
-    unsigned long code = ERR_peek_last_error();
-    const char *why = ERR_reason_error_string(code);
-    if (code != 0 && ERR_GET_LIB(code) == ERR_LIB_SYS)
-        why = strerrordesc_np((int)ERR_GET_REASON(code));
-    if (code != 0 && ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE)
-        error = -CAROM_ENOMEM;
-    carom_log_line(log, CAROM_LOG_ERROR, "TLS: %s: %s: %s", file == NULL ? "(in memory)" : file,
-                   what, why == NULL ? "not as it should be" : why);
-    ERR_clear_error();
-    return error;
-}
-
-/* A file's or a slice's content; NULL, with a line of log, when there is none. */
-static BIO *open_source(const struct carom_log_sink *log, const char *file, carom_slice memory,
-                        const char *what)
-{
-    ERR_clear_error();
-    if (file == NULL)
-        return BIO_new_mem_buf(memory.data, (int)memory.length);
-    BIO *bio = BIO_new_file(file, "r");
-    if (bio == NULL) {
-        ERR_clear_error();
-        carom_log_line(log, CAROM_LOG_ERROR, "TLS: %s: %s: %s", file, what, strerrordesc_np(errno));
-    }
-    return bio;
-}
+/* ---------------------------------------------------------------- certificates and keys */
 
 /* No key asks for its pass phrase at a terminal. */
 static int no_password(char *to, /* NOLINT(readability-non-const-parameter): as OpenSSL has it */
@@ -100,8 +63,6 @@ static bool at_end(void)
     return ERR_GET_LIB(error) == ERR_LIB_PEM && ERR_GET_REASON(error) == PEM_R_NO_START_LINE;
 }
 
-/* ---------------------------------------------------------------- certificates and keys */
-
 static void warn_of_dates(const struct carom_log_sink *log, const char *file,
                           const X509 *certificate)
 {
@@ -120,7 +81,7 @@ static int use_certificate(SSL_CTX *context, const carom_tls_certificate *from,
 {
     static const char what[] = "cannot read the certificate";
     const char *file = from->certificate_file;
-    BIO *bio = open_source(log, file, from->certificate, what);
+    BIO *bio = carom_tls_open_source(log, file, from->certificate, what);
     if (bio == NULL)
         return -CAROM_ECERTIFICATE;
     X509 *certificate = PEM_read_bio_X509_AUX(bio, NULL, no_password, NULL);
@@ -135,7 +96,7 @@ static int use_certificate(SSL_CTX *context, const carom_tls_certificate *from,
     }
     BIO_free(bio);
     if (!good || !at_end())
-        return complain(log, file, what, -CAROM_ECERTIFICATE);
+        return carom_tls_complain(log, file, what, -CAROM_ECERTIFICATE);
     ERR_clear_error();
     return 0;
 }
@@ -150,7 +111,7 @@ static int use_key(SSL_CTX *context, const carom_tls_certificate *from,
         file = from->certificate_file;
         memory = from->certificate;
     }
-    BIO *bio = open_source(log, file, memory, what);
+    BIO *bio = carom_tls_open_source(log, file, memory, what);
     if (bio == NULL)
         return -CAROM_EKEY;
     EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, no_password, NULL);
@@ -158,53 +119,7 @@ static int use_key(SSL_CTX *context, const carom_tls_certificate *from,
     bool good = key != NULL && SSL_CTX_use_PrivateKey(context, key) == 1 &&
                 SSL_CTX_check_private_key(context) == 1;
     EVP_PKEY_free(key);
-    return good ? 0 : complain(log, file, what, -CAROM_EKEY);
-}
-
-/* ---------------------------------------------------------------- OCSP */
-
-/* The argument is what was loaded, which a connection that has switched holds by its session's
- * first context. */
-static int staple(SSL *ssl, void *argument)
-{
-    const struct loaded *loaded = argument;
-    const X509 *chosen = SSL_get_certificate(ssl);
-    const struct ocsp *ocsp = NULL;
-    for (size_t i = 0; i < loaded->count && ocsp == NULL; i++)
-        if (loaded->own[i].certificate == chosen)
-            ocsp = loaded->own[i].ocsp;
-    uint8_t *copy = ocsp == NULL ? NULL : OPENSSL_memdup(ocsp->data, (size_t)ocsp->length);
-    if (copy == NULL)
-        return SSL_TLSEXT_ERR_NOACK;
-    SSL_set_tlsext_status_ocsp_resp(ssl, copy, ocsp->length);
-    return SSL_TLSEXT_ERR_OK;
-}
-
-static int use_ocsp(struct loaded *loaded, size_t index)
-{
-    static const char what[] = "cannot read the OCSP response";
-    const char *file = loaded->options->certificates[index].ocsp_file;
-    if (file == NULL)
-        return 0;
-    BIO *bio = open_source(loaded->log, file, (carom_slice){NULL, 0}, what);
-    if (bio == NULL)
-        return -CAROM_ECERTIFICATE;
-    size_t length = 0;
-    struct ocsp *ocsp = OPENSSL_malloc(sizeof *ocsp + MOST_OCSP);
-    bool read = ocsp != NULL && BIO_read_ex(bio, ocsp->data, MOST_OCSP, &length) == 1;
-    BIO_free(bio);
-    const uint8_t *at = ocsp == NULL ? NULL : ocsp->data;
-    OCSP_RESPONSE *response = read ? d2i_OCSP_RESPONSE(NULL, &at, (long)length) : NULL;
-    bool good = response != NULL && at == ocsp->data + length &&
-                OCSP_response_status(response) == OCSP_RESPONSE_STATUS_SUCCESSFUL;
-    OCSP_RESPONSE_free(response);
-    if (!good) {
-        OPENSSL_free(ocsp);
-        return complain(loaded->log, file, what, -CAROM_ECERTIFICATE);
-    }
-    ocsp->length = (long)length;
-    loaded->own[index].ocsp = ocsp;
-    return 0;
+    return good ? 0 : carom_tls_complain(log, file, what, -CAROM_EKEY);
 }
 
 /* ---------------------------------------------------------------- names */
@@ -257,6 +172,19 @@ static int add_names(struct loaded *loaded, size_t index)
 /* ---------------------------------------------------------------- OpenSSL asks */
 
 static int loaded_index(void);
+
+/* The argument is what was loaded, which a connection that has switched holds by its session's
+ * first context. */
+static int staple(SSL *ssl, void *argument)
+{
+    const struct loaded *loaded = argument;
+    const X509 *chosen = SSL_get_certificate(ssl);
+    const struct carom_tls_ocsp *ocsp = NULL;
+    for (size_t i = 0; i < loaded->count && ocsp == NULL; i++)
+        if (loaded->own[i].certificate == chosen)
+            ocsp = loaded->own[i].ocsp;
+    return ocsp == NULL ? SSL_TLSEXT_ERR_NOACK : carom_tls_ocsp_staple(ocsp, ssl);
+}
 
 static int choose_certificate(SSL *ssl, int *alert, void *argument)
 {
@@ -349,7 +277,7 @@ static int load_trust(const struct loaded *loaded, X509_STORE **made, STACK_OF(X
     static const char what[] = "cannot read the certificates of client authorities";
     const carom_tls_options *options = loaded->options;
     const char *file = options->client_ca_file;
-    BIO *bio = open_source(loaded->log, file, options->client_ca, what);
+    BIO *bio = carom_tls_open_source(loaded->log, file, options->client_ca, what);
     X509_STORE *store = X509_STORE_new();
     X509 *certificate;
     int count = 0;
@@ -367,8 +295,9 @@ static int load_trust(const struct loaded *loaded, X509_STORE **made, STACK_OF(X
     BIO_free(bio);
     if (!good) {
         X509_STORE_free(store);
-        return bio == NULL && file != NULL ? -CAROM_ECERTIFICATE
-                                           : complain(loaded->log, file, what, -CAROM_ECERTIFICATE);
+        return bio == NULL && file != NULL
+                   ? -CAROM_ECERTIFICATE
+                   : carom_tls_complain(loaded->log, file, what, -CAROM_ECERTIFICATE);
     }
     ERR_clear_error();
     *made = store;
@@ -409,7 +338,7 @@ static void free_loaded(struct loaded *loaded)
     for (size_t i = 1; i < loaded->count; i++) /* the first one owns us */
         SSL_CTX_free(loaded->contexts[i]);
     for (size_t i = 0; i < loaded->count; i++)
-        OPENSSL_free(loaded->own[i].ocsp);
+        carom_tls_ocsp_free(loaded->own[i].ocsp);
     carom_tls_names_finish(&loaded->names);
     OPENSSL_free(loaded->contexts);
     OPENSSL_free(loaded->own);
@@ -476,16 +405,17 @@ static int load_one(struct loaded *loaded, size_t index)
     }
     SSL_CTX *context = loaded->contexts[index];
     if (!set_policy(context, loaded))
-        return complain(loaded->log, "options", "ciphers, suites or groups", -CAROM_EINVAL);
+        return carom_tls_complain(loaded->log, "options", "ciphers, suites or groups",
+                                  -CAROM_EINVAL);
     int error = use_certificate(context, from, loaded->log);
     if (error == 0)
         error = use_key(context, from, loaded->log);
-    if (error == 0)
-        error = use_ocsp(loaded, index);
-    if (error < 0)
-        return error;
     struct own *own = &loaded->own[index];
     own->certificate = SSL_CTX_get0_certificate(context);
+    if (error == 0 && from->ocsp_file != NULL)
+        error = carom_tls_ocsp_load(&own->ocsp, from->ocsp_file, own->certificate, loaded->log);
+    if (error < 0)
+        return error;
     own->key = SSL_CTX_get0_privatekey(context);
     SSL_CTX_get0_chain_certs(context, &own->chain);
     SSL_CTX_set_tlsext_status_cb(context, staple);
