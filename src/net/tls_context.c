@@ -22,6 +22,12 @@
     "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
 #define SUITES "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
 #define GROUPS "X25519:P-256:P-384"
+/* No SHA-1, no SHA-224, no DSA. */
+#define SIGNATURES                                                                                 \
+    "ECDSA+SHA256:ed25519:rsa_pss_rsae_sha256:rsa_pss_pss_sha256:RSA+SHA256:"                      \
+    "ECDSA+SHA384:ed448:rsa_pss_rsae_sha384:rsa_pss_pss_sha384:RSA+SHA384:"                        \
+    "ECDSA+SHA512:rsa_pss_rsae_sha512:rsa_pss_pss_sha512:RSA+SHA512"
+#define SCOPE_SIZE 32
 
 /* What a context began with: others may join it. */
 struct own {
@@ -326,6 +332,7 @@ static int set_trust(struct loaded *loaded)
         if (store != NULL)
             SSL_CTX_set1_cert_store(context, store);
     }
+           SSL_CTX_set1_sigalgs_list(context, SIGNATURES) == 1 &&
     X509_STORE_free(store);
     sk_X509_NAME_pop_free(names, X509_NAME_free);
     return error;

@@ -88,6 +88,13 @@ class Tls(harness.SystemTest):
                                    cipher], input=b"", capture_output=True, timeout=60, check=False)
             self.assertIn(b"handshake failure", done.stderr + done.stdout, cipher)
 
+    def test_only_good_signatures(self):
+        server = self.serve_tls()
+        for algorithms, good in (("ECDSA+SHA1", False), ("ECDSA+SHA224", False), ("ECDSA+SHA256", True), ("ECDSA+SHA512", True)):
+            done = subprocess.run(["openssl", "s_client", "-connect", server.addresses[0], "-tls1_2", "-cipher", "ALL:@SECLEVEL=0",
+                                   "-sigalgs", algorithms], input=b"", capture_output=True, timeout=60, check=False)
+            self.assertEqual(b"alert handshake failure" not in done.stderr + done.stdout, good, algorithms)
+
     def test_alpn(self):
         server = self.serve_tls()
         for offered, chosen in ((["h3", "http/1.1"], "http/1.1"), (None, ""), (["http/1.0"], "http/1.0")):
