@@ -209,20 +209,35 @@ static int choose_certificate(SSL *ssl, int *alert, void *argument)
                                                                  : SSL_TLSEXT_ERR_OK;
 }
 
-/* The argument is what was loaded, which a connection that has switched holds by its session's
- * first context. */
+/* HTTP/2 over TLS 1.2 wants forward secrecy and authenticated encryption (RFC 9113, 9.2.2), which
+ * other ciphers than ours may not have. */
+static bool may_have_http2(SSL *ssl)
+{
+    const SSL_CIPHER *cipher = SSL_get_pending_cipher(ssl);
+    if (SSL_version(ssl) != TLS1_2_VERSION || cipher == NULL)
+        return true;
+    int exchange = SSL_CIPHER_get_kx_nid(cipher);
+    return SSL_CIPHER_is_aead(cipher) == 1 && (exchange == NID_kx_ecdhe || exchange == NID_kx_dhe);
+}
+
+/* The argument is the protocols that were kept, which a connection that has switched holds by its
+ * session's first context. */
 static int choose_protocol(SSL *ssl, const unsigned char **chosen, unsigned char *length,
                            const unsigned char *offered, unsigned offered_length, void *argument)
 {
     const carom_slice *ours = argument;
-    unsigned char *name;
-    (void)ssl;
-    if (SSL_select_next_proto(&name, length, (const unsigned char *)ours->data,
-                              (unsigned)ours->length, offered,
-                              offered_length) != OPENSSL_NPN_NEGOTIATED)
-        return SSL_TLSEXT_ERR_ALERT_FATAL; /* no_application_protocol: RFC 7301, 3.2 */
-    *chosen = name;
-    return SSL_TLSEXT_ERR_OK;
+    const unsigned char *at = (const unsigned char *)ours->data, *end = at + ours->length;
+    for (; at < end; at += *at + 1) {
+        unsigned char *name;
+        if (*at == 2 && memcmp(at, http2, 3) == 0 && !may_have_http2(ssl))
+            continue;
+        if (SSL_select_next_proto(&name, length, at, *at + 1u, offered, offered_length) !=
+            OPENSSL_NPN_NEGOTIATED)
+            continue;
+        *chosen = name;
+        return SSL_TLSEXT_ERR_OK;
+    }
+    return SSL_TLSEXT_ERR_ALERT_FATAL; /* no_application_protocol: RFC 7301, 3.2 */
 }
 
 /* ---------------------------------------------------------------- policy */
@@ -255,6 +270,7 @@ static bool set_policy(SSL_CTX *context, const struct loaded *loaded)
     bool tickets = options->ticket_lifetime != CAROM_OFF;
     SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                      SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA |
+    static const unsigned char http2[] = "\2h2";
                                      (tickets ? 0 : SSL_OP_NO_TICKET));
     SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_clear_mode(context, SSL_MODE_AUTO_RETRY); /* or many KeyUpdates are one long call */

@@ -102,6 +102,18 @@ class Tls(harness.SystemTest):
             self.assertIn(f" alpn={chosen} ", self.told(client))
         self.refused(server, "no application protocol", context=client_context(self.authority, protocols=["x"]))
 
+    def test_http2_wants_good_ciphers(self):
+        """Of TLS 1.2 with ciphers that were asked for HTTP/2 gets those that it may have (RFC 9113, 9.2.2)."""
+        good, bad = "ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES128-SHA256"
+        server = self.serve_tls(ciphers=f"{bad}:{good}")
+        for ciphers, offered, chosen in ((good, ["h2", "http/1.1"], "h2"), (bad, ["h2", "http/1.1"], "http/1.1"), (bad, ["h2"], None)):
+            context = client_context(self.authority, most=ssl.TLSVersion.TLSv1_2, protocols=offered)
+            context.set_ciphers(ciphers)
+            if chosen is None:
+                self.refused(server, "no application protocol", context=context)
+            else:
+                self.assertEqual(self.secure(server, context).socket.tls.selected_alpn_protocol(), chosen)
+
     def test_alpn_in_our_order(self):
         server = self.serve_tls(protocol="b")
         self.assertIn(" alpn=b ", self.told(self.secure(server, client_context(self.authority, protocols=["a", "b"]))))
