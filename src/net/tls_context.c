@@ -47,6 +47,7 @@ struct loaded {
     struct own *own;    /* of each */
     size_t count;
     struct carom_tls_names names;
+    unsigned char scope[SCOPE_SIZE]; /* of sessions: where the same clients are trusted */
 };
 
 /* ---------------------------------------------------------------- certificates and keys */
@@ -192,6 +193,46 @@ static int staple(SSL *ssl, void *argument)
     return ocsp == NULL ? SSL_TLSEXT_ERR_NOACK : carom_tls_ocsp_staple(ocsp, ssl);
 }
 
+/* The host's name in a ClientHello (RFC 6066, 3). Empty, with data NULL, when there is none or when
+ * it is not well formed, which OpenSSL refuses later. */
+static carom_slice name_in_hello(SSL *ssl)
+{
+    const unsigned char *data;
+    size_t length;
+    if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &data, &length) != 1 ||
+        length < 5 || data[2] != TLSEXT_NAMETYPE_host_name ||
+        ((size_t)data[3] << 8 | data[4]) != length - 5)
+        return (carom_slice){NULL, 0};
+    return (carom_slice){(const char *)data + 5, length - 5};
+}
+
+/* Before OpenSSL looks at tickets: a session is resumed only for the name that it was made for (RFC
+ * 6066, 3: MUST NOT), and where the same clients are trusted. The argument is what was loaded. */
+static int look_at_hello(SSL *ssl, int *alert, void *argument)
+{
+    const struct loaded *loaded = argument;
+    unsigned char scope[EVP_MAX_MD_SIZE];
+    struct {
+        unsigned char scope[SCOPE_SIZE];
+        char name[CAROM_TLS_NAME_SIZE];
+    } whole;
+    unsigned length;
+    carom_slice name = name_in_hello(ssl);
+    if (name.data == NULL)
+        return SSL_CLIENT_HELLO_SUCCESS;
+    if (!carom_tls_name_copy(whole.name, name.data, name.length)) {
+        *alert = name.length == 0 ? SSL_AD_DECODE_ERROR : SSL_AD_ILLEGAL_PARAMETER;
+        return SSL_CLIENT_HELLO_ERROR;
+    }
+    memcpy(whole.scope, loaded->scope, SCOPE_SIZE);
+    if (EVP_Digest(&whole, SCOPE_SIZE + name.length, scope, &length, EVP_sha256(), NULL) != 1 ||
+        SSL_set_session_id_context(ssl, scope, SCOPE_SIZE) != 1) {
+        *alert = SSL_AD_INTERNAL_ERROR;
+        return SSL_CLIENT_HELLO_ERROR;
+    }
+    return SSL_CLIENT_HELLO_SUCCESS;
+}
+
 static int choose_certificate(SSL *ssl, int *alert, void *argument)
 {
     const struct loaded *loaded = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), loaded_index());
@@ -225,6 +266,7 @@ static bool may_have_http2(SSL *ssl)
 static int choose_protocol(SSL *ssl, const unsigned char **chosen, unsigned char *length,
                            const unsigned char *offered, unsigned offered_length, void *argument)
 {
+    static const unsigned char http2[] = "\2h2";
     const carom_slice *ours = argument;
     const unsigned char *at = (const unsigned char *)ours->data, *end = at + ours->length;
     for (; at < end; at += *at + 1) {
@@ -242,9 +284,10 @@ static int choose_protocol(SSL *ssl, const unsigned char **chosen, unsigned char
 
 /* ---------------------------------------------------------------- policy */
 
-/* Sessions are resumed only where the same clients are trusted. */
-static bool set_session_scope(SSL_CTX *context, const carom_tls_options *options, X509_STORE *store)
+/* For clients that name no server; look_at_hello has the rest. */
+static bool set_session_scope(SSL_CTX *context, struct loaded *loaded, X509_STORE *store)
 {
+    const carom_tls_options *options = loaded->options;
     unsigned char scope[EVP_MAX_MD_SIZE] = {(unsigned char)options->client};
     unsigned length = 1;
     EVP_MD_CTX *digest = EVP_MD_CTX_new();
@@ -257,7 +300,8 @@ static bool set_session_scope(SSL_CTX *context, const carom_tls_options *options
                EVP_DigestUpdate(digest, one, length) == 1;
     }
     good = good && EVP_DigestFinal_ex(digest, scope, &length) == 1 &&
-           SSL_CTX_set_session_id_context(context, scope, length) == 1;
+           SSL_CTX_set_session_id_context(context, scope, SCOPE_SIZE) == 1;
+    memcpy(loaded->scope, scope, SCOPE_SIZE);
     sk_X509_pop_free(trusted, X509_free);
     EVP_MD_CTX_free(digest);
     return good;
@@ -270,7 +314,6 @@ static bool set_policy(SSL_CTX *context, const struct loaded *loaded)
     bool tickets = options->ticket_lifetime != CAROM_OFF;
     SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                      SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA |
-    static const unsigned char http2[] = "\2h2";
                                      (tickets ? 0 : SSL_OP_NO_TICKET));
     SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_clear_mode(context, SSL_MODE_AUTO_RETRY); /* or many KeyUpdates are one long call */
@@ -289,6 +332,7 @@ static bool set_policy(SSL_CTX *context, const struct loaded *loaded)
                                    options->ciphers == NULL ? CIPHERS : options->ciphers) == 1 &&
            SSL_CTX_set_ciphersuites(context, options->suites == NULL ? SUITES : options->suites) ==
                1 &&
+           SSL_CTX_set1_sigalgs_list(context, SIGNATURES) == 1 &&
            SSL_CTX_set1_groups_list(context, options->groups == NULL ? GROUPS : options->groups) ==
                1;
 }
@@ -342,13 +386,12 @@ static int set_trust(struct loaded *loaded)
         SSL_CTX *context = loaded->contexts[i];
         STACK_OF(X509_NAME) *copy = SSL_dup_CA_list(names);
         SSL_CTX_set_verify(context, mode, NULL);
-        if (copy == NULL || !set_session_scope(context, options, store))
+        if (copy == NULL || !set_session_scope(context, loaded, store))
             error = -CAROM_ENOMEM;
         SSL_CTX_set_client_CA_list(context, copy);
         if (store != NULL)
             SSL_CTX_set1_cert_store(context, store);
     }
-           SSL_CTX_set1_sigalgs_list(context, SIGNATURES) == 1 &&
     X509_STORE_free(store);
     sk_X509_NAME_pop_free(names, X509_NAME_free);
     return error;
@@ -459,6 +502,7 @@ int carom_tls_context_load(SSL_CTX **made, struct carom_tls_kept *kept,
     loaded->options = options;
     loaded->log = log;
     loaded->tickets = tickets;
+    SSL_CTX_set_client_hello_cb(first, look_at_hello, loaded);
     SSL_CTX_set_tlsext_servername_callback(first, choose_certificate);
     int error = 0;
     for (size_t i = 0; i < options->certificate_count && error == 0; i++)

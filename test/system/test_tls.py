@@ -289,13 +289,14 @@ class Tls(harness.SystemTest):
 
     # ------------------------------------------------------------ resumption
 
-    def resumed(self, server, again=None, **versions):
+    def resumed(self, server, again=None, names=("localhost", "localhost"), **versions):
         """Whether a second connection, to `again`, resumes the session of the first."""
         context = client_context(self.authority, **versions)
-        first = self.secure(server, context)
+        context.check_hostname = False
+        first = self.secure(server, context, name=names[0])
         first.get("/hello")  # tickets of TLS 1.3 come after the handshake
         before = json.loads(self.secure(again or server, context).get("/stats").body)
-        second = self.secure(again or server, context, session=first.socket.tls.session)
+        second = self.secure(again or server, context, name=names[1], session=first.socket.tls.session)
         told = self.told(second)
         self.assertEqual(" resumed=1 " in told, second.socket.tls.session_reused)
         stats = json.loads(second.get("/stats").body)
@@ -307,6 +308,14 @@ class Tls(harness.SystemTest):
         server = self.serve_tls()
         for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
             self.assertTrue(self.resumed(server, most=version), version)
+
+    def test_resumption_is_of_one_name(self):
+        """RFC 6066, 3: not under another name, whatever certificate that has."""
+        server = self.serve_tls()
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            for first, second, resumed in (("a.org", "A.Org", True), ("a.org", "b.org", False), ("a.org", None, False),
+                                           (None, "a.org", False), (None, None, True)):
+                self.assertEqual(self.resumed(server, names=(first, second), most=version), resumed, (version, first, second))
 
     def test_resumption_off(self):
         server = self.serve_tls(ticket_lifetime="off")

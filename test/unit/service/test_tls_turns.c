@@ -89,6 +89,30 @@ static void an_alert_may_be_the_last_at_once(void **state)
     }
 }
 
+/* A record of a type that nobody knows may begin with a letter; one byte may be too few to say. */
+static void what_is_not_plain_http_is_not_taken_for_it(void **state)
+{
+    (void)state;
+    size_t length;
+    carom_options options = simulation_options();
+    carom_tls_options tls = tls_options();
+    begin_tls(&options, &tls);
+    struct carom_peer *peer = connect_peer();
+    carom_peer_send(peer, "c\x03\x03\x00\x05hello", 10);
+    turn();
+    assert_memory_equal(carom_peer_received(peer, &length), "\x15\x03", 2); /* an alert */
+    peer = connect_peer();
+    say(peer, "\n");
+    turn();
+    assert_false(carom_peer_saw_fin(peer));
+    carom_peer_finish(peer);
+    turn();
+    assert_true(carom_peer_saw_close(peer));
+    carom_peer_received(peer, &length);
+    assert_int_equal(length, 0);
+    finish();
+}
+
 #define LARGE (1024 * 1024)
 static char large[LARGE];
 static int given_back;
@@ -253,6 +277,7 @@ int main(void)
     const struct CMUnitTest all[] = {
         cmocka_unit_test(a_forged_record_is_answered_by_an_alert),
         cmocka_unit_test(an_alert_may_be_the_last_at_once),
+        cmocka_unit_test(what_is_not_plain_http_is_not_taken_for_it),
         cmocka_unit_test(an_alert_cuts_responses_off),
         cmocka_unit_test(a_turn_takes_one_key_update),
         cmocka_unit_test(who_waits_sends_no_more_than_has_room),
