@@ -402,3 +402,13 @@ export function serve(options: ServeOptions, handler: Handler | HandlerObject): 
 export function serve(options: ServeOptions & HandlerObject): Server;
 /** As `Deno.serve` takes it. */
 export function serve(options: ServeOptions & { handler: Handler }): Server;
+
+/**
+ * The handler of a plain port beside one of TLS: each request is sent to the same URL with `https:` (308).
+ *
+ *     serve({ port: 80 }, redirectToHttps());
+ *
+ * @param port of TLS. Default 443.
+ * @throws {RangeError} for what is no port
+ */
+export function redirectToHttps(port?: number): Handler;

@@ -12,7 +12,7 @@ import { test, describe, after } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import tls from 'node:tls';
 
-import { serve, Response } from '../index.mjs';
+import { serve, redirectToHttps, Response } from '../index.mjs';
 import { certificate, isNode, own } from './transports.mjs';
 
 const WAYS = isNode ? ['inline', 'thread'] : ['thread'];
@@ -373,6 +373,23 @@ describe('options of TLS that cannot be', () => {
     refused({ SNICallback() {} }, /^SNICallback is not there: give a list/);
     refused({ requestCert: true }, /^cert is missing/);
     assert.throws(() => serve({ ...own, sessionTimeout: 1e9 }, hello), RangeError);
+test('the plain port sends its clients to that of TLS', async () => {
+  const http = await import('node:http');
+  const located = async (port, path, host) => {
+    const [response] = await once(http.get({ port, host: '127.0.0.1', headers: { host }, path, agent: false }), 'response');
+    response.resume();
+    assert.equal(response.statusCode, 308);
+    return response.headers.location;
+  };
+  await serving({}, redirectToHttps(), async (port) => {
+    assert.equal(await located(port, '/a%2Fb?c=d&e', `a.test:${port}`), 'https://a.test/a%2Fb?c=d&e');
+    assert.equal(await located(port, '/', '[::1]'), 'https://[::1]/');
+    assert.equal(await located(port, 'http://b.test?x', 'a.test'), 'https://b.test/?x');
+  });
+  await serving({}, redirectToHttps(8443), async (port) => assert.equal(await located(port, '/x', 'a.test'), 'https://a.test:8443/x'));
+  for (const port of [0, 65536, '443', null]) assert.throws(() => redirectToHttps(port), RangeError);
+});
+
   });
 
   test('are refused by the engine, in one line that says why', () => {
