@@ -524,8 +524,8 @@ CAROM_API int carom_respond_file(carom_record *record, const carom_response *res
                                  const carom_file *file);
 
 /* Answer with a redirect to the same URI with https and `port` (RFC 9110, 15.4.9): for the handler
- * of a plain listener. The host is that of the Host field. Release follows, as after carom_respond,
- * whose errors it has. */
+ * of a plain listener. The host is that of the target where it has one, or of the Host field;
+ * without either it is a 400. Release follows, as after carom_respond, whose errors it has. */
 CAROM_API int carom_redirect_to_https(carom_record *record, uint16_t port);
 
 /* A field for responses over TLS: for a year the host shall be asked by https only (RFC 6797). */

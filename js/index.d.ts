@@ -101,6 +101,8 @@ export interface TlsCertificate {
   keyFile?: string;
   /** Of keys that are encrypted. */
   passphrase?: string;
+  /** A file with a response of OCSP (DER), which is stapled; a reload reads it again. */
+  ocspFile?: string;
   /** The host that it is for, or `'*.'` and one. Default: the names that stand in the certificate. */
   serverName?: string;
 }
@@ -128,6 +130,8 @@ export interface TlsOptions extends TlsCertificate {
   ticketKeys?: Uint8Array;
   /** Seconds that a ticket is good for. Default 7200. */
   sessionTimeout?: number;
+  /** End the handshake of clients that ask for a host that no certificate is for. Default false: they get the first. */
+  refuseUnknownNames?: boolean;
 }
 
 /** Answers a request, at once or later. What it throws goes to `onError`, or becomes a 500. */
@@ -402,3 +406,13 @@ export function serve(options: ServeOptions, handler: Handler | HandlerObject): 
 export function serve(options: ServeOptions & HandlerObject): Server;
 /** As `Deno.serve` takes it. */
 export function serve(options: ServeOptions & { handler: Handler }): Server;
+
+/**
+ * The handler of a plain port beside one of TLS: each request is sent to the same URL with `https:` (308).
+ *
+ *     serve({ port: 80 }, redirectToHttps());
+ *
+ * @param port of TLS. Default 443.
+ * @throws {RangeError} for what is no port
+ */
+export function redirectToHttps(port?: number): Handler;

@@ -2,6 +2,7 @@
 'use strict';
 
 const { serve } = require('./src/serve.js');
+const { redirectToHttps } = require('./src/redirect.js');
 const { Headers, Request, Response } = require('./src/fetch/index.js');
 
-module.exports = { serve, Headers, Request, Response };
+module.exports = { serve, redirectToHttps, Headers, Request, Response };

@@ -121,6 +121,7 @@ static void take_certificates(struct input *input, napi_value object)
         to->key = take_bytes(input, one, "key");
         to->certificate_file = take_text(input, one, "certFile");
         to->key_file = take_text(input, one, "keyFile");
+        to->ocsp_file = take_text(input, one, "ocspFile");
         to->server_names = take_text(input, one, "serverName");
     }
     input->failed |= input->certificates == NULL;
@@ -156,6 +157,7 @@ static void take_options(struct input *input, napi_env env, napi_value object)
     options->client = (carom_tls_client)take_number(input, object, "client");
     options->client_ca = take_bytes(input, object, "ca");
     options->client_ca_file = take_text(input, object, "caFile");
+    options->refuse_unknown_names = take_number(input, object, "refuseUnknownNames") != 0;
     options->ticket_keys = take_bytes(input, object, "ticketKeys");
     options->ticket_lifetime = take_number(input, object, "ticketLifetime");
 }

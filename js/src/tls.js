@@ -3,9 +3,9 @@
 
 const native = require('./native.js');
 
-const OF_A_CERTIFICATE = ['cert', 'key', 'certFile', 'keyFile', 'passphrase', 'serverName'];
+const OF_A_CERTIFICATE = ['cert', 'key', 'certFile', 'keyFile', 'passphrase', 'ocspFile', 'serverName'];
 const OF_ALL = ['ca', 'caFile', 'requestCert', 'rejectUnauthorized', 'alpn', 'ALPNProtocols', 'minVersion', 'maxVersion', 'ciphers',
-  'ecdhCurve', 'ticketKeys', 'sessionTimeout'];
+  'ecdhCurve', 'ticketKeys', 'sessionTimeout', 'refuseUnknownNames'];
 // What others have and we have not: left out in silence it would make a server less safe than it was meant to be.
 const CURES = {
   pfx: 'give cert and key as PEM: openssl pkcs12 -in FILE -nodes',
@@ -104,13 +104,14 @@ function checkFiles(options, at) {
 
 // A pair of sources as the engine takes it.
 function certificateOf(cert, key, options, at) {
-  const made = { cert: null, key: null, certFile: cert.file || null, keyFile: null, serverName: null };
+  const made = { cert: null, key: null, certFile: cert.file || null, keyFile: null, ocspFile: null, serverName: null };
   if (cert.bytes !== undefined) made.cert = cert.bytes;
   if (key === null) {
     if (made.cert !== null && !Buffer.from(made.cert).includes('PRIVATE KEY-----')) throw new TypeError(`${at}key is missing: the private key of ${at}cert`);
     if (made.cert !== null) made.key = decrypted(made.cert, options.passphrase, `${at}cert`);
   } else if (key.file !== undefined) made.keyFile = key.file;
   else made.key = decrypted(key.bytes, options.passphrase, `${at}key`);
+  if (isGiven(options.ocspFile)) made.ocspFile = textOf(options.ocspFile, `${at}ocspFile`);
   if (isGiven(options.serverName)) made.serverName = nameOf(options.serverName, `${at}serverName`);
   return made;
 }
@@ -125,6 +126,7 @@ function certificatesOf(options, at) {
   if (certs.length === 0 && keys.length > 0) throw new TypeError(`${at}cert is missing: the certificate of ${at}key`);
   if (keys.length > 0 && keys.length !== certs.length)
     throw new TypeError(`${at}cert and ${at}key must be lists of the same length: a key for each certificate (a certificate and its chain are one)`);
+  if (certs.length !== 1 && isGiven(options.ocspFile)) throw new TypeError(`${at}ocspFile is for one certificate: of several give a list of { cert, key, ocspFile }`);
   return certs.map((cert, i) => certificateOf(cert, keys.length === 0 ? null : keys[i], options, at));
 }
 
@@ -194,6 +196,7 @@ function commonOf(options, at) {
   if (isGiven(options.ciphers)) ciphersOf(options.ciphers, `${at}ciphers`, common);
   if (isGiven(options.ecdhCurve) && options.ecdhCurve !== 'auto') common.groups = textOf(options.ecdhCurve, `${at}ecdhCurve`);
   ticketsOf(options, at, common);
+  if (isGiven(options.refuseUnknownNames)) common.refuseUnknownNames = Number(booleanOf(options.refuseUnknownNames, `${at}refuseUnknownNames`));
   return common;
 }
 
@@ -233,7 +236,7 @@ function parse(given, at, all) {
 function selfSigned() {
   const made = native.selfSigned(NAMES_OF_DEVELOPMENT);
   if (typeof made === 'number') throw new Error(`cannot make a certificate: ${native.errorText(-made)}`);
-  return { cert: LATIN.encode(made.cert), key: LATIN.encode(made.key), certFile: null, keyFile: null, serverName: null };
+  return { cert: LATIN.encode(made.cert), key: LATIN.encode(made.key), certFile: null, keyFile: null, ocspFile: null, serverName: null };
 }
 
 function checkTogether({ certificates, common }, options) {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import http2 from 'node:http2';
 import https from 'node:https';
 import { tmpdir } from 'node:os';
@@ -12,7 +12,7 @@ import { test, describe, after } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import tls from 'node:tls';
 
-import { serve, Response } from '../index.mjs';
+import { serve, redirectToHttps, Response } from '../index.mjs';
 import { certificate, isNode, own } from './transports.mjs';
 
 const WAYS = isNode ? ['inline', 'thread'] : ['thread'];
@@ -105,6 +105,39 @@ for (const io of WAYS) describe(`TLS, io: ${io}`, () => {
         assert.equal(server.secure, true);
       });
     await serving({ io }, hello, (port, server) => assert.equal(server.secure, false));
+  });
+
+  test('a host that no certificate is for can be refused', () => serving({ io, tls: [{ ...own, refuseUnknownNames: true }, other] }, hello, async (port) => {
+    assert.equal(await shown(port, 'a.wild.test'), HOSTS.other);
+    await assert.rejects(shown(port, 'unknown.test'), /unrecognized.name/i);
+  }));
+
+  test('a response of OCSP is stapled, and read again', { skip: !isNode && 'by the client of Node' }, async () => {
+    const [pem, index, request, response] = ['stapled.pem', 'index', 'request', 'response'].map((name) => path.join(folder, name));
+    const openssl = (...words) => execFileSync('openssl', words, { stdio: ['ignore', 'pipe', 'ignore'], encoding: 'utf8' });
+    writeFileSync(pem, cert + key);
+    const serial = openssl('x509', '-in', pem, '-noout', '-serial').trim().split('=')[1];
+    writeFileSync(index, `V\t401231235959Z\t\t${serial}\tunknown\t/CN=own\n`);
+    const sign = () => {
+      openssl('ocsp', '-issuer', pem, '-cert', pem, '-reqout', request);
+      openssl('ocsp', '-index', index, '-CA', pem, '-rsigner', pem, '-rkey', pem, '-reqin', request, '-respout', response, '-ndays', '2');
+      return readFileSync(response);
+    };
+    const stapled = async (port) => {
+      const socket = tls.connect({ port, host: '127.0.0.1', ca: cert, requestOCSP: true });
+      const [[bytes]] = await Promise.all([once(socket, 'OCSPResponse'), once(socket, 'secureConnect')]);
+      socket.destroy();
+      return bytes;
+    };
+    const first = sign();
+    await serving({ io, ...own, ocspFile: response }, hello, async (port, server) => {
+      assert.deepEqual(await stapled(port), first);
+      const second = sign();
+      assert.notDeepEqual(second, first);
+      server.reloadTls();
+      assert.deepEqual(await stapled(port), second);
+      assert.throws(() => server.reloadTls({ ...other, ocspFile: response }), { code: 'CAROM_ECERTIFICATE', message: /for another certificate/ });
+    });
   });
 
   test('a certificate to try with', () => serving({ io, tls: 'dev' }, hello, async (port) => assert.equal(await shown(port, 'localhost'), HOSTS.own)));
@@ -340,6 +373,23 @@ test('http: and https: of one host and path are two URLs', () => serving({}, (re
     }
   })));
 
+test('the plain port sends its clients to that of TLS', async () => {
+  const http = await import('node:http');
+  const located = async (port, path, host) => {
+    const [response] = await once(http.get({ port, host: '127.0.0.1', headers: { host }, path, agent: false }), 'response');
+    response.resume();
+    assert.equal(response.statusCode, 308);
+    return response.headers.location;
+  };
+  await serving({}, redirectToHttps(), async (port) => {
+    assert.equal(await located(port, '/a%2Fb?c=d&e', `a.test:${port}`), 'https://a.test/a%2Fb?c=d&e');
+    assert.equal(await located(port, '/', '[::1]'), 'https://[::1]/');
+    assert.equal(await located(port, 'http://b.test?x', 'a.test'), 'https://b.test/?x');
+  });
+  await serving({}, redirectToHttps(8443), async (port) => assert.equal(await located(port, '/x', 'a.test'), 'https://a.test:8443/x'));
+  for (const port of [0, 65536, '443', null]) assert.throws(() => redirectToHttps(port), RangeError);
+});
+
 describe('options of TLS that cannot be', () => {
   const refused = (options, message, more = {}) =>
     assert.throws(() => serve({ port: 0, hostname: '127.0.0.1', onListen() {}, ...options }, hello), { name: 'TypeError', message, ...more });
@@ -369,6 +419,8 @@ describe('options of TLS that cannot be', () => {
     refused({ ...own, minVersion: 'TLSv1' }, /^minVersion must be 'TLSv1\.2' or 'TLSv1\.3', not TLSv1/);
     refused({ ...own, maxVersion: 'TLSv1.2' }, /^maxVersion can only be/);
     refused({ ...own, ticketKeys: new Uint8Array(79) }, /^ticketKeys must be/);
+    refused({ ...own, refuseUnknownNames: 'yes' }, /^refuseUnknownNames must be true or false/);
+    refused({ cert: [cert, other.cert], key: [key, other.key], ocspFile: 'x' }, /^ocspFile is for one certificate/);
     refused({ ...own, pfx: Buffer.alloc(1) }, /^pfx is not there: give cert and key as PEM/);
     refused({ SNICallback() {} }, /^SNICallback is not there: give a list/);
     refused({ requestCert: true }, /^cert is missing/);

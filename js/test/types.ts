@@ -1,5 +1,5 @@
 // What users write must pass the type checker; package.test.mjs runs it.
-import carom, { serve, Request, Response, Headers } from 'carom';
+import carom, { serve, redirectToHttps, Request, Response, Headers } from 'carom';
 
 const server = serve({ port: 0, keepAlive: 5000, handlerTimeout: false, onListen(addr) { if (addr.transport === "tcp") void addr.port; } },
   async (request, info) => {
@@ -13,6 +13,7 @@ const { recordsInFlight } = server.stats();
 void recordsInFlight;
 server.reload(() => new Response('x'));
 server.shutdown({ deadline: 1000 }).then(() => server.finished);
+serve({ port: 0 }, redirectToHttps(8443));
 carom.serve({ fetch: () => new Response(new Request('http://a').url) });
 carom.serve({ port: 0, handler: () => new Response((async function* () { yield 'piece'; yield new Uint8Array(1); })()) });
 export class Mine extends Response {}

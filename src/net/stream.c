@@ -120,8 +120,8 @@ void carom_stream_receive(struct carom_stream *stream, bool on)
 {
     struct carom_loop *loop = stream->streams->loop;
     loop->ops->receive(loop, &stream->socket, on);
-    if (on && stream->tls != NULL)
-        carom_stream_tls_resume(stream);
+    if (stream->tls != NULL)
+        carom_stream_tls_receive(stream, on);
 }
 
 void carom_stream_flush(struct carom_stream *stream)

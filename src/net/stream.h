@@ -19,7 +19,9 @@ struct carom_stream_events {
     void (*received)(struct carom_stream *stream, struct carom_page *page, const uint8_t *data,
                      uint32_t length);
     /* 0: the peer has finished sending; negative: the stream is broken, both ways. Each once at
-     * most, in this order. */
+     * most, in this order. -CAROM_EPROTOCOL, of TLS alone: nothing more is received, and of what
+     * was to be sent only an alert is; finish the stream, so that the peer gets it; a 0 may still
+     * follow. */
     void (*ended)(struct carom_stream *stream, int error);
     /* The kernel took bytes that had to wait: sent_total has grown. */
     void (*sent)(struct carom_stream *stream);
@@ -87,6 +89,13 @@ int carom_stream_open(struct carom_stream *stream, struct carom_streams *streams
 /* Right after open: it speaks TLS, as a server. 0 or -CAROM_ENOMEM (close the stream). */
 int carom_stream_secure(struct carom_stream *stream, struct carom_tls *tls);
 void carom_stream_receive(struct carom_stream *stream, bool on);
+bool carom_stream_tls_receives(const struct carom_stream *stream);
+/* Whether it is on. */
+static inline bool carom_stream_receives(const struct carom_stream *stream)
+{
+    return carom_likely(stream->tls == NULL) ? stream->socket.receiving
+                                             : carom_stream_tls_receives(stream);
+}
 /* Send what is in `out`, until it is empty or the kernel takes no more for now; sent_total says how
  * far that went. `sent` follows from a later delivery when bytes had to wait, `ended` with an error
  * when sending fails. No event is called from here. */

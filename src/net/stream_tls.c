@@ -25,6 +25,8 @@
 /* Encrypted bytes that wait for the peer: a batch, a handshake, and then some. More is a peer who
  * makes us answer (KeyUpdate) and does not read. */
 #define MOST_ENCRYPTED (4 * BATCH)
+/* Bytes of one who waits for its turn: it receives no more until then. */
+#define MOST_WAITING (2 * CAROM_TLS_RECORD)
 /* The least room for decrypted bytes in a page. */
 #define ROOM 4096
 
@@ -71,6 +73,7 @@ int carom_stream_secure(struct carom_stream *stream, struct carom_tls *tls)
         return error;
     }
     session->stream = stream;
+    session->wanted = true;
     stream->tls = session;
     return 0;
 }
@@ -105,14 +108,12 @@ static void go_on_later(struct carom_stream *stream)
         carom_list_append(&stream->streams->waiting, &stream->tls->waiting);
 }
 
-/* It cannot go on, and the loop knows nothing of that: it is told in the next turn. An alert leaves
- * at once, or never. */
+/* It cannot go on, and the loop knows nothing of that: it is told in the next turn. Of what was to
+ * be sent only an alert still is. */
 static void break_later(struct carom_stream *stream, int error)
 {
     stream->tls->state = CAROM_TLS_FAILED;
-    if (stream->tls->out.length > 0 && carom_stream_can_send(stream))
-        stream->streams->loop->ops->send(stream->streams->loop, &stream->socket, &stream->tls->out);
-    stream->broken = true;
+    stream->broken = error != -CAROM_EPROTOCOL;
     stream->file_failed = error == -CAROM_EFILE;
     stream->tls->failure = error;
     go_on_later(stream);
@@ -256,8 +257,7 @@ void carom_stream_tls_send(struct carom_stream *stream)
         }
         carom_queue_consume(&session->out, stream->streams->segments, (uint64_t)result);
     }
-    bool empty = stream->out.length == 0 && session->out.length == 0;
-    if (stream->finishing && empty && carom_stream_can_send(stream)) {
+    if (stream->finishing && !carom_stream_tls_stalled(stream) && carom_stream_can_send(stream)) {
         stream->finished = true;
         loop->ops->shutdown(loop, &stream->socket);
     }
@@ -270,16 +270,26 @@ void carom_stream_tls_sent(struct carom_stream *stream, uint64_t bytes)
 
 bool carom_stream_tls_stalled(const struct carom_stream *stream)
 {
-    return !stream->broken && (stream->out.length > 0 || stream->tls->out.length > 0);
+    const struct carom_tls_session *session = stream->tls;
+    bool takes_more = session->state != CAROM_TLS_FAILED; /* or `out` stays where it is */
+    return !stream->broken && (session->out.length > 0 || (takes_more && stream->out.length > 0));
 }
 
 /* ---------------------------------------------------------------- receiving */
 
-/* The first byte of a TLS record is a small number; that of a method is a letter. */
+/* What has come first is no TLS: a method, before which there may be an empty line (RFC 9112, 2.2).
+ * A record of an unknown type may begin with a letter, but then with a small number. */
 static bool speaks_plain(const struct carom_tls_session *session)
 {
-    uint8_t first = session->in.first->data[0];
-    return session->begun == 0 && first >= 'A' && first <= 'Z';
+    const struct carom_segment *segment = session->in.first;
+    uint8_t first = segment->data[0], letter = first | 0x20;
+    bool empty_line = first == '\r' || first == '\n';
+    if (session->begun || !((letter >= 'a' && letter <= 'z') || empty_line))
+        return false;
+    if (session->in.length == 1)
+        return !empty_line;
+    uint8_t second = segment->length > 1 ? segment->data[1] : segment->next->data[0];
+    return second >= ' ' || second == '\r' || second == '\n';
 }
 
 static void fail(struct carom_stream *stream, int error)
@@ -304,12 +314,14 @@ static bool shake_hands(struct carom_stream *stream)
         fail(stream, -CAROM_EUNSUPPORTED);
         return false;
     }
+    if (session->in.length == 1 && !session->begun)
+        return false; /* what it is the second byte says */
     if (streams->handshakes == 0) {
         go_on_later(stream);
         return false;
     }
     streams->handshakes--;
-    session->begun = 1;
+    session->begun = true;
     int result = carom_tls_handshake(session);
     if (result < 0) {
         fail(stream, result);
@@ -339,7 +351,7 @@ static struct carom_page *room_for_plain(struct carom_stream *stream)
 static bool decrypt(struct carom_stream *stream)
 {
     struct carom_tls_session *session = stream->tls;
-    if (!stream->socket.receiving || !carom_tls_has_input(session))
+    if (!session->wanted || !carom_tls_has_input(session))
         return false;
     struct carom_page *page = room_for_plain(stream);
     if (page == NULL) {
@@ -350,6 +362,8 @@ static bool decrypt(struct carom_stream *stream)
     int64_t length = carom_tls_read(session, to, page->size - page->used);
     if (length < 0)
         break_later(stream, (int)length);
+    else if (length == 0 && !session->peer_done && carom_tls_has_input(session))
+        go_on_later(stream); /* a KeyUpdate: it costs as much as many bytes, so one in a turn */
     if (length <= 0)
         return false;
     page->used += (uint32_t)length;
@@ -364,8 +378,9 @@ static void tell_end(struct carom_stream *stream)
 {
     struct carom_tls_session *session = stream->tls;
     bool paused = session->state == CAROM_TLS_OPEN && carom_tls_has_input(session);
-    bool waits = session->state == CAROM_TLS_SHAKING && session->in.length > 0;
-    if (session->told || stream->broken || !(session->fin || session->peer_done))
+    bool waits = session->state == CAROM_TLS_SHAKING && !carom_node_alone(&session->waiting);
+    if (session->told || stream->broken || session->failure < 0 ||
+        !(session->fin || session->peer_done))
         return;
     if ((paused || waits) && !session->peer_done)
         return;
@@ -397,6 +412,23 @@ static void work(struct carom_stream *stream)
         tell_end(stream);
 }
 
+/* It waits for its turn, and what it sends waits in the kernel. */
+static void hold_back(struct carom_stream *stream)
+{
+    struct carom_loop *loop = stream->streams->loop;
+    if (!stream->socket.receiving)
+        return;
+    stream->tls->held_back = true;
+    loop->ops->receive(loop, &stream->socket, false);
+}
+
+static void let_go(struct carom_stream *stream)
+{
+    struct carom_loop *loop = stream->streams->loop;
+    stream->tls->held_back = false;
+    loop->ops->receive(loop, &stream->socket, true);
+}
+
 void carom_stream_tls_received(struct carom_stream *stream, struct carom_page *page,
                                const uint8_t *data, uint32_t length)
 {
@@ -407,6 +439,8 @@ void carom_stream_tls_received(struct carom_stream *stream, struct carom_page *p
         break_later(stream, -CAROM_ENOMEM);
     else if (carom_node_alone(&session->waiting)) /* otherwise in its turn */
         work(stream);
+    if (!carom_node_alone(&session->waiting) && session->in.length >= MOST_WAITING)
+        hold_back(stream);
 }
 
 void carom_stream_tls_ended(struct carom_stream *stream)
@@ -415,10 +449,17 @@ void carom_stream_tls_ended(struct carom_stream *stream)
     tell_end(stream);
 }
 
-void carom_stream_tls_resume(struct carom_stream *stream)
+bool carom_stream_tls_receives(const struct carom_stream *stream)
+{
+    return stream->tls->wanted;
+}
+
+void carom_stream_tls_receive(struct carom_stream *stream, bool on)
 {
     struct carom_tls_session *session = stream->tls;
-    if (session->state == CAROM_TLS_OPEN && !stream->socket.closing &&
+    session->wanted = on;
+    session->held_back = false;
+    if (on && session->state == CAROM_TLS_OPEN && !stream->socket.closing &&
         (carom_tls_has_input(session) || (session->fin && !session->told)))
         go_on_later(stream);
 }
@@ -436,12 +477,18 @@ static void go_on(struct carom_stream *stream)
     const struct carom_stream_events *events = stream->streams->events;
     uint64_t before = stream->sent_total;
     if (session->failure < 0) {
-        events->ended(stream, session->failure);
+        int failure = session->failure;
+        session->failure = 0;
+        events->ended(stream, failure);
+        if (!stream->socket.closing)
+            tell_end(stream);
         return;
     }
     work(stream);
     if (!stream->socket.closing && stream->out.length > 0)
         carom_stream_tls_send(stream);
+    if (session->held_back && session->in.length < MOST_WAITING)
+        let_go(stream);
     if (!stream->socket.closing && stream->sent_total > before)
         events->sent(stream);
 }

@@ -13,8 +13,8 @@ void carom_stream_tls_ended(struct carom_stream *stream);
 void carom_stream_tls_send(struct carom_stream *stream);
 /* The kernel took bytes of a pending send. */
 void carom_stream_tls_sent(struct carom_stream *stream, uint64_t bytes);
-/* Receiving is on again: what was kept may go on. */
-void carom_stream_tls_resume(struct carom_stream *stream);
+/* The owner has said whether it receives: what was kept may go on. */
+void carom_stream_tls_receive(struct carom_stream *stream, bool on);
 /* In order: say so to the peer, if that can be done at once. */
 void carom_stream_tls_close(struct carom_stream *stream, bool reset);
 

@@ -1,9 +1,7 @@
 /* Contexts of OpenSSL: certificates, their names, and the policy of all. */
 #include "net/tls_context.h"
 
-#include <errno.h>
 #include <openssl/err.h>
-#include <openssl/ocsp.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <pthread.h>
@@ -12,7 +10,9 @@
 
 #include "base/memory.h"
 #include "net/tls_names.h"
+#include "net/tls_ocsp.h"
 #include "net/tls_options.h"
+#include "net/tls_source.h"
 #include "net/tls_tickets.h"
 
 /* Forward secrecy and AEAD only (RFC 9325, 4.2). */
@@ -22,20 +22,19 @@
     "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
 #define SUITES "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
 #define GROUPS "X25519:P-256:P-384"
-
-#define MOST_OCSP (64 * 1024)
-
-struct ocsp {
-    long length;
-    uint8_t data[];
-};
+/* No SHA-1, no SHA-224, no DSA. */
+#define SIGNATURES                                                                                 \
+    "ECDSA+SHA256:ed25519:rsa_pss_rsae_sha256:rsa_pss_pss_sha256:RSA+SHA256:"                      \
+    "ECDSA+SHA384:ed448:rsa_pss_rsae_sha384:rsa_pss_pss_sha384:RSA+SHA384:"                        \
+    "ECDSA+SHA512:rsa_pss_rsae_sha512:rsa_pss_pss_sha512:RSA+SHA512"
+#define SCOPE_SIZE 32
 
 /* What a context began with: others may join it. */
 struct own {
     X509 *certificate;
     EVP_PKEY *key;
     STACK_OF(X509) * chain;
-    struct ocsp *ocsp; /* or NULL */
+    struct carom_tls_ocsp *ocsp; /* or NULL */
 };
 
 /* What one loading made; it goes with contexts[0], to which it hangs. */
@@ -48,39 +47,10 @@ struct loaded {
     struct own *own;    /* of each */
     size_t count;
     struct carom_tls_names names;
+    unsigned char scope[SCOPE_SIZE]; /* of sessions: where the same clients are trusted */
 };
 
-/* ---------------------------------------------------------------- errors and sources */
-
-/* A line of log with the newest error of OpenSSL's queue, which is then empty; returns `error`. */
-static int complain(const struct carom_log_sink *log, const char *file, const char *what, int error)
-{
-    unsigned long code = ERR_peek_last_error();
-    const char *why = ERR_reason_error_string(code);
-    if (code != 0 && ERR_GET_LIB(code) == ERR_LIB_SYS)
-        why = strerrordesc_np((int)ERR_GET_REASON(code));
-    if (code != 0 && ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE)
-        error = -CAROM_ENOMEM;
-    carom_log_line(log, CAROM_LOG_ERROR, "TLS: %s: %s: %s", file == NULL ? "(in memory)" : file,
-                   what, why == NULL ? "not as it should be" : why);
-    ERR_clear_error();
-    return error;
-}
-
-/* A file's or a slice's content; NULL, with a line of log, when there is none. */
-static BIO *open_source(const struct carom_log_sink *log, const char *file, carom_slice memory,
-                        const char *what)
-{
-    ERR_clear_error();
-    if (file == NULL)
-        return BIO_new_mem_buf(memory.data, (int)memory.length);
-    BIO *bio = BIO_new_file(file, "r");
-    if (bio == NULL) {
-        ERR_clear_error();
-        carom_log_line(log, CAROM_LOG_ERROR, "TLS: %s: %s: %s", file, what, strerrordesc_np(errno));
-    }
-    return bio;
-}
+/* ---------------------------------------------------------------- certificates and keys */
 
 /* No key asks for its pass phrase at a terminal. */
 static int no_password(char *to, /* NOLINT(readability-non-const-parameter): as OpenSSL has it */
@@ -100,8 +70,6 @@ static bool at_end(void)
     return ERR_GET_LIB(error) == ERR_LIB_PEM && ERR_GET_REASON(error) == PEM_R_NO_START_LINE;
 }
 
-/* ---------------------------------------------------------------- certificates and keys */
-
 static void warn_of_dates(const struct carom_log_sink *log, const char *file,
                           const X509 *certificate)
 {
@@ -120,7 +88,7 @@ static int use_certificate(SSL_CTX *context, const carom_tls_certificate *from,
 {
     static const char what[] = "cannot read the certificate";
     const char *file = from->certificate_file;
-    BIO *bio = open_source(log, file, from->certificate, what);
+    BIO *bio = carom_tls_open_source(log, file, from->certificate, what);
     if (bio == NULL)
         return -CAROM_ECERTIFICATE;
     X509 *certificate = PEM_read_bio_X509_AUX(bio, NULL, no_password, NULL);
@@ -135,7 +103,7 @@ static int use_certificate(SSL_CTX *context, const carom_tls_certificate *from,
     }
     BIO_free(bio);
     if (!good || !at_end())
-        return complain(log, file, what, -CAROM_ECERTIFICATE);
+        return carom_tls_complain(log, file, what, -CAROM_ECERTIFICATE);
     ERR_clear_error();
     return 0;
 }
@@ -150,7 +118,7 @@ static int use_key(SSL_CTX *context, const carom_tls_certificate *from,
         file = from->certificate_file;
         memory = from->certificate;
     }
-    BIO *bio = open_source(log, file, memory, what);
+    BIO *bio = carom_tls_open_source(log, file, memory, what);
     if (bio == NULL)
         return -CAROM_EKEY;
     EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, no_password, NULL);
@@ -158,53 +126,7 @@ static int use_key(SSL_CTX *context, const carom_tls_certificate *from,
     bool good = key != NULL && SSL_CTX_use_PrivateKey(context, key) == 1 &&
                 SSL_CTX_check_private_key(context) == 1;
     EVP_PKEY_free(key);
-    return good ? 0 : complain(log, file, what, -CAROM_EKEY);
-}
-
-/* ---------------------------------------------------------------- OCSP */
-
-/* The argument is what was loaded, which a connection that has switched holds by its session's
- * first context. */
-static int staple(SSL *ssl, void *argument)
-{
-    const struct loaded *loaded = argument;
-    const X509 *chosen = SSL_get_certificate(ssl);
-    const struct ocsp *ocsp = NULL;
-    for (size_t i = 0; i < loaded->count && ocsp == NULL; i++)
-        if (loaded->own[i].certificate == chosen)
-            ocsp = loaded->own[i].ocsp;
-    uint8_t *copy = ocsp == NULL ? NULL : OPENSSL_memdup(ocsp->data, (size_t)ocsp->length);
-    if (copy == NULL)
-        return SSL_TLSEXT_ERR_NOACK;
-    SSL_set_tlsext_status_ocsp_resp(ssl, copy, ocsp->length);
-    return SSL_TLSEXT_ERR_OK;
-}
-
-static int use_ocsp(struct loaded *loaded, size_t index)
-{
-    static const char what[] = "cannot read the OCSP response";
-    const char *file = loaded->options->certificates[index].ocsp_file;
-    if (file == NULL)
-        return 0;
-    BIO *bio = open_source(loaded->log, file, (carom_slice){NULL, 0}, what);
-    if (bio == NULL)
-        return -CAROM_ECERTIFICATE;
-    size_t length = 0;
-    struct ocsp *ocsp = OPENSSL_malloc(sizeof *ocsp + MOST_OCSP);
-    bool read = ocsp != NULL && BIO_read_ex(bio, ocsp->data, MOST_OCSP, &length) == 1;
-    BIO_free(bio);
-    const uint8_t *at = ocsp == NULL ? NULL : ocsp->data;
-    OCSP_RESPONSE *response = read ? d2i_OCSP_RESPONSE(NULL, &at, (long)length) : NULL;
-    bool good = response != NULL && at == ocsp->data + length &&
-                OCSP_response_status(response) == OCSP_RESPONSE_STATUS_SUCCESSFUL;
-    OCSP_RESPONSE_free(response);
-    if (!good) {
-        OPENSSL_free(ocsp);
-        return complain(loaded->log, file, what, -CAROM_ECERTIFICATE);
-    }
-    ocsp->length = (long)length;
-    loaded->own[index].ocsp = ocsp;
-    return 0;
+    return good ? 0 : carom_tls_complain(log, file, what, -CAROM_EKEY);
 }
 
 /* ---------------------------------------------------------------- names */
@@ -258,6 +180,59 @@ static int add_names(struct loaded *loaded, size_t index)
 
 static int loaded_index(void);
 
+/* The argument is what was loaded, which a connection that has switched holds by its session's
+ * first context. */
+static int staple(SSL *ssl, void *argument)
+{
+    const struct loaded *loaded = argument;
+    const X509 *chosen = SSL_get_certificate(ssl);
+    const struct carom_tls_ocsp *ocsp = NULL;
+    for (size_t i = 0; i < loaded->count && ocsp == NULL; i++)
+        if (loaded->own[i].certificate == chosen)
+            ocsp = loaded->own[i].ocsp;
+    return ocsp == NULL ? SSL_TLSEXT_ERR_NOACK : carom_tls_ocsp_staple(ocsp, ssl);
+}
+
+/* The host's name in a ClientHello (RFC 6066, 3). Empty, with data NULL, when there is none or when
+ * it is not well formed, which OpenSSL refuses later. */
+static carom_slice name_in_hello(SSL *ssl)
+{
+    const unsigned char *data;
+    size_t length;
+    if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &data, &length) != 1 ||
+        length < 5 || data[2] != TLSEXT_NAMETYPE_host_name ||
+        ((size_t)data[3] << 8 | data[4]) != length - 5)
+        return (carom_slice){NULL, 0};
+    return (carom_slice){(const char *)data + 5, length - 5};
+}
+
+/* Before OpenSSL looks at tickets: a session is resumed only for the name that it was made for (RFC
+ * 6066, 3: MUST NOT), and where the same clients are trusted. The argument is what was loaded. */
+static int look_at_hello(SSL *ssl, int *alert, void *argument)
+{
+    const struct loaded *loaded = argument;
+    unsigned char scope[EVP_MAX_MD_SIZE];
+    struct {
+        unsigned char scope[SCOPE_SIZE];
+        char name[CAROM_TLS_NAME_SIZE];
+    } whole;
+    unsigned length;
+    carom_slice name = name_in_hello(ssl);
+    if (name.data == NULL)
+        return SSL_CLIENT_HELLO_SUCCESS;
+    if (!carom_tls_name_copy(whole.name, name.data, name.length)) {
+        *alert = name.length == 0 ? SSL_AD_DECODE_ERROR : SSL_AD_ILLEGAL_PARAMETER;
+        return SSL_CLIENT_HELLO_ERROR;
+    }
+    memcpy(whole.scope, loaded->scope, SCOPE_SIZE);
+    if (EVP_Digest(&whole, SCOPE_SIZE + name.length, scope, &length, EVP_sha256(), NULL) != 1 ||
+        SSL_set_session_id_context(ssl, scope, SCOPE_SIZE) != 1) {
+        *alert = SSL_AD_INTERNAL_ERROR;
+        return SSL_CLIENT_HELLO_ERROR;
+    }
+    return SSL_CLIENT_HELLO_SUCCESS;
+}
+
 static int choose_certificate(SSL *ssl, int *alert, void *argument)
 {
     const struct loaded *loaded = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), loaded_index());
@@ -275,27 +250,44 @@ static int choose_certificate(SSL *ssl, int *alert, void *argument)
                                                                  : SSL_TLSEXT_ERR_OK;
 }
 
-/* The argument is what was loaded, which a connection that has switched holds by its session's
- * first context. */
+/* HTTP/2 over TLS 1.2 wants forward secrecy and authenticated encryption (RFC 9113, 9.2.2), which
+ * other ciphers than ours may not have. */
+static bool may_have_http2(SSL *ssl)
+{
+    const SSL_CIPHER *cipher = SSL_get_pending_cipher(ssl);
+    if (SSL_version(ssl) != TLS1_2_VERSION || cipher == NULL)
+        return true;
+    int exchange = SSL_CIPHER_get_kx_nid(cipher);
+    return SSL_CIPHER_is_aead(cipher) == 1 && (exchange == NID_kx_ecdhe || exchange == NID_kx_dhe);
+}
+
+/* The argument is the protocols that were kept, which a connection that has switched holds by its
+ * session's first context. */
 static int choose_protocol(SSL *ssl, const unsigned char **chosen, unsigned char *length,
                            const unsigned char *offered, unsigned offered_length, void *argument)
 {
+    static const unsigned char http2[] = "\2h2";
     const carom_slice *ours = argument;
-    unsigned char *name;
-    (void)ssl;
-    if (SSL_select_next_proto(&name, length, (const unsigned char *)ours->data,
-                              (unsigned)ours->length, offered,
-                              offered_length) != OPENSSL_NPN_NEGOTIATED)
-        return SSL_TLSEXT_ERR_ALERT_FATAL; /* no_application_protocol: RFC 7301, 3.2 */
-    *chosen = name;
-    return SSL_TLSEXT_ERR_OK;
+    const unsigned char *at = (const unsigned char *)ours->data, *end = at + ours->length;
+    for (; at < end; at += *at + 1) {
+        unsigned char *name;
+        if (*at == 2 && memcmp(at, http2, 3) == 0 && !may_have_http2(ssl))
+            continue;
+        if (SSL_select_next_proto(&name, length, at, *at + 1u, offered, offered_length) !=
+            OPENSSL_NPN_NEGOTIATED)
+            continue;
+        *chosen = name;
+        return SSL_TLSEXT_ERR_OK;
+    }
+    return SSL_TLSEXT_ERR_ALERT_FATAL; /* no_application_protocol: RFC 7301, 3.2 */
 }
 
 /* ---------------------------------------------------------------- policy */
 
-/* Sessions are resumed only where the same clients are trusted. */
-static bool set_session_scope(SSL_CTX *context, const carom_tls_options *options, X509_STORE *store)
+/* For clients that name no server; look_at_hello has the rest. */
+static bool set_session_scope(SSL_CTX *context, struct loaded *loaded, X509_STORE *store)
 {
+    const carom_tls_options *options = loaded->options;
     unsigned char scope[EVP_MAX_MD_SIZE] = {(unsigned char)options->client};
     unsigned length = 1;
     EVP_MD_CTX *digest = EVP_MD_CTX_new();
@@ -308,7 +300,8 @@ static bool set_session_scope(SSL_CTX *context, const carom_tls_options *options
                EVP_DigestUpdate(digest, one, length) == 1;
     }
     good = good && EVP_DigestFinal_ex(digest, scope, &length) == 1 &&
-           SSL_CTX_set_session_id_context(context, scope, length) == 1;
+           SSL_CTX_set_session_id_context(context, scope, SCOPE_SIZE) == 1;
+    memcpy(loaded->scope, scope, SCOPE_SIZE);
     sk_X509_pop_free(trusted, X509_free);
     EVP_MD_CTX_free(digest);
     return good;
@@ -323,6 +316,7 @@ static bool set_policy(SSL_CTX *context, const struct loaded *loaded)
                                      SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA |
                                      (tickets ? 0 : SSL_OP_NO_TICKET));
     SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_clear_mode(context, SSL_MODE_AUTO_RETRY); /* or many KeyUpdates are one long call */
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_max_early_data(context, 0); /* a replay would be a request: RFC 8446, 8 */
     if (tickets) {
@@ -338,6 +332,7 @@ static bool set_policy(SSL_CTX *context, const struct loaded *loaded)
                                    options->ciphers == NULL ? CIPHERS : options->ciphers) == 1 &&
            SSL_CTX_set_ciphersuites(context, options->suites == NULL ? SUITES : options->suites) ==
                1 &&
+           SSL_CTX_set1_sigalgs_list(context, SIGNATURES) == 1 &&
            SSL_CTX_set1_groups_list(context, options->groups == NULL ? GROUPS : options->groups) ==
                1;
 }
@@ -348,7 +343,7 @@ static int load_trust(const struct loaded *loaded, X509_STORE **made, STACK_OF(X
     static const char what[] = "cannot read the certificates of client authorities";
     const carom_tls_options *options = loaded->options;
     const char *file = options->client_ca_file;
-    BIO *bio = open_source(loaded->log, file, options->client_ca, what);
+    BIO *bio = carom_tls_open_source(loaded->log, file, options->client_ca, what);
     X509_STORE *store = X509_STORE_new();
     X509 *certificate;
     int count = 0;
@@ -366,8 +361,9 @@ static int load_trust(const struct loaded *loaded, X509_STORE **made, STACK_OF(X
     BIO_free(bio);
     if (!good) {
         X509_STORE_free(store);
-        return bio == NULL && file != NULL ? -CAROM_ECERTIFICATE
-                                           : complain(loaded->log, file, what, -CAROM_ECERTIFICATE);
+        return bio == NULL && file != NULL
+                   ? -CAROM_ECERTIFICATE
+                   : carom_tls_complain(loaded->log, file, what, -CAROM_ECERTIFICATE);
     }
     ERR_clear_error();
     *made = store;
@@ -390,7 +386,7 @@ static int set_trust(struct loaded *loaded)
         SSL_CTX *context = loaded->contexts[i];
         STACK_OF(X509_NAME) *copy = SSL_dup_CA_list(names);
         SSL_CTX_set_verify(context, mode, NULL);
-        if (copy == NULL || !set_session_scope(context, options, store))
+        if (copy == NULL || !set_session_scope(context, loaded, store))
             error = -CAROM_ENOMEM;
         SSL_CTX_set_client_CA_list(context, copy);
         if (store != NULL)
@@ -408,7 +404,7 @@ static void free_loaded(struct loaded *loaded)
     for (size_t i = 1; i < loaded->count; i++) /* the first one owns us */
         SSL_CTX_free(loaded->contexts[i]);
     for (size_t i = 0; i < loaded->count; i++)
-        OPENSSL_free(loaded->own[i].ocsp);
+        carom_tls_ocsp_free(loaded->own[i].ocsp);
     carom_tls_names_finish(&loaded->names);
     OPENSSL_free(loaded->contexts);
     OPENSSL_free(loaded->own);
@@ -475,16 +471,17 @@ static int load_one(struct loaded *loaded, size_t index)
     }
     SSL_CTX *context = loaded->contexts[index];
     if (!set_policy(context, loaded))
-        return complain(loaded->log, "options", "ciphers, suites or groups", -CAROM_EINVAL);
+        return carom_tls_complain(loaded->log, "options", "ciphers, suites or groups",
+                                  -CAROM_EINVAL);
     int error = use_certificate(context, from, loaded->log);
     if (error == 0)
         error = use_key(context, from, loaded->log);
-    if (error == 0)
-        error = use_ocsp(loaded, index);
-    if (error < 0)
-        return error;
     struct own *own = &loaded->own[index];
     own->certificate = SSL_CTX_get0_certificate(context);
+    if (error == 0 && from->ocsp_file != NULL)
+        error = carom_tls_ocsp_load(&own->ocsp, from->ocsp_file, own->certificate, loaded->log);
+    if (error < 0)
+        return error;
     own->key = SSL_CTX_get0_privatekey(context);
     SSL_CTX_get0_chain_certs(context, &own->chain);
     SSL_CTX_set_tlsext_status_cb(context, staple);
@@ -505,6 +502,7 @@ int carom_tls_context_load(SSL_CTX **made, struct carom_tls_kept *kept,
     loaded->options = options;
     loaded->log = log;
     loaded->tickets = tickets;
+    SSL_CTX_set_client_hello_cb(first, look_at_hello, loaded);
     SSL_CTX_set_tlsext_servername_callback(first, choose_certificate);
     int error = 0;
     for (size_t i = 0; i < options->certificate_count && error == 0; i++)

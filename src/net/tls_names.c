@@ -2,15 +2,11 @@
 #include "net/tls_names.h"
 
 #include <openssl/crypto.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "carom.h"
-
-/* The longest host name (RFC 1035, 2.3.4), and a zero. */
-#define NAME_SIZE 256
 
 static int compare(const void *a, const void *b)
 {
@@ -26,10 +22,9 @@ static int order(const void *a, const void *b)
     return by_text != 0 ? by_text : (left->index > right->index) - (left->index < right->index);
 }
 
-/* Lower case, with an end; false for what is no host name. */
-static bool copy_name(char to[NAME_SIZE], const char *from, size_t length)
+bool carom_tls_name_copy(char to[CAROM_TLS_NAME_SIZE], const char *from, size_t length)
 {
-    if (length == 0 || length >= NAME_SIZE)
+    if (length == 0 || length >= CAROM_TLS_NAME_SIZE)
         return false;
     for (size_t i = 0; i < length; i++) {
         if (from[i] <= ' ' || from[i] >= 0x7f)
@@ -43,8 +38,8 @@ static bool copy_name(char to[NAME_SIZE], const char *from, size_t length)
 int carom_tls_names_add(struct carom_tls_names *names, const char *text, size_t length,
                         size_t index)
 {
-    char lower[NAME_SIZE];
-    if (!copy_name(lower, text, length))
+    char lower[CAROM_TLS_NAME_SIZE];
+    if (!carom_tls_name_copy(lower, text, length))
         return -CAROM_EINVAL;
     if (names->count == names->room) {
         size_t room = names->room == 0 ? 8 : 2 * names->room;
@@ -93,8 +88,8 @@ static size_t find_exact(const struct carom_tls_names *names, const char *text)
 
 size_t carom_tls_names_find(const struct carom_tls_names *names, const char *name)
 {
-    char text[NAME_SIZE];
-    if (!copy_name(text, name, strlen(name)))
+    char text[CAROM_TLS_NAME_SIZE];
+    if (!carom_tls_name_copy(text, name, strlen(name)))
         return SIZE_MAX;
     size_t found = find_exact(names, text);
     char *dot = strchr(text, '.');

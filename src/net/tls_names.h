@@ -2,7 +2,11 @@
 #ifndef CAROM_NET_TLS_NAMES_H
 #define CAROM_NET_TLS_NAMES_H
 
+#include <stdbool.h>
 #include <stddef.h>
+
+/* The longest host name (RFC 1035, 2.3.4), and a zero. */
+#define CAROM_TLS_NAME_SIZE 256
 
 struct carom_tls_name {
     char *text; /* lower case */
@@ -14,6 +18,9 @@ struct carom_tls_names {
     struct carom_tls_name *names; /* sorted, once they are settled */
     size_t count, room;
 };
+
+/* Copy in lower case, with an end; false for what is no host's name. */
+bool carom_tls_name_copy(char to[CAROM_TLS_NAME_SIZE], const char *from, size_t length);
 
 /* Add a name, perhaps with "*" for its first label, of certificate `index`. 0; -CAROM_EINVAL: that
  * is no host's name; -CAROM_ENOMEM. */

@@ -35,9 +35,11 @@ struct carom_tls_session {
     struct carom_node waiting;  /* in carom_streams.waiting */
     uint8_t *peer;              /* the peer's certificate (DER), once it was asked for */
     int peer_length;
-    int failure;    /* to be told in the next turn */
-    uint8_t state;  /* enum carom_tls_state */
-    bool begun;     /* the first bytes were looked at */
+    int failure;   /* to be told in the next turn */
+    uint8_t state; /* enum carom_tls_state */
+    bool begun;    /* the first bytes were looked at */
+    bool wanted;   /* the owner receives; not what the socket says: there may be bytes before FIN */
+    bool held_back; /* the socket does not receive, because the session waits for its turn */
     bool said_done; /* close_notify is in `out`, or sent */
     bool peer_done; /* close_notify has come */
     bool fin;       /* the peer's FIN has come */
@@ -54,7 +56,8 @@ void carom_tls_session_finish(struct carom_tls_session *session);
 int carom_tls_handshake(struct carom_tls_session *session);
 /* Whether there is something to be read. */
 bool carom_tls_has_input(const struct carom_tls_session *session);
-/* Decrypt: bytes read (> 0); 0: more bytes are wanted, or the peer is done; a negative error. */
+/* Decrypt: bytes read (> 0); 0: more bytes are wanted, or the peer is done, or a message of TLS's
+ * own (KeyUpdate) was read and there may be more behind it; a negative error. */
 int64_t carom_tls_read(struct carom_tls_session *session, uint8_t *to, size_t room);
 /* Encrypt into one record, of at most CAROM_TLS_RECORD bytes. 0 or a negative error. */
 int carom_tls_write(struct carom_tls_session *session, const uint8_t *data, size_t length);

@@ -55,14 +55,18 @@ int carom_tls_tickets_replace(struct carom_tls_tickets *tickets, carom_slice key
     return 0;
 }
 
-/* Keys of our own serve half a lifetime. With no random bytes the old one serves on. */
+/* Keys of our own serve half a lifetime. With no random bytes the old one serves on. After a long
+ * silence no ticket is left that the former ones could open. */
 static void change_in_time(struct carom_tls_tickets *tickets)
 {
     uint8_t fresh[CAROM_TLS_TICKET_KEY];
-    time_t now = time(NULL);
-    if (!tickets->own || now - tickets->born < (time_t)tickets->lifetime / 2 + 1 ||
-        RAND_bytes(fresh, sizeof fresh) != 1)
+    time_t now = time(NULL), served = (time_t)tickets->lifetime / 2 + 1;
+    if (!tickets->own || now - tickets->born < served || RAND_bytes(fresh, sizeof fresh) != 1)
         return;
+    if (now - tickets->born > served + (time_t)tickets->lifetime) {
+        OPENSSL_cleanse(tickets->keys, sizeof tickets->keys);
+        tickets->count = 0;
+    }
     memmove(tickets->keys[1], tickets->keys[0], (OWN_KEYS - 1) * sizeof tickets->keys[0]);
     memcpy(tickets->keys[0], fresh, sizeof fresh);
     OPENSSL_cleanse(fresh, sizeof fresh);

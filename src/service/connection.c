@@ -108,6 +108,22 @@ static void timer_fires(struct carom_timer *timer)
 
 /* ---------------------------------------------------------------- events of the stream */
 
+static void linger_for(struct carom_connection *connection, uint32_t timeout, carom_reason reason);
+
+/* An alert says why, and the peer shall have the time to read it: what it still sends would make
+ * our kernel answer a close with a reset. */
+static void protocol_broken(struct carom_connection *connection)
+{
+    uint32_t timeout = carom_connection_worker(connection)->options->linger_timeout;
+    if (connection->state != CAROM_CONNECTION_OPEN)
+        return;
+    connection->last = true;
+    if (connection->peer_done || timeout == CAROM_OFF)
+        carom_connection_abort(connection, CAROM_REASON_CLIENT_RESET, false);
+    else
+        linger_for(connection, timeout, CAROM_REASON_CLIENT_RESET);
+}
+
 /* So many requests at once are answered at once, and not when all other connections were read:
  * their records would have left the cache by then. */
 #define MANY 8
@@ -127,6 +143,10 @@ static void received(struct carom_stream *stream, struct carom_page *page, const
 static void ended(struct carom_stream *stream, int error)
 {
     struct carom_connection *connection = of_stream(stream);
+    if (error == -CAROM_EPROTOCOL) {
+        protocol_broken(connection);
+        return;
+    }
     if (error < 0) {
         if (stream->file_failed && connection->session != NULL)
             carom_connection_protocol(connection)->file_failed(connection);
@@ -263,20 +283,25 @@ void carom_connection_abort(struct carom_connection *connection, carom_reason re
     cancel_exchanges(connection, reason);
 }
 
+/* FIN behind what is to be sent; what still comes is read and dropped until the peer's FIN. */
+static void linger_for(struct carom_connection *connection, uint32_t timeout, carom_reason reason)
+{
+    connection->state = CAROM_CONNECTION_LINGERING;
+    cancel_exchanges(connection, reason);
+    carom_stream_finish(&connection->stream);
+    carom_stream_receive(&connection->stream, true);
+    carom_connection_read_within(connection, timeout);
+}
+
 void carom_connection_end(struct carom_connection *connection, bool linger)
 {
     if (connection->state != CAROM_CONNECTION_OPEN)
         return;
     uint32_t timeout = carom_connection_worker(connection)->options->linger_timeout;
-    if (connection->peer_done || !linger || timeout == CAROM_OFF) {
+    if (connection->peer_done || !linger || timeout == CAROM_OFF)
         close_now(connection);
-        return;
-    }
-    connection->state = CAROM_CONNECTION_LINGERING;
-    cancel_exchanges(connection, CAROM_REASON_CLIENT_CLOSED);
-    carom_stream_finish(&connection->stream);
-    carom_stream_receive(&connection->stream, true);
-    carom_connection_read_within(connection, timeout);
+    else
+        linger_for(connection, timeout, CAROM_REASON_CLIENT_CLOSED);
 }
 
 void carom_connection_idle(struct carom_connection *connection)
@@ -288,7 +313,7 @@ void carom_connection_idle(struct carom_connection *connection)
         carom_connection_end(connection, connection->last);
         return;
     }
-    if (!connection->stream.socket.receiving) /* its pipeline was full */
+    if (!carom_stream_receives(&connection->stream)) /* its pipeline was full */
         carom_stream_receive(&connection->stream, true);
     uint64_t idle = (uint64_t)options->keep_alive + options->keep_alive_grace;
     carom_connection_read_within(connection, idle < CAROM_OFF ? (uint32_t)idle : CAROM_OFF);

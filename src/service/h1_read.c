@@ -560,7 +560,7 @@ void carom_h1_update_receiving(struct carom_connection *connection)
         rate_start(connection);
     else if (content)
         rate_stop(connection);
-    if (on != connection->stream.socket.receiving)
+    if (on != carom_stream_receives(&connection->stream))
         carom_stream_receive(&connection->stream, on);
 }
 

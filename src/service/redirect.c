@@ -19,35 +19,45 @@ static carom_slice without_port(carom_slice host)
     return (carom_slice){from, colon == NULL ? host.length : (size_t)(colon - from)};
 }
 
-/* Path and query of a target in whatever form (RFC 9112, 3.2); "/" where there is none. */
-static carom_slice path_of(carom_slice target)
+/* Of a target in absolute form the authority, which counts more than the Host field (RFC 9112,
+ * 3.2.2), and what follows it; of any other nothing. */
+static carom_slice authority_of(carom_slice target, carom_slice *rest)
 {
-    static const carom_slice root = CAROM_SLICE("/");
-    const char *end = target.data + target.length;
-    const char *at = target.data;
-    if (target.length > 0 && *at == '/')
-        return target;
-    while (at + 3 <= end && memcmp(at, "://", 3) != 0)
+    const char *end = target.data + target.length, *from = target.data;
+    *rest = (carom_slice){NULL, 0};
+    while (from + 3 <= end && *target.data != '/' && memcmp(from, "://", 3) != 0)
+        from++;
+    if (from + 3 > end || *target.data == '/')
+        return (carom_slice){NULL, 0};
+    const char *at = from += 3;
+    while (at < end && *at != '/' && *at != '?')
         at++;
-    at = at + 3 <= end ? memchr(at + 3, '/', (size_t)(end - at - 3)) : NULL;
-    return at == NULL ? root : (carom_slice){at, (size_t)(end - at)};
+    *rest = (carom_slice){at, (size_t)(end - at)};
+    return (carom_slice){from, (size_t)(at - from)};
 }
 
 int carom_redirect_to_https(carom_record *record, uint16_t port)
 {
     char location[LOCATION_SIZE], suffix[8] = "";
-    carom_slice host = carom_request_field(record, "host");
-    carom_slice path = path_of(carom_request_target(record));
+    carom_slice path = carom_request_target(record), rest;
+    carom_slice host = authority_of(path, &rest);
+    if (host.data != NULL)
+        path = rest;
+    else
+        host = carom_request_field(record, "host");
     if (host.data != NULL)
         host = without_port(host);
     if (host.data == NULL || host.length == 0) /* HTTP/1.0 may have none */
         return carom_respond(record, &(carom_response){.status = 400});
+    if (path.length > 0 && *path.data != '/' && *path.data != '?') /* OPTIONS, CONNECT */
+        path.length = 0;
+    const char *slash = path.length > 0 && *path.data == '/' ? "" : "/";
     if (port != 443)
         snprintf(suffix, sizeof suffix, ":%u", (unsigned)port);
-    if (path.length + host.length + sizeof "https://:65535" > sizeof location)
+    if (path.length + host.length + sizeof "https://:65535/" > sizeof location)
         return carom_respond(record, &(carom_response){.status = 414});
-    int length = snprintf(location, sizeof location, "https://%.*s%s%.*s", (int)host.length,
-                          host.data, suffix, (int)path.length, path.data);
+    int length = snprintf(location, sizeof location, "https://%.*s%s%s%.*s", (int)host.length,
+                          host.data, suffix, slash, (int)path.length, path.data);
     const carom_field field = {CAROM_SLICE("Location"), {location, (size_t)length}};
     const carom_response response = {.status = 308, .fields = &field, .field_count = 1};
     return carom_respond(record, &response);

@@ -299,8 +299,9 @@ static bool excused(const struct client *client, const struct exchange *exchange
     bool small = exchange->length < 16000 && !client->stingy && client->window == 0;
     if (client->finished && !(exchange->whole && small))
         return true;
-    if (client_h2_is_slow(client) && exchange->handed &&
-        now >= exchange->handed_at + options->write_timeout)
+    uint64_t answerable = exchange->handed ? exchange->handed_at : exchange->taken_at;
+    if (client_h2_is_slow(client) && answerable != 0 && /* a refusal has no more time */
+        now >= answerable + options->write_timeout)
         return true;
     if (client->window > 0 && now >= client->progress_at + options->write_timeout)
         return true;

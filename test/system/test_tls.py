@@ -88,12 +88,31 @@ class Tls(harness.SystemTest):
                                    cipher], input=b"", capture_output=True, timeout=60, check=False)
             self.assertIn(b"handshake failure", done.stderr + done.stdout, cipher)
 
+    def test_only_good_signatures(self):
+        server = self.serve_tls()
+        for algorithms, good in (("ECDSA+SHA1", False), ("ECDSA+SHA224", False), ("ECDSA+SHA256", True), ("ECDSA+SHA512", True)):
+            done = subprocess.run(["openssl", "s_client", "-connect", server.addresses[0], "-tls1_2", "-cipher", "ALL:@SECLEVEL=0",
+                                   "-sigalgs", algorithms], input=b"", capture_output=True, timeout=60, check=False)
+            self.assertEqual(b"alert handshake failure" not in done.stderr + done.stdout, good, algorithms)
+
     def test_alpn(self):
         server = self.serve_tls()
         for offered, chosen in ((["h3", "http/1.1"], "http/1.1"), (None, ""), (["http/1.0"], "http/1.0")):
             client = self.secure(server, client_context(self.authority, protocols=offered))
             self.assertIn(f" alpn={chosen} ", self.told(client))
         self.refused(server, "no application protocol", context=client_context(self.authority, protocols=["x"]))
+
+    def test_http2_wants_good_ciphers(self):
+        """Of TLS 1.2 with ciphers that were asked for HTTP/2 gets those that it may have (RFC 9113, 9.2.2)."""
+        good, bad = "ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES128-SHA256"
+        server = self.serve_tls(ciphers=f"{bad}:{good}")
+        for ciphers, offered, chosen in ((good, ["h2", "http/1.1"], "h2"), (bad, ["h2", "http/1.1"], "http/1.1"), (bad, ["h2"], None)):
+            context = client_context(self.authority, most=ssl.TLSVersion.TLSv1_2, protocols=offered)
+            context.set_ciphers(ciphers)
+            if chosen is None:
+                self.refused(server, "no application protocol", context=context)
+            else:
+                self.assertEqual(self.secure(server, context).socket.tls.selected_alpn_protocol(), chosen)
 
     def test_alpn_in_our_order(self):
         server = self.serve_tls(protocol="b")
@@ -270,13 +289,14 @@ class Tls(harness.SystemTest):
 
     # ------------------------------------------------------------ resumption
 
-    def resumed(self, server, again=None, **versions):
+    def resumed(self, server, again=None, names=("localhost", "localhost"), **versions):
         """Whether a second connection, to `again`, resumes the session of the first."""
         context = client_context(self.authority, **versions)
-        first = self.secure(server, context)
+        context.check_hostname = False
+        first = self.secure(server, context, name=names[0])
         first.get("/hello")  # tickets of TLS 1.3 come after the handshake
         before = json.loads(self.secure(again or server, context).get("/stats").body)
-        second = self.secure(again or server, context, session=first.socket.tls.session)
+        second = self.secure(again or server, context, name=names[1], session=first.socket.tls.session)
         told = self.told(second)
         self.assertEqual(" resumed=1 " in told, second.socket.tls.session_reused)
         stats = json.loads(second.get("/stats").body)
@@ -288,6 +308,14 @@ class Tls(harness.SystemTest):
         server = self.serve_tls()
         for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
             self.assertTrue(self.resumed(server, most=version), version)
+
+    def test_resumption_is_of_one_name(self):
+        """RFC 6066, 3: not under another name, whatever certificate that has."""
+        server = self.serve_tls()
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            for first, second, resumed in (("a.org", "A.Org", True), ("a.org", "b.org", False), ("a.org", None, False),
+                                           (None, "a.org", False), (None, None, True)):
+                self.assertEqual(self.resumed(server, names=(first, second), most=version), resumed, (version, first, second))
 
     def test_resumption_off(self):
         server = self.serve_tls(ticket_lifetime="off")

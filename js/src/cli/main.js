@@ -26,7 +26,7 @@ function fail(message, code) {
   process.exit(code);
 }
 
-const OF_THE_APP = ['tls', 'cert', 'key', 'certFile', 'keyFile', 'passphrase', 'serverName'];
+const OF_THE_APP = ['tls', 'cert', 'key', 'certFile', 'keyFile', 'passphrase', 'ocspFile', 'serverName'];
 const LOOK = 1000; // ms between two looks at the files of a certificate
 
 // The command line comes first.

@@ -11,6 +11,10 @@ static void every_form_of_target_is_redirected(void **state)
          "308 Permanent Redirect\r\nLocation: https://a.example/x?y=1\r\n"},
         {"POST", "http://b.example:1/x?y", "b.example:1", "Location: https://b.example/x?y\r\n"},
         {"POST", "http://b.example", "b.example", "Location: https://b.example/\r\n"},
+        {"POST", "http://b.example?y", "b.example", "Location: https://b.example/?y\r\n"},
+        {"POST", "http://b.example/x", "other", "Location: https://b.example/x\r\n"},
+        {"POST", "/x?u=http://c.example/", "b.example",
+         "Location: https://b.example/x?u=http://c.example/\r\n"},
         {"OPTIONS", "*", "b.example", "Location: https://b.example/\r\n"},
         {"POST", "/x", "[2001:db8::1]:8080", "Location: https://[2001:db8::1]/x\r\n"},
         {"POST", "/x", "", "400 Bad Request\r\n"},
@@ -33,10 +37,28 @@ static void every_form_of_target_is_redirected(void **state)
     finish();
 }
 
+static void the_field_for_https_is_a_field(void **state)
+{
+    (void)state;
+    static const carom_field field = CAROM_STRICT_TRANSPORT_SECURITY;
+    static const carom_response response = {.status = 200, .fields = &field, .field_count = 1};
+    carom_options options = simulation_options();
+    begin(&options);
+    struct carom_peer *peer = connect_peer();
+    say(peer, "GET /hold HTTP/1.1\r\nHost: t\r\n\r\n");
+    turn();
+    assert_int_equal(carom_respond(sim.held[0], &response), 0);
+    release(sim.held[0]);
+    turn();
+    assert_got(peer, "\r\nStrict-Transport-Security: max-age=31536000\r\n");
+    finish();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_form_of_target_is_redirected),
+        cmocka_unit_test(the_field_for_https_is_a_field),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

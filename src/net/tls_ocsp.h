@@ -1,0 +1,21 @@
+/* A response of OCSP (RFC 6960) that is stapled to a certificate (RFC 6066, 8), from a file. */
+#ifndef CAROM_NET_TLS_OCSP_H
+#define CAROM_NET_TLS_OCSP_H
+
+#include <openssl/ssl.h>
+
+#include "base/log.h"
+
+struct carom_tls_ocsp;
+
+/* Load: it must say something of this certificate. 0; -CAROM_ECERTIFICATE, with a line of log, or
+ * -CAROM_ENOMEM. One whose time is over is loaded with a warning. */
+int carom_tls_ocsp_load(struct carom_tls_ocsp **made, const char *file, const X509 *certificate,
+                        const struct carom_log_sink *log);
+/* NULL is allowed. */
+void carom_tls_ocsp_free(struct carom_tls_ocsp *ocsp);
+/* Give it to the peer, unless its time is over: a client may take that for revoked, and does not
+ * mind that there is none. As SSL_CTX_set_tlsext_status_cb wants it. */
+int carom_tls_ocsp_staple(const struct carom_tls_ocsp *ocsp, SSL *ssl);
+
+#endif

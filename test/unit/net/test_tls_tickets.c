@@ -1,0 +1,162 @@
+/* Tests of ticket keys: how those of our own change in time. */
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <string.h>
+
+#include "unit/base/support.h"
+
+#include "base/log.h"
+#include "net/tls_context.h"
+#include "net/tls_options.h"
+#include "net/tls_tickets.h"
+
+#define LIFETIME 1000u
+#define SERVED   (LIFETIME / 2 + 1)
+
+static struct carom_tls_tickets tickets;
+static SSL_CTX *server_context, *client_context;
+
+static int begin(void **state)
+{
+    (void)state;
+    static const struct carom_log_sink silent;
+    const carom_slice none = {NULL, 0};
+    carom_tls_certificate certificate;
+    carom_tls_options options = CAROM_TLS_OPTIONS_INIT;
+    struct carom_tls_kept *kept;
+    assert_int_equal(carom_tls_self_signed(&certificate, "localhost"), 0);
+    options.certificates = &certificate;
+    options.certificate_count = 1;
+    options.ticket_lifetime = 2 * 86400; /* what OpenSSL keeps: longer than what is tested */
+    assert_int_equal(carom_tls_tickets_init(&tickets, none, LIFETIME), 0);
+    assert_int_equal(carom_tls_keep(&kept, &options, false), 0);
+    assert_int_equal(carom_tls_context_load(&server_context, kept, &silent, &tickets), 0);
+    carom_tls_kept_drop(kept);
+    carom_tls_certificate_free(&certificate);
+    client_context = SSL_CTX_new(TLS_client_method());
+    SSL_CTX_set_max_proto_version(client_context, TLS1_2_VERSION);
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    SSL_CTX_free(server_context);
+    SSL_CTX_free(client_context);
+    carom_tls_tickets_finish(&tickets);
+    return 0;
+}
+
+/* Shake hands, with a session to go on from or NULL; `resumed` says whether it was. The new one. */
+static SSL_SESSION *shake_hands(SSL_SESSION *from, bool *resumed)
+{
+    SSL *server = SSL_new(server_context), *client = SSL_new(client_context);
+    BIO *one, *other;
+    assert_int_equal(BIO_new_bio_pair(&one, 0, &other, 0), 1);
+    SSL_set_bio(server, one, one);
+    SSL_set_bio(client, other, other);
+    SSL_set_accept_state(server);
+    SSL_set_connect_state(client);
+    if (from != NULL)
+        SSL_set_session(client, from);
+    for (int i = 0; i < 4; i++) {
+        SSL_do_handshake(client);
+        SSL_do_handshake(server);
+    }
+    assert_true(SSL_is_init_finished(client) && SSL_is_init_finished(server));
+    *resumed = SSL_session_reused(client) == 1;
+    SSL_SESSION *session = SSL_get1_session(client);
+    SSL_shutdown(client);
+    SSL_free(server);
+    SSL_free(client);
+    ERR_clear_error();
+    return session;
+}
+
+static bool resumes(SSL_SESSION *session)
+{
+    bool resumed;
+    SSL_SESSION_free(shake_hands(session, &resumed));
+    return resumed;
+}
+
+static void pass(unsigned seconds)
+{
+    tickets.born -= (time_t)seconds;
+}
+
+static void keys_change_and_open_for_a_lifetime(void **state)
+{
+    (void)state;
+    bool resumed;
+    uint8_t first[CAROM_TLS_TICKET_KEY];
+    SSL_SESSION *session = shake_hands(NULL, &resumed);
+    memcpy(first, tickets.keys[0], sizeof first);
+    pass(SERVED - 2);
+    assert_true(resumes(session));
+    assert_int_equal(tickets.count, 1);
+    for (int change = 1; change <= 2; change++) {
+        pass(SERVED);
+        assert_true(resumes(session));
+        assert_int_equal(tickets.count, change + 1);
+        assert_memory_equal(tickets.keys[change], first, sizeof first);
+    }
+    pass(SERVED);
+    assert_false(resumes(session));
+    assert_int_equal(tickets.count, 3);
+    SSL_SESSION_free(session);
+}
+
+/* A ticket that is opened by a former key is exchanged for one of the present. */
+static void a_resumption_renews_the_ticket(void **state)
+{
+    (void)state;
+    bool resumed;
+    SSL_SESSION *session = shake_hands(NULL, &resumed);
+    for (int i = 0; i < 10; i++) {
+        pass(SERVED);
+        SSL_SESSION *next = shake_hands(session, &resumed);
+        assert_true(resumed);
+        SSL_SESSION_free(session);
+        session = next;
+    }
+    SSL_SESSION_free(session);
+}
+
+static void nothing_is_left_after_a_long_silence(void **state)
+{
+    (void)state;
+    bool resumed;
+    static const uint8_t nothing[CAROM_TLS_TICKET_KEY];
+    SSL_SESSION *session = shake_hands(NULL, &resumed);
+    pass(SERVED + LIFETIME + 1);
+    assert_false(resumes(session));
+    assert_int_equal(tickets.count, 1);
+    assert_memory_equal(tickets.keys[1], nothing, sizeof nothing);
+    SSL_SESSION_free(session);
+}
+
+static void given_keys_stay(void **state)
+{
+    (void)state;
+    bool resumed;
+    static const char keys[2 * CAROM_TLS_TICKET_KEY] = {1};
+    const carom_slice given = {keys, sizeof keys};
+    assert_int_equal(carom_tls_tickets_replace(&tickets, given), 0);
+    SSL_SESSION *session = shake_hands(NULL, &resumed);
+    pass(100 * LIFETIME);
+    assert_true(resumes(session));
+    assert_memory_equal(tickets.keys, keys, sizeof keys);
+    SSL_SESSION_free(session);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(keys_change_and_open_for_a_lifetime, begin, end),
+        cmocka_unit_test_setup_teardown(a_resumption_renews_the_ticket, begin, end),
+        cmocka_unit_test_setup_teardown(nothing_is_left_after_a_long_silence, begin, end),
+        cmocka_unit_test_setup_teardown(given_keys_stay, begin, end),
+    };
+    return cmocka_run_group_tests_name("net/tls_tickets", tests, NULL, NULL);
+}
