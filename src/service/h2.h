@@ -83,10 +83,12 @@ struct carom_h2_stream {
                                          * content_received of then; 0: it is not */
     uint64_t shut_since, sent_bytes;    /* when nothing was found to be sent, though there is what
                                          * to send; the content_framed of the last look */
-    bool closed;                        /* nghttp2 knows it no more, or RST_STREAM is on its way */
-    bool lost;                          /* it was closed before the response was out */
-    bool deferred;                      /* nghttp2 waits to be told of content */
-    bool detached;                      /* the record has left the connection */
+    uint64_t lingers_since; /* when the answer was out before the content; 0: it is not */
+    bool closed;            /* nghttp2 knows it no more, or RST_STREAM is on its way */
+    bool lost;              /* it was closed before the response was out */
+    bool deferred;          /* nghttp2 waits to be told of content */
+    bool continued;         /* 100 Continue was said */
+    bool detached;          /* the record has left the connection */
 };
 
 extern const struct carom_protocol carom_h2_protocol;

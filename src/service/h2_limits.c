@@ -76,6 +76,7 @@ static uint32_t tick_of(const carom_options *options)
     uint32_t tick = least(TICK, options->header_timeout);
     tick = least(tick, options->content_window);
     tick = least(tick, options->write_timeout);
+    tick = least(tick, options->linger_timeout);
     return tick > 0 ? tick : 1;
 }
 
@@ -138,6 +139,8 @@ static void look_at_streams(struct carom_h2 *h2, uint64_t now)
             carom_h2_stream_refuse(stream, 408, CAROM_REASON_BODY_TIMEOUT);
         } else if (window_shut(options, stream, now)) {
             carom_record_cancel(stream->record, CAROM_REASON_WRITE_TIMEOUT);
+            carom_h2_stream_touch(stream);
+        } else if (stream->lingers_since != 0) {
             carom_h2_stream_touch(stream);
         }
     }

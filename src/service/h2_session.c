@@ -215,6 +215,8 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
             return 0;
     }
     carom_h2_stream_credit(h2, stream);
+    if (stream->lingers_since != 0)
+        carom_h2_stream_touch(stream);
     return 0;
 }
 
