@@ -7,6 +7,7 @@ import unittest
 import harness
 
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
+PRIORITY_UPDATE = 16
 END_STREAM, END_HEADERS, PADDED, WITH_PRIORITY, ACK = 1, 4, 8, 32, 1
 PROTOCOL, FLOW, CLOSED, SIZE, REFUSED, COMPRESSION = 1, 3, 5, 6, 7, 9
 MAGIC = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -114,6 +115,16 @@ CASES = [
     ("5.1.1", "an even stream", get(2), connection_error(PROTOCOL)),
     ("5.1.1", "a stream that goes backwards", HELD.replace(b"\0\0\0\1", b"\0\0\0\5", 1) + get(3),
      connection_error(PROTOCOL)),
+    ("RFC 7540, 5.3.1", "HEADERS of a stream that depends on itself",
+     frame(HEADERS, 5 | WITH_PRIORITY, 1, b"\0\0\0\1\xff" + PSEUDO + literal(b":path", b"/hello")), stream_error(PROTOCOL)),
+    ("RFC 7540, 5.3.1", "PRIORITY of a stream that depends on itself", frame(PRIORITY, 0, 1, b"\0\0\0\1\xff"),
+     stream_error(PROTOCOL)),
+    ("RFC 7540, 5.3.1", "and exclusively", frame(PRIORITY, 0, 1, b"\x80\0\0\1\xff"), stream_error(PROTOCOL)),
+    ("RFC 7540, 5.3.1", "one that depends on another", frame(PRIORITY, 0, 3, b"\0\0\0\1\xff") + get(), answered()),
+    ("RFC 9218, 7.1", "PRIORITY_UPDATE", frame(PRIORITY_UPDATE, 0, 0, b"\0\0\0\1u=1") + get(), answered()),
+    ("RFC 9218, 7.1", "PRIORITY_UPDATE of stream 0", frame(PRIORITY_UPDATE, 0, 0, bytes(4) + b"u=1"), connection_error(PROTOCOL)),
+    ("RFC 9218, 7.1", "PRIORITY_UPDATE on a stream", frame(PRIORITY_UPDATE, 0, 1, b"\0\0\0\1u=1"), connection_error(PROTOCOL)),
+    ("RFC 9218, 7.1", "PRIORITY_UPDATE of no stream", frame(PRIORITY_UPDATE, 0, 0, bytes(3)), connection_error(SIZE)),
     ("5.5", "an unknown frame in a section", get(flags=END_STREAM) + frame(22), connection_error(PROTOCOL)),
     ("6.1", "DATA on stream 0", frame(DATA, 0, 0, b"x"), connection_error(PROTOCOL)),
     ("6.1", "padding longer than DATA", post() + frame(DATA, PADDED, 1, b"\x06hello"), connection_error(PROTOCOL)),
@@ -153,7 +164,10 @@ CASES = [
     ("6.9.1", "a stream's window that overflows behind the answer", EARLY + LATER + window(1, 0x7fffffff),
      stream_error(FLOW)),
     ("6.9.2", "SETTINGS that make a window overflow", HELD + window(1, 0x7fff0000 - 65535) + settings((4, 0x7fffffff)),
-     stream_error(FLOW)),  # RFC 9113 would end the connection, nghttp2 the stream
+     connection_error(FLOW)),
+    ("6.9.2", "by one", HELD + window(1, 0x7fff0000 - 65535) + settings((4, 2 * 65535 + 1)), connection_error(FLOW)),
+    ("6.9.2", "SETTINGS that nearly do", HELD + window(1, 0x7fff0000 - 65535) + settings((4, 2 * 65535)) + TICK,
+     ping_comes_back()),
     ("6.10", "a section in three frames",
      get(flags=END_STREAM) + frame(CONTINUATION, 0, 1, literal(b"a", b"1")) + frame(CONTINUATION, 4, 1, literal(b"b", b"2")),
      answered()),
