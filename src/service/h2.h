@@ -135,8 +135,8 @@ ssize_t carom_h2_read_body(nghttp2_session *session, int32_t id, uint8_t *buffer
 /* The bit of a stream; 0 when it lies too far back. */
 uint64_t carom_h2_ids_bit(const struct carom_h2_ids *ids, int32_t id);
 /* Look at the frames in `data` that nghttp2 is not to be left alone with, and give it all of it.
- * What nghttp2_session_mem_recv returns. */
-ssize_t carom_h2_frames_receive(struct carom_h2 *h2, const uint8_t *data, size_t length);
+ * False when out of memory. */
+bool carom_h2_frames_receive(struct carom_h2 *h2, const uint8_t *data, size_t length);
 /* SETTINGS were read: they must let no window overflow (RFC 9113, 6.9.2); nghttp2 would end only
  * its stream. */
 void carom_h2_frames_settings(struct carom_h2 *h2);
@@ -144,6 +144,8 @@ void carom_h2_frames_settings(struct carom_h2 *h2);
 #define CAROM_H2_COUNT_WINDOW 10000
 /* One more; tells the peer to be calm when it is too many. */
 void carom_h2_count(struct carom_h2 *h2, enum carom_h2_counted counted);
+/* Count a reset of ours, where it is the peer's fault. */
+void carom_h2_count_verdict(struct carom_h2 *h2, uint32_t code);
 /* End the connection with ENHANCE_YOUR_CALM (RFC 9113, 7). */
 void carom_h2_calm(struct carom_h2 *h2);
 /* Keep time while something is in flight, or while nothing is. */

@@ -182,7 +182,7 @@ static ssize_t look(struct carom_h2 *h2, const struct frame *frame, const uint8_
     return taken;
 }
 
-ssize_t carom_h2_frames_receive(struct carom_h2 *h2, const uint8_t *data, size_t length)
+static ssize_t receive(struct carom_h2 *h2, const uint8_t *data, size_t length)
 {
     struct carom_h2_frames *frames = &h2->frames;
     size_t given = 0, at = 0;
@@ -214,4 +214,16 @@ ssize_t carom_h2_frames_receive(struct carom_h2 *h2, const uint8_t *data, size_t
         }
     }
     return nghttp2_session_mem_recv(h2->session, data + given, length - given);
+}
+
+bool carom_h2_frames_receive(struct carom_h2 *h2, const uint8_t *data, size_t length)
+{
+    ssize_t taken = receive(h2, data, length);
+    if (taken == NGHTTP2_ERR_BAD_CLIENT_MAGIC) /* TLS has agreed on what is not spoken */
+        nghttp2_session_terminate_session(h2->session, NGHTTP2_PROTOCOL_ERROR);
+    else if (taken == NGHTTP2_ERR_FLOODED)
+        carom_h2_calm(h2);
+    else
+        return taken >= 0;
+    return true;
 }

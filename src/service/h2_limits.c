@@ -38,6 +38,12 @@ void carom_h2_count(struct carom_h2 *h2, enum carom_h2_counted counted)
         carom_h2_calm(h2);
 }
 
+void carom_h2_count_verdict(struct carom_h2 *h2, uint32_t code)
+{
+    if (code != NGHTTP2_NO_ERROR && code != NGHTTP2_CANCEL && code != NGHTTP2_INTERNAL_ERROR)
+        carom_h2_count(h2, CAROM_H2_RESETS);
+}
+
 /* ---------------------------------------------------------------- drain */
 
 void carom_h2_drain(struct carom_connection *connection)

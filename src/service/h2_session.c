@@ -275,18 +275,12 @@ static int send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8
     return 0;
 }
 
-static bool our_verdict(uint32_t code)
-{
-    return code != NGHTTP2_NO_ERROR && code != NGHTTP2_CANCEL && code != NGHTTP2_INTERNAL_ERROR;
-}
-
 static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, void *user_data)
 {
     struct carom_h2 *h2 = user_data;
     if (frame->hd.type == NGHTTP2_RST_STREAM) {
         h2->ids.reset |= carom_h2_ids_bit(&h2->ids, frame->hd.stream_id);
-        if (our_verdict(frame->rst_stream.error_code))
-            carom_h2_count(h2, CAROM_H2_RESETS);
+        carom_h2_count_verdict(h2, frame->rst_stream.error_code);
         return 0;
     }
     if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA)
@@ -427,12 +421,10 @@ static void h2_received(struct carom_connection *connection, struct carom_page *
     h2->page = page;
     h2->heard = worker->records.now;
     h2->processing = true;
-    ssize_t taken = carom_h2_frames_receive(h2, data, length);
+    bool taken = carom_h2_frames_receive(h2, data, length);
     h2->page = NULL;
-    if (taken < 0) {
-        bool memory = taken == NGHTTP2_ERR_NOMEM || taken == NGHTTP2_ERR_CALLBACK_FAILURE;
-        carom_connection_abort(connection,
-                               memory ? CAROM_REASON_NO_MEMORY : CAROM_REASON_OVER_LIMIT, true);
+    if (!taken) {
+        abort_for_memory(connection);
         return;
     }
     dispatch(h2);

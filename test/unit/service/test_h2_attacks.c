@@ -238,6 +238,20 @@ static void what_is_no_mistake_ends_the_connection(void **state)
     }
 }
 
+/* nghttp2's own limit, of answers that wait, has the same end. */
+static void pings_at_once(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    options.h2_max_control_frames = CAROM_OFF;
+    begin_raw(&options);
+    for (uint32_t i = 0; i < 2000; i++)
+        send_ping(i);
+    turn();
+    assert_goaway(NGHTTP2_ENHANCE_YOUR_CALM);
+    end_of_attack();
+}
+
 /* Nothing is done for streams that come behind GOAWAY, and not without end. */
 static void requests_behind_goaway(void **state)
 {
@@ -456,6 +470,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(floods_are_told_to_be_calm),
         cmocka_unit_test(what_is_no_mistake_ends_the_connection),
+        cmocka_unit_test(pings_at_once),
         cmocka_unit_test(requests_behind_goaway),
         cmocka_unit_test(what_comes_slowly_is_no_flood),
         cmocka_unit_test(continuation_flood),
