@@ -131,6 +131,13 @@ static bool harmless(const struct carom_h2 *h2, const struct frame *frame)
            (is_new(h2, frame) && h2->drain != CAROM_H2_GONE);
 }
 
+/* Its answer is out: to reset it saves the rest of its content, and wastes nothing of ours. */
+static bool lingers(const struct carom_h2 *h2, int32_t id)
+{
+    const struct carom_h2_stream *stream = nghttp2_session_get_stream_user_data(h2->session, id);
+    return stream != NULL && stream->lingers_since != 0;
+}
+
 /* What came before it is read. */
 static void judge(struct carom_h2 *h2, const struct frame *frame)
 {
@@ -141,7 +148,8 @@ static void judge(struct carom_h2 *h2, const struct frame *frame)
         stale(h2, frame->stream);
     switch (frame->type) {
     case NGHTTP2_RST_STREAM:
-        carom_h2_count(h2, CAROM_H2_RESETS);
+        if (!lingers(h2, frame->stream))
+            carom_h2_count(h2, CAROM_H2_RESETS);
         break;
     case NGHTTP2_DATA: /* counted when its padding is known */
         break;

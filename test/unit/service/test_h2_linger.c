@@ -223,6 +223,26 @@ static void who_waits_for_our_word_is_told_at_once(void **state)
     finish();
 }
 
+/* A client that gives its content up has its answer: this is no rapid reset. */
+static void who_gives_up_is_not_blamed(void **state)
+{
+    (void)state;
+    uint32_t code;
+    const carom_options options = simulation_options();
+    begin_raw(&options);
+    for (uint32_t id = 1; id < 1000; id += 2) {
+        frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, id, SECTION(POST));
+        turn();
+        answer_and_release(sim.held[0], "early");
+        turn();
+        frame(NGHTTP2_RST_STREAM, 0, id, zero, 4);
+        turn();
+        assert_int_equal(records(), 0);
+    }
+    assert_int_equal(frames(NGHTTP2_GOAWAY, &code), 0);
+    assert_int_equal(finish().ended[CAROM_REASON_COMPLETE], 500);
+}
+
 /* Many of them hold what their records hold, and that not for long. */
 static void many_that_never_end(void **state)
 {
@@ -257,6 +277,7 @@ int main(void)
         cmocka_unit_test(it_is_waited_for_only_so_far),
         cmocka_unit_test(a_refused_upload_is_not_endless),
         cmocka_unit_test(who_waits_for_our_word_is_told_at_once),
+        cmocka_unit_test(who_gives_up_is_not_blamed),
         cmocka_unit_test(many_that_never_end),
     };
     return cmocka_run_group_tests_name("service/h2_linger", tests, NULL, NULL);
