@@ -160,7 +160,7 @@ endforeach()
 
 # Over TLS, what is the same there; the rest is in system/tls.
 if(CAROM_TLS)
-    foreach(name exchange cancellation drain files)
+    foreach(name exchange cancellation drain files h2_conformance)
         add_test(NAME tls/${name}
             COMMAND ${CAROM_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/test/system/test_${name}.py)
         set_tests_properties(tls/${name} PROPERTIES LABELS system TIMEOUT 300

@@ -221,9 +221,9 @@ typedef struct carom_options {
     uint32_t handshake_timeout; /* 10 s from accept to the end of the TLS handshake: closed */
     uint32_t max_handshakes; /* 16 steps of TLS handshakes in a turn of a worker; the rest waits */
 
-    /* HTTP/2 (RFC 9113), by prior knowledge on the same port. The limits above hold for it too, but
-     * for max_pipeline and drain_content: header_timeout for a header section from its first frame,
-     * keep_alive without streams, content_rate and write_timeout for each stream. */
+    /* HTTP/2 (RFC 9113), on the same port. The limits above hold too, but for max_pipeline and
+     * drain_content: header_timeout for a section from its first frame, keep_alive without streams,
+     * content_rate, write_timeout and linger_timeout (content behind its answer) of each stream. */
     bool no_http2;             /* only HTTP/1.1 is spoken */
     bool h2_connect_protocol;  /* extended CONNECT is taken (RFC 8441, 3): carom_request_protocol */
     uint32_t h2_max_streams;   /* 128 at once on a connection: REFUSED_STREAM, or GOAWAY once the

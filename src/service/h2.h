@@ -35,9 +35,10 @@ struct carom_h2_ids {
 
 /* Where input stands among frames. */
 struct carom_h2_frames {
-    uint32_t skip; /* bytes to the next frame's head */
-    uint32_t have; /* bytes of that head that have come */
-    uint8_t head[9];
+    uint32_t skip;     /* bytes to the next frame's head */
+    uint32_t have;     /* bytes of that head that have come */
+    uint8_t head[13];  /* with the payload's beginning, where that is looked at */
+    bool ends_section; /* the frame being skipped */
 };
 
 enum carom_h2_drain { CAROM_H2_OPEN, CAROM_H2_NOTICED, CAROM_H2_GONE };
@@ -53,13 +54,15 @@ struct carom_h2 {
     struct carom_node sending;   /* streams with bytes in connection->stream.out, by their end */
     struct carom_h2_stream *reading; /* whose section is being received */
     struct carom_h2_section section;
+    uint64_t section_size; /* of the section being received, read or not */
     struct carom_h2_count counts[CAROM_H2_COUNTED];
     struct carom_h2_ids ids;
     struct carom_h2_frames frames;
     uint64_t heard;         /* when bytes last came */
     uint64_t pinged;        /* when the PING was sent that is not answered; 0: none */
     uint64_t section_since; /* when the section began that is not complete */
-    uint64_t window_since;  /* when `window_used` began to count, for the connection's window */
+    int64_t widest; /* before SETTINGS: how far a stream's window was above the initial one */
+    uint64_t window_since; /* when `window_used` began to count, for the connection's window */
     uint64_t window_used;
     uint32_t idle_after; /* requests, when the deadline of an idle connection was set */
     bool ticking;        /* the deadline is that of the next look at the streams */
@@ -83,10 +86,12 @@ struct carom_h2_stream {
                                          * content_received of then; 0: it is not */
     uint64_t shut_since, sent_bytes;    /* when nothing was found to be sent, though there is what
                                          * to send; the content_framed of the last look */
-    bool closed;                        /* nghttp2 knows it no more, or RST_STREAM is on its way */
-    bool lost;                          /* it was closed before the response was out */
-    bool deferred;                      /* nghttp2 waits to be told of content */
-    bool detached;                      /* the record has left the connection */
+    uint64_t lingers_since; /* when the answer was out before the content; 0: it is not */
+    bool closed;            /* nghttp2 knows it no more, or RST_STREAM is on its way */
+    bool lost;              /* it was closed before the response was out */
+    bool deferred;          /* nghttp2 waits to be told of content */
+    bool continued;         /* 100 Continue was said */
+    bool detached;          /* the record has left the connection */
 };
 
 extern const struct carom_protocol carom_h2_protocol;
@@ -130,12 +135,17 @@ ssize_t carom_h2_read_body(nghttp2_session *session, int32_t id, uint8_t *buffer
 /* The bit of a stream; 0 when it lies too far back. */
 uint64_t carom_h2_ids_bit(const struct carom_h2_ids *ids, int32_t id);
 /* Look at the frames in `data` that nghttp2 is not to be left alone with, and give it all of it.
- * What nghttp2_session_mem_recv returns. */
-ssize_t carom_h2_frames_receive(struct carom_h2 *h2, const uint8_t *data, size_t length);
+ * False when out of memory. */
+bool carom_h2_frames_receive(struct carom_h2 *h2, const uint8_t *data, size_t length);
+/* SETTINGS were read: they must let no window overflow (RFC 9113, 6.9.2); nghttp2 would end only
+ * its stream. */
+void carom_h2_frames_settings(struct carom_h2 *h2);
 
 #define CAROM_H2_COUNT_WINDOW 10000
 /* One more; tells the peer to be calm when it is too many. */
 void carom_h2_count(struct carom_h2 *h2, enum carom_h2_counted counted);
+/* Count a reset of ours, where it is the peer's fault. */
+void carom_h2_count_verdict(struct carom_h2 *h2, uint32_t code);
 /* End the connection with ENHANCE_YOUR_CALM (RFC 9113, 7). */
 void carom_h2_calm(struct carom_h2 *h2);
 /* Keep time while something is in flight, or while nothing is. */

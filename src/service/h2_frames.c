@@ -5,12 +5,20 @@
 #include "service/h2.h"
 
 #define HEAD 9
+#define WORD 4 /* the payload's beginning, where it counts */
 
 struct frame {
     uint32_t length;
     uint8_t type, flags;
     int32_t stream;
+    int32_t other; /* of PRIORITY and PRIORITY_UPDATE: the stream that they name */
 };
+
+static int32_t stream_of(const uint8_t *word)
+{
+    return (int32_t)((uint32_t)(word[0] & 0x7f) << 24 | (uint32_t)word[1] << 16 |
+                     (uint32_t)word[2] << 8 | word[3]);
+}
 
 static struct frame frame_of(const uint8_t *head)
 {
@@ -18,9 +26,18 @@ static struct frame frame_of(const uint8_t *head)
         .length = (uint32_t)head[0] << 16 | (uint32_t)head[1] << 8 | head[2],
         .type = head[3],
         .flags = head[4],
-        .stream = (int32_t)((uint32_t)(head[5] & 0x7f) << 24 | (uint32_t)head[6] << 16 |
-                            (uint32_t)head[7] << 8 | head[8]),
+        .stream = stream_of(head + 5),
+        .other = stream_of(head + HEAD),
     };
+}
+
+/* How much of a frame is looked at; only what nghttp2 finds well formed is looked into. */
+static uint32_t looked_at(const uint8_t *head)
+{
+    struct frame frame = frame_of(head);
+    bool names = (frame.type == NGHTTP2_PRIORITY && frame.length == WORD + 1) ||
+                 (frame.type == NGHTTP2_PRIORITY_UPDATE && frame.length >= WORD);
+    return names ? HEAD + WORD : HEAD;
 }
 
 /* ---------------------------------------------------------------- ids */
@@ -54,6 +71,51 @@ static void stale(struct carom_h2 *h2, int32_t id)
         carom_h2_count(h2, CAROM_H2_CONTROL);
 }
 
+/* ---------------------------------------------------------------- sections */
+
+/* A section lasts from its HEADERS to the end of the frame with END_HEADERS, whether anybody reads
+ * it or not. */
+static void section_goes_on(struct carom_h2 *h2, const struct frame *frame)
+{
+    bool part = frame->type == NGHTTP2_HEADERS || frame->type == NGHTTP2_CONTINUATION;
+    if (frame->type == NGHTTP2_HEADERS && h2->section_since == 0)
+        h2->section_since = carom_connection_worker(h2->connection)->records.now;
+    h2->frames.ends_section = part && (frame->flags & NGHTTP2_FLAG_END_HEADERS);
+}
+
+static void frame_ended(struct carom_h2 *h2)
+{
+    if (h2->frames.ends_section)
+        h2->section_since = 0;
+    h2->frames.ends_section = false;
+}
+
+/* ---------------------------------------------------------------- windows */
+
+static int64_t initial_window(const struct carom_h2 *h2)
+{
+    return nghttp2_session_get_remote_settings(h2->session, NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE);
+}
+
+/* SETTINGS are about to be read. */
+static void note_widest(struct carom_h2 *h2)
+{
+    int64_t widest = 0;
+    for (struct carom_node *node = h2->exchanges.next; node != &h2->exchanges; node = node->next) {
+        const carom_record *record = carom_container(node, carom_record, link);
+        int64_t window = nghttp2_session_get_stream_remote_window_size(
+            h2->session, carom_h2_stream_of(record)->id);
+        widest = window > widest ? window : widest;
+    }
+    h2->widest = widest - initial_window(h2);
+}
+
+void carom_h2_frames_settings(struct carom_h2 *h2)
+{
+    if (h2->widest + initial_window(h2) > INT32_MAX)
+        nghttp2_session_terminate_session(h2->session, NGHTTP2_FLOW_CONTROL_ERROR);
+}
+
 /* ---------------------------------------------------------------- frames */
 
 static bool is_new(const struct carom_h2 *h2, const struct frame *frame)
@@ -66,7 +128,14 @@ static bool harmless(const struct carom_h2 *h2, const struct frame *frame)
 {
     return frame->type == NGHTTP2_CONTINUATION ||  /* nghttp2 knows what it may follow */
            frame->type == NGHTTP2_WINDOW_UPDATE || /* looked at when its increment is known */
-           is_new(h2, frame);
+           (is_new(h2, frame) && h2->drain != CAROM_H2_GONE);
+}
+
+/* Its answer is out: to reset it saves the rest of its content, and wastes nothing of ours. */
+static bool lingers(const struct carom_h2 *h2, int32_t id)
+{
+    const struct carom_h2_stream *stream = nghttp2_session_get_stream_user_data(h2->session, id);
+    return stream != NULL && stream->lingers_since != 0;
 }
 
 /* What came before it is read. */
@@ -79,31 +148,39 @@ static void judge(struct carom_h2 *h2, const struct frame *frame)
         stale(h2, frame->stream);
     switch (frame->type) {
     case NGHTTP2_RST_STREAM:
-        carom_h2_count(h2, CAROM_H2_RESETS);
+        if (!lingers(h2, frame->stream))
+            carom_h2_count(h2, CAROM_H2_RESETS);
         break;
-    case NGHTTP2_DATA:
-        if (frame->length == 0 && !(frame->flags & NGHTTP2_FLAG_END_STREAM))
-            carom_h2_count(h2, CAROM_H2_CONTROL);
-        break;
-    case NGHTTP2_SETTINGS:
-    case NGHTTP2_PING:
-        if (!(frame->flags & NGHTTP2_FLAG_ACK))
-            carom_h2_count(h2, CAROM_H2_CONTROL);
+    case NGHTTP2_DATA: /* counted when its padding is known */
         break;
     case NGHTTP2_HEADERS:
+        if (!is_new(h2, frame))
+            break;
+        see(&h2->ids, frame->stream);
+        carom_h2_count(h2, CAROM_H2_CONTROL); /* GOAWAY has said that it is for nothing */
         break;
     case NGHTTP2_PRIORITY:
-        if (frame->stream == 0)
+        /* RFC 9113 has no word for a stream that depends on itself; RFC 7540, 5.3.1, has. */
+        if (frame->stream == 0 || (frame->length == WORD + 1 && frame->other == frame->stream))
             nghttp2_session_terminate_session(h2->session, NGHTTP2_PROTOCOL_ERROR);
         carom_h2_count(h2, CAROM_H2_CONTROL);
         break;
-    default: /* PRIORITY_UPDATE, GOAWAY, and what nobody knows */
+    case NGHTTP2_PRIORITY_UPDATE: /* RFC 9218, 7.1 */
+        if (frame->length >= WORD && frame->other == 0)
+            nghttp2_session_terminate_session(h2->session, NGHTTP2_PROTOCOL_ERROR);
+        carom_h2_count(h2, CAROM_H2_CONTROL);
+        break;
+    case NGHTTP2_SETTINGS:
+        note_widest(h2);
+        carom_h2_count(h2, CAROM_H2_CONTROL);
+        break;
+    default: /* PING, its ACK, GOAWAY, and what nobody knows */
         carom_h2_count(h2, CAROM_H2_CONTROL);
         break;
     }
 }
 
-/* The next byte is the last of a head: nghttp2 has read all up to it. */
+/* The next byte is the last that is looked at: nghttp2 has read all up to it. */
 static ssize_t look(struct carom_h2 *h2, const struct frame *frame, const uint8_t *data,
                     size_t length)
 {
@@ -113,7 +190,7 @@ static ssize_t look(struct carom_h2 *h2, const struct frame *frame, const uint8_
     return taken;
 }
 
-ssize_t carom_h2_frames_receive(struct carom_h2 *h2, const uint8_t *data, size_t length)
+static ssize_t receive(struct carom_h2 *h2, const uint8_t *data, size_t length)
 {
     struct carom_h2_frames *frames = &h2->frames;
     size_t given = 0, at = 0;
@@ -122,14 +199,19 @@ ssize_t carom_h2_frames_receive(struct carom_h2 *h2, const uint8_t *data, size_t
             uint32_t skipped = frames->skip < length - at ? frames->skip : (uint32_t)(length - at);
             frames->skip -= skipped;
             at += skipped;
+            if (frames->skip == 0)
+                frame_ended(h2);
             continue;
         }
         frames->head[frames->have++] = data[at++];
-        if (frames->have < HEAD)
+        if (frames->have < HEAD || frames->have < looked_at(frames->head))
             continue;
         struct frame frame = frame_of(frames->head);
+        frames->skip = frame.length - (frames->have - HEAD);
         frames->have = 0;
-        frames->skip = frame.length;
+        section_goes_on(h2, &frame);
+        if (frames->skip == 0)
+            frame_ended(h2);
         if (!harmless(h2, &frame)) {
             ssize_t taken = look(h2, &frame, data + given, at - 1 - given);
             if (taken < 0)
@@ -140,4 +222,16 @@ ssize_t carom_h2_frames_receive(struct carom_h2 *h2, const uint8_t *data, size_t
         }
     }
     return nghttp2_session_mem_recv(h2->session, data + given, length - given);
+}
+
+bool carom_h2_frames_receive(struct carom_h2 *h2, const uint8_t *data, size_t length)
+{
+    ssize_t taken = receive(h2, data, length);
+    if (taken == NGHTTP2_ERR_BAD_CLIENT_MAGIC) /* TLS has agreed on what is not spoken */
+        nghttp2_session_terminate_session(h2->session, NGHTTP2_PROTOCOL_ERROR);
+    else if (taken == NGHTTP2_ERR_FLOODED)
+        carom_h2_calm(h2);
+    else
+        return taken >= 0;
+    return true;
 }

@@ -38,6 +38,12 @@ void carom_h2_count(struct carom_h2 *h2, enum carom_h2_counted counted)
         carom_h2_calm(h2);
 }
 
+void carom_h2_count_verdict(struct carom_h2 *h2, uint32_t code)
+{
+    if (code != NGHTTP2_NO_ERROR && code != NGHTTP2_CANCEL && code != NGHTTP2_INTERNAL_ERROR)
+        carom_h2_count(h2, CAROM_H2_RESETS);
+}
+
 /* ---------------------------------------------------------------- drain */
 
 void carom_h2_drain(struct carom_connection *connection)
@@ -76,6 +82,7 @@ static uint32_t tick_of(const carom_options *options)
     uint32_t tick = least(TICK, options->header_timeout);
     tick = least(tick, options->content_window);
     tick = least(tick, options->write_timeout);
+    tick = least(tick, options->linger_timeout);
     return tick > 0 ? tick : 1;
 }
 
@@ -138,6 +145,8 @@ static void look_at_streams(struct carom_h2 *h2, uint64_t now)
             carom_h2_stream_refuse(stream, 408, CAROM_REASON_BODY_TIMEOUT);
         } else if (window_shut(options, stream, now)) {
             carom_record_cancel(stream->record, CAROM_REASON_WRITE_TIMEOUT);
+            carom_h2_stream_touch(stream);
+        } else if (stream->lingers_since != 0) {
             carom_h2_stream_touch(stream);
         }
     }

@@ -26,7 +26,6 @@ static void section_lost(struct carom_h2 *h2)
     if (h2->reading != NULL)
         carom_h2_section_finish(&h2->section);
     h2->reading = NULL;
-    h2->section_since = 0;
 }
 
 static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *user_data)
@@ -38,6 +37,7 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     struct carom_h2_stream *stream = nghttp2_session_get_stream_user_data(session, id);
     bool trailers = frame->headers.cat != NGHTTP2_HCAT_REQUEST;
     section_lost(h2); /* the one before was not valid: its stream is about to be reset */
+    h2->section_size = 0;
     if (!trailers && h2->drain == CAROM_H2_GONE && id > h2->last_served) {
         /* GOAWAY, which lets the peer ask again elsewhere, may not have left yet. */
         nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM);
@@ -53,7 +53,6 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
         trailers ? &stream->record->trailers : &stream->record->head.fields;
     const struct carom_h2_limits limits = {options->max_target, options->max_header_section};
     h2->reading = stream;
-    h2->section_since = worker->records.now;
     carom_h2_section_begin(&h2->section, fields, &worker->small, &worker->records.pages, &limits,
                            trailers);
     return 0;
@@ -67,13 +66,13 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     (void)session;
     (void)frame;
     (void)flags;
-    if (h2->reading == NULL)
-        return 0;
-    carom_h2_section_add(&h2->section, (carom_slice){(const char *)name, name_length},
-                         (carom_slice){(const char *)value, value_length});
     /* A section far over the limit is no mistake: a few bytes of HPACK can stand for very many. */
-    if (h2->section.size / 8 > h2->section.limits.max_header_section)
+    h2->section_size += name_length + value_length + CAROM_H2_LINE_COST;
+    if (h2->section_size / 8 > options_of(h2->connection)->max_header_section)
         carom_h2_calm(h2);
+    if (h2->reading != NULL)
+        carom_h2_section_add(&h2->section, (carom_slice){(const char *)name, name_length},
+                             (carom_slice){(const char *)value, value_length});
     return 0;
 }
 
@@ -130,7 +129,6 @@ static void section_complete(struct carom_h2 *h2, bool ended)
 {
     struct carom_h2_stream *stream = h2->reading;
     h2->reading = NULL;
-    h2->section_since = 0;
     if (!h2->section.trailers) {
         head_complete(h2, stream, ended);
         return;
@@ -160,12 +158,18 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, v
             section_complete(h2, ended);
         break;
     case NGHTTP2_DATA:
+        if (!ended && frame->hd.length == frame->data.padlen)
+            carom_h2_count(h2, CAROM_H2_CONTROL);
         if (ended) {
             struct carom_h2_stream *stream =
                 nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
             if (stream != NULL)
                 content_complete(stream);
         }
+        break;
+    case NGHTTP2_SETTINGS:
+        if (!(frame->hd.flags & NGHTTP2_FLAG_ACK))
+            carom_h2_frames_settings(h2);
         break;
     case NGHTTP2_PING:
         if (frame->hd.flags & NGHTTP2_FLAG_ACK) {
@@ -215,6 +219,8 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
             return 0;
     }
     carom_h2_stream_credit(h2, stream);
+    if (stream->lingers_since != 0)
+        carom_h2_stream_touch(stream);
     return 0;
 }
 
@@ -269,18 +275,12 @@ static int send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8
     return 0;
 }
 
-static bool our_verdict(uint32_t code)
-{
-    return code != NGHTTP2_NO_ERROR && code != NGHTTP2_CANCEL && code != NGHTTP2_INTERNAL_ERROR;
-}
-
 static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, void *user_data)
 {
     struct carom_h2 *h2 = user_data;
     if (frame->hd.type == NGHTTP2_RST_STREAM) {
         h2->ids.reset |= carom_h2_ids_bit(&h2->ids, frame->hd.stream_id);
-        if (our_verdict(frame->rst_stream.error_code))
-            carom_h2_count(h2, CAROM_H2_RESETS);
+        carom_h2_count_verdict(h2, frame->rst_stream.error_code);
         return 0;
     }
     if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA)
@@ -421,12 +421,10 @@ static void h2_received(struct carom_connection *connection, struct carom_page *
     h2->page = page;
     h2->heard = worker->records.now;
     h2->processing = true;
-    ssize_t taken = carom_h2_frames_receive(h2, data, length);
+    bool taken = carom_h2_frames_receive(h2, data, length);
     h2->page = NULL;
-    if (taken < 0) {
-        bool memory = taken == NGHTTP2_ERR_NOMEM || taken == NGHTTP2_ERR_CALLBACK_FAILURE;
-        carom_connection_abort(connection,
-                               memory ? CAROM_REASON_NO_MEMORY : CAROM_REASON_OVER_LIMIT, true);
+    if (!taken) {
+        abort_for_memory(connection);
         return;
     }
     dispatch(h2);
@@ -449,6 +447,7 @@ static void h2_ended(struct carom_connection *connection)
         carom_h2_stream_touch(carom_h2_stream_of(record));
     }
     section_lost(h2);
+    h2->section_since = 0;
     carom_worker_touch(carom_connection_worker(connection), connection);
 }
 

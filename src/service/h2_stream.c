@@ -306,6 +306,28 @@ bool carom_h2_stream_advance(struct carom_h2 *h2, struct carom_h2_stream *stream
     return true;
 }
 
+/* Whether the rest of the content is waited for, now that the answer is out: for a while, and up to
+ * where new credit would be due. A reset that meets it makes some clients lose the answer, and what
+ * is wrong with it is to be told. */
+static bool lingers(struct carom_h2 *h2, struct carom_h2_stream *stream)
+{
+    carom_record *record = stream->record;
+    const struct carom_worker *worker = carom_connection_worker(stream->connection);
+    uint32_t timeout = worker->options->linger_timeout;
+    bool waits = record->head.expects_continue && !stream->continued && /* for our word */
+                 record->content_received == 0;
+    if (record->head.is_connect || waits || timeout == CAROM_OFF)
+        return false;
+    if (record->request < CAROM_REQUEST_WHOLE)
+        carom_record_content_dropped(record);
+    carom_h2_stream_credit(h2, stream);
+    if (stream->lingers_since == 0)
+        stream->lingers_since = worker->records.now;
+    int32_t left = nghttp2_session_get_stream_local_window_size(h2->session, stream->id);
+    return worker->records.now - stream->lingers_since < timeout &&
+           left > (int32_t)(stream->window / 2);
+}
+
 void carom_h2_stream_sent(struct carom_h2 *h2, struct carom_h2_stream *stream)
 {
     carom_record *record = stream->record;
@@ -319,11 +341,13 @@ void carom_h2_stream_sent(struct carom_h2 *h2, struct carom_h2_stream *stream)
         carom_record_sent(record);
         carom_connection_worker(stream->connection)->responses++;
     }
-    bool content = record->request < CAROM_REQUEST_WHOLE && !stream->closed;
-    if (content && (record->holds & CAROM_HOLD_HANDLER))
-        return;                                                  /* it reads on */
-    if (content || (record->head.is_connect && !stream->closed)) /* RFC 9113, 8.1 */
-        reset(h2, stream, NGHTTP2_NO_ERROR);
+    if (!stream->closed && !stream->connection->peer_done) {
+        bool reads_on =
+            record->request < CAROM_REQUEST_WHOLE && (record->holds & CAROM_HOLD_HANDLER);
+        if (reads_on || lingers(h2, stream))
+            return;
+        reset(h2, stream, NGHTTP2_NO_ERROR); /* RFC 9113, 8.1 */
+    }
     leave(h2, stream);
 }
 
@@ -343,6 +367,7 @@ static void h2_want(carom_record *record)
         static const carom_slice value = CAROM_SLICE("100");
         const nghttp2_nv status = carom_h2_pair(name, value);
         nghttp2_submit_headers(h2->session, NGHTTP2_FLAG_NONE, stream->id, NULL, &status, 1, NULL);
+        stream->continued = true;
     }
     record->continue_due = false;
     carom_h2_stream_credit(h2, stream);

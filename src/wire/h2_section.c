@@ -7,8 +7,6 @@
 #include "wire/scan.h"
 #include "wire/semantics.h"
 
-/* What a field line costs beyond its bytes (RFC 9113, 6.5.2). */
-#define LINE_COST 32
 /* As in HTTP/1.1. */
 #define MAX_METHOD 32
 
@@ -181,7 +179,7 @@ void carom_h2_section_add(struct carom_h2_section *section, carom_slice name, ca
 {
     bool pseudo = name.length > 0 && name.data[0] == ':';
     if (!pseudo) {
-        size_t cost = name.length + value.length + LINE_COST;
+        size_t cost = name.length + value.length + CAROM_H2_LINE_COST;
         section->size =
             cost < UINT32_MAX - section->size ? section->size + (uint32_t)cost : UINT32_MAX;
         if (section->size > section->limits.max_header_section)

@@ -7,6 +7,9 @@
 #include "base/page.h"
 #include "record/fields.h"
 
+/* What a field line costs beyond its bytes (RFC 9113, 6.5.2). */
+#define CAROM_H2_LINE_COST 32
+
 struct carom_h2_limits {
     uint32_t max_target, max_header_section;
 };

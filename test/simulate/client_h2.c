@@ -521,6 +521,9 @@ bool client_h2_late(const struct client *client)
         most = options->header_timeout; /* of a preface, or of a head */
     if (client->line != NULL)
         most += options->handshake_timeout;
+    /* Content that is not to come any more is waited for, by a clock that ticks each second. */
+    most +=
+        options->linger_timeout + (options->linger_timeout < 1000 ? options->linger_timeout : 1000);
     return client->answered == client->count && client->fin_at == 0 && !client->closing &&
            now > client->active_at + most + 1002 && now > client->busy_at + most + 1002;
 }

@@ -7,6 +7,7 @@ import unittest
 import harness
 
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
+PRIORITY_UPDATE = 16
 END_STREAM, END_HEADERS, PADDED, WITH_PRIORITY, ACK = 1, 4, 8, 32, 1
 PROTOCOL, FLOW, CLOSED, SIZE, REFUSED, COMPRESSION = 1, 3, 5, 6, 7, 9
 MAGIC = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -55,6 +56,7 @@ FIELDS = [(b":method", b"GET"), (b":scheme", b"http"), (b":authority", b"t"), (b
 TICK = frame(PING, payload=b"conforms")
 HELD = get(path=b"/hold")  # answered never: the stream stays half-closed
 OPEN = post(path=b"/hold")
+EARLY = post(path=b"/hello")  # answered before its content has come
 LATER = b"later"  # what follows is sent when there was an answer
 
 
@@ -107,12 +109,27 @@ CASES = [
     ("5.1", "WINDOW_UPDATE behind RST_STREAM", HELD + rst(1) + window(1, 9) + TICK, ping_comes_back()),
     ("5.1", "RST_STREAM behind RST_STREAM", HELD + rst(1) + rst(1) + TICK, ping_comes_back()),
     ("5.1", "PRIORITY on an idle stream", frame(PRIORITY, 0, 7, bytes(5)) + get(), answered()),
+    ("5.1", "DATA behind RST_STREAM, behind the answer", EARLY + LATER + rst(1) + frame(DATA, 0, 1, b"x"),
+     stream_error(CLOSED)),
+    ("5.1", "HEADERS behind RST_STREAM, behind the answer", EARLY + LATER + rst(1) + get(1), stream_error(CLOSED)),
     ("5.1.1", "an even stream", get(2), connection_error(PROTOCOL)),
     ("5.1.1", "a stream that goes backwards", HELD.replace(b"\0\0\0\1", b"\0\0\0\5", 1) + get(3),
      connection_error(PROTOCOL)),
+    ("RFC 7540, 5.3.1", "HEADERS of a stream that depends on itself",
+     frame(HEADERS, 5 | WITH_PRIORITY, 1, b"\0\0\0\1\xff" + PSEUDO + literal(b":path", b"/hello")), stream_error(PROTOCOL)),
+    ("RFC 7540, 5.3.1", "PRIORITY of a stream that depends on itself", frame(PRIORITY, 0, 1, b"\0\0\0\1\xff"),
+     stream_error(PROTOCOL)),
+    ("RFC 7540, 5.3.1", "and exclusively", frame(PRIORITY, 0, 1, b"\x80\0\0\1\xff"), stream_error(PROTOCOL)),
+    ("RFC 7540, 5.3.1", "one that depends on another", frame(PRIORITY, 0, 3, b"\0\0\0\1\xff") + get(), answered()),
+    ("RFC 9218, 7.1", "PRIORITY_UPDATE", frame(PRIORITY_UPDATE, 0, 0, b"\0\0\0\1u=1") + get(), answered()),
+    ("RFC 9218, 7.1", "PRIORITY_UPDATE of stream 0", frame(PRIORITY_UPDATE, 0, 0, bytes(4) + b"u=1"), connection_error(PROTOCOL)),
+    ("RFC 9218, 7.1", "PRIORITY_UPDATE on a stream", frame(PRIORITY_UPDATE, 0, 1, b"\0\0\0\1u=1"), connection_error(PROTOCOL)),
+    ("RFC 9218, 7.1", "PRIORITY_UPDATE of no stream", frame(PRIORITY_UPDATE, 0, 0, bytes(3)), connection_error(SIZE)),
     ("5.5", "an unknown frame in a section", get(flags=END_STREAM) + frame(22), connection_error(PROTOCOL)),
     ("6.1", "DATA on stream 0", frame(DATA, 0, 0, b"x"), connection_error(PROTOCOL)),
     ("6.1", "padding longer than DATA", post() + frame(DATA, PADDED, 1, b"\x06hello"), connection_error(PROTOCOL)),
+    ("6.1", "padding longer than DATA, behind the answer", EARLY + LATER + frame(DATA, PADDED, 1, b"\x06hello"),
+     connection_error(PROTOCOL)),
     ("6.1", "padding is left out", post() + frame(DATA, PADDED | END_STREAM, 1, b"\x02hello\0\0"), answered()),
     ("6.2", "HEADERS on stream 0", get(0), connection_error(PROTOCOL)),
     ("6.2", "padding longer than HEADERS", frame(HEADERS, 13, 1, b"\xff" + PSEUDO), connection_error(PROTOCOL)),
@@ -140,11 +157,17 @@ CASES = [
     ("6.8", "what is under way is answered behind GOAWAY", get() + frame(GOAWAY, 0, 0, bytes(8)), answered()),
     ("6.9", "an increment of 0", window(0, 0), connection_error(PROTOCOL)),
     ("6.9", "an increment of 0 for a stream", HELD + window(1, 0), stream_error(PROTOCOL)),
+    ("6.9", "an increment of 0, behind the answer", EARLY + LATER + window(1, 0), stream_error(PROTOCOL)),
     ("6.9", "WINDOW_UPDATE of another length", frame(WINDOW_UPDATE, 0, 0, bytes(3)), connection_error(SIZE)),
     ("6.9.1", "a window that overflows", window(0, 0x7fffffff), connection_error(FLOW)),
     ("6.9.1", "a stream's window that overflows", HELD + window(1, 0x7fffffff), stream_error(FLOW)),
+    ("6.9.1", "a stream's window that overflows behind the answer", EARLY + LATER + window(1, 0x7fffffff),
+     stream_error(FLOW)),
     ("6.9.2", "SETTINGS that make a window overflow", HELD + window(1, 0x7fff0000 - 65535) + settings((4, 0x7fffffff)),
-     stream_error(FLOW)),  # RFC 9113 would end the connection, nghttp2 the stream
+     connection_error(FLOW)),
+    ("6.9.2", "by one", HELD + window(1, 0x7fff0000 - 65535) + settings((4, 2 * 65535 + 1)), connection_error(FLOW)),
+    ("6.9.2", "SETTINGS that nearly do", HELD + window(1, 0x7fff0000 - 65535) + settings((4, 2 * 65535)) + TICK,
+     ping_comes_back()),
     ("6.10", "a section in three frames",
      get(flags=END_STREAM) + frame(CONTINUATION, 0, 1, literal(b"a", b"1")) + frame(CONTINUATION, 4, 1, literal(b"b", b"2")),
      answered()),
@@ -152,12 +175,21 @@ CASES = [
     ("6.10", "CONTINUATION behind a whole section", OPEN + frame(CONTINUATION, 4, 1), connection_error(PROTOCOL)),
     ("6.10", "CONTINUATION behind DATA", OPEN + frame(DATA, 0, 1, b"x") + frame(CONTINUATION, 4, 1), connection_error(PROTOCOL)),
     ("8.1", "a second section that does not end the stream", post() + frame(HEADERS, 4, 1, literal(b"a", b"b")), stream_error(PROTOCOL)),
+    ("8.1", "it comes behind the answer", EARLY + LATER + frame(DATA, 0, 1, b"x") + frame(HEADERS, 4, 1, literal(b"a", b"b")),
+     stream_error(PROTOCOL)),
+    ("8.1", "content behind the answer", EARLY + LATER + frame(DATA, 1, 1, b"x") + TICK, ping_comes_back()),
     ("8.1", "trailers", post() + frame(DATA, 0, 1, b"x") + frame(HEADERS, 5, 1, literal(b"a", b"b")), answered()),
     ("8.1", "a pseudo-field in trailers", post() + frame(HEADERS, 5, 1, literal(b":method", b"GET")), stream_error(PROTOCOL)),
+    ("8.1", "a pseudo-field in trailers, behind the answer",
+     EARLY + LATER + frame(DATA, 0, 1, b"x") + frame(HEADERS, 5, 1, literal(b":method", b"POST")), stream_error(PROTOCOL)),
     ("8.1.1", "more content than its length", post(extra=literal(b"content-length", b"1")) + frame(DATA, 1, 1, b"xy"),
      stream_error(PROTOCOL)),
     ("8.1.1", "less", post(extra=literal(b"content-length", b"3")) + frame(DATA, 0, 1, b"x") + frame(DATA, 1, 1, b"y"),
      stream_error(PROTOCOL)),
+    ("8.1.1", "more than its length, behind the answer",
+     post(path=b"/hello", extra=literal(b"content-length", b"1")) + LATER + frame(DATA, 1, 1, b"xy"), stream_error(PROTOCOL)),
+    ("8.1.1", "less, behind the answer",
+     post(path=b"/hello", extra=literal(b"content-length", b"3")) + LATER + frame(DATA, 1, 1, b"xy"), stream_error(PROTOCOL)),
     ("8.2.1", "a name in upper case", get(extra=literal(b"A", b"b")), stream_error(PROTOCOL)),
     ("8.2.1", "a name with a colon", get(extra=literal(b"a:b", b"c")), stream_error(PROTOCOL)),
     ("8.2.1", "a value with a line end", get(extra=literal(b"a", b"b\r\nc: d")), stream_error(PROTOCOL)),

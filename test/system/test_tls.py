@@ -538,7 +538,10 @@ class Tls(harness.SystemTest):
         server = self.serve_tls()
         agreed = self.secure(server, client_context(self.authority, protocols=["h2"]))
         agreed.send(b"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n")
-        self.assertNotIn(b"HTTP/1.1", agreed.gone()[1])
+        how, said = agreed.gone()
+        self.assertNotIn(b"HTTP/1.1", said)
+        self.assertEqual(how, "fin")  # and close_notify, without which the socket raises
+        self.assertEqual(said[-17:], b"\0\0\x08\x07" + bytes(12) + b"\x01")  # GOAWAY, PROTOCOL_ERROR
         other = self.secure(server, client_context(self.authority, protocols=["http/1.1"]))
         other.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0")
         self.assertEqual(other.answer().status, 505)

@@ -459,6 +459,53 @@ static void no_allocation_for_a_stream(void **state)
     end();
 }
 
+/* All that a stream may meet: content that waits for its reader, resets from both sides, priorities
+ * that change, a window that is shut, an answer before its content. */
+static void no_allocation_for_what_goes_wrong(void **state)
+{
+    (void)state;
+    static char content[100000];
+    static const uint8_t update[] = "u=0, i";
+    carom_options options = simulation_options();
+    options.h2_max_resets = options.h2_max_control_frames = CAROM_OFF;
+    begin_with(&options, 1000, false);
+    uint64_t before = 0;
+    for (int i = 0; i < 400; i++) {
+        client.count = 0;
+        client.trailers = NULL;
+        post(&client, "/hold", content, sizeof content);
+        converse(&client);
+        for (uint64_t read = 0; read < sizeof content;) {
+            carom_slice bytes;
+            if (carom_request_read(sim.held[0], &bytes) == -CAROM_EAGAIN)
+                converse(&client);
+            read += bytes.length;
+        }
+        answer_and_release(sim.held[0], "read");
+        int32_t reset = request(&client, "GET", "/hold");
+        int32_t urgent = request(&client, "GET", "/hold");
+        request(&client, "GET", "/hold");
+        converse(&client);
+        nghttp2_submit_rst_stream(client.session, 0, reset, NGHTTP2_CANCEL);
+        nghttp2_submit_priority_update(client.session, 0, urgent, update, sizeof update - 1);
+        streamed(sim.held[1], 2, true); /* more than the window */
+        carom_cancel(sim.held[2]);
+        converse(&client);
+        while (sim.held_count > 0)
+            release(sim.held[0]);
+        post(&client, "/hold", content, sizeof content);
+        turn();
+        converse(&client);
+        answer_and_release(sim.held[0], "early");
+        converse(&client);
+        if (i == 100)
+            before = allocated();
+    }
+    assert_true(before > 0);
+    assert_int_equal(allocated(), before);
+    end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -480,6 +527,7 @@ int main(void)
         cmocka_unit_test(idle_connections_end),
         cmocka_unit_test(silence_is_pinged),
         cmocka_unit_test(no_allocation_for_a_stream),
+        cmocka_unit_test(no_allocation_for_what_goes_wrong),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,58 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include <nghttp2/nghttp2.h>
-
-#include "unit/service/simulation.h"
-
-/* GET, http, a path, and the authority "a", in HPACK without its dynamic table. */
-#define HOLD                                                                                       \
-    "\x82\x86\x04\x05/hold\x01\x01"                                                                \
-    "a"
-#define SECTION(text) (text), sizeof(text) - 1
-
-static struct carom_peer *peer;
-
-static void frame(uint8_t type, uint8_t flags, uint32_t id, const void *payload, size_t length)
-{
-    const uint8_t head[9] = {
-        (uint8_t)(length >> 16), (uint8_t)(length >> 8), (uint8_t)length,    type,       flags,
-        (uint8_t)(id >> 24),     (uint8_t)(id >> 16),    (uint8_t)(id >> 8), (uint8_t)id};
-    carom_peer_send(peer, (const char *)head, sizeof head);
-    if (length > 0)
-        carom_peer_send(peer, payload, length);
-}
-
-static void begin_attack(const carom_options *options)
-{
-    begin(options);
-    peer = connect_peer();
-    say(peer, NGHTTP2_CLIENT_MAGIC);
-    frame(NGHTTP2_SETTINGS, 0, 0, NULL, 0);
-    frame(NGHTTP2_SETTINGS, NGHTTP2_FLAG_ACK, 0, NULL, 0);
-    turn();
-}
-
-/* How many frames of a type have come; *last is the last word of the last one: for GOAWAY and
- * RST_STREAM the error. */
-static int frames(uint8_t type, uint32_t *last)
-{
-    size_t length;
-    const uint8_t *at = (const uint8_t *)carom_peer_received(peer, &length);
-    const uint8_t *end = at + length;
-    int count = 0;
-    while (end - at >= 9) {
-        size_t size = (size_t)at[0] << 16 | (size_t)at[1] << 8 | at[2];
-        if (at[3] == type && size >= 4) {
-            const uint8_t *word = at + 9 + (type == NGHTTP2_GOAWAY ? 4 : size - 4);
-            *last = (uint32_t)word[0] << 24 | (uint32_t)word[1] << 16 | (uint32_t)word[2] << 8 |
-                    word[3];
-            count++;
-        }
-        at += 9 + size;
-    }
-    return count;
-}
+#include "unit/service/h2_raw.h"
 
 static size_t flood; /* the one being tried */
 
@@ -99,6 +48,43 @@ static void send_window_overflow(uint32_t i)
     frame(NGHTTP2_WINDOW_UPDATE, 0, 2 * i + 1, much, 4);
 }
 
+static const uint8_t zero[4];
+
+static void send_more_than_its_length(uint32_t i)
+{
+    frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, 2 * i + 1,
+          SECTION(HOLD "\x0f\x0d\x01"
+                       "1"));
+    frame(NGHTTP2_DATA, NGHTTP2_FLAG_END_STREAM, 2 * i + 1, "four", 4);
+}
+
+static void send_less_than_its_length(uint32_t i)
+{
+    frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, 2 * i + 1,
+          SECTION(HOLD "\x0f\x0d\x01"
+                       "9"));
+    frame(NGHTTP2_DATA, NGHTTP2_FLAG_END_STREAM, 2 * i + 1, "four", 4);
+}
+
+static void send_trailers_without_an_end(uint32_t i)
+{
+    frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, 2 * i + 1, SECTION(HOLD));
+    frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, 2 * i + 1, SECTION("\x00\x01x\x01y"));
+}
+
+static void send_invalid_section(uint32_t i)
+{
+    frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS | NGHTTP2_FLAG_END_STREAM, 2 * i + 1,
+          SECTION(HOLD "\x00\x01X\x01y"));
+}
+
+static void send_invalid_trailers(uint32_t i)
+{
+    frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, 2 * i + 1, SECTION(HOLD));
+    frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS | NGHTTP2_FLAG_END_STREAM, 2 * i + 1,
+          SECTION("\x00\x01X\x01y"));
+}
+
 static void send_settings(uint32_t i)
 {
     (void)i;
@@ -118,6 +104,12 @@ static void send_ping(uint32_t i)
     frame(NGHTTP2_PING, 0, 0, "12345678", 8);
 }
 
+static void send_answers_to_no_ping(uint32_t i)
+{
+    (void)i;
+    frame(NGHTTP2_PING, NGHTTP2_FLAG_ACK, 0, "12345678", 8);
+}
+
 static void send_priority(uint32_t i)
 {
     const uint8_t priority[5] = {0, 0, 0, 0, 1};
@@ -129,6 +121,15 @@ static void send_empty_data(uint32_t i)
     if (i == 0)
         frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, 1, SECTION(HOLD));
     frame(NGHTTP2_DATA, 0, 1, NULL, 0);
+}
+
+static void send_padding(uint32_t i)
+{
+    if (i == 0)
+        frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, 1, SECTION(HOLD));
+    frame(NGHTTP2_DATA, NGHTTP2_FLAG_PADDED, 1,
+          SECTION("\x03"
+                  "pad"));
 }
 
 static void send_tiny_credit(uint32_t i)
@@ -170,11 +171,18 @@ static void floods_are_told_to_be_calm(void **state)
     static void (*const floods[])(uint32_t) = {
         send_rapid_reset,
         send_window_overflow,
+        send_more_than_its_length,
+        send_less_than_its_length,
+        send_trailers_without_an_end,
+        send_invalid_section,
+        send_invalid_trailers,
         send_settings,
         send_table_size,
         send_ping,
+        send_answers_to_no_ping,
         send_priority,
         send_empty_data,
+        send_padding,
         send_tiny_credit,
         send_priority_update,
         send_unknown,
@@ -183,7 +191,7 @@ static void floods_are_told_to_be_calm(void **state)
     };
     carom_options options = simulation_options();
     for (flood = 0; flood < sizeof floods / sizeof *floods; flood++) {
-        begin_attack(&options);
+        begin_raw(&options);
         for (uint32_t i = 0; i < 3000; i++) {
             floods[flood](i);
             turn();
@@ -197,12 +205,82 @@ static void floods_are_told_to_be_calm(void **state)
     }
 }
 
+/* What makes the server reset in some engines (CVE-2025-8671, too) and ends the connection here, at
+ * the first time. */
+static void what_is_no_mistake_ends_the_connection(void **state)
+{
+    (void)state;
+    static const uint8_t itself[5] = {0, 0, 0, 1, 16};
+    static const struct {
+        uint8_t type, flags;
+        const void *payload;
+        size_t length;
+        uint32_t code;
+    } cases[] = {
+        {NGHTTP2_DATA, NGHTTP2_FLAG_END_STREAM, "x", 1, NGHTTP2_STREAM_CLOSED},
+        {NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, SECTION(HOLD), NGHTTP2_STREAM_CLOSED},
+        {NGHTTP2_PRIORITY, 0, zero, 4, NGHTTP2_FRAME_SIZE_ERROR},
+        {NGHTTP2_PRIORITY, 0, itself, 5, NGHTTP2_PROTOCOL_ERROR},
+        {NGHTTP2_RST_STREAM, 0, zero, 3, NGHTTP2_FRAME_SIZE_ERROR},
+        {NGHTTP2_WINDOW_UPDATE, 0, zero, 3, NGHTTP2_FRAME_SIZE_ERROR},
+        {NGHTTP2_WINDOW_UPDATE, 0, zero, 4, NGHTTP2_PROTOCOL_ERROR},
+    };
+    carom_options options = simulation_options();
+    for (flood = 0; flood < sizeof cases / sizeof *cases; flood++) {
+        begin_raw(&options);
+        frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS | NGHTTP2_FLAG_END_STREAM, 1,
+              SECTION(HOLD));
+        frame(cases[flood].type, cases[flood].flags, 1, cases[flood].payload, cases[flood].length);
+        turn();
+        assert_goaway(cases[flood].code);
+        assert_int_equal(sim.cancelled, sim.held_count);
+        end_of_attack();
+    }
+}
+
+/* nghttp2's own limit, of answers that wait, has the same end. */
+static void pings_at_once(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    options.h2_max_control_frames = CAROM_OFF;
+    begin_raw(&options);
+    for (uint32_t i = 0; i < 2000; i++)
+        send_ping(i);
+    turn();
+    assert_goaway(NGHTTP2_ENHANCE_YOUR_CALM);
+    end_of_attack();
+}
+
+/* Nothing is done for streams that come behind GOAWAY, and not without end. */
+static void requests_behind_goaway(void **state)
+{
+    (void)state;
+    uint32_t code;
+    carom_options options = simulation_options();
+    begin_raw(&options);
+    frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS | NGHTTP2_FLAG_END_STREAM, 1, SECTION(HOLD));
+    turn();
+    carom_shutdown(sim.service, CAROM_OFF);
+    turn();
+    frame(NGHTTP2_PING, NGHTTP2_FLAG_ACK, 0, "12345678", 8);
+    for (uint32_t i = 1; i < 3000; i++) {
+        frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS | NGHTTP2_FLAG_END_STREAM, 2 * i + 1,
+              SECTION(HOLD));
+        turn();
+    }
+    assert_int_equal(sim.held_count, 1);
+    assert_in_range(frames(NGHTTP2_RST_STREAM, &code), 0, 2);
+    assert_goaway(NGHTTP2_ENHANCE_YOUR_CALM);
+    end_of_attack();
+}
+
 /* As many in a time in which they are no flood. */
 static void what_comes_slowly_is_no_flood(void **state)
 {
     (void)state;
     carom_options options = simulation_options();
-    begin_attack(&options);
+    begin_raw(&options);
     for (uint32_t i = 0; i < 1000; i++) {
         send_rapid_reset(i);
         pass(100);
@@ -220,7 +298,7 @@ static void continuation_flood(void **state)
 {
     (void)state;
     carom_options options = simulation_options();
-    begin_attack(&options);
+    begin_raw(&options);
     frame(NGHTTP2_HEADERS, 0, 1, SECTION(HOLD));
     for (int i = 0; i < 100; i++)
         frame(NGHTTP2_CONTINUATION, 0, 1, NULL, 0);
@@ -232,7 +310,7 @@ static void half_a_section_is_timed(void **state)
 {
     (void)state;
     carom_options options = simulation_options();
-    begin_attack(&options);
+    begin_raw(&options);
     frame(NGHTTP2_HEADERS, 0, 1, SECTION(HOLD));
     turn();
     for (int i = 0; i < 12; i++)
@@ -256,7 +334,7 @@ static void hpack_bomb(void **state)
     length += 3000;
     memset(bomb + length, 0xbe, sizeof bomb - length); /* index 62 */
     carom_options options = simulation_options();
-    begin_attack(&options);
+    begin_raw(&options);
     frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS | NGHTTP2_FLAG_END_STREAM, 1, bomb,
           sizeof bomb);
     turn();
@@ -265,12 +343,52 @@ static void hpack_bomb(void **state)
     end_of_attack();
 }
 
+/* Nobody reads these trailers, but they are decoded. */
+static void hpack_bomb_in_trailers(void **state)
+{
+    (void)state;
+    static char bomb[16000] = "\x40\x01x\x7f\xb9\x16";
+    memset(bomb + 6, 'v', 3000);
+    memset(bomb + 3006, 0xbe, sizeof bomb - 3006); /* index 62 */
+    carom_options options = simulation_options();
+    begin_raw(&options);
+    frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, 1, SECTION(HOLD));
+    turn();
+    answer_and_release(sim.held[0], "early");
+    turn();
+    frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS | NGHTTP2_FLAG_END_STREAM, 1, bomb,
+          sizeof bomb);
+    turn();
+    assert_goaway(NGHTTP2_ENHANCE_YOUR_CALM);
+    end_of_attack();
+}
+
+static void half_of_trailers_is_timed(void **state)
+{
+    (void)state;
+    uint32_t code;
+    carom_options options = simulation_options();
+    begin_raw(&options);
+    frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, 1, SECTION(HOLD));
+    turn();
+    answer_and_release(sim.held[0], "early");
+    turn();
+    frame(NGHTTP2_HEADERS, 0, 1, SECTION("\x00\x01x\x01y"));
+    for (int i = 0; i < 10; i++)
+        pass(1000);
+    assert_int_equal(frames(NGHTTP2_GOAWAY, &code), 0);
+    pass(1000);
+    pass(1000);
+    assert_goaway(NGHTTP2_ENHANCE_YOUR_CALM);
+    end_of_attack();
+}
+
 static void a_name_without_length(void **state)
 {
     (void)state;
     uint32_t code = 0;
     carom_options options = simulation_options();
-    begin_attack(&options);
+    begin_raw(&options);
     frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS | NGHTTP2_FLAG_END_STREAM, 1,
           SECTION(HOLD "\x00\x00\x01y"));
     turn();
@@ -288,7 +406,7 @@ static void streams_over_the_limit(void **state)
     uint32_t code = 0;
     carom_options options = simulation_options();
     options.h2_max_streams = 10;
-    begin_attack(&options);
+    begin_raw(&options);
     for (uint32_t i = 0; i < 20; i++)
         frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS | NGHTTP2_FLAG_END_STREAM, 2 * i + 1,
               SECTION(HOLD));
@@ -304,7 +422,6 @@ static void what_no_stream_may_do(void **state)
 {
     (void)state;
     static uint8_t settings[6 * 40];
-    static const uint8_t zero[4];
     for (size_t i = 0; i < sizeof settings; i += 6)
         settings[i + 1] = 0x99;
     static const struct {
@@ -324,7 +441,7 @@ static void what_no_stream_may_do(void **state)
     };
     carom_options options = simulation_options();
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        begin_attack(&options);
+        begin_raw(&options);
         frame(cases[i].type, cases[i].type == NGHTTP2_HEADERS ? NGHTTP2_FLAG_END_HEADERS : 0,
               cases[i].id, cases[i].payload, cases[i].length);
         turn();
@@ -340,7 +457,7 @@ static void stream_ids_go_up(void **state)
 {
     (void)state;
     carom_options options = simulation_options();
-    begin_attack(&options);
+    begin_raw(&options);
     frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS | NGHTTP2_FLAG_END_STREAM, 5, SECTION(HOLD));
     frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS | NGHTTP2_FLAG_END_STREAM, 3, SECTION(HOLD));
     turn();
@@ -352,10 +469,15 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(floods_are_told_to_be_calm),
+        cmocka_unit_test(what_is_no_mistake_ends_the_connection),
+        cmocka_unit_test(pings_at_once),
+        cmocka_unit_test(requests_behind_goaway),
         cmocka_unit_test(what_comes_slowly_is_no_flood),
         cmocka_unit_test(continuation_flood),
         cmocka_unit_test(half_a_section_is_timed),
         cmocka_unit_test(hpack_bomb),
+        cmocka_unit_test(hpack_bomb_in_trailers),
+        cmocka_unit_test(half_of_trailers_is_timed),
         cmocka_unit_test(a_name_without_length),
         cmocka_unit_test(streams_over_the_limit),
         cmocka_unit_test(what_no_stream_may_do),

@@ -117,11 +117,13 @@ static int32_t post_in_time(const char *target)
     return id;
 }
 
-/* The answer is out at last: that nobody reads the content is said at once. */
+/* The answer is out at last: that nobody reads the content is said at once, when it is not waited
+ * for. */
 static void a_reset_follows_an_answer_that_waited(void **state)
 {
     (void)state;
-    const carom_options options = simulation_options();
+    carom_options options = simulation_options();
+    options.linger_timeout = CAROM_OFF;
     begin_client(&options);
     int32_t id = post_in_time("/hold");
     const carom_response response = {.status = 200, .content = piece};
