@@ -264,6 +264,11 @@ class Exchange {
   // `own`: the bytes of the body are in nobody else's hands; others are copied before they wait.
   respond(status, fields, body, own = false) {
     if (this.over || this.ended) return;
+    if (body === null && this.method === 'HEAD') { // what is left out is not known to be empty
+      this.begin(status, fields, -1);
+      this.end();
+      return;
+    }
     const slot = this.slot;
     const words = slot.words;
     if (this.output !== null || words[SLOT_FLAGS] !== 0) {

@@ -128,12 +128,12 @@ function sourceOf(body) {
 }
 
 function sendStream(server, exchange, { status, fields }, source) {
-  exchange.begin(status, fields, lengthOf(fields));
   if (exchange.over || isHead(exchange, status)) {
     source.cancel();
-    exchange.end();
+    exchange.respond(status, fields, null);
     return;
   }
+  exchange.begin(status, fields, lengthOf(fields));
   exchange.source = source;
   pump(server, exchange, source);
 }

@@ -228,6 +228,26 @@ for (const { name, alpn, tls, options: over, origin: originOf, fetch } of TRANSP
         assert.match(await (await fetch(origin)).text(), /Transfer-Encoding and Keep-Alive are the engine's/);
       }));
 
+    test('HEAD says how long the content would be where that is known, and nothing where it is not', () => {
+      const responses = {
+        '/string': () => new Response('hello'),
+        '/none': () => new Response(null),
+        '/stated': () => new Response(null, { headers: { 'content-length': '7' } }),
+        '/stream': () => new Response((async function* () { yield 'a'; await sleep(5); yield 'b'; })()),
+        '/stated-stream': () => new Response(new ReadableStream(), { headers: { 'content-length': '7' } }),
+        '/gone': () => new Response(null, { status: 404 }),
+      };
+      return serving({ io }, (request) => responses[new URL(request.url).pathname](), async (origin) => {
+        const lengths = {};
+        for (const path of Object.keys(responses)) {
+          const response = await fetch(origin + path, { method: 'HEAD' });
+          assert.equal(await response.text(), '');
+          lengths[path] = response.headers.get('content-length');
+        }
+        assert.deepEqual(lengths, { '/string': '5', '/none': null, '/stated': '7', '/stream': null, '/stated-stream': '7', '/gone': null });
+      });
+    });
+
     test('an error behind the head is told once', async () => {
       const told = [];
       const { error: print } = console;

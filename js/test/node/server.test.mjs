@@ -57,6 +57,22 @@ test('a client that leaves', { skip }, async () => {
   await stop(server);
 });
 
+test('HEAD says the length that was stated, also of what is written and left out; of 304 likewise', { skip }, async () => {
+  const { server, base } = await start((req, res) => {
+    if (req.url !== '/open') res.setHeader('Content-Length', 4);
+    if (req.url === '/304') res.writeHead(304).flushHeaders();
+    if (req.url === '/piecewise') res.write('ab');
+    if (req.url === '/at-once' || req.url === '/open') res.end(req.method === 'HEAD' ? undefined : 'abcd');
+    else setImmediate(() => setImmediate(() => res.end(req.url === '/304' ? undefined : 'cd')));
+  });
+  for (const [path, method, length] of [['/at-once', 'HEAD', '4'], ['/piecewise', 'HEAD', '4'], ['/piecewise', 'GET', '4'], ['/304', 'GET', '4'], ['/open', 'HEAD', null]]) {
+    const response = await fetch(base + path, { method });
+    assert.equal(response.headers.get('content-length'), length, `${method} ${path}`);
+    await response.text();
+  }
+  await stop(server);
+});
+
 test('content that is dropped ends, also after the response', { skip }, async () => {
   const events = [];
   let closed;
