@@ -157,7 +157,7 @@ export type ErrorCode =
   | 'CAROM_ESTATE'
   /** Over a limit, such as response fields that are too long in all. */
   | 'CAROM_ETOOBIG'
-  /** A field that may not be sent: Transfer-Encoding and Keep-Alive are the engine's to say, Connection may be close or keep-alive. */
+  /** A field that may not be sent: Transfer-Encoding (but for `chunked`, which says nothing) and Keep-Alive are the engine's to say, Connection may be close or keep-alive. */
   | 'CAROM_EFIELD'
   /** The content does not match the Content-Length that was given. */
   | 'CAROM_ELENGTH'

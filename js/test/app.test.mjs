@@ -224,9 +224,22 @@ for (const { name, alpn, tls, options: over, origin: originOf, fetch } of TRANSP
       }));
 
     test('a field that is the engine\'s to say', () => serving({ io, onError: (error) => new Response(error.message, { status: 500 }) },
-      () => new Response('x', { headers: { 'transfer-encoding': 'chunked' } }), async (origin) => {
+      () => new Response('x', { headers: { 'transfer-encoding': 'gzip, chunked' } }), async (origin) => {
         assert.match(await (await fetch(origin)).text(), /Transfer-Encoding and Keep-Alive are the engine's/);
       }));
+
+    // Hono's streams do.
+    test('a response may say that it is chunked: whether it is, is the engine\'s to say', () => serving({ io }, (request) => {
+      const whole = new URL(request.url).pathname === '/whole';
+      const init = { headers: { 'Transfer-Encoding': 'chunked', Connection: 'keep-alive' } };
+      return new Response(whole ? 'all' : (async function* () { yield 'a'; await sleep(5); yield 'll'; })(), init);
+    }, async (origin) => {
+      for (const path of ['/whole', '/piecewise']) {
+        const response = await fetch(origin + path);
+        assert.equal(await response.text(), 'all');
+        assert.equal(response.headers.get('content-length'), path === '/whole' ? '3' : null);
+      }
+    }));
 
     test('HEAD says how long the content would be where that is known, and nothing where it is not', () => {
       const responses = {
