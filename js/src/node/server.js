@@ -82,7 +82,11 @@ class Server extends EventEmitter {
     this.closing = false;
     handle.finished.then(() => process.nextTick(finished, this, handle));
     if (!this.referenced) handle.unref();
-    if (signal) signal.addEventListener('abort', () => this.close(), { once: true });
+    if (signal) {
+      const stop = () => { this.close(); };
+      signal.addEventListener('abort', stop, { once: true });
+      handle.finished.then(() => signal.removeEventListener('abort', stop));
+    }
     process.nextTick(() => {
       if (this.handle === handle) this.emit('listening');
     });

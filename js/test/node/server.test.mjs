@@ -1,7 +1,7 @@
 // Servers of carom/node on the engine.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { once } from 'node:events';
+import { getEventListeners, once } from 'node:events';
 import http from 'node:http';
 import net from 'node:net';
 import os from 'node:os';
@@ -55,6 +55,19 @@ test('a client that leaves', { skip }, async () => {
   request.destroy();
   assert.deepEqual(await gone, [true, false]);
   await stop(server);
+});
+
+test('a signal closes, and is let go when it need not', { skip }, async () => {
+  const controller = new AbortController();
+  const server = createServer(() => {}).listen({ port: 0, host: '127.0.0.1', signal: controller.signal });
+  await once(server, 'listening');
+  assert.equal(getEventListeners(controller.signal, 'abort').length, 1);
+  await stop(server);
+  assert.equal(getEventListeners(controller.signal, 'abort').length, 0);
+  server.listen({ port: 0, host: '127.0.0.1', signal: controller.signal });
+  await once(server, 'listening');
+  controller.abort();
+  await once(server, 'close');
 });
 
 test('HEAD says the length that was stated, also of what is written and left out; of 304 likewise', { skip }, async () => {
