@@ -15,6 +15,14 @@ server.reload(() => new Response('x'));
 server.shutdown({ deadline: 1000 }).then(() => server.finished);
 carom.serve({ fetch: () => new Response(new Request('http://a').url) });
 carom.serve({ port: 0, handler: () => new Response((async function* () { yield 'piece'; yield new Uint8Array(1); })()) });
+const secure = serve({ tls: [{ cert: 'PEM', key: [{ pem: 'PEM', passphrase: 'x' }], alpnProtocols: ['h2'] }, { cert: new Uint8Array(1), key: 'PEM', serverName: '*.a.test' }],
+  handshakeTimeout: 5000, h2MaxStreams: 64, h2PingInterval: false }, (request, { tls, alpn }) => new Response(`${alpn} ${tls?.cipher}`));
+secure.reloadTls();
+secure.reloadTls({ certFile: 'a', keyFile: 'b' });
+const isSecure: boolean = secure.secure;
+void isSecure;
+// @ts-expect-error there is no such option
+serve({ certfile: 'x' }, () => new Response('x'));
 export class Mine extends Response {}
 // @ts-expect-error a handler returns a Response
 serve(() => undefined);
