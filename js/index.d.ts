@@ -430,3 +430,11 @@ export function serve(options: ServeOptions, handler: Handler | HandlerObject): 
 export function serve(options: ServeOptions & HandlerObject): Server;
 /** As `Deno.serve` takes it. */
 export function serve(options: ServeOptions & { handler: Handler }): Server;
+
+/**
+ * A redirect to the same URI with https and `port` (default 443), for the plain port:
+ * `serve({ port: 80 }, (request) => redirectToHttps(request))`.
+ */
+export function redirectToHttps(request: Request, port?: number): Response;
+/** A value of the field Strict-Transport-Security, for responses over TLS: for a year the host is asked by https only (RFC 6797). */
+export const STRICT_TRANSPORT_SECURITY: string;

@@ -3,5 +3,6 @@
 
 const { serve } = require('./src/serve.js');
 const { Headers, Request, Response } = require('./src/fetch/index.js');
+const { redirectToHttps, STRICT_TRANSPORT_SECURITY } = require('./src/https.js');
 
-module.exports = { serve, Headers, Request, Response };
+module.exports = { serve, redirectToHttps, STRICT_TRANSPORT_SECURITY, Headers, Request, Response };

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { test, describe } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { serve, Request, Response } from '../index.mjs';
+import { serve, redirectToHttps, Request, Response } from '../index.mjs';
 
 const isNode = !process.versions.bun && !globalThis.Deno;
 const WAYS = isNode ? ['inline', 'thread'] : ['thread'];
@@ -167,6 +167,20 @@ for (const io of WAYS) {
         while (server.pendingRequests > 0) await sleep(10);
       });
     });
+
+    test('the plain port redirects to https', () => serving({ io }, (request) => redirectToHttps(request, Number(request.headers.get('x-port') || 443)), async (origin, server) => {
+      const { port } = server.addr;
+      const ask = async (target, host = 'a.test', more = '') => /^HTTP\/1.1 (\d+) [^]*?(?:Location: ([^\r]*)|$)/i
+        .exec(await raw(port, `GET ${target} HTTP/1.1\r\nHost: ${host}\r\n${more}Connection: close\r\n\r\n`)).slice(1);
+      assert.deepEqual(await ask('/a%20b/?c=d&e'), ['308', 'https://a.test/a%20b/?c=d&e']);
+      assert.deepEqual(await ask('/', 'a.test:8080'), ['308', 'https://a.test/']);
+      assert.deepEqual(await ask('/', '[::1]:8080', 'X-Port: 8443\r\n'), ['308', 'https://[::1]:8443/']);
+      assert.deepEqual(await ask('http://b.test/c', 'b.test'), ['308', 'https://b.test/c']);
+      assert.deepEqual(await ask('//evil.test/x'), ['308', 'https://a.test//evil.test/x']);
+      assert.equal((await ask(`/${'x'.repeat(6000)}`))[0], '414');
+      assert.match(await raw(port, 'GET / HTTP/1.0\r\n\r\n'), /^HTTP\/1.1 400 /);
+      assert.throws(() => redirectToHttps(new Request('http://a'), {}), RangeError);
+    }));
 
     test('listening fails with a name', () => serving({ io }, () => new Response(), async (origin, server) => {
       assert.throws(() => serve({ io, port: server.addr.port, hostname: '127.0.0.1', onListen() {} }, () => {}),

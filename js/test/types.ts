@@ -1,5 +1,5 @@
 // What users write must pass the type checker; package.test.mjs runs it.
-import carom, { serve, Request, Response, Headers } from 'carom';
+import carom, { serve, redirectToHttps, STRICT_TRANSPORT_SECURITY, Request, Response, Headers } from 'carom';
 
 const server = serve({ port: 0, keepAlive: 5000, handlerTimeout: false, onListen(addr) { if (addr.transport === "tcp") void addr.port; } },
   async (request, info) => {
@@ -21,6 +21,8 @@ secure.reloadTls();
 secure.reloadTls({ certFile: 'a', keyFile: 'b' });
 const isSecure: boolean = secure.secure;
 void isSecure;
+serve({ port: 80 }, (request) => redirectToHttps(request, 8443)).unref();
+new Headers().set('strict-transport-security', STRICT_TRANSPORT_SECURITY);
 // @ts-expect-error there is no such option
 serve({ certfile: 'x' }, () => new Response('x'));
 export class Mine extends Response {}
