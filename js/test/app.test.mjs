@@ -142,6 +142,20 @@ for (const { name, alpn, tls, options: over, origin: originOf, fetch } of TRANSP
       });
     });
 
+    test('text and JSON of any size: a mark at the beginning goes, what is no UTF-8 is replaced, and it is read once', () => serving({ io }, async (request) => {
+      const text = await request.text();
+      await assert.rejects(request.text(), TypeError);
+      assert.equal(request.bodyUsed, true);
+      return Response.json({ text, json: await new Response(`\ufeff${JSON.stringify(text)}`).json() });
+    }, async (origin) => {
+      for (const length of [1, 1000, 5000, 100000])
+        for (const [bytes, expected] of [['', ''], ['\ufeff', ''], ['\ufeff\ufeffü', '\ufeffü'], [new Uint8Array([0xff, 0x41, 0xc3]), '\ufffdA\ufffd']]) {
+          const body = new Uint8Array(await new Blob([bytes, 'x'.repeat(length)]).arrayBuffer());
+          const text = expected + 'x'.repeat(length);
+          assert.deepEqual(await (await fetch(origin, { method: 'POST', body })).json(), { text, json: text });
+        }
+    }));
+
     test('a body of any size is streamed back', () => serving({ io }, (request) => new Response(request.body), async (origin) => {
       const bytes = new Uint8Array(3_000_000).map((_, i) => (i * 7) & 255);
       const back = new Uint8Array(await (await fetch(origin, { method: 'POST', body: bytes })).arrayBuffer());
