@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { getEventListeners, once } from 'node:events';
 import http from 'node:http';
+import http2 from 'node:http2';
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
@@ -55,6 +56,25 @@ test('a client that leaves', { skip }, async () => {
   request.destroy();
   assert.deepEqual(await gone, [true, false]);
   await stop(server);
+});
+
+test('a tunnel over HTTP/2: what is sent before its answer is not lost', { skip }, async () => {
+  for (const io of ['inline', 'thread']) {
+    const { server, port } = await start(() => {}, { carom: { io } });
+    server.on('connect', (req, socket) => {
+      socket.write('HTTP/1.1 200 OK\r\n\r\n');
+      socket.pipe(socket);
+    });
+    const client = http2.connect(`http://127.0.0.1:${port}`);
+    await once(client, 'remoteSettings');
+    const tunnel = client.request({ ':method': 'CONNECT', ':authority': 'far.test:80' });
+    tunnel.write('early '); // in one packet with the head
+    await once(tunnel, 'response');
+    tunnel.end('late');
+    assert.equal(String(Buffer.concat(await tunnel.toArray())), 'early late');
+    client.destroy();
+    await stop(server);
+  }
 });
 
 test('a signal closes, and is let go when it need not', { skip }, async () => {
