@@ -333,4 +333,4 @@ function warn() {
   if (said !== undefined && said.startsWith('TLS: ')) console.warn(`carom: ${said}`);
 }
 
-module.exports = { tlsOf, changed, forEngine, tlsFault, warn, NAMES_OF_TLS };
+module.exports = { tlsOf, changed, forEngine, tlsFault, warn, NAMES_OF_TLS, CURES };
