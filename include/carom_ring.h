@@ -85,7 +85,7 @@ enum carom_ring_slot {
     CAROM_SLOT_FIELDS_LENGTH = 35, /* bytes of fields at SLOT_OUT; 0 without a head */
     CAROM_SLOT_DATA_LENGTH = 36,   /* bytes of content behind them, or of the loan */
     CAROM_SLOT_DATA_LOAN = 37,     /* 0: in the slot; else the number of the loan + 1 */
-    CAROM_SLOT_WHOLE_LOW = 38, /* HEAD without END: the length of the content; all ones: unknown */
+    CAROM_SLOT_WHOLE_LOW = 38, /* HEAD without DATA and END: length of content; all ones: unknown */
     CAROM_SLOT_WHOLE_HIGH = 39,
     CAROM_SLOT_OUT_TRAILERS = 40, /* bytes of trailers behind the content in the slot */
     CAROM_SLOT_NOTIFY = 41,       /* (atomic) 1: ROOM when the message has been taken */

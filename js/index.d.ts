@@ -94,8 +94,8 @@ export type Pem = string | ArrayBuffer | ArrayBufferView | { readonly name?: str
 export interface TlsCertificate {
   /** The certificate and those that lead to its root, of several a list. */
   cert?: Pem | Pem[];
-  /** The key of each; none when it stands in `cert`. */
-  key?: Pem | Pem[];
+  /** The key of each, in a list also with its passphrase; none when it stands in `cert`. */
+  key?: Pem | (Pem | { pem: Pem; passphrase?: string })[];
   /** In the place of `cert` and `key`: files, which a reload reads again. */
   certFile?: string;
   keyFile?: string;
@@ -119,6 +119,9 @@ export interface TlsOptions extends TlsCertificate {
   rejectUnauthorized?: boolean;
   /** What may be agreed on, the best first. Default: `['h2', 'http/1.1', 'http/1.0']`. */
   alpn?: ('h2' | 'http/1.1' | 'http/1.0')[];
+  /** `alpn` by its name in node and Bun, and in Deno. */
+  ALPNProtocols?: TlsOptions['alpn'];
+  alpnProtocols?: TlsOptions['alpn'];
   /** Default `'TLSv1.2'`. */
   minVersion?: 'TLSv1.2' | 'TLSv1.3';
   maxVersion?: 'TLSv1.3';
@@ -161,7 +164,7 @@ export type ErrorCode =
   | 'CAROM_ESTATE'
   /** Over a limit, such as response fields that are too long in all. */
   | 'CAROM_ETOOBIG'
-  /** A field that may not be sent: Transfer-Encoding and Keep-Alive are the engine's to say, Connection may be close or keep-alive. */
+  /** A field that may not be sent: Transfer-Encoding (but for `chunked`, which says nothing) and Keep-Alive are the engine's to say, Connection may be close or keep-alive. */
   | 'CAROM_EFIELD'
   /** The content does not match the Content-Length that was given. */
   | 'CAROM_ELENGTH'
@@ -181,8 +184,11 @@ export type ErrorCode =
   | 'CAROM_EUNSUPPORTED'
   /** The system refused, for a reason without a name here. */
   | 'CAROM_ESYSTEM'
+  /** A certificate cannot be used; the message has the file and the cause. */
   | 'CAROM_ECERTIFICATE'
+  /** A private key cannot be used, or is not that of its certificate. */
   | 'CAROM_EKEY'
+  /** The peer broke the protocol. */
   | 'CAROM_EPROTOCOL'
   /** Thrown by loading the package: it has no binary for this system. */
   | 'CAROM_NO_BINARY';
@@ -248,6 +254,26 @@ export interface Limits {
   lingerTimeout?: number | boolean;
   /** Go on answering a client that has closed its sending side. Default false: that cancels. */
   halfClose?: boolean;
+  /** From accept to the end of the TLS handshake; then closed. Default 10,000. */
+  handshakeTimeout?: number | boolean;
+  /** Most steps of TLS handshakes in one turn of a worker; the rest waits for the next. Default 16. */
+  maxHandshakes?: number | boolean;
+  /** HTTP/2: most streams of a connection at once, up to 16,384; beyond, they are refused. Default 128. */
+  h2MaxStreams?: number | boolean;
+  /** HTTP/2: unread content of a stream, from 1 KiB; it grows on a fast link up to `h2StreamWindowMax`. Default 64 KiB. */
+  h2StreamWindow?: number | boolean;
+  /** Default 1 MiB. */
+  h2StreamWindowMax?: number | boolean;
+  /** HTTP/2: unread content of a connection, from 1 KiB; it grows up to `h2ConnectionWindowMax`. Default 1 MiB. */
+  h2ConnectionWindow?: number | boolean;
+  /** Default 4 MiB. */
+  h2ConnectionWindowMax?: number | boolean;
+  /** HTTP/2: most streams that a client resets in 10 seconds; beyond, ENHANCE_YOUR_CALM. Default 200. */
+  h2MaxResets?: number | boolean;
+  /** HTTP/2: most frames that move nothing (PING, SETTINGS, ...) in 10 seconds; beyond, the same. Default 1000. */
+  h2MaxControlFrames?: number | boolean;
+  /** HTTP/2: silence while streams are open until a PING; as long again without an answer: reset. Default 30,000. */
+  h2PingInterval?: number | boolean;
   /** Objects that each pool has from the start, and keeps. Default 64. */
   poolFloor?: number | boolean;
   /** Connections that the kernel queues for accept. Default 4096. */
@@ -353,6 +379,8 @@ export interface Server extends AsyncDisposable {
   readonly addr: ListenAddr;
   /** How the engine talks to the kernel. */
   readonly backend: 'epoll' | 'uring';
+  /** Whether it speaks TLS. */
+  readonly secure: boolean;
   /** Resolves when a shutdown has drained. */
   readonly finished: Promise<void>;
   /** How many requests are being answered. */
@@ -408,11 +436,9 @@ export function serve(options: ServeOptions & HandlerObject): Server;
 export function serve(options: ServeOptions & { handler: Handler }): Server;
 
 /**
- * The handler of a plain port beside one of TLS: each request is sent to the same URL with `https:` (308).
- *
- *     serve({ port: 80 }, redirectToHttps());
- *
- * @param port of TLS. Default 443.
- * @throws {RangeError} for what is no port
+ * A redirect to the same URI with https and `port` (default 443), for the plain port:
+ * `serve({ port: 80 }, (request) => redirectToHttps(request))`.
  */
-export function redirectToHttps(port?: number): Handler;
+export function redirectToHttps(request: Request, port?: number): Response;
+/** A value of the field Strict-Transport-Security, for responses over TLS: for a year the host is asked by https only (RFC 6797). */
+export const STRICT_TRANSPORT_SECURITY: string;

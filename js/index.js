@@ -2,7 +2,7 @@
 'use strict';
 
 const { serve } = require('./src/serve.js');
-const { redirectToHttps } = require('./src/redirect.js');
 const { Headers, Request, Response } = require('./src/fetch/index.js');
+const { redirectToHttps, STRICT_TRANSPORT_SECURITY } = require('./src/https.js');
 
-module.exports = { serve, redirectToHttps, Headers, Request, Response };
+module.exports = { serve, redirectToHttps, STRICT_TRANSPORT_SECURITY, Headers, Request, Response };

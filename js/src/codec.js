@@ -9,7 +9,11 @@ const LONGEST = 256;
 // Up to here a loop is faster than a call.
 const LOOP = 64;
 
+const NO_LINE = new Uint8Array(0);
+
 function encodeLine(name, value) {
+  // Framing is the engine's: that it is chunked need not be said, but frameworks do.
+  if (name === 'transfer-encoding' && value.toLowerCase() === 'chunked') return NO_LINE;
   const nameBytes = Buffer.from(name, 'latin1');
   const valueBytes = Buffer.from(value, 'latin1');
   if (valueBytes.length > 65535) throw new TypeError(`the value of ${name} is too long`);

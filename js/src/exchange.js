@@ -26,6 +26,7 @@ const REASONS = native.reasons();
 const ROOM = RING_SLOT_SIZE - SLOT_OUT;
 const METHODS = ['GET', 'POST', 'PUT', 'HEAD', 'DELETE', 'PATCH', 'OPTIONS'];
 const NOTHING = new Uint8Array(0);
+const ALL_READ = Object.freeze({ reading: null, done: true, lost: false, trailers: null });
 const WHAT_FIELDS = ' (Transfer-Encoding and Keep-Alive are the engine\'s to say; Connection may be close or keep-alive)';
 
 function tooLate() {
@@ -203,17 +204,22 @@ class Exchange {
   contentNow() {
     if (this.released) return null;
     if (this.contentLength === 0 && !this.wantsUpgrade) return NOTHING;
-    if (this.input !== null) return null;
-    const length = this.slot.words[SLOT_CONTENT_HERE];
-    if (length === 0) return null;
-    this.input = { reading: null, done: true, lost: false, trailers: null };
-    const start = this.headStart() + this.slot.words[SLOT_HEAD_LENGTH];
-    return this.bytesHere(start, length);
+    const start = this.takeContent();
+    return start < 0 ? null : new Uint8Array(this.slot.bytes.subarray(start, start + this.slot.words[SLOT_CONTENT_HERE]));
   }
 
-  bytesHere(start, length) {
-    const from = this.table === SLOT_IN ? start : SLOT_IN; // behind a long head it is alone
-    return new Uint8Array(this.slot.bytes.subarray(from, from + length));
+  // The same as text: no bytes of it are made.
+  textNow() {
+    const start = this.released ? -1 : this.takeContent();
+    return start < 0 ? null : this.slot.bytes.utf8Slice(start, start + this.slot.words[SLOT_CONTENT_HERE]);
+  }
+
+  // Where the content lies that has come whole, or -1: it has not, or is taken.
+  takeContent() {
+    const words = this.slot.words;
+    if (this.input !== null || words[SLOT_CONTENT_HERE] === 0) return -1;
+    this.input = ALL_READ;
+    return this.table === SLOT_IN ? this.headStart() + words[SLOT_HEAD_LENGTH] : SLOT_IN; // behind a long head it is alone
   }
 
   read() {
@@ -264,6 +270,11 @@ class Exchange {
   // `own`: the bytes of the body are in nobody else's hands; others are copied before they wait.
   respond(status, fields, body, own = false) {
     if (this.over || this.ended) return;
+    if (body === null && this.method === 'HEAD') { // what is left out is not known to be empty
+      this.begin(status, fields, -1);
+      this.end();
+      return;
+    }
     const slot = this.slot;
     const words = slot.words;
     if (this.output !== null || words[SLOT_FLAGS] !== 0) {

@@ -128,12 +128,12 @@ function sourceOf(body) {
 }
 
 function sendStream(server, exchange, { status, fields }, source) {
-  exchange.begin(status, fields, lengthOf(fields));
   if (exchange.over || isHead(exchange, status)) {
     source.cancel();
-    exchange.end();
+    exchange.respond(status, fields, null);
     return;
   }
+  exchange.begin(status, fields, lengthOf(fields));
   exchange.source = source;
   pump(server, exchange, source);
 }
@@ -362,13 +362,23 @@ function argumentsOf(first, second) {
   return [isPlain(first) ? first : {}, handlerOf(first)];
 }
 
+// The signal may live longer than the server.
+function follow(server, signal) {
+  const stop = () => { server.shutdown(); };
+  signal.addEventListener('abort', stop, { once: true });
+  server.finished.then(() => signal.removeEventListener('abort', stop));
+}
+
 function serve(first, second) {
   const [options, handler] = argumentsOf(first, second);
   const { signal, onListen } = options;
+  for (const name of ['onListen', 'onError'])
+    if (options[name] !== undefined && options[name] !== null && typeof options[name] !== 'function') throw new TypeError(`${name} must be a function`);
+  if (signal && typeof signal.addEventListener !== 'function') throw new TypeError('signal must be an AbortSignal');
   if (signal && signal.aborted) throw signal.reason;
   const server = new Server(options, handler);
   try {
-    if (signal) signal.addEventListener('abort', () => server.shutdown(), { once: true });
+    if (signal) follow(server, signal);
     if (typeof onListen === 'function') onListen.call(options, server.addr);
     else if (onListen === undefined)
       console.log(`carom: listening on ${server.addr.transport === 'unix' ? server.addr.path : server.origin() + '/'}`);

@@ -7,7 +7,8 @@ const { Ring, CAPACITY, FIRST_SLOTS } = require('./ring.js');
 const { Exchange } = require('./exchange.js');
 const { RING_PAGE_SIZE } = require('./layout.js');
 const { encodeFields } = require('./codec.js');
-const { tlsOf, changed, forEngine, tlsFault, warn } = require('./tls.js');
+const { checkNames } = require('./names.js');
+const { tlsOf, changed, forEngine, tlsFault, warn, NAMES_OF_TLS } = require('./tls.js');
 
 const LIMITS = [
   'backlog', 'poolFloor', 'maxTarget', 'maxHeaderSection', 'maxFields', 'maxContent',
@@ -18,10 +19,17 @@ const LIMITS = [
   'h2StreamWindow', 'h2StreamWindowMax', 'h2ConnectionWindow', 'h2ConnectionWindowMax', 'h2MaxResets',
   'h2MaxControlFrames', 'h2PingInterval',
 ];
+const NAMES = ['port', 'hostname', 'path', 'signal', 'onListen', 'onError', 'routes', 'backend', 'io', 'workers', 'http2', 'tls', 'fetch', 'handler',
+  ...NAMES_OF_TLS, ...LIMITS];
 const SWITCHES = new Set(['refuseConnections', 'halfClose', 'reusePort']);
 const OFF = -1;
 const MOST = 0xfffffffe; // what a limit can be; and where the engine has another bound:
-const MOST_OF = { maxContent: Number.MAX_SAFE_INTEGER, maxTarget: 65280, maxHeaderSection: 65280, maxFields: 65280, backlog: 0x7fffffff };
+const MOST_OF = {
+  maxContent: Number.MAX_SAFE_INTEGER, maxTarget: 65280, maxHeaderSection: 65280, maxFields: 65280, backlog: 0x7fffffff, h2MaxStreams: 16384,
+  h2StreamWindow: 0x7fffffff, h2StreamWindowMax: 0x7fffffff, h2ConnectionWindow: 0x7fffffff, h2ConnectionWindowMax: 0x7fffffff,
+};
+const LEAST_WINDOW = 1024;
+const WINDOWS = [['h2StreamWindow', 65536, 1048576], ['h2ConnectionWindow', 1048576, 4194304]]; // with their defaults, and those of their limits
 const FAMILIES = ['', 'tcp', 'tcp', 'unix'];
 
 // Bun and Deno have no libuv that could be polled.
@@ -52,6 +60,16 @@ function checkHead({ maxTarget, maxHeaderSection, maxFields }) {
     throw new RangeError('maxTarget, maxHeaderSection and 8 bytes for each of maxFields may be 65,280 bytes in all, and cannot be off');
 }
 
+// A window grows up to its limit.
+function checkWindows(settings) {
+  for (const [name, byDefault, mostByDefault] of WINDOWS) {
+    const most = settings[`${name}Max`] || mostByDefault;
+    const window = settings[name] || byDefault;
+    if (window < LEAST_WINDOW || window > most)
+      throw new RangeError(`${name} (${window}) must be from ${LEAST_WINDOW} to ${name}Max (${most})`);
+  }
+}
+
 function switchOf(name, value) {
   if (typeof value === 'boolean' || value === 0 || value === 1) return Number(value);
   throw new TypeError(`${name} must be true or false`);
@@ -67,6 +85,7 @@ function settingsOf(options) {
   for (const name of LIMITS)
     if (options[name] !== undefined) settings[name] = (SWITCHES.has(name) ? switchOf : limitOf)(name, options[name]);
   checkHead(settings);
+  checkWindows(settings);
   settings.uring = backendOf(options) === 'uring';
   if (options.http2 !== undefined) settings.noHttp2 = 1 - switchOf('http2', options.http2);
   return settings;
@@ -114,6 +133,7 @@ function ioOf(options) {
 
 class Engine {
   constructor(options, accept) {
+    checkNames(options, NAMES);
     this.inline = ioOf(options) === 'inline';
     this.options = options;
     this.tls = tlsOf(options); // or null
@@ -227,4 +247,4 @@ function addRoute(engine, path, status, fields, body) {
   if (error < 0) throw fault(error, `cannot add the route ${path}`);
 }
 
-module.exports = { open, serveExchanges, addRoute, fault };
+module.exports = { open, serveExchanges, addRoute, fault, NAMES };

@@ -1,10 +1,13 @@
 // Options of TLS: the words of node:https, Bun and Deno, checked and brought into the engine's form (bindings/node/tls.c).
 'use strict';
 
+const fs = require('node:fs');
+
 const native = require('./native.js');
+const { meantBy, noOption } = require('./names.js');
 
 const OF_A_CERTIFICATE = ['cert', 'key', 'certFile', 'keyFile', 'passphrase', 'ocspFile', 'serverName'];
-const OF_ALL = ['ca', 'caFile', 'requestCert', 'rejectUnauthorized', 'alpn', 'ALPNProtocols', 'minVersion', 'maxVersion', 'ciphers',
+const OF_ALL = ['ca', 'caFile', 'requestCert', 'rejectUnauthorized', 'alpn', 'ALPNProtocols', 'alpnProtocols', 'minVersion', 'maxVersion', 'ciphers',
   'ecdhCurve', 'ticketKeys', 'sessionTimeout', 'refuseUnknownNames'];
 // What others have and we have not: left out in silence it would make a server less safe than it was meant to be.
 const CURES = {
@@ -22,7 +25,8 @@ const CURES = {
   pskCallback: 'give cert and key',
 };
 // Of others, and without a meaning here: the engine does so always, or has no use for it.
-const NEEDLESS = new Set(['honorCipherOrder', 'lowMemoryMode', 'sessionIdContext', 'keyFormat']);
+const NEEDLESS = ['honorCipherOrder', 'lowMemoryMode', 'sessionIdContext', 'keyFormat'];
+const NAMES_OF_TLS = [...OF_A_CERTIFICATE, ...OF_ALL];
 const PROTOCOLS = ['h2', 'http/1.1', 'http/1.0'];
 const VERSIONS = { 'TLSv1.2': 12, 'TLSv1.3': 13 };
 const KEY_SIZE = 80; // of tickets
@@ -47,17 +51,20 @@ function bytesOf(value) {
   return null;
 }
 
-function isPem(bytes) {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).includes('-----BEGIN ');
+function holds(bytes, text) {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).includes(text);
 }
 
-// One value of a certificate or key: { bytes }, or { file } for a file of Bun's.
-function sourceOf(value, where) {
+const OF_CERTIFICATES = 'CERTIFICATE-----', OF_KEYS = 'PRIVATE KEY-----'; // as the lines end that begin them
+
+// One value of a certificate or key: { bytes }, or { file } for a file of Bun's. `kind`: what it must hold.
+function sourceOf(value, where, kind) {
   if (value !== null && typeof value === 'object' && typeof value.arrayBuffer === 'function' && typeof value.name === 'string' && value.name !== '')
     return { file: value.name };
   const bytes = bytesOf(value);
   if (bytes === null) throw new TypeError(`${where} must be PEM: a string, Buffer or Uint8Array`);
-  if (isPem(bytes)) return { bytes };
+  if (holds(bytes, kind)) return { bytes };
+  if (holds(bytes, '-----BEGIN ')) throw new TypeError(`${where} is PEM, but not of a ${kind}`);
   throw new TypeError(`${where} must be PEM (-----BEGIN ...)${typeof value === 'string' ? `; for the name of a file there is ${where}File` : ''}`);
 }
 
@@ -75,6 +82,12 @@ function listOf(value) {
   return Array.isArray(value) ? value : [value];
 }
 
+// The key of a PEM that may hold more: Deno's reader takes nothing else.
+function keyIn(text) {
+  const start = text.lastIndexOf('-----BEGIN ', text.indexOf(OF_KEYS));
+  return text.slice(start, text.indexOf(OF_KEYS, text.indexOf('-----END ', start)) + OF_KEYS.length);
+}
+
 // A key whose pass phrase is known, without it: the engine asks nobody for one.
 function decrypted(bytes, passphrase, where) {
   const text = Buffer.from(bytes).toString('latin1');
@@ -82,7 +95,7 @@ function decrypted(bytes, passphrase, where) {
   if (!isGiven(passphrase)) throw new TypeError(`${where} is encrypted: give its passphrase`);
   const { createPrivateKey } = require('node:crypto');
   try {
-    return LATIN.encode(createPrivateKey({ key: text, passphrase }).export({ type: 'pkcs8', format: 'pem' }));
+    return LATIN.encode(createPrivateKey({ key: keyIn(text), passphrase }).export({ type: 'pkcs8', format: 'pem' }));
   } catch (error) {
     throw new TypeError(`${where} cannot be decrypted with this passphrase`, { cause: error });
   }
@@ -102,15 +115,24 @@ function checkFiles(options, at) {
     if (isGiven(options[name]) && isGiven(options[file])) throw new TypeError(`${at}${name} or ${at}${file}, not both`);
 }
 
-// A pair of sources as the engine takes it.
+// A key as it is, or as node has it in lists: { pem, passphrase }.
+function keyOf(value, at) {
+  if (!isGiven(value?.pem)) return sourceOf(value, `${at}key`, OF_KEYS);
+  return { ...sourceOf(value.pem, `${at}key`, OF_KEYS), passphrase: value.passphrase };
+}
+
+// A pair of sources as the engine takes it. Of a file with an encrypted key `passphrase` is kept, for each time that it is read.
 function certificateOf(cert, key, options, at) {
-  const made = { cert: null, key: null, certFile: cert.file || null, keyFile: null, ocspFile: null, serverName: null };
+  const made = { cert: null, key: null, certFile: cert.file || null, keyFile: null, passphrase: null, ocspFile: null, serverName: null };
+  const passphrase = isGiven(key?.passphrase) ? key.passphrase : options.passphrase;
   if (cert.bytes !== undefined) made.cert = cert.bytes;
   if (key === null) {
-    if (made.cert !== null && !Buffer.from(made.cert).includes('PRIVATE KEY-----')) throw new TypeError(`${at}key is missing: the private key of ${at}cert`);
-    if (made.cert !== null) made.key = decrypted(made.cert, options.passphrase, `${at}cert`);
+    if (made.cert !== null && !holds(made.cert, OF_KEYS)) throw new TypeError(`${at}key is missing: the private key of ${at}cert`);
+    if (made.cert !== null) made.key = decrypted(made.cert, passphrase, `${at}cert`);
+    else made.keyFile = cert.file;
   } else if (key.file !== undefined) made.keyFile = key.file;
-  else made.key = decrypted(key.bytes, options.passphrase, `${at}key`);
+  else made.key = decrypted(key.bytes, passphrase, `${at}key`);
+  if (made.keyFile !== null && isGiven(passphrase)) made.passphrase = passphrase;
   if (isGiven(options.ocspFile)) made.ocspFile = textOf(options.ocspFile, `${at}ocspFile`);
   if (isGiven(options.serverName)) made.serverName = nameOf(options.serverName, `${at}serverName`);
   return made;
@@ -120,9 +142,9 @@ function certificateOf(cert, key, options, at) {
 function certificatesOf(options, at) {
   checkFiles(options, at);
   const certs = isGiven(options.certFile) ? [{ file: textOf(options.certFile, `${at}certFile`) }]
-    : isGiven(options.cert) ? listOf(options.cert).map((value) => sourceOf(value, `${at}cert`)) : [];
+    : isGiven(options.cert) ? listOf(options.cert).map((value) => sourceOf(value, `${at}cert`, OF_CERTIFICATES)) : [];
   const keys = isGiven(options.keyFile) ? [{ file: textOf(options.keyFile, `${at}keyFile`) }]
-    : isGiven(options.key) ? listOf(options.key).map((value) => sourceOf(isGiven(value?.pem) ? value.pem : value, `${at}key`)) : [];
+    : isGiven(options.key) ? listOf(options.key).map((value) => keyOf(value, at)) : [];
   if (certs.length === 0 && keys.length > 0) throw new TypeError(`${at}cert is missing: the certificate of ${at}key`);
   if (keys.length > 0 && keys.length !== certs.length)
     throw new TypeError(`${at}cert and ${at}key must be lists of the same length: a key for each certificate (a certificate and its chain are one)`);
@@ -136,7 +158,7 @@ function trustOf(options, at, common) {
   if (isGiven(options.ca) && isGiven(options.caFile)) throw new TypeError(`${at}ca or ${at}caFile, not both`);
   if (isGiven(options.caFile)) [common.ca, common.caFile] = [null, textOf(options.caFile, `${at}caFile`)];
   if (isGiven(options.ca)) {
-    const sources = listOf(options.ca).map((value) => sourceOf(value, `${at}ca`));
+    const sources = listOf(options.ca).map((value) => sourceOf(value, `${at}ca`, OF_CERTIFICATES));
     if (sources.some(({ file }) => file !== undefined)) {
       if (sources.length > 1) throw new TypeError(`${at}ca may be one file, or PEM`);
       [common.ca, common.caFile] = [null, sources[0].file];
@@ -190,8 +212,8 @@ function ticketsOf(options, at, common) {
 function commonOf(options, at) {
   const common = {};
   trustOf(options, at, common);
-  const alpn = isGiven(options.alpn) ? 'alpn' : 'ALPNProtocols';
-  if (isGiven(options[alpn])) common.alpn = alpnOf(options[alpn], `${at}${alpn}`);
+  const alpn = ['alpn', 'ALPNProtocols', 'alpnProtocols'].find((name) => isGiven(options[name]));
+  if (alpn !== undefined) common.alpn = alpnOf(options[alpn], `${at}${alpn}`);
   versionsOf(options, at, common);
   if (isGiven(options.ciphers)) ciphersOf(options.ciphers, `${at}ciphers`, common);
   if (isGiven(options.ecdhCurve) && options.ecdhCurve !== 'auto') common.groups = textOf(options.ecdhCurve, `${at}ecdhCurve`);
@@ -207,8 +229,7 @@ function refuseOthers(options, at, all) {
   for (const name of Object.keys(CURES)) if (isGiven(options[name])) throw new TypeError(`${at}${name} is not there: ${CURES[name]}`);
   if (!all) return;
   for (const name of Object.keys(options))
-    if (isGiven(options[name]) && !OF_A_CERTIFICATE.includes(name) && !OF_ALL.includes(name) && !NEEDLESS.has(name))
-      throw new TypeError(`there is no option ${at}${name}`);
+    if (isGiven(options[name]) && !NAMES_OF_TLS.includes(name) && !NEEDLESS.includes(name)) throw noOption(at, name, meantBy(name, NAMES_OF_TLS));
 }
 
 // { certificates, common } of one object, or of a list of them: what holds for all stands in the first.
@@ -273,16 +294,29 @@ function changed(before, given, options) {
   return after;
 }
 
+// The engine reads files itself, but asks nobody for a pass phrase.
+function readKey({ keyFile, passphrase, ...rest }) {
+  if (passphrase === null) return { ...rest, keyFile };
+  let bytes;
+  try {
+    bytes = fs.readFileSync(keyFile);
+  } catch {
+    return { ...rest, keyFile }; // the engine says why
+  }
+  return { ...rest, key: decrypted(bytes, passphrase, keyFile), keyFile: null };
+}
+
 // In the words of the engine.
 function forEngine({ certificates, common }) {
   const { requestCert = false, rejectUnauthorized = true, ...rest } = common;
-  return { ...rest, certificates, client: !requestCert ? CLIENT_OFF : rejectUnauthorized ? CLIENT_REQUIRED : CLIENT_WANTED };
+  return { ...rest, certificates: certificates.map(readKey), client: !requestCert ? CLIENT_OFF : rejectUnauthorized ? CLIENT_REQUIRED : CLIENT_WANTED };
 }
 
 // ---------------------------------------------------------------- what the engine says
 
 const WHAT = { CAROM_ECERTIFICATE: 'the certificate cannot be used', CAROM_EKEY: 'the key cannot be used', CAROM_EINVAL: 'options of TLS' };
-const HINTS = [['key values mismatch', 'it is the key of another certificate'], ['no start line', 'it is no PEM'],
+const HINTS = [['key values mismatch', 'it is the key of another certificate'], ['no start line', 'it is no PEM of a certificate'],
+  ['private key: unsupported', 'it is no PEM of a key'], ['bad password read', 'it is encrypted: give its passphrase'],
   ['bad base64 decode', 'the PEM is damaged'], ['no cipher match', 'see openssl-ciphers(1)']];
 
 // An error of the engine as one of the caller's: what it said, and a cure where one is known.
@@ -302,4 +336,4 @@ function warn() {
   if (said !== undefined && said.startsWith('TLS: ')) console.warn(`carom: ${said}`);
 }
 
-module.exports = { tlsOf, changed, forEngine, tlsFault, warn };
+module.exports = { tlsOf, changed, forEngine, tlsFault, warn, NAMES_OF_TLS, CURES };

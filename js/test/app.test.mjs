@@ -142,6 +142,20 @@ for (const { name, alpn, tls, options: over, origin: originOf, fetch } of TRANSP
       });
     });
 
+    test('text and JSON of any size: a mark at the beginning goes, what is no UTF-8 is replaced, and it is read once', () => serving({ io }, async (request) => {
+      const text = await request.text();
+      await assert.rejects(request.text(), TypeError);
+      assert.equal(request.bodyUsed, true);
+      return Response.json({ text, json: await new Response(`\ufeff${JSON.stringify(text)}`).json() });
+    }, async (origin) => {
+      for (const length of [1, 1000, 5000, 100000])
+        for (const [bytes, expected] of [['', ''], ['\ufeff', ''], ['\ufeff\ufeffü', '\ufeffü'], [new Uint8Array([0xff, 0x41, 0xc3]), '\ufffdA\ufffd']]) {
+          const body = new Uint8Array(await new Blob([bytes, 'x'.repeat(length)]).arrayBuffer());
+          const text = expected + 'x'.repeat(length);
+          assert.deepEqual(await (await fetch(origin, { method: 'POST', body })).json(), { text, json: text });
+        }
+    }));
+
     test('a body of any size is streamed back', () => serving({ io }, (request) => new Response(request.body), async (origin) => {
       const bytes = new Uint8Array(3_000_000).map((_, i) => (i * 7) & 255);
       const back = new Uint8Array(await (await fetch(origin, { method: 'POST', body: bytes })).arrayBuffer());
@@ -224,9 +238,42 @@ for (const { name, alpn, tls, options: over, origin: originOf, fetch } of TRANSP
       }));
 
     test('a field that is the engine\'s to say', () => serving({ io, onError: (error) => new Response(error.message, { status: 500 }) },
-      () => new Response('x', { headers: { 'transfer-encoding': 'chunked' } }), async (origin) => {
+      () => new Response('x', { headers: { 'transfer-encoding': 'gzip, chunked' } }), async (origin) => {
         assert.match(await (await fetch(origin)).text(), /Transfer-Encoding and Keep-Alive are the engine's/);
       }));
+
+    // Hono's streams do.
+    test('a response may say that it is chunked: whether it is, is the engine\'s to say', () => serving({ io }, (request) => {
+      const whole = new URL(request.url).pathname === '/whole';
+      const init = { headers: { 'Transfer-Encoding': 'chunked', Connection: 'keep-alive' } };
+      return new Response(whole ? 'all' : (async function* () { yield 'a'; await sleep(5); yield 'll'; })(), init);
+    }, async (origin) => {
+      for (const path of ['/whole', '/piecewise']) {
+        const response = await fetch(origin + path);
+        assert.equal(await response.text(), 'all');
+        assert.equal(response.headers.get('content-length'), path === '/whole' ? '3' : null);
+      }
+    }));
+
+    test('HEAD says how long the content would be where that is known, and nothing where it is not', () => {
+      const responses = {
+        '/string': () => new Response('hello'),
+        '/none': () => new Response(null),
+        '/stated': () => new Response(null, { headers: { 'content-length': '7' } }),
+        '/stream': () => new Response((async function* () { yield 'a'; await sleep(5); yield 'b'; })()),
+        '/stated-stream': () => new Response(new ReadableStream(), { headers: { 'content-length': '7' } }),
+        '/gone': () => new Response(null, { status: 404 }),
+      };
+      return serving({ io }, (request) => responses[new URL(request.url).pathname](), async (origin) => {
+        const lengths = {};
+        for (const path of Object.keys(responses)) {
+          const response = await fetch(origin + path, { method: 'HEAD' });
+          assert.equal(await response.text(), '');
+          lengths[path] = response.headers.get('content-length');
+        }
+        assert.deepEqual(lengths, { '/string': '5', '/none': null, '/stated': '7', '/stream': null, '/stated-stream': '7', '/gone': null });
+      });
+    });
 
     test('an error behind the head is told once', async () => {
       const told = [];

@@ -2,7 +2,8 @@
 // where it has no binary and builds one. And its types are what they say.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test, after } from 'node:test';
@@ -48,6 +49,12 @@ test('installed into an empty folder', { timeout: 120000 }, async (t) => {
     runIn(path.join(app, 'node_modules/carom'), 'node', 'install.js');
     assert.equal(runIn(app, 'node', 'esm.mjs'), '/installed\n');
   });
+});
+
+test('every option is in the types', () => {
+  const { NAMES } = createRequire(import.meta.url)('../src/server.js');
+  const types = readFileSync(path.join(ROOT, 'js/index.d.ts'), 'utf8');
+  for (const name of NAMES) assert.ok(types.includes(` ${name}?: `) || types.includes(` ${name}: Handler`), name);
 });
 
 test('the types', { timeout: 60000 }, () => {

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { test, describe } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { serve, Request, Response } from '../index.mjs';
+import { serve, redirectToHttps, Request, Response } from '../index.mjs';
 
 const isNode = !process.versions.bun && !globalThis.Deno;
 const WAYS = isNode ? ['inline', 'thread'] : ['thread'];
@@ -168,6 +168,20 @@ for (const io of WAYS) {
       });
     });
 
+    test('the plain port redirects to https', () => serving({ io }, (request) => redirectToHttps(request, Number(request.headers.get('x-port') || 443)), async (origin, server) => {
+      const { port } = server.addr;
+      const ask = async (target, host = 'a.test', more = '') => /^HTTP\/1.1 (\d+) [^]*?(?:Location: ([^\r]*)|$)/i
+        .exec(await raw(port, `GET ${target} HTTP/1.1\r\nHost: ${host}\r\n${more}Connection: close\r\n\r\n`)).slice(1);
+      assert.deepEqual(await ask('/a%20b/?c=d&e'), ['308', 'https://a.test/a%20b/?c=d&e']);
+      assert.deepEqual(await ask('/', 'a.test:8080'), ['308', 'https://a.test/']);
+      assert.deepEqual(await ask('/', '[::1]:8080', 'X-Port: 8443\r\n'), ['308', 'https://[::1]:8443/']);
+      assert.deepEqual(await ask('http://b.test/c', 'b.test'), ['308', 'https://b.test/c']);
+      assert.deepEqual(await ask('//evil.test/x'), ['308', 'https://a.test//evil.test/x']);
+      assert.equal((await ask(`/${'x'.repeat(6000)}`))[0], '414');
+      assert.match(await raw(port, 'GET / HTTP/1.0\r\n\r\n'), /^HTTP\/1.1 400 /);
+      assert.throws(() => redirectToHttps(new Request('http://a'), {}), RangeError);
+    }));
+
     test('listening fails with a name', () => serving({ io }, () => new Response(), async (origin, server) => {
       assert.throws(() => serve({ io, port: server.addr.port, hostname: '127.0.0.1', onListen() {} }, () => {}),
         { code: 'CAROM_EADDRINUSE' });
@@ -175,11 +189,41 @@ for (const io of WAYS) {
       assert.throws(() => serve({ io, keepAlive: 'x' }, () => {}), TypeError);
     }));
 
-    test('an abort signal shuts down', async () => {
+    test('an abort signal shuts down, and is let go when it need not', async () => {
       const controller = new AbortController();
-      const server = serve({ io, port: 0, signal: controller.signal, onListen() {} }, () => new Response());
+      const { signal } = controller;
+      let listeners = 0;
+      for (const [name, step] of [['addEventListener', 1], ['removeEventListener', -1]]) {
+        const original = signal[name];
+        signal[name] = function (...words) { listeners += step; return original.apply(this, words); };
+      }
+      const before = serve({ io, port: 0, signal, onListen() {} }, () => new Response());
+      assert.equal(listeners, 1);
+      await before.shutdown();
+      assert.equal(listeners, 0);
+      const server = serve({ io, port: 0, signal, onListen() {} }, () => new Response());
       controller.abort();
       await server.finished;
+    });
+
+    test('an option that is misspelt, of another server, or out of bounds is refused by name, with the cure', async () => {
+      const refused = (options, message) => assert.throws(() => serve({ io, port: 0, onListen() {}, ...options }, () => new Response()), { message });
+      refused({ prot: 80 }, /^there is no option prot: port is meant\?$/);
+      refused({ hostName: '127.0.0.1' }, /^there is no option hostName: hostname is meant\?$/);
+      refused({ host: '127.0.0.1' }, /^there is no option host: hostname is meant\?$/);
+      refused({ unix: '/tmp/x' }, /^there is no option unix: path is meant\?$/);
+      refused({ error() {} }, /^there is no option error: onError is meant\?$/);
+      refused({ onEror() {} }, /^there is no option onEror: onError is meant\?$/);
+      refused({ maxContents: 1 }, /^there is no option maxContents: maxContent is meant\?$/);
+      refused({ onListen: 'x' }, /^onListen must be a function$/);
+      refused({ onError: true }, /^onError must be a function$/);
+      refused({ signal: true }, /^signal must be an AbortSignal$/);
+      refused({ h2MaxStreams: 1e6 }, /^h2MaxStreams must be up to 16384, or false for off$/);
+      refused({ h2StreamWindow: 2 ** 31 }, /^h2StreamWindow must be up to 2147483647/);
+      refused({ h2StreamWindow: 1 }, /^h2StreamWindow \(1\) must be from 1024 to h2StreamWindowMax \(1048576\)$/);
+      refused({ h2ConnectionWindowMax: 65536 }, /^h2ConnectionWindow \(1048576\) must be from 1024 to h2ConnectionWindowMax \(65536\)$/);
+      // What an app has for itself is its own.
+      await serving({ io, name: 'app', id: 7, version: '1', post() {}, scheduled() {}, prot: undefined, h2StreamWindowMax: false, h2MaxStreams: false }, () => new Response(), () => {});
     });
 
     test('a unix socket', async () => {

@@ -91,13 +91,16 @@ for (const io of WAYS) describe(`TLS, io: ${io}`, () => {
   }));
 
   test('in the words of node, Bun and Deno; as strings, bytes, lists and files', async () => {
-    const [certFile, keyFile] = ['cert.pem', 'key.pem'].map((name) => path.join(folder, name));
-    writeFileSync(certFile, cert);
-    writeFileSync(keyFile, key);
     const secret = createPrivateKey(key).export({ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'open' });
+    const [certFile, keyFile, secretFile, bothFile] = [cert, key, secret, cert + secret].map((text, i) => {
+      const file = path.join(folder, `given-${i}.pem`);
+      writeFileSync(file, text);
+      return file;
+    });
     const forms = [{ cert, key }, { cert: Buffer.from(cert), key: new TextEncoder().encode(key) }, { cert: [cert], key: [{ pem: key }] },
       { tls: { cert, key } }, { tls: [{ cert, key }] }, { cert: cert + key }, { certFile, keyFile }, { tls: { certFile, keyFile } },
-      { cert, key: secret, passphrase: 'open' }, { cert: [cert, other.cert], key: [key, other.key] }];
+      { cert, key: secret, passphrase: 'open' }, { cert: [cert, other.cert], key: [key, other.key] }, { cert, key: [{ pem: secret, passphrase: 'open' }] },
+      { certFile, keyFile: secretFile, passphrase: 'open' }, { certFile: bothFile, passphrase: 'open' }];
     if (process.versions.bun) forms.push({ tls: { cert: Bun.file(certFile), key: Bun.file(keyFile) } });
     for (const form of forms)
       await serving({ io, ...form }, hello, async (port, server) => {
@@ -296,7 +299,7 @@ for (const io of WAYS) describe(`TLS, io: ${io}`, () => {
     });
   });
 
-  test('a reload reads files again', async () => {
+  test('a reload reads files again, of which a key may be encrypted', async () => {
     const file = path.join(folder, 'renewed.pem');
     writeFileSync(file, cert + key);
     await serving({ io, certFile: file }, hello, async (port, server) => {
@@ -306,7 +309,15 @@ for (const io of WAYS) describe(`TLS, io: ${io}`, () => {
       server.reloadTls();
       assert.equal(await shown(port, 'localhost'), HOSTS.other);
       writeFileSync(file, 'damaged');
-      assert.throws(() => server.reloadTls(), { code: 'CAROM_ECERTIFICATE', message: /renewed\.pem: cannot read the certificate: no start line \(it is no PEM\)$/ });
+      assert.throws(() => server.reloadTls(), { code: 'CAROM_ECERTIFICATE', message: /renewed\.pem: cannot read the certificate: no start line \(it is no PEM of a certificate\)$/ });
+      assert.equal(await shown(port, 'localhost'), HOSTS.other);
+    });
+    const secretOf = (pem) => createPrivateKey(pem).export({ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'open' });
+    writeFileSync(file, cert + secretOf(key));
+    await serving({ io, certFile: file, passphrase: 'open' }, hello, async (port, server) => {
+      assert.equal(await shown(port, 'localhost'), HOSTS.own);
+      writeFileSync(file, other.cert + secretOf(other.key));
+      server.reloadTls();
       assert.equal(await shown(port, 'localhost'), HOSTS.other);
     });
     await serving({ io }, hello, (port, server) => assert.throws(() => server.reloadTls(own), { name: 'TypeError', code: 'CAROM_ESTATE' }));
@@ -381,13 +392,12 @@ test('the plain port sends its clients to that of TLS', async () => {
     assert.equal(response.statusCode, 308);
     return response.headers.location;
   };
-  await serving({}, redirectToHttps(), async (port) => {
+  await serving({}, (request) => redirectToHttps(request), async (port) => {
     assert.equal(await located(port, '/a%2Fb?c=d&e', `a.test:${port}`), 'https://a.test/a%2Fb?c=d&e');
     assert.equal(await located(port, '/', '[::1]'), 'https://[::1]/');
     assert.equal(await located(port, 'http://b.test?x', 'a.test'), 'https://b.test/?x');
   });
-  await serving({}, redirectToHttps(8443), async (port) => assert.equal(await located(port, '/x', 'a.test'), 'https://a.test:8443/x'));
-  for (const port of [0, 65536, '443', null]) assert.throws(() => redirectToHttps(port), RangeError);
+  await serving({}, (request) => redirectToHttps(request, 8443), async (port) => assert.equal(await located(port, '/x', 'a.test'), 'https://a.test:8443/x'));
 });
 
 describe('options of TLS that cannot be', () => {
@@ -399,6 +409,10 @@ describe('options of TLS that cannot be', () => {
     refused({ cert }, /^key is missing: the private key of cert/);
     refused({ cert: '/etc/cert.pem', key }, /^cert must be PEM .* certFile/);
     refused({ cert: 7, key }, /^cert must be PEM/);
+    refused({ cert: key, key: cert }, /^cert is PEM, but not of a CERTIFICATE/);
+    refused({ cert, key: cert }, /^key is PEM, but not of a PRIVATE KEY/);
+    refused({ ...own, alpnProtocols: ['spdy'] }, /^alpnProtocols may have 'h2'/);
+    refused({ certfile: 'a', keyfile: 'b' }, /^there is no option certfile: certFile is meant\?$/);
     refused({ cert, key: [key, key] }, /lists of the same length/);
     refused({ cert, certFile: 'x', key }, /^cert or certFile, not both/);
     refused({ cert, tls: own }, /^cert stands beside tls: put it into tls/);
@@ -406,7 +420,8 @@ describe('options of TLS that cannot be', () => {
     refused({ tls: [] }, /^tls is an empty list/);
     refused({ tls: 'yes' }, /^tls must be \{ cert, key \}/);
     refused({ tls: true }, /^tls must be \{ cert, key \}/);
-    refused({ tls: { ...own, certt: 'x' } }, /^there is no option tls\.certt/);
+    refused({ tls: { ...own, certt: 'x' } }, /^there is no option tls\.certt: tls\.cert is meant\?$/);
+    refused({ tls: { ...own, whatever: 'x' } }, /^there is no option tls\.whatever$/);
     refused({ tls: [own, { ...other, requestCert: true }] }, /^tls\[1\]\.requestCert holds for all names: it stands in tls\[0\]/);
     refused({ tls: [own, { serverName: 'a' }] }, /^tls\[1\]\.cert is missing/);
     refused({ tls: { ...own, serverName: 'a*b' } }, /^tls\.serverName must be a host name/);
@@ -435,5 +450,15 @@ describe('options of TLS that cannot be', () => {
     const secret = createPrivateKey(key).export({ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'open' });
     refused({ cert, key: secret }, /^key is encrypted: give its passphrase/);
     refused({ cert, key: secret, passphrase: 'wrong' }, /^key cannot be decrypted with this passphrase/);
+    const files = Object.entries({ cert, key, secret }).map(([name, text]) => {
+      const file = path.join(folder, `${name}-refused.pem`);
+      writeFileSync(file, text);
+      return file;
+    });
+    refused({ certFile: files[0], keyFile: files[2] }, /secret-refused\.pem: [^\n]*\(it is encrypted: give its passphrase\)$/, { code: 'CAROM_EKEY' });
+    refused({ certFile: files[0], keyFile: files[2], passphrase: 'wrong' }, /secret-refused\.pem cannot be decrypted with this passphrase$/);
+    refused({ certFile: files[0], keyFile: '/nowhere.pem', passphrase: 'open' }, /nowhere\.pem: [^\n]*No such file/, { code: 'CAROM_EKEY' });
+    refused({ certFile: files[1], keyFile: files[0] }, /key-refused\.pem: [^\n]*\(it is no PEM of a certificate\)$/, { code: 'CAROM_ECERTIFICATE' });
+    refused({ certFile: files[0] }, /cert-refused\.pem: [^\n]*\(it is no PEM of a key\)$/, { code: 'CAROM_EKEY' });
   });
 });

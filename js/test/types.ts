@@ -1,5 +1,5 @@
 // What users write must pass the type checker; package.test.mjs runs it.
-import carom, { serve, redirectToHttps, Request, Response, Headers } from 'carom';
+import carom, { serve, redirectToHttps, STRICT_TRANSPORT_SECURITY, Request, Response, Headers } from 'carom';
 
 const server = serve({ port: 0, keepAlive: 5000, handlerTimeout: false, onListen(addr) { if (addr.transport === "tcp") void addr.port; } },
   async (request, info) => {
@@ -13,9 +13,18 @@ const { recordsInFlight } = server.stats();
 void recordsInFlight;
 server.reload(() => new Response('x'));
 server.shutdown({ deadline: 1000 }).then(() => server.finished);
-serve({ port: 0 }, redirectToHttps(8443));
 carom.serve({ fetch: () => new Response(new Request('http://a').url) });
 carom.serve({ port: 0, handler: () => new Response((async function* () { yield 'piece'; yield new Uint8Array(1); })()) });
+const secure = serve({ tls: [{ cert: 'PEM', key: [{ pem: 'PEM', passphrase: 'x' }], alpnProtocols: ['h2'] }, { cert: new Uint8Array(1), key: 'PEM', serverName: '*.a.test' }],
+  handshakeTimeout: 5000, h2MaxStreams: 64, h2PingInterval: false }, (request, { tls, alpn }) => new Response(`${alpn} ${tls?.cipher}`));
+secure.reloadTls();
+secure.reloadTls({ certFile: 'a', keyFile: 'b' });
+const isSecure: boolean = secure.secure;
+void isSecure;
+serve({ port: 80 }, (request) => redirectToHttps(request, 8443)).unref();
+new Headers().set('strict-transport-security', STRICT_TRANSPORT_SECURITY);
+// @ts-expect-error there is no such option
+serve({ certfile: 'x' }, () => new Response('x'));
 export class Mine extends Response {}
 // @ts-expect-error a handler returns a Response
 serve(() => undefined);

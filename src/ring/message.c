@@ -98,6 +98,15 @@ static bool content_of(struct carom_slot *slot, struct message *message, carom_c
 
 /* ---------------------------------------------------------------- doing it */
 
+/* Whether head and end are a whole response. With trailers they are not, nor where HEAD is answered
+ * without a word of the length: what it leaves out is not known to be empty. */
+static bool is_whole(const struct carom_slot *slot, const struct message *message)
+{
+    bool open = !(message->flags & CAROM_FLAG_DATA) && message->length == CAROM_LENGTH_UNKNOWN;
+    return (message->flags & CAROM_FLAG_END) && message->trailers == 0 &&
+           !(open && slot->record->head.is_head);
+}
+
 static int do_head(struct carom_slot *slot, struct message *message)
 {
     carom_field fields[MAX_FIELDS];
@@ -114,8 +123,7 @@ static int do_head(struct carom_slot *slot, struct message *message)
         return carom_inform(slot->record, &response);
     if (message->flags & CAROM_FLAG_UPGRADE)
         return carom_upgrade(slot->record, &response);
-    /* With trailers it cannot be whole. */
-    if (!(message->flags & CAROM_FLAG_END) || message->trailers > 0)
+    if (!is_whole(slot, message))
         return carom_respond_begin(slot->record, &response);
     if (!content_of(slot, message, &response.content))
         return -CAROM_EINVAL;
@@ -153,7 +161,7 @@ static int do_response(struct carom_slot *slot, struct message *message, uint32_
         if (error < 0 || (flags & (CAROM_FLAG_INFORM | CAROM_FLAG_UPGRADE)))
             return error;
         *left &= ~(uint32_t)CAROM_FLAG_HEAD;
-        if ((flags & CAROM_FLAG_END) && message->trailers == 0)
+        if (is_whole(slot, message))
             return 0;
     }
     if (flags & CAROM_FLAG_DATA)

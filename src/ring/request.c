@@ -55,13 +55,14 @@ static void write_numbers(struct carom_slot *slot, uint32_t head_length)
     memcpy(&words[CAROM_SLOT_ADDRESS], peer->bytes, sizeof peer->bytes);
 }
 
-/* Content that has come whole and fits goes with the head. */
+/* Content that has come whole and fits goes with the head; what comes behind CONNECT is the
+ * tunnel's. */
 static void write_content(struct carom_slot *slot, uint32_t used)
 {
     carom_record *record = slot->record;
     uint64_t length = record->content.length;
-    if (record->request != CAROM_REQUEST_WHOLE || length > ROOM_IN - used ||
-        carom_request_trailer_count(record) > 0)
+    if (record->request != CAROM_REQUEST_WHOLE || record->head.is_connect ||
+        length > ROOM_IN - used || carom_request_trailer_count(record) > 0)
         return;
     uint8_t *to = (uint8_t *)slot->words + CAROM_SLOT_IN + used;
     carom_slice piece;

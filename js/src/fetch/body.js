@@ -256,10 +256,20 @@ function consume(body) {
   return source.arrayBuffer().then((buffer) => new Uint8Array(buffer));
 }
 
+function withoutMark(text) {
+  return text.charCodeAt(0) === 0xfeff ? text.slice(1) : text;
+}
+
 function decode(bytes) {
   if (bytes.length > 4096) return decoder.decode(bytes);
-  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).utf8Slice(0, bytes.length);
-  return text.charCodeAt(0) === 0xfeff ? text.slice(1) : text;
+  return withoutMark(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).utf8Slice(0, bytes.length));
+}
+
+// All as text, where that is there without bytes in between; or null.
+function textNow({ source, stream }) {
+  if (stream !== null) return null;
+  if (typeof source === 'string') return SURROGATE.test(source) ? null : source;
+  return isExchange(source) ? source.textNow() : null;
 }
 
 // Decoded, of a body that may be no body at all.
@@ -270,9 +280,16 @@ function consumeAs(body, convert) {
   return typeof bytes.then === 'function' ? bytes.then(convert) : settle(convert, bytes);
 }
 
-function settle(convert, bytes) {
+function consumeAsText(body, convert) {
+  const text = body === null || body.isUnusable ? null : textNow(body);
+  if (text === null) return consumeAs(body, (bytes) => convert(decode(bytes)));
+  body.used = true;
+  return settle(convert, withoutMark(text));
+}
+
+function settle(convert, content) {
   try {
-    return Promise.resolve(convert(bytes));
+    return Promise.resolve(convert(content));
   } catch (error) {
     return Promise.reject(error);
   }
@@ -295,15 +312,8 @@ function parseForm(bytes, type) {
 // The methods of Request and Response over a body; `of` gives it, `typeOf` the content-type.
 function mixin(prototype, of, typeOf) {
   const methods = {
-    text() {
-      const body = of(this);
-      if (body !== null && typeof body.source === 'string' && body.stream === null && !body.used && !SURROGATE.test(body.source)) {
-        body.used = true;
-        return Promise.resolve(body.source.charCodeAt(0) === 0xfeff ? body.source.slice(1) : body.source);
-      }
-      return consumeAs(body, decode);
-    },
-    json() { return consumeAs(of(this), (bytes) => JSON.parse(decode(bytes))); },
+    text() { return consumeAsText(of(this), String); },
+    json() { return consumeAsText(of(this), JSON.parse); },
     arrayBuffer() { return consumeAs(of(this), ownBuffer); },
     bytes() { return consumeAs(of(this), (bytes) => new Uint8Array(ownBuffer(bytes))); },
     blob() { return consumeAs(of(this), (bytes) => new Blob([bytes], { type: mediaType(typeOf(this)) })); },
@@ -320,7 +330,7 @@ function mixin(prototype, of, typeOf) {
   });
   for (const [name, method] of Object.entries(methods)) {
     // A method called on something else rejects (WebIDL: operations that return promises).
-    const guarded = { [name](...args) { try { return method.apply(this, args); } catch (error) { return Promise.reject(error); } } }[name];
+    const guarded = { [name]() { try { return method.call(this); } catch (error) { return Promise.reject(error); } } }[name];
     Object.defineProperty(prototype, name, { value: guarded, writable: true, enumerable: true, configurable: true });
   }
   Object.defineProperty(prototype, 'body', {

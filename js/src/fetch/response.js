@@ -47,7 +47,8 @@ class Response {
     if (body.type === null) return;
     const fields = this.#fields;
     for (let i = 0; i < fields.length; i += 2) if (fields[i] === 'content-type') return;
-    fields.push('content-type', body.type);
+    if (fields.length === 0) this.#fields = ['content-type', body.type]; // an empty list would grow by sixteen places
+    else fields.push('content-type', body.type);
   }
 
   static error() {

@@ -80,8 +80,8 @@ function sayLength(response) {
 
 function begin(response) {
   response._headerSent = true;
-  const { statedLength, statusCode } = response;
-  response.exchange.begin(statusCode, response.fields, statedLength);
+  sayLength(response);
+  response.exchange.begin(response.statusCode, response.fields, response._hasBody ? response.statedLength : -1);
 }
 
 // Informational responses, as the text that node makes of them. 100 is sent by the engine when the
@@ -229,15 +229,9 @@ function end(chunk, encoding, callback) {
   if (this.destroyed) return this;
   const body = some && chunk.length > 0 ? encoded(chunk, encoding) : null;
   const trailers = trailersOf(this);
-  if (this._headerSent || trailers !== null || lengthIsOpen(this, body)) endStream(this, body, trailers);
+  if (this._headerSent || trailers !== null) endStream(this, body, trailers);
   else endWhole(this, body);
   return this;
-}
-
-// The response to HEAD without content says nothing of its length.
-function lengthIsOpen(response, body) {
-  return body === null && response.statedLength < 0 && response.req.method === 'HEAD' &&
-    response.statusCode !== 204 && response.statusCode !== 304;
 }
 
 function endAgain(response, some, callback) {

@@ -9,6 +9,8 @@ const { IncomingMessage } = require('./incoming.js');
 const { ServerResponse } = require('./response.js');
 const { UpgradeSocket } = require('./upgrade.js');
 const { coded, listenError } = require('./errors.js');
+const { meantBy, noOption } = require('../names.js');
+const { tlsOf, CURES, NAMES_OF_TLS } = require('../tls.js');
 
 // Properties that node has, what they are when nobody sets them, and the engine's option.
 const TIMES = { keepAliveTimeout: [75000, 'keepAlive'], headersTimeout: [10000, 'headerTimeout'] };
@@ -16,10 +18,8 @@ const COUNTS = {
   maxHeaderSize: 'maxHeaderSection', maxHeadersCount: 'maxFields',
   maxRequestsPerSocket: 'maxConnectionRequests', maxConnections: 'maxConnections',
 };
-// Options of node:https and node:http2, and two of ours.
-const OF_TLS = ['cert', 'key', 'ca', 'passphrase', 'requestCert', 'rejectUnauthorized', 'ALPNProtocols', 'minVersion', 'maxVersion',
-  'ciphers', 'ecdhCurve', 'sessionTimeout', 'handshakeTimeout', 'pfx', 'crl', 'SNICallback', 'ALPNCallback', 'secureContext',
-  'pskCallback', 'certFile', 'keyFile', 'caFile', 'tls', 'http2'];
+// Options of TLS and HTTP/2, among those of node:http.
+const OF_TLS = [...NAMES_OF_TLS, ...Object.keys(CURES), 'tls', 'http2', 'handshakeTimeout'];
 
 class Server extends EventEmitter {
   constructor(options, listener) {
@@ -82,7 +82,11 @@ class Server extends EventEmitter {
     this.closing = false;
     handle.finished.then(() => process.nextTick(finished, this, handle));
     if (!this.referenced) handle.unref();
-    if (signal) signal.addEventListener('abort', () => this.close(), { once: true });
+    if (signal) {
+      const stop = () => { this.close(); };
+      signal.addEventListener('abort', stop, { once: true });
+      handle.finished.then(() => signal.removeEventListener('abort', stop));
+    }
     process.nextTick(() => {
       if (this.handle === handle) this.emit('listening');
     });
@@ -96,8 +100,11 @@ class Server extends EventEmitter {
 
   // As node:https, which throws where the server is made.
   checkTls() {
-    const settings = { ...this.options.carom, ...this.tlsSettings() };
-    if (Object.keys(settings).length > 0) require('../tls.js').tlsOf(settings);
+    for (const name of Object.keys(this.options)) {
+      const meant = OF_TLS.includes(name) ? undefined : meantBy(name, NAMES_OF_TLS);
+      if (meant !== undefined) throw noOption('', name, meant);
+    }
+    tlsOf({ ...this.options.carom, ...this.tlsSettings() });
   }
 
   // What the engine is to be told; it has its own mind about the rest.

@@ -180,6 +180,12 @@ test('a port in use is said with the cure', async () => {
   await first.stop();
 });
 
+test('an option of an app that is misspelt is said in one line', async () => {
+  const run = new Run('serve', app('misspelt.mjs', 'export default { fetch: () => new Response(), certfile: "cert.pem" };\n'), '--port', '0');
+  assert.equal(await run.ended, 2);
+  assert.equal(run.said, 'carom: there is no option certfile: certFile is meant?\n');
+});
+
 test('SIGTERM answers what is in flight; a second one stops at once', async () => {
   const slow = app('slow.mjs', `export default (request) => new Promise((resolve) => {
     console.log('waiting');

@@ -94,6 +94,7 @@ function fake({ target = '/p?q', method = 'GET', fields = ['Host', 'h:1', 'X-A',
     },
     cachedUrl: () => ({ url: '' }),
     contentNow() { const now = content; content = null; return counted('contentNow', now); },
+    textNow() { const now = this.contentNow(); return now === null ? null : new TextDecoder().decode(now); },
     read: () => Promise.resolve(counted('read', pieces.length > 0 ? new TextEncoder().encode(pieces.shift()) : null)),
     watch(fn) { this.ended = fn; },
   };

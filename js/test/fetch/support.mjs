@@ -67,6 +67,11 @@ export class FakeExchange {
     return now === null ? null : bytes(now);
   }
 
+  textNow() {
+    const now = this.contentNow();
+    return now === null ? null : new TextDecoder('utf-8', { ignoreBOM: true }).decode(now);
+  }
+
   async read() {
     this.calls.read++;
     return this.pieces.length > 0 ? this.pieces.shift() : null;

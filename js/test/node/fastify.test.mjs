@@ -46,6 +46,8 @@ for (const { name, options, origin, fetch } of TRANSPORTS) test(`Fastify over ${
     const response = await fetch(`${base}/files/fastify.test.mjs`);
     assert.equal(response.status, 200);
     assert.equal(Number(response.headers.get('content-length')), (await response.arrayBuffer()).byteLength);
+    const head = await fetch(`${base}/files/fastify.test.mjs`, { method: 'HEAD' });
+    assert.equal(head.headers.get('content-length'), response.headers.get('content-length'));
     assert.equal((await fetch(`${base}/files/none`)).status, 404);
   });
   await t.test('streams and trailers', async () => {

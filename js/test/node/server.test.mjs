@@ -1,8 +1,9 @@
 // Servers of carom/node on the engine.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { once } from 'node:events';
+import { getEventListeners, once } from 'node:events';
 import http from 'node:http';
+import http2 from 'node:http2';
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
@@ -54,6 +55,54 @@ test('a client that leaves', { skip }, async () => {
   await once(server, 'request');
   request.destroy();
   assert.deepEqual(await gone, [true, false]);
+  await stop(server);
+});
+
+test('a tunnel over HTTP/2: what is sent before its answer is not lost', { skip }, async () => {
+  for (const io of ['inline', 'thread']) {
+    const { server, port } = await start(() => {}, { carom: { io } });
+    server.on('connect', (req, socket) => {
+      socket.write('HTTP/1.1 200 OK\r\n\r\n');
+      socket.pipe(socket);
+    });
+    const client = http2.connect(`http://127.0.0.1:${port}`);
+    await once(client, 'remoteSettings');
+    const tunnel = client.request({ ':method': 'CONNECT', ':authority': 'far.test:80' });
+    tunnel.write('early '); // in one packet with the head
+    await once(tunnel, 'response');
+    tunnel.end('late');
+    assert.equal(String(Buffer.concat(await tunnel.toArray())), 'early late');
+    client.destroy();
+    await stop(server);
+  }
+});
+
+test('a signal closes, and is let go when it need not', { skip }, async () => {
+  const controller = new AbortController();
+  const server = createServer(() => {}).listen({ port: 0, host: '127.0.0.1', signal: controller.signal });
+  await once(server, 'listening');
+  assert.equal(getEventListeners(controller.signal, 'abort').length, 1);
+  await stop(server);
+  assert.equal(getEventListeners(controller.signal, 'abort').length, 0);
+  server.listen({ port: 0, host: '127.0.0.1', signal: controller.signal });
+  await once(server, 'listening');
+  controller.abort();
+  await once(server, 'close');
+});
+
+test('HEAD says the length that was stated, also of what is written and left out; of 304 likewise', { skip }, async () => {
+  const { server, base } = await start((req, res) => {
+    if (req.url !== '/open') res.setHeader('Content-Length', 4);
+    if (req.url === '/304') res.writeHead(304).flushHeaders();
+    if (req.url === '/piecewise') res.write('ab');
+    if (req.url === '/at-once' || req.url === '/open') res.end(req.method === 'HEAD' ? undefined : 'abcd');
+    else setImmediate(() => setImmediate(() => res.end(req.url === '/304' ? undefined : 'cd')));
+  });
+  for (const [path, method, length] of [['/at-once', 'HEAD', '4'], ['/piecewise', 'HEAD', '4'], ['/piecewise', 'GET', '4'], ['/304', 'GET', '4'], ['/open', 'HEAD', null]]) {
+    const response = await fetch(base + path, { method });
+    assert.equal(response.headers.get('content-length'), length, `${method} ${path}`);
+    await response.text();
+  }
   await stop(server);
 });
 

@@ -30,6 +30,20 @@ test('serves, and the socket tells of its TLS', { skip }, async () => {
   server.close();
 });
 
+test('every option of TLS is taken, and what is none, or misspelt, is refused by name', { skip }, async () => {
+  const { server, port } = await start((req, res) => res.end(String(req.socket.alpnProtocol)), { ...own, alpn: ['http/1.1'], serverName: 'localhost' });
+  const socket = tls.connect({ port, host: '127.0.0.1', ca: own.cert, ALPNProtocols: ['h2', 'http/1.1'] });
+  await once(socket, 'secureConnect');
+  assert.equal(socket.alpnProtocol, 'http/1.1');
+  socket.destroy();
+  server.close();
+  const { createServer } = await import('./support.mjs');
+  for (const [options, message] of [[{ certt: 'x', Key: 'y' }, /^there is no option certt: cert is meant\?$/], [{ ...own, passPhrase: 'x' }, /^there is no option passPhrase: passphrase is meant/],
+    [{ ...own, alpn: ['spdy'] }, /^alpn may have/], [{ ...own, dhparam: 'auto' }, /^dhparam is not there/], [{ ...own, secureOptions: 1 }, /^secureOptions is not there/]])
+    assert.throws(() => createServer(options), { name: 'TypeError', message });
+  createServer({ ...own, keepAlive: true, noDelay: true, requestTimeout: 5, allowHTTP1: true, honorCipherOrder: true, connectionsCheckingInterval: 7 });
+});
+
 test("a client's certificate is asked for, and known", { skip }, async () => {
   const ann = clientCertificate('ann');
   const { server, port } = await start((req, res) => res.end(`${req.socket.getPeerCertificate().subject.CN} ${req.socket.authorized}`),

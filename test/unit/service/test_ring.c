@@ -92,6 +92,9 @@ static void vm_request(uint32_t index)
         compose(index, 200, "x-vm", "echo", NULL, 0);
         command(index, CAROM_FLAG_HEAD | CAROM_FLAG_READ);
         vm.streaming[index] = 1;
+    } else if (memcmp(target, "/none", 5) == 0) {
+        compose(index, 200, "x-vm", "none", NULL, 0);
+        command(index, CAROM_FLAG_HEAD | CAROM_FLAG_END | CAROM_FLAG_RELEASE);
     } else if (memcmp(target, "/bad", 4) == 0) {
         compose(index, 200, "x-vm", "split\r\nx: y", "no", 2);
         command(index, CAROM_FLAG_HEAD | CAROM_FLAG_DATA | CAROM_FLAG_END | CAROM_FLAG_RELEASE);
@@ -300,6 +303,25 @@ static void content_of_any_size_is_echoed(void **state)
     }
 }
 
+/* A head and an end without content: of GET that is all, of HEAD nobody knows. */
+static void what_head_leaves_out_has_no_length(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    vm_begin(&options);
+    struct carom_peer *peer = connect_peer();
+    say(peer, GET("/none"));
+    turn();
+    assert_got(peer, "Content-Length: 0\r\n");
+    struct carom_peer *asking = connect_peer();
+    say(asking, "HEAD /none HTTP/1.1\r\nHost: a\r\n\r\nHEAD /now HTTP/1.1\r\nHost: a\r\n\r\n");
+    turn();
+    assert_got(asking, "x-vm: none\r\n");
+    assert_got(asking, "Content-Length: 16\r\n"); /* of the second, which says its content */
+    assert_null(strstr(got(asking), "Content-Length: 0"));
+    assert_int_equal(vm_finish().ended[CAROM_REASON_COMPLETE], 3);
+}
+
 static void answers_may_come_late(void **state)
 {
     (void)state;
@@ -495,6 +517,7 @@ int main(void)
         cmocka_unit_test(a_batch_costs_one_wake),
         cmocka_unit_test(a_vm_that_yields_is_called_when_its_answers_have_left),
         cmocka_unit_test(content_of_any_size_is_echoed),
+        cmocka_unit_test(what_head_leaves_out_has_no_length),
         cmocka_unit_test(answers_may_come_late),
         cmocka_unit_test(the_vm_hears_of_clients_that_leave),
         cmocka_unit_test(slots_grow_with_the_requests),

@@ -1,0 +1,21 @@
+// For who serves https: the redirect of the plain port, and the field that makes it needless.
+'use strict';
+
+const { Response } = require('./fetch/response.js');
+
+const LONGEST_LOCATION = 5000; // response fields may take 6,000 bytes
+
+// For a year the host shall be asked by https only (RFC 6797).
+const STRICT_TRANSPORT_SECURITY = 'max-age=31536000';
+
+// To the same URI with https and `port` (RFC 9110, 15.4.9). The host is that which the client has named.
+function redirectToHttps(request, port = 443) {
+  if (!Number.isInteger(port) || port < 1 || port > 65535) throw new RangeError(`port must be an integer from 1 to 65535, not ${String(port)}`);
+  if (request.headers.get('host') === null) return new Response(null, { status: 400 }); // HTTP/1.0 may have none
+  const { hostname, pathname, search } = new URL(request.url);
+  const location = `https://${hostname}${port === 443 ? '' : `:${port}`}${pathname}${search}`;
+  if (location.length > LONGEST_LOCATION) return new Response(null, { status: 414 });
+  return new Response(null, { status: 308, headers: { location } });
+}
+
+module.exports = { redirectToHttps, STRICT_TRANSPORT_SECURITY };
