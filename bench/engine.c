@@ -8,12 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "carom.h"
 #include "net/loop_simulated.h"
 #include "service/service.h"
 #include "service/worker.h"
+#include "timing.h"
 
 #define ROUNDS      9
 #define CONNECTIONS 64
@@ -21,21 +21,6 @@
 #define MOST        16
 
 static const char request[] = "GET /hello HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n";
-
-static double now(void)
-{
-    struct timespec time;
-
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-    return (double)time.tv_sec * 1e9 + (double)time.tv_nsec;
-}
-
-static int compare(const void *a, const void *b)
-{
-    double left = *(const double *)a, right = *(const double *)b;
-
-    return (left > right) - (left < right);
-}
 
 static void answer(carom_record *record, void *data)
 {
@@ -98,9 +83,9 @@ static double once(int depth)
             carom_peer_forget(peers[i]);
             carom_peer_send(peers[i], batch, length * (size_t)depth);
         }
-        double start = now();
+        double start = thread_time();
         turn(service);
-        busy += now() - start;
+        busy += thread_time() - start;
     }
     carom_stats stats;
     carom_service_stats(service, &stats);
@@ -116,8 +101,8 @@ static void measure(const char *name, int depth)
 
     for (int i = 0; i < ROUNDS; i++)
         times[i] = once(depth);
-    qsort(times, ROUNDS, sizeof times[0], compare);
-    printf("| %-12s | %6.1f | %6.1f |\n", name, times[ROUNDS / 2], times[0]);
+    double middle = median(times, ROUNDS);
+    printf("| %-12s | %6.1f | %6.1f |\n", name, middle, times[0]);
 }
 
 int main(void)

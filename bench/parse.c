@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "timing.h"
 #include "wire/h1_request.h"
 
 #define HEADS      1000000
@@ -43,21 +43,6 @@ static const char browser[] =
     "Cookie: session=0123456789abcdef0123456789abcdef; theme=dark; seen=1\r\n"
     "\r\n";
 
-static double now(void)
-{
-    struct timespec time;
-
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-    return (double)time.tv_sec * 1e9 + (double)time.tv_nsec;
-}
-
-static int compare(const void *a, const void *b)
-{
-    double left = *(const double *)a, right = *(const double *)b;
-
-    return (left > right) - (left < right);
-}
-
 /* Everything a connection does for a head: begin, read, and let go of the table. */
 static void read_once(const char *text, uint32_t length, struct carom_request_head *head)
 {
@@ -80,16 +65,15 @@ static void measure(const char *name, const char *text, uint32_t length, struct 
     double times[ROUNDS];
 
     for (int i = 0; i < ROUNDS; i++) {
-        double start = now();
+        double start = thread_time();
         for (int k = 0; k < HEADS; k++) {
             carom_fields_init(&head.fields, tables, MAX_FIELDS);
             read_once(text, length, &head);
         }
-        times[i] = (now() - start) / HEADS;
+        times[i] = (thread_time() - start) / HEADS;
     }
-    qsort(times, ROUNDS, sizeof times[0], compare);
-    printf("| %-12s | %4u | %6.1f | %5.2f |\n", name, length, times[ROUNDS / 2],
-           length / times[ROUNDS / 2]);
+    double middle = median(times, ROUNDS);
+    printf("| %-12s | %4u | %6.1f | %5.2f |\n", name, length, middle, length / middle);
 }
 
 int main(void)

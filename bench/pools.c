@@ -12,10 +12,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/memory.h"
 #include "base/pool.h"
+#include "timing.h"
 
 #define OBJECT_SIZE 1024
 #define BATCH       256
@@ -164,21 +164,6 @@ static void one_by_one(const struct rule *rule)
 
 /* ---------------------------------------------------------------- measuring */
 
-static double now(void)
-{
-    struct timespec time;
-
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-    return (double)time.tv_sec * 1e9 + (double)time.tv_nsec;
-}
-
-static int compare(const void *a, const void *b)
-{
-    double left = *(const double *)a, right = *(const double *)b;
-
-    return (left > right) - (left < right);
-}
-
 static void measure(const char *load, void (*run)(const struct rule *), const struct rule *rule)
 {
     double times[ROUNDS];
@@ -188,18 +173,18 @@ static void measure(const char *load, void (*run)(const struct rule *), const st
         naive = (struct naive){0};
         carom_pool_init(&windowed, OBJECT_SIZE, 0);
         uint64_t before = carom_memory_taken();
-        double start = now();
+        double start = thread_time();
         run(rule);
-        times[i] = (now() - start) / REQUESTS;
+        times[i] = (thread_time() - start) / REQUESTS;
         taken = carom_memory_taken() - before;
         while (naive.free != NULL)
             release_one();
         carom_pool_finish(&windowed);
     }
-    qsort(times, ROUNDS, sizeof times[0], compare);
+    double middle = median(times, ROUNDS);
     /* Each object that was taken from the allocator is given back once: two calls. */
     printf("| %-10s | %-23s | %8.1f | %6.1f |\n", load, rule->name,
-           2000.0 * (double)taken / REQUESTS, times[ROUNDS / 2]);
+           2000.0 * (double)taken / REQUESTS, middle);
 }
 
 /* ---------------------------------------------------------------- a burst */

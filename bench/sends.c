@@ -15,10 +15,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "net/uring.h"
+#include "timing.h"
 
 #define MIB         (1024 * 1024)
 #define EACH        (256 * MIB) /* bytes sent in one measurement */
@@ -110,28 +110,15 @@ static size_t send_some(enum way way, const char *from, size_t length)
     return (size_t)result;
 }
 
-static double cpu_now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-    return (double)time.tv_sec * 1e6 + (double)time.tv_nsec / 1e3;
-}
-
 /* us for a MiB */
 static double measure(enum way way, size_t size)
 {
-    double begin = cpu_now();
+    double begin = thread_time();
     for (size_t sent = 0; sent < EACH;) {
         size_t at = sent % size;
         sent += send_some(way, body + at, size - at);
     }
-    return (cpu_now() - begin) / ((double)EACH / MIB);
-}
-
-static int compare(const void *a, const void *b)
-{
-    double left = *(const double *)a, right = *(const double *)b;
-    return (left > right) - (left < right);
+    return (thread_time() - begin) / 1e3 / ((double)EACH / MIB);
 }
 
 static void run(size_t size, unsigned rounds)
@@ -142,9 +129,9 @@ static void run(size_t size, unsigned rounds)
         for (enum way way = 0; way < WAYS; way++)
             times[way][round] = measure(way, size);
     for (enum way way = 0; way < WAYS; way++) {
-        qsort(times[way], rounds, sizeof *times[way], compare);
-        printf("%7zu bytes  %-18s %6.1f us a MiB (%.1f to %.1f)\n", size, names[way],
-               times[way][rounds / 2], times[way][0], times[way][rounds - 1]);
+        double middle = median(times[way], rounds);
+        printf("%7zu bytes  %-18s %6.1f us a MiB (%.1f to %.1f)\n", size, names[way], middle,
+               times[way][0], times[way][rounds - 1]);
     }
     printf("%7zu bytes  copied after all: %lu of %lu\n", size, copied, notifications);
 }
