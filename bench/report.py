@@ -93,12 +93,11 @@ def calls(results):
 
 
 def bulk(results):
-    ours = {"carom": "Carom (`large`)", "carom file": "Carom (`large`), from a file"}
     rows = []
     for way, servers in results["rounds"][0]["bulk"].items():
         for server in servers:
             at = ("bulk", way, server)
-            label = f"{way}: {ours.get(server, server)}"
+            label = f"{way}: {server}"
             if median(results, *at, "gb_per_second") is None:
                 rows.append([label, next(iter(figures(results, *at, "failed")), "not measured"), "", ""])
                 continue

@@ -112,6 +112,17 @@ LOADS = {
     "tls-resumed": Load("TLS handshakes, resumed", OVER_TLS, tool="resumed", tls=True),
 }
 
-# way: server, bulk's method and target
-BULK = {"response": {"carom": ("get", "/1m"), "carom file": ("get", "/file"), "nginx": ("get", "/1m")},
-        "upload": {"carom": ("post", "/"), "nginx": ("post", "/read"), "nginx discarding": ("post", "/hello")}}
+# way: label: server ("large" is bench/large.c), bulk's method and target
+BULK = {
+    "response": {
+        "Carom": ("large", "get", "/1m"), "Carom, from a file": ("large", "get", "/file"), "nginx, from a file": ("nginx", "get", "/1m"),
+        "h2o, from a file": ("h2o", "get", "/1m"), "Carom inline, Node": ("inline", "get", "/1m"),
+        "Carom threads, Node": ("thread", "get", "/1m"), "uWebSockets.js": ("uws", "get", "/1m"), "Bun.serve": ("bun", "get", "/1m"),
+        "Deno.serve": ("deno", "get", "/1m"), "node:http": ("node", "get", "/1m")},
+    "upload": {
+        "Carom": ("large", "post", "/"), "Carom, stored in a file": ("large", "post", "/file"),
+        "nginx, kept in memory": ("nginx", "post", "/read"), "nginx, dropped": ("nginx", "post", "/hello"),
+        "Carom inline, Node": ("inline", "post", "/count"), "Carom threads, Node": ("thread", "post", "/count"),
+        "uWebSockets.js": ("uws", "post", "/count"), "Bun.serve": ("bun", "post", "/count"), "Deno.serve": ("deno", "post", "/count"),
+        "node:http": ("node", "post", "/count")},
+}

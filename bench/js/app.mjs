@@ -21,6 +21,11 @@ export function makeApp(Response) {
     '/slow': () => after(10),
     '/64k': () => new Response(page),
     '/1m': () => new Response(large),
+    '/count': async (request) => {
+      let bytes = 0;
+      for await (const piece of request.body) bytes += piece.length;
+      return new Response(`${bytes}`);
+    },
     '/sse': () => {
       let n = 0;
       return new Response(new ReadableStream({

@@ -24,6 +24,11 @@ const routes = {
   '/slow': (request, response) => setTimeout(() => response.writeHead(200, TEXT).end('Hello, World!'), 10),
   '/64k': (request, response) => response.end(page),
   '/1m': (request, response) => response.end(large),
+  '/count': (request, response) => {
+    let bytes = 0;
+    request.on('data', (piece) => { bytes += piece.length; });
+    request.on('end', () => response.end(`${bytes}`));
+  },
   '/sse': (request, response) => {
     response.writeHead(200, { 'content-type': 'text/event-stream' });
     for (let n = 0; n < 10; n++) response.write(`data: ${n}\n\n`);

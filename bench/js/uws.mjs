@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 
 const uws = createRequire(new URL('../../js/package.json', import.meta.url))('uwebsockets');
 const page = new Uint8Array(65536).fill(120);
+const large = new Uint8Array(1024 * 1024).fill(120);
 const json = (response, value) => response.writeHeader('content-type', 'application/json').end(JSON.stringify(value));
 
 const later = (response, milliseconds) => {
@@ -36,6 +37,14 @@ const { CERT, KEY } = process.env;
   .get('/later', (response) => later(response, 1))
   .get('/slow', (response) => later(response, 10))
   .get('/64k', (response) => { response.end(page); })
+  .get('/1m', (response) => { response.onAborted(() => {}).end(large); })
+  .post('/count', (response) => {
+    let bytes = 0;
+    response.onAborted(() => {}).onData((piece, last) => {
+      bytes += piece.byteLength;
+      if (last) response.cork(() => response.end(`${bytes}`));
+    });
+  })
   .get('/sse', (response) => {
     response.writeHeader('content-type', 'text/event-stream');
     for (let n = 0; n < 10; n++) response.write(`data: ${n}\n\n`);
