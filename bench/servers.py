@@ -189,8 +189,10 @@ class Server:
 
     def peak(self):
         """The most bytes that were resident since forget_peak, of the process that had most."""
-        return 1024 * max(int(re.search(r"^VmHWM:\s+(\d+)", Path(f"/proc/{pid}/status").read_text(), re.M)[1])
-                          for pid in self.pids)
+        found = [re.search(r"^VmHWM:\s+(\d+)", Path(f"/proc/{pid}/status").read_text(), re.M) for pid in self.pids]
+        if None in found:
+            raise Trouble(f"it ended under the load, with {self.process.poll()}")
+        return 1024 * max(int(match[1]) for match in found)
 
     def response(self):
         """The bytes of one response to what wrk asks."""
