@@ -1,6 +1,6 @@
 """Floods over real sockets: storms, silent crowds, pipelines without end, readers who do not read. The
 server goes on answering, what it keeps for each attacker has a bound, and when they have gone it has let
-go of everything. Attacks that take time are in test/unit/service/test_slow_peers.c."""
+go of everything. Attacks that take time are in test/unit/http/test_slow_peers.c."""
 
 import os
 import re

@@ -4,7 +4,7 @@
 #define CAROM_TEST_UNIT_FAULT_SIMULATED_H
 
 #include "unit/fault/scenarios.h"
-#include "unit/service/simulation.h"
+#include "unit/http/simulation.h"
 
 /* What a slow client takes at a time. */
 #define SLOW_WINDOW 3000

@@ -1,5 +1,5 @@
 /* Options: sizes of older and newer structs, values at their ends. */
-#include "unit/service/simulation.h"
+#include "unit/http/simulation.h"
 
 #include "service/options.h"
 

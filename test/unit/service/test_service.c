@@ -1,7 +1,7 @@
 /* The end of a service while other threads are still inside carom_post or carom_shutdown. */
 #include <pthread.h>
 
-#include "unit/service/simulation.h"
+#include "unit/http/simulation.h"
 
 /* The loop's operations, with those replaced that a test looks at. */
 static struct carom_loop_ops ops;

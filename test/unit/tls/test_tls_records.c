@@ -1,5 +1,5 @@
 /* The sizes of TLS records: small at the beginning of a burst, then as large as they may be. */
-#include "unit/service/tls_client.h"
+#include "unit/http/tls_client.h"
 
 #include "net/tls_session.h"
 

@@ -1,5 +1,5 @@
 /* Tunnels over HTTP/2: CONNECT (RFC 9113, 8.5) and its extended form (RFC 8441). */
-#include "unit/service/h2_client.h"
+#include "unit/http/h2_client.h"
 
 static struct client client;
 static struct {

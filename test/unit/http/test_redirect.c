@@ -1,5 +1,5 @@
 /* Tests of the redirect to https: the target in each of its forms. */
-#include "unit/service/simulation.h"
+#include "unit/http/simulation.h"
 
 static void every_form_of_target_is_redirected(void **state)
 {

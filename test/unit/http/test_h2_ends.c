@@ -1,5 +1,5 @@
 /* The ends of streams and of connections of HTTP/2, where the simulation has found mistakes. */
-#include "unit/service/h2_client.h"
+#include "unit/http/h2_client.h"
 
 static struct client client;
 

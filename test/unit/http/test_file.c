@@ -5,7 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "unit/service/simulation.h"
+#include "unit/http/simulation.h"
 
 #define GET(target)  "GET " target " HTTP/1.1\r\nHost: a\r\n\r\n"
 #define HEAD(target) "HEAD " target " HTTP/1.1\r\nHost: a\r\n\r\n"

@@ -1,10 +1,10 @@
 /* A client of HTTP/2 on the simulated network that says raw frames, right or wrong. */
-#ifndef CAROM_TEST_UNIT_SERVICE_H2_RAW_H
-#define CAROM_TEST_UNIT_SERVICE_H2_RAW_H
+#ifndef CAROM_TEST_UNIT_HTTP_H2_RAW_H
+#define CAROM_TEST_UNIT_HTTP_H2_RAW_H
 
 #include <nghttp2/nghttp2.h>
 
-#include "unit/service/simulation.h"
+#include "unit/http/simulation.h"
 
 /* GET, http, a path, and the authority "a", in HPACK without its dynamic table. */
 #define HOLD                                                                                       \

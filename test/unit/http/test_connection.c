@@ -6,7 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "unit/service/simulation.h"
+#include "unit/http/simulation.h"
 
 #define GET(target)  "GET " target " HTTP/1.1\r\nHost: a\r\n\r\n"
 #define POST(target) "POST " target " HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nabcde"

@@ -1,5 +1,5 @@
 /* A hundred thousand idle connections: what each costs, and that they end. */
-#include "unit/service/simulation.h"
+#include "unit/http/simulation.h"
 
 #ifdef SANITIZED
 #define ALL 5000u

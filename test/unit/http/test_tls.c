@@ -1,6 +1,6 @@
 /* Tests of TLS on the simulated network: handshakes cut at every byte, time, turns, backpressure,
  * and ends. */
-#include "unit/service/tls_client.h"
+#include "unit/http/tls_client.h"
 
 #include <openssl/x509v3.h>
 

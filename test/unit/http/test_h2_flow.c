@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "service/h2.h"
-#include "unit/service/h2_client.h"
+#include "unit/http/h2_client.h"
 
 #define WINDOW 65535 /* of a connection, at first (RFC 9113, 6.9.2) */
 

@@ -1,6 +1,6 @@
 /* Tests of early data (RFC 8446, 4.2.10) on the simulated network: a client that sends some
  * although no ticket of ours allows it. */
-#include "unit/service/tls_client.h"
+#include "unit/http/tls_client.h"
 
 static const char now[] = "GET /now HTTP/1.1\r\nHost: t\r\n\r\n";
 static const char hold[] = "GET /hold HTTP/1.1\r\nHost: t\r\n\r\n";

@@ -3,7 +3,7 @@
  * docs/testing/attacks.md. */
 #include <stdio.h>
 
-#include "unit/service/simulation.h"
+#include "unit/http/simulation.h"
 
 #define GET(target) "GET " target " HTTP/1.1\r\nHost: a\r\n\r\n"
 #define CHUNKED_POST(target)                                                                       \

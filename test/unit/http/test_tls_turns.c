@@ -1,5 +1,5 @@
 /* Tests of TLS on the simulated network: what waits for its turn, and ends by an alert. */
-#include "unit/service/tls_client.h"
+#include "unit/http/tls_client.h"
 
 static const char now[] = "GET /now HTTP/1.1\r\nHost: t\r\n\r\n";
 static const char hold[] = "GET /hold HTTP/1.1\r\nHost: t\r\n\r\n";

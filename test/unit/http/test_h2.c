@@ -2,7 +2,7 @@
  * cancellation, drain. */
 #include <stdio.h>
 
-#include "unit/service/h2_client.h"
+#include "unit/http/h2_client.h"
 
 static struct client client;
 

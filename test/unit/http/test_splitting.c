@@ -3,7 +3,7 @@
  * has the lines that were given, and no more. */
 #include <stdio.h>
 
-#include "unit/service/simulation.h"
+#include "unit/http/simulation.h"
 
 #define PLAIN   "GET /hold HTTP/1.1\r\nHost: a\r\n\r\n"
 #define UPGRADE "GET /hold HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"

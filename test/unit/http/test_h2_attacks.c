@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "unit/service/h2_raw.h"
+#include "unit/http/h2_raw.h"
 
 static size_t flood; /* the one being tried */
 

@@ -1,7 +1,7 @@
 /* Tests of TLS on the simulated network: what it takes of memory, and that any of it may be
  * missing.
  */
-#include "unit/service/tls_client.h"
+#include "unit/http/tls_client.h"
 
 #include <openssl/crypto.h>
 

@@ -1,6 +1,6 @@
 /* A service on the simulated network: one worker, one thread, a clock that the test moves. */
-#ifndef CAROM_TEST_UNIT_SERVICE_SIMULATION_H
-#define CAROM_TEST_UNIT_SERVICE_SIMULATION_H
+#ifndef CAROM_TEST_UNIT_HTTP_SIMULATION_H
+#define CAROM_TEST_UNIT_HTTP_SIMULATION_H
 
 #include <string.h>
 

@@ -1,8 +1,8 @@
 /* A TLS client of the simulated network: OpenSSL between memory and a simulated peer. */
-#ifndef CAROM_TEST_UNIT_SERVICE_TLS_CLIENT_H
-#define CAROM_TEST_UNIT_SERVICE_TLS_CLIENT_H
+#ifndef CAROM_TEST_UNIT_HTTP_TLS_CLIENT_H
+#define CAROM_TEST_UNIT_HTTP_TLS_CLIENT_H
 
-#include "unit/service/simulation.h"
+#include "unit/http/simulation.h"
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>

@@ -1,10 +1,10 @@
 /* A client of HTTP/2 on the simulated network: nghttp2's client session over a peer. */
-#ifndef CAROM_TEST_UNIT_SERVICE_H2_CLIENT_H
-#define CAROM_TEST_UNIT_SERVICE_H2_CLIENT_H
+#ifndef CAROM_TEST_UNIT_HTTP_H2_CLIENT_H
+#define CAROM_TEST_UNIT_HTTP_H2_CLIENT_H
 
 #include <nghttp2/nghttp2.h>
 
-#include "unit/service/simulation.h"
+#include "unit/http/simulation.h"
 
 #define REPLIES_MAX 64
 

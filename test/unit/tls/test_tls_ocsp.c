@@ -1,6 +1,6 @@
 /* Tests of stapling on the simulated network: responses that are good, out of date, or of another
  * certificate. */
-#include "unit/service/tls_client.h"
+#include "unit/http/tls_client.h"
 
 #include <openssl/ocsp.h>
 #include <openssl/pem.h>

@@ -1,6 +1,6 @@
 /* The ring with a tiny VM in C: all it knows is its memory and the layout. It answers by the
  * target: "/now" at once, "/echo" streams the content back, "/hold" when the test says so. */
-#include "unit/service/simulation.h"
+#include "unit/http/simulation.h"
 
 #include <stdio.h>
 #include <stdlib.h>

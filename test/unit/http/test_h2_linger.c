@@ -1,6 +1,6 @@
 /* Content that comes behind its answer: it is judged like any other, and waited for only so long.
  */
-#include "unit/service/h2_raw.h"
+#include "unit/http/h2_raw.h"
 
 #define POST                                                                                       \
     "\x83\x86\x04\x05/hold\x01\x01"                                                                \
