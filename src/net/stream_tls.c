@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "carom.h"
-#include "net/tls_session.h"
+#include "tls/tls_session.h"
 
 /* Plain bytes that are encrypted at once, and in one turn. */
 #define BATCH      (4 * CAROM_TLS_RECORD)

@@ -3,8 +3,8 @@
 #define CAROM_SERVICE_LISTENER_H
 
 #include "net/address.h"
-#include "net/tls.h"
 #include "service/worker.h"
+#include "tls/tls.h"
 
 struct carom_listener {
     carom_address address;     /* as it really is */

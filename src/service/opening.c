@@ -3,9 +3,9 @@
 
 #include <string.h>
 
-#include "net/tls_session.h"
 #include "service/h1.h"
 #include "service/h2.h"
+#include "tls/tls_session.h"
 
 static const char preface[] = NGHTTP2_CLIENT_MAGIC;
 

@@ -1,9 +1,9 @@
 /* TLS of a service: reloading, watching, and what a record can tell of its connection. */
 #include "service/tls.h"
 
-#include "net/tls_session.h"
 #include "service/listener.h"
 #include "service/service.h"
+#include "tls/tls_session.h"
 
 /* ---------------------------------------------------------------- reloading */
 

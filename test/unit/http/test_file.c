@@ -381,5 +381,5 @@ int main(void)
         cmocka_unit_test(a_file_that_was_cut_short_resets_the_connection),
         cmocka_unit_test(files_need_no_allocation_after_warm_up),
     };
-    return cmocka_run_group_tests_name("service/file", all, NULL, NULL);
+    return cmocka_run_group_tests_name("http/file", all, NULL, NULL);
 }

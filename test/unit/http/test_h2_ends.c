@@ -200,5 +200,5 @@ int main(void)
         cmocka_unit_test(content_has_its_time),
         cmocka_unit_test(a_tunnel_has_no_limit),
     };
-    return cmocka_run_group_tests_name("service/h2_ends", all, NULL, NULL);
+    return cmocka_run_group_tests_name("http/h2_ends", all, NULL, NULL);
 }

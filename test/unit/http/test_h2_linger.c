@@ -280,5 +280,5 @@ int main(void)
         cmocka_unit_test(who_gives_up_is_not_blamed),
         cmocka_unit_test(many_that_never_end),
     };
-    return cmocka_run_group_tests_name("service/h2_linger", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("http/h2_linger", tests, NULL, NULL);
 }

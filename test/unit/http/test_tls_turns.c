@@ -283,5 +283,5 @@ int main(void)
         cmocka_unit_test(who_waits_sends_no_more_than_has_room),
         cmocka_unit_test(requests_before_fin_are_answered_after_the_wait),
     };
-    return cmocka_run_group_tests_name("service/tls_turns", all, prepare, unprepare);
+    return cmocka_run_group_tests_name("http/tls_turns", all, prepare, unprepare);
 }

@@ -81,5 +81,5 @@ int main(void)
         cmocka_unit_test(early_data_is_passed_over),
         cmocka_unit_test(early_data_has_a_limit),
     };
-    return cmocka_run_group_tests_name("service/tls_early", all, prepare, unprepare);
+    return cmocka_run_group_tests_name("tls/tls_early", all, prepare, unprepare);
 }

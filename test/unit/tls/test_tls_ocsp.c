@@ -127,5 +127,5 @@ int main(void)
         cmocka_unit_test(only_what_is_good_is_stapled),
         cmocka_unit_test(another_certificate_is_another),
     };
-    return cmocka_run_group_tests_name("service/tls_ocsp", all, make_file, remove_file);
+    return cmocka_run_group_tests_name("tls/tls_ocsp", all, make_file, remove_file);
 }

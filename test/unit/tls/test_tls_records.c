@@ -1,7 +1,7 @@
 /* The sizes of TLS records: small at the beginning of a burst, then as large as they may be. */
 #include "unit/http/tls_client.h"
 
-#include "net/tls_session.h"
+#include "tls/tls_session.h"
 
 #define LENGTH   100000
 #define OVERHEAD 17 /* RFC 8446, 5.2: the type within, and the tag of AEAD */
@@ -64,5 +64,5 @@ static void a_burst_begins_with_small_records(void **state)
 int main(void)
 {
     const struct CMUnitTest all[] = {cmocka_unit_test(a_burst_begins_with_small_records)};
-    return cmocka_run_group_tests_name("service/tls_records", all, prepare, unprepare);
+    return cmocka_run_group_tests_name("tls/tls_records", all, prepare, unprepare);
 }

@@ -6,9 +6,9 @@
 #include "unit/base/support.h"
 
 #include "base/log.h"
-#include "net/tls_context.h"
-#include "net/tls_options.h"
-#include "net/tls_tickets.h"
+#include "tls/tls_context.h"
+#include "tls/tls_options.h"
+#include "tls/tls_tickets.h"
 
 #define LIFETIME 1000u
 #define SERVED   (LIFETIME / 2 + 1)
@@ -158,5 +158,5 @@ int main(void)
         cmocka_unit_test_setup_teardown(nothing_is_left_after_a_long_silence, begin, end),
         cmocka_unit_test_setup_teardown(given_keys_stay, begin, end),
     };
-    return cmocka_run_group_tests_name("net/tls_tickets", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("tls/tls_tickets", tests, NULL, NULL);
 }

@@ -1,14 +1,14 @@
 /* TLS of a listener: its options, kept; what was loaded last; changing one for the other. */
-#include "net/tls.h"
+#include "tls/tls.h"
 
 #include <openssl/err.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "base/memory.h"
-#include "net/tls_context.h"
-#include "net/tls_options.h"
-#include "net/tls_tickets.h"
+#include "tls/tls_context.h"
+#include "tls/tls_options.h"
+#include "tls/tls_tickets.h"
 
 struct carom_tls {
     struct carom_log_sink log;

@@ -1,7 +1,7 @@
 /* The contexts of OpenSSL that one loading makes: one for each certificate, with the policy that is
  * common to all, and the table of names that chooses between them. */
-#ifndef CAROM_NET_TLS_CONTEXT_H
-#define CAROM_NET_TLS_CONTEXT_H
+#ifndef CAROM_TLS_CONTEXT_H
+#define CAROM_TLS_CONTEXT_H
 
 #include <openssl/ssl.h>
 

@@ -1,12 +1,12 @@
 /* Responses of OCSP: read, matched with their certificate, stapled while they are good. */
-#include "net/tls_ocsp.h"
+#include "tls/tls_ocsp.h"
 
 #include <openssl/err.h>
 #include <openssl/ocsp.h>
 #include <time.h>
 
 #include "carom.h"
-#include "net/tls_source.h"
+#include "tls/tls_source.h"
 
 #define MOST (64 * 1024)
 

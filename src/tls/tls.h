@@ -1,8 +1,8 @@
 /* What the TLS connections of a listener have in common: certificates by server name, versions,
  * ciphers, protocols, ticket keys, whom to trust. Loaded from files or memory, and loaded again
  * while connections go on: each keeps what it began with. Any thread. */
-#ifndef CAROM_NET_TLS_H
-#define CAROM_NET_TLS_H
+#ifndef CAROM_TLS_TLS_H
+#define CAROM_TLS_TLS_H
 
 #include "base/log.h"
 #include "carom.h"

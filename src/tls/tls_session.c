@@ -1,5 +1,5 @@
 /* A TLS session over queues of pages: a BIO of our own below OpenSSL, and the calls above it. */
-#include "net/tls_session.h"
+#include "tls/tls_session.h"
 
 #include <limits.h>
 #include <openssl/bio.h>
@@ -8,7 +8,7 @@
 #include <pthread.h>
 #include <string.h>
 
-#include "net/tls.h"
+#include "tls/tls.h"
 
 /* ---------------------------------------------------------------- the BIO */
 

@@ -1,7 +1,7 @@
 /* Keys of session tickets (RFC 5077; RFC 8446, 4.6.1): the first makes new tickets, all open old
  * ones. Given from outside and shared by processes, or random and changed in time. Any thread. */
-#ifndef CAROM_NET_TLS_TICKETS_H
-#define CAROM_NET_TLS_TICKETS_H
+#ifndef CAROM_TLS_TICKETS_H
+#define CAROM_TLS_TICKETS_H
 
 #include <openssl/ssl.h>
 #include <pthread.h>

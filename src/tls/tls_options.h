@@ -1,8 +1,8 @@
 /* Options of TLS as they are kept: checked, defaults filled in, with all that they point to. What
  * was loaded from them holds them, so that they can be exchanged while connections go on. Any
  * thread. */
-#ifndef CAROM_NET_TLS_OPTIONS_H
-#define CAROM_NET_TLS_OPTIONS_H
+#ifndef CAROM_TLS_OPTIONS_H
+#define CAROM_TLS_OPTIONS_H
 
 #include <stdatomic.h>
 

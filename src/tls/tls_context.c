@@ -1,5 +1,5 @@
 /* Contexts of OpenSSL: certificates, their names, and the policy of all. */
-#include "net/tls_context.h"
+#include "tls/tls_context.h"
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -9,11 +9,11 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "net/tls_names.h"
-#include "net/tls_ocsp.h"
-#include "net/tls_options.h"
-#include "net/tls_source.h"
-#include "net/tls_tickets.h"
+#include "tls/tls_names.h"
+#include "tls/tls_ocsp.h"
+#include "tls/tls_options.h"
+#include "tls/tls_source.h"
+#include "tls/tls_tickets.h"
 
 /* Forward secrecy and AEAD only (RFC 9325, 4.2). */
 #define CIPHERS                                                                                    \

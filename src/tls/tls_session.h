@@ -2,8 +2,8 @@
  * is received lies in `in` and is read from there; what OpenSSL writes is put straight into the
  * worker's outgoing pages and gathers in `out`. No call here blocks or leaves an error in OpenSSL's
  * queue. */
-#ifndef CAROM_NET_TLS_SESSION_H
-#define CAROM_NET_TLS_SESSION_H
+#ifndef CAROM_TLS_SESSION_H
+#define CAROM_TLS_SESSION_H
 
 #include "base/list.h"
 #include "base/queue.h"

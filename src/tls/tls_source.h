@@ -1,6 +1,6 @@
 /* Where TLS is loaded from: files and memory, and what is said when that fails. */
-#ifndef CAROM_NET_TLS_SOURCE_H
-#define CAROM_NET_TLS_SOURCE_H
+#ifndef CAROM_TLS_SOURCE_H
+#define CAROM_TLS_SOURCE_H
 
 #include <openssl/bio.h>
 

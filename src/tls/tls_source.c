@@ -1,5 +1,5 @@
 /* Where TLS is loaded from: files and memory, and what is said when that fails. */
-#include "net/tls_source.h"
+#include "tls/tls_source.h"
 
 #include <errno.h>
 #include <openssl/err.h>

@@ -1,5 +1,5 @@
 /* Ticket keys: kept, changed, used. */
-#include "net/tls_tickets.h"
+#include "tls/tls_tickets.h"
 
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>

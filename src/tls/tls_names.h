@@ -1,6 +1,6 @@
 /* Server names (RFC 6066, 3), and which certificate is each one's. */
-#ifndef CAROM_NET_TLS_NAMES_H
-#define CAROM_NET_TLS_NAMES_H
+#ifndef CAROM_TLS_NAMES_H
+#define CAROM_TLS_NAMES_H
 
 #include <stdbool.h>
 #include <stddef.h>

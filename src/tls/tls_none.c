@@ -1,7 +1,7 @@
 /* In the place of tls*.c in a build without TLS (CAROM_TLS=OFF): there are no sessions. */
 #include "base/assert.h"
-#include "net/tls.h"
-#include "net/tls_session.h"
+#include "tls/tls.h"
+#include "tls/tls_session.h"
 
 int carom_tls_create(struct carom_tls **made, const carom_tls_options *options,
                      const struct carom_log_sink *log, bool http2)

@@ -1,5 +1,5 @@
 /* Options of TLS, checked and copied. */
-#include "net/tls_options.h"
+#include "tls/tls_options.h"
 
 #include <openssl/crypto.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /* Server names: a sorted table. */
-#include "net/tls_names.h"
+#include "tls/tls_names.h"
 
 #include <openssl/crypto.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /* A response of OCSP (RFC 6960) that is stapled to a certificate (RFC 6066, 8), from a file. */
-#ifndef CAROM_NET_TLS_OCSP_H
-#define CAROM_NET_TLS_OCSP_H
+#ifndef CAROM_TLS_OCSP_H
+#define CAROM_TLS_OCSP_H
 
 #include <openssl/ssl.h>
 
