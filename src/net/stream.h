@@ -3,7 +3,7 @@
  *
  * A stream may be secured by TLS. Then what is received is decrypted into pages, and what is in
  * `out` stays there until the kernel has taken all of what it was encrypted to: the owner sees
- * plain bytes in every count, and only asks carom_stream_tls when it wants to know. */
+ * plain bytes in every count, and only asks carom_stream_session when it wants to know. */
 #ifndef CAROM_NET_STREAM_H
 #define CAROM_NET_STREAM_H
 
@@ -11,6 +11,7 @@
 #include "net/loop.h"
 
 struct carom_stream;
+struct carom_stream_tls;
 struct carom_tls;
 struct carom_tls_session;
 
@@ -40,8 +41,8 @@ struct carom_streams {
     const struct carom_stream_events *events;
     struct carom_arena *outgoing; /* what is encrypted gathers here */
     struct carom_arena plain;     /* what is decrypted, here */
-    struct carom_pool sessions;   /* of TLS */
-    struct carom_node waiting;    /* sessions that go on in the next turn */
+    struct carom_pool sessions;   /* of struct carom_stream_tls */
+    struct carom_node waiting;    /* of those; they go on in the next turn */
     uint32_t handshakes;          /* steps of handshakes that this turn may still take */
     uint32_t most_handshakes;     /* in one turn */
     uint64_t handshakes_done, handshakes_resumed, handshakes_failed;
@@ -52,7 +53,7 @@ struct carom_streams {
 struct carom_stream {
     struct carom_socket socket;
     struct carom_streams *streams;
-    struct carom_tls_session *tls; /* NULL: plain */
+    struct carom_stream_tls *tls; /* NULL: plain */
     struct carom_queue out;
     uint64_t sent_total : 56;
     bool finishing : 1;   /* FIN follows what is in `out` */
@@ -87,7 +88,9 @@ static inline bool carom_streams_wait(const struct carom_streams *streams)
  */
 int carom_stream_open(struct carom_stream *stream, struct carom_streams *streams, int fd);
 /* Right after open: it speaks TLS, as a server. 0 or -CAROM_ENOMEM (close the stream). */
-int carom_stream_secure(struct carom_stream *stream, struct carom_tls *tls);
+int carom_stream_secure(struct carom_stream *stream, struct carom_tls *certificates);
+/* The session of a stream that speaks TLS, or NULL; it lives until carom_stream_dispose. */
+struct carom_tls_session *carom_stream_session(const struct carom_stream *stream);
 void carom_stream_receive(struct carom_stream *stream, bool on);
 bool carom_stream_tls_receives(const struct carom_stream *stream);
 /* Whether it is on. */

@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "carom.h"
-#include "tls/tls_session.h"
 
 /* Plain bytes that are encrypted at once, and in one turn. */
 #define BATCH      (4 * CAROM_TLS_RECORD)
@@ -25,7 +24,8 @@
 /* Encrypted bytes that wait for the peer: a batch, a handshake, and then some. More is a peer who
  * makes us answer (KeyUpdate) and does not read. */
 #define MOST_ENCRYPTED (4 * BATCH)
-/* Bytes of one who waits for its turn: it receives no more until then. */
+/* Limit of the bytes that are kept for a stream whose handshake waits for its turn; beyond it the
+ * socket is not read. */
 #define MOST_WAITING (2 * CAROM_TLS_RECORD)
 /* The least room for decrypted bytes in a page. */
 #define ROOM 4096
@@ -51,7 +51,7 @@ void carom_streams_init(struct carom_streams *streams, struct carom_pool *segmen
         .most_handshakes = UINT32_MAX,
     };
     carom_arena_init(&streams->plain, pages);
-    carom_pool_init(&streams->sessions, sizeof(struct carom_tls_session), 0);
+    carom_pool_init(&streams->sessions, sizeof(struct carom_stream_tls), 0);
     carom_node_init(&streams->waiting);
 }
 
@@ -61,37 +61,45 @@ void carom_streams_finish(struct carom_streams *streams)
     carom_pool_finish(&streams->sessions);
 }
 
-int carom_stream_secure(struct carom_stream *stream, struct carom_tls *tls)
+int carom_stream_secure(struct carom_stream *stream, struct carom_tls *certificates)
 {
     struct carom_streams *streams = stream->streams;
-    struct carom_tls_session *session = carom_pool_take(&streams->sessions);
-    if (session == NULL)
+    struct carom_stream_tls *tls = carom_pool_take(&streams->sessions);
+    if (tls == NULL)
         return -CAROM_ENOMEM;
-    int error = carom_tls_session_init(session, tls, streams->segments, streams->outgoing);
+    *tls = (struct carom_stream_tls){.stream = stream, .wanted = true};
+    carom_node_init(&tls->waiting);
+    int error =
+        carom_tls_session_init(&tls->session, certificates, streams->segments, streams->outgoing);
     if (error < 0) {
-        carom_pool_give(&streams->sessions, session);
+        carom_pool_give(&streams->sessions, tls);
         return error;
     }
-    session->stream = stream;
-    session->wanted = true;
-    stream->tls = session;
+    stream->tls = tls;
     return 0;
 }
 
 void carom_stream_tls_dispose(struct carom_stream *stream)
 {
-    carom_tls_session_finish(stream->tls);
+    carom_node_remove(&stream->tls->waiting);
+    carom_tls_session_finish(&stream->tls->session);
     carom_pool_give(&stream->streams->sessions, stream->tls);
     stream->tls = NULL;
 }
 
+struct carom_tls_session *carom_stream_session(const struct carom_stream *stream)
+{
+    return stream->tls == NULL ? NULL : &stream->tls->session;
+}
+
 void carom_stream_tls_close(struct carom_stream *stream, bool reset)
 {
-    struct carom_tls_session *session = stream->tls;
+    struct carom_stream_tls *tls = stream->tls;
+    struct carom_tls_session *session = &tls->session;
     struct carom_loop *loop = stream->streams->loop;
     if (stream->socket.closing)
         return;
-    carom_node_remove(&session->waiting);
+    carom_node_remove(&tls->waiting);
     if (!reset && stream->out.length == 0 && carom_stream_can_send(stream)) {
         carom_tls_close_notify(session);
         /* What does not fit now is lost, as with all that is closed upon. */
@@ -112,7 +120,7 @@ static void go_on_later(struct carom_stream *stream)
  * be sent only an alert still is. */
 static void break_later(struct carom_stream *stream, int error)
 {
-    stream->tls->state = CAROM_TLS_FAILED;
+    stream->tls->session.state = CAROM_TLS_FAILED;
     stream->broken = error != -CAROM_EPROTOCOL;
     stream->file_failed = error == -CAROM_EFILE;
     stream->tls->failure = error;
@@ -179,34 +187,35 @@ static int64_t next_bytes(struct cursor *cursor, size_t length, uint8_t *gathere
 
 static void note_burst(struct carom_stream *stream)
 {
-    struct carom_tls_session *session = stream->tls;
+    struct carom_stream_tls *tls = stream->tls;
     struct carom_loop *loop = stream->streams->loop;
     uint64_t now = loop->ops->now(loop);
-    if (now - session->sent_at > BURST_PAUSE)
-        session->burst = 0;
-    session->sent_at = now;
+    if (now - tls->sent_at > BURST_PAUSE)
+        tls->burst = 0;
+    tls->sent_at = now;
 }
 
 /* Encrypt what comes next of `out`: a batch, less when there is less. 0, or an error where nothing
  * could be encrypted: what was encrypted before is sent first. */
 static int encrypt(struct carom_stream *stream)
 {
-    struct carom_tls_session *session = stream->tls;
+    struct carom_stream_tls *tls = stream->tls;
+    struct carom_tls_session *session = &tls->session;
     struct cursor cursor = {stream->out.first, 0};
     uint8_t gathered[CAROM_TLS_RECORD];
     uint64_t left = stream->out.length < BATCH ? stream->out.length : BATCH;
     note_burst(stream);
     while (left > 0) {
         const uint8_t *data;
-        size_t most = session->burst < SMALL_BYTES ? SMALL_RECORD : CAROM_TLS_RECORD;
+        size_t most = tls->burst < SMALL_BYTES ? SMALL_RECORD : CAROM_TLS_RECORD;
         int64_t length = next_bytes(&cursor, left < most ? (size_t)left : most, gathered, &data);
         if (length < 0)
-            return session->encrypted > 0 ? 0 : (int)length;
+            return tls->encrypted > 0 ? 0 : (int)length;
         int error = carom_tls_write(session, data, (size_t)length);
         if (error < 0)
             return error;
-        session->encrypted += (uint64_t)length;
-        session->burst += (uint64_t)length;
+        tls->encrypted += (uint64_t)length;
+        tls->burst += (uint64_t)length;
         left -= (uint64_t)length;
     }
     return 0;
@@ -215,9 +224,10 @@ static int encrypt(struct carom_stream *stream)
 /* The kernel has all that was encrypted. True when there is more to send, which is encrypted. */
 static bool next_batch(struct carom_stream *stream, uint64_t *budget)
 {
-    struct carom_tls_session *session = stream->tls;
-    uint64_t encrypted = session->encrypted;
-    session->encrypted = 0;
+    struct carom_stream_tls *tls = stream->tls;
+    struct carom_tls_session *session = &tls->session;
+    uint64_t encrypted = tls->encrypted;
+    tls->encrypted = 0;
     if (encrypted > 0)
         carom_stream_taken(stream, encrypted);
     if (!carom_stream_can_send(stream))
@@ -236,13 +246,13 @@ static bool next_batch(struct carom_stream *stream, uint64_t *budget)
         break_later(stream, error);
         return false;
     }
-    *budget -= session->encrypted < *budget ? session->encrypted : *budget;
+    *budget -= tls->encrypted < *budget ? tls->encrypted : *budget;
     return true;
 }
 
 void carom_stream_tls_send(struct carom_stream *stream)
 {
-    struct carom_tls_session *session = stream->tls;
+    struct carom_tls_session *session = &stream->tls->session;
     struct carom_loop *loop = stream->streams->loop;
     uint64_t budget = TURN_BYTES;
     while (carom_stream_can_send(stream)) {
@@ -265,12 +275,12 @@ void carom_stream_tls_send(struct carom_stream *stream)
 
 void carom_stream_tls_sent(struct carom_stream *stream, uint64_t bytes)
 {
-    carom_queue_consume(&stream->tls->out, stream->streams->segments, bytes);
+    carom_queue_consume(&stream->tls->session.out, stream->streams->segments, bytes);
 }
 
 bool carom_stream_tls_stalled(const struct carom_stream *stream)
 {
-    const struct carom_tls_session *session = stream->tls;
+    const struct carom_tls_session *session = &stream->tls->session;
     bool takes_more = session->state != CAROM_TLS_FAILED; /* or `out` stays where it is */
     return !stream->broken && (session->out.length > 0 || (takes_more && stream->out.length > 0));
 }
@@ -294,7 +304,7 @@ static bool speaks_plain(const struct carom_tls_session *session)
 
 static void fail(struct carom_stream *stream, int error)
 {
-    struct carom_tls_session *session = stream->tls;
+    struct carom_tls_session *session = &stream->tls->session;
     session->state = CAROM_TLS_FAILED;
     stream->streams->handshakes_failed++;
     carom_queue_clear(&session->in, stream->streams->segments);
@@ -304,7 +314,7 @@ static void fail(struct carom_stream *stream, int error)
 /* One step of the handshake. False: no further one now. */
 static bool shake_hands(struct carom_stream *stream)
 {
-    struct carom_tls_session *session = stream->tls;
+    struct carom_tls_session *session = &stream->tls->session;
     struct carom_streams *streams = stream->streams;
     if (session->in.length == 0)
         return false;
@@ -350,8 +360,9 @@ static struct carom_page *room_for_plain(struct carom_stream *stream)
 /* Decrypt one piece and hand it over. False: no further one now. */
 static bool decrypt(struct carom_stream *stream)
 {
-    struct carom_tls_session *session = stream->tls;
-    if (!session->wanted || !carom_tls_has_input(session))
+    struct carom_stream_tls *tls = stream->tls;
+    struct carom_tls_session *session = &tls->session;
+    if (!tls->wanted || !carom_tls_has_input(session))
         return false;
     struct carom_page *page = room_for_plain(stream);
     if (page == NULL) {
@@ -376,15 +387,15 @@ static bool decrypt(struct carom_stream *stream)
 /* Tell the end, once, when all that came before it is told. */
 static void tell_end(struct carom_stream *stream)
 {
-    struct carom_tls_session *session = stream->tls;
+    struct carom_stream_tls *tls = stream->tls;
+    struct carom_tls_session *session = &tls->session;
     bool paused = session->state == CAROM_TLS_OPEN && carom_tls_has_input(session);
-    bool waits = session->state == CAROM_TLS_SHAKING && !carom_node_alone(&session->waiting);
-    if (session->told || stream->broken || session->failure < 0 ||
-        !(session->fin || session->peer_done))
+    bool waits = session->state == CAROM_TLS_SHAKING && !carom_node_alone(&tls->waiting);
+    if (tls->told || stream->broken || tls->failure < 0 || !(tls->fin || session->peer_done))
         return;
     if ((paused || waits) && !session->peer_done)
         return;
-    session->told = true;
+    tls->told = true;
     stream->truncated = !session->peer_done;
     stream->streams->events->ended(stream, 0);
 }
@@ -392,7 +403,7 @@ static void tell_end(struct carom_stream *stream)
 /* Take what has come as far as it goes. */
 static void work(struct carom_stream *stream)
 {
-    struct carom_tls_session *session = stream->tls;
+    struct carom_tls_session *session = &stream->tls->session;
     bool more = true;
     while (more && !stream->socket.closing && !stream->broken) {
         if (session->state == CAROM_TLS_SHAKING)
@@ -432,14 +443,15 @@ static void let_go(struct carom_stream *stream)
 void carom_stream_tls_received(struct carom_stream *stream, struct carom_page *page,
                                const uint8_t *data, uint32_t length)
 {
-    struct carom_tls_session *session = stream->tls;
+    struct carom_stream_tls *tls = stream->tls;
+    struct carom_tls_session *session = &tls->session;
     if (session->state == CAROM_TLS_FAILED || session->peer_done || stream->broken)
         return;
     if (carom_queue_append_page(&session->in, stream->streams->segments, page, data, length) < 0)
         break_later(stream, -CAROM_ENOMEM);
-    else if (carom_node_alone(&session->waiting)) /* otherwise in its turn */
+    else if (carom_node_alone(&tls->waiting)) /* otherwise in its turn */
         work(stream);
-    if (!carom_node_alone(&session->waiting) && session->in.length >= MOST_WAITING)
+    if (!carom_node_alone(&tls->waiting) && session->in.length >= MOST_WAITING)
         hold_back(stream);
 }
 
@@ -456,11 +468,12 @@ bool carom_stream_tls_receives(const struct carom_stream *stream)
 
 void carom_stream_tls_receive(struct carom_stream *stream, bool on)
 {
-    struct carom_tls_session *session = stream->tls;
-    session->wanted = on;
-    session->held_back = false;
+    struct carom_stream_tls *tls = stream->tls;
+    struct carom_tls_session *session = &tls->session;
+    tls->wanted = on;
+    tls->held_back = false;
     if (on && session->state == CAROM_TLS_OPEN && !stream->socket.closing &&
-        (carom_tls_has_input(session) || (session->fin && !session->told)))
+        (carom_tls_has_input(session) || (tls->fin && !tls->told)))
         go_on_later(stream);
 }
 
@@ -473,12 +486,13 @@ void carom_stream_tls_land(struct carom_stream *stream, struct carom_page *page)
 
 static void go_on(struct carom_stream *stream)
 {
-    struct carom_tls_session *session = stream->tls;
+    struct carom_stream_tls *tls = stream->tls;
+    struct carom_tls_session *session = &tls->session;
     const struct carom_stream_events *events = stream->streams->events;
     uint64_t before = stream->sent_total;
-    if (session->failure < 0) {
-        int failure = session->failure;
-        session->failure = 0;
+    if (tls->failure < 0) {
+        int failure = tls->failure;
+        tls->failure = 0;
         events->ended(stream, failure);
         if (!stream->socket.closing)
             tell_end(stream);
@@ -487,7 +501,7 @@ static void go_on(struct carom_stream *stream)
     work(stream);
     if (!stream->socket.closing && stream->out.length > 0)
         carom_stream_tls_send(stream);
-    if (session->held_back && session->in.length < MOST_WAITING)
+    if (tls->held_back && session->in.length < MOST_WAITING)
         let_go(stream);
     if (!stream->socket.closing && stream->sent_total > before)
         events->sent(stream);
@@ -499,5 +513,5 @@ void carom_streams_go_on(struct carom_streams *streams)
     carom_node_init(&now); /* those that wait again do so until the next turn */
     carom_list_splice(&now, &streams->waiting);
     while ((node = carom_list_take(&now)) != NULL)
-        go_on(carom_container(node, struct carom_tls_session, waiting)->stream);
+        go_on(carom_container(node, struct carom_stream_tls, waiting)->stream);
 }

@@ -3,6 +3,22 @@
 #define CAROM_NET_STREAM_TLS_H
 
 #include "net/stream.h"
+#include "tls/tls_session.h"
+
+/* What a stream has when it speaks TLS: the session, and where the stream stands with it. */
+struct carom_stream_tls {
+    struct carom_tls_session session;
+    struct carom_stream *stream;
+    uint64_t encrypted;         /* the first bytes of stream->out that are in session.out already */
+    uint64_t sent_at, burst;    /* when something was last encrypted (ms); bytes since a pause */
+    struct carom_page *landing; /* as in carom_socket, for decrypted bytes */
+    struct carom_node waiting;  /* of carom_streams.waiting: it goes on in the next turn */
+    int failure;                /* to be told in the next turn; or 0 */
+    bool wanted; /* the owner receives; not what the socket says: there may be bytes before FIN */
+    bool held_back; /* the socket does not receive, because the session waits for its turn */
+    bool fin;       /* the peer's FIN has come */
+    bool told;      /* the owner knows of the end */
+};
 
 /* Encrypted bytes have come. */
 void carom_stream_tls_received(struct carom_stream *stream, struct carom_page *page,

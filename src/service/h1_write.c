@@ -382,7 +382,7 @@ static void h1_local(const carom_record *record, carom_address *address)
 
 static struct carom_tls_session *h1_tls(const carom_record *record)
 {
-    return connection_of(record)->stream.tls;
+    return carom_stream_session(&connection_of(record)->stream);
 }
 
 const struct carom_exchange_ops carom_h1_exchange_ops = {

@@ -402,7 +402,7 @@ static void h2_local(const carom_record *record, carom_address *address)
 
 static struct carom_tls_session *h2_tls(const carom_record *record)
 {
-    return carom_h2_stream_of(record)->connection->stream.tls;
+    return carom_stream_session(&carom_h2_stream_of(record)->connection->stream);
 }
 
 const struct carom_exchange_ops carom_h2_exchange_ops = {

@@ -56,7 +56,7 @@ static bool agreed(const struct carom_connection *connection, bool *h2)
 {
     if (connection->stream.tls == NULL)
         return false;
-    carom_slice protocol = carom_tls_alpn(connection->stream.tls);
+    carom_slice protocol = carom_tls_alpn(carom_stream_session(&connection->stream));
     *h2 = protocol.length == 2 && memcmp(protocol.data, "h2", 2) == 0;
     return protocol.length > 0;
 }

@@ -81,7 +81,6 @@ int carom_tls_session_init(struct carom_tls_session *session, struct carom_tls *
     *session = (struct carom_tls_session){.tls = tls, .segments = segments, .outgoing = outgoing};
     carom_queue_init(&session->in);
     carom_queue_init(&session->out);
-    carom_node_init(&session->waiting);
     const BIO_METHOD *pages = bio_method();
     BIO *bio = pages == NULL ? NULL : BIO_new(pages);
     session->ssl = carom_tls_new(tls);
@@ -104,7 +103,6 @@ void carom_tls_session_finish(struct carom_tls_session *session)
     OPENSSL_free(session->peer);
     carom_queue_clear(&session->in, session->segments);
     carom_queue_clear(&session->out, session->segments);
-    carom_node_remove(&session->waiting);
 }
 
 /* ---------------------------------------------------------------- handshake, bytes, end */

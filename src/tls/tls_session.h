@@ -5,14 +5,12 @@
 #ifndef CAROM_TLS_SESSION_H
 #define CAROM_TLS_SESSION_H
 
-#include "base/list.h"
 #include "base/queue.h"
 #include "carom.h"
 
 /* The most plain bytes in a record (RFC 8446, 5.1). */
 #define CAROM_TLS_RECORD (16 * 1024)
 
-struct carom_stream;
 struct carom_tls;
 struct ssl_st;
 
@@ -23,27 +21,17 @@ enum carom_tls_state {
 };
 
 struct carom_tls_session {
-    struct carom_stream *stream;
     struct ssl_st *ssl;
     struct carom_tls *tls; /* whose certificates it has */
     struct carom_queue in, out;
     struct carom_pool *segments;
     struct carom_arena *outgoing;
-    uint64_t encrypted;         /* the first bytes of stream->out that are in `out` already */
-    uint64_t sent_at, burst;    /* when something was last encrypted (ms); bytes since a pause */
-    struct carom_page *landing; /* as in carom_socket, for decrypted bytes */
-    struct carom_node waiting;  /* in carom_streams.waiting */
-    uint8_t *peer;              /* the peer's certificate (DER), once it was asked for */
+    uint8_t *peer; /* the peer's certificate (DER), once it was asked for */
     int peer_length;
-    int failure;   /* to be told in the next turn */
-    uint8_t state; /* enum carom_tls_state */
-    bool begun;    /* the first bytes were looked at */
-    bool wanted;   /* the owner receives; not what the socket says: there may be bytes before FIN */
-    bool held_back; /* the socket does not receive, because the session waits for its turn */
+    uint8_t state;  /* enum carom_tls_state */
+    bool begun;     /* the first bytes were looked at */
     bool said_done; /* close_notify is in `out`, or sent */
     bool peer_done; /* close_notify has come */
-    bool fin;       /* the peer's FIN has come */
-    bool told;      /* the owner knows of the end */
 };
 
 /* 0 or -CAROM_ENOMEM. */
