@@ -10,7 +10,7 @@ TARGET  ?=
 BUILD   ?= build
 PYTHON  ?= /usr/bin/python3
 
-.PHONY: build serve test bench fuzz fuzz-merge simulate soak browser oracles install package tidy format clean help configure
+.PHONY: build serve test bench fuzz fuzz-merge simulate soak browser mutants oracles install package tidy format clean help configure
 
 build: configure ## build the libraries, examples and tests into build/
 	@cmake --build $(BUILD)
@@ -45,6 +45,9 @@ browser: build ## an app in Chromium over every transport (script/bootstrap brow
 
 soak: build ## mixed load on C and JavaScript for MINUTES=30; memory and descriptors must stay flat
 	@CAROM_BUILD="$(abspath $(BUILD))" MINUTES="$(MINUTES)" $(PYTHON) test/soak/soak.py
+
+mutants: ## put small faults in, one by one, and see the test named for each fail: make mutants ONLY=wire
+	@BUILD="$(BUILD)" $(PYTHON) tools/mutants $(ONLY)
 
 oracles: build ## compare what Carom, Node and nginx read: make oracles SECONDS=60 SEED=1
 	@CAROM_BUILD="$(abspath $(BUILD))" $(PYTHON) test/oracle/oracles.py --long --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))

@@ -197,6 +197,14 @@ add_test(NAME tools/tidy COMMAND ${CAROM_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/too
 set_tests_properties(tools/tidy PROPERTIES
     LABELS tools TIMEOUT 60 ENVIRONMENT "${CAROM_TEST_ENVIRONMENT}")
 
+# The table of faults (test/mutants) fits the code and the tests; `make mutants` puts them in.
+foreach(option self-test check)
+    add_test(NAME tools/mutants-${option}
+        COMMAND ${CAROM_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/tools/mutants --${option})
+    set_tests_properties(tools/mutants-${option} PROPERTIES
+        LABELS tools TIMEOUT 60 ENVIRONMENT "${CAROM_TEST_ENVIRONMENT}")
+endforeach()
+
 # The simulation (test/simulate): the engine's sources once more, with coverage marks, under one
 # program. The clock that the engine asks the system for is the simulated one, too.
 file(GLOB sources CONFIGURE_DEPENDS test/simulate/*.c)
