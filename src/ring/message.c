@@ -1,7 +1,9 @@
 /* What the VM says about a slot: read once, checked, done. */
+#include "ring/message.h"
+
 #include <string.h>
 
-#include "ring/ring.h"
+#include "ring/request.h"
 
 #define ROOM_OUT (CAROM_RING_SLOT_SIZE - CAROM_SLOT_OUT)
 /* The shortest field line of a message: lengths, and a name of one character. */

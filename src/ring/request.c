@@ -1,8 +1,8 @@
 /* The request as the VM sees it: head and content, copied into its memory. */
+#include "ring/request.h"
+
 #include <arpa/inet.h>
 #include <string.h>
-
-#include "ring/ring.h"
 
 #define FIELD_ENTRY 8 /* four half-words */
 #define ROOM_IN     (CAROM_SLOT_OUT - CAROM_SLOT_IN)

@@ -8,7 +8,7 @@
 
 #include "base/memory.h"
 #include "record/waker.h"
-#include "ring/ring.h"
+#include "ring/slot.h"
 #include "service/listener.h"
 #include "service/options.h"
 #include "service/tls.h"

@@ -8,7 +8,7 @@
 #include "fuzz/network.h"
 #include "fuzz/reply.h"
 
-#include "ring/ring.h"
+#include "ring/slot.h"
 
 #define CAPACITY    32
 #define MOST_PEERS  6

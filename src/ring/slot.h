@@ -1,6 +1,7 @@
-/* Inside a ring: what the engine keeps to itself about the slots and loans. */
-#ifndef CAROM_RING_RING_H
-#define CAROM_RING_RING_H
+/* What a ring, its slots and its loans are on the engine's side, which keeps to itself what the
+ * VM must not be able to change; and what is done to one slot by all who work on it. */
+#ifndef CAROM_RING_SLOT_H
+#define CAROM_RING_SLOT_H
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -90,13 +91,6 @@ uint32_t carom_ring_take_page(struct carom_ring *ring);
 /* Give a page back, if it is one: *page becomes 0. */
 void carom_ring_give_page(struct carom_ring *ring, uint32_t *page);
 uint8_t *carom_ring_page(struct carom_ring *ring, uint32_t page);
-
-/* Write the request of its record into a slot; false when it needs a page and none is free. */
-bool carom_slot_write_request(struct carom_slot *slot);
-/* Give the next piece of content to the VM, or wait for it. */
-void carom_slot_read(struct carom_slot *slot);
-/* Do what the message in a slot says. */
-void carom_slot_take_message(struct carom_slot *slot);
 /* Let go of the record; the slot is free. */
 void carom_slot_release(struct carom_slot *slot);
 
