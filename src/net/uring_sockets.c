@@ -10,6 +10,8 @@
  * the socket's `node` and comes first when receiving goes on. While nothing is received, a poll
  * notices a broken connection. Software has completions too: a no-operation that comes back in the
  * next delivery. */
+#include "net/uring_sockets.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
@@ -18,7 +20,6 @@
 #include "base/errors.h"
 #include "carom.h"
 #include "net/file.h"
-#include "net/loop_uring.h"
 
 /* What is shorter is copied into a page with others: a page for a few bytes is too dear. */
 #define SMALL 4096

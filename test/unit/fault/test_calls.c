@@ -6,7 +6,7 @@
 
 #include "unit/fault/ring_calls.h"
 
-#include "net/loop_uring.h"
+#include "net/uring_operations.h"
 #include "service/service.h"
 
 /* Turns until all is quiet; more is a loop that never rests. */

@@ -1,7 +1,7 @@
-/* The io_uring backend, in two files: uring_sockets.c has the operations of sockets, loop_uring.c
- * the rest of the loop. */
-#ifndef CAROM_NET_LOOP_URING_H
-#define CAROM_NET_LOOP_URING_H
+/* Operations of io_uring: what the loop (loop_uring.c) and its sockets (uring_sockets.c) share, and
+ * how either submits one. */
+#ifndef CAROM_NET_URING_OPERATIONS_H
+#define CAROM_NET_URING_OPERATIONS_H
 
 #include <sys/socket.h>
 
@@ -70,23 +70,5 @@ struct io_uring_sqe *carom_uring_poll(struct carom_loop *loop, int fd, uint32_t 
                                       uint64_t user_data);
 /* Cancel an operation. Its completion follows, unless the kernel has never seen it: false. */
 bool carom_uring_cancel(struct carom_loop *loop, uint64_t user_data);
-
-/* The operations of sockets: as in carom_loop_ops. */
-int carom_uring_socket_open(struct carom_loop *loop, struct carom_socket *socket);
-void carom_uring_socket_receive(struct carom_loop *loop, struct carom_socket *socket, bool on);
-int64_t carom_uring_socket_send(struct carom_loop *loop, struct carom_socket *socket,
-                                const struct carom_queue *queue);
-void carom_uring_socket_shutdown(struct carom_loop *loop, struct carom_socket *socket);
-void carom_uring_socket_close(struct carom_loop *loop, struct carom_socket *socket, bool reset);
-/* An operation of a socket has a result. */
-void carom_uring_socket_completed(struct carom_loop *loop, struct carom_socket *socket,
-                                  enum carom_uring_tag tag, int result, uint32_t flags);
-
-/* -CAROM_ENOMEM; carom_uring_sockets_finish is called all the same. */
-int carom_uring_sockets_init(struct carom_uring_loop *self);
-/* Give the kernel pages for all buffers that have none, as far as there is memory. */
-void carom_uring_refill(struct carom_uring_loop *self);
-/* After the ring: drop the pages, and free what was for sockets. */
-void carom_uring_sockets_finish(struct carom_uring_loop *self);
 
 #endif
