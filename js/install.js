@@ -11,7 +11,7 @@ const target = path.join(__dirname, 'build', 'Release', 'carom.node');
 
 function loads() {
   try {
-    require('./src/native.js');
+    require('./src/ring/native.js');
     return true;
   } catch {
     return false;

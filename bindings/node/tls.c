@@ -1,4 +1,4 @@
-/* TLS: options as js/src/tls.js has checked them, what a request's connection is, and what the
+/* TLS: options as js/src/engine/tls-options.js has checked them, what a request's connection is, and what the
  * engine says of a certificate that it cannot use. */
 #include "server.h"
 

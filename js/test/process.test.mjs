@@ -109,7 +109,7 @@ for (const io of ['inline', 'thread']) {
 
     test('garbage in the shared memory harms nobody but its own answers', async () => {
       const { code, signal, output } = await run(program(`
-        const { Ring } = require('./src/ring.js');
+        const { Ring } = require('./src/ring/ring.js');
         const rings = [];
         const addSlots = Ring.prototype.addSlots;
         Ring.prototype.addSlots = function (...args) { rings.push(this); return addSlots.apply(this, args); };

@@ -25,7 +25,7 @@ const REVIEWED = {
   ],
   'cli/arguments.js': [/^\d{1,5}$/, /^\d{1,3}$/, /^\d+(\.\d+)?$/, /^--([a-z][a-z0-9-]*)(?:=(.*))?$/],
   'cli/watch.js': [/\.(m?[jt]s|c[jt]s|json|html|css|txt)$/], // bounded from each place
-  'exchange.js': [/\b(?:0:)+0\b|\b0\b/g, /:{3,}/], // of an address: at most 39 characters
+  'exchange/exchange.js': [/\b(?:0:)+0\b|\b0\b/g, /:{3,}/], // of an address: at most 39 characters
   'fetch/body.js': [/[\ud800-\udfff]/, /\r\n?|\n/g, /\r/g, /\n/g, /"/g],
   'fetch/headers.js': [
     /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/, /[\x00-\x08\x0a-\x1f"():<>?@[\\\]{}\x7f]/,
@@ -40,14 +40,14 @@ const REVIEWED = {
     /^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._~%!$&'()*+,;=]+)(?::\d*)?$/,
   ],
   'fetch/response.js': [/^[\t\x20-\x7e\x80-\xff]*$/],
-  'server.js': [/^[0-9]+$/],
-  'tls.js': [/[^A-Za-z0-9._*-]/],
+  'engine/engine.js': [/^[0-9]+$/],
+  'engine/tls-options.js': [/[^A-Za-z0-9._*-]/],
   'node/server.js': [
     /^100-continue$/i,
     /(^|,)\s*upgrade\s*(,|$)/i, // from each comma to the next character that is no blank, and no further
     /^[0-9]+$/,
   ],
-  'serve.js': [/[^!-~]|[?#]/],
+  'serve/serve.js': [/[^!-~]|[?#]/],
   'node/upgrade.js': [/^HTTP\/1\.[01] ([0-9]{3})/, /^(connection|content-length|transfer-encoding)$/i],
 };
 
@@ -108,9 +108,39 @@ test('the scanner sees them', () => {
 });
 
 test('what is taken from layout.js is there', () => {
-  const layout = createRequire(import.meta.url)('../src/layout.js');
+  const layout = createRequire(import.meta.url)('../src/ring/layout.js');
+  const takers = new Set();
   for (const name of files)
-    for (const [, names] of read(name).matchAll(/const \{([^}]*)\} = require\('\.\/layout\.js'\)/g))
-      for (const constant of names.split(',').map((word) => word.trim()).filter(Boolean))
+    for (const [, names] of read(name).matchAll(/const \{([^}]*)\} = require\('[./]*(?:ring\/)?layout\.js'\)/g))
+      for (const constant of names.split(',').map((word) => word.trim()).filter(Boolean)) {
+        takers.add(name);
         assert.equal(typeof layout[constant], 'number', `${name}: ${constant}`);
+      }
+  assert.ok(takers.has('exchange/exchange.js') && takers.has('ring/ring.js'), [...takers].join());
+});
+
+// The table of js/src/README.md: of each folder, the folders whose files its own may require.
+function floors() {
+  const rows = [...read('README.md').matchAll(/^\| `(\w+)\/` \|.*\| ([^|]*) \|$/gm)];
+  return Object.fromEntries(rows.map(([, folder, others]) => [folder, [...others.matchAll(/`(\w+)\/`/g)].map(([, other]) => other)]));
+}
+
+test('a folder requires those that js/src/README.md says, and there is no circle', () => {
+  const allowed = floors();
+  const folders = [...new Set(files.map((name) => path.dirname(name)))].sort();
+  assert.deepEqual(Object.keys(allowed).sort(), folders);
+  const seen = Object.fromEntries(folders.map((folder) => [folder, new Set()]));
+  for (const name of files)
+    for (const [, other] of read(name).matchAll(/require\('(\.[^']*)'\)/g)) {
+      const [folder, target] = [path.dirname(name), path.dirname(path.join(path.dirname(name), other))];
+      if (target === folder || target.startsWith('..')) continue; // what stands outside src is for programs
+      assert.ok(allowed[folder].includes(target), `${name} requires ${other}`);
+      seen[folder].add(target);
+    }
+  for (const folder of folders) assert.deepEqual([...seen[folder]].sort(), [...allowed[folder]].sort(), `${folder}/`);
+  const below = (folder, path) => {
+    assert.ok(!path.includes(folder), [...path, folder].join(' -> '));
+    for (const other of allowed[folder]) below(other, [...path, folder]);
+  };
+  for (const folder of folders) below(folder, []);
 });

@@ -6,7 +6,7 @@ import { createRequire } from 'node:module';
 import { Readable } from 'node:stream';
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
 
-const native = createRequire(import.meta.url)('../src/native.js');
+const native = createRequire(import.meta.url)('../src/ring/native.js');
 export const isNode = !process.versions.bun && !globalThis.Deno;
 
 // A certificate for this host, and for what else is asked: { cert, key }, PEM.

@@ -5,7 +5,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { spawnSync } = require('node:child_process');
 const { pathToFileURL, fileURLToPath } = require('node:url');
-const { isPlain } = require('../serve.js');
+const { isPlain } = require('../serve/serve.js');
 
 class AppError extends Error {}
 

@@ -95,7 +95,7 @@ function reloadOnChange(server, given) {
 }
 
 async function serveApp(app, given) {
-  const { serve } = require('../serve.js');
+  const { serve } = require('../serve/serve.js');
   if (given.globals) require('../../globals.js');
   const watch = given.watch ? new Watch(app) : null;
   const loaded = await loadApp(app);

@@ -23,7 +23,7 @@ class Watch {
     const { port1, port2 } = new MessageChannel();
     port1.on('message', (url) => this.add(path.dirname(fileURLToPath(url))));
     port1.unref();
-    module_.register('./anew.mjs', { parentURL: pathToFileURL(__filename), data: { port: port2 }, transferList: [port2] });
+    module_.register('./import-hooks.mjs', { parentURL: pathToFileURL(__filename), data: { port: port2 }, transferList: [port2] });
   }
 
   add(folder) {

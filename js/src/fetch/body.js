@@ -4,7 +4,7 @@
 
 const { isDisturbed } = require('node:stream');
 const { internals: headersInternals } = require('./headers.js');
-const { copyOf, share } = require('../copies.js');
+const { copyOf, share } = require('../ring/copies.js');
 const { mediaType } = require('./media-type.js');
 
 const NativeResponse = globalThis.Response;

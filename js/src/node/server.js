@@ -9,8 +9,8 @@ const { IncomingMessage } = require('./incoming.js');
 const { ServerResponse } = require('./response.js');
 const { UpgradeSocket } = require('./upgrade.js');
 const { coded, listenError } = require('./errors.js');
-const { meantBy, noOption } = require('../names.js');
-const { tlsOf, CURES, NAMES_OF_TLS } = require('../tls.js');
+const { meantBy, noOption } = require('../engine/option-names.js');
+const { tlsOf, CURES, NAMES_OF_TLS } = require('../engine/tls-options.js');
 
 // Properties that node has, what they are when nobody sets them, and the engine's option.
 const TIMES = { keepAliveTimeout: [75000, 'keepAlive'], headersTimeout: [10000, 'headerTimeout'] };
@@ -71,7 +71,7 @@ class Server extends EventEmitter {
     const { signal } = place;
     if (signal && signal.aborted) return;
     try {
-      const { serveExchanges } = require('../server.js');
+      const { serveExchanges } = require('../engine/engine.js');
       this.handle = serveExchanges(this.settings(place), (exchange) => this.accept(exchange));
     } catch (error) {
       process.nextTick(() => this.emit('error', listenError(error, place)));

@@ -7,12 +7,12 @@ const require = createRequire(import.meta.url);
 export const { createServer, Server, IncomingMessage, ServerResponse } = require('../../node.js');
 
 function whyNot() {
-  if (!existsSync(new URL('../../src/server.js', import.meta.url))) return 'js/src/server.js does not exist yet';
+  if (!existsSync(new URL('../../src/engine/engine.js', import.meta.url))) return 'js/src/engine/engine.js does not exist yet';
   try {
-    require('../../src/server.js');
+    require('../../src/engine/engine.js');
     return false;
   } catch (error) {
-    return `js/src/server.js cannot be loaded: ${error.message.split('\n')[0]}`;
+    return `js/src/engine/engine.js cannot be loaded: ${error.message.split('\n')[0]}`;
   }
 }
 

@@ -2,13 +2,13 @@
 // stands on; `serve` puts the web-standard API on it.
 'use strict';
 
-const native = require('./native.js');
-const { Ring, CAPACITY, FIRST_SLOTS } = require('./ring.js');
-const { Exchange } = require('./exchange.js');
-const { RING_PAGE_SIZE } = require('./layout.js');
-const { encodeFields } = require('./codec.js');
-const { checkNames } = require('./names.js');
-const { tlsOf, changed, forEngine, tlsFault, warn, NAMES_OF_TLS } = require('./tls.js');
+const native = require('../ring/native.js');
+const { Ring, CAPACITY, FIRST_SLOTS } = require('../ring/ring.js');
+const { Exchange } = require('../exchange/exchange.js');
+const { RING_PAGE_SIZE } = require('../ring/layout.js');
+const { encodeFields } = require('../ring/codec.js');
+const { checkNames } = require('./option-names.js');
+const { tlsOf, changed, forEngine, tlsFault, warn, NAMES_OF_TLS } = require('./tls-options.js');
 
 const LIMITS = [
   'backlog', 'poolFloor', 'maxTarget', 'maxHeaderSection', 'maxFields', 'maxContent',

@@ -4,9 +4,9 @@
 const path = require('node:path');
 
 const places = [
-  path.join(__dirname, '..', 'prebuilds', `${process.platform}-${process.arch}`, 'carom.napi.node'),
-  path.join(__dirname, '..', 'build', 'Release', 'carom.node'),
-  path.join(__dirname, '..', '..', 'build', 'carom.node'),
+  path.join(__dirname, '..', '..', 'prebuilds', `${process.platform}-${process.arch}`, 'carom.napi.node'),
+  path.join(__dirname, '..', '..', 'build', 'Release', 'carom.node'),
+  path.join(__dirname, '..', '..', '..', 'build', 'carom.node'),
 ];
 if (process.env.CAROM_NODE) places.unshift(process.env.CAROM_NODE);
 

@@ -1,10 +1,10 @@
 // `serve`: the web-standard API over exchanges.
 'use strict';
 
-const { open, addRoute } = require('./server.js');
-const { requestFromExchange, abortRequest } = require('./fetch/request.js');
-const { Headers } = require('./fetch/headers.js');
-const { Response, responseParts } = require('./fetch/response.js');
+const { open, addRoute } = require('../engine/engine.js');
+const { requestFromExchange, abortRequest } = require('../fetch/request.js');
+const { Headers } = require('../fetch/headers.js');
+const { Response, responseParts } = require('../fetch/response.js');
 
 // Blobs up to here are gathered and sent at once.
 const SMALL_BLOB = 65536;

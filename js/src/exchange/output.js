@@ -6,9 +6,9 @@ const {
   SLOT_FLAGS, SLOT_STATUS, SLOT_FIELDS_LENGTH, SLOT_DATA_LENGTH, SLOT_DATA_LOAN, SLOT_WHOLE_LOW,
   SLOT_WHOLE_HIGH, SLOT_OUT_TRAILERS, SLOT_NOTIFY, SLOT_OUT, RING_SLOT_SIZE,
   FLAG_INFORM, FLAG_UPGRADE, FLAG_HEAD, FLAG_DATA, FLAG_END, FLAG_READ, FLAG_CANCEL, FLAG_RELEASE,
-} = require('./layout.js');
-const { ClientGone } = require('./gone.js');
-const { encodeFields, fieldsLength, writeFields } = require('./codec.js');
+} = require('../ring/layout.js');
+const { ClientGone } = require('./client-gone.js');
+const { encodeFields, fieldsLength, writeFields } = require('../ring/codec.js');
 
 const ROOM = RING_SLOT_SIZE - SLOT_OUT;
 // Content that may wait here before write() says to wait.

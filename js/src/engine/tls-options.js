@@ -3,8 +3,8 @@
 
 const fs = require('node:fs');
 
-const native = require('./native.js');
-const { meantBy, noOption } = require('./names.js');
+const native = require('../ring/native.js');
+const { meantBy, noOption } = require('./option-names.js');
 
 const OF_A_CERTIFICATE = ['cert', 'key', 'certFile', 'keyFile', 'passphrase', 'ocspFile', 'serverName'];
 const OF_ALL = ['ca', 'caFile', 'requestCert', 'rejectUnauthorized', 'alpn', 'ALPNProtocols', 'alpnProtocols', 'minVersion', 'maxVersion', 'ciphers',

@@ -2,7 +2,7 @@
 // written as messages. README.md here has the interface.
 'use strict';
 
-const native = require('./native.js');
+const native = require('../ring/native.js');
 const {
   RING_PAGE_SIZE, RING_SLOT_SIZE,
   SLOT_HEAD_PAGE, SLOT_METHOD_LENGTH, SLOT_VERSION, SLOT_TARGET, SLOT_TARGET_LENGTH,
@@ -15,12 +15,12 @@ const {
   NEWS_CONTENT, NEWS_CONTENT_END, NEWS_ROOM, NEWS_ENDED, NEWS_ERROR, NEWS_CONTENT_LOST,
   FLAG_HEAD_TAKEN, FLAG_CANCEL, FLAG_INFORM, FLAG_UPGRADE, FLAG_HEAD, FLAG_DATA, FLAG_END,
   FLAG_READ, FLAG_WATCH, FLAG_RELEASE,
-} = require('./layout.js');
+} = require('../ring/layout.js');
 const { Output } = require('./output.js');
-const { ClientGone } = require('./gone.js');
-const { writeFields, decodeFields, writeShort } = require('./codec.js');
-const { ownBytes } = require('./copies.js');
-const urls = require('./urls.js');
+const { ClientGone } = require('./client-gone.js');
+const { writeFields, decodeFields, writeShort } = require('../ring/codec.js');
+const { ownBytes } = require('../ring/copies.js');
+const urls = require('../ring/urls.js');
 
 const REASONS = native.reasons();
 const ROOM = RING_SLOT_SIZE - SLOT_OUT;

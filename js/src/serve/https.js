@@ -1,7 +1,7 @@
 // For who serves https: the redirect of the plain port, and the field that makes it needless.
 'use strict';
 
-const { Response } = require('./fetch/response.js');
+const { Response } = require('../fetch/response.js');
 
 const LONGEST_LOCATION = 5000; // response fields may take 6,000 bytes
 
