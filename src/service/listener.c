@@ -9,7 +9,7 @@
 
 #include "base/errors.h"
 #include "base/memory.h"
-#include "service/connection.h"
+#include "http/accept.h"
 #include "service/service.h"
 
 /* How long to wait when descriptors have run out, should no connection close before. */
@@ -20,17 +20,13 @@ static struct carom_door *door_of(struct carom_acceptor *acceptor)
     return carom_container(acceptor, struct carom_door, acceptor);
 }
 
-static bool full(const struct carom_worker *worker)
-{
-    return worker->connections_pool.in_use >= worker->options->max_connections;
-}
-
 static void accepted(struct carom_acceptor *acceptor, int fd, const struct sockaddr *peer,
                      socklen_t length)
 {
     struct carom_door *door = door_of(acceptor);
     (void)length;
-    carom_connection_accept(door, fd, peer, full(door->worker));
+    carom_connection_accept(&door->worker->connections, door->listener->index, door->listener->tls,
+                            fd, peer);
     carom_doors_update(door->worker);
 }
 
@@ -40,13 +36,15 @@ static void failed(struct carom_acceptor *acceptor, int error)
     carom_log_line(&worker->service->log, CAROM_LOG_WARNING, "accepting pauses: %s",
                    carom_error_text(error));
     if (!carom_timer_armed(&worker->accept_again))
-        carom_timer_arm(&worker->records.wheel, &worker->accept_again,
-                        carom_records_now(&worker->records) + ACCEPT_AGAIN);
+        carom_timer_arm(&worker->connections.records.wheel, &worker->accept_again,
+                        carom_records_now(&worker->connections.records) + ACCEPT_AGAIN);
 }
 
 void carom_doors_update(struct carom_worker *worker)
 {
-    bool open = !worker->draining && (worker->options->refuse_connections || !full(worker));
+    const struct carom_connections *connections = &worker->connections;
+    bool open = !connections->draining &&
+                (connections->options->refuse_connections || !carom_connections_full(connections));
     for (struct carom_node *node = worker->doors.next; node != &worker->doors; node = node->next) {
         struct carom_door *door = carom_container(node, struct carom_door, link);
         if (open == door->acceptor.accepting)
@@ -86,7 +84,7 @@ static void remove_socket_file(struct carom_listener *listener)
  * file its own. The first worker has it while the workers run. */
 void carom_doors_close(struct carom_worker *worker)
 {
-    carom_timer_disarm(&worker->records.wheel, &worker->accept_again);
+    carom_timer_disarm(&worker->connections.records.wheel, &worker->accept_again);
     while (!carom_node_alone(&worker->doors)) {
         struct carom_door *door = carom_container(worker->doors.next, struct carom_door, link);
         if (door == &door->listener->doors[0])

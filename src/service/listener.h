@@ -6,6 +6,17 @@
 #include "service/worker.h"
 #include "tls/tls.h"
 
+struct carom_listener;
+
+/* A listener's socket in one worker. */
+struct carom_door {
+    struct carom_acceptor acceptor;
+    struct carom_worker *worker;
+    struct carom_listener *listener;
+    struct carom_node link; /* of the worker's doors */
+    bool shared;            /* the descriptor is the listener's, for all workers */
+};
+
 struct carom_listener {
     carom_address address;     /* as it really is */
     struct carom_tls *tls;     /* or NULL: plain */

@@ -190,7 +190,7 @@ int carom_ring_attach(carom_ring *ring, carom_service *service, uint32_t worker)
     if (worker >= options->workers || options->record_state < sizeof(struct carom_ring_state) ||
         !heads_fit_ring(options))
         return -CAROM_EINVAL;
-    struct carom_records *records = &service->workers[worker].records;
+    struct carom_records *records = &service->workers[worker].connections.records;
     if (atomic_load(&service->state) != CAROM_SERVICE_IDLE || records->guest != NULL)
         return -CAROM_ESTATE;
     ring->records = records;
@@ -331,7 +331,7 @@ int carom_service_turn(carom_service *service)
     if (error < 0)
         return error;
     struct carom_worker *worker = &service->workers[0];
-    if (worker->records.in_turn)
+    if (worker->connections.records.in_turn)
         return -CAROM_ESTATE;
     if (carom_worker_turn(worker, false))
         return 1;
@@ -344,7 +344,7 @@ int carom_service_turn(carom_service *service)
 void carom_shutdown(carom_service *service, uint32_t milliseconds)
 {
     /* Inside before anybody can see it: a service that drains at once is not destroyed under us. */
-    struct carom_inbox *inbox = &service->workers[0].records.inbox;
+    struct carom_inbox *inbox = &service->workers[0].connections.records.inbox;
     carom_inbox_enter(inbox);
     if (milliseconds != CAROM_OFF) {
         uint64_t deadline = carom_service_clock() + milliseconds;

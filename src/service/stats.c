@@ -17,13 +17,14 @@ void carom_stats_publish(struct carom_worker *worker)
     atomic_store_explicit(&words[offsetof(carom_stats, field) / sizeof(uint64_t)], value,          \
                           memory_order_relaxed)
     _Atomic uint64_t *words = worker->shared.words;
-    const struct carom_records *records = &worker->records;
+    const struct carom_connections *connections = &worker->connections;
+    const struct carom_records *records = &connections->records;
     const struct carom_pool *pool = &records->pool, *pages = &records->pages.pool;
-    PUBLISH(connections_accepted, worker->accepted);
-    PUBLISH(connections_refused, worker->refused);
-    PUBLISH(connections_open, worker->connections_pool.in_use);
-    PUBLISH(requests, worker->requests);
-    PUBLISH(responses, worker->responses);
+    PUBLISH(connections_accepted, connections->accepted);
+    PUBLISH(connections_refused, connections->refused);
+    PUBLISH(connections_open, connections->pool.in_use);
+    PUBLISH(requests, connections->requests);
+    PUBLISH(responses, connections->responses);
     PUBLISH(bytes_received, worker->loop->bytes_received);
     PUBLISH(bytes_sent, worker->loop->bytes_sent);
     PUBLISH(records_in_flight, pool->in_use);
@@ -31,15 +32,15 @@ void carom_stats_publish(struct carom_worker *worker)
     PUBLISH(records_pooled, pool->free_count);
     PUBLISH(records_recycled, pool->allocated + pool->recycled - pool->in_use);
     PUBLISH(records_allocated, pool->allocated);
-    PUBLISH(pages_in_use, pages->in_use + worker->small.pool.in_use);
-    PUBLISH(pages_pooled, pages->free_count + worker->small.pool.free_count);
+    PUBLISH(pages_in_use, pages->in_use + connections->small.pool.in_use);
+    PUBLISH(pages_pooled, pages->free_count + connections->small.pool.free_count);
     PUBLISH(timeouts, records->timeouts);
     PUBLISH(cancellations, records->cancellations);
-    PUBLISH(tls_handshakes, worker->streams.handshakes_done);
-    PUBLISH(tls_resumed, worker->streams.handshakes_resumed);
-    PUBLISH(tls_failed, worker->streams.handshakes_failed);
-    PUBLISH(h2_connections, worker->h2_connections);
-    PUBLISH(h2_calmed, worker->h2_calmed);
+    PUBLISH(tls_handshakes, connections->streams.handshakes_done);
+    PUBLISH(tls_resumed, connections->streams.handshakes_resumed);
+    PUBLISH(tls_failed, connections->streams.handshakes_failed);
+    PUBLISH(h2_connections, connections->h2_connections);
+    PUBLISH(h2_calmed, connections->h2_calmed);
     for (int i = 0; i < CAROM_REASON_COUNT; i++)
         PUBLISH(ended[i], records->ended[i]);
 #undef PUBLISH

@@ -1,9 +1,8 @@
-/* TLS of a service: reloading, watching, and what a record can tell of its connection. */
+/* Certificates of a service: loading them again, by call and by watching their files. */
 #include "service/tls.h"
 
 #include "service/listener.h"
 #include "service/service.h"
-#include "tls/tls_session.h"
 
 /* ---------------------------------------------------------------- reloading */
 
@@ -67,14 +66,15 @@ void carom_tls_watch_start(struct carom_service *service)
     struct carom_worker *worker = &service->workers[0];
     uint32_t time = watch_time(service);
     if (time != CAROM_OFF)
-        carom_timer_arm(&worker->records.wheel, &worker->watch, worker->records.now + time);
+        carom_timer_arm(&worker->connections.records.wheel, &worker->watch,
+                        worker->connections.records.now + time);
 }
 
 void carom_tls_watch(struct carom_timer *timer)
 {
     struct carom_worker *worker = carom_container(timer, struct carom_worker, watch);
     struct carom_service *service = worker->service;
-    if (worker->draining)
+    if (worker->connections.draining)
         return;
     for (size_t i = 0; i < service->listener_count; i++) {
         struct carom_tls *tls = service->listeners[i]->tls;
@@ -83,30 +83,4 @@ void carom_tls_watch(struct carom_timer *timer)
             carom_log_line(&service->log, CAROM_LOG_INFO, "TLS: loaded again, a file has changed");
     }
     carom_tls_watch_start(service);
-}
-
-/* ---------------------------------------------------------------- records */
-
-static struct carom_tls_session *session_of(const carom_record *record)
-{
-    return record->ops->tls == NULL ? NULL : record->ops->tls(record);
-}
-
-int carom_record_tls(const carom_record *record, carom_tls_info *info)
-{
-    const struct carom_tls_session *session = session_of(record);
-    *info = (carom_tls_info){0};
-    if (session == NULL)
-        return -CAROM_ENOENT;
-    carom_tls_describe(session, info);
-    return 0;
-}
-
-int carom_record_tls_certificate(const carom_record *record, carom_slice *der)
-{
-    struct carom_tls_session *session = session_of(record);
-    *der = (carom_slice){NULL, 0};
-    if (session != NULL)
-        *der = carom_tls_peer_certificate(session);
-    return der->length > 0 ? 0 : -CAROM_ENOENT;
 }

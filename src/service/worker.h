@@ -1,49 +1,17 @@
-/* A worker: one thread with its loop, its records, its connections and its pools. Workers share
- * nothing on the request path. */
+/* A worker: one thread with its loop, its connections and its pools. Workers share nothing on the
+ * request path. */
 #ifndef CAROM_SERVICE_WORKER_H
 #define CAROM_SERVICE_WORKER_H
 
-#include <nghttp2/nghttp2.h>
-
-#include "base/bins.h"
-#include "net/stream.h"
-#include "record/record.h"
+#include "http/connection.h"
 #include "service/stats.h"
-#include "wire/semantics.h"
-
-struct carom_connection;
-struct carom_listener;
-
-/* A listener's socket in one worker. */
-struct carom_door {
-    struct carom_acceptor acceptor;
-    struct carom_worker *worker;
-    struct carom_listener *listener;
-    struct carom_node link; /* of the worker's doors */
-    bool shared;            /* the descriptor is the listener's, for all workers */
-};
 
 struct carom_worker {
-    struct carom_records records; /* first member: found from it */
+    struct carom_connections connections; /* first member: found from it */
     struct carom_service *service;
-    const carom_options *options;
     struct carom_loop *loop;
     struct carom_arena incoming; /* what the loop receives into */
-    struct carom_streams streams;
-    struct carom_pages small; /* pages for the beginnings of heads */
-    struct carom_pool connections_pool;
-    struct carom_pool h1_pool;
-    struct carom_pool h2_pool;
-    struct carom_pool h2_stream_pool;
-    struct carom_bins bins; /* nghttp2's memory */
-    nghttp2_session_callbacks *h2_callbacks;
-    nghttp2_option *h2_option;
-    bool h2_spoken; /* its pools may hold something */
-
     struct carom_node doors;
-    struct carom_node connections;    /* all that are open */
-    struct carom_connection *dirty;   /* something to send; or NULL */
-    struct carom_connection *resumed; /* input that waited and can go on */
 
     struct carom_timer trim;         /* armed while a pool is above its floor */
     struct carom_timer accept_again; /* after descriptors ran out */
@@ -52,19 +20,10 @@ struct carom_worker {
     uint64_t drain_deadline;         /* what drain_end stands at, in the service's clock */
     size_t trimmed;                  /* bytes since memory was last returned to the system */
 
-    int64_t seconds; /* what date_line says */
-    uint8_t date_line[CAROM_DATE_LINE];
-    char keep_alive_line[48];
-    uint32_t keep_alive_length;
-
-    bool accepting;  /* as far as limits go */
-    bool draining;   /* a shutdown was asked for */
-    bool cancelling; /* its deadline has passed */
+    bool cancelling; /* the deadline of the shutdown has passed */
     bool drained;
     bool driven; /* by a foreign loop */
 
-    uint64_t accepted, refused, requests, responses;
-    uint64_t h2_connections, h2_calmed; /* that have begun; that were told to be calm */
     struct carom_stats_shared shared;
 };
 
@@ -83,12 +42,17 @@ bool carom_worker_turn(struct carom_worker *worker, bool block);
 bool carom_worker_is_here(const struct carom_worker *worker);
 /* Wake the worker: any thread, async-signal-safe. */
 void carom_worker_rouse(struct carom_worker *worker);
-
-/* Put a connection on the list of those that are flushed before the turn ends. */
-void carom_worker_touch(struct carom_worker *worker, struct carom_connection *connection);
-/* Flush it now, if it was the last to be put on that list: nearly always, right after its input. */
-void carom_worker_flush(struct carom_worker *worker, struct carom_connection *connection);
-/* As carom_worker_touch, and let its waiting input go on in the next turn. */
-void carom_worker_resume(struct carom_worker *worker, struct carom_connection *connection);
+/* Whether its next turn has work that no event of the loop will bring. */
+static inline bool carom_worker_busy(const struct carom_worker *worker)
+{
+    return carom_connections_busy(&worker->connections);
+}
+/* The pools of a worker, one by one, those of all protocols included; NULL behind the last. */
+static inline struct carom_pool *carom_worker_pool(const struct carom_worker *worker,
+                                                   uint32_t index)
+{
+    const struct carom_connections *connections = &worker->connections;
+    return index < connections->pool_count ? connections->pools[index] : NULL;
+}
 
 #endif

@@ -521,7 +521,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     network_turn();
     let_all_go_on();
     network_shut_down();
-    for (int passes = 0; network.worker->records.pool.in_use > 0; passes++) {
+    for (int passes = 0; network.worker->connections.records.pool.in_use > 0; passes++) {
         carom_assert(passes < MOST_TURNS);
         let_all_go_on();
         network_pass(51); /* those that wait for the time only */

@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "http/connection.h"
 #include "net/loop_simulated.h"
-#include "service/connection.h"
 #include "service/service.h"
 
 /* Turns without an end are a finding, too. */
@@ -61,9 +61,7 @@ static inline void network_start(const carom_tls_options *tls)
 
 static inline bool network_busy(void)
 {
-    const struct carom_worker *worker = network.worker;
-    return carom_simulated_busy(network.loop) || worker->dirty != NULL || worker->resumed != NULL ||
-           !carom_node_alone(&worker->records.ready) || carom_streams_wait(&worker->streams);
+    return carom_simulated_busy(network.loop) || carom_worker_busy(network.worker);
 }
 
 static inline void network_turn(void)

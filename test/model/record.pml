@@ -1,5 +1,5 @@
 /* The holds of a record and its one cancel door: src/record/record.c, with what its connection
- * (src/service/connection.c, h1_read.c, h1_write.c) and its handler do to it, and a post from another thread.
+ * (src/http/connection.c, h1_read.c, h1_write.c) and its handler do to it, and a post from another thread.
  *
  * One record, from take to recycle, on a connection to which anything may happen at any time. The
  * handler makes CALLS calls at most, in any order, when it is called or one of its wakers is; it

@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 #include "base/memory.h"
-#include "service/connection.h"
-#include "service/h1.h"
+#include "http/connection.h"
+#include "http/h1.h"
 #include "service/service.h"
 
 struct world *world;
@@ -132,10 +132,9 @@ static void look_at_finished(const struct carom_h1 *h1)
 /* A deadline that has passed was seen to, and one is set where one must be. */
 static void look_at_connections(void)
 {
-    struct carom_worker *worker = worker_of();
+    const struct carom_node *open = &worker_of()->connections.open;
     uint64_t now = world_now();
-    struct carom_node *node = worker->connections.next;
-    for (; node != &worker->connections; node = node->next) {
+    for (const struct carom_node *node = open->next; node != open; node = node->next) {
         const struct carom_connection *connection =
             carom_container(node, struct carom_connection, link);
         if (connection->read_deadline <= now || connection->write_deadline <= now)
@@ -158,22 +157,15 @@ static void look_at_connections(void)
     }
 }
 
-static bool has_work(void)
-{
-    struct carom_worker *worker = worker_of();
-    return worker->dirty != NULL || worker->resumed != NULL ||
-           !carom_node_alone(&worker->records.ready) || carom_streams_wait(&worker->streams);
-}
-
 static void look(void)
 {
     struct carom_worker *worker = worker_of();
     world->turns++;
-    if (worker->records.pool.peak > world->options.max_in_flight)
+    if (worker->connections.records.pool.peak > world->options.max_in_flight)
         world->overload_seen = 1;
     for (int i = 0; i < world->client_count; i++)
         client_look(&world->clients[i]);
-    if (has_work())
+    if (carom_worker_busy(worker_of()))
         return;
     for (uint32_t i = 0; i < world->exchange_count; i++)
         handler_look(&world->exchanges[i]);
@@ -191,7 +183,7 @@ static void advance(uint64_t milliseconds)
 /* Nothing else happens: let time pass, up to the next time-out or near it. */
 static bool skip_time(void)
 {
-    uint64_t next = carom_wheel_next(&worker_of()->records.wheel);
+    uint64_t next = carom_wheel_next(&worker_of()->connections.records.wheel);
     if (next == UINT64_MAX)
         return false;
     uint64_t left = next > world->clock ? next - world->clock : 0;
@@ -308,7 +300,7 @@ static void step(void)
     else if (!some_client_acts()) {
         if (world->outside_count > 0)
             handler_go_on(world->outside[random_below(random, (uint32_t)world->outside_count)]);
-        else if (!carom_simulated_busy(world->loop) && !has_work())
+        else if (!carom_simulated_busy(world->loop) && !carom_worker_busy(worker_of()))
             quiet();
     }
 }
@@ -347,7 +339,7 @@ static void drive(void)
 static void look_at_the_end(void)
 {
     struct carom_worker *worker = worker_of();
-    struct carom_records *records = &worker->records;
+    struct carom_records *records = &worker->connections.records;
     carom_stats stats;
     carom_service_stats(world->service, &stats);
     uint64_t ended = 0;
@@ -362,13 +354,12 @@ static void look_at_the_end(void)
     if (ended != stats.records_recycled || stats.ended[CAROM_REASON_NONE] != 0)
         world_fail("%llu records were recycled and %llu ended",
                    (unsigned long long)stats.records_recycled, (unsigned long long)ended);
-    if (records->segments.in_use != 0 || records->tables.in_use != 0 ||
-        worker->small.pool.in_use != 0 || worker->h1_pool.in_use != 0 ||
-        worker->h2_pool.in_use != 0 || worker->h2_stream_pool.in_use != 0 ||
-        worker->streams.sessions.in_use != 0)
-        world_fail("segments, tables, small pages or states are left");
+    const struct carom_pool *pool;
+    for (uint32_t i = 0; (pool = carom_worker_pool(worker, i)) != NULL; i++)
+        if (pool != &records->pages.pool && pool->in_use != 0)
+            world_fail("%u objects of pool %u are left", pool->in_use, i);
     uint32_t arenas = (worker->incoming.page != NULL) + (records->outgoing.page != NULL) +
-                      (worker->streams.plain.page != NULL);
+                      (worker->connections.streams.plain.page != NULL);
     if (records->pages.pool.in_use != arenas)
         world_fail("%u pages are held, not %u", records->pages.pool.in_use, arenas);
     int timers = carom_timer_armed(&worker->trim) + carom_timer_armed(&worker->drain_end);

@@ -19,24 +19,18 @@ static void converse_begin(void)
 static bool quiet(void)
 {
     const struct carom_worker *worker = &sim.service->workers[0];
-    return !carom_simulated_busy(sim.loop) && worker->dirty == NULL && worker->resumed == NULL &&
-           carom_node_alone(&worker->records.ready);
+    return !carom_simulated_busy(sim.loop) && !carom_worker_busy(worker);
 }
 
 /* Give back what the pools keep, so that nearly all that is taken in the next turn is allocated. */
 static void empty_pools(void)
 {
     struct carom_worker *worker = &sim.service->workers[0];
-    struct carom_records *records = &worker->records;
-    struct carom_pool *const pools[] = {
-        &records->pool,       &records->segments,  &records->tables,
-        &records->pages.pool, &worker->small.pool, &worker->connections_pool,
-        &worker->h1_pool,     &worker->h2_pool,    &worker->h2_stream_pool,
-    };
-    for (size_t i = 0; i < COUNT(pools); i++) {
-        pools[i]->floor = 0;
-        carom_pool_tick(pools[i]);
-        carom_pool_tick(pools[i]);
+    struct carom_pool *pool;
+    for (uint32_t i = 0; (pool = carom_worker_pool(worker, i)) != NULL; i++) {
+        pool->floor = 0;
+        carom_pool_tick(pool);
+        carom_pool_tick(pool);
     }
 }
 

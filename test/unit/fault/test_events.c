@@ -96,7 +96,7 @@ static void check_end(const struct verdict *verdict)
         if (!left && !run.done[STALL] && !run.done[CANCEL])
             assert_false(verdict->cut || verdict->refused > 0);
     }
-    bool too_late = run.done[DRAIN] && worker->accepted == 0;
+    bool too_late = run.done[DRAIN] && worker->connections.accepted == 0;
     if (left || run.done[STALL] || run.done[DRAIN])
         assert_true(carom_peer_saw_close(client->peer) || too_late);
     else

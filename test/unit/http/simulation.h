@@ -7,9 +7,9 @@
 #include "unit/base/support.h"
 
 #include "base/memory.h"
+#include "http/connection.h"
 #include "net/loop_simulated.h"
 #include "record/waker.h"
-#include "service/connection.h"
 #include "service/service.h"
 
 /* What the handler keeps with a record: it answers when the test says so. */
@@ -34,10 +34,7 @@ static void turn(void)
 {
     do
         carom_worker_turn(&sim.service->workers[0], false);
-    while (carom_simulated_busy(sim.loop) || sim.service->workers[0].dirty != NULL ||
-           sim.service->workers[0].resumed != NULL ||
-           carom_streams_wait(&sim.service->workers[0].streams) ||
-           !carom_node_alone(&sim.service->workers[0].records.ready));
+    while (carom_simulated_busy(sim.loop) || carom_worker_busy(&sim.service->workers[0]));
 }
 
 static void pass(uint64_t milliseconds)

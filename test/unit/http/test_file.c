@@ -251,7 +251,7 @@ static void a_slow_reader_costs_no_memory_and_runs_out_of_time(void **state)
     carom_peer_set_window(peer, 1000);
     say(peer, GET("/file"));
     turn();
-    const struct carom_records *records = &sim.service->workers[0].records;
+    const struct carom_records *records = &sim.service->workers[0].connections.records;
     uint32_t pages = records->pages.pool.in_use, segments = records->segments.in_use;
     for (int i = 0; i < 20; i++) {
         pass(20000);

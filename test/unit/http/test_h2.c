@@ -424,13 +424,10 @@ static void silence_is_pinged(void **state)
 static uint64_t allocated(void)
 {
     const struct carom_worker *worker = &sim.service->workers[0];
-    const struct carom_records *records = &worker->records;
-    uint64_t sum = records->pool.allocated + records->segments.allocated +
-                   records->tables.allocated + records->pages.pool.allocated +
-                   worker->small.pool.allocated + worker->h2_pool.allocated +
-                   worker->h2_stream_pool.allocated;
-    for (int i = 0; i < CAROM_BIN_COUNT; i++)
-        sum += worker->bins.pools[i].allocated;
+    const struct carom_pool *pool;
+    uint64_t sum = 0;
+    for (uint32_t i = 0; (pool = carom_worker_pool(worker, i)) != NULL; i++)
+        sum += pool->allocated;
     return sum;
 }
 

@@ -23,9 +23,9 @@ static carom_stats end_of_attack(void)
     while (sim.held_count > 0)
         release(sim.held[0]);
     turn();
-    assert_int_equal(worker->records.pool.in_use, 0);
-    assert_in_range(worker->records.pool.peak, 0, 600);
-    assert_in_range(worker->records.pages.pool.peak, 0, 16);
+    assert_int_equal(worker->connections.records.pool.in_use, 0);
+    assert_in_range(worker->connections.records.pool.peak, 0, 600);
+    assert_in_range(worker->connections.records.pages.pool.peak, 0, 16);
     return finish();
 }
 

@@ -4,7 +4,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "service/h2.h"
+#include "http/h2.h"
 #include "unit/http/h2_client.h"
 
 #define WINDOW 65535 /* of a connection, at first (RFC 9113, 6.9.2) */
@@ -129,7 +129,7 @@ static void windows_grow_on_a_fast_link(void **state)
         turn();
         converse(&client);
         int32_t window = nghttp2_session_get_stream_effective_local_window_size(
-            carom_h2_of(carom_container(sim.service->workers[0].connections.next,
+            carom_h2_of(carom_container(sim.service->workers[0].connections.open.next,
                                         struct carom_connection, link))
                 ->session,
             id);

@@ -1,5 +1,6 @@
 /* Content that comes behind its answer: it is judged like any other, and waited for only so long.
  */
+#include "http/h2.h"
 #include "unit/http/h2_raw.h"
 
 #define POST                                                                                       \
@@ -29,7 +30,7 @@ static void begin_answered(const carom_options *options, const char *section, si
 
 static uint32_t records(void)
 {
-    return sim.service->workers[0].records.pool.in_use;
+    return sim.service->workers[0].connections.records.pool.in_use;
 }
 
 /* RST_STREAM, or GOAWAY; UINT32_MAX: none. */
@@ -257,13 +258,13 @@ static void many_that_never_end(void **state)
     }
     const struct carom_worker *worker = &sim.service->workers[0];
     assert_int_equal(records(), 128);
-    assert_in_range(worker->records.pages.pool.in_use, 0, 4);
+    assert_in_range(worker->connections.records.pages.pool.in_use, 0, 4);
     pass(3000);
     uint32_t code = UINT32_MAX;
     assert_int_equal(frames(NGHTTP2_RST_STREAM, &code), 128);
     assert_int_equal(code, NGHTTP2_NO_ERROR);
     assert_int_equal(records(), 0);
-    assert_int_equal(worker->h2_stream_pool.in_use, 0);
+    assert_int_equal(carom_h2_shared_of(&worker->connections)->streams.in_use, 0);
     assert_int_equal(frames(NGHTTP2_GOAWAY, &code), 0);
     finish();
 }

@@ -23,20 +23,18 @@ static void each_is_one_struct(void **state)
     carom_stats stats;
     carom_service_stats(sim.service, &stats);
     assert_int_equal(stats.responses, crowd);
-    assert_int_equal(worker->connections_pool.in_use, crowd);
+    assert_int_equal(worker->connections.pool.in_use, crowd);
     assert_in_range(sizeof(struct carom_connection), 100, 200);
     /* Nothing else is kept for them, and the pools are at their floors again. */
-    const struct carom_pool *const empty[] = {&worker->records.pool,    &worker->records.segments,
-                                              &worker->records.tables,  &worker->small.pool,
-                                              &worker->h1_pool,         &worker->h2_pool,
-                                              &worker->streams.sessions};
-    for (size_t i = 0; i < sizeof empty / sizeof *empty; i++) {
-        assert_int_equal(empty[i]->in_use, 0);
-        assert_in_range(empty[i]->free_count, 0, empty[i]->floor);
+    const struct carom_pool *pool;
+    for (uint32_t i = 0; (pool = carom_worker_pool(worker, i)) != NULL; i++) {
+        assert_in_range(pool->free_count, 0, pool->floor);
+        if (pool != &worker->connections.pool && pool != &worker->connections.records.pages.pool)
+            assert_int_equal(pool->in_use, 0);
     }
-    assert_in_range(worker->records.pages.pool.in_use, 0, 2); /* those of the arenas */
-    pass(80000);                                              /* keep_alive and its grace */
-    assert_int_equal(worker->connections_pool.in_use, 0);
+    assert_in_range(worker->connections.records.pages.pool.in_use, 0, 2); /* those of the arenas */
+    pass(80000); /* keep_alive and its grace */
+    assert_int_equal(worker->connections.pool.in_use, 0);
     finish();
 }
 

@@ -69,8 +69,8 @@ static void bytes_may_be_cut_anywhere(void **state)
         turn();
         client_finish(&client);
     }
-    assert_true(worker()->streams.handshakes_done > 300);
-    assert_int_equal(worker()->streams.handshakes_failed, 0);
+    assert_true(worker()->connections.streams.handshakes_done > 300);
+    assert_int_equal(worker()->connections.streams.handshakes_failed, 0);
     finish();
 }
 
@@ -329,7 +329,7 @@ static void who_breaks_the_protocol_gets_an_alert(void **state)
     carom_peer_finish(peer);
     turn();
     assert_true(carom_peer_saw_close(peer));
-    assert_int_equal(worker()->streams.handshakes_failed, 1);
+    assert_int_equal(worker()->connections.streams.handshakes_failed, 1);
     assert_int_equal(ERR_peek_error(), 0);
     finish();
 }
@@ -390,7 +390,7 @@ static void a_large_response_is_encrypted_as_it_is_taken(void **state)
     begin_tls(&options, &tls);
     begin_large(&client);
     exchange(&client);
-    assert_in_range(worker()->records.pages.pool.in_use, 1, 6); /* of 32 KiB */
+    assert_in_range(worker()->connections.records.pages.pool.in_use, 1, 6); /* of 32 KiB */
     assert_int_equal(given_back, 0);
     size_t total = 0;
     while (total < LARGE) {
@@ -400,7 +400,7 @@ static void a_large_response_is_encrypted_as_it_is_taken(void **state)
         while (SSL_read_ex(client.ssl, client.got, sizeof client.got, &length) == 1)
             total += length;
         ERR_clear_error();
-        assert_in_range(worker()->records.pages.pool.in_use, 1, 6);
+        assert_in_range(worker()->connections.records.pages.pool.in_use, 1, 6);
     }
     turn();
     assert_int_equal(given_back, 1);

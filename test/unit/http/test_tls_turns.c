@@ -229,7 +229,7 @@ static void who_waits_sends_no_more_than_has_room(void **state)
         send_only(&clients[i]);
     for (int turns = 0; turns < MANY - 2; turns++) {
         carom_worker_turn(worker(), false);
-        assert_in_range(worker()->records.pages.pool.in_use, 1, 8); /* of 32 KiB */
+        assert_in_range(worker()->connections.records.pages.pool.in_use, 1, 8); /* of 32 KiB */
     }
     assert_true(carom_peer_unread(last->peer) > 3 * LARGE);
     turn();

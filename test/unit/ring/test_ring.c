@@ -267,7 +267,7 @@ static void a_vm_that_yields_is_called_when_its_answers_have_left(void **state)
     for (int i = 0; i < 12; i++)
         say(yielding_peers[i], GET("/now"));
     struct carom_worker *worker = &sim.service->workers[0];
-    struct carom_guest *guest = worker->records.guest;
+    struct carom_guest *guest = worker->connections.records.guest;
     carom_worker_turn(worker, false);
     for (int turns = 0; vm.requests < 12; turns++) { /* the rounds of one turn were too few */
         assert_true(turns < 12);

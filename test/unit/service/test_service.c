@@ -9,7 +9,7 @@ static const struct carom_loop_ops *real_ops;
 
 static struct carom_inbox *inbox(void)
 {
-    return &sim.service->workers[0].records.inbox;
+    return &sim.service->workers[0].connections.records.inbox;
 }
 
 static void replace_ops(struct carom_loop *loop)
@@ -31,7 +31,7 @@ static void *wake_and_leave(void *data)
 {
     (void)data;
     nanosleep(&(struct timespec){.tv_nsec = 20 * 1000 * 1000}, NULL);
-    sim.service->workers[0].records.rouse(&sim.service->workers[0].records);
+    sim.service->workers[0].connections.records.rouse(&sim.service->workers[0].connections.records);
     carom_inbox_leave(inbox());
     return NULL;
 }
@@ -69,7 +69,7 @@ static void a_shutdown_is_inside_until_it_returns(void **state)
     create(&options);
     replace_ops(sim.service->workers[1].loop);
     ops.wake = wake_and_note;
-    assert_true(carom_inbox_sleep(&sim.service->workers[1].records.inbox));
+    assert_true(carom_inbox_sleep(&sim.service->workers[1].connections.records.inbox));
     carom_shutdown(sim.service, 0);
     assert_int_equal(inside_at_the_wake, 1);
     assert_int_equal(atomic_load(&inbox()->inside), 0);

@@ -1,6 +1,6 @@
 /* The response as the handler gives it: whole, streamed, informational, or taking the connection
  * over. Here it is checked and gathered in the record; the exchange puts it on the wire. */
-#include "service/respond.h"
+#include "http/respond.h"
 
 #include <errno.h>
 #include <string.h>
@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "base/errors.h"
-#include "service/service.h"
 #include "wire/semantics.h"
 
 void carom_static_content(void *owner)

@@ -1,10 +1,10 @@
 /* HTTP/1.1 on a connection: requests from its bytes (h1_read.c), responses to its bytes
- * (h1_write.c). The struct exists only while something is read or in flight. */
-#ifndef CAROM_SERVICE_H1_H
-#define CAROM_SERVICE_H1_H
+ * (h1_write.c), time (h1_time.c). The struct exists only while something is read or in flight. */
+#ifndef CAROM_HTTP_H1_H
+#define CAROM_HTTP_H1_H
 
+#include "http/connection.h"
 #include "record/record.h"
-#include "service/connection.h"
 #include "wire/chunked.h"
 #include "wire/h1_request.h"
 
@@ -47,6 +47,11 @@ struct carom_h1 {
 extern const struct carom_protocol carom_h1_protocol;
 extern const struct carom_exchange_ops carom_h1_exchange_ops;
 
+static inline struct carom_pool *carom_h1_pool(const struct carom_connections *connections)
+{
+    return connections->shared[CAROM_SPEAKS_H1];
+}
+
 static inline struct carom_h1 *carom_h1_of(const struct carom_connection *connection)
 {
     return connection->session;
@@ -63,6 +68,13 @@ static inline bool carom_h1_may_become_tunnel(const carom_record *record)
 void carom_h1_update_receiving(struct carom_connection *connection);
 /* A response without a further request was decided: what comes now is not HTTP for us. */
 void carom_h1_set_phase(struct carom_connection *connection, enum carom_h1_phase phase);
+
+/* Somebody waits for content: the window of content_rate runs. */
+void carom_h1_rate_start(struct carom_connection *connection);
+/* Nobody waits: the window stands still, or is over when enough has come. */
+void carom_h1_rate_stop(struct carom_connection *connection);
+/* Whether less has come in the window than content_rate asks for. */
+bool carom_h1_too_slow(struct carom_connection *connection);
 
 /* Move what is ready into the stream, in order; true when something stands at the front that the
  * connection must be reset for. */

@@ -1,6 +1,6 @@
 /* The memory of nghttp2's sessions: bins. */
-#ifndef CAROM_WIRE_H2_MEMORY_H
-#define CAROM_WIRE_H2_MEMORY_H
+#ifndef CAROM_HTTP_H2_MEMORY_H
+#define CAROM_HTTP_H2_MEMORY_H
 
 #include <nghttp2/nghttp2.h>
 

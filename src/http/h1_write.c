@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "base/copy.h"
-#include "service/h1.h"
-#include "service/respond.h"
+#include "http/h1.h"
+#include "http/respond.h"
 #include "wire/chunked.h"
 #include "wire/h1_response.h"
 
@@ -35,21 +35,20 @@ static bool content_in_the_way(const carom_record *record)
         return true; /* it may come or not: RFC 9110, 10.1.1 */
     return carom_h1_of(connection)->phase == CAROM_H1_LENGTH && !record->wanted &&
            !record->collecting &&
-           carom_h1_of(connection)->left >
-               carom_connection_worker(connection)->options->drain_content;
+           carom_h1_of(connection)->left > carom_connections_of(connection)->options->drain_content;
 }
 
 static enum carom_h1_connection connection_lines(carom_record *record,
                                                  const struct carom_response_plan *plan)
 {
     struct carom_connection *connection = connection_of(record);
-    CAROM_MARK_IF(carom_connection_worker(connection)->draining, "drain with requests in flight");
+    CAROM_MARK_IF(carom_connections_of(connection)->draining, "drain with requests in flight");
     if (plan->body == CAROM_BODY_TUNNEL) {
-        CAROM_MARK_IF(carom_connection_worker(connection)->draining, "drain, then an upgrade");
+        CAROM_MARK_IF(carom_connections_of(connection)->draining, "drain, then an upgrade");
         return record->head.is_connect ? CAROM_H1_KEEP : CAROM_H1_UPGRADE;
     }
     /* What was taken in before the end is still answered: the last of it says so. */
-    bool ending = connection->peer_done || carom_connection_worker(connection)->draining;
+    bool ending = connection->peer_done || carom_connections_of(connection)->draining;
     bool last = record->link.next == &carom_h1_of(connection)->exchanges;
     /* No tunnel: what follows was meant for its other end, and is no request (RFC 9931). */
     bool refused = record->head.is_connect;
@@ -76,7 +75,7 @@ static int h1_head(carom_record *record, const struct carom_response_plan *plan,
                    const carom_response *response)
 {
     struct carom_connection *connection = connection_of(record);
-    struct carom_worker *worker = carom_connection_worker(connection);
+    struct carom_connections *connections = carom_connections_of(connection);
     struct carom_arena *arena = &record->records->outgoing;
     size_t room = carom_h1_head_room(response->fields, response->field_count);
     if (room > arena->pages->size)
@@ -89,8 +88,8 @@ static int h1_head(carom_record *record, const struct carom_response_plan *plan,
         return -CAROM_ENOMEM;
     struct carom_h1_extra extra = {
         .connection = CAROM_H1_KEEP,
-        .date_line = worker->date_line,
-        .keep_alive_line = {worker->keep_alive_line, worker->keep_alive_length},
+        .date_line = connections->date_line,
+        .keep_alive_line = {connections->keep_alive_line, connections->keep_alive_length},
     };
     bool final = plan->status >= 200 || plan->body == CAROM_BODY_TUNNEL;
     if (final)
@@ -256,7 +255,7 @@ static bool finish_first(struct carom_connection *connection, carom_record *reco
 {
     if (record->response != CAROM_RESPONSE_SENT) {
         carom_record_sent(record);
-        carom_connection_worker(connection)->responses++;
+        carom_connections_of(connection)->responses++;
     }
     bool tunnel = record->body_kind == CAROM_BODY_TUNNEL;
     bool content = record->request < CAROM_REQUEST_WHOLE;
@@ -301,12 +300,12 @@ void carom_h1_complete(struct carom_connection *connection)
     if (record != NULL)
         carom_record_drained(record);
     struct carom_h1 *h1 = carom_h1_of(connection);
-    struct carom_worker *worker = carom_connection_worker(connection);
+    struct carom_connections *connections = carom_connections_of(connection);
     if (h1->in_flight == 0 && h1->length == 0)
         carom_connection_idle(connection);
     else if (h1->length > 0 && h1->reading == NULL && h1->phase == CAROM_H1_HEAD &&
-             h1->in_flight < worker->options->max_pipeline)
-        carom_worker_resume(worker, connection);
+             h1->in_flight < connections->options->max_pipeline)
+        carom_connection_resume(connection);
     else if (h1->reading == NULL)
         carom_h1_update_receiving(connection);
 }
@@ -321,7 +320,7 @@ void carom_h1_file_failed(struct carom_connection *connection)
         if (record->response == CAROM_RESPONSE_ENDED && record->framed &&
             record->stream_end <= connection->stream.sent_total) {
             carom_record_sent(record);
-            carom_connection_worker(connection)->responses++;
+            carom_connections_of(connection)->responses++;
         } else if (record->response < CAROM_RESPONSE_SENT) {
             carom_record_cancel(record, CAROM_REASON_FILE_FAILED);
             return;
@@ -334,7 +333,7 @@ void carom_h1_file_failed(struct carom_connection *connection)
 static void h1_changed(carom_record *record)
 {
     struct carom_connection *connection = connection_of(record);
-    carom_worker_touch(carom_connection_worker(connection), connection);
+    carom_connection_touch(connection);
 }
 
 static void h1_want(carom_record *record)

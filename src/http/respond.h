@@ -1,6 +1,6 @@
 /* What the engine answers by itself, by way of the record's exchange. */
-#ifndef CAROM_SERVICE_RESPOND_H
-#define CAROM_SERVICE_RESPOND_H
+#ifndef CAROM_HTTP_RESPOND_H
+#define CAROM_HTTP_RESPOND_H
 
 #include "record/record.h"
 

@@ -1,15 +1,16 @@
 /* HTTP/2 on a connection: nghttp2's session between the stream's bytes and the streams' records
  * (h2_session.c), the record's side of a stream (h2_stream.c), frames as they come (h2_frames.c),
- * time and limits (h2_limits.c).
+ * limits (h2_limits.c), time (h2_time.c).
  * Inside a callback of nghttp2 nothing runs that is the user's: callbacks note what has happened on
  * streams, and what follows from it is done when nghttp2 has returned. */
-#ifndef CAROM_SERVICE_H2_H
-#define CAROM_SERVICE_H2_H
+#ifndef CAROM_HTTP_H2_H
+#define CAROM_HTTP_H2_H
 
 #include <nghttp2/nghttp2.h>
 
+#include "base/bins.h"
+#include "http/connection.h"
 #include "record/record.h"
-#include "service/connection.h"
 #include "wire/h2_section.h"
 
 /* What a peer may do only so often. */
@@ -39,6 +40,14 @@ struct carom_h2_frames {
     uint32_t have;     /* bytes of that head that have come */
     uint8_t head[13];  /* with the payload's beginning, where that is looked at */
     bool ends_section; /* the frame being skipped */
+};
+
+/* What the sessions of a worker share. */
+struct carom_h2_shared {
+    struct carom_pool sessions, streams; /* struct carom_h2, struct carom_h2_stream */
+    struct carom_bins bins;              /* nghttp2's memory */
+    nghttp2_session_callbacks *callbacks;
+    nghttp2_option *option;
 };
 
 enum carom_h2_drain { CAROM_H2_OPEN, CAROM_H2_NOTICED, CAROM_H2_GONE };
@@ -97,6 +106,12 @@ struct carom_h2_stream {
 extern const struct carom_protocol carom_h2_protocol;
 extern const struct carom_exchange_ops carom_h2_exchange_ops;
 
+static inline struct carom_h2_shared *
+carom_h2_shared_of(const struct carom_connections *connections)
+{
+    return connections->shared[CAROM_SPEAKS_H2];
+}
+
 static inline struct carom_h2 *carom_h2_of(const struct carom_connection *connection)
 {
     return connection->session;
@@ -106,13 +121,6 @@ static inline struct carom_h2_stream *carom_h2_stream_of(const carom_record *rec
 {
     return record->exchange;
 }
-
-/* What all sessions of a worker share; 0 or -CAROM_ENOMEM. */
-int carom_h2_worker_init(struct carom_worker *worker);
-void carom_h2_worker_finish(struct carom_worker *worker);
-
-/* Speak HTTP/2 on a connection from now on; false when out of memory. */
-bool carom_h2_begin(struct carom_connection *connection);
 
 /* A stream with its record has begun; NULL when out of memory. */
 struct carom_h2_stream *carom_h2_stream_create(struct carom_h2 *h2, int32_t id);
@@ -131,6 +139,9 @@ void carom_h2_stream_credit(struct carom_h2 *h2, struct carom_h2_stream *stream)
 /* Content for nghttp2 (nghttp2_data_source_read_callback). */
 ssize_t carom_h2_read_body(nghttp2_session *session, int32_t id, uint8_t *buffer, size_t length,
                            uint32_t *flags, nghttp2_data_source *source, void *user_data);
+
+/* The section that is being read will not be whole. */
+void carom_h2_section_lost(struct carom_h2 *h2);
 
 /* The bit of a stream; 0 when it lies too far back. */
 uint64_t carom_h2_ids_bit(const struct carom_h2_ids *ids, int32_t id);

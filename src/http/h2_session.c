@@ -2,15 +2,17 @@
  */
 #include <string.h>
 
-#include "service/h2.h"
-#include "wire/h2_memory.h"
+#include "base/memory.h"
+#include "http/admission.h"
+#include "http/h2.h"
+#include "http/h2_memory.h"
 
 /* What gathers for the kernel at a time: more would only be late for what is more urgent. */
 #define OUT_AT_MOST ((uint64_t)128 * 1024)
 
 static const carom_options *options_of(const struct carom_connection *connection)
 {
-    return carom_connection_worker(connection)->options;
+    return carom_connections_of(connection)->options;
 }
 
 static void abort_for_memory(struct carom_connection *connection)
@@ -20,23 +22,15 @@ static void abort_for_memory(struct carom_connection *connection)
 
 /* ---------------------------------------------------------------- sections */
 
-/* The section that is being read will not be whole. */
-static void section_lost(struct carom_h2 *h2)
-{
-    if (h2->reading != NULL)
-        carom_h2_section_finish(&h2->section);
-    h2->reading = NULL;
-}
-
 static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *user_data)
 {
     struct carom_h2 *h2 = user_data;
-    struct carom_worker *worker = carom_connection_worker(h2->connection);
-    const carom_options *options = worker->options;
+    struct carom_connections *connections = carom_connections_of(h2->connection);
+    const carom_options *options = connections->options;
     int32_t id = frame->hd.stream_id;
     struct carom_h2_stream *stream = nghttp2_session_get_stream_user_data(session, id);
     bool trailers = frame->headers.cat != NGHTTP2_HCAT_REQUEST;
-    section_lost(h2); /* the one before was not valid: its stream is about to be reset */
+    carom_h2_section_lost(h2); /* the one before was not valid: its stream is about to be reset */
     h2->section_size = 0;
     if (!trailers && h2->drain == CAROM_H2_GONE && id > h2->last_served) {
         /* GOAWAY, which lets the peer ask again elsewhere, may not have left yet. */
@@ -53,8 +47,8 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
         trailers ? &stream->record->trailers : &stream->record->head.fields;
     const struct carom_h2_limits limits = {options->max_target, options->max_header_section};
     h2->reading = stream;
-    carom_h2_section_begin(&h2->section, fields, &worker->small, &worker->records.pages, &limits,
-                           trailers);
+    carom_h2_section_begin(&h2->section, fields, &connections->small, &connections->records.pages,
+                           &limits, trailers);
     return 0;
 }
 
@@ -88,31 +82,26 @@ static int on_invalid_header(nghttp2_session *session, const nghttp2_frame *fram
 
 static void head_complete(struct carom_h2 *h2, struct carom_h2_stream *stream, bool ended)
 {
-    struct carom_worker *worker = carom_connection_worker(h2->connection);
-    const carom_options *options = worker->options;
+    struct carom_connection *connection = h2->connection;
+    struct carom_connections *connections = carom_connections_of(connection);
     carom_record *record = stream->record;
     struct carom_request_head *head = &record->head;
-    carom_h2_section_head(&h2->section, &worker->records.outgoing, head, ended);
-    worker->requests++;
-    if (++h2->connection->requests >= options->max_connection_requests)
-        carom_h2_drain(h2->connection);
+    carom_h2_section_head(&h2->section, &connections->records.outgoing, head, ended);
+    if (carom_admission_count(connection))
+        carom_h2_drain(connection);
     bool content = head->framing != CAROM_FRAMING_NONE && !ended;
     carom_request_move(record, content ? CAROM_REQUEST_CONTENT : CAROM_REQUEST_WHOLE);
     unsigned status = h2->section.status;
-    if (status == 0 && head->framing == CAROM_FRAMING_LENGTH &&
-        head->content_length > options->max_content)
-        status = 413;
-    if (status == 0 && (worker->records.pool.in_use > options->max_in_flight ||
-                        h2->connection->refs > 4 * options->h2_max_streams))
-        status = 503; /* of the second kind are those whose clients have left, unanswered */
+    if (status == 0)
+        status = carom_admission_status(connection, record);
+    if (status == 0 && connection->refs > 4 * connections->options->h2_max_streams)
+        status = 503; /* clients have left their streams, and the handlers still hold them */
     if (status == 0) {
         record->continue_due = head->expects_continue && content;
         carom_list_append(&h2->fresh, &stream->link);
         return;
     }
-    bool limit = status == 413 || status == 414 || status == 431 || status == 503;
-    carom_h2_stream_refuse(stream, status,
-                           limit ? CAROM_REASON_OVER_LIMIT : CAROM_REASON_BAD_REQUEST);
+    carom_h2_stream_refuse(stream, status, carom_admission_reason(status));
 }
 
 static void content_complete(struct carom_h2_stream *stream)
@@ -134,13 +123,12 @@ static void section_complete(struct carom_h2 *h2, bool ended)
         return;
     }
     carom_h2_section_trailers(&h2->section,
-                              &carom_connection_worker(h2->connection)->records.outgoing);
+                              &carom_connections_of(h2->connection)->records.outgoing);
     if (h2->section.status == 0)
         content_complete(stream);
     else
         carom_h2_stream_refuse(stream, h2->section.status,
-                               h2->section.status == 431 ? CAROM_REASON_OVER_LIMIT
-                                                         : CAROM_REASON_BAD_REQUEST);
+                               carom_admission_reason(h2->section.status));
 }
 
 /* ---------------------------------------------------------------- frames that come */
@@ -234,7 +222,7 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, 
         return 0;
     stream->closed = true;
     if (h2->reading == stream)
-        section_lost(h2);
+        carom_h2_section_lost(h2);
     carom_record *record = stream->record;
     if (record->request == CAROM_REQUEST_HEAD) /* its section was not valid */
         carom_request_move(record, CAROM_REQUEST_DROPPED);
@@ -258,7 +246,7 @@ static int send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8
                      size_t length, nghttp2_data_source *source, void *user_data)
 {
     struct carom_h2 *h2 = user_data;
-    struct carom_records *records = &carom_connection_worker(h2->connection)->records;
+    struct carom_records *records = &carom_connections_of(h2->connection)->records;
     struct carom_queue *out = &h2->connection->stream.out;
     (void)source;
     struct carom_h2_stream *stream =
@@ -301,7 +289,7 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, v
 static bool pump(struct carom_h2 *h2)
 {
     struct carom_connection *connection = h2->connection;
-    struct carom_records *records = &carom_connection_worker(connection)->records;
+    struct carom_records *records = &carom_connections_of(connection)->records;
     while (connection->stream.out.length < OUT_AT_MOST) {
         const uint8_t *data;
         ssize_t length = nghttp2_session_mem_send(h2->session, &data);
@@ -398,18 +386,13 @@ static void h2_flush(struct carom_connection *connection)
 
 static void dispatch(struct carom_h2 *h2)
 {
-    struct carom_worker *worker = carom_connection_worker(h2->connection);
+    struct carom_connections *connections = carom_connections_of(h2->connection);
     struct carom_node *node;
     while ((node = carom_list_take(&h2->fresh)) != NULL) {
         struct carom_h2_stream *stream = carom_container(node, struct carom_h2_stream, link);
-        carom_record *record = stream->record;
-        carom_record_hand_over(record);
         if (stream->closed) /* it has left again; the handler sees it cancelled at once */
             carom_h2_stream_touch(stream);
-        if (worker->options->handler_timeout != CAROM_OFF)
-            carom_timer_arm(&worker->records.wheel, &record->deadline,
-                            worker->records.now + worker->options->handler_timeout + 1);
-        worker->options->handler(record, worker->options->handler_data);
+        carom_admission_dispatch(connections, stream->record);
     }
 }
 
@@ -417,9 +400,9 @@ static void h2_received(struct carom_connection *connection, struct carom_page *
                         const uint8_t *data, uint32_t length)
 {
     struct carom_h2 *h2 = carom_h2_of(connection);
-    struct carom_worker *worker = carom_connection_worker(connection);
+    struct carom_connections *connections = carom_connections_of(connection);
     h2->page = page;
-    h2->heard = worker->records.now;
+    h2->heard = connections->records.now;
     h2->processing = true;
     bool taken = carom_h2_frames_receive(h2, data, length);
     h2->page = NULL;
@@ -429,7 +412,7 @@ static void h2_received(struct carom_connection *connection, struct carom_page *
     }
     dispatch(h2);
     h2->processing = false;
-    carom_worker_touch(worker, connection);
+    carom_connection_touch(connection);
 }
 
 static void h2_ended(struct carom_connection *connection)
@@ -446,9 +429,9 @@ static void h2_ended(struct carom_connection *connection)
             carom_record_cancel(record, CAROM_REASON_CLIENT_CLOSED);
         carom_h2_stream_touch(carom_h2_stream_of(record));
     }
-    section_lost(h2);
+    carom_h2_section_lost(h2);
     h2->section_since = 0;
-    carom_worker_touch(carom_connection_worker(connection), connection);
+    carom_connection_touch(connection);
 }
 
 static void h2_resume(struct carom_connection *connection)
@@ -470,21 +453,6 @@ static void h2_file_failed(struct carom_connection *connection)
 
 /* ---------------------------------------------------------------- life */
 
-void carom_h2_stream_detach(struct carom_h2 *h2, struct carom_h2_stream *stream)
-{
-    carom_record *record = stream->record;
-    stream->detached = true;
-    if (!stream->closed)
-        nghttp2_session_set_stream_user_data(h2->session, stream->id, NULL);
-    if (h2->reading == stream)
-        section_lost(h2);
-    carom_node_remove(&stream->link);
-    carom_node_remove(&stream->sending);
-    carom_node_remove(&record->link);
-    h2->in_flight--;
-    carom_record_drop(record, CAROM_HOLD_EXCHANGE);
-}
-
 static void h2_cancel(struct carom_connection *connection, carom_reason reason)
 {
     struct carom_h2 *h2 = carom_h2_of(connection);
@@ -500,23 +468,11 @@ static void h2_drop(struct carom_connection *connection)
     struct carom_h2 *h2 = carom_h2_of(connection);
     if (h2 == NULL)
         return;
-    section_lost(h2);
+    carom_h2_section_lost(h2);
     nghttp2_session_del(h2->session);
     connection->session = NULL;
-    carom_pool_give(&carom_connection_worker(connection)->h2_pool, h2);
+    carom_pool_give(&carom_h2_shared_of(carom_connections_of(connection))->sessions, h2);
 }
-
-const struct carom_protocol carom_h2_protocol = {
-    .received = h2_received,
-    .ended = h2_ended,
-    .resume = h2_resume,
-    .read_timeout = carom_h2_read_timeout,
-    .flush = h2_flush,
-    .file_failed = h2_file_failed,
-    .drain = carom_h2_drain,
-    .cancel = h2_cancel,
-    .drop = h2_drop,
-};
 
 static bool submit_settings(struct carom_h2 *h2)
 {
@@ -534,34 +490,34 @@ static bool submit_settings(struct carom_h2 *h2)
                                                  (int32_t)options->h2_connection_window) == 0;
 }
 
-bool carom_h2_begin(struct carom_connection *connection)
+static bool h2_begin(struct carom_connection *connection)
 {
-    struct carom_worker *worker = carom_connection_worker(connection);
-    struct carom_h2 *h2 = carom_pool_take(&worker->h2_pool);
+    struct carom_connections *connections = carom_connections_of(connection);
+    struct carom_h2_shared *shared = carom_h2_shared_of(connections);
+    struct carom_h2 *h2 = carom_pool_take(&shared->sessions);
     if (h2 == NULL)
         return false;
-    worker->h2_spoken = true;
-    worker->h2_connections++;
+    connections->look_at_all_pools = true;
+    connections->h2_connections++;
     *h2 = (struct carom_h2){.connection = connection, .frames = {.skip = NGHTTP2_CLIENT_MAGIC_LEN}};
     carom_node_init(&h2->exchanges);
     carom_node_init(&h2->fresh);
     carom_node_init(&h2->changed);
     carom_node_init(&h2->sending);
-    h2->heard = carom_records_now(&worker->records);
-    nghttp2_mem memory = carom_h2_memory(&worker->bins);
-    if (nghttp2_session_server_new3(&h2->session, worker->h2_callbacks, h2, worker->h2_option,
-                                    &memory) != 0) {
-        carom_pool_give(&worker->h2_pool, h2);
+    h2->heard = carom_records_now(&connections->records);
+    nghttp2_mem memory = carom_h2_memory(&shared->bins);
+    if (nghttp2_session_server_new3(&h2->session, shared->callbacks, h2, shared->option, &memory) !=
+        0) {
+        carom_pool_give(&shared->sessions, h2);
         return false;
     }
     connection->session = h2;
-    connection->speaks = CAROM_SPEAKS_H2;
     if (!submit_settings(h2)) {
         h2_drop(connection);
         return false;
     }
-    carom_connection_read_within(connection, worker->options->first_byte_timeout);
-    if (worker->draining)
+    carom_connection_read_within(connection, connections->options->first_byte_timeout);
+    if (connections->draining)
         carom_h2_drain(connection);
     return true;
 }
@@ -578,22 +534,54 @@ static void set_callbacks(nghttp2_session_callbacks *callbacks)
     nghttp2_session_callbacks_set_send_data_callback(callbacks, send_data);
 }
 
-int carom_h2_worker_init(struct carom_worker *worker)
+/* ---------------------------------------------------------------- what they share */
+
+static int h2_share(struct carom_connections *connections)
 {
-    if (nghttp2_session_callbacks_new(&worker->h2_callbacks) != 0 ||
-        nghttp2_option_new(&worker->h2_option) != 0)
+    struct carom_h2_shared *shared = carom_memory_take_zeroed(sizeof *shared);
+    if (shared == NULL)
         return -CAROM_ENOMEM;
-    set_callbacks(worker->h2_callbacks);
-    nghttp2_option *option = worker->h2_option;
-    nghttp2_option_set_no_auto_window_update(option, 1);
-    nghttp2_option_set_no_closed_streams(option, 1);
-    nghttp2_option_set_builtin_recv_extension_type(option, NGHTTP2_PRIORITY_UPDATE);
-    nghttp2_option_set_max_settings(option, 32);
+    connections->shared[CAROM_SPEAKS_H2] = shared;
+    carom_pool_init(&shared->sessions, sizeof(struct carom_h2), 0);
+    carom_pool_init(&shared->streams, sizeof(struct carom_h2_stream), 0);
+    carom_bins_init(&shared->bins);
+    carom_connections_add_pool(connections, &shared->sessions, true);
+    carom_connections_add_pool(connections, &shared->streams, true);
+    for (int i = 0; i < CAROM_BIN_COUNT; i++)
+        carom_connections_add_pool(connections, &shared->bins.pools[i], true);
+    if (nghttp2_session_callbacks_new(&shared->callbacks) != 0 ||
+        nghttp2_option_new(&shared->option) != 0)
+        return -CAROM_ENOMEM;
+    set_callbacks(shared->callbacks);
+    nghttp2_option_set_no_auto_window_update(shared->option, 1);
+    nghttp2_option_set_no_closed_streams(shared->option, 1);
+    nghttp2_option_set_builtin_recv_extension_type(shared->option, NGHTTP2_PRIORITY_UPDATE);
+    nghttp2_option_set_max_settings(shared->option, 32);
     return 0;
 }
 
-void carom_h2_worker_finish(struct carom_worker *worker)
+static void h2_unshare(struct carom_connections *connections)
 {
-    nghttp2_session_callbacks_del(worker->h2_callbacks);
-    nghttp2_option_del(worker->h2_option);
+    struct carom_h2_shared *shared = carom_h2_shared_of(connections);
+    carom_pool_finish(&shared->sessions);
+    carom_pool_finish(&shared->streams);
+    carom_bins_finish(&shared->bins);
+    nghttp2_session_callbacks_del(shared->callbacks);
+    nghttp2_option_del(shared->option);
+    carom_memory_give(shared, sizeof *shared);
 }
+
+const struct carom_protocol carom_h2_protocol = {
+    .share = h2_share,
+    .unshare = h2_unshare,
+    .begin = h2_begin,
+    .received = h2_received,
+    .ended = h2_ended,
+    .resume = h2_resume,
+    .read_timeout = carom_h2_read_timeout,
+    .flush = h2_flush,
+    .file_failed = h2_file_failed,
+    .drain = carom_h2_drain,
+    .cancel = h2_cancel,
+    .drop = h2_drop,
+};

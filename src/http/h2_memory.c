@@ -1,5 +1,5 @@
 /* nghttp2's memory hooks over bins. */
-#include "wire/h2_memory.h"
+#include "http/h2_memory.h"
 
 static void *mem_take(size_t size, void *bins)
 {

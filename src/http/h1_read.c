@@ -1,7 +1,9 @@
 /* HTTP/1.1, reading: bytes of a connection to requests, content and trailers of its records. */
 #include <string.h>
 
-#include "service/h1.h"
+#include "base/memory.h"
+#include "http/admission.h"
+#include "http/h1.h"
 
 enum step {
     STEP_ON,    /* go on with what is left */
@@ -12,7 +14,7 @@ enum step {
 
 static const carom_options *options_of(const struct carom_connection *connection)
 {
-    return carom_connection_worker(connection)->options;
+    return carom_connections_of(connection)->options;
 }
 
 /* ---------------------------------------------------------------- input */
@@ -46,15 +48,16 @@ static void hold_input(struct carom_h1 *h1)
 static bool keep_section(struct carom_connection *connection)
 {
     struct carom_h1 *h1 = carom_h1_of(connection);
-    struct carom_worker *worker = carom_connection_worker(connection);
+    struct carom_connections *connections = carom_connections_of(connection);
     const struct carom_page *held = h1->held;
     if (held != NULL && held->holds == 1 && held->used < held->size &&
         h1->data + h1->length == held->data + held->used) {
         carom_stream_land(&connection->stream, h1->held);
         return true;
     }
-    bool small = h1->length < worker->small.size / 2;
-    struct carom_page *page = carom_page_take(small ? &worker->small : &worker->records.pages);
+    bool small = h1->length < connections->small.size / 2;
+    struct carom_page *page =
+        carom_page_take(small ? &connections->small : &connections->records.pages);
     if (page == NULL)
         return false;
     uint32_t length = h1->length;
@@ -86,13 +89,8 @@ static enum step refuse(struct carom_connection *connection, unsigned status, ca
 {
     carom_record *record = carom_h1_of(connection)->reading;
     record->closes = true;
-    if (record->response == CAROM_RESPONSE_OPEN)
-        carom_record_refuse(record, reason, (uint16_t)status);
-    else if (record->response == CAROM_RESPONSE_BEGUN)
-        carom_record_cancel(record, reason);
-    if (record->request < CAROM_REQUEST_WHOLE)
-        carom_record_content_dropped(record);
-    carom_worker_touch(carom_connection_worker(connection), connection);
+    carom_admission_refuse(record, status, reason);
+    carom_connection_touch(connection);
     return stop_reading(connection);
 }
 
@@ -106,16 +104,10 @@ static enum step out_of_memory(struct carom_connection *connection)
 
 static void dispatch(struct carom_connection *connection)
 {
-    struct carom_worker *worker = carom_connection_worker(connection);
     carom_record *record = carom_h1_of(connection)->fresh;
     carom_h1_of(connection)->fresh = NULL;
-    if (record == NULL)
-        return;
-    carom_record_hand_over(record);
-    if (worker->options->handler_timeout != CAROM_OFF)
-        carom_timer_arm(&worker->records.wheel, &record->deadline,
-                        worker->records.now + worker->options->handler_timeout + 1);
-    worker->options->handler(record, worker->options->handler_data);
+    if (record != NULL)
+        carom_admission_dispatch(carom_connections_of(connection), record);
 }
 
 /* The request that is read has come whole. */
@@ -132,14 +124,14 @@ static void request_whole(struct carom_connection *connection)
     if (h1->fresh == record)
         dispatch(connection);
     else /* the response may be out, and have waited for this */
-        carom_worker_touch(carom_connection_worker(connection), connection);
+        carom_connection_touch(connection);
 }
 
 /* ---------------------------------------------------------------- heads */
 
 static carom_record *begin_request(struct carom_connection *connection)
 {
-    struct carom_records *records = &carom_connection_worker(connection)->records;
+    struct carom_records *records = &carom_connections_of(connection)->records;
     carom_record *record = carom_record_take(records, &carom_h1_exchange_ops, connection);
     if (record == NULL)
         return NULL;
@@ -156,19 +148,15 @@ static carom_record *begin_request(struct carom_connection *connection)
 static enum step accept_head(struct carom_connection *connection, carom_record *record)
 {
     struct carom_h1 *h1 = carom_h1_of(connection);
-    struct carom_worker *worker = carom_connection_worker(connection);
-    const carom_options *options = worker->options;
     const struct carom_request_head *head = &record->head;
-    worker->requests++;
     connection->read_deadline = CAROM_NO_TIME;
-    if (++connection->requests >= options->max_connection_requests)
+    if (carom_admission_count(connection))
         record->closes = true;
     if (!head->keep_alive || record->closes)
         connection->last = true; /* RFC 9112, 9.6: not one further request is taken */
-    if (head->framing == CAROM_FRAMING_LENGTH && head->content_length > options->max_content)
-        return refuse(connection, 413, CAROM_REASON_OVER_LIMIT);
-    if (worker->records.pool.in_use > options->max_in_flight)
-        return refuse(connection, 503, CAROM_REASON_OVER_LIMIT);
+    unsigned status = carom_admission_status(connection, record);
+    if (status != 0)
+        return refuse(connection, status, carom_admission_reason(status));
     h1->fresh = record;
     if (head->framing == CAROM_FRAMING_NONE ||
         (head->framing == CAROM_FRAMING_LENGTH && head->content_length == 0)) {
@@ -218,9 +206,7 @@ static enum step read_head(struct carom_connection *connection)
         return STEP_MORE;
     if (taken == -500)
         return out_of_memory(connection);
-    bool limit = taken == -414 || taken == -431;
-    return refuse(connection, (unsigned)-taken,
-                  limit ? CAROM_REASON_OVER_LIMIT : CAROM_REASON_BAD_REQUEST);
+    return refuse(connection, (unsigned)-taken, carom_admission_reason((unsigned)-taken));
 }
 
 /* ---------------------------------------------------------------- content */
@@ -236,19 +222,20 @@ static enum step take_content(struct carom_connection *connection, const uint8_t
                               uint32_t length)
 {
     struct carom_h1 *h1 = carom_h1_of(connection);
-    struct carom_worker *worker = carom_connection_worker(connection);
+    struct carom_connections *connections = carom_connections_of(connection);
     carom_record *record = h1->reading;
     h1->rate.bytes += length;
     record->content_received += length;
     record->continue_due = false; /* it has not waited for that */
-    if (h1->phase == CAROM_H1_CHUNKED && record->content_received > worker->options->max_content)
+    if (h1->phase == CAROM_H1_CHUNKED &&
+        record->content_received > connections->options->max_content)
         return refuse(connection, 413, CAROM_REASON_OVER_LIMIT);
     if (nobody_reads(connection, record) || carom_record_over(record)) {
         h1->drained += length;
-        if (h1->drained > worker->options->drain_content) {
+        if (h1->drained > connections->options->drain_content) {
             CAROM_MARK("released, and more content than is dropped for nothing");
             record->closes = true;
-            carom_worker_touch(worker, connection);
+            carom_connection_touch(connection);
             carom_record_content_dropped(record);
             return stop_reading(connection);
         }
@@ -306,8 +293,7 @@ static enum step read_trailers(struct carom_connection *connection)
     if (taken == -500)
         return out_of_memory(connection);
     if (taken < 0)
-        return refuse(connection, (unsigned)-taken,
-                      taken == -431 ? CAROM_REASON_OVER_LIMIT : CAROM_REASON_BAD_REQUEST);
+        return refuse(connection, (unsigned)-taken, carom_admission_reason((unsigned)-taken));
     if (record->trailers.count > 0) {
         record->trailers.base = h1->data;
         record->trailers.page = carom_page_hold(h1->page);
@@ -411,7 +397,7 @@ static void h1_received(struct carom_connection *connection, struct carom_page *
 {
     struct carom_h1 *h1 = carom_h1_of(connection);
     if (h1 == NULL) {
-        h1 = carom_pool_take(&carom_connection_worker(connection)->h1_pool);
+        h1 = carom_pool_take(carom_h1_pool(carom_connections_of(connection)));
         if (h1 == NULL) {
             out_of_memory(connection);
             return;
@@ -447,11 +433,11 @@ static void h1_resume(struct carom_connection *connection)
 static void h1_ended(struct carom_connection *connection)
 {
     struct carom_h1 *h1 = carom_h1_of(connection);
-    struct carom_worker *worker = carom_connection_worker(connection);
+    struct carom_connections *connections = carom_connections_of(connection);
     carom_record *reading = h1->reading;
     connection->last = true;
     connection->read_deadline = CAROM_NO_TIME;
-    carom_worker_touch(worker, connection);
+    carom_connection_touch(connection);
     if (h1->phase == CAROM_H1_TUNNEL) {
         if (connection->stream.truncated) { /* only TLS could say that this is all: RFC 8446, 6.1 */
             carom_connection_abort(connection, CAROM_REASON_CLIENT_RESET, true);
@@ -468,8 +454,9 @@ static void h1_ended(struct carom_connection *connection)
         carom_record_content_dropped(reading);
         carom_record_cancel(reading, CAROM_REASON_CLIENT_CLOSED);
     }
-    CAROM_MARK_IF(worker->options->half_close && h1->in_flight > 0, "FIN, and the answers go on");
-    if (worker->options->half_close)
+    CAROM_MARK_IF(connections->options->half_close && h1->in_flight > 0,
+                  "FIN, and the answers go on");
+    if (connections->options->half_close)
         return;
     struct carom_node *node = h1->exchanges.next;
     for (; node != &h1->exchanges; node = node->next) {
@@ -480,43 +467,6 @@ static void h1_ended(struct carom_connection *connection)
             carom_record_cancel(record, CAROM_REASON_CLIENT_CLOSED);
         }
     }
-}
-
-static bool too_slow(struct carom_connection *connection)
-{
-    const carom_options *options = options_of(connection);
-    uint64_t least = (uint64_t)options->content_rate * options->content_window / 1000;
-    return options->content_rate != CAROM_OFF && carom_h1_of(connection)->rate.bytes < least;
-}
-
-/* Somebody waits for content: the window runs. */
-static void rate_start(struct carom_connection *connection)
-{
-    struct carom_h1_rate *rate = &carom_h1_of(connection)->rate;
-    if (rate->since != 0 || options_of(connection)->content_window == CAROM_OFF)
-        return;
-    rate->since = carom_records_now(&carom_connection_worker(connection)->records);
-    if (rate->left == 0) {
-        rate->left = options_of(connection)->content_window;
-        rate->bytes = 0;
-    }
-    carom_connection_read_within(connection, rate->left);
-}
-
-/* Nobody waits: the window stands still, or is over when enough has come. */
-static void rate_stop(struct carom_connection *connection)
-{
-    struct carom_h1_rate *rate = &carom_h1_of(connection)->rate;
-    if (rate->since == 0)
-        return;
-    uint64_t waited =
-        carom_records_now(&carom_connection_worker(connection)->records) - rate->since;
-    rate->since = 0;
-    connection->read_deadline = CAROM_NO_TIME;
-    if (!too_slow(connection))
-        rate->left = 0;
-    else
-        rate->left = waited < rate->left ? rate->left - (uint32_t)waited : 1;
 }
 
 static void h1_read_timeout(struct carom_connection *connection)
@@ -531,7 +481,7 @@ static void h1_read_timeout(struct carom_connection *connection)
     }
     h1->rate.since = 0;
     h1->rate.left = 0;
-    if (too_slow(connection)) {
+    if (carom_h1_too_slow(connection)) {
         let_go_of_page(connection);
         refuse(connection, 408, CAROM_REASON_BODY_TIMEOUT);
     } else {
@@ -557,9 +507,9 @@ void carom_h1_update_receiving(struct carom_connection *connection)
         on = carom_h1_of(connection)->in_flight < options_of(connection)->max_pipeline;
     bool timed = content && on && h1->phase != CAROM_H1_TUNNEL;
     if (timed)
-        rate_start(connection);
+        carom_h1_rate_start(connection);
     else if (content)
-        rate_stop(connection);
+        carom_h1_rate_stop(connection);
     if (on != carom_stream_receives(&connection->stream))
         carom_stream_receive(&connection->stream, on);
 }
@@ -571,7 +521,7 @@ void carom_h1_set_phase(struct carom_connection *connection, enum carom_h1_phase
         return;
     h1->phase = (uint8_t)phase;
     if (h1->length > 0 && !h1->processing)
-        carom_worker_resume(carom_connection_worker(connection), connection);
+        carom_connection_resume(connection);
     else
         carom_h1_update_receiving(connection);
 }
@@ -583,10 +533,31 @@ void carom_h1_drop(struct carom_connection *connection)
         return;
     let_go_of_page(connection);
     connection->session = NULL;
-    carom_pool_give(&carom_connection_worker(connection)->h1_pool, h1);
+    carom_pool_give(carom_h1_pool(carom_connections_of(connection)), h1);
+}
+
+/* ---------------------------------------------------------------- what they share */
+
+static int h1_share(struct carom_connections *connections)
+{
+    struct carom_pool *pool = carom_memory_take(sizeof *pool);
+    if (pool == NULL)
+        return -CAROM_ENOMEM;
+    carom_pool_init(pool, sizeof(struct carom_h1), connections->options->pool_floor);
+    carom_connections_add_pool(connections, pool, false);
+    connections->shared[CAROM_SPEAKS_H1] = pool;
+    return 0;
+}
+
+static void h1_unshare(struct carom_connections *connections)
+{
+    carom_pool_finish(carom_h1_pool(connections));
+    carom_memory_give(carom_h1_pool(connections), sizeof(struct carom_pool));
 }
 
 const struct carom_protocol carom_h1_protocol = {
+    .share = h1_share,
+    .unshare = h1_unshare,
     .received = h1_received,
     .ended = h1_ended,
     .resume = h1_resume,

@@ -2,7 +2,7 @@
  * all are counted, and those for streams that are no more get what RFC 9113 says. */
 #include <string.h>
 
-#include "service/h2.h"
+#include "http/h2.h"
 
 #define HEAD 9
 #define WORD 4 /* the payload's beginning, where it counts */
@@ -79,7 +79,7 @@ static void section_goes_on(struct carom_h2 *h2, const struct frame *frame)
 {
     bool part = frame->type == NGHTTP2_HEADERS || frame->type == NGHTTP2_CONTINUATION;
     if (frame->type == NGHTTP2_HEADERS && h2->section_since == 0)
-        h2->section_since = carom_connection_worker(h2->connection)->records.now;
+        h2->section_since = carom_connections_of(h2->connection)->records.now;
     h2->frames.ends_section = part && (frame->flags & NGHTTP2_FLAG_END_HEADERS);
 }
 

@@ -2,8 +2,9 @@
 #include <netinet/in.h>
 #include <string.h>
 
-#include "service/h2.h"
-#include "service/respond.h"
+#include "http/admission.h"
+#include "http/h2.h"
+#include "http/respond.h"
 #include "wire/h2_response.h"
 
 /* A window that is used up in less than this is too small for its link. */
@@ -17,20 +18,20 @@ static struct carom_h2 *h2_of(const struct carom_h2_stream *stream)
 struct carom_h2_stream *carom_h2_stream_create(struct carom_h2 *h2, int32_t id)
 {
     struct carom_connection *connection = h2->connection;
-    struct carom_worker *worker = carom_connection_worker(connection);
-    struct carom_h2_stream *stream = carom_pool_take(&worker->h2_stream_pool);
+    struct carom_connections *connections = carom_connections_of(connection);
+    struct carom_h2_stream *stream = carom_pool_take(&carom_h2_shared_of(connections)->streams);
     if (stream == NULL)
         return NULL;
     *stream = (struct carom_h2_stream){
         .connection = connection,
         .id = id,
-        .window = worker->options->h2_stream_window,
+        .window = connections->options->h2_stream_window,
     };
     carom_node_init(&stream->link);
     carom_node_init(&stream->sending);
-    stream->record = carom_record_take(&worker->records, &carom_h2_exchange_ops, stream);
+    stream->record = carom_record_take(&connections->records, &carom_h2_exchange_ops, stream);
     if (stream->record == NULL) {
-        carom_pool_give(&worker->h2_stream_pool, stream);
+        carom_pool_give(&carom_h2_shared_of(connections)->streams, stream);
         return NULL;
     }
     carom_connection_hold(connection);
@@ -40,24 +41,40 @@ struct carom_h2_stream *carom_h2_stream_create(struct carom_h2 *h2, int32_t id)
     return stream;
 }
 
+void carom_h2_section_lost(struct carom_h2 *h2)
+{
+    if (h2->reading != NULL)
+        carom_h2_section_finish(&h2->section);
+    h2->reading = NULL;
+}
+
+void carom_h2_stream_detach(struct carom_h2 *h2, struct carom_h2_stream *stream)
+{
+    carom_record *record = stream->record;
+    stream->detached = true;
+    if (!stream->closed)
+        nghttp2_session_set_stream_user_data(h2->session, stream->id, NULL);
+    if (h2->reading == stream)
+        carom_h2_section_lost(h2);
+    carom_node_remove(&stream->link);
+    carom_node_remove(&stream->sending);
+    carom_node_remove(&record->link);
+    h2->in_flight--;
+    carom_record_drop(record, CAROM_HOLD_EXCHANGE);
+}
+
 void carom_h2_stream_touch(struct carom_h2_stream *stream)
 {
     if (stream->detached)
         return;
     if (carom_node_alone(&stream->link))
         carom_list_append(&h2_of(stream)->changed, &stream->link);
-    carom_worker_touch(carom_connection_worker(stream->connection), stream->connection);
+    carom_connection_touch(stream->connection);
 }
 
 void carom_h2_stream_refuse(struct carom_h2_stream *stream, unsigned status, carom_reason reason)
 {
-    carom_record *record = stream->record;
-    if (record->response == CAROM_RESPONSE_OPEN && record->refused == 0)
-        carom_record_refuse(record, reason, (uint16_t)status);
-    else if (record->response == CAROM_RESPONSE_BEGUN)
-        carom_record_cancel(record, reason);
-    if (record->request < CAROM_REQUEST_WHOLE)
-        carom_record_content_dropped(record);
+    carom_admission_refuse(stream->record, status, reason);
     carom_h2_stream_touch(stream);
 }
 
@@ -81,9 +98,9 @@ static uint32_t window_for(uint32_t window, uint32_t most, uint64_t used, uint64
 
 static void grow_windows(struct carom_h2 *h2, struct carom_h2_stream *stream, uint64_t used)
 {
-    const struct carom_worker *worker = carom_connection_worker(h2->connection);
-    const carom_options *options = worker->options;
-    uint64_t now = worker->records.now;
+    const struct carom_connections *connections = carom_connections_of(h2->connection);
+    const carom_options *options = connections->options;
+    uint64_t now = connections->records.now;
     uint32_t window = window_for(stream->window, options->h2_stream_window_max, used, now,
                                  &stream->window_since, &stream->window_used);
     if (window > stream->window) {
@@ -146,7 +163,7 @@ static int h2_head(carom_record *record, const struct carom_response_plan *plan,
                    const carom_response *response)
 {
     struct carom_h2_stream *stream = carom_h2_stream_of(record);
-    struct carom_worker *worker = carom_connection_worker(stream->connection);
+    struct carom_connections *connections = carom_connections_of(stream->connection);
     struct carom_arena *arena = &record->records->outgoing;
     size_t bytes = 0;
     for (size_t i = 0; i < response->field_count; i++)
@@ -162,7 +179,7 @@ static int h2_head(carom_record *record, const struct carom_response_plan *plan,
     place = (place + _Alignof(nghttp2_nv) - 1) & ~(uintptr_t)(_Alignof(nghttp2_nv) - 1);
     nghttp2_nv *pairs = (nghttp2_nv *)place; // NOLINT(performance-no-int-to-ptr): aligned upwards
     struct carom_h2_extra extra = {
-        .date = {(const char *)worker->date_line + 6, CAROM_DATE_LINE - 8},
+        .date = {(const char *)connections->date_line + 6, CAROM_DATE_LINE - 8},
     };
     size_t count =
         carom_h2_head_pairs(pairs, plan, response->fields, response->field_count, &extra);
@@ -312,8 +329,8 @@ bool carom_h2_stream_advance(struct carom_h2 *h2, struct carom_h2_stream *stream
 static bool lingers(struct carom_h2 *h2, struct carom_h2_stream *stream)
 {
     carom_record *record = stream->record;
-    const struct carom_worker *worker = carom_connection_worker(stream->connection);
-    uint32_t timeout = worker->options->linger_timeout;
+    const struct carom_connections *connections = carom_connections_of(stream->connection);
+    uint32_t timeout = connections->options->linger_timeout;
     bool waits = record->head.expects_continue && !stream->continued && /* for our word */
                  record->content_received == 0;
     if (record->head.is_connect || waits || timeout == CAROM_OFF)
@@ -322,9 +339,9 @@ static bool lingers(struct carom_h2 *h2, struct carom_h2_stream *stream)
         carom_record_content_dropped(record);
     carom_h2_stream_credit(h2, stream);
     if (stream->lingers_since == 0)
-        stream->lingers_since = worker->records.now;
+        stream->lingers_since = connections->records.now;
     int32_t left = nghttp2_session_get_stream_local_window_size(h2->session, stream->id);
-    return worker->records.now - stream->lingers_since < timeout &&
+    return connections->records.now - stream->lingers_since < timeout &&
            left > (int32_t)(stream->window / 2);
 }
 
@@ -339,7 +356,7 @@ void carom_h2_stream_sent(struct carom_h2 *h2, struct carom_h2_stream *stream)
     }
     if (record->response != CAROM_RESPONSE_SENT) {
         carom_record_sent(record);
-        carom_connection_worker(stream->connection)->responses++;
+        carom_connections_of(stream->connection)->responses++;
     }
     if (!stream->closed && !stream->connection->peer_done) {
         bool reads_on =
@@ -386,7 +403,7 @@ static void h2_recycled(carom_record *record)
 {
     struct carom_h2_stream *stream = carom_h2_stream_of(record);
     struct carom_connection *connection = stream->connection;
-    carom_pool_give(&carom_connection_worker(connection)->h2_stream_pool, stream);
+    carom_pool_give(&carom_h2_shared_of(carom_connections_of(connection))->streams, stream);
     carom_connection_drop(connection);
 }
 

@@ -1,13 +1,13 @@
 /* The opening: compare with the preface of HTTP/2, then hand the bytes on. */
-#include "service/opening.h"
+#include "http/opening.h"
 
 #include <string.h>
 
-#include "service/h1.h"
-#include "service/h2.h"
+#include "http/connection.h"
 #include "tls/tls_session.h"
 
-static const char preface[] = NGHTTP2_CLIENT_MAGIC;
+/* RFC 9113, 3.4. */
+static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 static struct carom_page *page_of(const struct carom_connection *connection)
 {
@@ -19,27 +19,26 @@ static void out_of_memory(struct carom_connection *connection)
     carom_connection_abort(connection, CAROM_REASON_NO_MEMORY, true);
 }
 
-/* Go on with what has come in the protocol that it is. The page is held by somebody. */
+/* Switch to the detected protocol and feed it the bytes so far. The caller holds `page`. */
 static void go_on(struct carom_connection *connection, bool h2, struct carom_page *page,
                   const uint8_t *data, uint32_t length)
 {
     connection->session = NULL;
     carom_stream_land(&connection->stream, NULL);
-    if (h2 && !carom_h2_begin(connection)) {
-        connection->speaks = CAROM_SPEAKS_H1;
+    connection->speaks = h2 ? CAROM_SPEAKS_H2 : CAROM_SPEAKS_H1;
+    bool (*begin)(struct carom_connection *) = carom_connection_protocol(connection)->begin;
+    if (begin != NULL && !begin(connection)) {
         out_of_memory(connection);
         return;
     }
-    if (!h2)
-        connection->speaks = CAROM_SPEAKS_H1;
     carom_connection_protocol(connection)->received(connection, page, data, length);
 }
 
 /* The beginning of a preface waits in a page where the rest lands behind it. */
 static void keep(struct carom_connection *connection, const uint8_t *data, uint32_t length)
 {
-    struct carom_worker *worker = carom_connection_worker(connection);
-    struct carom_page *page = carom_page_take(&worker->small);
+    struct carom_connections *connections = carom_connections_of(connection);
+    struct carom_page *page = carom_page_take(&connections->small);
     if (page == NULL) {
         out_of_memory(connection);
         return;
@@ -48,7 +47,7 @@ static void keep(struct carom_connection *connection, const uint8_t *data, uint3
     page->used = length;
     connection->session = page;
     carom_stream_land(&connection->stream, page);
-    carom_connection_read_within(connection, worker->options->header_timeout);
+    carom_connection_read_within(connection, connections->options->header_timeout);
 }
 
 /* What TLS has agreed on (RFC 7301); where nothing was, the preface says it. */
@@ -77,7 +76,7 @@ static void opening_received(struct carom_connection *connection, struct carom_p
     }
     uint32_t compared = length < sizeof preface - 1 ? length : sizeof preface - 1;
     bool same = memcmp(data, preface, compared) == 0 &&
-                !carom_connection_worker(connection)->options->no_http2;
+                !carom_connections_of(connection)->options->no_http2;
     if (same && compared < sizeof preface - 1) {
         if (kept == NULL)
             keep(connection, data, length);

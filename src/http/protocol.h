@@ -1,15 +1,24 @@
 /* What a connection asks of the protocol that is spoken on it: HTTP/1.1 (h1.h), HTTP/2 (h2.h), or,
- * before the first bytes have told which, opening.c. The protocol's state is connection->session,
- * which exists only while the protocol needs it; a call that is said to need it is made only then.
+ * before the first bytes have told which, opening.c. Which there are is known to protocols.c alone.
+ * The protocol's state is connection->session, which exists only while the protocol needs it; a
+ * call that is said to need it is made only then.
  */
-#ifndef CAROM_SERVICE_PROTOCOL_H
-#define CAROM_SERVICE_PROTOCOL_H
+#ifndef CAROM_HTTP_PROTOCOL_H
+#define CAROM_HTTP_PROTOCOL_H
 
 #include "record/record.h"
 
 struct carom_connection;
+struct carom_connections;
 
 struct carom_protocol {
+    /* Make what the connections of a worker share that speak it, and tell of its pools; 0 or
+     * -CAROM_ENOMEM. NULL: they share nothing. `unshare` is called in any case. */
+    int (*share)(struct carom_connections *connections);
+    void (*unshare)(struct carom_connections *connections);
+    /* The connection speaks it from now on: make a session, if one is needed at once. False when
+     * out of memory. NULL: the first bytes make it. */
+    bool (*begin)(struct carom_connection *connection);
     /* Bytes have come; as in carom_stream_events. */
     void (*received)(struct carom_connection *connection, struct carom_page *page,
                      const uint8_t *data, uint32_t length);
@@ -32,8 +41,11 @@ struct carom_protocol {
     void (*drop)(struct carom_connection *connection);
 };
 
-enum carom_speaks { CAROM_SPEAKS_NOTHING_YET, CAROM_SPEAKS_H1, CAROM_SPEAKS_H2 };
-
-extern const struct carom_protocol *const carom_protocols[];
+enum carom_speaks {
+    CAROM_SPEAKS_NOTHING_YET,
+    CAROM_SPEAKS_H1,
+    CAROM_SPEAKS_H2,
+    CAROM_SPEAKS_COUNT
+};
 
 #endif

@@ -1,76 +1,13 @@
-/* HTTP/2: what a peer may do how often and how slowly, and the end of a connection. */
-#include "service/h2.h"
+/* HTTP/2, time: what comes too slowly, or not at all, and who says nothing. */
+#include "http/h2.h"
 
 /* Streams are looked at so often, or more often when a time-out is shorter. */
 #define TICK 1000
 
-static struct carom_worker *worker_of(const struct carom_h2 *h2)
+static struct carom_connections *connections_of(const struct carom_h2 *h2)
 {
-    return carom_connection_worker(h2->connection);
+    return carom_connections_of(h2->connection);
 }
-
-/* ---------------------------------------------------------------- counts */
-
-void carom_h2_calm(struct carom_h2 *h2)
-{
-    if (h2->calm)
-        return;
-    h2->calm = true;
-    worker_of(h2)->h2_calmed++;
-    nghttp2_session_terminate_session(h2->session, NGHTTP2_ENHANCE_YOUR_CALM);
-}
-
-void carom_h2_count(struct carom_h2 *h2, enum carom_h2_counted counted)
-{
-    const carom_options *options = worker_of(h2)->options;
-    uint32_t limit =
-        counted == CAROM_H2_RESETS ? options->h2_max_resets : options->h2_max_control_frames;
-    struct carom_h2_count *count = &h2->counts[counted];
-    uint64_t now = worker_of(h2)->records.now;
-    if (limit == CAROM_OFF)
-        return;
-    uint64_t falls = (now - count->since) * limit / CAROM_H2_COUNT_WINDOW;
-    if (falls > 0) {
-        count->level = falls < count->level ? count->level - (uint32_t)falls : 0;
-        count->since = now;
-    }
-    if (++count->level > limit)
-        carom_h2_calm(h2);
-}
-
-void carom_h2_count_verdict(struct carom_h2 *h2, uint32_t code)
-{
-    if (code != NGHTTP2_NO_ERROR && code != NGHTTP2_CANCEL && code != NGHTTP2_INTERNAL_ERROR)
-        carom_h2_count(h2, CAROM_H2_RESETS);
-}
-
-/* ---------------------------------------------------------------- drain */
-
-void carom_h2_drain(struct carom_connection *connection)
-{
-    struct carom_h2 *h2 = carom_h2_of(connection);
-    if (h2->drain != CAROM_H2_OPEN)
-        return;
-    h2->drain = CAROM_H2_NOTICED;
-    nghttp2_submit_shutdown_notice(h2->session);
-    /* When its answer comes, the peer has seen the notice. */
-    nghttp2_submit_ping(h2->session, NGHTTP2_FLAG_NONE, NULL);
-    carom_connection_read_within(connection, TICK);
-    carom_worker_touch(carom_connection_worker(connection), connection);
-}
-
-void carom_h2_drain_on(struct carom_h2 *h2)
-{
-    if (h2->drain != CAROM_H2_NOTICED)
-        return;
-    h2->drain = CAROM_H2_GONE;
-    h2->last_served = nghttp2_session_get_last_proc_stream_id(h2->session);
-    nghttp2_submit_goaway(h2->session, NGHTTP2_FLAG_NONE, h2->last_served, NGHTTP2_NO_ERROR, NULL,
-                          0);
-    carom_worker_touch(worker_of(h2), h2->connection);
-}
-
-/* ---------------------------------------------------------------- time */
 
 static uint32_t least(uint32_t a, uint32_t b)
 {
@@ -89,16 +26,15 @@ static uint32_t tick_of(const carom_options *options)
 void carom_h2_keep_time(struct carom_connection *connection)
 {
     struct carom_h2 *h2 = carom_h2_of(connection);
-    const carom_options *options = worker_of(h2)->options;
+    const carom_options *options = connections_of(h2)->options;
     bool busy = h2->in_flight > 0 || h2->section_since != 0 || h2->drain != CAROM_H2_OPEN;
     if (busy && (!h2->ticking || connection->read_deadline == CAROM_NO_TIME)) {
         h2->ticking = true;
         carom_connection_read_within(connection, tick_of(options));
     } else if (!busy && (h2->ticking || h2->idle_after != connection->requests)) {
-        uint64_t idle = (uint64_t)options->keep_alive + options->keep_alive_grace;
         h2->ticking = false;
         h2->idle_after = connection->requests;
-        carom_connection_read_within(connection, idle < CAROM_OFF ? (uint32_t)idle : CAROM_OFF);
+        carom_connection_wait_idle(connection);
     }
 }
 
@@ -136,7 +72,7 @@ static bool window_shut(const carom_options *options, struct carom_h2_stream *st
 
 static void look_at_streams(struct carom_h2 *h2, uint64_t now)
 {
-    const carom_options *options = worker_of(h2)->options;
+    const carom_options *options = connections_of(h2)->options;
     struct carom_node *node = h2->exchanges.next;
     for (; node != &h2->exchanges; node = node->next) {
         struct carom_h2_stream *stream =
@@ -155,7 +91,7 @@ static void look_at_streams(struct carom_h2 *h2, uint64_t now)
 /* A peer that says nothing for long, while it is owed answers, may be gone. False when it is. */
 static bool keep_pinging(struct carom_h2 *h2, uint64_t now)
 {
-    uint32_t interval = worker_of(h2)->options->h2_ping_interval;
+    uint32_t interval = connections_of(h2)->options->h2_ping_interval;
     if (interval == CAROM_OFF || h2->in_flight == 0)
         return true;
     if (h2->pinged != 0 && h2->heard <= h2->pinged)
@@ -163,7 +99,7 @@ static bool keep_pinging(struct carom_h2 *h2, uint64_t now)
     if (now - h2->heard >= interval) {
         h2->pinged = now;
         nghttp2_submit_ping(h2->session, NGHTTP2_FLAG_NONE, NULL);
-        carom_worker_touch(worker_of(h2), h2->connection);
+        carom_connection_touch(h2->connection);
     }
     return true;
 }
@@ -171,11 +107,11 @@ static bool keep_pinging(struct carom_h2 *h2, uint64_t now)
 void carom_h2_read_timeout(struct carom_connection *connection)
 {
     struct carom_h2 *h2 = carom_h2_of(connection);
-    struct carom_worker *worker = worker_of(h2);
-    uint64_t now = worker->records.now;
-    carom_worker_touch(worker, connection); /* the flush sets the next time */
-    if (h2->section_since != 0 && now - h2->section_since > worker->options->header_timeout) {
-        worker->records.timeouts++;
+    struct carom_connections *connections = connections_of(h2);
+    uint64_t now = connections->records.now;
+    carom_connection_touch(connection); /* the flush sets the next time */
+    if (h2->section_since != 0 && now - h2->section_since > connections->options->header_timeout) {
+        connections->records.timeouts++;
         carom_h2_calm(h2); /* behind half a section no other stream can be read */
         return;
     }
@@ -183,7 +119,7 @@ void carom_h2_read_timeout(struct carom_connection *connection)
         carom_h2_drain_on(h2);
     if (h2->in_flight == 0 && h2->section_since == 0) {
         if (connection->requests == 0)
-            worker->records.timeouts++;
+            connections->records.timeouts++;
         nghttp2_session_terminate_session(h2->session, NGHTTP2_NO_ERROR);
         return;
     }

@@ -1,30 +1,13 @@
-/* Connections: accept, deadlines, flush, linger, close. */
-#include "service/connection.h"
+/* Connections: the lists of the turn, deadlines, flush, linger, close; and what they share. */
+#include "http/connection.h"
 
-#include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "service/h1.h"
-#include "service/h2.h"
-#include "service/listener.h"
-#include "service/opening.h"
-#include "service/service.h"
+#include "net/address.h"
 
-/* Connections beyond the limit that may stand at once to be told so with 503. */
-#define REFUSALS 64
-
-static const char refusal[] = "HTTP/1.1 503 Service Unavailable\r\n"
-                              "Content-Length: 0\r\n"
-                              "Retry-After: 1\r\n"
-                              "Connection: close\r\n"
-                              "\r\n";
-
-const struct carom_protocol *const carom_protocols[] = {
-    [CAROM_SPEAKS_NOTHING_YET] = &carom_opening_protocol,
-    [CAROM_SPEAKS_H1] = &carom_h1_protocol,
-    [CAROM_SPEAKS_H2] = &carom_h2_protocol,
-};
+/* The beginning of a head; most are whole in one receive and never lie here. */
+#define SMALL_PAGE 2048
 
 static struct carom_connection *of_stream(struct carom_stream *stream)
 {
@@ -42,7 +25,73 @@ void carom_connection_drop(struct carom_connection *connection)
     if (--connection->refs > 0)
         return;
     carom_stream_dispose(&connection->stream);
-    carom_pool_give(&carom_connection_worker(connection)->connections_pool, connection);
+    carom_pool_give(&carom_connections_of(connection)->pool, connection);
+}
+
+/* ---------------------------------------------------------------- the lists of the turn */
+
+/* A connection is in one list at a time, and held by it. */
+static void enlist(struct carom_connection **list, struct carom_connection *connection)
+{
+    if (connection->listed)
+        return;
+    connection->listed = true;
+    carom_connection_hold(connection);
+    connection->next = *list;
+    *list = connection;
+}
+
+void carom_connection_touch(struct carom_connection *connection)
+{
+    struct carom_connections *connections = carom_connections_of(connection);
+    enlist(&connections->dirty, connection);
+    carom_records_work(&connections->records);
+}
+
+void carom_connection_resume(struct carom_connection *connection)
+{
+    struct carom_connections *connections = carom_connections_of(connection);
+    connection->resumed = true; /* when it is listed as dirty, it moves over after the flush */
+    enlist(&connections->resumed, connection);
+    carom_records_work(&connections->records);
+}
+
+static void flush_last(struct carom_connections *connections)
+{
+    struct carom_connection *connection = connections->dirty;
+    connections->dirty = connection->next;
+    connection->listed = false;
+    carom_connection_flush(connection);
+    if (connection->resumed)
+        enlist(&connections->resumed, connection);
+    carom_connection_drop(connection);
+}
+
+void carom_connection_flush_last(struct carom_connection *connection)
+{
+    struct carom_connections *connections = carom_connections_of(connection);
+    if (connections->dirty == connection)
+        flush_last(connections);
+}
+
+void carom_connections_flush(struct carom_connections *connections)
+{
+    while (connections->dirty != NULL)
+        flush_last(connections);
+}
+
+void carom_connections_resume(struct carom_connections *connections)
+{
+    struct carom_connection *list = connections->resumed;
+    connections->resumed = NULL;
+    while (list != NULL) {
+        struct carom_connection *connection = list;
+        list = connection->next;
+        connection->listed = connection->resumed = false;
+        carom_connection_protocol(connection)->resume(connection);
+        carom_connection_touch(connection);
+        carom_connection_drop(connection);
+    }
 }
 
 /* ---------------------------------------------------------------- deadlines */
@@ -52,14 +101,14 @@ static void arm(struct carom_connection *connection, uint64_t deadline)
 {
     struct carom_timer *timer = &connection->timer;
     if (deadline != CAROM_NO_TIME && (!carom_timer_armed(timer) || deadline < timer->deadline))
-        carom_timer_arm(&carom_connection_worker(connection)->records.wheel, timer, deadline);
+        carom_timer_arm(&carom_connections_of(connection)->records.wheel, timer, deadline);
 }
 
 static uint64_t deadline_after(struct carom_connection *connection, uint32_t milliseconds)
 {
     if (milliseconds == CAROM_OFF)
         return CAROM_NO_TIME;
-    return carom_records_now(&carom_connection_worker(connection)->records) + milliseconds + 1;
+    return carom_records_now(&carom_connections_of(connection)->records) + milliseconds + 1;
 }
 
 void carom_connection_read_within(struct carom_connection *connection, uint32_t milliseconds)
@@ -74,6 +123,13 @@ void carom_connection_write_within(struct carom_connection *connection, uint32_t
     arm(connection, connection->write_deadline);
 }
 
+void carom_connection_wait_idle(struct carom_connection *connection)
+{
+    const carom_options *options = carom_connections_of(connection)->options;
+    uint64_t idle = (uint64_t)options->keep_alive + options->keep_alive_grace;
+    carom_connection_read_within(connection, idle < CAROM_OFF ? (uint32_t)idle : CAROM_OFF);
+}
+
 /* Nothing is in flight. Orderly, unless the last of what was said is still here: what is cut off
  * must be seen to be. */
 static void close_now(struct carom_connection *connection)
@@ -85,7 +141,7 @@ static void close_now(struct carom_connection *connection)
 static void timer_fires(struct carom_timer *timer)
 {
     struct carom_connection *connection = carom_container(timer, struct carom_connection, timer);
-    uint64_t now = carom_connection_worker(connection)->records.now;
+    uint64_t now = carom_connections_of(connection)->records.now;
     if (connection->write_deadline <= now) {
         carom_connection_abort(connection, CAROM_REASON_WRITE_TIMEOUT, true);
         return;
@@ -96,7 +152,7 @@ static void timer_fires(struct carom_timer *timer)
             carom_connection_protocol(connection)->read_timeout(connection);
         } else {
             if (connection->requests == 0 && connection->state == CAROM_CONNECTION_OPEN)
-                carom_connection_worker(connection)->records.timeouts++;
+                carom_connections_of(connection)->records.timeouts++;
             close_now(connection);
         }
     }
@@ -114,7 +170,7 @@ static void linger_for(struct carom_connection *connection, uint32_t timeout, ca
  * our kernel answer a close with a reset. */
 static void protocol_broken(struct carom_connection *connection)
 {
-    uint32_t timeout = carom_connection_worker(connection)->options->linger_timeout;
+    uint32_t timeout = carom_connections_of(connection)->options->linger_timeout;
     if (connection->state != CAROM_CONNECTION_OPEN)
         return;
     connection->last = true;
@@ -137,7 +193,7 @@ static void received(struct carom_stream *stream, struct carom_page *page, const
     uint32_t requests = connection->requests;
     carom_connection_protocol(connection)->received(connection, page, data, length);
     if (connection->requests - requests >= MANY)
-        carom_worker_flush(carom_connection_worker(connection), connection);
+        carom_connection_flush_last(connection);
 }
 
 static void ended(struct carom_stream *stream, int error)
@@ -164,15 +220,15 @@ static void sent(struct carom_stream *stream)
 {
     struct carom_connection *connection = of_stream(stream);
     connection->write_deadline = CAROM_NO_TIME; /* the flush sets it again when the stall goes on */
-    carom_worker_touch(carom_connection_worker(connection), connection);
+    carom_connection_touch(connection);
 }
 
 static void closed(struct carom_stream *stream)
 {
     struct carom_connection *connection = of_stream(stream);
-    struct carom_worker *worker = carom_connection_worker(connection);
+    struct carom_connections *connections = carom_connections_of(connection);
     carom_connection_drop(connection);
-    carom_doors_update(worker);
+    connections->freed(connections);
 }
 
 /* The handshake is over. When it failed, the peer shall get to know why. */
@@ -188,80 +244,23 @@ static void secured(struct carom_stream *stream, int error)
     }
     connection->read_deadline = CAROM_NO_TIME;
     carom_connection_read_within(connection,
-                                 carom_connection_worker(connection)->options->first_byte_timeout);
+                                 carom_connections_of(connection)->options->first_byte_timeout);
 }
 
-const struct carom_stream_events carom_connection_events = {
+static const struct carom_stream_events connection_events = {
     received, ended, sent, closed, secured,
 };
 
 /* ---------------------------------------------------------------- life */
 
-static void keep_peer(struct carom_peer_name *name, const struct sockaddr *peer)
+void carom_connection_init(struct carom_connection *connection, uint16_t listener)
 {
-    name->family = CAROM_UNIX;
-    if (peer->sa_family == AF_INET) {
-        struct sockaddr_in in;
-        memcpy(&in, peer, sizeof in);
-        memcpy(name->bytes, &in.sin_addr, sizeof in.sin_addr);
-        name->port = in.sin_port;
-        name->family = CAROM_IPV4;
-    } else if (peer->sa_family == AF_INET6) {
-        struct sockaddr_in6 in6;
-        memcpy(&in6, peer, sizeof in6);
-        memcpy(name->bytes, &in6.sin6_addr, sizeof in6.sin6_addr);
-        name->port = in6.sin6_port;
-        name->family = CAROM_IPV6;
-    }
-}
-
-static void refuse_connection(struct carom_connection *connection)
-{
-    struct carom_worker *worker = carom_connection_worker(connection);
-    worker->refused++;
-    uint32_t most = worker->options->max_connections + REFUSALS;
-    if (worker->connections_pool.in_use > most || connection->stream.tls != NULL) {
-        carom_connection_abort(connection, CAROM_REASON_OVER_LIMIT, false);
-        return;
-    }
-    connection->last = true;
-    if (carom_queue_append_borrowed(&connection->stream.out, &worker->records.segments, refusal,
-                                    sizeof refusal - 1, NULL, NULL) == 0)
-        carom_stream_flush(&connection->stream);
-    carom_connection_end(connection, true);
-}
-
-void carom_connection_accept(struct carom_door *door, int fd, const struct sockaddr *peer,
-                             bool refuse)
-{
-    struct carom_worker *worker = door->worker;
-    struct carom_connection *connection = carom_pool_take(&worker->connections_pool);
-    if (connection == NULL) {
-        close(fd);
-        return;
-    }
     memset(connection, 0, sizeof *connection);
-    connection->listener = door->listener->index;
+    connection->listener = listener;
     connection->refs = 1;
     connection->read_deadline = connection->write_deadline = CAROM_NO_TIME;
     carom_node_init(&connection->link);
     carom_timer_init(&connection->timer, timer_fires);
-    keep_peer(&connection->peer, peer);
-    if (carom_stream_open(&connection->stream, &worker->streams, fd) < 0) {
-        close(fd);
-        carom_connection_drop(connection);
-        return;
-    }
-    worker->accepted++;
-    carom_list_append(&worker->connections, &connection->link);
-    struct carom_tls *tls = door->listener->tls;
-    if (tls != NULL && carom_stream_secure(&connection->stream, tls) < 0)
-        carom_connection_abort(connection, CAROM_REASON_NO_MEMORY, true);
-    else if (refuse)
-        refuse_connection(connection);
-    else
-        carom_connection_read_within(connection, tls != NULL ? worker->options->handshake_timeout
-                                                             : worker->options->first_byte_timeout);
 }
 
 /* What is in flight will not be answered. */
@@ -277,7 +276,7 @@ void carom_connection_abort(struct carom_connection *connection, carom_reason re
     if (connection->state == CAROM_CONNECTION_CLOSED)
         return;
     connection->state = CAROM_CONNECTION_CLOSED;
-    carom_timer_disarm(&carom_connection_worker(connection)->records.wheel, &connection->timer);
+    carom_timer_disarm(&carom_connections_of(connection)->records.wheel, &connection->timer);
     carom_node_remove(&connection->link);
     carom_stream_close(&connection->stream, reset);
     cancel_exchanges(connection, reason);
@@ -297,7 +296,7 @@ void carom_connection_end(struct carom_connection *connection, bool linger)
 {
     if (connection->state != CAROM_CONNECTION_OPEN)
         return;
-    uint32_t timeout = carom_connection_worker(connection)->options->linger_timeout;
+    uint32_t timeout = carom_connections_of(connection)->options->linger_timeout;
     if (connection->peer_done || !linger || timeout == CAROM_OFF)
         close_now(connection);
     else
@@ -306,17 +305,14 @@ void carom_connection_end(struct carom_connection *connection, bool linger)
 
 void carom_connection_idle(struct carom_connection *connection)
 {
-    const carom_options *options = carom_connection_worker(connection)->options;
     carom_connection_protocol(connection)->drop(connection);
-    if (connection->peer_done || connection->last ||
-        carom_connection_worker(connection)->draining) {
+    if (connection->peer_done || connection->last || carom_connections_of(connection)->draining) {
         carom_connection_end(connection, connection->last);
         return;
     }
     if (!carom_stream_receives(&connection->stream)) /* its pipeline was full */
         carom_stream_receive(&connection->stream, true);
-    uint64_t idle = (uint64_t)options->keep_alive + options->keep_alive_grace;
-    carom_connection_read_within(connection, idle < CAROM_OFF ? (uint32_t)idle : CAROM_OFF);
+    carom_connection_wait_idle(connection);
 }
 
 void carom_connection_flush(struct carom_connection *connection)
@@ -331,7 +327,7 @@ void carom_connection_flush(struct carom_connection *connection)
         connection->write_deadline = CAROM_NO_TIME;
     else if (connection->write_deadline == CAROM_NO_TIME)
         carom_connection_write_within(connection,
-                                      carom_connection_worker(connection)->options->write_timeout);
+                                      carom_connections_of(connection)->options->write_timeout);
 }
 
 void carom_connection_local(const struct carom_connection *connection, carom_address *address)
@@ -342,8 +338,8 @@ void carom_connection_local(const struct carom_connection *connection, carom_add
     if (open && getsockname(connection->stream.socket.fd, (struct sockaddr *)&name, &length) == 0)
         carom_address_describe((const struct sockaddr *)&name, length, address);
     else
-        *address =
-            carom_connection_worker(connection)->service->listeners[connection->listener]->address;
+        carom_connections_of(connection)
+            ->near_address(carom_connections_of(connection), connection->listener, address);
 }
 
 /* ---------------------------------------------------------------- content */
@@ -352,14 +348,14 @@ int carom_connection_keep_content(struct carom_connection *connection, carom_rec
                                   bool packed, struct carom_page *page, const uint8_t *data,
                                   uint32_t length)
 {
-    struct carom_worker *worker = carom_connection_worker(connection);
-    struct carom_pool *segments = &worker->records.segments;
-    if (!packed || length >= worker->small.size / 2)
+    struct carom_connections *connections = carom_connections_of(connection);
+    struct carom_pool *segments = &connections->records.segments;
+    if (!packed || length >= connections->small.size / 2)
         return carom_queue_append_page(&record->content, segments, page, data, length);
     const struct carom_segment *last = record->content.last;
-    bool room = last != NULL && last->page->home == &worker->small &&
+    bool room = last != NULL && last->page->home == &connections->small &&
                 last->page->size - last->page->used >= length;
-    page = room ? carom_page_hold(last->page) : carom_page_take(&worker->small);
+    page = room ? carom_page_hold(last->page) : carom_page_take(&connections->small);
     if (page == NULL)
         return -CAROM_ENOMEM;
     uint8_t *to = page->data + page->used;
@@ -372,10 +368,10 @@ int carom_connection_keep_content(struct carom_connection *connection, carom_rec
 
 /* ---------------------------------------------------------------- shutdown */
 
-void carom_connections_drain(struct carom_worker *worker)
+void carom_connections_drain(struct carom_connections *connections)
 {
-    struct carom_node *node = worker->connections.next;
-    while (node != &worker->connections) {
+    struct carom_node *node = connections->open.next;
+    while (node != &connections->open) {
         struct carom_connection *connection = carom_container(node, struct carom_connection, link);
         node = node->next;
         if (connection->session == NULL && connection->state == CAROM_CONNECTION_OPEN)
@@ -386,10 +382,76 @@ void carom_connections_drain(struct carom_worker *worker)
     }
 }
 
-void carom_connections_cancel(struct carom_worker *worker)
+void carom_connections_cancel(struct carom_connections *connections)
 {
     struct carom_node *node;
-    while ((node = worker->connections.next) != &worker->connections)
+    while ((node = connections->open.next) != &connections->open)
         carom_connection_abort(carom_container(node, struct carom_connection, link),
                                CAROM_REASON_SHUTDOWN, true);
+}
+
+/* ---------------------------------------------------------------- what they share */
+
+void carom_connections_update_date(struct carom_connections *connections)
+{
+    struct carom_loop *loop = connections->streams.loop;
+    int64_t seconds = loop->ops->seconds(loop);
+    if (carom_likely(seconds == connections->seconds))
+        return;
+    connections->seconds = seconds;
+    carom_date_line_write(connections->date_line, seconds);
+}
+
+static void write_keep_alive_line(struct carom_connections *connections)
+{
+    if (connections->options->keep_alive == CAROM_OFF)
+        return;
+    int length = snprintf(connections->keep_alive_line, sizeof connections->keep_alive_line,
+                          "Keep-Alive: timeout=%u\r\n", connections->options->keep_alive / 1000);
+    connections->keep_alive_length = (uint32_t)length;
+}
+
+void carom_connections_add_pool(struct carom_connections *connections, struct carom_pool *pool,
+                                bool seldom)
+{
+    carom_assert(connections->pool_count < CAROM_POOLS_MOST);
+    carom_assert(seldom || connections->pools_always == connections->pool_count);
+    connections->pools[connections->pool_count++] = pool;
+    if (!seldom)
+        connections->pools_always++;
+}
+
+void carom_connections_init(struct carom_connections *connections, const carom_options *options,
+                            uint32_t page_size)
+{
+    struct carom_records *records = &connections->records;
+    connections->options = options;
+    connections->seconds = INT64_MIN;
+    carom_node_init(&connections->open);
+    write_keep_alive_line(connections);
+    carom_records_init(records, options, page_size, 0);
+    carom_pages_init(&connections->small, SMALL_PAGE, options->pool_floor);
+    carom_pool_init(&connections->pool, sizeof(struct carom_connection), options->pool_floor);
+    carom_streams_init(&connections->streams, &records->segments, &records->pages,
+                       &records->outgoing, &connection_events);
+    connections->streams.most_handshakes = options->max_handshakes;
+    struct carom_pool *const pools[] = {
+        &records->pool,
+        &records->segments,
+        &records->tables,
+        &records->pages.pool,
+        &connections->small.pool,
+        &connections->pool,
+        &connections->streams.sessions,
+    };
+    for (size_t i = 0; i < sizeof pools / sizeof *pools; i++)
+        carom_connections_add_pool(connections, pools[i], false);
+}
+
+void carom_connections_finish(struct carom_connections *connections)
+{
+    carom_pages_finish(&connections->small);
+    carom_pool_finish(&connections->pool);
+    carom_streams_finish(&connections->streams);
+    carom_records_finish(&connections->records);
 }

@@ -1,0 +1,49 @@
+/* Admission: limits on requests, refusals, and the call of the handler. */
+#include "http/admission.h"
+
+bool carom_admission_count(struct carom_connection *connection)
+{
+    struct carom_connections *connections = carom_connections_of(connection);
+    connections->requests++;
+    return ++connection->requests >= connections->options->max_connection_requests;
+}
+
+unsigned carom_admission_status(const struct carom_connection *connection,
+                                const carom_record *record)
+{
+    const struct carom_connections *connections = carom_connections_of(connection);
+    const carom_options *options = connections->options;
+    const struct carom_request_head *head = &record->head;
+    if (head->framing == CAROM_FRAMING_LENGTH && head->content_length > options->max_content)
+        return 413;
+    if (connections->records.pool.in_use > options->max_in_flight)
+        return 503;
+    return 0;
+}
+
+carom_reason carom_admission_reason(unsigned status)
+{
+    bool limit = status == 413 || status == 414 || status == 431 || status == 503;
+    return limit ? CAROM_REASON_OVER_LIMIT : CAROM_REASON_BAD_REQUEST;
+}
+
+void carom_admission_refuse(carom_record *record, unsigned status, carom_reason reason)
+{
+    if (record->response == CAROM_RESPONSE_OPEN && record->refused == 0)
+        carom_record_refuse(record, reason, (uint16_t)status);
+    else if (record->response == CAROM_RESPONSE_BEGUN)
+        carom_record_cancel(record, reason);
+    if (record->request < CAROM_REQUEST_WHOLE)
+        carom_record_content_dropped(record);
+}
+
+void carom_admission_dispatch(struct carom_connections *connections, carom_record *record)
+{
+    const carom_options *options = connections->options;
+    struct carom_records *records = &connections->records;
+    carom_record_hand_over(record);
+    if (options->handler_timeout != CAROM_OFF)
+        carom_timer_arm(&records->wheel, &record->deadline,
+                        records->now + options->handler_timeout + 1);
+    options->handler(record, options->handler_data);
+}

@@ -1,0 +1,36 @@
+/* HTTP/1.1, time: content that comes too slowly while somebody waits for it. */
+#include "http/h1.h"
+
+bool carom_h1_too_slow(struct carom_connection *connection)
+{
+    const carom_options *options = carom_connections_of(connection)->options;
+    uint64_t least = (uint64_t)options->content_rate * options->content_window / 1000;
+    return options->content_rate != CAROM_OFF && carom_h1_of(connection)->rate.bytes < least;
+}
+
+void carom_h1_rate_start(struct carom_connection *connection)
+{
+    struct carom_h1_rate *rate = &carom_h1_of(connection)->rate;
+    if (rate->since != 0 || carom_connections_of(connection)->options->content_window == CAROM_OFF)
+        return;
+    rate->since = carom_records_now(&carom_connections_of(connection)->records);
+    if (rate->left == 0) {
+        rate->left = carom_connections_of(connection)->options->content_window;
+        rate->bytes = 0;
+    }
+    carom_connection_read_within(connection, rate->left);
+}
+
+void carom_h1_rate_stop(struct carom_connection *connection)
+{
+    struct carom_h1_rate *rate = &carom_h1_of(connection)->rate;
+    if (rate->since == 0)
+        return;
+    uint64_t waited = carom_records_now(&carom_connections_of(connection)->records) - rate->since;
+    rate->since = 0;
+    connection->read_deadline = CAROM_NO_TIME;
+    if (!carom_h1_too_slow(connection))
+        rate->left = 0;
+    else
+        rate->left = waited < rate->left ? rate->left - (uint32_t)waited : 1;
+}
