@@ -52,7 +52,7 @@ test('installed into an empty folder', { timeout: 120000 }, async (t) => {
 });
 
 test('every option is in the types', () => {
-  const { NAMES } = createRequire(import.meta.url)('../src/engine/engine.js');
+  const { NAMES } = createRequire(import.meta.url)('../src/engine/options.js');
   const types = readFileSync(path.join(ROOT, 'js/index.d.ts'), 'utf8');
   for (const name of NAMES) assert.ok(types.includes(` ${name}?: `) || types.includes(` ${name}: Handler`), name);
 });

@@ -1,134 +1,21 @@
-// Servers: options, listening, batches of exchanges, shutdown. `serveExchanges` is what everything
-// stands on; `serve` puts the web-standard API on it.
+// The engine in C, as JavaScript has it: opening, listening, batches of exchanges, shutdown. `open` is for `serve`, which adds
+// routes before it listens; `serveExchanges` is for other APIs.
 'use strict';
 
 const native = require('../ring/native.js');
 const { Ring, CAPACITY, FIRST_SLOTS } = require('../ring/ring.js');
 const { Exchange } = require('../exchange/exchange.js');
-const { RING_PAGE_SIZE } = require('../ring/layout.js');
 const { encodeFields } = require('../ring/codec.js');
 const { checkNames } = require('./option-names.js');
-const { tlsOf, changed, forEngine, tlsFault, warn, NAMES_OF_TLS } = require('./tls-options.js');
+const { NAMES, settingsOf, backendOf, addressOf, deadlineOf, ioOf, integer } = require('./options.js');
+const { tlsOf, changed, forEngine, tlsFault, warn } = require('./tls-options.js');
 
-const LIMITS = [
-  'backlog', 'poolFloor', 'maxTarget', 'maxHeaderSection', 'maxFields', 'maxContent',
-  'maxConnections', 'refuseConnections', 'maxInFlight', 'maxConnectionRequests', 'maxPipeline',
-  'writeBuffer', 'drainContent', 'headerTimeout', 'firstByteTimeout', 'keepAlive',
-  'keepAliveGrace', 'contentRate', 'contentWindow', 'writeTimeout', 'handlerTimeout',
-  'lingerTimeout', 'halfClose', 'reusePort', 'handshakeTimeout', 'maxHandshakes', 'h2MaxStreams',
-  'h2StreamWindow', 'h2StreamWindowMax', 'h2ConnectionWindow', 'h2ConnectionWindowMax', 'h2MaxResets',
-  'h2MaxControlFrames', 'h2PingInterval',
-];
-const NAMES = ['port', 'hostname', 'path', 'signal', 'onListen', 'onError', 'routes', 'backend', 'io', 'workers', 'http2', 'tls', 'fetch', 'handler',
-  ...NAMES_OF_TLS, ...LIMITS];
-const SWITCHES = new Set(['refuseConnections', 'halfClose', 'reusePort']);
-const OFF = -1;
-const MOST = 0xfffffffe; // what a limit can be; and where the engine has another bound:
-const MOST_OF = {
-  maxContent: Number.MAX_SAFE_INTEGER, maxTarget: 65280, maxHeaderSection: 65280, maxFields: 65280, backlog: 0x7fffffff, h2MaxStreams: 16384,
-  h2StreamWindow: 0x7fffffff, h2StreamWindowMax: 0x7fffffff, h2ConnectionWindow: 0x7fffffff, h2ConnectionWindowMax: 0x7fffffff,
-};
-const LEAST_WINDOW = 1024;
-const WINDOWS = [['h2StreamWindow', 65536, 1048576], ['h2ConnectionWindow', 1048576, 4194304]]; // with their defaults, and those of their limits
 const FAMILIES = ['', 'tcp', 'tcp', 'unix'];
-
-// Bun and Deno have no libuv that could be polled.
-const IS_NODE = typeof process === 'object' && typeof process.versions === 'object' &&
-  process.versions.node !== undefined && process.versions.bun === undefined &&
-  globalThis.Deno === undefined;
 
 function fault(number, what) {
   const error = new Error(`${what}: ${native.errorText(-number)}`);
   error.code = native.errorName(-number);
   return error;
-}
-
-// What is below one but not 0, which is the default, is one.
-function limitOf(name, value) {
-  const most = MOST_OF[name] || MOST;
-  if (value === false || value === Infinity) return name === 'poolFloor' ? 1 : most < MOST ? most : OFF;
-  if (value === true) return 0;
-  if (typeof value !== 'number' || !(value >= 0)) throw new TypeError(`${name} must be a number of at least 0, or false for off`);
-  if (value > most) throw new RangeError(`${name} must be up to ${most}, or false for off`);
-  return Math.ceil(value);
-}
-
-// A head and the table of its fields lie in a page of the ring at most.
-function checkHead({ maxTarget, maxHeaderSection, maxFields }) {
-  const lines = (maxTarget || 8192) + (maxHeaderSection || 16384) + 256;
-  if (Math.max(lines, 32768) + 8 * (maxFields || 100) > RING_PAGE_SIZE)
-    throw new RangeError('maxTarget, maxHeaderSection and 8 bytes for each of maxFields may be 65,280 bytes in all, and cannot be off');
-}
-
-// A window grows up to its limit.
-function checkWindows(settings) {
-  for (const [name, byDefault, mostByDefault] of WINDOWS) {
-    const most = settings[`${name}Max`] || mostByDefault;
-    const window = settings[name] || byDefault;
-    if (window < LEAST_WINDOW || window > most)
-      throw new RangeError(`${name} (${window}) must be from ${LEAST_WINDOW} to ${name}Max (${most})`);
-  }
-}
-
-function switchOf(name, value) {
-  if (typeof value === 'boolean' || value === 0 || value === 1) return Number(value);
-  throw new TypeError(`${name} must be true or false`);
-}
-
-function backendOf({ backend = 'epoll' }) {
-  if (backend !== 'epoll' && backend !== 'uring') throw new TypeError(`backend must be 'epoll' or 'uring', not ${backend}`);
-  return backend;
-}
-
-function settingsOf(options) {
-  const settings = {};
-  for (const name of LIMITS)
-    if (options[name] !== undefined) settings[name] = (SWITCHES.has(name) ? switchOf : limitOf)(name, options[name]);
-  checkHead(settings);
-  checkWindows(settings);
-  settings.uring = backendOf(options) === 'uring';
-  if (options.http2 !== undefined) settings.noHttp2 = 1 - switchOf('http2', options.http2);
-  return settings;
-}
-
-// Digits are taken too, as they come from the environment.
-function integer(options, name, byDefault, least, most) {
-  const value = options[name] === undefined ? byDefault : options[name];
-  const number = typeof value === 'string' && /^[0-9]+$/.test(value) ? Number(value) : value;
-  if (!Number.isInteger(number) || number < least || number > most)
-    throw new RangeError(`${name} must be an integer from ${least} to ${most}, not ${value === '' ? "''" : String(value)}`);
-  return number;
-}
-
-function text(options, name) {
-  const value = options[name];
-  if (typeof value !== 'string' || value === '' || value.includes('\0'))
-    throw new TypeError(`${name} must be a string that is not empty`);
-  return value;
-}
-
-function addressOf(options) {
-  if (options.path !== undefined) return `unix:${text(options, 'path')}`;
-  const port = integer(options, 'port', 8000, 0, 65535);
-  const hostname = options.hostname === undefined ? '*' : text(options, 'hostname');
-  if (hostname === '*' || hostname === '::' || hostname === '[::]') return `*:${port}`;
-  if (hostname === 'localhost') return `127.0.0.1:${port}`;
-  return hostname.includes(':') && !hostname.startsWith('[') ? `[${hostname}]:${port}` : `${hostname}:${port}`;
-}
-
-function deadlineOf(milliseconds) {
-  if (milliseconds === undefined || milliseconds === null || milliseconds > MOST) return OFF;
-  if (typeof milliseconds === 'number' && milliseconds >= 0) return milliseconds;
-  throw new TypeError(`deadline must be a number of at least 0, not ${milliseconds}`);
-}
-
-function ioOf(options) {
-  const io = options.io === undefined ? (IS_NODE && !(options.workers > 1) ? 'inline' : 'thread') : options.io;
-  if (io !== 'inline' && io !== 'thread') throw new TypeError(`io must be 'inline' or 'thread', not ${io}`);
-  if (io === 'inline' && !IS_NODE) throw new TypeError("io: 'inline' is there in Node only; use 'thread'");
-  if (io === 'inline' && options.workers > 1)
-    throw new TypeError("io: 'inline' has one worker; use io: 'thread' for more");
-  return io;
 }
 
 class Engine {
@@ -247,4 +134,4 @@ function addRoute(engine, path, status, fields, body) {
   if (error < 0) throw fault(error, `cannot add the route ${path}`);
 }
 
-module.exports = { open, serveExchanges, addRoute, fault, NAMES };
+module.exports = { open, serveExchanges, addRoute };

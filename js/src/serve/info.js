@@ -1,0 +1,60 @@
+// The second argument of a handler: what goes with a request.
+'use strict';
+
+const { Headers } = require('../fetch/headers.js');
+
+// Nothing is computed before it is asked for.
+class Info {
+  #exchange;
+  #address = null;
+  #protocol = null;
+  #tls = undefined;
+  #completed = null;
+
+  constructor(exchange) {
+    this.#exchange = exchange;
+  }
+
+  get remoteAddr() {
+    if (this.#address === null) this.#address = this.#exchange.remoteAddress();
+    return this.#address;
+  }
+
+  get alpn() {
+    if (this.#protocol === null) this.#protocol = this.#exchange.protocol;
+    return this.#protocol;
+  }
+
+  get tls() {
+    if (this.#tls === undefined) this.#tls = this.#exchange.tls();
+    return this.#tls;
+  }
+
+  get completed() {
+    if (this.#completed === null) {
+      this.#completed = new Promise((resolve, reject) => {
+        this.#exchange.watch((reason) => {
+          const { bytesSent } = this.#exchange;
+          if (reason === 'complete') resolve({ bytesSent });
+          else reject(Object.assign(new Error(`the response was not sent whole: ${reason}`), { code: 'CAROM_ECANCELED', reason, bytesSent }));
+        });
+      });
+      this.#completed.catch(() => {}); // nobody need look at it
+    }
+    return this.#completed;
+  }
+
+  inform(status, headers) {
+    if (!Number.isInteger(status) || status < 102 || status > 199)
+      throw new RangeError(`an informational status is from 102 to 199, not ${status}`);
+    const { begun, ended } = this.#exchange;
+    if (begun && !ended) throw Object.assign(new TypeError('the response has begun'), { code: 'CAROM_ESTATE' });
+    this.#exchange.inform(status, [...new Headers(headers)].flat());
+  }
+
+  trailers(headers) {
+    this.#exchange.responseTrailers = [...new Headers(headers)].flat();
+  }
+}
+
+module.exports = { Info };

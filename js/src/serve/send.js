@@ -1,0 +1,140 @@
+// Sends a Response on an exchange. `server` is who reports an error and answers for it: report(error), fail(exchange, error).
+'use strict';
+
+const { responseParts } = require('../fetch/response.js');
+
+// Blobs up to here are gathered and sent at once.
+const SMALL_BLOB = 65536;
+
+function hasNoContent(exchange, status) {
+  return status === 204 || status === 304 || exchange.method === 'HEAD';
+}
+
+function isGone(error) {
+  return error !== null && typeof error === 'object' && error.code === 'CAROM_ECANCELED';
+}
+
+function toBytes(chunk) {
+  if (chunk instanceof Uint8Array) return chunk;
+  if (typeof chunk === 'string') return chunk;
+  if (ArrayBuffer.isView(chunk)) return new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+  if (chunk instanceof ArrayBuffer) return new Uint8Array(chunk);
+  throw new TypeError('a response body gives Uint8Array chunks');
+}
+
+// The length that the handler's fields say, or -1.
+function lengthOf(fields) {
+  for (let i = 0; i < fields.length; i += 2)
+    if (fields[i] === 'content-length') return Number(fields[i + 1]);
+  return -1;
+}
+
+async function pump(server, exchange, { next, cancel }) {
+  try {
+    for (;;) {
+      const { done, value } = await next();
+      if (done || exchange.over) break;
+      if (!exchange.write(toBytes(value))) await exchange.ready();
+    }
+    exchange.source = null;
+    if (exchange.over) cancel();
+    else exchange.end(exchange.responseTrailers);
+  } catch (error) {
+    exchange.source = null;
+    cancel(error);
+    if (!isGone(error)) {
+      server.report(error);
+      exchange.cancel();
+    }
+  }
+}
+
+// Who is told to stop may object; nobody hears it.
+async function quietly(stop) {
+  try {
+    await stop();
+  } catch {}
+}
+
+// What gives the chunks of a body: { next, cancel }.
+function sourceOf(body) {
+  if (typeof body.getReader === 'function') {
+    const reader = body.getReader();
+    return { next: () => reader.read(), cancel: (reason) => { quietly(() => reader.cancel(reason)); } };
+  }
+  const iterator = body[Symbol.asyncIterator]();
+  return { next: () => iterator.next(), cancel: () => { quietly(() => iterator.return?.()); } };
+}
+
+function sendStream(server, exchange, { status, fields }, source) {
+  if (exchange.over || hasNoContent(exchange, status)) {
+    source.cancel();
+    exchange.respond(status, fields, null);
+    return;
+  }
+  exchange.begin(status, fields, lengthOf(fields));
+  exchange.source = source;
+  pump(server, exchange, source);
+}
+
+// A Response of the runtime has its content in a stream only. Most have one chunk: when the end comes
+// before the event loop turns, its length is known. One that gives nothing by then is sent as a stream:
+// its client waits for the head, and may leave.
+async function sendForeign(server, exchange, parts) {
+  const { status, fields, body } = parts;
+  try {
+    const source = sourceOf(body);
+    const turn = new Promise((resolve) => { setImmediate(resolve); });
+    const read = [source.next()];
+    const first = await Promise.race([read[0], turn]);
+    if (first !== undefined && first.done) {
+      exchange.respond(status, fields, null);
+      return;
+    }
+    if (first !== undefined) {
+      read.push(source.next());
+      const second = await Promise.race([read[1], turn]);
+      if (second !== undefined && second.done) {
+        exchange.respond(status, fields, toBytes(first.value));
+        return;
+      }
+    }
+    sendStream(server, exchange, parts, { next: () => read.shift() || source.next(), cancel: source.cancel });
+  } catch (error) {
+    server.fail(exchange, error);
+  }
+}
+
+function sendBlob(server, exchange, parts) {
+  const { status, fields, body } = parts;
+  if (body.size > SMALL_BLOB) {
+    sendStream(server, exchange, { status, fields: lengthOf(fields) >= 0 ? fields : [...fields, 'content-length', String(body.size)] }, sourceOf(body.stream()));
+    return;
+  }
+  body.arrayBuffer().then((bytes) => exchange.respond(status, fields, new Uint8Array(bytes), true),
+    (error) => server.fail(exchange, error));
+}
+
+function send(server, exchange, response) {
+  const parts = responseParts(response);
+  const { status, fields, body } = parts;
+  if (exchange.responseTrailers !== null) sendWithTrailers(server, exchange, parts);
+  else if (body === null || typeof body === 'string' || body instanceof Uint8Array)
+    exchange.respond(status, fields, body, true);
+  else if (typeof body.arrayBuffer === 'function') sendBlob(server, exchange, parts);
+  else if (parts.foreign) sendForeign(server, exchange, parts);
+  else sendStream(server, exchange, parts, sourceOf(body));
+}
+
+// Trailers need the chunked coding.
+function sendWithTrailers(server, exchange, { status, fields, body }) {
+  if (body !== null && typeof body !== 'string' && !(body instanceof Uint8Array)) {
+    sendStream(server, exchange, { status, fields }, sourceOf(typeof body.stream === 'function' ? body.stream() : body));
+    return;
+  }
+  exchange.begin(status, fields, -1);
+  if (body !== null) exchange.write(body);
+  exchange.end(exchange.responseTrailers);
+}
+
+module.exports = { send };
