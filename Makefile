@@ -1,7 +1,7 @@
 # A thin front for CMake, Ninja and the scripts. `make help` lists the targets.
 .DEFAULT_GOAL := build
 
-APP     ?= examples/hello.mjs
+APP     ?= examples/js/hello.mjs
 PORT    ?= 8080
 PREFIX  ?= /usr/local
 MINUTES ?= 30
@@ -15,7 +15,7 @@ PYTHON  ?= /usr/bin/python3
 build: configure ## build the libraries, examples and tests into build/
 	@cmake --build $(BUILD)
 
-serve: configure ## run an app: make serve APP=examples/hello.mjs PORT=8080
+serve: configure ## run an app: make serve APP=examples/js/hello.mjs PORT=8080
 	@cmake --build $(BUILD) --target carom_node
 	@CAROM_NODE="$(abspath $(BUILD))/carom.node" exec node js/bin/carom.mjs serve $(APP) --port $(PORT)
 

@@ -33,7 +33,7 @@ function(carom_program source folder)
         OUTPUT_NAME ${name} RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/${folder})
 endfunction()
 
-file(GLOB sources CONFIGURE_DEPENDS examples/*.c)
+file(GLOB sources CONFIGURE_DEPENDS examples/c/*.c)
 foreach(source ${sources})
     carom_program(${source} examples)
 endforeach()

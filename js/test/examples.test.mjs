@@ -1,15 +1,22 @@
 // The examples do what their first lines say, over every transport.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { readFileSync, readdirSync } from 'node:fs';
 import { test, describe } from 'node:test';
 
 import { serve } from '../index.mjs';
 import { TRANSPORTS } from './transports.mjs';
 
+test('each example is tested', () => {
+  const tested = readFileSync(new URL(import.meta.url), 'utf8').matchAll(/await example\('(\w+)'\)/g);
+  const examples = readdirSync(new URL('../../examples/js/', import.meta.url)).map((file) => file.replace(/\.mjs$/, ''));
+  assert.deepEqual([...tested].map(([, name]) => name).sort(), examples.sort());
+});
+
 for (const { name, options, origin: originOf, fetch } of TRANSPORTS) describe(`examples over ${name}`, () => {
   // The example, served, and where it is. Each transport has its own copy, with what that remembers.
   async function example(file) {
-    const { default: app } = await import(new URL(`../../examples/${file}.mjs?${encodeURIComponent(name)}`, import.meta.url));
+    const { default: app } = await import(new URL(`../../examples/js/${file}.mjs?${encodeURIComponent(name)}`, import.meta.url));
     const server = serve({ port: 0, hostname: '127.0.0.1', onListen() {}, ...options }, app);
     return { origin: originOf(server.addr.port), end: () => server.shutdown({ deadline: 0 }) };
   }

@@ -8,7 +8,8 @@ import unittest
 from pathlib import Path
 
 ROOT = Path(os.environ.get("CAROM_SOURCE", Path(__file__).resolve().parents[2]))
-PAGES = sorted(p for p in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+SKIPPED = re.compile(r"^(build.*|\..*|node_modules)$")
+PAGES = sorted(p for p in ROOT.rglob("*.md") if not any(SKIPPED.match(part) for part in p.relative_to(ROOT).parts[:-1]))
 HEADER = (ROOT / "include/carom.h").read_text()
 GUIDE = (ROOT / "docs/guide.md").read_text()
 PRELUDE = "#include <carom.h>\n#include <signal.h>\n#include <stdio.h>\n#include <stddef.h>\n"
@@ -17,6 +18,17 @@ FLAGS = "-std=c11 -fsyntax-only -Wall -Wextra -Werror -Wno-unused-function -x c 
 
 def table(name):
     return re.findall(r"X\((\w+)", HEADER.split(f"#define {name}(X)")[1].split("\n\n")[0])
+
+
+def prose(page):
+    """A page without its blocks and pieces of code, in which brackets are no links."""
+    return re.sub(r"^```.*?^```|`[^`\n]*`(?!\])", "", page.read_text(), flags=re.S | re.M)
+
+
+def anchors(page):
+    """The names that a page's headings have in links to them, as the usual viewers make them."""
+    headings = re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```", "", page.read_text(), flags=re.S | re.M), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
 
 
 class Docs(unittest.TestCase):
@@ -30,10 +42,23 @@ class Docs(unittest.TestCase):
             self.assertEqual(result.returncode, 0, f"{page.name}:\n{block}\n{result.stderr}")
 
     def test_links_lead_somewhere(self):
+        found = 0
         for page in PAGES:
-            for link in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
-                if not re.match(r"[a-z]+:", link):
-                    self.assertTrue((page.parent / link).exists(), f"{page.name}: {link}")
+            for link, anchor in re.findall(r"\]\(([^)#\s]*)(?:#([^)\s]*))?\)", prose(page)):
+                if re.match(r"[a-z]+:", link):
+                    continue
+                found += 1
+                target = page if link == "" else page.parent / link
+                where = f"{page.relative_to(ROOT)}: {link}#{anchor}"
+                self.assertTrue(target.exists(), where)
+                if anchor:
+                    self.assertIn(anchor, anchors(target), where)
+        self.assertGreater(found, 50)
+
+    def test_every_example_is_explained(self):
+        page = prose(ROOT / "examples/README.md")
+        for example in [*ROOT.glob("examples/c/*.c"), *ROOT.glob("examples/js/*.mjs")]:
+            self.assertIn(f"[{example.name}]({example.parent.name}/{example.name})", page)
 
     def test_the_guide_names_every_call(self):
         calls = re.findall(r"^CAROM_API [^;]*?(carom_\w+)\(", HEADER, re.M)

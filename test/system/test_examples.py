@@ -18,7 +18,8 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import programs
 from programs import DEADLINE, connect, path_of, serve  # noqa: E402
 
-EXAMPLES = ["hello", "later", "echo", "upload", "embed", "files"]
+SOURCES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "examples", "c")
+EXAMPLES = sorted(name[:-2] for name in os.listdir(SOURCES) if name.endswith(".c"))
 MIB = 1 << 20
 
 

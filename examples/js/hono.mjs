@@ -1,8 +1,8 @@
-// A Hono app as it is:  (cd js && npm ci) && make serve APP=examples/hono.mjs
+// A Hono app as it is:  (cd js && npm ci) && make serve APP=examples/js/hono.mjs
 import { createRequire } from 'node:module';
 
 // In your own project: import { Hono } from 'hono'.
-const { Hono } = createRequire(new URL('../js/package.json', import.meta.url))('hono');
+const { Hono } = createRequire(new URL('../../js/package.json', import.meta.url))('hono');
 
 const app = new Hono();
 app.use(async (context, next) => {

@@ -1,4 +1,4 @@
-// Server-sent events:  make serve APP=examples/events.mjs, then open http://localhost:8080/
+// Server-sent events:  make serve APP=examples/js/events.mjs, then open http://localhost:8080/
 
 const page = `<!doctype html><meta charset="utf-8"><title>Events</title>
 <p id="time">waiting</p>

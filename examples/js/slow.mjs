@@ -1,4 +1,4 @@
-// Waits for a slow backend, and stops waiting when the client leaves:  make serve APP=examples/slow.mjs
+// Waits for a slow backend, and stops waiting when the client leaves:  make serve APP=examples/js/slow.mjs
 //
 //     curl localhost:8080/?ms=3000     (and Ctrl-C before it answers)
 import { setTimeout as backend } from 'node:timers/promises';

@@ -1,4 +1,4 @@
-// The first app:  make serve APP=examples/hello.mjs
+// The first app:  make serve APP=examples/js/hello.mjs
 //
 //     GET /        a page that says that it works
 //     GET /hello   text
@@ -13,7 +13,7 @@ const page = `<!doctype html>
   @media (prefers-color-scheme: dark) { body { background: #14181d; color: #dfe6ee } code, a { color: #7cc0ff } }
 </style>
 <h1>It works.</h1>
-<p>This page comes from <code>examples/hello.mjs</code>: a function that takes a Request and returns a Response.</p>
+<p>This page comes from <code>examples/js/hello.mjs</code>: a function that takes a Request and returns a Response.</p>
 <p>See also <a href="/hello">/hello</a> and <a href="/time">/time</a>; change the file, and run <code>make serve</code> again.</p>
 </html>
 `;

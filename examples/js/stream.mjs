@@ -1,4 +1,4 @@
-// Streams of any size in constant memory:  make serve APP=examples/stream.mjs
+// Streams of any size in constant memory:  make serve APP=examples/js/stream.mjs
 //
 //     curl -T big.iso localhost:8080/upload         the SHA-256, as it arrives
 //     curl localhost:8080/download?bytes=1000000    zeros

@@ -1,4 +1,4 @@
-// A small JSON API, kept in memory:  make serve APP=examples/json.mjs
+// A small JSON API, kept in memory:  make serve APP=examples/js/json.mjs
 //
 //     curl -d '{"title": "learn Carom"}' localhost:8080/notes
 //     curl localhost:8080/notes
