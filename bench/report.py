@@ -1,4 +1,4 @@
-"""Tables from the figures of a run: for the terminal, and in Markdown for docs/benchmarks.md."""
+"""Tables from the figures of a run: for the terminal, and in Markdown for docs/internals/benchmarks.md."""
 import statistics
 
 from scenarios import LOADS, SERVERS
@@ -179,12 +179,12 @@ def text(results):
     return "\n".join(parts)
 
 
-PICTURES = {"benchmarks-cpu.svg": "Server's CPU time per request in C, keep-alive and pipelined",
-            "benchmarks-js.svg": "Server's CPU time per request in JavaScript",
-            "benchmarks-tls.svg": "Server's CPU time per request over TLS and HTTP/2",
-            "benchmarks-connections.svg": "CPU time per request, and memory, against connections",
-            "benchmarks-pool.svg": "Records held and allocated over a burst",
-            "benchmarks-large.svg": "1 MiB responses and uploads in GB/s"}
+PICTURES = {"benchmarks/cpu.svg": "Server's CPU time per request in C, keep-alive and pipelined",
+            "benchmarks/js.svg": "Server's CPU time per request in JavaScript",
+            "benchmarks/tls.svg": "Server's CPU time per request over TLS and HTTP/2",
+            "benchmarks/connections.svg": "CPU time per request, and memory, against connections",
+            "benchmarks/pool.svg": "Records held and allocated over a burst",
+            "benchmarks/large.svg": "1 MiB responses and uploads in GB/s"}
 
 
 def markdown(results, folder):

@@ -1,5 +1,5 @@
 // Attacks from within and through the API: what splits responses, pollutes prototypes, throws where
-// nobody expects it, or changes bytes that are on their way. docs/testing/attacks.md has the table.
+// nobody expects it, or changes bytes that are on their way. docs/internals/testing/attacks.md has the table.
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 import net from 'node:net';

@@ -1,5 +1,5 @@
 /* Who sleeps at a ring: the worker (src/ring/ring.c as its guest, src/service/worker.c, src/base/inbox.c) and the
- * thread of a virtual machine (docs/ring.md; js/src/ring/ring.js: drain, post, wakeEngine).
+ * thread of a virtual machine (docs/internals/ring.md; js/src/ring/ring.js: drain, post, wakeEngine).
  *
  * REQUESTS requests come in from outside, at any time. The engine puts an event for each into the
  * queue; the VM answers it with a command, in its batch or later. To show: all are answered, so

@@ -11,7 +11,7 @@ ROOT = Path(os.environ.get("CAROM_SOURCE", Path(__file__).resolve().parents[2]))
 SKIPPED = re.compile(r"^(build.*|\..*|node_modules)$")
 PAGES = sorted(p for p in ROOT.rglob("*.md") if not any(SKIPPED.match(part) for part in p.relative_to(ROOT).parts[:-1]))
 HEADER = (ROOT / "include/carom.h").read_text()
-GUIDE = (ROOT / "docs/guide.md").read_text()
+GUIDE = (ROOT / "docs/c/guide.md").read_text()
 PRELUDE = "#include <carom.h>\n#include <signal.h>\n#include <stdio.h>\n#include <stddef.h>\n"
 FLAGS = "-std=c11 -fsyntax-only -Wall -Wextra -Werror -Wno-unused-function -x c -".split()
 

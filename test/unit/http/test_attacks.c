@@ -1,6 +1,6 @@
 /* Attacks on a connection, by bytes: what follows an end is not taken for a request, floods meet
  * their limits, and a peer cannot make the engine keep more than is said in
- * docs/testing/attacks.md. */
+ * docs/internals/testing/attacks.md. */
 #include <stdio.h>
 
 #include "unit/http/simulation.h"

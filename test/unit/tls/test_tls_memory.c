@@ -40,7 +40,7 @@ static void counted_free(void *memory, const char *file, int line)
     free(memory);
 }
 
-/* Of ours none, once pools are warm; those of OpenSSL are few, and stated in docs/tls.md. */
+/* Of ours none, once pools are warm; those of OpenSSL are few, and stated in docs/c/tls.md. */
 static void a_request_takes_no_memory_of_ours(void **state)
 {
     (void)state;
