@@ -207,7 +207,8 @@ static void disarm_the_next(struct carom_timer *timer)
     note(timer);
     carom_timer_disarm(&wheel, &subjects[1].timer);
     carom_timer_disarm(&wheel, &subjects[1].timer);
-    carom_timer_arm(&wheel, &subjects[2].timer, clock_now);       /* was due in this advance */
+    carom_timer_arm(&wheel, &subjects[2].timer, /* was due in this advance, for the same time */
+                    subjects[2].timer.deadline);
     carom_timer_arm(&wheel, &subjects[3].timer, clock_now + 100); /* the same */
 }
 

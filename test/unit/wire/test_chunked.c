@@ -87,6 +87,27 @@ static void sizes_have_a_limit(void **state)
     assert_int_equal(read_once("10000000000000001\r\n"), CAROM_CHUNKED_BAD); /* 1, cut to 64 bits */
 }
 
+static void a_size_is_hexadecimal_digits(void **state)
+{
+    (void)state;
+    static const char digits[] = "0123456789abcdefABCDEF";
+    for (int byte = 0; byte < 256; byte++) {
+        const uint8_t line[] = {'1', (uint8_t)byte};
+        const char *digit = byte == 0 ? NULL : strchr(digits, byte);
+        bool delimits = byte == ';' || byte == ' ' || byte == '\t' || byte == '\r';
+        struct carom_chunked chunked;
+        struct carom_chunked_piece piece;
+        uint32_t taken;
+        carom_chunked_init(&chunked);
+        assert_int_equal(carom_chunked_read(&chunked, line, 2, &taken, &piece),
+                         digit != NULL || delimits ? CAROM_CHUNKED_MORE : CAROM_CHUNKED_BAD);
+        if (digit != NULL) {
+            long place = digit - digits;
+            assert_int_equal(chunked.left, 16 + (place < 16 ? place : place - 6));
+        }
+    }
+}
+
 /* `length` with its CRLF, as zeros before a size or as an extension. */
 static enum carom_chunked_result read_line_of(uint32_t length, bool extension)
 {
@@ -179,6 +200,7 @@ int main(void)
         cmocka_unit_test(chunks_are_read_up_to_the_trailers),
         cmocka_unit_test(a_piece_is_what_has_come_of_a_chunk),
         cmocka_unit_test(sizes_have_a_limit),
+        cmocka_unit_test(a_size_is_hexadecimal_digits),
         cmocka_unit_test(lines_have_a_limit),
         cmocka_unit_test(chunk_lines_are_written),
         cmocka_unit_test(a_round_trip_in_random_cuts),

@@ -136,7 +136,9 @@ static void the_room_is_enough(void **state)
     char name[300], value[3000];
     memset(name, 'n', sizeof name);
     memset(value, 'v', sizeof value);
-    const carom_field fields[] = {{{name, sizeof name}, {value, sizeof value}}, field("a", "")};
+    carom_field fields[100] = {{{name, sizeof name}, {value, sizeof value}}};
+    for (size_t i = 1; i < COUNT(fields); i++) /* each has a line end of its own */
+        fields[i] = field("a", "");
     for (unsigned status = 100; status < 600; status++) {
         struct carom_response_plan plan = {.status = (uint16_t)status,
                                            .body = CAROM_BODY_LENGTH,
@@ -145,7 +147,7 @@ static void the_room_is_enough(void **state)
                                            .content_length = UINT64_MAX};
         struct carom_h1_extra extra = extra_of(CAROM_H1_KEEP_10);
         extra.keep_alive_line = slice("Keep-Alive: timeout=4294967, max=4294967295\r\n");
-        for (size_t count = 0; count <= COUNT(fields); count++) {
+        for (size_t count = 0; count <= COUNT(fields); count += count < 2 ? 1 : 98) {
             size_t room = carom_h1_head_room(fields, count);
             uint8_t *bytes = room_for(room);
             assert_true(carom_h1_head_write(bytes, &plan, fields, count, &extra) <= room);

@@ -15,7 +15,10 @@ static void statuses_have_phrases(void **state)
     assert_string_equal(carom_status_phrase(404), "Not Found");
     assert_string_equal(carom_status_phrase(431), "Request Header Fields Too Large");
     assert_string_equal(carom_status_phrase(505), "HTTP Version Not Supported");
+    assert_string_equal(carom_status_phrase(511), "Network Authentication Required");
     assert_string_equal(carom_status_phrase(299), "");
+    assert_string_equal(carom_status_phrase(512), "");
+    assert_string_equal(carom_status_phrase(99), "");
     for (unsigned status = 0; status < 1000; status++)
         assert_in_range(strlen(carom_status_phrase(status)), 0, 31);
 }
