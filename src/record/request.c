@@ -111,7 +111,7 @@ int carom_request_collect(carom_record *record, uint64_t limit, carom_waker *wak
     int error = carom_waker_wait(record, CAROM_READABLE, waker);
     if (error < 0)
         return error;
-    if (carom_record_over(record)) {
+    if (carom_record_over(record) || record->request == CAROM_REQUEST_DROPPED) {
         carom_waker_ready(record, CAROM_READABLE, -CAROM_ECANCELED);
     } else if (content_exceeds(record, limit)) {
         carom_waker_ready(record, CAROM_READABLE, -CAROM_ETOOBIG);

@@ -97,12 +97,13 @@ static bool edge_now(carom_record *record, carom_edge edge, int *status)
 {
     bool over = carom_record_over(record);
     bool answered = record->response >= CAROM_RESPONSE_SENT;
+    bool unread = record->content.length > record->handed;
     *status = 0;
     switch (edge) {
     case CAROM_READABLE:
-        *status = over ? -CAROM_ECANCELED : 0;
-        return over || record->content.length > record->handed ||
-               record->request != CAROM_REQUEST_CONTENT;
+        if (over || (!unread && record->request == CAROM_REQUEST_DROPPED))
+            *status = -CAROM_ECANCELED;
+        return over || unread || record->request != CAROM_REQUEST_CONTENT;
     case CAROM_WRITABLE:
         *status = over || answered ? -CAROM_ECANCELED : 0;
         return over || answered || carom_record_unsent(record) < record->records->write_buffer;
