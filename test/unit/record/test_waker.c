@@ -1,0 +1,583 @@
+/* Waiting: when each edge is there, who is woken with what, how a wait ends without a wake, in
+ * which order wakers fire, gathering content, and posts from other threads. */
+#include "unit/record/support.h"
+
+/* Let the handler go, then the exchange. */
+static void finish(carom_record *record)
+{
+    carom_release(record);
+    leave(record);
+}
+
+/* ---------------------------------------------------------------- edges */
+
+static void readable_is_what_has_not_been_read(void **state)
+{
+    (void)state;
+    carom_record *record = take();
+    struct waiter waiter = WAITER;
+    struct lent first, second, third;
+    carom_slice piece;
+    assert_int_equal(carom_wait(record, CAROM_READABLE, &waiter.waker), 0);
+    pass();
+    assert_int_equal(waiter.fired, 0);
+    assert_int_equal(exchange.wants, 1);
+    add_content(record, &first, 3);
+    pass();
+    assert_fired(waiter, 1, 0);
+    assert_int_equal(carom_wait(record, CAROM_READABLE, &waiter.waker), 0); /* not read yet */
+    pass();
+    assert_int_equal(waiter.fired, 2);
+    assert_int_equal(carom_request_read(record, &piece), 1);
+    /* The piece is still looked at, but nothing new is there. */
+    assert_int_equal(carom_wait(record, CAROM_READABLE, &waiter.waker), 0);
+    pass();
+    assert_int_equal(waiter.fired, 2);
+    assert_int_equal(exchange.wants, 2);
+    assert_true(record->wanted);
+    add_content(record, &second, 1);
+    add_content(record, &third, 1);
+    pass();
+    assert_int_equal(waiter.fired, 3);
+    assert_int_equal(carom_request_read(record, &piece), 1);
+    assert_int_equal(carom_wait(record, CAROM_READABLE, &waiter.waker), 0); /* the third */
+    pass();
+    assert_int_equal(waiter.fired, 4);
+    assert_int_equal(carom_request_read(record, &piece), 1);
+    assert_int_equal(carom_wait(record, CAROM_READABLE, &waiter.waker), 0);
+    pass();
+    assert_int_equal(waiter.fired, 4);
+    carom_record_content_ended(record);
+    pass();
+    assert_fired(waiter, 5, 0);
+    assert_int_equal(carom_wait(record, CAROM_READABLE, &waiter.waker), 0); /* the end is news */
+    pass();
+    assert_fired(waiter, 6, 0);
+    assert_int_equal(exchange.wants, 3);
+    finish(record);
+}
+
+static void writable_is_room_in_the_buffer(void **state)
+{
+    (void)state;
+    carom_record *record = take();
+    struct waiter waiter = WAITER;
+    exchange.unsent = WRITE_BUFFER - 1;
+    assert_int_equal(carom_wait(record, CAROM_WRITABLE, &waiter.waker), 0);
+    pass();
+    assert_fired(waiter, 1, 0);
+    exchange.unsent = WRITE_BUFFER;
+    assert_int_equal(carom_wait(record, CAROM_WRITABLE, &waiter.waker), 0);
+    pass();
+    assert_int_equal(waiter.fired, 1);
+    exchange.unsent = WRITE_BUFFER / 2 + 1;
+    carom_record_drained(record);
+    pass();
+    assert_int_equal(waiter.fired, 1);
+    exchange.unsent = WRITE_BUFFER / 2;
+    carom_record_drained(record);
+    carom_record_drained(record);
+    pass();
+    assert_fired(waiter, 2, 0);
+    carom_record_drained(record); /* nobody waits */
+    pass();
+    assert_int_equal(waiter.fired, 2);
+    finish(record);
+}
+
+/* What is not framed yet counts as what the stream has. */
+static void content_on_both_sides_of_the_framing_is_unsent(void **state)
+{
+    (void)state;
+    carom_record *record = take();
+    struct waiter waiter = WAITER;
+    struct lent body;
+    lend(&record->body, &body, 2);
+    exchange.unsent = WRITE_BUFFER - 2;
+    assert_int_equal(carom_record_unsent(record), WRITE_BUFFER);
+    assert_int_equal(carom_wait(record, CAROM_WRITABLE, &waiter.waker), 0);
+    pass();
+    assert_int_equal(waiter.fired, 0);
+    finish(record);
+    pass();
+    assert_int_equal(waiter.fired, 0);
+}
+
+/* A wait that begins when all is over is answered in the next pass. */
+static void who_comes_late_is_told_at_once(void **state)
+{
+    (void)state;
+    enum { CANCELLED, REFUSED, SENT, LATE_COUNT };
+    static const struct {
+        int fired, status;
+    } expected[LATE_COUNT][CAROM_SLOT_COUNT] = {
+        [CANCELLED] =
+            {{1, -CAROM_ECANCELED}, {1, -CAROM_ECANCELED}, {1, 0}, {1, 0}, {1, -CAROM_ECANCELED}},
+        [REFUSED] =
+            {{1, -CAROM_ECANCELED}, {1, -CAROM_ECANCELED}, {1, 0}, {1, 0}, {1, -CAROM_ECANCELED}},
+        [SENT] = {{1, 0}, {1, -CAROM_ECANCELED}, {1, 0}, {0, 0}, {0, 0}},
+    };
+    for (int late = 0; late < LATE_COUNT; late++) {
+        carom_record *record = take();
+        carom_request_move(record, CAROM_REQUEST_WHOLE);
+        if (late == CANCELLED)
+            carom_record_cancel(record, CAROM_REASON_CLIENT_RESET);
+        if (late == REFUSED)
+            carom_record_refuse(record, CAROM_REASON_HANDLER_TIMEOUT, 503);
+        if (late == SENT) {
+            carom_response_move(record, CAROM_RESPONSE_ENDED);
+            carom_record_sent(record);
+        }
+        struct waiter waiters[CAROM_SLOT_COUNT] = {WAITER, WAITER, WAITER, WAITER, WAITER};
+        for (int edge = 0; edge < CAROM_EDGE_COUNT; edge++)
+            assert_int_equal(carom_wait(record, (carom_edge)edge, &waiters[edge].waker), 0);
+        assert_int_equal(carom_wait_time(record, 10, &waiters[CAROM_SLOT_TIMER].waker), 0);
+        for (int slot = 0; slot < CAROM_SLOT_COUNT; slot++)
+            assert_int_equal(waiters[slot].fired, 0); /* never within a call */
+        pass();
+        for (int slot = 0; slot < CAROM_SLOT_COUNT; slot++)
+            assert_fired(waiters[slot], expected[late][slot].fired, expected[late][slot].status);
+        finish(record);
+        assert_int_equal(records.wheel.armed, 0);
+    }
+}
+
+/* The response has begun or ended, but is not sent: no end, and room as before. */
+static void what_is_not_sent_has_not_ended(void **state)
+{
+    (void)state;
+    carom_record *record = take();
+    struct waiter ended = WAITER, writable = WAITER, cancelled = WAITER;
+    carom_response_move(record, CAROM_RESPONSE_ENDED);
+    assert_int_equal(carom_wait(record, CAROM_ENDED, &ended.waker), 0);
+    assert_int_equal(carom_wait(record, CAROM_WRITABLE, &writable.waker), 0);
+    assert_int_equal(carom_wait(record, CAROM_CANCELLED, &cancelled.waker), 0);
+    pass();
+    assert_int_equal(ended.fired + cancelled.fired, 0);
+    assert_fired(writable, 1, 0);
+    finish(record);
+}
+
+/* ---------------------------------------------------------------- places */
+
+static void each_edge_has_one_place(void **state)
+{
+    (void)state;
+    carom_record *record = take();
+    struct waiter one = WAITER, two = WAITER, time = WAITER, time_two = WAITER;
+    exchange.unsent = WRITE_BUFFER;
+    assert_int_equal(carom_wait(record, CAROM_READABLE, &one.waker), 0);
+    assert_int_equal(carom_wait(record, CAROM_READABLE, &two.waker), -CAROM_ESTATE);
+    assert_int_equal(carom_request_collect(record, 10, &two.waker), -CAROM_ESTATE);
+    assert_false(record->collecting);
+    assert_int_equal(carom_wait(record, CAROM_WRITABLE, &one.waker), -CAROM_ESTATE);
+    assert_int_equal(carom_wait_time(record, 10, &one.waker), -CAROM_ESTATE);
+    assert_int_equal(carom_wait_time(record, 10, &time.waker), 0);
+    assert_int_equal(carom_wait_time(record, 10, &time_two.waker), -CAROM_ESTATE);
+    assert_int_equal(carom_wait(record, CAROM_WRITABLE, &two.waker), 0);
+    carom_record_content_dropped(record);
+    pass();
+    assert_fired(one, 1, -CAROM_ECANCELED);
+    assert_int_equal(two.fired + time.fired + time_two.fired, 0);
+    assert_int_equal(carom_wait(record, CAROM_ENDED, &one.waker), 0); /* idle again */
+    finish(record);
+}
+
+/* ---------------------------------------------------------------- unwait */
+
+static void wait_in(carom_record *record, unsigned slot, struct waiter *waiter)
+{
+    int error = slot == CAROM_SLOT_TIMER ? carom_wait_time(record, 10, &waiter->waker)
+                                         : carom_wait(record, (carom_edge)slot, &waiter->waker);
+    assert_int_equal(error, 0);
+}
+
+static void who_waits_no_more_is_not_woken(void **state)
+{
+    (void)state;
+    for (unsigned slot = 0; slot < CAROM_SLOT_COUNT; slot++)
+        for (int ready = 0; ready < 2; ready++) {
+            carom_record *record = take();
+            struct waiter waiter = WAITER, other = WAITER;
+            exchange.unsent = WRITE_BUFFER;
+            wait_in(record, slot, &waiter);
+            if (ready)
+                carom_record_cancel(record, CAROM_REASON_CLIENT_RESET);
+            carom_unwait(record, &other.waker); /* does not wait: nothing happens */
+            assert_ptr_equal(record->wakers[slot], &waiter.waker);
+            carom_unwait(record, &waiter.waker);
+            assert_null(record->wakers[slot]);
+            assert_true(carom_node_alone(&records.ready));
+            assert_int_equal(records.wheel.armed, 0);
+            carom_unwait(record, &waiter.waker);
+            wait_in(record, slot, &other); /* the place is free */
+            assert_int_equal(carom_wait(record, slot == CAROM_ENDED ? CAROM_CANCELLED : CAROM_ENDED,
+                                        &waiter.waker),
+                             0); /* and so is the waker */
+            carom_unwait(record, &waiter.waker);
+            if (!ready)
+                carom_record_cancel(record, CAROM_REASON_CLIENT_RESET);
+            carom_wheel_advance(&records.wheel, clock_now + 1000);
+            pass();
+            assert_int_equal(waiter.fired, 0);
+            assert_int_equal(other.fired, 1);
+            finish(record);
+        }
+}
+
+static void unwait_ends_one_wait_of_many(void **state)
+{
+    (void)state;
+    carom_record *record = take();
+    struct waiter waiters[CAROM_SLOT_COUNT] = {WAITER, WAITER, WAITER, WAITER, WAITER};
+    exchange.unsent = WRITE_BUFFER;
+    for (unsigned slot = 0; slot < CAROM_SLOT_COUNT; slot++)
+        wait_in(record, slot, &waiters[slot]);
+    carom_unwait(record, &waiters[CAROM_WRITABLE].waker);
+    carom_record_cancel(record, CAROM_REASON_CLIENT_RESET);
+    pass();
+    for (unsigned slot = 0; slot < CAROM_SLOT_COUNT; slot++)
+        assert_int_equal(waiters[slot].fired, slot != CAROM_WRITABLE);
+    finish(record);
+}
+
+/* Who stops gathering is not counted any more: content comes as to any reader. */
+static void unwait_ends_gathering(void **state)
+{
+    (void)state;
+    carom_record *record = take();
+    struct waiter collector = WAITER, reader = WAITER, writer = WAITER;
+    struct lent content;
+    exchange.unsent = WRITE_BUFFER;
+    assert_int_equal(carom_request_collect(record, 2, &collector.waker), 0);
+    assert_int_equal(carom_wait(record, CAROM_WRITABLE, &writer.waker), 0);
+    carom_unwait(record, &writer.waker);
+    assert_true(record->collecting);
+    carom_unwait(record, &collector.waker);
+    assert_false(record->collecting);
+    assert_int_equal(carom_wait(record, CAROM_READABLE, &reader.waker), 0);
+    add_content(record, &content, 3);
+    pass();
+    assert_fired(reader, 1, 0);
+    assert_int_equal(collector.fired, 0);
+    finish(record);
+}
+
+static struct waiter *victim;
+
+static void unwait_the_victim(struct waiter *waiter)
+{
+    carom_unwait(waiter->record, &victim->waker);
+}
+
+static void release_it(struct waiter *waiter)
+{
+    carom_release(waiter->record);
+}
+
+/* Two are ready; the first one's wake takes the second one out, or ends the record. */
+static void a_wake_may_disarm_the_next(void **state)
+{
+    (void)state;
+    void (*const thens[])(struct waiter *) = {unwait_the_victim, release_it};
+    for (size_t i = 0; i < COUNT(thens); i++) {
+        carom_record *record = take();
+        struct waiter first = WAITER, second = WAITER;
+        first.record = record;
+        first.then = thens[i];
+        victim = &second;
+        assert_int_equal(carom_wait(record, CAROM_READABLE, &first.waker), 0);
+        assert_int_equal(carom_wait(record, CAROM_ENDED, &second.waker), 0);
+        carom_record_cancel(record, CAROM_REASON_CLIENT_RESET);
+        pass();
+        assert_int_equal(first.fired, 1);
+        assert_int_equal(second.fired, 0);
+        if (thens[i] != release_it)
+            carom_release(record);
+        leave(record);
+    }
+}
+
+/* ---------------------------------------------------------------- passes */
+
+static void wait_again(struct waiter *waiter)
+{
+    if (waiter->fired < 3)
+        assert_int_equal(carom_wait(waiter->record, CAROM_ENDED, &waiter->waker), 0);
+}
+
+static void what_becomes_ready_in_a_pass_waits_for_the_next(void **state)
+{
+    (void)state;
+    carom_record *record = take();
+    struct waiter again = WAITER, other = WAITER;
+    again.record = record;
+    again.then = wait_again;
+    assert_int_equal(carom_wait(record, CAROM_ENDED, &again.waker), 0);
+    assert_int_equal(carom_wait(record, CAROM_CANCELLED, &other.waker), 0);
+    assert_false(carom_wakers_pass(&records));
+    carom_record_cancel(record, CAROM_REASON_CLIENT_RESET);
+    assert_true(carom_wakers_pass(&records));
+    assert_int_equal(again.fired, 1);
+    assert_int_equal(other.fired, 1);
+    assert_true(again.place < other.place); /* in the order in which they became ready */
+    assert_true(carom_wakers_pass(&records));
+    assert_int_equal(again.fired, 2);
+    assert_true(carom_wakers_pass(&records));
+    assert_int_equal(again.fired, 3);
+    assert_false(carom_wakers_pass(&records));
+    finish(record);
+}
+
+static void the_first_news_count(void **state)
+{
+    (void)state;
+    carom_record *record = take();
+    struct waiter waiter = WAITER;
+    struct lent content;
+    assert_int_equal(carom_wait(record, CAROM_READABLE, &waiter.waker), 0);
+    add_content(record, &content, 1);
+    carom_record_cancel(record, CAROM_REASON_CLIENT_RESET);
+    pass();
+    assert_fired(waiter, 1, 0);
+    finish(record);
+}
+
+/* Outside a turn somebody must be told that there is work, once. */
+static void a_worker_that_sleeps_is_roused(void **state)
+{
+    (void)state;
+    carom_record *record = take();
+    struct waiter ended = WAITER, time = WAITER;
+    records.in_turn = false;
+    assert_true(carom_inbox_sleep(&records.inbox));
+    assert_int_equal(carom_wait(record, CAROM_ENDED, &ended.waker), 0);
+    assert_int_equal(exchange.rouses, 0); /* that is no work */
+    clock_now = 5000;
+    assert_int_equal(carom_wait_time(record, 10, &time.waker), 0);
+    assert_int_equal(exchange.rouses, 1);
+    assert_int_equal(exchange.clock_reads, 1);
+    assert_int_equal(carom_wheel_next(&records.wheel) <= 5011, 1);
+    carom_record_cancel(record, CAROM_REASON_CLIENT_RESET);
+    assert_int_equal(exchange.rouses, 1);
+    records.in_turn = true;
+    carom_inbox_awake(&records.inbox);
+    pass();
+    assert_int_equal(ended.fired, 1);
+    records.in_turn = false;
+    assert_true(carom_inbox_sleep(&records.inbox));
+    assert_int_equal(carom_wait(record, CAROM_ENDED, &ended.waker), 0); /* is there: work */
+    assert_int_equal(exchange.rouses, 2);
+    records.in_turn = true;
+    carom_inbox_awake(&records.inbox);
+    finish(record);
+}
+
+/* ---------------------------------------------------------------- time */
+
+static void a_time_is_never_early(void **state)
+{
+    (void)state;
+    carom_record *record = take();
+    struct waiter waiter = WAITER;
+    records.now = 1500; /* of the turn; the wheel stands at 1000 */
+    assert_int_equal(carom_wait_time(record, 10, &waiter.waker), 0);
+    assert_int_equal(exchange.clock_reads, 0);
+    carom_wheel_advance(&records.wheel, 1510);
+    pass();
+    assert_int_equal(waiter.fired, 0); /* the clock was rounded down */
+    carom_wheel_advance(&records.wheel, 1511);
+    assert_int_equal(waiter.fired, 0);
+    pass();
+    assert_fired(waiter, 1, 0);
+    assert_int_equal(carom_wait_time(record, UINT32_MAX, &waiter.waker), 0);
+    carom_wheel_advance(&records.wheel, 1500 + (uint64_t)UINT32_MAX);
+    pass();
+    assert_int_equal(waiter.fired, 1);
+    carom_wheel_advance(&records.wheel, 1501 + (uint64_t)UINT32_MAX);
+    pass();
+    assert_int_equal(waiter.fired, 2);
+    finish(record);
+}
+
+/* ---------------------------------------------------------------- gathering */
+
+static void a_limit_counts_to_the_byte_as_content_comes(void **state)
+{
+    (void)state;
+    for (uint64_t limit = 4; limit <= 6; limit++) {
+        carom_record *record = take();
+        struct waiter waiter = WAITER;
+        struct lent first, second, third;
+        assert_int_equal(carom_request_collect(record, limit, &waiter.waker), 0);
+        assert_true(record->wanted);
+        add_content(record, &first, 3);
+        add_content(record, &second, 2);
+        pass();
+        assert_int_equal(waiter.fired, limit == 4);
+        assert_int_equal(record->collecting, limit != 4);
+        assert_int_equal(record->wanted, limit != 4);
+        if (limit == 4)
+            assert_int_equal(waiter.status, -CAROM_ETOOBIG);
+        add_content(record, &third, 1);
+        pass();
+        assert_int_equal(waiter.fired, limit != 6);
+        carom_record_content_ended(record);
+        pass();
+        assert_fired(waiter, 1, limit == 6 ? 0 : -CAROM_ETOOBIG);
+        assert_false(record->collecting);
+        assert_false(record->wanted);
+        assert_int_equal(carom_request_buffered(record), 6);
+        finish(record);
+    }
+}
+
+static void what_lies_there_already_counts(void **state)
+{
+    (void)state;
+    for (uint64_t limit = 2; limit <= 3; limit++)
+        for (int whole = 0; whole < 2; whole++) {
+            carom_record *record = take();
+            struct waiter waiter = WAITER;
+            struct lent content;
+            int wants = exchange.wants;
+            add_content(record, &content, 3);
+            if (whole)
+                carom_record_content_ended(record);
+            assert_int_equal(carom_request_collect(record, limit, &waiter.waker), 0);
+            pass();
+            assert_int_equal(waiter.fired, limit == 2 || whole);
+            assert_int_equal(waiter.status, limit == 2 ? -CAROM_ETOOBIG : 0);
+            assert_int_equal(record->collecting, waiter.fired == 0);
+            assert_int_equal(exchange.wants - wants, waiter.fired == 0);
+            finish(record);
+        }
+}
+
+static void what_is_announced_counts(void **state)
+{
+    (void)state;
+    for (uint64_t length = 9; length <= 11; length++) {
+        carom_record *record = take();
+        struct waiter waiter = WAITER;
+        record->head.framing = CAROM_FRAMING_LENGTH;
+        record->head.content_length = length;
+        assert_int_equal(carom_request_collect(record, 10, &waiter.waker), 0);
+        pass();
+        assert_int_equal(waiter.fired, length > 10);
+        assert_int_equal(waiter.status, length > 10 ? -CAROM_ETOOBIG : 0);
+        finish(record);
+    }
+    /* It has come, and has been read: what was announced is no matter any more. */
+    carom_record *record = take();
+    struct waiter waiter = WAITER;
+    record->head.framing = CAROM_FRAMING_LENGTH;
+    record->head.content_length = 11;
+    carom_record_content_ended(record);
+    assert_int_equal(carom_request_collect(record, 10, &waiter.waker), 0);
+    pass();
+    assert_fired(waiter, 1, 0);
+    finish(record);
+}
+
+static void gathering_ends_with_the_exchange(void **state)
+{
+    (void)state;
+    carom_record *record = take();
+    struct waiter waiter = WAITER;
+    struct lent content;
+    assert_int_equal(carom_request_collect(record, 10, &waiter.waker), 0);
+    add_content(record, &content, 3);
+    carom_record_cancel(record, CAROM_REASON_CLIENT_RESET);
+    assert_int_equal(content.given_back, 1);
+    assert_false(record->collecting);
+    pass();
+    assert_fired(waiter, 1, -CAROM_ECANCELED);
+    assert_int_equal(carom_request_collect(record, 10, &waiter.waker), 0);
+    pass();
+    assert_fired(waiter, 2, -CAROM_ECANCELED);
+    assert_false(record->collecting);
+    finish(record);
+}
+
+/* Answered and sent before the content had come: half of it must not be taken for all. */
+static void content_that_will_not_come_is_not_whole(void **state)
+{
+    (void)state;
+    carom_record *record = take();
+    struct waiter waiter = WAITER;
+    carom_slice piece;
+    carom_response_move(record, CAROM_RESPONSE_ENDED);
+    carom_record_sent(record);
+    assert_int_equal(carom_request_collect(record, 10, &waiter.waker), 0);
+    leave(record);
+    assert_false(record->collecting);
+    assert_false(record->wanted);
+    pass();
+    assert_fired(waiter, 1, -CAROM_ECANCELED);
+    assert_int_equal(carom_request_collect(record, 10, &waiter.waker), 0);
+    pass();
+    assert_fired(waiter, 2, -CAROM_ECANCELED);
+    assert_int_equal(carom_wait(record, CAROM_READABLE, &waiter.waker), 0);
+    pass();
+    assert_fired(waiter, 3, -CAROM_ECANCELED);
+    assert_int_equal(carom_request_read(record, &piece), -CAROM_ECANCELED);
+    carom_release(record);
+}
+
+/* ---------------------------------------------------------------- posts */
+
+static void posts_fire_in_their_order_and_rouse_who_sleeps(void **state)
+{
+    (void)state;
+    carom_record *record = take();
+    struct waiter first = WAITER, second = WAITER, third = WAITER;
+    carom_post(record, &first.waker);
+    assert_int_equal(exchange.rouses, 0);
+    carom_wakers_take_posted(&records);
+    assert_true(carom_inbox_sleep(&records.inbox));
+    carom_post(record, &second.waker);
+    carom_post(record, &third.waker);
+    assert_int_equal(exchange.rouses, 1);
+    carom_inbox_awake(&records.inbox);
+    assert_int_equal(first.fired, 0);
+    carom_wakers_take_posted(&records);
+    assert_int_equal(first.fired, 0);
+    carom_release(record); /* who was posted is in no place of the record */
+    pass();
+    assert_fired(first, 1, 0);
+    assert_fired(second, 1, 0);
+    assert_fired(third, 1, 0);
+    assert_true(first.place < second.place && second.place < third.place);
+    leave(record);
+    carom_wakers_take_posted(&records);
+    assert_false(carom_wakers_pass(&records));
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+    const struct CMUnitTest tests[] = {
+        TEST(readable_is_what_has_not_been_read),
+        TEST(writable_is_room_in_the_buffer),
+        TEST(content_on_both_sides_of_the_framing_is_unsent),
+        TEST(who_comes_late_is_told_at_once),
+        TEST(what_is_not_sent_has_not_ended),
+        TEST(each_edge_has_one_place),
+        TEST(who_waits_no_more_is_not_woken),
+        TEST(unwait_ends_one_wait_of_many),
+        TEST(unwait_ends_gathering),
+        TEST(a_wake_may_disarm_the_next),
+        TEST(what_becomes_ready_in_a_pass_waits_for_the_next),
+        TEST(the_first_news_count),
+        TEST(a_worker_that_sleeps_is_roused),
+        TEST(a_time_is_never_early),
+        TEST(a_limit_counts_to_the_byte_as_content_comes),
+        TEST(what_lies_there_already_counts),
+        TEST(what_is_announced_counts),
+        TEST(gathering_ends_with_the_exchange),
+        TEST(content_that_will_not_come_is_not_whole),
+        TEST(posts_fire_in_their_order_and_rouse_who_sleeps),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
