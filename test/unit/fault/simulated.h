@@ -3,6 +3,7 @@
 #ifndef CAROM_TEST_UNIT_FAULT_SIMULATED_H
 #define CAROM_TEST_UNIT_FAULT_SIMULATED_H
 
+#include "http/h2.h"
 #include "unit/fault/scenarios.h"
 #include "unit/http/simulation.h"
 
@@ -22,12 +23,19 @@ static bool quiet(void)
     return !carom_simulated_busy(sim.loop) && !carom_worker_busy(worker);
 }
 
-/* Give back what the pools keep, so that nearly all that is taken in the next turn is allocated. */
+/* Give back what the pools keep, so that nearly all that is taken in the next turn is allocated.
+ * Not so nghttp2's: version 1.52 frees a stream's item twice when the first DATA frame of a
+ * response finds no memory for the queue of its stream (nghttp2_submit_data in
+ * nghttp2_session_mem_send).
+ */
 static void empty_pools(void)
 {
     struct carom_worker *worker = &sim.service->workers[0];
+    const struct carom_bins *bins = &carom_h2_shared_of(&worker->connections)->bins;
     struct carom_pool *pool;
     for (uint32_t i = 0; (pool = carom_worker_pool(worker, i)) != NULL; i++) {
+        if (pool >= bins->pools && pool < bins->pools + CAROM_BIN_COUNT)
+            continue;
         pool->floor = 0;
         carom_pool_tick(pool);
         carom_pool_tick(pool);
