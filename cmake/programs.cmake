@@ -128,7 +128,7 @@ foreach(source ${sources})
 endforeach()
 
 # What is tested of a real backend is tested of both.
-foreach(name net/file net/loop net/loop_sockets net/loop_turn net/stream fault/calls)
+foreach(name net/file net/loop net/loop_sockets net/loop_turn net/stream service/accept fault/calls)
     string(REPLACE "/" "-test_" target ${name})
     add_test(NAME uring/${name} COMMAND test-unit-${target})
     set_tests_properties(uring/${name} PROPERTIES LABELS unit TIMEOUT 120

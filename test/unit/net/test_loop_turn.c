@@ -293,6 +293,30 @@ static void a_stopped_acceptor_hears_nothing(void **state)
     close_door();
 }
 
+/* Whoever closes its listener after that gives the port back: nothing of the loop's may hold the
+ * socket until the next turn, so that clients would be let in and left there. */
+static void a_stopped_listener_is_gone_when_it_is_closed(void **state)
+{
+    (void)state;
+    for (int turns = 0; turns < 3; turns++) { /* since it was started */
+        struct sockaddr_in in;
+        open_door(&in);
+        for (int i = 0; i < turns; i++)
+            turn();
+        loop->ops->accept_stop(loop, &door.acceptor);
+        close(door.acceptor.fd);
+        int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_int_equal(connect(client, (struct sockaddr *)&in, sizeof in), -1);
+        assert_int_equal(errno, ECONNREFUSED);
+        int again = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_int_equal(bind(again, (struct sockaddr *)&in, sizeof in), 0);
+        close(again);
+        close(client);
+    }
+    turn();
+    assert_true(soon_quiet());
+}
+
 static void a_shared_acceptor_is_exclusive(void **state)
 {
     (void)state;
@@ -429,6 +453,7 @@ int main(void)
         TEST(connections_that_broke_are_passed_over),
         TEST(want_of_something_stops_accepting),
         TEST(a_stopped_acceptor_hears_nothing),
+        TEST(a_stopped_listener_is_gone_when_it_is_closed),
         TEST(a_shared_acceptor_is_exclusive),
         TEST(a_wait_ends_at_its_deadline_and_not_before),
         TEST(a_wake_ends_a_wait),
