@@ -2,7 +2,7 @@
 // where it has no binary and builds one. And its types are what they say.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -43,6 +43,17 @@ test('installed into an empty folder', { timeout: 120000 }, async (t) => {
   });
   await t.test('Bun', () => assert.equal(runIn(app, path.join(BIN, 'bun'), 'esm.mjs'), '/installed\n'));
   await t.test('Deno', () => assert.equal(runIn(app, path.join(BIN, 'deno'), 'run', '--quiet', '--no-check', '-A', 'esm.mjs'), '/installed\n'));
+  await t.test('links of its pages lead somewhere', () => {
+    const root = path.join(app, 'node_modules/carom');
+    const pages = ['README.md', ...readdirSync(path.join(root, 'docs')).map((name) => `docs/${name}`)];
+    let links = 0;
+    for (const page of pages)
+      for (const [, link] of readFileSync(path.join(root, page), 'utf8').matchAll(/\]\(([^)#:]+)[^):]*\)/g)) {
+        links++;
+        assert.ok(existsSync(path.join(root, path.dirname(page), link)), `${page}: ${link}`);
+      }
+    assert.ok(links > 0);
+  });
   await t.test('without a binary it is built', () => {
     rmSync(path.join(app, 'node_modules/carom/prebuilds'), { recursive: true });
     assert.throws(() => runIn(app, 'node', 'esm.mjs'), /carom has no binary for/);
