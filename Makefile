@@ -19,7 +19,7 @@ serve: configure ## run an app: make serve APP=examples/js/hello.mjs PORT=8080
 	@cmake --build $(BUILD) --target carom_node
 	@CAROM_NODE="$(abspath $(BUILD))/carom.node" exec node js/bin/carom.mjs serve $(APP) --port $(PORT)
 
-test: ## run every check; one alone: test-tidy, -gcc, -js, -clang, -asan, -tsan, -fuzz, -valgrind
+test: ## run every check; one stage: test-tidy, -gcc, -js, -clang, -asan, -tsan, -valgrind
 	@BUILD="$(BUILD)" tools/test-all
 
 test-%:

@@ -19,9 +19,8 @@ foreach(source ${sources})
         target_link_options(test-fuzz-${name} PRIVATE -fsanitize=fuzzer)
     else()
         target_sources(test-fuzz-${name} PRIVATE test/fuzz/replay.c)
-        add_test(NAME fuzz/${name}
-            COMMAND test-fuzz-${name} ${CMAKE_CURRENT_SOURCE_DIR}/test/fuzz/corpus/${name})
-        set_tests_properties(fuzz/${name} PROPERTIES
-            LABELS fuzz TIMEOUT 120 ENVIRONMENT "${CAROM_TEST_ENVIRONMENT}")
+        if(COMMAND carom_test AND NOT CAROM_STAGE STREQUAL "tsan") # one thread
+            carom_test(fuzz/${name} COMMAND test-fuzz-${name} ${CMAKE_CURRENT_SOURCE_DIR}/test/fuzz/corpus/${name})
+        endif()
     endif()
 endforeach()

@@ -75,4 +75,19 @@ static inline unsigned rounds(unsigned plain)
 #endif
 }
 
+/* CAROM_PART=2/4 in the environment: this run has the second, sixth, tenth... of the cases of a long
+ * test, and others beside it have the rest. Without it a run has all: 1/1. */
+struct part {
+    unsigned first, step;
+};
+
+static inline struct part part_of_cases(void)
+{
+    const char *given = getenv("CAROM_PART");
+    unsigned number = 1, parts = 1;
+    if (given != NULL)
+        assert_true(sscanf(given, "%u/%u", &number, &parts) == 2 && number >= 1 && number <= parts);
+    return (struct part){number - 1, parts};
+}
+
 #endif

@@ -101,7 +101,8 @@ static void any_allocation_of_ours_may_fail(void **state)
     (void)state;
     carom_options options = simulation_options();
     carom_tls_options tls = tls_options();
-    for (uint64_t k = 0;; k++) {
+    const struct part part = part_of_cases();
+    for (uint64_t k = part.first;; k += part.step) {
         assert_true(k < 1000);
         create(&options);
         uint64_t failed = carom_memory_failed();
@@ -135,7 +136,8 @@ static void any_allocation_of_openssl_may_fail(void **state)
     carom_tls_options tls = tls_options();
     begin_tls(&options, &tls);
     live(); /* what is made once in a process is there */
-    for (uint64_t k = 0;; k++) {
+    const struct part part = part_of_cases();
+    for (uint64_t k = part.first;; k += part.step) {
         assert_true(k < 20000);
         struct client client;
         client_init(&client);
@@ -181,7 +183,8 @@ static void loading_may_fail(void **state)
     tls.client = CAROM_TLS_CLIENT_WANTED;
     tls.client_ca = certificate.certificate;
     create(&options);
-    for (uint64_t k = 0;; k++) {
+    const struct part part = part_of_cases();
+    for (uint64_t k = part.first;; k += part.step) {
         assert_true(k < 100000);
         openssl_allowed = k;
         int error = carom_service_listen_tls(sim.service, "127.0.0.1:0", &tls);

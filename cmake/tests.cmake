@@ -1,0 +1,288 @@
+# Tests, found by their folder. Each has the label of its stage (tidy, gcc, js, clang, asan, tsan, valgrind),
+# and in the builds of clang and the sanitizers a name that begins with it, so that tools/test-all runs
+# the tests of all builds in one pool; `ctest -C valgrind` has those of valgrind, too.
+
+if(CAROM_TESTS STREQUAL "OFF")
+    return()
+endif()
+pkg_check_modules(CMOCKA QUIET IMPORTED_TARGET cmocka)
+if(NOT CMOCKA_FOUND)
+    if(CAROM_TESTS STREQUAL "ON")
+        message(FATAL_ERROR "the tests need cmocka: run script/bootstrap test")
+    endif()
+    message(STATUS "carom: tests are left out; they need cmocka (script/bootstrap test)")
+    return()
+endif()
+
+enable_testing()
+set(CAROM_TEST_ENVIRONMENT
+    CAROM_BUILD=${CMAKE_BINARY_DIR}
+    CAROM_SOURCE=${CMAKE_CURRENT_SOURCE_DIR}
+    CAROM_SANITIZE=${CAROM_SANITIZE}
+    PYTHONDONTWRITEBYTECODE=1
+    "ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1"
+    "UBSAN_OPTIONS=print_stacktrace=1"
+    "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1")
+set(CAROM_PYTHON /usr/bin/python3)
+set(CAROM_VALGRIND valgrind --quiet --error-exitcode=99 --leak-check=full
+    --errors-for-leak-kinds=definite,indirect,possible --track-fds=no)
+
+set(CAROM_LAUNCHER)
+if(CAROM_SANITIZE STREQUAL "address")
+    set(CAROM_STAGE asan)
+elseif(CAROM_SANITIZE STREQUAL "thread")
+    set(CAROM_STAGE tsan)
+    # It cannot place its memory where the kernel randomises addresses too widely.
+    execute_process(COMMAND setarch -R true RESULT_VARIABLE refused OUTPUT_QUIET ERROR_QUIET)
+    if(refused EQUAL 0)
+        set(CAROM_LAUNCHER setarch -R)
+    endif()
+elseif(CMAKE_C_COMPILER_ID MATCHES Clang)
+    set(CAROM_STAGE clang)
+else()
+    set(CAROM_STAGE gcc)
+endif()
+
+# carom_test(<name> COMMAND <words>... [STAGE <other than this build's>] [COST <larger: begins earlier>]
+#            [ENVIRONMENT <variable=value>...] [PROPERTIES <ctest's>...])
+# The limit ends what hangs, by its name. Nothing that is only slow meets it: it is many times what the
+# longest test takes, and no wait within a test is longer than a third of it.
+function(carom_test name)
+    cmake_parse_arguments(test "" "STAGE;COST" "COMMAND;ENVIRONMENT;PROPERTIES" ${ARGN})
+    if(NOT test_STAGE)
+        set(test_STAGE ${CAROM_STAGE})
+    endif()
+    if(test_STAGE MATCHES "^(clang|asan|tsan)$")
+        set(name ${test_STAGE}/${name})
+    endif()
+    if(NOT test_COST)
+        set(test_COST 0)
+    endif()
+    set(configuration)
+    if(test_STAGE STREQUAL "valgrind")
+        set(configuration CONFIGURATIONS valgrind)
+    endif()
+    add_test(NAME ${name} ${configuration} COMMAND ${CAROM_LAUNCHER} ${test_COMMAND})
+    set_tests_properties(${name} PROPERTIES LABELS ${test_STAGE} TIMEOUT 1800 SKIP_RETURN_CODE 77 COST ${test_COST}
+        ENVIRONMENT "${CAROM_TEST_ENVIRONMENT};${test_ENVIRONMENT}" ${test_PROPERTIES})
+endfunction()
+
+# ---------------------------------------------------------------- unit tests
+
+file(GLOB sources CONFIGURE_DEPENDS test/tool/*.c)
+foreach(source ${sources})
+    carom_program(${source} test/tool)
+    get_filename_component(name ${source} NAME_WE)
+    target_include_directories(test-tool-${name} PRIVATE src test)
+    file(GLOB parts CONFIGURE_DEPENDS test/tool/${name}/*.c)
+    target_sources(test-tool-${name} PRIVATE ${parts})
+endforeach()
+
+# Programs that take long are run in parts, side by side: CAROM_PART=1/4 has every fourth of its cases.
+set(CAROM_PARTS_fault/events 4)
+set(CAROM_PARTS_tls/tls_memory 3)
+
+# The thread sanitizer looks at what has threads; the rest has one.
+set(CAROM_THREADED "^(base/inbox|base/memory|net/file|net/loop_turn|http/connection|service/accept|service/service)$")
+
+# test/unit/<floor>/test_<name>.c becomes the test unit/<floor>/<name>, and valgrind/<floor>/<name>.
+function(carom_unit_tests floor name program)
+    set(parts 1)
+    if(DEFINED CAROM_PARTS_${floor}/${name})
+        set(parts ${CAROM_PARTS_${floor}/${name}})
+    endif()
+    foreach(part RANGE 1 ${parts})
+        set(suffix)
+        set(environment)
+        set(cost 0)
+        if(parts GREATER 1)
+            set(suffix -${part})
+            set(environment CAROM_PART=${part}/${parts})
+            set(cost 60)
+        endif()
+        if(NOT CAROM_STAGE STREQUAL "tsan" OR ${floor}/${name} MATCHES ${CAROM_THREADED})
+            carom_test(unit/${floor}/${name}${suffix} COMMAND $<TARGET_FILE:${program}>
+                COST ${cost} ENVIRONMENT ${environment})
+        endif()
+        # Not tls_memory, a handshake for each allocation: four minutes; the sanitizers do it.
+        if(CAROM_STAGE STREQUAL "gcc" AND NOT name STREQUAL "tls_memory")
+            carom_test(valgrind/${floor}/${name}${suffix} STAGE valgrind
+                COMMAND ${CAROM_VALGRIND} $<TARGET_FILE:${program}>
+                COST ${cost} ENVIRONMENT ${environment} CAROM_VALGRIND=1)
+        endif()
+    endforeach()
+endfunction()
+
+file(GLOB sources CONFIGURE_DEPENDS test/unit/*/test_*.c)
+if(NOT CAROM_TLS)
+    list(FILTER sources EXCLUDE REGEX "test_tls")
+endif()
+foreach(source ${sources})
+    get_filename_component(folder ${source} DIRECTORY)
+    get_filename_component(floor ${folder} NAME)
+    get_filename_component(name ${source} NAME_WE)
+    carom_program(${source} test/unit/${floor})
+    set(target test-unit-${floor}-${name})
+    target_include_directories(${target} PRIVATE src test)
+    target_link_libraries(${target} PRIVATE PkgConfig::CMOCKA)
+    string(REGEX REPLACE "^test_" "" name ${name})
+    carom_unit_tests(${floor} ${name} ${target})
+endforeach()
+
+# What is tested of a real backend is tested of both.
+foreach(name net/file net/loop net/loop_sockets net/loop_turn net/stream service/accept fault/calls)
+    if(NOT CAROM_STAGE STREQUAL "tsan" OR name MATCHES ${CAROM_THREADED})
+        string(REPLACE "/" "-test_" target ${name})
+        carom_test(uring/${name} COMMAND $<TARGET_FILE:test-unit-${target}> ENVIRONMENT CAROM_BACKEND=uring)
+    endif()
+endforeach()
+
+# ---------------------------------------------------------------- the simulation
+
+# The engine's sources once more, with coverage marks, under one program (test/simulate). The clock that
+# the engine asks the system for is the simulated one, too.
+file(GLOB sources CONFIGURE_DEPENDS test/simulate/*.c)
+add_library(carom_marked OBJECT ${CAROM_SOURCES})
+set_target_properties(carom_marked PROPERTIES EXPORT_COMPILE_COMMANDS OFF) # examined once already
+add_executable(simulate ${sources} $<TARGET_OBJECTS:carom_marked>)
+foreach(target carom_marked simulate)
+    target_include_directories(${target} PRIVATE include src test)
+    target_compile_definitions(${target} PRIVATE CAROM_MARKS)
+    target_link_libraries(${target} PRIVATE
+        carom_options PkgConfig::NGHTTP2 Threads::Threads ${CAROM_TLS_LIBRARIES})
+endforeach()
+target_link_options(simulate PRIVATE -Wl,--wrap=clock_gettime)
+set_target_properties(simulate PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/test)
+
+# A fixed range of seeds, in which every mark must be reached; fewer where a run is slow. Then the
+# seeds that failed once. It has one thread: the thread sanitizer has nothing to see in it.
+if(CAROM_STAGE MATCHES "^(gcc|asan)$")
+    set(runs 6000 --marks)
+    if(CAROM_STAGE STREQUAL "asan")
+        set(runs 1000)
+    endif()
+    carom_test(simulate/range COMMAND simulate --runs ${runs} COST 60)
+    file(STRINGS test/simulate/seeds seeds REGEX "^[0-9]")
+    list(TRANSFORM seeds REPLACE " .*" "")
+    carom_test(simulate/seeds COMMAND simulate --seeds ${seeds})
+endif()
+
+if(CAROM_STAGE STREQUAL "clang")
+    return() # it compiles everything, and runs the unit tests
+endif()
+
+# ---------------------------------------------------------------- system tests
+
+# carom_system_test(<name> <test/system/test_<script>.py> <word of carom_test>...)
+function(carom_system_test name script)
+    carom_test(${name} COMMAND ${CAROM_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/test/system/test_${script}.py ${ARGN})
+endfunction()
+
+set(CAROM_COST_allocation 100)
+set(CAROM_COST_instructions 80)
+set(CAROM_COST_oracles 30)
+
+file(GLOB sources CONFIGURE_DEPENDS RELATIVE ${CMAKE_CURRENT_SOURCE_DIR}/test/system test/system/test_*.py)
+if(NOT CAROM_TLS)
+    list(FILTER sources EXCLUDE REGEX "test_(tls|addon)")
+endif()
+foreach(source ${sources})
+    string(REGEX REPLACE "^test_|\\.py$" "" name ${source})
+    carom_system_test(system/${name} ${name} COST ${CAROM_COST_${name}})
+    # Those that look at programs of their own are the same on both backends; in slow builds the
+    # most telling ones must do.
+    set(environment CAROM_BACKEND=uring)
+    if(name STREQUAL "allocation" AND NOT CAROM_SANITIZE) # the longest one
+        list(APPEND environment CAROM_TEST_SCALE=0.25)
+    endif()
+    if(NOT name MATCHES "^(addon|backend|docs|examples|install|instructions)$" AND
+       (NOT CAROM_SANITIZE OR name MATCHES "^(exchange|cancellation|drain|limits)$"))
+        carom_system_test(uring/${name} ${name} ENVIRONMENT ${environment})
+    endif()
+endforeach()
+
+# Over TLS, what is the same there; the rest is in system/tls.
+if(CAROM_TLS)
+    foreach(name exchange cancellation drain files h2_conformance)
+        carom_system_test(tls/${name} ${name} ENVIRONMENT CAROM_TLS=1)
+    endforeach()
+endif()
+
+# These run under valgrind too: they take every path of an exchange and every way out of one. The
+# harness makes their numbers smaller when there is a wrapper.
+if(CAROM_STAGE STREQUAL "gcc")
+    list(JOIN CAROM_VALGRIND " " wrapper)
+    foreach(name exchange cancellation)
+        carom_system_test(valgrind/system/${name} ${name} STAGE valgrind COST 100
+            ENVIRONMENT CAROM_WRAPPER=${wrapper})
+    endforeach()
+endif()
+
+# ---------------------------------------------------------------- JavaScript
+
+# js/test/<name>.test.mjs becomes the test js/<name>. What they need of npm is installed first.
+if(TARGET carom_node AND CAROM_STAGE STREQUAL "gcc")
+    set(js ${CMAKE_CURRENT_SOURCE_DIR}/js)
+    set(CAROM_JS_PROPERTIES WORKING_DIRECTORY ${js} FIXTURES_REQUIRED packages)
+    # carom_js_test(<name> <runtime and its arguments>...)
+    function(carom_js_test name)
+        carom_test(js/${name} STAGE js COST 20 COMMAND ${ARGN} PROPERTIES ${CAROM_JS_PROPERTIES}
+            ENVIRONMENT CAROM_NODE=$<TARGET_FILE:carom_node>)
+    endfunction()
+
+    carom_test(js/packages STAGE js COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tools/js-packages COST 200
+        PROPERTIES FIXTURES_SETUP packages)
+    carom_test(js/layout STAGE js COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tools/ring-layout --check)
+    file(GLOB sources CONFIGURE_DEPENDS RELATIVE ${js}/test js/test/*.test.mjs js/test/*/*.test.mjs)
+    foreach(source ${sources})
+        string(REPLACE ".test.mjs" "" name ${source})
+        carom_js_test(${name} node --test --expose-gc test/${source})
+    endforeach()
+    carom_js_test(uring/app node --test --expose-gc test/app.test.mjs)
+    set_property(TEST js/uring/app APPEND PROPERTY ENVIRONMENT CAROM_BACKEND=uring)
+    # On other runtimes those tests that are about them, too.
+    set(files test/fetch test/serve.test.mjs test/attacks.test.mjs test/app.test.mjs)
+    carom_js_test(bun node_modules/.bin/bun test ${files})
+    carom_js_test(deno node_modules/.bin/deno test --quiet --no-check --allow-all ${files})
+endif()
+
+# The addon with every access checked, while garbage is written into the memory that it shares with
+# JavaScript. Node itself knows nothing of the sanitizer, and its leaks are not ours.
+if(TARGET carom_node AND CAROM_STAGE STREQUAL "asan")
+    execute_process(COMMAND ${CMAKE_C_COMPILER} -print-file-name=libasan.so
+        OUTPUT_VARIABLE library OUTPUT_STRIP_TRAILING_WHITESPACE)
+    foreach(name process counts)
+        carom_test(js/${name} COMMAND node --test --expose-gc test/${name}.test.mjs COST 20
+            ENVIRONMENT LD_PRELOAD=${library} ASAN_OPTIONS=detect_leaks=0 CAROM_NODE=$<TARGET_FILE:carom_node>
+            PROPERTIES WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR}/js)
+    endforeach()
+endif()
+
+# ---------------------------------------------------------------- what looks at the sources
+
+if(NOT CAROM_STAGE STREQUAL "gcc")
+    return()
+endif()
+
+find_program(CAROM_SPIN spin)
+if(CAROM_SPIN)
+    file(GLOB sources CONFIGURE_DEPENDS test/model/*.pml)
+    foreach(source ${sources})
+        get_filename_component(name ${source} NAME_WE)
+        carom_test(model/${name} COMMAND ${CAROM_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/test/model/run ${name})
+    endforeach()
+else()
+    message(STATUS "carom: the models are not checked; they need spin (script/bootstrap test)")
+endif()
+
+# It runs its tools on all cores by itself.
+cmake_host_system_information(RESULT cores QUERY NUMBER_OF_LOGICAL_CORES)
+carom_test(tidy STAGE tidy COST 300 COMMAND ${CAROM_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/tools/tidy
+    ENVIRONMENT BUILD=${CMAKE_BINARY_DIR} PROPERTIES PROCESSORS ${cores})
+carom_test(tools/tidy STAGE tidy COMMAND ${CAROM_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/tools/tidy --self-test)
+
+# The table of faults (test/mutants) fits the code and the tests; `make mutants` puts them in.
+foreach(option self-test check)
+    carom_test(tools/mutants-${option} STAGE tidy
+        COMMAND ${CAROM_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/tools/mutants --${option})
+endforeach()
