@@ -3,6 +3,7 @@
 Nothing here waits for time to pass: the client sends its bytes and FIN, and reads to the end of the
 stream, which every server must reach. What a server saw stands in its answers (field Saw)."""
 
+import functools
 import os
 import re
 import selectors
@@ -26,6 +27,13 @@ NAMES = ("carom", "node", "nginx", "chain")  # chain: nginx in front of Carom
 def missing():
     """The programs that are not there."""
     return [name for name in ("node", "nginx") if find(name) is None]
+
+
+@functools.cache
+def node_version():
+    """The major version of Node here, as "20"."""
+    version = subprocess.run([find("node"), "--version"], capture_output=True, text=True, timeout=DEADLINE, check=True)
+    return version.stdout.removeprefix("v").partition(".")[0]
 
 
 def find(name):
