@@ -1,6 +1,7 @@
 """What the system tests share: the test server as a child, raw clients, and answers taken apart.
 
-Every wait is for an event and has a deadline that fails (DEADLINE); nothing sleeps until it passes.
+Every wait is for an event and has a deadline that fails (DEADLINE): it ends what hangs, so it is far beyond what any
+machine needs, however busy; nothing sleeps until it passes.
 The test server is test/tool/serve of the build that CAROM_BUILD names.
 """
 
@@ -19,7 +20,7 @@ import tempfile
 import time
 import unittest
 
-from programs import end_with_parent
+from programs import DEADLINE, end_with_parent
 from secured import Authority, Secured, client_context
 
 BUILD = os.environ.get("CAROM_BUILD", os.path.join(os.getcwd(), "build"))
@@ -30,11 +31,10 @@ BACKEND = os.environ.get("CAROM_BACKEND", "epoll")
 TLS = bool(os.environ.get("CAROM_TLS"))  # servers and clients speak TLS
 
 KIND = subprocess.run([SERVE, "--build"], check=True, capture_output=True, text=True,
-                      timeout=60).stdout.strip()
+                      timeout=DEADLINE).stdout.strip()
 PLAIN = KIND == "plain" and not WRAPPER
 # How much of the full size a test runs at: all of it in the plain build.
 SCALE = float(os.environ.get("CAROM_TEST_SCALE", "1" if PLAIN else "0.1" if not WRAPPER else "0.01"))
-DEADLINE = 30 if PLAIN else 120
 
 
 def scaled(number, least=1):
@@ -360,7 +360,7 @@ def load(server, mode, kind="hello", requests=1000, warmup=0, address=None, **op
                  "--requests", str(requests), "--warmup", str(warmup)]
     for name, value in options.items():
         arguments += ["--" + name, str(value)]
-    done = subprocess.run(arguments, capture_output=True, text=True, timeout=DEADLINE * 5,
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=DEADLINE,
                           check=False)
     if done.returncode != 0:
         raise AssertionError(f"load failed: {done.stderr or done.stdout}")

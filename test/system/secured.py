@@ -9,10 +9,12 @@ import socket
 import ssl
 import subprocess
 
+from programs import DEADLINE
+
 
 def openssl(*arguments, **options):
     """Run openssl(1); returns its output."""
-    return subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True, timeout=60,
+    return subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True, timeout=DEADLINE,
                           **options).stdout
 
 

@@ -47,7 +47,7 @@ class Addon(unittest.TestCase):
     @unittest.skipUnless(harness.PLAIN and shutil.which("node"), "sanitizers are not for Node")
     def test_node_speaks_tls_beside_it(self):
         done = subprocess.run(["node", "-e", SCRIPT, ADDON, harness.own_certificate()], capture_output=True, text=True,
-                              timeout=harness.DEADLINE * 2, check=False)
+                              timeout=harness.DEADLINE, check=False)
         self.assertEqual((done.stdout, done.returncode), ("20000000\n", 0), done.stderr)
 
 

@@ -7,6 +7,8 @@ import subprocess
 import tempfile
 import unittest
 
+from programs import DEADLINE
+
 BUILD = os.path.abspath(os.environ.get("CAROM_BUILD", "build"))
 SANITIZED = os.environ.get("CAROM_SANITIZE", "") != ""
 
@@ -71,7 +73,7 @@ class Install(unittest.TestCase):
 
     @classmethod
     def command(cls, command, **environment):
-        done = subprocess.run(command, env={**os.environ, **environment}, cwd=cls.work, text=True, timeout=120,
+        done = subprocess.run(command, env={**os.environ, **environment}, cwd=cls.work, text=True, timeout=DEADLINE,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
         if done.returncode != 0:
             raise AssertionError(f"{' '.join(command)}: exit {done.returncode}\n{done.stdout}")

@@ -70,7 +70,7 @@ class Tls(harness.SystemTest):
             self.assertRegex(self.told(client), f"^{name} TLS_.*GCM")
             client.close()
         old = subprocess.run(["openssl", "s_client", "-connect", server.addresses[0], "-tls1_1", "-cipher",
-                              "ALL:@SECLEVEL=0"], input=b"", capture_output=True, timeout=60, check=False)
+                              "ALL:@SECLEVEL=0"], input=b"", capture_output=True, timeout=harness.DEADLINE, check=False)
         self.assertRegex(old.stderr + old.stdout, b"alert protocol version|no protocols available")
         self.end(server)
 
@@ -85,14 +85,14 @@ class Tls(harness.SystemTest):
         server = self.serve_tls()
         for cipher in ("ECDHE-ECDSA-AES128-SHA256", "AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-SHA"):
             done = subprocess.run(["openssl", "s_client", "-connect", server.addresses[0], "-tls1_2", "-cipher",
-                                   cipher], input=b"", capture_output=True, timeout=60, check=False)
+                                   cipher], input=b"", capture_output=True, timeout=harness.DEADLINE, check=False)
             self.assertIn(b"handshake failure", done.stderr + done.stdout, cipher)
 
     def test_only_good_signatures(self):
         server = self.serve_tls()
         for algorithms, good in (("ECDSA+SHA1", False), ("ECDSA+SHA224", False), ("ECDSA+SHA256", True), ("ECDSA+SHA512", True)):
             done = subprocess.run(["openssl", "s_client", "-connect", server.addresses[0], "-tls1_2", "-cipher", "ALL:@SECLEVEL=0",
-                                   "-sigalgs", algorithms], input=b"", capture_output=True, timeout=60, check=False)
+                                   "-sigalgs", algorithms], input=b"", capture_output=True, timeout=harness.DEADLINE, check=False)
             self.assertEqual(b"alert handshake failure" not in done.stderr + done.stdout, good, algorithms)
 
     def test_alpn(self):
@@ -146,7 +146,7 @@ class Tls(harness.SystemTest):
                                               ("one.org", "ECDSA+SHA256", "ecdsa")):
                 for version in "-tls1_2", "-tls1_3":
                     shown = subprocess.run(["openssl", "s_client", "-connect", server.addresses[0], version, "-servername",
-                                            name, "-sigalgs", algorithms], input=b"", capture_output=True, timeout=60,
+                                            name, "-sigalgs", algorithms], input=b"", capture_output=True, timeout=harness.DEADLINE,
                                            check=False).stdout.decode()
                     self.assertRegex(shown, rf"subject=CN = {subject}\n", (name, algorithms, version))
 
@@ -263,7 +263,7 @@ class Tls(harness.SystemTest):
                 "-rkey", self.authority.key, "-reqin", request, "-respout", answer, "-ndays", 2)
         server = self.serve_tls(ocsp=answer)
         shown = subprocess.run(["openssl", "s_client", "-connect", server.addresses[0], "-status"], input=b"",
-                               capture_output=True, timeout=60, check=False).stdout
+                               capture_output=True, timeout=harness.DEADLINE, check=False).stdout
         self.assertIn(b"OCSP Response Status: successful", shown)
         self.assertIn(b"Cert Status: good", shown)
 
@@ -490,7 +490,7 @@ class Tls(harness.SystemTest):
         shown = openssl("sess_id", "-in", ticket, "-noout", "-text")
         self.assertRegex(shown, rb"Max Early Data: 0")
         again = subprocess.run(["openssl", "s_client", "-connect", server.addresses[0], "-sess_in", ticket, "-early_data",
-                                request], input=b"", capture_output=True, timeout=60, check=False)
+                                request], input=b"", capture_output=True, timeout=harness.DEADLINE, check=False)
         self.assertRegex(again.stdout + again.stderr, rb"Early data was not sent|Early data was rejected|not allow")
 
     def test_handshake_in_pieces(self):
@@ -520,7 +520,7 @@ class Tls(harness.SystemTest):
         port = server.addresses[0].rsplit(":", 1)[1]
         done = subprocess.run(["curl", "-sS", "--cacert", self.authority.certificate, "--http1.1",
                                f"https://localhost:{port}/hello", f"https://localhost:{port}/tls"],
-                              capture_output=True, text=True, timeout=60, check=True)
+                              capture_output=True, text=True, timeout=harness.DEADLINE, check=True)
         self.assertRegex(done.stdout, "hello\nTLSv1.3 TLS_.* alpn=http/1.1 name=localhost")
 
     def test_http2_by_alpn(self):
@@ -529,7 +529,7 @@ class Tls(harness.SystemTest):
         done = subprocess.run(["curl", "-sS", "--cacert", self.authority.certificate, "-w", " HTTP/%{http_version}\n",
                                "--data-binary", "@-", f"https://localhost:{port}/echo", "--next", "-sS", "--cacert",
                                self.authority.certificate, "-w", " HTTP/%{http_version}\n", f"https://localhost:{port}/tls"],
-                              input="x" * 300_000, capture_output=True, text=True, timeout=60, check=True)
+                              input="x" * 300_000, capture_output=True, text=True, timeout=harness.DEADLINE, check=True)
         content, rest = done.stdout.split(" ", 1)
         self.assertTrue(content == "x" * 300_000)
         self.assertRegex(rest, "^HTTP/2\nTLSv1.3 TLS_.* alpn=h2 name=localhost[^\n]*\n HTTP/2\n$")
