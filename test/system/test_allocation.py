@@ -10,8 +10,10 @@ WARMUP = harness.scaled(20_000)
 
 
 class Allocation(harness.SystemTest):
-    def check(self, mode, kind, pool_floor=0, **options):
-        server = self.serve(pool_floor=pool_floor)
+    # A floor above all that is ever in flight: how much overlaps is up to the kernel, and a machine that stands still
+    # for two seconds would see its pools trimmed. How they follow a load is a unit test's matter (service/pools).
+    def check(self, mode, kind, **options):
+        server = self.serve(pool_floor=512)
         numbers = harness.load(server, mode, kind, REQUESTS, WARMUP, **options)
         print(f"{self.id().split('.')[-1]}: {numbers}", flush=True)
         self.assertGreaterEqual(numbers["measured"], REQUESTS)
@@ -23,10 +25,8 @@ class Allocation(harness.SystemTest):
     def test_keep_alive(self):
         self.check("keep", "hello")
 
-    # How many connections that were left overlap with new ones is up to the kernel: a floor above
-    # it, or the pools would rightly grow whenever there are more than ever before.
     def test_new_connections(self):
-        self.check("new", "hello", pool_floor=512)
+        self.check("new", "hello")
 
     def test_pipelined(self):
         self.check("pipeline", "hello", depth=16)
@@ -50,10 +50,7 @@ class Allocation(harness.SystemTest):
         self.check("keep", "file", size=16384)
 
     def test_aborts(self):
-        self.check("abort", "mixed", pool_floor=512, seed=20)
-
-    def test_swing(self):
-        self.check("swing", "later", connections=256)
+        self.check("abort", "mixed", seed=20)
 
 
 if __name__ == "__main__":
