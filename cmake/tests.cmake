@@ -195,7 +195,7 @@ foreach(source ${sources})
     if(name STREQUAL "allocation" AND NOT CAROM_SANITIZE) # the longest one
         list(APPEND environment CAROM_TEST_SCALE=0.25)
     endif()
-    if(NOT name MATCHES "^(addon|backend|docs|examples|install|instructions)$" AND
+    if(NOT name MATCHES "^(addon|backend|docs|examples|install|instructions|options)$" AND
        (NOT CAROM_SANITIZE OR name MATCHES "^(exchange|cancellation|drain|limits)$"))
         carom_system_test(uring/${name} ${name} ENVIRONMENT ${environment})
     endif()

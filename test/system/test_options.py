@@ -1,0 +1,129 @@
+"""An option is the same wherever it stands. The struct carom_options of include/carom.h is the table; the defaults of the
+engine, the addon, JavaScript's options, its types and the documents are compared with it."""
+
+import os
+import re
+import unittest
+from pathlib import Path
+
+ROOT = Path(os.environ.get("CAROM_SOURCE", Path(__file__).resolve().parents[2]))
+OFF = "off"
+UNITS = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "s": 1000}
+KINDS = {"uint32_t": "WORD", "uint64_t": "LONG", "bool": "BOOL"}
+
+# What JavaScript says otherwise, or not at all.
+OF_C_ONLY = {
+    "handler", "handler_data",  # the argument of serve
+    "log", "log_data",          # the console
+    "record_state",             # the addon's own
+    "backend", "workers",       # arguments of the addon's `create`
+    "h2_connect_protocol",      # no API in JavaScript answers an extended CONNECT
+}
+OTHERWISE = {"noHttp2": "http2"}  # name in the addon: name of the option
+NO_LIMIT = {"http2", "reusePort"}  # an option of ServeOptions, where it needs no default in its types
+
+
+def read(name):
+    return (ROOT / name).read_text()
+
+
+def value(text):
+    """The default at the start of a text: a number in bytes, milliseconds or pieces, "off", or None."""
+    if text.startswith(("off", "false")):
+        return OFF if text.startswith("off") else 0
+    found = re.match(r"([\d,]+)(?: (KiB|MiB|GiB|s)\b)?", text)
+    return found and int(found[1].replace(",", "")) * UNITS.get(found[2], 1)
+
+
+def camel(name):
+    return re.sub(r"_(\w)", lambda match: match[1].upper(), name)
+
+
+def of_header():
+    """Of each option of carom.h: (type, default in its comment)."""
+    body = read("include/carom.h").split("typedef struct carom_options {")[1].split("} carom_options;")[0]
+    fields = re.findall(r"^    (?:const )?(\w+) \*?(\w+);[ \n]*(?:/\* *(.*?)\*/)?", body, re.M | re.S)
+    return {name: (kind, value(re.sub(r"\s+", " ", text))) for kind, name, text in fields if name != "size"}
+
+
+def of_engine():
+    found = re.findall(r"^    DEFAULT\((\w+), ([^;]*)\);", read("src/service/options.c"), re.M)
+    return {name: OFF if text == "CAROM_OFF" else eval(text, {"KIB": 1024}) for name, text in found}
+
+
+def of_addon():
+    found = re.findall(r'SETTING\("(\w+)",\s*(\w+),\s*(\w+)\)', read("bindings/node/addon.c"))
+    return {name: (option, kind) for name, option, kind in found}
+
+
+def of_javascript():
+    lists = [re.findall(r"'(\w+)'", re.search(rf"const {name} = (?:new Set\()?\[(.*?)\]", read("js/src/engine/options.js"), re.S)[1])
+             for name in ("LIMITS", "SWITCHES")]
+    return set(lists[0]), set(lists[1])
+
+
+def of_types():
+    """Of each option of index.d.ts: the default that its comment says, or None."""
+    found = re.findall(r"/\*\*((?:(?!\*/).)*)\*/\s+(\w+)\?:", read("js/index.d.ts"), re.S)
+    defaults = {}
+    for text, name in found:
+        said = re.search(r"Default (.*)", re.sub(r"\s+", " ", text))
+        defaults[name] = value(said[1]) if said else None
+    return defaults
+
+
+def of_document():
+    """Of each option in the table of docs/c/options.md: its default. A line may have two, with their defaults in a row."""
+    defaults = {}
+    for names, texts in re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|([^|]*)\|", read("docs/c/options.md"), re.M):
+        names = re.findall(r"`(\w+)`", names)
+        texts = texts.strip().split(", ") if len(names) > 1 else [texts.strip()]
+        defaults.update({name: value(text) for name, text in zip(names, texts + [""] * len(names))})
+    return defaults
+
+
+class Options(unittest.TestCase):
+    def setUp(self):
+        self.options = of_header()
+        self.numbers = {name: default for name, (kind, default) in self.options.items() if kind.startswith("uint")}
+        self.assertGreater(len(self.numbers), 25)
+
+    def test_comments_and_engine_agree(self):
+        self.assertNotIn(None, self.numbers.values(), "carom.h: a comment does not begin with the default")
+        self.assertEqual({name: default for name, default in self.numbers.items() if default != 0}, of_engine(),
+                         "include/carom.h and src/service/options.c")
+
+    def test_the_document_has_each_with_its_default(self):
+        table = of_document()
+        self.assertEqual([], [name for name in self.options if name not in table], "docs/c/options.md lacks")
+        self.assertEqual(self.numbers, {name: table[name] for name in self.numbers}, "carom.h and docs/c/options.md")
+
+    def test_the_operator_is_told_the_same(self):
+        rows = re.findall(r"\| `(\w+)` \| ([^|]+) \|", read("docs/operating.md"))
+        told = {name: value(text) for name, text in rows if name in self.numbers}
+        self.assertGreater(len(told), 10)
+        self.assertEqual({name: self.numbers[name] for name in told}, told, "carom.h and docs/operating.md")
+
+    def test_the_addon_takes_each(self):
+        wanted = {camel(name): (name, KINDS[kind]) for name, (kind, _) in self.options.items() if name not in OF_C_ONLY}
+        self.assertEqual(wanted, of_addon(), "include/carom.h and SETTING in bindings/node/addon.c")
+
+    def test_javascript_takes_each(self):
+        limits, switches = of_javascript()
+        addon = {name: kind for name, (_, kind) in of_addon().items() if name not in OTHERWISE}
+        self.assertEqual(set(addon), limits, "bindings/node/addon.c and LIMITS of js/src/engine/options.js")
+        self.assertEqual({name for name, kind in addon.items() if kind == "BOOL"}, switches, "SWITCHES of js/src/engine/options.js")
+
+    def test_types_and_readme_have_each(self):
+        types, page = of_types(), read("js/README.md")
+        for name, (option, _) in of_addon().items():
+            name = OTHERWISE.get(name, name)
+            self.assertIn(name, types, "js/index.d.ts lacks it, or a comment above it")
+            if name not in NO_LIMIT:
+                self.assertEqual(self.numbers.get(option, 0), types[name], f"the default of {name} in js/index.d.ts")
+            if not name.startswith("h2"):  # "those that begin with h2"
+                self.assertTrue(f"`{name}`" in page, f"js/README.md lacks {name}")
+
+
+if __name__ == "__main__":
+    unittest.main()
