@@ -11,7 +11,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include "base/list.h"
 #include "base/page.h"
@@ -135,31 +134,5 @@ int carom_loop_epoll_create(struct carom_loop **loop, struct carom_arena *arena)
 /* Make the io_uring backend. -CAROM_EMFILE, -CAROM_ENOMEM; -CAROM_EUNSUPPORTED, with errno, when
  * the kernel has no io_uring for us. It belongs to the thread of its first wait. */
 int carom_loop_uring_create(struct carom_loop **loop, struct carom_arena *arena);
-
-/* For backends: where the next bytes of a socket go, behind what is used: its landing page while
- * that has room, or the arena's page with room for most requests. NULL when out of memory. */
-struct carom_page *carom_socket_room(struct carom_loop *loop, const struct carom_socket *socket);
-
-/* For backends: hand received bytes to the socket's owner; they lie in what is used of `page`. The
- * arena takes the space back when nobody else holds the page. */
-void carom_socket_received(struct carom_loop *loop, struct carom_socket *socket,
-                           struct carom_page *page, const uint8_t *data, uint32_t length);
-
-/* For backends: accept what waits, at most a batch. Stops the acceptor when something is wanting.
- */
-void carom_acceptor_batch(struct carom_loop *loop, struct carom_acceptor *acceptor);
-
-/* For backends: milliseconds of a clock, and how many to sleep (-1: for ever) from `now`, as last
- * read, so as not to wake before `deadline`. */
-uint64_t carom_clock_milliseconds(clockid_t clock);
-int carom_clock_sleep(uint64_t now, uint64_t deadline);
-
-/* For backends: send by a call now. Bytes taken, a negative error, or CAROM_SEND_PENDING when it
- * would block. */
-int64_t carom_socket_send_now(struct carom_loop *loop, struct carom_socket *socket,
-                              const struct carom_queue *queue);
-
-/* For backends: call `closed` of all closed sockets, and of those that these calls close. */
-void carom_sockets_reclaim(struct carom_loop *loop);
 
 #endif

@@ -10,9 +10,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/errors.h"
 #include "base/memory.h"
 #include "carom.h"
+#include "net/backend.h"
 #include "net/loop.h"
 
 /* Events that one wait takes; the rest are there in the next turn. */

@@ -2,7 +2,7 @@
  * decided by the order of calls, and by a source of random numbers when the kernel has whims: a
  * wait notes what is ready, in the order in which peers connected, and a delivery does that and
  * nothing else, as with epoll. */
-#include "net/simulated.h"
+#include "net/loop_simulated.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -13,6 +13,7 @@
 #include "base/mark.h"
 #include "base/memory.h"
 #include "carom.h"
+#include "net/backend.h"
 #include "net/file.h"
 
 /* Connections that one turn accepts, and segments that one send takes, as with epoll. */

@@ -3,21 +3,7 @@
 #ifndef CAROM_NET_LOOP_SIMULATED_H
 #define CAROM_NET_LOOP_SIMULATED_H
 
-#include "net/loop.h"
-
-struct carom_simulated; /* the network; a carom_loop is its first member */
-struct carom_peer;      /* the far end of one connection */
-
-/* What the simulated kernel does by chance. All zero, as at first: nothing. */
-struct carom_simulated_whims {
-    uint32_t (*random)(void *source, uint32_t below);
-    void *source;
-    /* How likely, of 1,000: */
-    uint16_t partial;       /* less is received or sent than could be (a send: perhaps nothing) */
-    uint16_t no_buffers;    /* a receive or a send fails with ENOBUFS, and the connection with it */
-    uint16_t no_descriptor; /* an accept fails with EMFILE */
-    uint16_t shuffled;      /* what is ready is delivered in any order */
-};
+#include "net/simulated.h"
 
 /* Clock starts at 1,000 ms; time moves only by carom_simulated_advance. */
 int carom_loop_simulated_create(struct carom_loop **loop, struct carom_arena *arena);

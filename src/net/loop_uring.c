@@ -11,9 +11,11 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/errors.h"
 #include "base/memory.h"
 #include "carom.h"
+#include "net/backend.h"
 #include "net/uring_operations.h"
 #include "net/uring_sockets.h"
 

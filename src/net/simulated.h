@@ -5,7 +5,7 @@
 
 #include <stdatomic.h>
 
-#include "net/loop_simulated.h"
+#include "net/loop.h"
 
 /* The number of the first peer's descriptor: far from those of the kernel, so that a system call on
  * it fails. Below it is that for a foreign loop. */
@@ -13,12 +13,24 @@
 /* Acceptors at a time. */
 #define CAROM_SIMULATED_ACCEPTORS 8
 
+/* What the simulated kernel does by chance. All zero, as at first: nothing. */
+struct carom_simulated_whims {
+    uint32_t (*random)(void *source, uint32_t below);
+    void *source;
+    /* How likely, of 1,000: */
+    uint16_t partial;       /* less is received or sent than could be (a send: perhaps nothing) */
+    uint16_t no_buffers;    /* a receive or a send fails with ENOBUFS, and the connection with it */
+    uint16_t no_descriptor; /* an accept fails with EMFILE */
+    uint16_t shuffled;      /* what is ready is delivered in any order */
+};
+
 /* Bytes that are added at the end, and how far they are taken. */
 struct carom_simulated_bytes {
     char *data;
     size_t size, used, taken;
 };
 
+/* The far end of one connection. */
 struct carom_peer {
     struct carom_socket *socket;                 /* the engine's side, while it is open */
     struct carom_simulated_bytes sent, received; /* as the peer sees it */
@@ -29,6 +41,7 @@ struct carom_peer {
     bool saw_fin, saw_reset, saw_close;
 };
 
+/* The network. */
 struct carom_simulated {
     struct carom_loop loop;    /* first member */
     struct carom_peer **peers; /* in the order of connecting */

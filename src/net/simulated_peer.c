@@ -1,5 +1,5 @@
 /* The far ends of simulated connections: what a test does with them, and what they have seen. */
-#include "net/simulated.h"
+#include "net/loop_simulated.h"
 
 #include <string.h>
 

@@ -100,6 +100,28 @@ static const struct carom_socket_events socket_events = {
     socket_closed,
 };
 
+void carom_streams_init(struct carom_streams *streams, struct carom_pool *segments,
+                        struct carom_pages *pages, struct carom_arena *outgoing,
+                        const struct carom_stream_events *events)
+{
+    *streams = (struct carom_streams){
+        .segments = segments,
+        .events = events,
+        .outgoing = outgoing,
+        .handshakes = UINT32_MAX,
+        .most_handshakes = UINT32_MAX,
+    };
+    carom_arena_init(&streams->plain, pages);
+    carom_pool_init(&streams->sessions, sizeof(struct carom_stream_tls), 0);
+    carom_node_init(&streams->waiting);
+}
+
+void carom_streams_finish(struct carom_streams *streams)
+{
+    carom_arena_finish(&streams->plain);
+    carom_pool_finish(&streams->sessions);
+}
+
 void carom_streams_attach(struct carom_streams *streams, struct carom_loop *loop)
 {
     streams->loop = loop;

@@ -39,28 +39,6 @@ static const char plain_answer[] = "HTTP/1.1 400 Bad Request\r\n"
 
 /* ---------------------------------------------------------------- life */
 
-void carom_streams_init(struct carom_streams *streams, struct carom_pool *segments,
-                        struct carom_pages *pages, struct carom_arena *outgoing,
-                        const struct carom_stream_events *events)
-{
-    *streams = (struct carom_streams){
-        .segments = segments,
-        .events = events,
-        .outgoing = outgoing,
-        .handshakes = UINT32_MAX,
-        .most_handshakes = UINT32_MAX,
-    };
-    carom_arena_init(&streams->plain, pages);
-    carom_pool_init(&streams->sessions, sizeof(struct carom_stream_tls), 0);
-    carom_node_init(&streams->waiting);
-}
-
-void carom_streams_finish(struct carom_streams *streams)
-{
-    carom_arena_finish(&streams->plain);
-    carom_pool_finish(&streams->sessions);
-}
-
 int carom_stream_secure(struct carom_stream *stream, struct carom_tls *certificates)
 {
     struct carom_streams *streams = stream->streams;

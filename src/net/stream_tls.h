@@ -1,8 +1,9 @@
-/* The part of a stream that is TLS: what stream.c asks of stream_tls.c. */
+/* The part of a stream that is TLS. Most of it is what stream.c asks of stream_tls.c: the calls of
+ * stream.h, for a stream whose `tls` is not NULL. */
 #ifndef CAROM_NET_STREAM_TLS_H
 #define CAROM_NET_STREAM_TLS_H
 
-#include "net/stream.h"
+#include "net/streams.h"
 #include "tls/tls_session.h"
 
 /* What a stream has when it speaks TLS: the session, and where the stream stands with it. */
@@ -34,17 +35,17 @@ void carom_stream_tls_receive(struct carom_stream *stream, bool on);
 /* In order: say so to the peer, if that can be done at once. */
 void carom_stream_tls_close(struct carom_stream *stream, bool reset);
 
-/* Bytes of `out` are done with. Giving them back may run code of their owner. */
-static inline void carom_stream_taken(struct carom_stream *stream, uint64_t bytes)
-{
-    stream->sent_total = (stream->sent_total + bytes) & CAROM_SENT_MASK;
-    carom_queue_consume(&stream->out, stream->streams->segments, bytes);
-}
+bool carom_stream_tls_receives(const struct carom_stream *stream);
+bool carom_stream_tls_stalled(const struct carom_stream *stream);
+void carom_stream_tls_land(struct carom_stream *stream, struct carom_page *page);
+void carom_stream_tls_dispose(struct carom_stream *stream);
 
-static inline bool carom_stream_can_send(const struct carom_stream *stream)
-{
-    const struct carom_socket *socket = &stream->socket;
-    return !stream->broken && !stream->finished && !socket->closing && socket->sending == NULL;
-}
+/* Right after carom_stream_open: the stream speaks TLS, as a server. 0 or -CAROM_ENOMEM (close the
+ * stream). */
+int carom_stream_secure(struct carom_stream *stream, struct carom_tls *certificates);
+/* The session of a stream that speaks TLS, or NULL; it lives until carom_stream_dispose. */
+struct carom_tls_session *carom_stream_session(const struct carom_stream *stream);
+/* Let those go on that wait for this turn. */
+void carom_streams_go_on(struct carom_streams *streams);
 
 #endif

@@ -19,6 +19,7 @@
 
 #include "base/errors.h"
 #include "carom.h"
+#include "net/backend.h"
 #include "net/file.h"
 
 /* What is shorter is copied into a page with others: a page for a few bytes is too dear. */

@@ -1,99 +1,15 @@
-/* Listeners: sockets in the workers, accepting as limits allow. */
+/* Listeners: addresses become sockets in the workers. */
 #include "service/listener.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "base/errors.h"
 #include "base/memory.h"
-#include "http/accept.h"
-#include "service/service.h"
-
-/* How long to wait when descriptors have run out, should no connection close before. */
-#define ACCEPT_AGAIN 100
-
-static struct carom_door *door_of(struct carom_acceptor *acceptor)
-{
-    return carom_container(acceptor, struct carom_door, acceptor);
-}
-
-static void accepted(struct carom_acceptor *acceptor, int fd, const struct sockaddr *peer,
-                     socklen_t length)
-{
-    struct carom_door *door = door_of(acceptor);
-    (void)length;
-    carom_connection_accept(&door->worker->connections, door->listener->index, door->listener->tls,
-                            fd, peer);
-    carom_doors_update(door->worker);
-}
-
-static void failed(struct carom_acceptor *acceptor, int error)
-{
-    struct carom_worker *worker = door_of(acceptor)->worker;
-    carom_log_line(&worker->service->log, CAROM_LOG_WARNING, "accepting pauses: %s",
-                   carom_error_text(error));
-    if (!carom_timer_armed(&worker->accept_again))
-        carom_timer_arm(&worker->connections.records.wheel, &worker->accept_again,
-                        carom_records_now(&worker->connections.records) + ACCEPT_AGAIN);
-}
-
-void carom_doors_update(struct carom_worker *worker)
-{
-    const struct carom_connections *connections = &worker->connections;
-    bool open = !connections->draining &&
-                (connections->options->refuse_connections || !carom_connections_full(connections));
-    for (struct carom_node *node = worker->doors.next; node != &worker->doors; node = node->next) {
-        struct carom_door *door = carom_container(node, struct carom_door, link);
-        if (open == door->acceptor.accepting)
-            continue;
-        if (!open)
-            worker->loop->ops->accept_stop(worker->loop, &door->acceptor);
-        else if (worker->loop->ops->accept_start(worker->loop, &door->acceptor, door->shared) < 0)
-            failed(&door->acceptor, -CAROM_ENOMEM);
-    }
-}
-
-void carom_doors_retry(struct carom_timer *timer)
-{
-    carom_doors_update(carom_container(timer, struct carom_worker, accept_again));
-}
-
-static void close_door(struct carom_door *door)
-{
-    if (door->acceptor.accepting)
-        door->worker->loop->ops->accept_stop(door->worker->loop, &door->acceptor);
-    if (door->acceptor.fd >= 0 && !door->shared)
-        close(door->acceptor.fd);
-    door->acceptor.fd = -1;
-    carom_node_remove(&door->link);
-}
-
-static void remove_socket_file(struct carom_listener *listener)
-{
-    if (listener->socket_file == NULL)
-        return;
-    unlink(listener->socket_file);
-    carom_memory_give(listener->socket_file, strlen(listener->socket_file) + 1);
-    listener->socket_file = NULL;
-}
-
-/* The socket's file goes before its descriptor: once that is closed, another server may make the
- * file its own. The first worker has it while the workers run. */
-void carom_doors_close(struct carom_worker *worker)
-{
-    carom_timer_disarm(&worker->connections.records.wheel, &worker->accept_again);
-    while (!carom_node_alone(&worker->doors)) {
-        struct carom_door *door = carom_container(worker->doors.next, struct carom_door, link);
-        if (door == &door->listener->doors[0])
-            remove_socket_file(door->listener);
-        close_door(door);
-    }
-}
-
-/* ---------------------------------------------------------------- life */
+#include "net/address.h"
+#include "tls/tls.h"
 
 /* Several workers listen on a port with SO_REUSEPORT. That nobody else does is seen without it. */
 static int check_alone(const struct carom_listen_spec *spec)
@@ -147,61 +63,126 @@ static int keep_socket_file(struct carom_listener *listener, const struct carom_
     if (spec->kind != CAROM_LISTEN_UNIX || un->sun_path[0] == '\0')
         return 0;
     size_t size = strlen(un->sun_path) + 1;
-    listener->socket_file = carom_memory_take(size);
-    if (listener->socket_file == NULL) {
+    char **file = &listener->doors[0].socket_file; /* the first worker has it */
+    *file = carom_memory_take(size);
+    if (*file == NULL) {
         unlink(un->sun_path);
         return -CAROM_ENOMEM;
     }
-    memcpy(listener->socket_file, un->sun_path, size);
+    memcpy(*file, un->sun_path, size);
     return 0;
 }
 
-int carom_listener_create(struct carom_listener **made, struct carom_service *service,
-                          const struct carom_listen_spec *given, const carom_tls_options *tls)
+static void destroy(struct carom_listener *listener, uint32_t workers)
 {
-    struct carom_listen_spec spec = *given;
-    uint32_t workers = service->options.workers;
-    size_t size = sizeof(struct carom_listener) + workers * sizeof(struct carom_door);
+    for (uint32_t i = 0; i < workers; i++)
+        carom_door_close(&listener->doors[i]);
+    if (listener->shared_fd >= 0)
+        close(listener->shared_fd);
+    if (listener->tls != NULL)
+        carom_tls_destroy(listener->tls);
+    carom_memory_give(listener, listener->size);
+}
+
+/* A listener whose doors have no sockets yet. */
+static int create(struct carom_listener **made, const struct carom_listeners *listeners,
+                  const carom_tls_options *tls)
+{
+    const carom_options *options = listeners->options;
+    size_t size = sizeof(struct carom_listener) + options->workers * sizeof(struct carom_door);
     struct carom_listener *listener = carom_memory_take_zeroed(size);
     if (listener == NULL)
         return -CAROM_ENOMEM;
     listener->size = size;
     listener->shared_fd = -1;
-    for (uint32_t i = 0; i < workers; i++) {
-        struct carom_door *door = &listener->doors[i];
-        door->acceptor = (struct carom_acceptor){.accepted = accepted, .failed = failed, .fd = -1};
-        door->worker = &service->workers[i];
-        door->listener = listener;
-        carom_node_init(&door->link);
+    int error =
+        tls == NULL ? 0 : carom_tls_create(&listener->tls, tls, listeners->log, !options->no_http2);
+    for (uint32_t i = 0; i < options->workers; i++)
+        carom_door_init(&listener->doors[i], &listeners->workers[i].doors,
+                        (uint16_t)listeners->count, listener->tls);
+    if (error < 0) {
+        destroy(listener, options->workers);
+        return error;
     }
-    int error = tls == NULL ? 0
-                            : carom_tls_create(&listener->tls, tls, &service->log,
-                                               !service->options.no_http2);
+    *made = listener;
+    return 0;
+}
+
+static int open_listener(struct carom_listener **made, const struct carom_listeners *listeners,
+                         const struct carom_listen_spec *given, const carom_tls_options *tls)
+{
+    struct carom_listen_spec spec = *given;
+    struct carom_listener *listener;
+    uint32_t workers = listeners->options->workers;
+    int error = create(&listener, listeners, tls);
+    if (error < 0)
+        return error;
     for (uint32_t i = 0; i < workers && error == 0; i++) {
-        error = open_door(listener, i, &spec, &service->options);
+        error = open_door(listener, i, &spec, listeners->options);
         if (i == 0 && error == 0)
             error = keep_socket_file(listener, &spec);
         if (i == 0 && error == 0)
             error = keep_address(listener, &spec);
     }
     if (error < 0) {
-        carom_listener_destroy(listener, service);
+        destroy(listener, workers);
         return error;
     }
     for (uint32_t i = 0; i < workers; i++)
-        carom_list_append(&service->workers[i].doors, &listener->doors[i].link);
+        carom_list_append(&listener->doors[i].doors->open, &listener->doors[i].link);
     *made = listener;
     return 0;
 }
 
-void carom_listener_destroy(struct carom_listener *listener, struct carom_service *service)
+/* ---------------------------------------------------------------- all of them */
+
+static int add(struct carom_listeners *listeners, const struct carom_listen_spec *spec,
+               const carom_tls_options *tls)
 {
-    remove_socket_file(listener);
-    if (listener->shared_fd >= 0)
-        close(listener->shared_fd);
-    for (uint32_t i = 0; i < service->options.workers; i++)
-        close_door(&listener->doors[i]);
-    if (listener->tls != NULL)
-        carom_tls_destroy(listener->tls);
-    carom_memory_give(listener, listener->size);
+    struct carom_listener *listener;
+    if (listeners->count > UINT16_MAX)
+        return -CAROM_EMFILE;
+    size_t size = listeners->count * sizeof(struct carom_listener *);
+    struct carom_listener **longer = carom_memory_take(size + sizeof(struct carom_listener *));
+    if (longer == NULL)
+        return -CAROM_ENOMEM;
+    int error = open_listener(&listener, listeners, spec, tls);
+    if (error < 0) {
+        carom_memory_give(longer, size + sizeof(struct carom_listener *));
+        return error;
+    }
+    if (size > 0)
+        memcpy(longer, listeners->list, size);
+    longer[listeners->count++] = listener;
+    carom_memory_give(listeners->list, size);
+    listeners->list = longer;
+    return 0;
+}
+
+int carom_listeners_add(struct carom_listeners *listeners, const char *address,
+                        const carom_tls_options *tls)
+{
+    struct carom_listen_spec spec;
+    int error = carom_listen_parse(address, &spec);
+    if (error < 0)
+        return error;
+    if (spec.kind != CAROM_LISTEN_SYSTEMD)
+        return add(listeners, &spec, tls);
+    int count = carom_listen_systemd_count();
+    if (count == 0)
+        return -CAROM_ENOENT;
+    for (int i = 0; i < count && error == 0; i++) {
+        spec.kind = CAROM_LISTEN_FD;
+        spec.fd = 3 + i;
+        error = add(listeners, &spec, tls);
+    }
+    return error;
+}
+
+void carom_listeners_finish(struct carom_listeners *listeners)
+{
+    for (size_t i = 0; i < listeners->count; i++)
+        destroy(listeners->list[i], listeners->options->workers);
+    carom_memory_give(listeners->list, listeners->count * sizeof(struct carom_listener *));
+    listeners->count = 0;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/page.h"
+#include "net/backends.h"
 
 #define KIB 1024u
 
@@ -63,7 +64,7 @@ static void set_defaults(carom_options *options)
     if (options->max_pipeline > MAX_PIPELINE)
         options->max_pipeline = MAX_PIPELINE;
     if (options->backend == NULL)
-        options->backend = "epoll";
+        options->backend = carom_backend_find(NULL)->name;
 }
 
 static bool windows_agree(uint32_t window, uint32_t most)
@@ -87,7 +88,7 @@ int carom_options_resolve(carom_options *to, const carom_options *given)
         !windows_agree(to->h2_stream_window, to->h2_stream_window_max) ||
         !windows_agree(to->h2_connection_window, to->h2_connection_window_max))
         return -CAROM_EINVAL;
-    if (strcmp(to->backend, "epoll") != 0 && strcmp(to->backend, "uring") != 0)
+    if (carom_backend_find(to->backend) == NULL)
         return -CAROM_EUNSUPPORTED;
     return 0;
 }

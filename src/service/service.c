@@ -6,21 +6,23 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/memory.h"
-#include "record/waker.h"
-#include "ring/slot.h"
-#include "service/listener.h"
 #include "service/options.h"
-#include "service/tls.h"
-
-uint64_t carom_service_clock(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 /* ---------------------------------------------------------------- create, destroy */
+
+static struct carom_service *service_of(const struct carom_worker *worker)
+{
+    return carom_container(worker->shutdown, struct carom_service, shutdown);
+}
+
+static void near_address(const struct carom_connections *connections, uint16_t listener,
+                         carom_address *address)
+{
+    const struct carom_worker *worker = (const struct carom_worker *)connections;
+    *address = service_of(worker)->listeners.list[listener]->address;
+}
 
 static size_t service_size(uint32_t workers)
 {
@@ -29,9 +31,7 @@ static size_t service_size(uint32_t workers)
 
 static void free_service(struct carom_service *service, uint32_t workers)
 {
-    for (size_t i = 0; i < service->listener_count; i++)
-        carom_listener_destroy(service->listeners[i], service);
-    carom_memory_give(service->listeners, service->listener_count * sizeof *service->listeners);
+    carom_listeners_finish(&service->listeners);
     for (uint32_t i = 0; i < workers; i++)
         carom_worker_finish(&service->workers[i]);
     carom_memory_give(service->threads, service->options.workers * sizeof *service->threads);
@@ -51,14 +51,21 @@ int carom_service_create_on(carom_service **made, const carom_options *given,
     service->options = options;
     service->options.backend = NULL; /* the caller's memory, and not needed any more */
     service->log = (struct carom_log_sink){options.log, options.log_data};
-    atomic_init(&service->deadline, CAROM_NO_DEADLINE);
+    service->listeners = (struct carom_listeners){
+        .workers = service->workers, .options = &service->options, .log = &service->log};
+    carom_certificates_init(&service->certificates, &service->listeners);
+    atomic_init(&service->shutdown.deadline, CAROM_NO_DEADLINE);
     service->threads = carom_memory_take_zeroed(options.workers * sizeof *service->threads);
     uint32_t workers = 0;
     error = service->threads == NULL ? -CAROM_ENOMEM : 0;
     while (error == 0 && workers < options.workers) {
-        error = carom_worker_init(&service->workers[workers], service, create_loop);
-        if (error == 0)
+        struct carom_worker *worker = &service->workers[workers];
+        error = carom_worker_init(worker, &service->options, &service->shutdown, &service->log,
+                                  create_loop);
+        if (error == 0) {
+            worker->connections.near_address = near_address;
             workers++;
+        }
     }
     if (error < 0) {
         free_service(service, workers);
@@ -76,17 +83,19 @@ int carom_service_create(carom_service **service, const carom_options *given)
     if (error < 0)
         return error;
     const struct carom_log_sink log = {options.log, options.log_data};
-    if (strcmp(options.backend, "uring") == 0) {
-        error = carom_service_create_on(service, given, carom_loop_uring_create);
-        int why = errno;
-        if (error == 0)
-            carom_log_line(&log, CAROM_LOG_INFO, "backend: io_uring");
-        if (error != -CAROM_EUNSUPPORTED)
-            return error;
-        carom_log_line(&log, CAROM_LOG_WARNING, "backend: epoll, because io_uring is refused: %s",
-                       strerrordesc_np(why));
-    }
-    return carom_service_create_on(service, given, carom_loop_epoll_create);
+    const struct carom_backend *asked = carom_backend_find(options.backend);
+    const struct carom_backend *usual = carom_backend_find(NULL);
+    error = carom_service_create_on(service, given, asked->create);
+    if (asked == usual)
+        return error;
+    int why = errno;
+    if (error == 0)
+        carom_log_line(&log, CAROM_LOG_INFO, "backend: %s", asked->title);
+    if (error != -CAROM_EUNSUPPORTED)
+        return error;
+    carom_log_line(&log, CAROM_LOG_WARNING, "backend: %s, because %s is refused: %s", usual->title,
+                   asked->title, strerrordesc_np(why));
+    return carom_service_create_on(service, given, usual->create);
 }
 
 const char *carom_service_backend(const carom_service *service)
@@ -107,50 +116,12 @@ int carom_service_destroy(carom_service *service)
 
 /* ---------------------------------------------------------------- listeners */
 
-static int add_listener(struct carom_service *service, const struct carom_listen_spec *spec,
-                        const carom_tls_options *tls)
-{
-    struct carom_listener *listener;
-    if (service->listener_count > UINT16_MAX)
-        return -CAROM_EMFILE;
-    size_t size = service->listener_count * sizeof *service->listeners;
-    struct carom_listener **longer = carom_memory_take(size + sizeof *longer);
-    if (longer == NULL)
-        return -CAROM_ENOMEM;
-    int error = carom_listener_create(&listener, service, spec, tls);
-    if (error < 0) {
-        carom_memory_give(longer, size + sizeof *longer);
-        return error;
-    }
-    if (size > 0)
-        memcpy(longer, service->listeners, size);
-    listener->index = (uint16_t)service->listener_count;
-    longer[service->listener_count++] = listener;
-    carom_memory_give(service->listeners, size);
-    service->listeners = longer;
-    return 0;
-}
-
 static int listen_on(struct carom_service *service, const char *address,
                      const carom_tls_options *tls)
 {
-    struct carom_listen_spec spec;
     if (atomic_load(&service->state) != CAROM_SERVICE_IDLE)
         return -CAROM_ESTATE;
-    int error = carom_listen_parse(address, &spec);
-    if (error < 0)
-        return error;
-    if (spec.kind != CAROM_LISTEN_SYSTEMD)
-        return add_listener(service, &spec, tls);
-    int count = carom_listen_systemd_count();
-    if (count == 0)
-        return -CAROM_ENOENT;
-    for (int i = 0; i < count && error == 0; i++) {
-        spec.kind = CAROM_LISTEN_FD;
-        spec.fd = 3 + i;
-        error = add_listener(service, &spec, tls);
-    }
-    return error;
+    return carom_listeners_add(&service->listeners, address, tls);
 }
 
 int carom_service_listen(carom_service *service, const char *address)
@@ -166,36 +137,30 @@ int carom_service_listen_tls(carom_service *service, const char *address,
 
 size_t carom_service_listener_count(const carom_service *service)
 {
-    return service->listener_count;
+    return service->listeners.count;
 }
 
 int carom_service_listener(const carom_service *service, size_t index, carom_address *address)
 {
-    if (index >= service->listener_count)
+    if (index >= service->listeners.count)
         return -CAROM_EINVAL;
-    *address = service->listeners[index]->address;
+    *address = service->listeners.list[index]->address;
     return 0;
 }
 
-/* A head and its field table lie in a page of the ring at most. */
-static bool heads_fit_ring(const carom_options *options)
+int carom_tls_reload(carom_service *service)
 {
-    return carom_options_page_size(options) + (uint64_t)options->max_fields * 8 <=
-           CAROM_RING_PAGE_SIZE;
+    return carom_certificates_reload(&service->listeners);
 }
 
-int carom_ring_attach(carom_ring *ring, carom_service *service, uint32_t worker)
+int carom_tls_replace(carom_service *service, const carom_tls_options *options)
 {
-    const carom_options *options = &service->options;
-    if (worker >= options->workers || options->record_state < sizeof(struct carom_ring_state) ||
-        !heads_fit_ring(options))
-        return -CAROM_EINVAL;
-    struct carom_records *records = &service->workers[worker].connections.records;
-    if (atomic_load(&service->state) != CAROM_SERVICE_IDLE || records->guest != NULL)
-        return -CAROM_ESTATE;
-    ring->records = records;
-    records->guest = &ring->guest;
-    return 0;
+    return carom_certificates_replace(&service->listeners, options);
+}
+
+int carom_tls_set_ticket_keys(carom_service *service, carom_slice keys)
+{
+    return carom_certificates_set_keys(&service->listeners, keys);
 }
 
 /* ---------------------------------------------------------------- run */
@@ -207,24 +172,22 @@ int carom_service_start(struct carom_service *service)
         return -CAROM_ESTATE;
     atomic_store(&service->working, service->options.workers);
     for (uint32_t i = 0; i < service->options.workers; i++)
-        carom_doors_update(&service->workers[i]);
-    carom_tls_watch_start(service);
+        carom_doors_update(&service->workers[i].doors);
+    carom_certificates_watch(&service->certificates);
     return 0;
 }
 
-/* Worker 0 turns until all workers have drained; the others until they have themselves. */
-static bool goes_on(const struct carom_worker *worker)
-{
-    struct carom_service *service = worker->service;
-    return worker == service->workers ? atomic_load(&service->working) > 0 : !worker->drained;
-}
-
+/* Turn until the worker has drained; worker 0, until all workers have. */
 static void *run_worker(void *argument)
 {
     struct carom_worker *worker = argument;
-    do
+    struct carom_service *service = service_of(worker);
+    while (carom_worker_turn(worker, true)) {
+    }
+    if (atomic_fetch_sub(&service->working, 1) == 1)
+        carom_worker_rouse(&service->workers[0]);
+    while (worker == service->workers && atomic_load(&service->working) > 0)
         carom_worker_turn(worker, true);
-    while (goes_on(worker));
     return NULL;
 }
 
@@ -347,22 +310,16 @@ void carom_shutdown(carom_service *service, uint32_t milliseconds)
     struct carom_inbox *inbox = &service->workers[0].connections.records.inbox;
     carom_inbox_enter(inbox);
     if (milliseconds != CAROM_OFF) {
-        uint64_t deadline = carom_service_clock() + milliseconds;
-        uint64_t before = atomic_load(&service->deadline);
+        uint64_t deadline = carom_clock_milliseconds(CLOCK_MONOTONIC) + milliseconds;
+        uint64_t before = atomic_load(&service->shutdown.deadline);
         while (deadline < before &&
-               !atomic_compare_exchange_weak(&service->deadline, &before, deadline)) {
+               !atomic_compare_exchange_weak(&service->shutdown.deadline, &before, deadline)) {
         }
     }
-    atomic_store_explicit(&service->shut_down, true, memory_order_release);
+    atomic_store_explicit(&service->shutdown.asked, true, memory_order_release);
     for (uint32_t i = 0; i < service->options.workers; i++)
         carom_worker_rouse(&service->workers[i]);
     carom_inbox_leave(inbox);
-}
-
-void carom_service_worker_drained(struct carom_service *service)
-{
-    if (atomic_fetch_sub(&service->working, 1) == 1)
-        carom_worker_rouse(&service->workers[0]);
 }
 
 int carom_service_wait_drained(carom_service *service, carom_waker *waker)

@@ -5,25 +5,20 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "base/log.h"
-#include "carom.h"
-#include "service/worker.h"
+#include "service/certificates.h"
 
 enum carom_service_state { CAROM_SERVICE_IDLE, CAROM_SERVICE_RUNNING, CAROM_SERVICE_DRAINED };
-
-#define CAROM_NO_DEADLINE UINT64_MAX
 
 struct carom_service {
     carom_options options;
     struct carom_log_sink log;
-    atomic_int state;          /* enum carom_service_state */
-    atomic_bool shut_down;     /* carom_shutdown was called */
-    _Atomic uint64_t deadline; /* CLOCK_MONOTONIC, ms, after which a shutdown cancels */
-    atomic_uint working;       /* workers that have not drained */
-    carom_waker *drained;      /* who waits for that; worker 0's */
+    atomic_int state; /* enum carom_service_state */
+    struct carom_shutdown shutdown;
+    atomic_uint working;  /* workers that have not drained */
+    carom_waker *drained; /* who waits for that; worker 0's */
 
-    struct carom_listener **listeners;
-    size_t listener_count;
+    struct carom_listeners listeners;
+    struct carom_certificates certificates;
     pthread_t *threads;
     struct carom_worker workers[]; /* options.workers */
 };
@@ -33,9 +28,5 @@ int carom_service_create_on(struct carom_service **made, const carom_options *gi
                             carom_loop_create *create_loop);
 /* From idle to running, once: accepting begins. 0 or -CAROM_ESTATE. */
 int carom_service_start(struct carom_service *service);
-/* Milliseconds of CLOCK_MONOTONIC. Async-signal-safe. */
-uint64_t carom_service_clock(void);
-/* A worker has drained; the last one lets worker 0 know. */
-void carom_service_worker_drained(struct carom_service *service);
 
 #endif

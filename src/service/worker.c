@@ -1,13 +1,13 @@
 /* Workers: the phases of a turn. */
 #include "service/worker.h"
 
+#include <stddef.h>
+
+#include "base/clock.h"
 #include "base/memory.h"
 #include "http/protocols.h"
 #include "record/waker.h"
-#include "service/listener.h"
 #include "service/options.h"
-#include "service/service.h"
-#include "service/tls.h"
 
 /* Rounds of wakers and writing in one turn, before the kernel is asked again. */
 #define ROUNDS 4
@@ -77,22 +77,22 @@ static void deadline_passed(struct carom_timer *timer)
 /* A shutdown was asked for, perhaps once more. */
 static void look_at_shutdown(struct carom_worker *worker)
 {
-    struct carom_service *service = worker->service;
-    if (!atomic_load_explicit(&service->shut_down, memory_order_acquire))
+    const struct carom_shutdown *shutdown = worker->shutdown;
+    if (!atomic_load_explicit(&shutdown->asked, memory_order_acquire))
         return;
-    uint64_t deadline = atomic_load_explicit(&service->deadline, memory_order_acquire);
+    uint64_t deadline = atomic_load_explicit(&shutdown->deadline, memory_order_acquire);
     if (worker->connections.draining && deadline == worker->drain_deadline)
         return;
     worker->drain_deadline = deadline;
     if (deadline != CAROM_NO_DEADLINE && !worker->cancelling) {
-        uint64_t now = carom_service_clock();
+        uint64_t now = carom_clock_milliseconds(CLOCK_MONOTONIC);
         uint64_t left = deadline > now ? deadline - now : 0;
         carom_timer_arm(&worker->connections.records.wheel, &worker->drain_end,
                         worker->connections.records.now + left);
     }
     if (!worker->connections.draining) {
         worker->connections.draining = true;
-        carom_doors_close(worker);
+        carom_doors_close(&worker->doors);
         carom_connections_drain(&worker->connections);
     }
 }
@@ -176,11 +176,8 @@ bool carom_worker_turn(struct carom_worker *worker, bool block)
     worker->connections.records.thread = pthread_self();
     wait(worker, block);
     work(worker);
-    carom_stats_publish(worker);
-    if (!worker->drained && has_drained(worker)) {
-        worker->drained = true;
-        carom_service_worker_drained(worker->service);
-    }
+    carom_worker_publish(worker);
+    worker->drained = worker->drained || has_drained(worker);
     worker->connections.records.in_turn = false;
     if (worker->driven)
         leave_to_foreign_loop(worker);
@@ -196,6 +193,44 @@ void carom_worker_rouse(struct carom_worker *worker)
     carom_inbox_leave(&worker->connections.records.inbox);
 }
 
+/* ---------------------------------------------------------------- counters */
+
+/* Plain stores of words that others may read meanwhile. Each turn ends with this. */
+void carom_worker_publish(struct carom_worker *worker)
+{
+#define PUBLISH(field, value)                                                                      \
+    atomic_store_explicit(&words[offsetof(carom_stats, field) / sizeof(uint64_t)], value,          \
+                          memory_order_relaxed)
+    _Atomic uint64_t *words = worker->published;
+    const struct carom_connections *connections = &worker->connections;
+    const struct carom_records *records = &connections->records;
+    const struct carom_pool *pool = &records->pool, *pages = &records->pages.pool;
+    PUBLISH(connections_accepted, connections->accepted);
+    PUBLISH(connections_refused, connections->refused);
+    PUBLISH(connections_open, connections->pool.in_use);
+    PUBLISH(requests, connections->requests);
+    PUBLISH(responses, connections->responses);
+    PUBLISH(bytes_received, worker->loop->bytes_received);
+    PUBLISH(bytes_sent, worker->loop->bytes_sent);
+    PUBLISH(records_in_flight, pool->in_use);
+    PUBLISH(records_peak, pool->peak);
+    PUBLISH(records_pooled, pool->free_count);
+    PUBLISH(records_recycled, pool->allocated + pool->recycled - pool->in_use);
+    PUBLISH(records_allocated, pool->allocated);
+    PUBLISH(pages_in_use, pages->in_use + connections->small.pool.in_use);
+    PUBLISH(pages_pooled, pages->free_count + connections->small.pool.free_count);
+    PUBLISH(timeouts, records->timeouts);
+    PUBLISH(cancellations, records->cancellations);
+    PUBLISH(tls_handshakes, connections->streams.handshakes_done);
+    PUBLISH(tls_resumed, connections->streams.handshakes_resumed);
+    PUBLISH(tls_failed, connections->streams.handshakes_failed);
+    PUBLISH(h2_connections, connections->h2_connections);
+    PUBLISH(h2_calmed, connections->h2_calmed);
+    for (int i = 0; i < CAROM_REASON_COUNT; i++)
+        PUBLISH(ended[i], records->ended[i]);
+#undef PUBLISH
+}
+
 /* ---------------------------------------------------------------- life */
 
 static void rouse(struct carom_records *records)
@@ -207,33 +242,23 @@ static void rouse(struct carom_records *records)
 
 static void freed(struct carom_connections *connections)
 {
-    carom_doors_update((struct carom_worker *)connections);
+    carom_doors_update(&((struct carom_worker *)connections)->doors);
 }
 
-static void near_address(const struct carom_connections *connections, uint16_t listener,
-                         carom_address *address)
-{
-    const struct carom_worker *worker = (const struct carom_worker *)connections;
-    *address = worker->service->listeners[listener]->address;
-}
-
-int carom_worker_init(struct carom_worker *worker, struct carom_service *service,
+int carom_worker_init(struct carom_worker *worker, const carom_options *options,
+                      const struct carom_shutdown *shutdown, const struct carom_log_sink *log,
                       carom_loop_create *create_loop)
 {
-    const carom_options *options = &service->options;
     struct carom_connections *connections = &worker->connections;
     struct carom_records *records = &connections->records;
-    worker->service = service;
+    worker->shutdown = shutdown;
     worker->drain_deadline = CAROM_NO_DEADLINE;
-    carom_node_init(&worker->doors);
     carom_timer_init(&worker->trim, trim);
-    carom_timer_init(&worker->accept_again, carom_doors_retry);
     carom_timer_init(&worker->drain_end, deadline_passed);
-    carom_timer_init(&worker->watch, carom_tls_watch);
+    carom_doors_init(&worker->doors, connections, log);
 
     carom_connections_init(connections, options, carom_options_page_size(options));
     connections->freed = freed;
-    connections->near_address = near_address;
     records->rouse = rouse;
     records->read_clock = read_clock;
     carom_arena_init(&worker->incoming, &records->pages);
@@ -243,6 +268,7 @@ int carom_worker_init(struct carom_worker *worker, struct carom_service *service
         error = create_loop(&worker->loop, &worker->incoming);
     if (error == 0)
         carom_streams_attach(&connections->streams, worker->loop);
+    worker->doors.loop = worker->loop;
     if (error == 0) /* beyond the pages that the loop has taken */
         error = fill_pools(worker);
     if (error < 0) {

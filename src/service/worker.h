@@ -3,41 +3,56 @@
 #ifndef CAROM_SERVICE_WORKER_H
 #define CAROM_SERVICE_WORKER_H
 
+#include <stdatomic.h>
+
 #include "http/connection.h"
-#include "service/stats.h"
+#include "net/backends.h"
+#include "service/door.h"
+
+#define CAROM_NO_DEADLINE UINT64_MAX
+
+/* A shutdown, for all workers: written by any thread, looked at in each turn. */
+struct carom_shutdown {
+    atomic_bool asked;
+    _Atomic uint64_t deadline; /* ms of CLOCK_MONOTONIC, after which all is cancelled */
+};
+
+enum { CAROM_STATS_WORDS = sizeof(carom_stats) / sizeof(uint64_t) };
+_Static_assert(sizeof(carom_stats) % sizeof(uint64_t) == 0, "statistics are words");
 
 struct carom_worker {
     struct carom_connections connections; /* first member: found from it */
-    struct carom_service *service;
+    const struct carom_shutdown *shutdown;
     struct carom_loop *loop;
     struct carom_arena incoming; /* what the loop receives into */
-    struct carom_node doors;
+    struct carom_doors doors;
 
-    struct carom_timer trim;         /* armed while a pool is above its floor */
-    struct carom_timer accept_again; /* after descriptors ran out */
-    struct carom_timer drain_end;    /* the deadline of a shutdown */
-    struct carom_timer watch;        /* of certificate files; in worker 0 */
-    uint64_t drain_deadline;         /* what drain_end stands at, in the service's clock */
-    size_t trimmed;                  /* bytes since memory was last returned to the system */
+    struct carom_timer trim;      /* armed while a pool is above its floor */
+    struct carom_timer drain_end; /* the deadline of a shutdown */
+    uint64_t drain_deadline;      /* what drain_end stands at, in the shutdown's clock */
+    size_t trimmed;               /* bytes since memory was last returned to the system */
 
     bool cancelling; /* the deadline of the shutdown has passed */
     bool drained;
     bool driven; /* by a foreign loop */
 
-    struct carom_stats_shared shared;
+    /* Its counters as others may read them: a carom_stats of its own, word by word, counted in
+     * plain words and published once a turn. */
+    _Atomic uint64_t published[CAROM_STATS_WORDS];
 };
 
-/* Makes a loop that receives into `arena`; 0 or a negative error. */
-typedef int carom_loop_create(struct carom_loop **loop, struct carom_arena *arena);
-
-/* Make a worker with its loop; 0 or a negative error. */
-int carom_worker_init(struct carom_worker *worker, struct carom_service *service,
+/* Make a worker with its loop; 0 or a negative error. What it is given must outlive it. */
+int carom_worker_init(struct carom_worker *worker, const carom_options *options,
+                      const struct carom_shutdown *shutdown, const struct carom_log_sink *log,
                       carom_loop_create *create_loop);
 /* Nothing may be open. */
 void carom_worker_finish(struct carom_worker *worker);
 
-/* One turn; waits for work when `block`. False when the worker has drained. */
+/* One turn; waits for work when `block`. False when the worker has drained, in this turn or
+ * before. */
 bool carom_worker_turn(struct carom_worker *worker, bool block);
+/* Publish its counters; on its thread. */
+void carom_worker_publish(struct carom_worker *worker);
 /* Whether the caller is in a turn of this worker. */
 bool carom_worker_is_here(const struct carom_worker *worker);
 /* Wake the worker: any thread, async-signal-safe. */

@@ -4,11 +4,11 @@
 
 #include "wire/scan.h"
 
-/* reader->seen */
+/* framing->seen */
 enum { SEEN_HOST = 1, SEEN_LENGTH = 2, SEEN_CODING = 4, SEEN_UPGRADE = 8, SEEN_EXPECT = 16 };
-/* reader->connection */
+/* framing->connection */
 enum { OPTION_CLOSE = 1, OPTION_KEEP = 2, OPTION_UPGRADE = 4 };
-/* reader->codings */
+/* framing->codings */
 enum { CODING_CHUNKED = 1, CODING_UNKNOWN = 2, CODING_BAD = 4 };
 
 /* ---------------------------------------------------------------- Host */
@@ -62,22 +62,22 @@ bool carom_h1_authority(const uint8_t *data, uint32_t length, bool port_needed)
     return port <= UINT16_MAX && (port > 0 || !port_needed);
 }
 
-static int note_host(struct carom_h1_reader *reader, const uint8_t *value, uint32_t length)
+static int note_host(struct carom_h1_framing *framing, const uint8_t *value, uint32_t length)
 {
-    if (reader->seen & SEEN_HOST)
+    if (framing->seen & SEEN_HOST)
         return -400;
-    reader->seen |= SEEN_HOST;
+    framing->seen |= SEEN_HOST;
     return carom_h1_authority(value, length, false) ? 0 : -400;
 }
 
 /* ---------------------------------------------------------------- content */
 
-static int note_length(struct carom_h1_reader *reader, const uint8_t *value, uint32_t length,
+static int note_length(struct carom_h1_framing *framing, const uint8_t *value, uint32_t length,
                        struct carom_request_head *head)
 {
-    if ((reader->seen & SEEN_LENGTH) || length == 0)
+    if ((framing->seen & SEEN_LENGTH) || length == 0)
         return -400;
-    reader->seen |= SEEN_LENGTH;
+    framing->seen |= SEEN_LENGTH;
     uint64_t number = 0;
     for (uint32_t i = 0; i < length; i++) {
         if (value[i] < '0' || value[i] > '9')
@@ -125,51 +125,51 @@ static bool is_coding(carom_slice member)
                                                     carom_is_blank((uint8_t)member.data[token])));
 }
 
-static int note_codings(struct carom_h1_reader *reader, const uint8_t *value, uint32_t length)
+static int note_codings(struct carom_h1_framing *framing, const uint8_t *value, uint32_t length)
 {
     carom_slice member;
     const uint8_t *at = value;
-    reader->seen |= SEEN_CODING;
+    framing->seen |= SEEN_CODING;
     while (next_member(&at, value + length, &member)) {
-        if ((reader->codings & CODING_CHUNKED) || !is_coding(member))
-            reader->codings |= CODING_BAD; /* something after chunked, or chunked twice */
-        reader->codings |= member_is(member, "chunked", 7) ? CODING_CHUNKED : CODING_UNKNOWN;
+        if ((framing->codings & CODING_CHUNKED) || !is_coding(member))
+            framing->codings |= CODING_BAD; /* something after chunked, or chunked twice */
+        framing->codings |= member_is(member, "chunked", 7) ? CODING_CHUNKED : CODING_UNKNOWN;
     }
     return 0;
 }
 
 /* ---------------------------------------------------------------- connection */
 
-static int note_connection(struct carom_h1_reader *reader, const uint8_t *value, uint32_t length)
+static int note_connection(struct carom_h1_framing *framing, const uint8_t *value, uint32_t length)
 {
     carom_slice member;
     const uint8_t *at = value;
     while (next_member(&at, value + length, &member)) {
         if (member_is(member, "close", 5))
-            reader->connection |= OPTION_CLOSE;
+            framing->connection |= OPTION_CLOSE;
         else if (member_is(member, "keep-alive", 10))
-            reader->connection |= OPTION_KEEP;
+            framing->connection |= OPTION_KEEP;
         else if (member_is(member, "upgrade", 7))
-            reader->connection |= OPTION_UPGRADE;
+            framing->connection |= OPTION_UPGRADE;
     }
     return 0;
 }
 
 /* An expectation we do not know cannot be met (RFC 9110, 10.1.1). */
-static int note_expect(struct carom_h1_reader *reader, const uint8_t *value, uint32_t length)
+static int note_expect(struct carom_h1_framing *framing, const uint8_t *value, uint32_t length)
 {
     carom_slice member;
     const uint8_t *at = value;
     while (next_member(&at, value + length, &member)) {
         if (!member_is(member, "100-continue", 12))
             return -417;
-        reader->seen |= SEEN_EXPECT;
+        framing->seen |= SEEN_EXPECT;
     }
     return 0;
 }
 
 /* One of those, or another with its length and first letter. */
-static int note_framing(struct carom_h1_reader *reader, const uint8_t *data,
+static int note_framing(struct carom_h1_framing *framing, const uint8_t *data,
                         const struct carom_field_span *field, struct carom_request_head *head)
 {
     const uint8_t *name = data + field->name.offset;
@@ -178,27 +178,27 @@ static int note_framing(struct carom_h1_reader *reader, const uint8_t *data,
     switch (field->name.length) {
     case 4:
         if (carom_equals_lower(name, "host", 4))
-            return note_host(reader, value, length);
+            return note_host(framing, value, length);
         break;
     case 6:
         if (carom_equals_lower(name, "expect", 6))
-            return note_expect(reader, value, length);
+            return note_expect(framing, value, length);
         break;
     case 7:
         if (length > 0 && carom_equals_lower(name, "upgrade", 7))
-            reader->seen |= SEEN_UPGRADE;
+            framing->seen |= SEEN_UPGRADE;
         break;
     case 10:
         if (carom_equals_lower(name, "connection", 10))
-            return note_connection(reader, value, length);
+            return note_connection(framing, value, length);
         break;
     case 14:
         if (carom_equals_lower(name, "content-length", 14))
-            return note_length(reader, value, length, head);
+            return note_length(framing, value, length, head);
         break;
     case 17:
         if (carom_equals_lower(name, "transfer-encoding", 17))
-            return note_codings(reader, value, length);
+            return note_codings(framing, value, length);
         break;
     default:
         break;
@@ -206,7 +206,7 @@ static int note_framing(struct carom_h1_reader *reader, const uint8_t *data,
     return 0;
 }
 
-int carom_h1_framing_note(struct carom_h1_reader *reader, const uint8_t *data,
+int carom_h1_framing_note(struct carom_h1_framing *framing, const uint8_t *data,
                           const struct carom_field_span *field, struct carom_request_head *head)
 {
     /* host, expect, upgrade, connection, content-length, transfer-encoding */
@@ -214,21 +214,21 @@ int carom_h1_framing_note(struct carom_h1_reader *reader, const uint8_t *data,
     uint32_t length = field->name.length;
     if (carom_likely(length >= sizeof first || (data[field->name.offset] | 0x20) != first[length]))
         return 0;
-    return note_framing(reader, data, field, head);
+    return note_framing(framing, data, field, head);
 }
 
 /* RFC 9112, 6.3, without any of its lenient readings: what is ambiguous is refused. */
-static int decide_content(const struct carom_h1_reader *reader, struct carom_request_head *head)
+static int decide_content(const struct carom_h1_framing *framing, struct carom_request_head *head)
 {
     head->framing = CAROM_FRAMING_NONE;
-    if (reader->seen & SEEN_CODING) {
-        if (head->version == 10 || (reader->seen & SEEN_LENGTH) ||
-            !(reader->codings & CODING_CHUNKED) || (reader->codings & CODING_BAD))
+    if (framing->seen & SEEN_CODING) {
+        if (head->version == 10 || (framing->seen & SEEN_LENGTH) ||
+            !(framing->codings & CODING_CHUNKED) || (framing->codings & CODING_BAD))
             return -400;
-        if (reader->codings & CODING_UNKNOWN)
+        if (framing->codings & CODING_UNKNOWN)
             return -501;
         head->framing = CAROM_FRAMING_CHUNKED;
-    } else if (reader->seen & SEEN_LENGTH) {
+    } else if (framing->seen & SEEN_LENGTH) {
         head->framing = CAROM_FRAMING_LENGTH;
     }
     /* Content of CONNECT has no meaning (RFC 9110, 9.3.6): nobody could say where it ends. */
@@ -237,21 +237,21 @@ static int decide_content(const struct carom_h1_reader *reader, struct carom_req
     return head->is_connect && content ? -400 : 0;
 }
 
-int carom_h1_framing_decide(const struct carom_h1_reader *reader, struct carom_request_head *head)
+int carom_h1_framing_decide(const struct carom_h1_framing *framing, struct carom_request_head *head)
 {
-    if (!(reader->seen & SEEN_HOST) && head->version != 10)
+    if (!(framing->seen & SEEN_HOST) && head->version != 10)
         return -400;
-    int error = decide_content(reader, head);
+    int error = decide_content(framing, head);
     if (error < 0)
         return error;
-    if (reader->connection & OPTION_CLOSE)
+    if (framing->connection & OPTION_CLOSE)
         head->keep_alive = false;
     else
-        head->keep_alive = head->version != 10 || (reader->connection & OPTION_KEEP) != 0;
+        head->keep_alive = head->version != 10 || (framing->connection & OPTION_KEEP) != 0;
     bool content = head->framing == CAROM_FRAMING_CHUNKED || head->content_length > 0;
-    head->expects_continue = (reader->seen & SEEN_EXPECT) && head->version != 10 && content;
-    head->wants_upgrade = (reader->seen & SEEN_UPGRADE) && (reader->connection & OPTION_UPGRADE) &&
-                          head->version != 10;
+    head->expects_continue = (framing->seen & SEEN_EXPECT) && head->version != 10 && content;
+    head->wants_upgrade = (framing->seen & SEEN_UPGRADE) &&
+                          (framing->connection & OPTION_UPGRADE) && head->version != 10;
     return 0;
 }
 

@@ -2,13 +2,24 @@
 #ifndef CAROM_WIRE_H1_FRAMING_H
 #define CAROM_WIRE_H1_FRAMING_H
 
-#include "wire/h1_request.h"
+#include <stdint.h>
+
+#include "record/fields.h"
+
+/* What was met among the field lines of a head so far; private to h1_framing.c. All zero at first.
+ */
+struct carom_h1_framing {
+    uint8_t seen;       /* which framing fields */
+    uint8_t connection; /* connection options */
+    uint8_t codings;    /* transfer codings */
+};
 
 /* Note a field line, if it is one of those. 0 or minus the status of a refusal. */
-int carom_h1_framing_note(struct carom_h1_reader *reader, const uint8_t *data,
+int carom_h1_framing_note(struct carom_h1_framing *framing, const uint8_t *data,
                           const struct carom_field_span *field, struct carom_request_head *head);
 /* The head is complete: decide its framing. 0 or minus the status of a refusal. */
-int carom_h1_framing_decide(const struct carom_h1_reader *reader, struct carom_request_head *head);
+int carom_h1_framing_decide(const struct carom_h1_framing *framing,
+                            struct carom_request_head *head);
 
 /* Whether a field decides framing or routing, which a trailer section must not (RFC 9110, 6.5.1).
  */

@@ -247,7 +247,7 @@ static int read_careful_start(struct carom_h1_reader *reader, const struct carom
 }
 
 /* What a section makes of a field line. 0 or minus a status. */
-typedef int note_field(struct carom_h1_reader *reader, const uint8_t *data,
+typedef int note_field(struct carom_h1_framing *framing, const uint8_t *data,
                        const struct carom_field_span *field, struct carom_request_head *head);
 
 /* The field lines that are left, and the empty line: 1; 0 when they are not complete; or minus a
@@ -266,7 +266,7 @@ static inline int read_section(struct carom_h1_reader *reader, const struct caro
         if (line > reader->line)
             reader->line = reader->scanned = line;
         for (; noted < fields->count; noted++) {
-            int error = note(reader, data, &fields->spans[noted], head);
+            int error = note(&reader->framing, data, &fields->spans[noted], head);
             if (error < 0)
                 return error;
         }
@@ -308,15 +308,15 @@ int carom_h1_read_head(struct carom_h1_reader *reader, const struct carom_h1_lim
         read_section(reader, limits, data, length, &head->fields, carom_h1_framing_note, head);
     if (result <= 0)
         return result;
-    int error = carom_h1_framing_decide(reader, head);
+    int error = carom_h1_framing_decide(&reader->framing, head);
     return error < 0 ? error : (int)reader->line;
 }
 
 /* A trailer must not frame. */
-static int note_trailer(struct carom_h1_reader *reader, const uint8_t *data,
+static int note_trailer(struct carom_h1_framing *framing, const uint8_t *data,
                         const struct carom_field_span *field, struct carom_request_head *head)
 {
-    (void)reader, (void)head;
+    (void)framing, (void)head;
     return carom_h1_is_framing(data + field->name.offset, field->name.length) ? -400 : 0;
 }
 

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "record/fields.h"
+#include "wire/h1_framing.h"
 
 struct carom_h1_limits {
     /* Bytes: the target; all field lines with their CRLF, but for the empty line. */
@@ -14,14 +15,11 @@ struct carom_h1_limits {
 
 /* Where reading stands, as offsets from the first byte. */
 struct carom_h1_reader {
-    uint32_t line;      /* start of the line that is not complete */
-    uint32_t scanned;   /* no LF before this */
-    uint32_t section;   /* start of the first field line */
-    uint8_t state;      /* private */
-    uint8_t seen;       /* private: which framing fields were met */
-    uint8_t hosts;      /* private */
-    uint8_t connection; /* private: connection options met */
-    uint8_t codings;    /* private: transfer codings met */
+    uint32_t line;    /* start of the line that is not complete */
+    uint32_t scanned; /* no LF before this */
+    uint32_t section; /* start of the first field line */
+    uint8_t state;    /* private */
+    struct carom_h1_framing framing;
 };
 
 void carom_h1_reader_init(struct carom_h1_reader *reader);

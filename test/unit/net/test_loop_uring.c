@@ -1,5 +1,6 @@
 /* Tests of what only the io_uring backend has: bytes that came before a pause, buffers that run
  * out, operations that outlive what they were for, and a kernel that refuses. */
+#include "base/clock.h"
 #include "net/uring_sockets.h"
 
 #include <dlfcn.h>

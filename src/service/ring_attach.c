@@ -1,0 +1,25 @@
+/* Attaching a ring: it becomes the guest of a worker. */
+#include "ring/slot.h"
+#include "service/options.h"
+#include "service/service.h"
+
+/* A head and its field table lie in a page of the ring at most. */
+static bool heads_fit_ring(const carom_options *options)
+{
+    return carom_options_page_size(options) + (uint64_t)options->max_fields * 8 <=
+           CAROM_RING_PAGE_SIZE;
+}
+
+int carom_ring_attach(carom_ring *ring, carom_service *service, uint32_t worker)
+{
+    const carom_options *options = &service->options;
+    if (worker >= options->workers || options->record_state < sizeof(struct carom_ring_state) ||
+        !heads_fit_ring(options))
+        return -CAROM_EINVAL;
+    struct carom_records *records = &service->workers[worker].connections.records;
+    if (atomic_load(&service->state) != CAROM_SERVICE_IDLE || records->guest != NULL)
+        return -CAROM_ESTATE;
+    ring->records = records;
+    records->guest = &ring->guest;
+    return 0;
+}
