@@ -10,7 +10,7 @@ import tls from 'node:tls';
 
 import { certificate } from '../transports.mjs';
 
-const DEADLINE = 20_000; // ms
+const DEADLINE = 600_000; // ms, to end what hangs
 const CLI = new URL('../../bin/carom.mjs', import.meta.url).pathname;
 const folder = mkdtempSync(path.join(tmpdir(), 'carom-cli-'));
 after(() => rmSync(folder, { recursive: true }));
@@ -34,14 +34,19 @@ class Run {
   }
 
   async says(pattern) {
+    let timer;
     const late = new Promise((resolve, reject) => {
-      setTimeout(() => reject(new Error(`never said ${pattern}, but: ${this.said}`)), DEADLINE).unref();
+      timer = setTimeout(() => reject(new Error(`never said ${pattern}, but: ${this.said}`)), DEADLINE);
     });
-    for (;;) {
-      const match = pattern.exec(this.said);
-      if (match !== null) return match;
-      await Promise.race([new Promise((resolve) => { this.heard = resolve; }), late,
-        this.ended.then((code) => { if (!pattern.test(this.said)) throw new Error(`ended with ${code}: ${this.said}`); })]);
+    try {
+      for (;;) {
+        const match = pattern.exec(this.said);
+        if (match !== null) return match;
+        await Promise.race([new Promise((resolve) => { this.heard = resolve; }), late,
+          this.ended.then((code) => { if (!pattern.test(this.said)) throw new Error(`ended with ${code}: ${this.said}`); })]);
+      }
+    } finally {
+      clearTimeout(timer); // it would go off behind the test
     }
   }
 
