@@ -15,19 +15,22 @@ static struct calls {
     uint32_t control_events; /* what the last epoll_ctl asked for */
     int accept_error[3];     /* errno of the next calls of accept4; 0: the call is made */
     int send_error;          /* errno of the next send or sendmsg */
+    int recv_error;          /* errno of the next recv */
 } calls;
-
-ssize_t recv(int fd, void *data, size_t length, int flags)
-{
-    calls.recv++;
-    return syscall(SYS_recvfrom, fd, data, length, flags, 0L, 0L);
-}
 
 static int planned_error(int *error)
 {
     errno = *error;
     *error = 0;
     return errno;
+}
+
+ssize_t recv(int fd, void *data, size_t length, int flags)
+{
+    calls.recv++;
+    if (planned_error(&calls.recv_error) != 0)
+        return -1;
+    return syscall(SYS_recvfrom, fd, data, length, flags, 0L, 0L);
 }
 
 ssize_t send(int fd, const void *data, size_t length, int flags)

@@ -189,6 +189,75 @@ static void a_large_file_goes_in_pieces_and_others_have_their_turn(void **state)
     close(peer);
 }
 
+/* Only who has sent a piece rests, and only until another has had its turn. */
+static void another_connection_need_not_rest(void **state)
+{
+    (void)state;
+    make_file(4 * PIECE, 0);
+    int peer = open_unix(&one), other = open_unix(&two); /* they take less than a piece */
+    struct carom_queue others;
+    carom_queue_init(&others);
+    append_file(0, 4 * PIECE);
+    assert_int_equal(carom_queue_append_file(&others, &segments, file, 0, 4 * PIECE, NULL, NULL),
+                     0);
+    assert_true(send_queue(&one) > 0);
+    assert_true(loop->ops->send(loop, &two.socket, &others) > 0);
+    char bytes[1 << 16];
+    while (recv(peer, bytes, sizeof bytes, MSG_DONTWAIT) > 0) {
+    }
+    assert_true(send_queue(&one) > 0);
+    carom_queue_clear(&others, &segments);
+    owner_close(&one);
+    owner_close(&two);
+    close(other);
+    close(peer);
+}
+
+/* What is read of a file waits for what follows as well: each send but the last says so. */
+static void bytes_behind_a_file_that_is_read_share_its_packet(void **state)
+{
+    (void)state;
+    make_file(100, 100);
+    for (int followed = 0; followed < 2; followed++) {
+        int peer = open_tcp(&one);
+        sendfiles.error = EINVAL;
+        sendfiles.times = 1;
+        append_file(0, 100);
+        if (followed)
+            assert_int_equal(carom_queue_append_borrowed(&queue, &segments, "next", 4, NULL, NULL),
+                             0);
+        assert_int_equal(send_queue(&one), 100);
+        assert_int_equal(calls.send_flags & MSG_MORE, followed ? MSG_MORE : 0);
+        assert_true(calls.send_flags & MSG_NOSIGNAL);
+        carom_queue_clear(&queue, &segments);
+        owner_close(&one);
+        close(peer);
+    }
+}
+
+static void what_was_read_for_nothing_is_dropped(void **state)
+{
+    (void)state;
+    make_file(100, 100);
+    int peer = open_tcp(&one);
+    uint32_t in_use = pages.pool.in_use;
+    append_file(0, 100);
+    sendfiles.error = EINVAL;
+    sendfiles.times = 1;
+    calls.send_error = EAGAIN;
+    assert_true(send_queue(&one) == CAROM_SEND_PENDING);
+    assert_int_equal(pages.pool.in_use, in_use);
+    calls.send_error = EINTR; /* that one is made again */
+    turn_until(one.sents == 1);
+    assert_int_equal(one.sent, 100);
+    read_at = 0;
+    take(peer);
+    assert_int_equal(read_at, 100);
+    carom_queue_clear(&queue, &segments);
+    owner_close(&one);
+    close(peer);
+}
+
 static void offsets_are_of_64_bits(void **state)
 {
     (void)state;
@@ -365,6 +434,9 @@ int main(void)
         TEST(a_small_file_leaves_by_one_call),
         TEST(bytes_before_a_file_say_that_more_comes),
         TEST(a_large_file_goes_in_pieces_and_others_have_their_turn),
+        TEST(another_connection_need_not_rest),
+        TEST(bytes_behind_a_file_that_is_read_share_its_packet),
+        TEST(what_was_read_for_nothing_is_dropped),
         TEST(offsets_are_of_64_bits),
         TEST(what_the_kernel_does_not_move_is_read),
         TEST(an_interrupted_call_is_made_again_and_a_full_socket_waits),

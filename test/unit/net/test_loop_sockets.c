@@ -76,6 +76,33 @@ static void a_turn_receives_once_per_socket(void **state)
     close(other);
 }
 
+/* What passes is no error; what does not is told with its reason. */
+static void a_receive_that_fails(void **state)
+{
+    (void)state;
+    if (on_uring)
+        skip(); /* its receives are no calls: net/loop_uring */
+    static const int passing[] = {EAGAIN, EINTR};
+    int peer = open_unix(&one);
+    put(peer, "x");
+    for (size_t i = 0; i < COUNT(passing); i++) {
+        calls.recv_error = passing[i];
+        turn();
+        assert_int_equal(calls.recv_error, 0);
+        assert_int_equal(one.pieces + one.errors, 0);
+    }
+    turn();
+    assert_got(&one, "x");
+    put(peer, "y");
+    calls.recv_error = ENOBUFS;
+    turn();
+    assert_int_equal(one.errors, 1);
+    assert_int_equal(one.last_error, -CAROM_ENOMEM);
+    assert_true(quiet());
+    owner_close(&one);
+    close(peer);
+}
+
 static void pausing_costs_a_call_only_when_bytes_come(void **state)
 {
     (void)state;
@@ -374,6 +401,7 @@ int main(void)
         TEST(received_bytes_come_from_a_delivery_only),
         TEST(the_steady_state_costs_one_receive_and_one_send),
         TEST(a_turn_receives_once_per_socket),
+        TEST(a_receive_that_fails),
         TEST(pausing_costs_a_call_only_when_bytes_come),
         TEST(a_pause_holds_for_what_is_on_its_way),
         TEST(fin_comes_after_all_bytes_and_once),

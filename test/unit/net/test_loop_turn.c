@@ -176,6 +176,30 @@ static void batches_grow_while_connections_wait(void **state)
     close_door();
 }
 
+/* Twice as many after each 8 turns that found all they asked for, and 64 at the most. */
+static void a_batch_is_of_64_at_the_most(void **state)
+{
+    (void)state;
+    struct sockaddr_in in;
+    int clients[128];
+    size_t oldest = 0;
+    open_door(&in);
+    for (size_t i = 0; i < COUNT(clients); i++)
+        clients[i] = connect_tcp(&in);
+    for (unsigned turns = 0; turns < 64; turns++) {
+        turn();
+        assert_int_equal(door.count, turns < 48 ? 1 << turns / 8 : 64);
+        for (; door.count > 0; oldest++) {
+            close(door.fds[--door.count]);
+            close(clients[oldest % COUNT(clients)]);
+            clients[oldest % COUNT(clients)] = connect_tcp(&in);
+        }
+    }
+    for (size_t i = 0; i < COUNT(clients); i++)
+        close(clients[i]);
+    close_door();
+}
+
 static void take_one(struct carom_acceptor *acceptor, int fd, const struct sockaddr *peer,
                      socklen_t length)
 {
@@ -317,6 +341,24 @@ static void a_stopped_listener_is_gone_when_it_is_closed(void **state)
     assert_true(soon_quiet());
 }
 
+static void a_batch_ends_when_its_acceptor_is_stopped(void **state)
+{
+    (void)state;
+    struct sockaddr_in in;
+    int clients[4];
+    open_door(&in);
+    door.stop_after = 2;
+    door.acceptor.filled = 3 * 8; /* a batch of 8 */
+    for (int i = 0; i < 4; i++)
+        clients[i] = connect_tcp(&in);
+    for (int turns = 0; turns < 10; turns++)
+        turn();
+    assert_int_equal(door.count, 2);
+    for (int i = 0; i < 4; i++)
+        close(clients[i]);
+    close_door();
+}
+
 static void a_shared_acceptor_is_exclusive(void **state)
 {
     (void)state;
@@ -448,11 +490,13 @@ int main(void)
         TEST(events_of_freed_sockets_are_forgotten),
         TEST(a_close_is_in_order_or_a_reset),
         TEST(batches_grow_while_connections_wait),
+        TEST(a_batch_is_of_64_at_the_most),
         TEST(what_was_said_is_read_in_the_turn_of_the_accept),
         TEST(who_is_answered_in_that_turn_is_never_registered),
         TEST(connections_that_broke_are_passed_over),
         TEST(want_of_something_stops_accepting),
         TEST(a_stopped_acceptor_hears_nothing),
+        TEST(a_batch_ends_when_its_acceptor_is_stopped),
         TEST(a_stopped_listener_is_gone_when_it_is_closed),
         TEST(a_shared_acceptor_is_exclusive),
         TEST(a_wait_ends_at_its_deadline_and_not_before),

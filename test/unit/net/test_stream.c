@@ -5,6 +5,8 @@
 #include "net/stream.h"
 #include "unit/net/support.h"
 
+#include <sys/mman.h>
+
 #include "unit/net/calls.h"
 
 static struct client {
@@ -289,6 +291,50 @@ static void a_reset_breaks_the_stream(void **state)
     assert_int_equal(client.given_back, 1);
 }
 
+static uint32_t smallest(void *source, uint32_t below)
+{
+    (void)source;
+    (void)below;
+    return 0;
+}
+
+/* Of a send that waited and then fails the owner hears by `ended` alone. */
+static void a_pending_send_that_fails_breaks_the_stream(void **state)
+{
+    (void)state;
+    carom_peer_set_window(peer, 0);
+    append("lost");
+    carom_stream_flush(stream);
+    assert_true(carom_stream_stalled(stream));
+    carom_simulated_set_whims(loop,
+                              &(struct carom_simulated_whims){.random = smallest, .no_buffers = 1});
+    carom_peer_set_window(peer, 100);
+    turn();
+    assert_int_equal(client.sents, 0);
+    assert_int_equal(client.errors, 1);
+    assert_true(stream->broken);
+    assert_false(stream->file_failed);
+}
+
+/* It is not the peer's fault, and the owner can tell. */
+static void a_file_that_fails_later_is_the_files_fault(void **state)
+{
+    (void)state;
+    int file = memfd_create("test", MFD_CLOEXEC);
+    assert_int_equal(ftruncate(file, 100), 0);
+    carom_peer_set_window(peer, 0);
+    assert_int_equal(carom_queue_append_file(&stream->out, &segments, file, 0, 100, NULL, NULL), 0);
+    carom_stream_flush(stream);
+    assert_true(carom_stream_stalled(stream));
+    assert_int_equal(ftruncate(file, 0), 0);
+    carom_peer_set_window(peer, 100);
+    turn();
+    assert_int_equal(client.sents, 0);
+    assert_int_equal(client.errors, 1);
+    assert_true(stream->file_failed);
+    close(file);
+}
+
 static void a_pause_holds_bytes_back(void **state)
 {
     (void)state;
@@ -299,6 +345,7 @@ static void a_pause_holds_bytes_back(void **state)
     carom_stream_receive(stream, true);
     turn();
     assert_int_equal(client.received, 1);
+    assert_int_equal(loop->bytes_received, client.received);
 }
 
 static void closing_drops_what_is_in_out(void **state)
@@ -375,6 +422,27 @@ static void a_flush_is_one_call(void **state)
     close(fds[1]);
 }
 
+static void an_interrupted_send_is_made_again(void **state)
+{
+    (void)state;
+    int fds[2];
+    char bytes[8];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+    assert_int_equal(open_stream(fds[0]), 0);
+    for (int segments_sent = 1; segments_sent <= 2; segments_sent++) { /* send, and sendmsg */
+        for (int i = 0; i < segments_sent; i++)
+            append("a");
+        calls.send_error = EINTR;
+        carom_stream_flush(stream);
+        assert_int_equal(calls.send_error, 0);
+        assert_false(stream->broken || carom_stream_stalled(stream));
+        assert_int_equal(recv(fds[1], bytes, sizeof bytes, 0), segments_sent);
+    }
+    assert_int_equal(loop->bytes_sent, 3);
+    assert_int_equal(stream->sent_total, 3);
+    close(fds[1]);
+}
+
 static void a_failure_of_the_kernel_is_told_once(void **state)
 {
     (void)state;
@@ -418,11 +486,14 @@ int main(void)
         TEST(the_peer_may_finish_first),
         TEST(a_failed_flush_is_told_later_and_once),
         TEST(a_reset_breaks_the_stream),
+        TEST(a_pending_send_that_fails_breaks_the_stream),
+        TEST(a_file_that_fails_later_is_the_files_fault),
         TEST(a_pause_holds_bytes_back),
         TEST(closing_drops_what_is_in_out),
         TEST(giving_bytes_back_may_close_the_stream),
         TEST(giving_bytes_back_may_close_the_stream_when_sent),
         REAL(a_flush_is_one_call),
+        REAL(an_interrupted_send_is_made_again),
         REAL(a_failure_of_the_kernel_is_told_once),
         REAL(a_bad_descriptor_is_told),
     };

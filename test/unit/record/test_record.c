@@ -254,6 +254,11 @@ static void a_response_that_was_sent_wakes_its_writer_and_its_end(void **state)
     assert_int_equal(exchange.changed, 0);
     assert_int_equal(carom_record_outcome(record).reason, CAROM_REASON_COMPLETE);
     assert_int_equal(waiters[CAROM_CANCELLED].fired, 0);
+    /* Who waited for it waits no more. */
+    assert_int_equal(carom_wait(record, CAROM_CANCELLED, &waiters[CAROM_ENDED].waker), 0);
+    carom_unwait(record, &waiters[CAROM_ENDED].waker);
+    assert_int_equal(carom_wait(record, CAROM_ENDED, &waiters[CAROM_CANCELLED].waker), 0);
+    carom_unwait(record, &waiters[CAROM_CANCELLED].waker);
     leave(record); /* the rest of the content will not come */
     pass();
     assert_fired(waiters[CAROM_READABLE], 1, -CAROM_ECANCELED);
@@ -450,6 +455,45 @@ static void lengths_and_trailers_are_told_when_they_are_known(void **state)
     leave(record);
 }
 
+/* A head as a parser leaves it: spans over its bytes. */
+static void the_head_is_told_from_its_bytes(void **state)
+{
+    (void)state;
+    static const char bytes[] = "GET /path HTTP/1.1 upgrade: here Upgrade: there websocket";
+    struct carom_span name = {19, 7}, value = {28, 4}, other_name = {33, 7}, other_value = {42, 5};
+    carom_record *record = take();
+    carom_slice slice;
+    size_t cursor = 0;
+    record->head.fields.base = (const uint8_t *)bytes;
+    record->head.method = (struct carom_span){0, 3};
+    record->head.target = (struct carom_span){4, 5};
+    record->head.version = 11;
+    assert_int_equal(carom_fields_add(&record->head.fields, name, value), 0);
+    assert_int_equal(carom_fields_add(&record->head.fields, other_name, other_value), 0);
+    slice = carom_request_method(record);
+    assert_int_equal(slice.length, 3);
+    assert_memory_equal(slice.data, "GET", 3);
+    slice = carom_request_target(record);
+    assert_int_equal(slice.length, 5);
+    assert_memory_equal(slice.data, "/path", 5);
+    assert_int_equal(carom_request_version(record), 11);
+    assert_int_equal(carom_request_field_count(record), 2);
+    assert_memory_equal(carom_request_field_at(record, 1).value.data, "there", 5);
+    assert_memory_equal(carom_request_field(record, "UPGRADE").data, "here", 4);
+    assert_null(carom_request_field(record, "upgrad").data);
+    assert_memory_equal(carom_request_field_next(record, "Upgrade", &cursor).data, "here", 4);
+    assert_memory_equal(carom_request_field_next(record, "Upgrade", &cursor).data, "there", 5);
+    assert_null(carom_request_field_next(record, "Upgrade", &cursor).data);
+    /* An Upgrade field by itself asks for nothing; :protocol of HTTP/2 comes before it. */
+    assert_null(carom_request_protocol(record).data);
+    record->head.wants_upgrade = true;
+    assert_memory_equal(carom_request_protocol(record).data, "here", 4);
+    record->head.protocol = (struct carom_span){48, 9};
+    assert_memory_equal(carom_request_protocol(record).data, "websocket", 9);
+    carom_release(record);
+    leave(record);
+}
+
 static void the_peer_is_told_in_words(void **state)
 {
     (void)state;
@@ -492,6 +536,7 @@ int main(void)
         TEST(a_release_without_a_whole_answer_is_made_good),
         TEST(a_record_is_taken_as_new),
         TEST(lengths_and_trailers_are_told_when_they_are_known),
+        TEST(the_head_is_told_from_its_bytes),
         TEST(the_peer_is_told_in_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
