@@ -22,6 +22,22 @@ static void received_bytes_come_from_a_delivery_only(void **state)
     close(peer);
 }
 
+/* Opened between two turns, as by a timer: the wait that follows must know of it. */
+static void a_socket_that_came_outside_a_delivery_is_watched(void **state)
+{
+    (void)state;
+    int fds[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+    owner_open(&one, fds[0]);
+    calls.control = 0;
+    loop->ops->wait(loop, 0);
+    assert_int_equal(calls.control, !on_uring);
+    put(fds[1], "hello");
+    turn_until(one.pieces == 1);
+    owner_close(&one);
+    close(fds[1]);
+}
+
 static void the_steady_state_costs_one_receive_and_one_send(void **state)
 {
     (void)state;
@@ -399,6 +415,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
     const struct CMUnitTest tests[] = {
         TEST(received_bytes_come_from_a_delivery_only),
+        TEST(a_socket_that_came_outside_a_delivery_is_watched),
         TEST(the_steady_state_costs_one_receive_and_one_send),
         TEST(a_turn_receives_once_per_socket),
         TEST(a_receive_that_fails),

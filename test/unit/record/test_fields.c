@@ -209,6 +209,22 @@ static void only_letters_have_a_case(void **state)
     assert_null(carom_fields_next(&fields, "X^", &cursor).data);
 }
 
+static void the_whole_name_counts_from_a_to_z(void **state)
+{
+    (void)state;
+    read_text("aZ-Az:1;");
+    static const char *const same[] = {"aZ-Az", "az-az", "AZ-AZ", "Az-aZ"};
+    static const char *const other[] = {"aZ-A", "Z-Az", "aZ-Az:", "aZ-Az:1", "", "aZ-Ay"};
+    for (size_t i = 0; i < COUNT(same); i++) {
+        size_t cursor = 0;
+        assert_slice(carom_fields_next(&fields, same[i], &cursor), "1");
+    }
+    for (size_t i = 0; i < COUNT(other); i++) {
+        size_t cursor = 0;
+        assert_null(carom_fields_next(&fields, other[i], &cursor).data);
+    }
+}
+
 static void an_empty_value_is_not_an_absent_field(void **state)
 {
     (void)state;
@@ -231,6 +247,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_place_behind_the_last_is_asserted, begin, end),
         cmocka_unit_test_setup_teardown(fields_are_found_by_name_in_any_case, begin, end),
         cmocka_unit_test_setup_teardown(only_letters_have_a_case, begin, end),
+        cmocka_unit_test_setup_teardown(the_whole_name_counts_from_a_to_z, begin, end),
         cmocka_unit_test_setup_teardown(an_empty_value_is_not_an_absent_field, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
