@@ -307,6 +307,28 @@ static void a_pending_send_ends_when_there_is_room(void **state)
     close(peer);
 }
 
+/* The kernel may say that there is room and then take nothing. */
+static void a_pending_send_waits_again(void **state)
+{
+    (void)state;
+    if (on_uring)
+        skip(); /* its pending sends are no calls: net/loop_uring */
+    struct carom_queue queue;
+    int peer = open_unix(&one);
+    drain(peer, fill(&one, &queue));
+    calls.send_error = EAGAIN;
+    turn();
+    assert_int_equal(calls.send_error, 0);
+    assert_int_equal(one.sents, 0);
+    assert_ptr_equal(one.socket.sending, &queue);
+    turn();
+    assert_int_equal(one.sents, 1);
+    assert_true(one.sent > 0);
+    carom_queue_clear(&queue, &segments);
+    owner_close(&one);
+    close(peer);
+}
+
 static void a_closed_socket_drops_its_pending_send(void **state)
 {
     (void)state;
@@ -429,6 +451,7 @@ int main(void)
         TEST(fin_both_ways_is_no_error),
         TEST(no_memory_for_bytes_breaks_the_connection),
         TEST(a_pending_send_ends_when_there_is_room),
+        TEST(a_pending_send_waits_again),
         TEST(a_closed_socket_drops_its_pending_send),
         TEST(many_segments_leave_by_one_call),
         TEST(failed_sends_are_told_later_and_once),
