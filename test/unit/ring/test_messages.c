@@ -2,121 +2,18 @@
  * loan comes back once, and the slot is the VM's as before. And the nearest ones that are right,
  * which are sent byte for byte. Here the VM is the test itself: it writes the words and reads the
  * news, and nothing happens that a test does not do. */
-#include "unit/http/simulation.h"
+#include "unit/ring/vm.h"
 
-#include <stdlib.h>
-
-#include "carom_ring.h"
-
-#define CAPACITY 8
-#define ROOM_OUT (CAROM_RING_SLOT_SIZE - CAROM_SLOT_OUT)
-#define GET      "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
-#define NEVER    UINT32_MAX
+#define GET   "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+#define NEVER UINT32_MAX
 
 /* The flags of a whole answer that keeps its slot. */
 #define ANSWER (CAROM_FLAG_HEAD | CAROM_FLAG_DATA | CAROM_FLAG_END)
 
-static struct vm {
-    carom_ring *ring;
-    uint32_t *control, *slots;
-    uint32_t command_tail, return_head;
-} vm;
-
-static uint32_t *slot_words(uint32_t index)
-{
-    return vm.slots + (size_t)index * (CAROM_RING_SLOT_SIZE / sizeof(uint32_t));
-}
-
-static uint8_t *slot_out(uint32_t index)
-{
-    return (uint8_t *)slot_words(index) + CAROM_SLOT_OUT;
-}
-
-static void sleep_on(void *data)
-{
-    (void)data;
-    vm.control[CAROM_RING_VM_ASLEEP] = 1;
-}
-
 static void vm_begin(void)
 {
     carom_options options = simulation_options();
-    const carom_ring_options ring_options = {.capacity = CAPACITY, .wake = sleep_on};
-    size_t size = (carom_ring_control_size(CAPACITY) + 63) / 64 * 64;
-    size_t slots = (size_t)CAPACITY * CAROM_RING_SLOT_SIZE;
-    vm = (struct vm){.control = aligned_alloc(64, size), .slots = aligned_alloc(64, slots)};
-    assert_non_null(vm.control);
-    assert_non_null(vm.slots);
-    assert_int_equal(carom_ring_create(&vm.ring, &ring_options, vm.control, size), 0);
-    options.handler = carom_ring_handle;
-    options.record_state = sizeof(void *);
-    create(&options);
-    assert_int_equal(carom_ring_attach(vm.ring, sim.service, 0), 0);
-    start();
-    assert_int_equal(carom_ring_add_slots(vm.ring, vm.slots, slots), 0);
-}
-
-static void vm_finish(void)
-{
-    carom_ring_abandon(vm.ring);
-    turn();
-    finish();
-    carom_ring_destroy(vm.ring);
-    free(vm.slots);
-    free(vm.control);
-}
-
-/* The news of a slot, taken. */
-static uint32_t news_of(uint32_t index)
-{
-    uint32_t news = slot_words(index)[CAROM_SLOT_NEWS];
-    slot_words(index)[CAROM_SLOT_NEWS] = 0;
-    return news;
-}
-
-/* The slot of a new request. */
-static uint32_t ask(struct carom_peer **peer)
-{
-    *peer = connect_peer();
-    say(*peer, GET);
-    turn();
-    for (uint32_t index = 0; index < CAPACITY; index++)
-        if (news_of(index) & CAROM_NEWS_REQUEST)
-            return index;
-    fail_msg("no slot carries the request");
-    return 0;
-}
-
-static void put_command(uint32_t index)
-{
-    uint32_t *commands = vm.control + vm.control[CAROM_RING_COMMANDS_WORD];
-    commands[vm.command_tail++ & (CAPACITY - 1)] = index;
-    vm.control[CAROM_RING_COMMAND_TAIL] = vm.command_tail;
-}
-
-static void command(uint32_t index, uint32_t flags)
-{
-    uint32_t *words = slot_words(index);
-    words[CAROM_SLOT_ECHO] = words[CAROM_SLOT_GENERATION];
-    words[CAROM_SLOT_FLAGS] = flags;
-    put_command(index);
-    carom_ring_wake(vm.ring);
-    turn();
-}
-
-/* How many loans have come back since the last call, each of them `loan`. */
-static uint32_t returned(uint32_t loan)
-{
-    uint32_t count = vm.control[CAROM_RING_RETURN_TAIL] - vm.return_head;
-    const uint32_t *returns = vm.control + vm.control[CAROM_RING_RETURNS_WORD];
-    for (uint32_t i = 0; i < count; i++)
-        assert_int_equal(returns[vm.return_head++ & (CAROM_RING_LOANS - 1)], loan);
-    return count;
-}
-
-static uint32_t bad_commands(void)
-{
-    return vm.control[CAROM_RING_BAD_COMMANDS];
+    vm_begin_with(&options, CAPACITY);
 }
 
 /* A good answer: the slot is still the VM's, and nothing has been sent on it before. */
@@ -283,7 +180,7 @@ static void messages_are_sent_or_refused_as_the_table_says(void **state)
     for (size_t i = 0; i < COUNT(messages); i++) {
         const struct message *message = &messages[i];
         struct carom_peer *peer;
-        uint32_t index = ask(&peer);
+        uint32_t index = ask(&peer, GET);
         write_message(index, message);
         uint32_t bad = bad_commands();
         command(index, ANSWER);
@@ -311,7 +208,7 @@ static void a_refused_message_gives_its_loan_back_once(void **state)
         if (message.error == 0 || message.data != 0)
             continue;
         struct carom_peer *peer;
-        uint32_t index = ask(&peer);
+        uint32_t index = ask(&peer, GET);
         message.loan = 4;
         assert_int_equal(carom_ring_lend(vm.ring, 3, "lent", 4), 0);
         write_message(index, &message);
@@ -339,12 +236,12 @@ static void a_message_has_128_fields_at_the_most(void **state)
     (void)state;
     vm_begin();
     struct carom_peer *peer;
-    uint32_t index = ask(&peer);
+    uint32_t index = ask(&peer, GET);
     const struct message many = {.what = "129 fields", .error = CAROM_EFIELD};
     write_fields(index, 129);
     command(index, ANSWER);
     assert_refused(index, peer, &many);
-    index = ask(&peer);
+    index = ask(&peer, GET);
     write_fields(index, 128);
     command(index, ANSWER | CAROM_FLAG_RELEASE);
     assert_int_equal(news_of(index), 0);
@@ -362,7 +259,7 @@ static void what_the_flags_do_not_mention_may_be_anything(void **state)
     (void)state;
     vm_begin();
     struct carom_peer *peer;
-    uint32_t index = ask(&peer);
+    uint32_t index = ask(&peer, GET);
     write_message(
         index, &(struct message){.data = UINT32_MAX, .loan = UINT32_MAX, .trailers = UINT32_MAX});
     command(index, CAROM_FLAG_HEAD);
@@ -395,7 +292,7 @@ static void bad_trailers_leave_the_end_to_the_vm(void **state)
     vm_begin();
     for (size_t i = 0; i < COUNT(table); i++) {
         struct carom_peer *peer;
-        uint32_t index = ask(&peer);
+        uint32_t index = ask(&peer, GET);
         write_message(index, &table[i]);
         command(index, ANSWER | CAROM_FLAG_RELEASE);
         if (news_of(index) != CAROM_NEWS_ERROR)
@@ -417,7 +314,7 @@ static void a_loan_serves_one_message(void **state)
     (void)state;
     vm_begin();
     struct carom_peer *first, *second;
-    uint32_t one = ask(&first), two = ask(&second);
+    uint32_t one = ask(&first, GET), two = ask(&second, GET);
     /* Longer than what is copied at once: it stays lent while the peer takes nothing. */
     static char bytes[1000];
     memset(bytes, 'b', sizeof bytes);
@@ -437,7 +334,7 @@ static void a_loan_serves_one_message(void **state)
     assert_int_equal(returned(CAROM_RING_LOANS - 1), 1);
     assert_got(first, "\r\nContent-Length: 1000\r\n");
     /* Back is back: another message must not name it. */
-    two = ask(&second);
+    two = ask(&second, GET);
     write_message(two, &message);
     command(two, ANSWER);
     assert_int_equal(returned(CAROM_RING_LOANS - 1), 0);
@@ -450,7 +347,7 @@ static void the_loan_of_a_message_for_nobody_comes_back_once(void **state)
     (void)state;
     vm_begin();
     struct carom_peer *peer;
-    uint32_t index = ask(&peer);
+    uint32_t index = ask(&peer, GET);
     carom_peer_reset(peer);
     turn();
     assert_int_equal(news_of(index), CAROM_NEWS_ENDED);
@@ -489,12 +386,12 @@ static void a_message_for_another_generation_is_counted_and_not_done(void **stat
     (void)state;
     vm_begin();
     struct carom_peer *peer;
-    uint32_t index = ask(&peer);
+    uint32_t index = ask(&peer, GET);
     uint32_t stale = slot_words(index)[CAROM_SLOT_GENERATION];
     command_as(index, ANSWER | CAROM_FLAG_RELEASE, stale);
     assert_got(peer, "HTTP/1.1 200 OK\r\n");
     struct carom_peer *other;
-    assert_int_equal(ask(&other), index); /* the slot's next request */
+    assert_int_equal(ask(&other, GET), index); /* the slot's next request */
     uint32_t generation = slot_words(index)[CAROM_SLOT_GENERATION];
     assert_int_equal(generation, stale + 1);
     const uint32_t wrong[] = {stale,      generation + 1,   0,
@@ -521,7 +418,7 @@ static void commands_for_no_slot_of_the_vm_are_counted(void **state)
     (void)state;
     vm_begin();
     struct carom_peer *peer;
-    uint32_t index = ask(&peer), bad = 0;
+    uint32_t index = ask(&peer, GET), bad = 0;
     const uint32_t none[] = {CAPACITY, CAPACITY + 1, 256 * CAPACITY + index, UINT32_MAX,
                              (1u << 31) + index};
     for (size_t i = 0; i < COUNT(none); i++) {
@@ -548,7 +445,7 @@ static void a_tail_that_runs_ahead_costs_a_round_of_the_queue(void **state)
     (void)state;
     vm_begin();
     struct carom_peer *peer;
-    uint32_t index = ask(&peer);
+    uint32_t index = ask(&peer, GET);
     for (uint32_t i = 0; i < CAPACITY; i++)
         put_command(UINT32_MAX);
     carom_ring_wake(vm.ring);
