@@ -278,8 +278,9 @@ endif()
 # It runs its tools on all cores by itself.
 cmake_host_system_information(RESULT cores QUERY NUMBER_OF_LOGICAL_CORES)
 carom_test(tidy STAGE tidy COST 300 COMMAND ${CAROM_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/tools/tidy
-    ENVIRONMENT BUILD=${CMAKE_BINARY_DIR} PROPERTIES PROCESSORS ${cores})
-carom_test(tools/tidy STAGE tidy COMMAND ${CAROM_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/tools/tidy --self-test)
+    ENVIRONMENT BUILD=${CMAKE_BINARY_DIR} PROPERTIES PROCESSORS ${cores} FIXTURES_REQUIRED packages)
+carom_test(tools/tidy STAGE tidy COMMAND ${CAROM_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/tools/tidy --self-test
+    PROPERTIES FIXTURES_REQUIRED packages)
 
 # The table of faults (test/mutants) fits the code and the tests; `make mutants` puts them in.
 foreach(option self-test check)

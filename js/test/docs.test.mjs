@@ -27,7 +27,8 @@ mkdirSync(path.join(folder, 'node_modules'));
 for (const name of ['express', 'fastify', 'hono']) symlinkSync(path.join(ROOT, 'js/node_modules', name), path.join(folder, 'node_modules', name));
 
 // The package, but its servers are remembered, so that they can be shut down.
-const opened = globalThis.openedByDocuments = [];
+const opened = [];
+globalThis.openedByDocuments = opened;
 const carom = path.join(folder, 'node_modules/carom');
 mkdirSync(carom);
 writeFileSync(path.join(carom, 'package.json'), '{ "exports": { ".": "./index.mjs", "./node": "./node.mjs" } }');

@@ -85,7 +85,7 @@ class Connection extends EventEmitter {
   gone(error) {
     if (!this.settle()) return;
     this.destroyed = true;
-    const { request, response } = this;
+    const { request } = this;
     if (!request.destroyed && !(request.complete && request.readableEnded))
       request.destroy(error || connectionReset());
     process.nextTick(closeAll, this, error);

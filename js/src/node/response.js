@@ -169,7 +169,10 @@ function send(chunk, encoding, callback) {
     if (typeof callback === 'function') process.nextTick(callback);
     return true;
   }
-  if (typeof callback === 'function') (this.callbacks || (this.callbacks = [])).push(callback);
+  if (typeof callback === 'function') {
+    this.callbacks ||= [];
+    this.callbacks.push(callback);
+  }
   if (!this.needsDrain) waitForRoom(this);
   return false;
 }

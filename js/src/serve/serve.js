@@ -191,7 +191,7 @@ function serve(first, second) {
     if (signal) follow(server, signal);
     if (typeof onListen === 'function') onListen.call(options, server.addr);
     else if (onListen === undefined)
-      console.log(`carom: listening on ${server.addr.transport === 'unix' ? server.addr.path : server.origin() + '/'}`);
+      console.log(`carom: listening on ${server.addr.transport === 'unix' ? server.addr.path : `${server.origin()}/`}`);
   } catch (error) {
     server.shutdown({ deadline: 0 }); // the caller is given no server
     throw error;

@@ -161,7 +161,7 @@ test('an error in a handler shows its place, and answers 500', async () => {
   const response = await fetch(await run.origin());
   assert.equal(response.status, 500);
   assert.equal(await response.text(), 'Internal Server Error\n');
-  await run.says(/Error: oops\n +at throws\.mjs:2[^]*> +2 \|   throw new Error/);
+  await run.says(/Error: oops\n +at throws\.mjs:2[^]*> +2 \| {3}throw new Error/);
   await run.stop();
 });
 
@@ -173,7 +173,7 @@ test('what an error says is no place', async () => {
     assert.equal((await fetch(origin + target)).status, 500);
   await run.stop();
   assert.doesNotMatch(run.said, /root:|^ +at \S*(zero|passwd):1$/m);
-  assert.equal(run.said.match(/> +2 \|   throw new Error/g).length, 6);
+  assert.equal(run.said.match(/> +2 \| {3}throw new Error/g).length, 6);
 });
 
 test('a port in use is said with the cure', async () => {

@@ -145,7 +145,7 @@ for (const [kind, make] of Object.entries(makers)) {
     test('textStream', async () => {
       let all = '';
       const reader = make(streamOf(new Uint8Array([0xc3]), new Uint8Array([0xbc]))).textStream().getReader();
-      for (let next; !(next = await reader.read()).done;) all += next.value;
+      for (let next = await reader.read(); !next.done; next = await reader.read()) all += next.value;
       assert.equal(all, 'ü');
     });
 
