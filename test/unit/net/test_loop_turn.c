@@ -451,6 +451,21 @@ static void the_descriptor_tells_of_work_and_of_the_alarm(void **state)
     close(peer);
 }
 
+static void an_alarm_may_be_set_to_the_same_time_again(void **state)
+{
+    (void)state;
+    struct pollfd poll_for = {.fd = loop->ops->descriptor(loop), .events = POLLIN};
+    static const uint64_t past[] = {0, 1}; /* 0 is now, not never */
+    for (size_t i = 0; i < COUNT(past); i++) {
+        for (int times = 0; times < 3; times++) {
+            loop->ops->alarm(loop, past[i]);
+            assert_int_equal(poll(&poll_for, 1, 10000), 1);
+            turn();
+        }
+        assert_true(quiet());
+    }
+}
+
 static void creating_fails_cleanly(void **state)
 {
     (void)state;
@@ -502,6 +517,7 @@ int main(void)
         TEST(a_wait_ends_at_its_deadline_and_not_before),
         TEST(a_wake_ends_a_wait),
         TEST(the_descriptor_tells_of_work_and_of_the_alarm),
+        TEST(an_alarm_may_be_set_to_the_same_time_again),
         TEST(creating_fails_cleanly),
     };
     return cmocka_run_group_tests_name("net/loop_turn", tests, NULL, NULL);

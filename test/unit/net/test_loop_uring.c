@@ -259,24 +259,6 @@ static void kept_bytes_are_dropped_with_their_socket(void **state)
     }
 }
 
-/* Two operations with one mark: the socket would be freed when the first of them has ended. */
-static void a_socket_comes_again_once(void **state)
-{
-    (void)state;
-    struct carom_uring *ring = &carom_uring_of(loop)->ring;
-    int peer = open_tcp(&one);
-    checked = 0;
-    one.on_received = check_and_pause;
-    put_long(peer);
-    turn_until(carom_uring_of(loop)->kept.in_use > 0);
-    uint32_t before = carom_uring_unsubmitted(ring);
-    for (int i = 0; i < 3; i++)
-        loop->ops->receive(loop, &one.socket, true);
-    assert_int_equal(carom_uring_unsubmitted(ring), before + 1);
-    owner_close(&one);
-    close(peer);
-}
-
 static void no_memory_to_keep_bytes(void **state)
 {
     (void)state;
@@ -561,7 +543,6 @@ int main(void)
         TEST(withdrawn_submissions_do_nothing),
         TEST(bytes_that_came_before_a_pause_are_kept_in_order),
         TEST(kept_bytes_are_dropped_with_their_socket),
-        TEST(a_socket_comes_again_once),
         TEST(no_memory_to_keep_bytes),
         TEST(buffers_that_run_out_are_filled_again),
         TEST(buffers_without_memory),
