@@ -1,5 +1,5 @@
-// The same for ECMAScript modules. Required, because not every runtime takes an imported .js for
-// CommonJS when it lies outside node_modules.
+// The package `carom` for ECMAScript modules. It calls require, because not every runtime takes an imported .js file for
+// CommonJS when that lies outside node_modules.
 import { createRequire } from 'node:module';
 
 const carom = createRequire(import.meta.url)('./index.js');

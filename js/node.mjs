@@ -1,4 +1,4 @@
-// The same for ECMAScript modules.
+// The package `carom/node` for ECMAScript modules.
 import { createRequire } from 'node:module';
 
 const node = createRequire(import.meta.url)('./node.js');

@@ -1,4 +1,4 @@
-// What the fetch-style servers of the comparison serve.
+// The app that the fetch-style servers of the comparison serve.
 export function makeApp(Response) {
   const page = new Uint8Array(65536).fill(120);
   const large = new Uint8Array(1024 * 1024).fill(120);

@@ -1,4 +1,4 @@
-// Loading an app, and saying where it went wrong.
+// Loads an app, and shows the place in its files where it failed.
 'use strict';
 
 const fs = require('node:fs');
@@ -19,7 +19,7 @@ function handlerOf(app, module) {
   throw new AppError(`${app} must export by default a function of a Request, or an object { fetch }`);
 }
 
-// Where the syntax is wrong: of an import only the program itself can tell.
+// What Node says about the syntax of a file. The error that import() throws does not tell the place.
 function syntaxError(file) {
   const { stderr = '' } = spawnSync(process.execPath, ['--check', file], { encoding: 'utf8' });
   return stderr.split('\n').filter((line) => !/^\s+at |^Node\.js /.test(line)).join('\n').trim();
@@ -27,7 +27,7 @@ function syntaxError(file) {
 
 let version = 0;
 
-// The app's handler and options, read anew each time.
+// The app's handler and options. Each call loads the module again.
 async function loadApp(app) {
   const file = path.resolve(app);
   const stats = fs.statSync(file, { throwIfNoEntry: false });
@@ -52,8 +52,8 @@ function isSource(file) {
   return stats !== undefined && stats.isFile() && stats.size <= LONGEST_FILE;
 }
 
-// The first place in the stack that is in a file of the app. What the message says is no place: it may
-// be a client's.
+// The first place in the stack that is in a file of the app. The message of the error is skipped: a client may have chosen
+// its text.
 function placeOf(stack, message) {
   const said = stack.indexOf(message);
   const frames = said < 0 ? stack : stack.slice(said + message.length);

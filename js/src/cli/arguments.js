@@ -1,4 +1,4 @@
-// The words of the command line.
+// Reads the arguments of the command line.
 'use strict';
 
 const HELP = `carom serve APP.mjs [options]
@@ -24,7 +24,7 @@ returns a Response, or a promise of one.
 carom --help, carom --version
 `;
 
-// option: what its value must be, or null for none
+// Each option, and what its value must be; null: it takes no value.
 const OPTIONS = {
   port: 'a number from 0 to 65535', hostname: 'an address', path: 'a file name',
   workers: 'a number from 1 to 256', io: 'inline or thread', backend: 'epoll or uring', watch: null, log: 'short, json or off',

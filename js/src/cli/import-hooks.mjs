@@ -1,5 +1,5 @@
-// Module hooks (Node): what an app imports of its own modules is loaded anew with it. The version in
-// the address of the app goes on to its imports; who watches is told where they lie.
+// Module hooks of Node, by which the modules that an app imports are loaded again together with the app. The app is imported
+// with a version at the end of its address (?2), and its own modules inherit that. The address of each is sent to watch.js.
 let port;
 
 export function initialize(given) {

@@ -14,7 +14,7 @@ function short(entry, colours) {
   return `${shown} ${entry.method} ${entry.target} ${entry.bytes} B ${entry.ms} ms${outcome}`;
 }
 
-// A handler that does what `fetch` does and logs it.
+// A handler that calls `fetch`, and writes a line to `output` when the exchange has ended.
 function logged(fetch, form, output) {
   if (form === 'off') return fetch;
   const colours = Boolean(output.isTTY);

@@ -29,7 +29,7 @@ function fail(message, code) {
 const OF_THE_APP = ['tls', 'cert', 'key', 'certFile', 'keyFile', 'passphrase', 'ocspFile', 'serverName'];
 const LOOK = 1000; // ms between two looks at the files of a certificate
 
-// The command line comes first.
+// Options of TLS on the command line replace those of the app.
 function takeTls(options, given) {
   if (given['no-http2']) options.http2 = false;
   if (!given['tls-dev'] && given.cert === undefined) return;
@@ -76,7 +76,7 @@ function drainOnSignals(server, deadline) {
   }
 }
 
-// What cannot be loaded changes nothing; it is said, and the server goes on.
+// When the files cannot be loaded, the server keeps its certificates and says so.
 function reloadTls(server) {
   try {
     server.reloadTls();
@@ -86,7 +86,7 @@ function reloadTls(server) {
   }
 }
 
-// Files are looked at, not watched: a certificate is often a link to a link, and those change.
+// The files are polled and not watched: a certificate is often a link to a link, and renewal changes the links.
 function reloadOnChange(server, given) {
   process.on('SIGHUP', () => reloadTls(server));
   if (!given['tls-watch']) return;

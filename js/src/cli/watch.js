@@ -1,5 +1,4 @@
-// Watching the files of an app: the folder of the app, and those of its own modules that it imports
-// where the runtime tells which they are (Node).
+// Watches the folder of an app. On Node, which tells what an app imports, also the folders of the app's own modules.
 'use strict';
 
 const fs = require('node:fs');

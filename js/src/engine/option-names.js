@@ -1,5 +1,5 @@
-// Names of options that are not there. An app may have properties of its own beside its options, so what is unknown is left
-// alone; but what is nearly an option, or one of another server, was meant to hold.
+// Finds misspelt options. An app may have properties of its own beside its options, so an unknown name is allowed. A name that
+// is nearly that of an option, or that of an option of another server, is refused: its author expects it to have an effect.
 'use strict';
 
 const OF_OTHERS = {
@@ -7,7 +7,7 @@ const OF_OTHERS = {
 };
 const SHORT = 4; // shorter names are near to too much
 
-// Whether one letter more, less, or other, or two exchanged, make one of the other.
+// Whether the names differ by one letter that is added, missing or different, or by two that are exchanged.
 function isNear(one, other) {
   let i = 0;
   while (i < one.length && one[i] === other[i]) i++;
@@ -16,7 +16,7 @@ function isNear(one, other) {
     (a[0] === b[1] && a[1] === b[0] && a.slice(2) === b.slice(2));
 }
 
-// The option that was meant by a name that is none, or undefined.
+// The known option that an unknown name resembles, or undefined.
 function meantBy(name, known) {
   const lower = name.toLowerCase();
   return known.find((one) => one.toLowerCase() === lower) ||
@@ -32,7 +32,7 @@ function checkNames(options, known) {
     if (known.includes(name) || options[name] === undefined) continue;
     if (Object.hasOwn(OF_OTHERS, name)) throw noOption('', name, OF_OTHERS[name]);
     const meant = meantBy(name, known);
-    // Methods of an app are called what they like.
+    // An app may call its methods as it likes, but for those that begin like a callback of ours.
     if (meant !== undefined && (typeof options[name] !== 'function' || meant.startsWith('on'))) throw noOption('', name, meant);
   }
 }

@@ -1,4 +1,4 @@
-// The options of a server, checked: what the engine is told of them, and what JavaScript needs of them.
+// Checks the options of a server, and translates those that the engine takes.
 'use strict';
 
 const { RING_PAGE_SIZE } = require('../ring/layout.js');
@@ -25,12 +25,12 @@ const MOST_OF = {
 const LEAST_WINDOW = 1024;
 const WINDOWS = [['h2StreamWindow', 65536, 1048576], ['h2ConnectionWindow', 1048576, 4194304]]; // with their defaults, and those of their limits
 
-// Bun and Deno have no libuv that could be polled.
+// Bun and Deno have no libuv loop that could poll the engine.
 const IS_NODE = typeof process === 'object' && typeof process.versions === 'object' &&
   process.versions.node !== undefined && process.versions.bun === undefined &&
   globalThis.Deno === undefined;
 
-// What is below one but not 0, which is the default, is one.
+// The number for the engine. 0 means the default, so a fraction below one is rounded up.
 function limitOf(name, value) {
   const most = MOST_OF[name] || MOST;
   if (value === false || value === Infinity) return name === 'poolFloor' ? 1 : most < MOST ? most : OFF;
@@ -40,14 +40,14 @@ function limitOf(name, value) {
   return Math.ceil(value);
 }
 
-// A head and the table of its fields lie in a page of the ring at most.
+// The largest head must fit into a page of the ring, together with the table of its fields.
 function checkHead({ maxTarget, maxHeaderSection, maxFields }) {
   const lines = (maxTarget || 8192) + (maxHeaderSection || 16384) + 256;
   if (Math.max(lines, 32768) + 8 * (maxFields || 100) > RING_PAGE_SIZE)
     throw new RangeError('maxTarget, maxHeaderSection and 8 bytes for each of maxFields may be 65,280 bytes in all, and cannot be off');
 }
 
-// A window grows up to its limit.
+// The size at which a window begins must not exceed the size up to which it grows.
 function checkWindows(settings) {
   for (const [name, byDefault, mostByDefault] of WINDOWS) {
     const most = settings[`${name}Max`] || mostByDefault;
@@ -78,7 +78,7 @@ function settingsOf(options) {
   return settings;
 }
 
-// Digits are taken too, as they come from the environment.
+// A string of digits is taken, too: values of the environment are strings.
 function integer(options, name, byDefault, least, most) {
   const value = options[name] === undefined ? byDefault : options[name];
   const number = typeof value === 'string' && /^[0-9]+$/.test(value) ? Number(value) : value;

@@ -1,4 +1,4 @@
-// Options of TLS: the words of node:https, Bun and Deno, checked and brought into the engine's form (bindings/node/tls.c).
+// Checks the options of TLS, which are named as in node:https, Bun and Deno, and translates them for bindings/node/tls.c.
 'use strict';
 
 const fs = require('node:fs');
@@ -9,7 +9,8 @@ const { meantBy, noOption } = require('./option-names.js');
 const OF_A_CERTIFICATE = ['cert', 'key', 'certFile', 'keyFile', 'passphrase', 'ocspFile', 'serverName'];
 const OF_ALL = ['ca', 'caFile', 'requestCert', 'rejectUnauthorized', 'alpn', 'ALPNProtocols', 'alpnProtocols', 'minVersion', 'maxVersion', 'ciphers',
   'ecdhCurve', 'ticketKeys', 'sessionTimeout', 'refuseUnknownNames'];
-// What others have and we have not: left out in silence it would make a server less safe than it was meant to be.
+// Options of other servers that Carom lacks, and what to do instead. Ignoring one could make a server less safe than its author
+// thinks, so each is refused.
 const CURES = {
   pfx: 'give cert and key as PEM: openssl pkcs12 -in FILE -nodes',
   crl: 'revocation lists are not looked at',
@@ -24,7 +25,7 @@ const CURES = {
   privateKeyEngine: 'give key', privateKeyIdentifier: 'give key', clientCertEngine: 'give ca',
   pskCallback: 'give cert and key',
 };
-// Of others, and without a meaning here: the engine does so always, or has no use for it.
+// Options of other servers that change nothing here: the engine always behaves so, or has no use for them.
 const NEEDLESS = ['honorCipherOrder', 'lowMemoryMode', 'sessionIdContext', 'keyFormat'];
 const NAMES_OF_TLS = [...OF_A_CERTIFICATE, ...OF_ALL];
 const PROTOCOLS = ['h2', 'http/1.1', 'http/1.0'];
@@ -82,13 +83,13 @@ function listOf(value) {
   return Array.isArray(value) ? value : [value];
 }
 
-// The key of a PEM that may hold more: Deno's reader takes nothing else.
+// The part of a PEM that is the key. Deno's reader refuses a PEM that holds more.
 function keyIn(text) {
   const start = text.lastIndexOf('-----BEGIN ', text.indexOf(OF_KEYS));
   return text.slice(start, text.indexOf(OF_KEYS, text.indexOf('-----END ', start)) + OF_KEYS.length);
 }
 
-// A key whose pass phrase is known, without it: the engine asks nobody for one.
+// Decrypts a key, because the engine takes only keys that are not encrypted.
 function decrypted(bytes, passphrase, where) {
   const text = Buffer.from(bytes).toString('latin1');
   if (!text.includes('ENCRYPTED')) return bytes;
@@ -115,13 +116,13 @@ function checkFiles(options, at) {
     if (isGiven(options[name]) && isGiven(options[file])) throw new TypeError(`${at}${name} or ${at}${file}, not both`);
 }
 
-// A key as it is, or as node has it in lists: { pem, passphrase }.
+// A key: the PEM itself, or { pem, passphrase }, which node allows in lists.
 function keyOf(value, at) {
   if (!isGiven(value?.pem)) return sourceOf(value, `${at}key`, OF_KEYS);
   return { ...sourceOf(value.pem, `${at}key`, OF_KEYS), passphrase: value.passphrase };
 }
 
-// A pair of sources as the engine takes it. Of a file with an encrypted key `passphrase` is kept, for each time that it is read.
+// A certificate and its key in the engine's form. `passphrase` is kept when the key is in a file, since a reload reads it again.
 function certificateOf(cert, key, options, at) {
   const made = { cert: null, key: null, certFile: cert.file || null, keyFile: null, passphrase: null, ocspFile: null, serverName: null };
   const passphrase = isGiven(key?.passphrase) ? key.passphrase : options.passphrase;
@@ -184,7 +185,8 @@ function versionsOf(options, at, common) {
   if (isGiven(maxVersion) && maxVersion !== 'TLSv1.3') throw new TypeError(`${at}maxVersion can only be 'TLSv1.3': newer clients get it`);
 }
 
-// One list for all versions, as in node: what begins with TLS_ is of 1.3. Where nothing else is there, 1.2 is not spoken.
+// As in node, one list has the ciphers of all versions: names that begin with TLS_ are of TLS 1.3. A list of these alone
+// switches TLS 1.2 off.
 function ciphersOf(value, where, common) {
   const names = textOf(value, where).split(':').filter((name) => name !== '');
   const suites = names.filter((name) => name.startsWith('TLS_'));
@@ -224,7 +226,7 @@ function commonOf(options, at) {
 
 // ---------------------------------------------------------------- where they stand
 
-// `all`: an object for TLS alone, in which every name must be known.
+// `all`: the object holds options of TLS only, so an unknown name is refused.
 function refuseOthers(options, at, all) {
   for (const name of Object.keys(CURES)) if (isGiven(options[name])) throw new TypeError(`${at}${name} is not there: ${CURES[name]}`);
   if (!all) return;
@@ -232,7 +234,7 @@ function refuseOthers(options, at, all) {
     if (isGiven(options[name]) && !NAMES_OF_TLS.includes(name) && !NEEDLESS.includes(name)) throw noOption(at, name, meantBy(name, NAMES_OF_TLS));
 }
 
-// { certificates, common } of one object, or of a list of them: what holds for all stands in the first.
+// { certificates, common } of one object or of a list. In a list the first object has the options that hold for all.
 function parse(given, at, all) {
   if (given === 'dev') return { certificates: [selfSigned()], common: {} };
   if (given === null || typeof given !== 'object') throw new TypeError("tls must be { cert, key }, a list of such, or 'dev' for a certificate to try with");
@@ -266,7 +268,7 @@ function checkTogether({ certificates, common }, options) {
   if (options.http2 === false && common.alpn !== undefined && common.alpn.includes('h2')) throw new TypeError("alpn has 'h2', but http2 is false");
 }
 
-// What options of a server say of TLS: { certificates, common }, or null: it is plain.
+// The TLS part of a server's options: { certificates, common }, or null for a server without TLS.
 function tlsOf(options) {
   const { tls } = options;
   const beside = [...OF_A_CERTIFICATE, ...OF_ALL].filter((name) => isGiven(options[name]));
@@ -285,7 +287,7 @@ function tlsOf(options) {
   return parsed;
 }
 
-// What was, with what is given in its place: certificates as a whole, the rest one by one.
+// `before` with the options that are given in their place: all certificates together, other options one by one.
 function changed(before, given, options) {
   if (given === undefined) return before;
   const { certificates, common } = parse(given, '', true);
@@ -294,7 +296,7 @@ function changed(before, given, options) {
   return after;
 }
 
-// The engine reads files itself, but asks nobody for a pass phrase.
+// The engine reads key files itself unless they are encrypted; then they are read and decrypted here.
 function readKey({ keyFile, passphrase, ...rest }) {
   if (passphrase === null) return { ...rest, keyFile };
   let bytes;
@@ -306,7 +308,7 @@ function readKey({ keyFile, passphrase, ...rest }) {
   return { ...rest, key: decrypted(bytes, passphrase, keyFile), keyFile: null };
 }
 
-// In the words of the engine.
+// The form that bindings/node/tls.c reads.
 function forEngine({ certificates, common }) {
   const { requestCert = false, rejectUnauthorized = true, ...rest } = common;
   return { ...rest, certificates: certificates.map(readKey), client: !requestCert ? CLIENT_OFF : rejectUnauthorized ? CLIENT_REQUIRED : CLIENT_WANTED };
@@ -319,7 +321,8 @@ const HINTS = [['key values mismatch', 'it is the key of another certificate'], 
   ['private key: unsupported', 'it is no PEM of a key'], ['bad password read', 'it is encrypted: give its passphrase'],
   ['bad base64 decode', 'the PEM is damaged'], ['no cipher match', 'see openssl-ciphers(1)']];
 
-// An error of the engine as one of the caller's: what it said, and a cure where one is known.
+// The TypeError for an error number of the engine: the line that the engine logged, and a cure where one is known. Null when
+// the number has nothing to do with TLS.
 function tlsFault(number) {
   const code = native.errorName(-number);
   const said = native.said();
@@ -330,7 +333,7 @@ function tlsFault(number) {
   return error;
 }
 
-// What it said although it went well: a certificate has expired.
+// Shows what the engine logged although loading succeeded, such as a certificate that has expired.
 function warn() {
   const said = native.said();
   if (said !== undefined && said.startsWith('TLS: ')) console.warn(`carom: ${said}`);

@@ -1,4 +1,4 @@
-// What reading, and waiting for room, is refused with when the client has gone.
+// The error with which read() and ready() reject when the client has gone.
 'use strict';
 
 class ClientGone extends Error {

@@ -12,8 +12,8 @@ const decoder = new TextDecoder();
 const encoder = new TextEncoder();
 const SURROGATE = /[\ud800-\udfff]/;
 
-// Streams have no public way to ask whether they were read from. Node and Bun have this function; on Deno it
-// does not tell, but a Response knows of its own stream.
+// Whether a stream was read from, which streams do not tell by themselves. Node and Bun have isDisturbed for it. On Deno that
+// function gives no answer, but a Response knows it of its own stream.
 const tells = (() => {
   const stream = new ReadableStream();
   stream.cancel();
@@ -133,7 +133,7 @@ function isExchange(source) {
   return source !== null && typeof source === 'object' && typeof source.contentNow === 'function';
 }
 
-// Streams that we make say themselves that they were read from: `body.used`.
+// A stream of our own sets `body.used` when it is first read from.
 function streamOfExchange(body, exchange) {
   return new ReadableStream({
     type: 'bytes',
@@ -193,7 +193,7 @@ function streamOf(body) {
   return body.stream;
 }
 
-// Two bodies of one ("clone", Fetch 2.2.4).
+// Makes two bodies of one ("clone", Fetch 2.2.4).
 function clone(body) {
   if (body.stream === null && !isExchange(body.source) && !isIterable(body.source)) {
     if (body.source instanceof Uint8Array) share(body.source);
@@ -241,7 +241,7 @@ function gatherStream(stream) {
   });
 }
 
-// All bytes: at once when they are there, or as a promise. They may be the body's own.
+// All bytes of the body: at once when they are there already, else as a promise. The caller must not change them.
 function consume(body) {
   const { source } = body;
   if (body.stream !== null || isIterable(source)) {
@@ -265,14 +265,14 @@ function decode(bytes) {
   return withoutMark(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).utf8Slice(0, bytes.length));
 }
 
-// All as text, where that is there without bytes in between; or null.
+// The whole body as text when no bytes need be made for that, else null.
 function textNow({ source, stream }) {
   if (stream !== null) return null;
   if (typeof source === 'string') return SURROGATE.test(source) ? null : source;
   return isExchange(source) ? source.textNow() : null;
 }
 
-// Decoded, of a body that may be no body at all.
+// Converts all bytes of a body, which may be null: what bytes(), json() and their like have in common.
 function consumeAs(body, convert) {
   if (body === null) return settle(convert, new Uint8Array(0));
   if (body.isUnusable) return Promise.reject(new TypeError('the body was read already, or is locked'));

@@ -2,7 +2,7 @@
 'use strict';
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-// Names that were seen, with what they are in lower case: programs use few.
+// Names that were seen and their lower-case form. Programs use few names, so most are found here.
 const names = new Map();
 const NAMES = 500;
 
@@ -16,7 +16,7 @@ function lowerName(name) {
   return lower;
 }
 
-// As the engine read it, and found it good. Clients must not fill the cache.
+// A name that the engine has read and checked. It is not put into the cache, which clients could fill.
 function receivedName(name) {
   const known = names.get(name);
   return known !== undefined ? known : name.toLowerCase();
@@ -26,7 +26,7 @@ function isOuter(code) {
   return code === 32 || code === 9 || code === 10 || code === 13;
 }
 
-// Without the white space around it. An expression would look at the same blanks again and again.
+// The value without white space at both ends. A loop, because a regular expression would take quadratic time here.
 function stripped(value) {
   let start = 0;
   let end = value.length;
@@ -35,7 +35,7 @@ function stripped(value) {
   return value.slice(start, end);
 }
 
-// Visible ASCII with blanks inside, as nearly all values are: nothing to strip or to refuse.
+// Nearly all values are ASCII of this kind: nothing must be stripped or refused.
 function isPlain(value) {
   const last = value.length - 1;
   if (last < 0) return true;
@@ -171,7 +171,7 @@ class Headers {
       withGuard: (list, guard) => Headers.#make(list, null, guard),
       list: (headers) => headers.#fields(),
       setGuard: (headers, guard) => { headers.#guard = guard; },
-      // The same fields under the same guard.
+      // A copy of another Headers under the same guard needs no checks.
       copy: (headers) => Headers.#make([...headers.#fields()], null, headers.#guard),
       listOf: (init) => (init !== null && typeof init === 'object' && #list in init ? [...init.#fields()] : listOf(init)),
     };
@@ -260,7 +260,7 @@ class Headers {
     return this.#sorted;
   }
 
-  // What is changed while it is iterated is seen, by position (WebIDL, 3.7.10).
+  // An iteration goes by position, and sees what is changed meanwhile (WebIDL, 3.7.10).
   #iterator(pick) {
     let index = 0;
     void this.#guard; // of ours only
@@ -284,7 +284,8 @@ class Headers {
   }
 }
 
-// Ours are instances of the runtime's class; nothing of its prototype is left that would fail on ours.
+// Makes our class a subclass of the runtime's, so that `instanceof` holds. Members of the runtime's prototype that ours lacks
+// would fail on our objects, so they are hidden.
 function standIn(ours, native) {
   if (native === undefined) return;
   for (const key of Reflect.ownKeys(native.prototype))

@@ -5,7 +5,7 @@ const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const ESSENCE = /^[!#$%&'*+\-.^_`|~0-9a-z]+\/[!#$%&'*+\-.^_`|~0-9a-z]+$/;
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
-// Split at a mark that is not in quotes.
+// Splits a text at each `mark` that is not within quotes.
 function split(text, mark) {
   const parts = [];
   let start = 0;
@@ -32,7 +32,7 @@ function unquoted(text) {
   return value;
 }
 
-// { essence, parameters }, or null when it is none.
+// { essence, parameters }, or null when the text is no media type.
 function parse(text) {
   const [first, ...rest] = split(text, ';');
   const essence = first.trim().toLowerCase();

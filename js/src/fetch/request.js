@@ -1,5 +1,5 @@
-// Request (Fetch, 5.4): made by programs, or over an exchange, of which nothing is decoded that is not
-// looked at.
+// Request (Fetch, 5.4). A program makes one from a URL; the server makes one over an exchange, which decodes a part of the
+// request when the handler looks at it.
 'use strict';
 
 const { Headers, internals, standIn } = require('./headers.js');
@@ -81,7 +81,7 @@ function isSignal(value) {
 const ABSOLUTE = /^https?:\/\//i;
 const HOST = /^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._~%!$&'()*+,;=]+)(?::\d*)?$/;
 
-// Host as it was sent makes the URL, when it can.
+// The URL of a request, made with the Host field as it was sent if that is valid.
 function urlOfExchange(exchange, origin) {
   const { target } = exchange;
   const host = exchange.field('host');
@@ -180,7 +180,7 @@ class Request {
     }
   }
 
-  // The body goes over to a new Request; it is used here.
+  // Hands the body over to a new Request; this one's counts as used.
   #giveBody() {
     const body = clone(this.#ownBody());
     const mine = this.#ownBody();
@@ -219,7 +219,7 @@ class Request {
     if (this.#signal !== null) return this.#signal;
     if (this.#controller === null) {
       this.#controller = new AbortController();
-      // Only who looks at the signal pays for hearing of the end.
+      // The end of the exchange is watched only once somebody has looked at the signal.
       if (this.#aborted !== null) this.#controller.abort(this.#aborted);
       else this.#exchange.watch((reason) => { if (reason !== 'complete') abortRequest(this, reason); });
     }
@@ -299,7 +299,7 @@ function requestFromExchange(exchange, origin) {
   return new Request(NEW, { exchange, origin });
 }
 
-// The exchange of a request that a server made; or null.
+// The exchange behind a request that a server made, else null.
 requestFromExchange.exchangeOf = (request) => own.exchange(request);
 
 function abortRequest(request, reason) {

@@ -109,7 +109,7 @@ class Response {
     return `Response ${inspect({ status, statusText, headers, ok, type, bodyUsed: this.bodyUsed }, options)}`;
   }
 
-  // What a server sends; the body is used by that.
+  // What the server sends. The body counts as used from here on.
   static #parts(response) {
     const body = response.#body;
     if (body !== null) {
@@ -140,8 +140,8 @@ for (const name of ['type', 'url', 'redirected', 'status', 'ok', 'statusText', '
 for (const name of ['error', 'json', 'redirect']) Object.defineProperty(Response, name, { enumerable: true });
 Object.defineProperty(Response.prototype, Symbol.toStringTag, { value: 'Response', configurable: true });
 
-// What was fetched is passed on: fields of the connection it came by stay behind (RFC 9110, 7.6.1), and
-// fetch has decoded the content, so it has another coding and length now.
+// The fields of a Response that came from fetch, as a proxy passes it on. Fields of the connection that it came by are left out
+// (RFC 9110, 7.6.1), and so are its coding and length, since fetch has decoded the content.
 const OF_THE_CONNECTION = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade', 'te', 'trailer']);
 
 function fetchedFields(headers) {
@@ -151,7 +151,7 @@ function fetchedFields(headers) {
     !(decoded && (name === 'content-encoding' || name === 'content-length'))).flat();
 }
 
-// A Response of ours, or of the runtime.
+// { status, fields, body } of a Response, of our class or of the runtime's.
 function responseParts(response) {
   if (own.isOurs(response)) {
     const parts = own.parts(response);

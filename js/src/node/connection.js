@@ -1,5 +1,5 @@
-// What a request and its response have as `socket`: it tells of the peer and can be destroyed, but
-// bytes are the engine's. It lives as long as the exchange.
+// The `socket` of a request and its response. It tells about the peer and can be destroyed. It cannot be read or written, since
+// the engine does that. It lives as long as the exchange.
 'use strict';
 
 const { EventEmitter } = require('node:events');
@@ -91,7 +91,7 @@ class Connection extends EventEmitter {
     process.nextTick(closeAll, this, error);
   }
 
-  // It has ended well, or as good as well: the response is the engine's.
+  // The response is in the hands of the engine, so the exchange counts as ended well.
   complete() {
     if (this.settle()) process.nextTick(finishAll, this);
   }
@@ -105,7 +105,7 @@ class Connection extends EventEmitter {
     return true;
   }
 
-  // The engine refuses what it was given.
+  // The engine has refused the response. The client gets a 500 or a reset, and the listener an 'error' event or a warning.
   refuse(error) {
     const { exchange, response } = this;
     if (this.failed || error.code === 'CAROM_ELENGTH') exchange.cancel();

@@ -1,5 +1,5 @@
-// The request as an http.IncomingMessage. Frameworks give it another prototype, one that stands on
-// node's own; so it is a real IncomingMessage, and what is different here are properties of its own.
+// The request as an http.IncomingMessage. Frameworks change its prototype to one that inherits from node's. So it is a real
+// IncomingMessage, and what is different here are own properties, which stay.
 'use strict';
 
 const http = require('node:http');
@@ -28,7 +28,7 @@ function toBuffer(bytes) {
   return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-// Readable asks for more.
+// Called by Readable when it wants more content.
 function pull() {
   if (this.complete) {
     this._consumed = true;
@@ -62,7 +62,7 @@ function pull() {
   });
 }
 
-// Resumed, with nobody to look at what comes.
+// Whether the content flows although nobody listens for it.
 function isDropped(request) {
   return request.readableFlowing === true && request.listenerCount('data') + request.listenerCount('readable') === 0;
 }
@@ -76,13 +76,13 @@ function tearDown(error, callback) {
   process.nextTick(tornDown, this, error, callback);
 }
 
-// Only who listens hears of clients that leave.
+// An error is passed on only when somebody listens for it.
 function tornDown(request, error, callback) {
   callback(request.listenerCount('error') > 0 ? error : null);
 }
 
-// The response is sent: content that nobody wants is dropped, content that is still being read will
-// not come any more.
+// Called when the response has been sent. Content that nobody reads is dropped; a reader of content that is still missing is told
+// that it will not come.
 function responseSent(request) {
   if (request.destroyed || request.readableEnded) return;
   if (request.complete || !request._consumed) {

@@ -1,7 +1,6 @@
-// The response as an http.ServerResponse. As with the request, frameworks change its prototype to
-// one that stands on node's own. Node's methods gather and check the head; where they would go on to
-// bytes they call _storeHeader, _send and _writeRaw, and those are the response's own properties
-// here, like write and end.
+// The response as an http.ServerResponse. As with the request, frameworks change its prototype to one that inherits from node's.
+// Node's methods collect and check the head. To produce bytes they call _storeHeader, _send and _writeRaw, which are own
+// properties here, as write and end are.
 'use strict';
 
 const http = require('node:http');
@@ -84,8 +83,7 @@ function begin(response) {
   response.exchange.begin(response.statusCode, response.fields, response._hasBody ? response.statedLength : -1);
 }
 
-// Informational responses, as the text that node makes of them. 100 is sent by the engine when the
-// content is first read.
+// Sends an informational response, which node passes as text. The engine sends 100 by itself when content is first read.
 function writeRaw(text, encoding, callback) {
   if (typeof encoding === 'function') callback = encoding;
   const lines = String(text).split('\r\n');
@@ -100,7 +98,7 @@ function writeRaw(text, encoding, callback) {
   return true;
 }
 
-// Node makes text of the hints without looking at what could split it.
+// Checks early hints, since node puts them into text without looking for what would split the response.
 function writeEarlyHints(hints, callback) {
   const checked = {};
   for (const name of Object.keys(hints)) {
@@ -156,7 +154,7 @@ function write(chunk, encoding, callback) {
   return this._send(chunk, encoding, callback);
 }
 
-// Node's flushHeaders calls it with an empty chunk.
+// Node's flushHeaders calls this with an empty chunk.
 function send(chunk, encoding, callback) {
   if (typeof encoding === 'function') {
     callback = encoding;
@@ -179,7 +177,7 @@ function send(chunk, encoding, callback) {
 
 function waitForRoom(response) {
   response.needsDrain = true;
-  // Node's own accessor looks at a symbol of node's.
+  // Node's own accessor reads a symbol that only node sets.
   if (!Object.hasOwn(response, 'writableNeedDrain'))
     Object.defineProperty(response, 'writableNeedDrain', {
       configurable: true,
@@ -245,7 +243,7 @@ function endAgain(response, some, callback) {
   else response.once('finish', callback);
 }
 
-// One message to the engine, and nothing needs to come back.
+// Sends the whole response as one message, of which no news is needed.
 function endWhole(response, body) {
   const { exchange, socket, req } = response;
   response._headerSent = true;

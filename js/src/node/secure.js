@@ -1,5 +1,5 @@
-// What a socket over TLS tells, by the names of tls.TLSSocket. It is asked for when it is looked at, which must be before the
-// response is sent; later what was seen then is told again.
+// The members of tls.TLSSocket for a socket over TLS. The engine is asked when a member is first looked at, which must be before
+// the response is sent. Later looks give the same answer.
 'use strict';
 
 function tlsOf(socket) {
@@ -18,7 +18,7 @@ function certificateOf(socket) {
   return new X509Certificate(der);
 }
 
-// The names and what they give; put on the prototype of a socket.
+// The members by their names, for the prototype of a socket.
 const members = {
   get encrypted() { return this.exchange.secure === true; },
   // The engine ends the handshake of a client whose certificate it does not trust.

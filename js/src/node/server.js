@@ -1,4 +1,4 @@
-// Servers for listeners of node:http, on the engine.
+// createServer: a server like that of node:http, whose listeners are served by the engine.
 'use strict';
 
 const { EventEmitter } = require('node:events');
@@ -12,13 +12,13 @@ const { coded, listenError } = require('./errors.js');
 const { meantBy, noOption } = require('../engine/option-names.js');
 const { tlsOf, CURES, NAMES_OF_TLS } = require('../engine/tls-options.js');
 
-// Properties that node has, what they are when nobody sets them, and the engine's option.
+// Time-outs of node's servers: what each is when nobody sets it, and the option of the engine that a change becomes.
 const TIMES = { keepAliveTimeout: [75000, 'keepAlive'], headersTimeout: [10000, 'headerTimeout'] };
 const COUNTS = {
   maxHeaderSize: 'maxHeaderSection', maxHeadersCount: 'maxFields',
   maxRequestsPerSocket: 'maxConnectionRequests', maxConnections: 'maxConnections',
 };
-// Options of TLS and HTTP/2, among those of node:http.
+// The options of TLS and HTTP/2 among those that createServer was given.
 const OF_TLS = [...NAMES_OF_TLS, ...Object.keys(CURES), 'tls', 'http2', 'handshakeTimeout'];
 
 class Server extends EventEmitter {
@@ -98,7 +98,7 @@ class Server extends EventEmitter {
     return settings;
   }
 
-  // As node:https, which throws where the server is made.
+  // Checked here because node:https throws from createServer and not from listen.
   checkTls() {
     for (const name of Object.keys(this.options)) {
       const meant = OF_TLS.includes(name) ? undefined : meantBy(name, NAMES_OF_TLS);
@@ -107,7 +107,7 @@ class Server extends EventEmitter {
     tlsOf({ ...this.options.carom, ...this.tlsSettings() });
   }
 
-  // What the engine is to be told; it has its own mind about the rest.
+  // The options for the engine. What is not named here has the engine's defaults.
   settings({ host, port, path, backlog }) {
     const settings = { ...this.options.carom, ...this.tlsSettings() };
     for (const [name, [byDefault, option]] of Object.entries(TIMES))
@@ -129,7 +129,7 @@ class Server extends EventEmitter {
     return { address: addr.hostname, family: addr.hostname.includes(':') ? 'IPv6' : 'IPv4', port: addr.port };
   }
 
-  // As tls.Server has it: new connections get these certificates.
+  // As in tls.Server: new connections get these certificates.
   setSecureContext(options) {
     if (this.handle === null) this.options = { ...this.options, ...options };
     else this.handle.reloadTls(options);
@@ -159,8 +159,8 @@ class Server extends EventEmitter {
     return this;
   }
 
-  // The engine can only close all connections with the listener: before close() it is remembered for
-  // a close() in the same turn.
+  // The engine closes all connections by a shutdown, which closes the listener, too. So a call before close() is remembered, for a
+  // close() that follows in the same turn.
   closeAllConnections() {
     if (this.handle !== null && this.closing) this.handle.shutdown({ deadline: 0 });
     else {
@@ -169,7 +169,7 @@ class Server extends EventEmitter {
     }
   }
 
-  // close() does it.
+  // Nothing to do: close() closes idle connections.
   closeIdleConnections() {}
 
   ref() {
@@ -196,7 +196,7 @@ class Server extends EventEmitter {
 
   // ---------------------------------------------------------------- requests
 
-  // Errors of listeners are uncaught exceptions, and other exchanges of the batch are not hurt.
+  // What a listener throws becomes an uncaught exception, and the other exchanges of the batch are still served.
   accept(exchange) {
     try {
       if (!this.change(exchange)) this.serve(exchange);
@@ -223,7 +223,7 @@ class Server extends EventEmitter {
     else this.emit('request', request, response);
   }
 
-  // Requests for another protocol go to who listens for them.
+  // Requests for another protocol go to listeners of 'upgrade' and 'connect'.
   change(exchange) {
     let event = null;
     if (this.listenerCount('upgrade') > 0 && exchange.field('upgrade') !== null &&

@@ -1,5 +1,5 @@
-// A connection that changes its protocol, as a Duplex. Listeners of node:http write the response
-// head themselves, as text: it is read here and given to the engine, what follows it is raw.
+// A connection that changes its protocol, as a Duplex. Listeners of node:http write the response head themselves, as text. It is
+// parsed here and given to the engine; all that is written behind it is sent as it is.
 'use strict';
 
 const { Duplex } = require('node:stream');
@@ -125,7 +125,7 @@ secure(UpgradeSocket.prototype);
 for (const name of ['remoteAddress', 'remotePort', 'remoteFamily', 'local', 'localAddress', 'localPort', 'localFamily', 'address'])
   Object.defineProperty(UpgradeSocket.prototype, name, Object.getOwnPropertyDescriptor(Connection.prototype, name));
 
-// Connection and framing are the engine's to say.
+// Fields about the connection and the framing are left out: the engine writes them.
 function fieldsOf(lines) {
   const fields = [];
   for (const line of lines) {

@@ -1,4 +1,4 @@
-// Field lines and short strings to bytes of the ring, and back.
+// Encodes field lines and short strings into bytes of the ring, and decodes them.
 'use strict';
 
 // Encoded field lines by name and value: handlers set the same ones again and again.
@@ -12,7 +12,7 @@ const LOOP = 64;
 const NO_LINE = new Uint8Array(0);
 
 function encodeLine(name, value) {
-  // Framing is the engine's: that it is chunked need not be said, but frameworks do.
+  // The engine frames the content. Frameworks say `chunked` all the same, which is left out.
   if (name === 'transfer-encoding' && value.toLowerCase() === 'chunked') return NO_LINE;
   const nameBytes = Buffer.from(name, 'latin1');
   const valueBytes = Buffer.from(value, 'latin1');
@@ -24,7 +24,7 @@ function encodeLine(name, value) {
   return line;
 }
 
-// The line of the last call, most often that of this one too: fields are set in the same order.
+// The line that was last encoded at the same position: handlers set the same fields in the same order, so it is most often right.
 class Last {
   constructor() {
     this.name = this.value = this.line = null;

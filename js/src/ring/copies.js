@@ -30,19 +30,19 @@ function copyOf(bytes) {
   return copy;
 }
 
-// The engine has sent them.
+// Called when the engine has sent the bytes: their memory can be used again.
 function giveBack({ buffer }) {
   if (kept + buffer.byteLength > KEPT || !ours.has(buffer)) return;
   kept += buffer.byteLength;
   free[31 - Math.clz32(buffer.byteLength) - LEAST].push(buffer);
 }
 
-// They are looked at by another too: their memory is not used again.
+// Marks bytes that somebody else looks at, too: their memory is not used again.
 function share({ buffer }) {
   ours.delete(buffer);
 }
 
-// `own`: they are in nobody else's hands.
+// The bytes themselves if `own` says that nobody else has them, otherwise a copy.
 function ownBytes(body, own) {
   if (typeof body === 'string') return Buffer.from(body, 'utf8');
   return own || body === null ? body : copyOf(body);

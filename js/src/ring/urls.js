@@ -1,5 +1,5 @@
-// URLs that were made before, by the bytes they were made of: a parser is slower than looking. What
-// programs serve again and again is found here; the rest is made anew. A table for http:, one for https:.
+// A cache of URLs, found by the bytes of target and host, since comparing those is faster than parsing a URL. There is one table
+// for http: and one for https:.
 'use strict';
 
 const ENTRIES = 1024; // a power of two
@@ -19,7 +19,7 @@ function equal(bytes, at, length, other, from) {
   return true;
 }
 
-// Of the end of the target, where targets differ; the rest is compared.
+// A hash of the end of the target, where targets differ most.
 function hash(bytes, at, length) {
   let value = length;
   for (let i = length > HASHED ? length - HASHED : 0; i < length; i++) value = Math.imul(value ^ bytes[at + i], 16777619);

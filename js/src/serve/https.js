@@ -1,14 +1,14 @@
-// For who serves https: the redirect of the plain port, and the field that makes it needless.
+// For servers that speak https: a redirect from the plain port, and a field that tells clients to ask by https at once.
 'use strict';
 
 const { Response } = require('../fetch/response.js');
 
 const LONGEST_LOCATION = 5000; // response fields may take 6,000 bytes
 
-// For a year the host shall be asked by https only (RFC 6797).
+// Clients shall ask this host by https only, for a year (RFC 6797).
 const STRICT_TRANSPORT_SECURITY = 'max-age=31536000';
 
-// To the same URI with https and `port` (RFC 9110, 15.4.9). The host is that which the client has named.
+// A redirect to the same URI with https and `port` (RFC 9110, 15.4.9), at the host that the client has named.
 function redirectToHttps(request, port = 443) {
   if (!Number.isInteger(port) || port < 1 || port > 65535) throw new RangeError(`port must be an integer from 1 to 65535, not ${String(port)}`);
   if (request.headers.get('host') === null) return new Response(null, { status: 400 }); // HTTP/1.0 may have none

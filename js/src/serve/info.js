@@ -1,9 +1,9 @@
-// The second argument of a handler: what goes with a request.
+// The second argument of a handler: about the connection, the end of the exchange, informational responses, trailers.
 'use strict';
 
 const { Headers } = require('../fetch/headers.js');
 
-// Nothing is computed before it is asked for.
+// Each value is computed when it is first asked for.
 class Info {
   #exchange;
   #address = null;

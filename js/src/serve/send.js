@@ -1,9 +1,9 @@
-// Sends a Response on an exchange. `server` is who reports an error and answers for it: report(error), fail(exchange, error).
+// Sends a Response on an exchange. An error goes to `server`: report(error) logs it, fail(exchange, error) also answers.
 'use strict';
 
 const { responseParts } = require('../fetch/response.js');
 
-// Blobs up to here are gathered and sent at once.
+// Blobs of up to this size are read whole and sent at once; larger ones are streamed.
 const SMALL_BLOB = 65536;
 
 function hasNoContent(exchange, status) {
@@ -22,7 +22,7 @@ function toBytes(chunk) {
   throw new TypeError('a response body gives Uint8Array chunks');
 }
 
-// The length that the handler's fields say, or -1.
+// The Content-Length among the handler's fields, or -1.
 function lengthOf(fields) {
   for (let i = 0; i < fields.length; i += 2)
     if (fields[i] === 'content-length') return Number(fields[i + 1]);
@@ -49,14 +49,14 @@ async function pump(server, exchange, { next, cancel }) {
   }
 }
 
-// Who is told to stop may object; nobody hears it.
+// Calls `stop` and ignores its errors: the body is not needed any more.
 async function quietly(stop) {
   try {
     await stop();
   } catch {}
 }
 
-// What gives the chunks of a body: { next, cancel }.
+// A body as a source of chunks: { next, cancel }.
 function sourceOf(body) {
   if (typeof body.getReader === 'function') {
     const reader = body.getReader();
@@ -77,9 +77,9 @@ function sendStream(server, exchange, { status, fields }, source) {
   pump(server, exchange, source);
 }
 
-// A Response of the runtime has its content in a stream only. Most have one chunk: when the end comes
-// before the event loop turns, its length is known. One that gives nothing by then is sent as a stream:
-// its client waits for the head, and may leave.
+// Sends a Response of the runtime's class, whose content can only be read as a stream. Most have one chunk. When the stream has
+// ended before the event loop turns, the length is known and the response is sent whole. Otherwise it is streamed, so that the
+// client gets the head and can leave.
 async function sendForeign(server, exchange, parts) {
   const { status, fields, body } = parts;
   try {
@@ -126,7 +126,7 @@ function send(server, exchange, response) {
   else sendStream(server, exchange, parts, sourceOf(body));
 }
 
-// Trailers need the chunked coding.
+// Sends a response with trailers, which over HTTP/1.1 need the chunked coding.
 function sendWithTrailers(server, exchange, { status, fields, body }) {
   if (body !== null && typeof body !== 'string' && !(body instanceof Uint8Array)) {
     sendStream(server, exchange, { status, fields }, sourceOf(typeof body.stream === 'function' ? body.stream() : body));

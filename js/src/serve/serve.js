@@ -22,7 +22,7 @@ class Server {
     this.options = options;
     this.handler = handler;
     const server = this;
-    // As `onerror` of an exchange: the engine refused what the handler gave.
+    // Called as `onerror` of an exchange when the engine has refused what the handler returned.
     this.refused = function refused(error) { server.fail(this, error); };
     this.onError = options.onError;
     this.#engine = open(options, (exchange) => this.#accept(exchange), (engine) => this.#addRoutes(engine));
@@ -82,7 +82,7 @@ class Server {
 
   // -------------------------------------------------------------- requests
 
-  // Whatever the handler returns or throws ends here: nothing of it may reach the loop over the batch.
+  // Calls the handler. Whatever it throws is caught here, because it must not reach the loop over the batch.
   #accept(exchange) {
     exchange.onerror = this.refused;
     try {
@@ -105,7 +105,7 @@ class Server {
     }
   }
 
-  // The handler failed: onError answers, or a 500 that tells nothing.
+  // The handler has failed: onError makes the response, or it is a 500 that says nothing about the error.
   async fail(exchange, error) {
     const { onError } = this;
     const first = !exchange.failed;
@@ -119,7 +119,7 @@ class Server {
         error = second;
       }
     }
-    // ESTATE: what onError gave came behind a head that was out.
+    // With ESTATE a head had been sent already when onError answered; the first error was reported then.
     if (first || error?.code !== 'CAROM_ESTATE') this.report(error);
     exchange.onerror = () => exchange.cancel();
     if (exchange.output !== null && exchange.ended) exchange.cancel();
@@ -162,17 +162,17 @@ function isPlain(object) {
   return prototype === Object.prototype || prototype === null;
 }
 
-// serve(handler), serve(options, handler), serve({ fetch, ...options })
+// The options and the handler of serve(handler), serve(options, handler) and serve({ fetch, ...options }).
 function argumentsOf(first, second) {
   if (typeof first === 'function') return [{ ...second }, first];
   if (first === null || typeof first !== 'object') throw new TypeError('serve(handler) or serve(options, handler)');
   if (second !== undefined) return [first, handlerOf(second)];
   if (typeof first.handler === 'function') return [first, first.handler];
-  // An app of a framework is an object with much else in it: only plain objects are options.
+  // An app of a framework is an object that has much besides `fetch`. Only a plain object is taken for options.
   return [isPlain(first) ? first : {}, handlerOf(first)];
 }
 
-// The signal may live longer than the server.
+// Shuts the server down when the signal aborts. The listener is removed, since the signal may live longer than the server.
 function follow(server, signal) {
   const stop = () => { server.shutdown(); };
   signal.addEventListener('abort', stop, { once: true });

@@ -1,4 +1,4 @@
-// Attacks by way of node:http: what splits a response by any of its doors, names that are prototypes,
+// Attacks by way of node:http: what splits a response by any method that writes, names that are prototypes,
 // buffers that change on their way. The API of serve(): ../attacks.test.mjs.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
