@@ -35,6 +35,16 @@ static void takes_in_order(void **state)
     assert_true(carom_node_alone(&nodes[0]));
 }
 
+static void prepends_before_the_first(void **state)
+{
+    (void)state;
+    carom_list_prepend(&head, &nodes[2]);
+    carom_list_append(&head, &nodes[3]);
+    carom_list_prepend(&head, &nodes[1]);
+    carom_list_prepend(&head, &nodes[0]);
+    assert_holds((const int[]){0, 1, 2, 3, -1});
+}
+
 static void removes_anywhere_and_twice(void **state)
 {
     (void)state;
@@ -66,6 +76,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(takes_in_order, begin),
+        cmocka_unit_test_setup(prepends_before_the_first, begin),
         cmocka_unit_test_setup(removes_anywhere_and_twice, begin),
         cmocka_unit_test_setup(splices, begin),
     };

@@ -104,6 +104,34 @@ static void fails_once(void **state)
     assert_int_equal(carom_memory_failed() - failed, 4);
 }
 
+/* What was asked for last counts alone. */
+static void fails_on_after_it_was_to_fail_once(void **state)
+{
+    (void)state;
+    carom_memory_fail_once_after(5);
+    carom_memory_fail_after(0);
+    for (int i = 0; i < 3; i++)
+        assert_null(carom_memory_take(1));
+    carom_memory_fail_once_after(0);
+    assert_null(carom_memory_take(1));
+    void *memory = carom_memory_take(1);
+    assert_non_null(memory);
+    carom_memory_give(memory, 1);
+}
+
+/* The least size of those that begin a cache line; more than one, for any could by chance. */
+static void lines_of_64_bytes_are_aligned(void **state)
+{
+    (void)state;
+    void *objects[8];
+    for (size_t i = 0; i < COUNT(objects); i++) {
+        objects[i] = carom_memory_take(64);
+        assert_int_equal((uintptr_t)objects[i] % 64, 0);
+    }
+    for (size_t i = 0; i < COUNT(objects); i++)
+        carom_memory_give(objects[i], 64);
+}
+
 static void a_refusal_of_the_system_changes_no_count(void **state)
 {
     (void)state;
@@ -160,6 +188,8 @@ int main(void)
         cmocka_unit_test_teardown(zeroes_what_was_used_before, let_all_through),
         cmocka_unit_test_teardown(fails_from_the_chosen_allocation_on, let_all_through),
         cmocka_unit_test_teardown(fails_once, let_all_through),
+        cmocka_unit_test_teardown(fails_on_after_it_was_to_fail_once, let_all_through),
+        cmocka_unit_test_teardown(lines_of_64_bytes_are_aligned, let_all_through),
         cmocka_unit_test_teardown(a_refusal_of_the_system_changes_no_count, let_all_through),
         cmocka_unit_test_teardown(counts_of_threads_add_up, let_all_through),
         cmocka_unit_test_teardown(giving_more_than_was_taken_asserts, let_all_through),
