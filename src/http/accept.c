@@ -43,7 +43,7 @@ static void refuse_connection(struct carom_connection *connection)
         carom_connection_abort(connection, CAROM_REASON_OVER_LIMIT, false);
         return;
     }
-    connection->last = true;
+    connection->core.last = true;
     if (carom_queue_append_borrowed(&connection->stream.out, &connections->records.segments,
                                     refusal, sizeof refusal - 1, NULL, NULL) == 0)
         carom_stream_flush(&connection->stream);
@@ -60,15 +60,15 @@ void carom_connection_accept(struct carom_connections *connections, uint16_t lis
         close(fd);
         return;
     }
-    carom_connection_init(connection, listener);
-    keep_peer(&connection->peer, peer);
+    carom_core_init(&connection->core, connections, listener);
+    keep_peer(&connection->core.peer, peer);
     if (carom_stream_open(&connection->stream, &connections->streams, fd) < 0) {
         close(fd);
         carom_connection_drop(connection);
         return;
     }
     connections->accepted++;
-    carom_list_append(&connections->open, &connection->link);
+    carom_list_append(&connections->open, &connection->core.link);
     if (tls != NULL && carom_stream_secure(&connection->stream, tls) < 0)
         carom_connection_abort(connection, CAROM_REASON_NO_MEMORY, true);
     else if (refuse)

@@ -5,7 +5,7 @@ bool carom_admission_count(struct carom_connection *connection)
 {
     struct carom_connections *connections = carom_connections_of(connection);
     connections->requests++;
-    return ++connection->requests >= connections->options->max_connection_requests;
+    return ++connection->core.requests >= connections->options->max_connection_requests;
 }
 
 unsigned carom_admission_status(const struct carom_connection *connection,

@@ -1,4 +1,4 @@
-/* Connections: the lists of the turn, deadlines, flush, linger, close; and what they share. */
+/* Connections: events of the stream, flush, linger, close; and what they share. */
 #include "http/connection.h"
 
 #include <stdio.h>
@@ -14,152 +14,12 @@ static struct carom_connection *of_stream(struct carom_stream *stream)
     return carom_container(stream, struct carom_connection, stream);
 }
 
-void carom_connection_hold(struct carom_connection *connection)
-{
-    connection->refs++;
-}
-
-void carom_connection_drop(struct carom_connection *connection)
-{
-    carom_assert(connection->refs > 0);
-    if (--connection->refs > 0)
-        return;
-    carom_stream_dispose(&connection->stream);
-    carom_pool_give(&carom_connections_of(connection)->pool, connection);
-}
-
-/* ---------------------------------------------------------------- the lists of the turn */
-
-/* A connection is in one list at a time, and held by it. */
-static void enlist(struct carom_connection **list, struct carom_connection *connection)
-{
-    if (connection->listed)
-        return;
-    connection->listed = true;
-    carom_connection_hold(connection);
-    connection->next = *list;
-    *list = connection;
-}
-
-void carom_connection_touch(struct carom_connection *connection)
-{
-    struct carom_connections *connections = carom_connections_of(connection);
-    enlist(&connections->dirty, connection);
-    carom_records_work(&connections->records);
-}
-
-void carom_connection_resume(struct carom_connection *connection)
-{
-    struct carom_connections *connections = carom_connections_of(connection);
-    connection->resumed = true; /* when it is listed as dirty, it moves over after the flush */
-    enlist(&connections->resumed, connection);
-    carom_records_work(&connections->records);
-}
-
-static void flush_last(struct carom_connections *connections)
-{
-    struct carom_connection *connection = connections->dirty;
-    connections->dirty = connection->next;
-    connection->listed = false;
-    carom_connection_flush(connection);
-    if (connection->resumed)
-        enlist(&connections->resumed, connection);
-    carom_connection_drop(connection);
-}
-
-void carom_connection_flush_last(struct carom_connection *connection)
-{
-    struct carom_connections *connections = carom_connections_of(connection);
-    if (connections->dirty == connection)
-        flush_last(connections);
-}
-
-void carom_connections_flush(struct carom_connections *connections)
-{
-    while (connections->dirty != NULL)
-        flush_last(connections);
-}
-
-void carom_connections_resume(struct carom_connections *connections)
-{
-    struct carom_connection *list = connections->resumed;
-    connections->resumed = NULL;
-    while (list != NULL) {
-        struct carom_connection *connection = list;
-        list = connection->next;
-        connection->listed = connection->resumed = false;
-        carom_connection_protocol(connection)->resume(connection);
-        carom_connection_touch(connection);
-        carom_connection_drop(connection);
-    }
-}
-
-/* ---------------------------------------------------------------- deadlines */
-
-/* The timer is armed lazily: a deadline that moves away leaves it alone, and it looks again. */
-static void arm(struct carom_connection *connection, uint64_t deadline)
-{
-    struct carom_timer *timer = &connection->timer;
-    if (deadline != CAROM_NO_TIME && (!carom_timer_armed(timer) || deadline < timer->deadline))
-        carom_timer_arm(&carom_connections_of(connection)->records.wheel, timer, deadline);
-}
-
-static uint64_t deadline_after(struct carom_connection *connection, uint32_t milliseconds)
-{
-    if (milliseconds == CAROM_OFF)
-        return CAROM_NO_TIME;
-    return carom_records_now(&carom_connections_of(connection)->records) + milliseconds + 1;
-}
-
-void carom_connection_read_within(struct carom_connection *connection, uint32_t milliseconds)
-{
-    connection->read_deadline = deadline_after(connection, milliseconds);
-    arm(connection, connection->read_deadline);
-}
-
-void carom_connection_write_within(struct carom_connection *connection, uint32_t milliseconds)
-{
-    connection->write_deadline = deadline_after(connection, milliseconds);
-    arm(connection, connection->write_deadline);
-}
-
-void carom_connection_wait_idle(struct carom_connection *connection)
-{
-    const carom_options *options = carom_connections_of(connection)->options;
-    uint64_t idle = (uint64_t)options->keep_alive + options->keep_alive_grace;
-    carom_connection_read_within(connection, idle < CAROM_OFF ? (uint32_t)idle : CAROM_OFF);
-}
-
 /* Nothing is in flight. Orderly, unless the last of what was said is still here: what is cut off
  * must be seen to be. */
 static void close_now(struct carom_connection *connection)
 {
     bool reset = connection->stream.out.length > 0;
     carom_connection_abort(connection, CAROM_REASON_CLIENT_CLOSED, reset);
-}
-
-static void timer_fires(struct carom_timer *timer)
-{
-    struct carom_connection *connection = carom_container(timer, struct carom_connection, timer);
-    uint64_t now = carom_connections_of(connection)->records.now;
-    if (connection->write_deadline <= now) {
-        carom_connection_abort(connection, CAROM_REASON_WRITE_TIMEOUT, true);
-        return;
-    }
-    if (connection->read_deadline <= now) {
-        connection->read_deadline = CAROM_NO_TIME;
-        if (connection->state == CAROM_CONNECTION_OPEN && connection->session != NULL) {
-            carom_connection_protocol(connection)->read_timeout(connection);
-        } else {
-            if (connection->requests == 0 && connection->state == CAROM_CONNECTION_OPEN)
-                carom_connections_of(connection)->records.timeouts++;
-            close_now(connection);
-        }
-    }
-    if (connection->state != CAROM_CONNECTION_CLOSED) {
-        arm(connection, connection->read_deadline);
-        arm(connection, connection->write_deadline);
-    }
 }
 
 /* ---------------------------------------------------------------- events of the stream */
@@ -171,10 +31,10 @@ static void linger_for(struct carom_connection *connection, uint32_t timeout, ca
 static void protocol_broken(struct carom_connection *connection)
 {
     uint32_t timeout = carom_connections_of(connection)->options->linger_timeout;
-    if (connection->state != CAROM_CONNECTION_OPEN)
+    if (connection->core.state != CAROM_CONNECTION_OPEN)
         return;
-    connection->last = true;
-    if (connection->peer_done || timeout == CAROM_OFF)
+    connection->core.last = true;
+    if (connection->core.peer_done || timeout == CAROM_OFF)
         carom_connection_abort(connection, CAROM_REASON_CLIENT_RESET, false);
     else
         linger_for(connection, timeout, CAROM_REASON_CLIENT_RESET);
@@ -188,12 +48,12 @@ static void received(struct carom_stream *stream, struct carom_page *page, const
                      uint32_t length)
 {
     struct carom_connection *connection = of_stream(stream);
-    if (connection->state != CAROM_CONNECTION_OPEN)
+    if (connection->core.state != CAROM_CONNECTION_OPEN)
         return;
-    uint32_t requests = connection->requests;
+    uint32_t requests = connection->core.requests;
     carom_connection_protocol(connection)->received(connection, page, data, length);
-    if (connection->requests - requests >= MANY)
-        carom_connection_flush_last(connection);
+    if (connection->core.requests - requests >= MANY)
+        carom_core_flush_last(&connection->core);
 }
 
 static void ended(struct carom_stream *stream, int error)
@@ -204,13 +64,13 @@ static void ended(struct carom_stream *stream, int error)
         return;
     }
     if (error < 0) {
-        if (stream->file_failed && connection->session != NULL)
+        if (stream->file_failed && connection->core.session != NULL)
             carom_connection_protocol(connection)->file_failed(connection);
         carom_connection_abort(connection, CAROM_REASON_CLIENT_RESET, true);
         return;
     }
-    connection->peer_done = true;
-    if (connection->state == CAROM_CONNECTION_OPEN && connection->session != NULL)
+    connection->core.peer_done = true;
+    if (connection->core.state == CAROM_CONNECTION_OPEN && connection->core.session != NULL)
         carom_connection_protocol(connection)->ended(connection);
     else if (!carom_stream_stalled(stream))
         carom_connection_abort(connection, CAROM_REASON_CLIENT_CLOSED, false);
@@ -219,7 +79,8 @@ static void ended(struct carom_stream *stream, int error)
 static void sent(struct carom_stream *stream)
 {
     struct carom_connection *connection = of_stream(stream);
-    connection->write_deadline = CAROM_NO_TIME; /* the flush sets it again when the stall goes on */
+    /* The flush sets it again when the stall goes on. */
+    connection->core.write_deadline = CAROM_NO_TIME;
     carom_connection_touch(connection);
 }
 
@@ -235,14 +96,14 @@ static void closed(struct carom_stream *stream)
 static void secured(struct carom_stream *stream, int error)
 {
     struct carom_connection *connection = of_stream(stream);
-    if (connection->state != CAROM_CONNECTION_OPEN)
+    if (connection->core.state != CAROM_CONNECTION_OPEN)
         return;
     if (error < 0) {
-        connection->last = true;
+        connection->core.last = true;
         carom_connection_end(connection, true);
         return;
     }
-    connection->read_deadline = CAROM_NO_TIME;
+    connection->core.read_deadline = CAROM_NO_TIME;
     carom_connection_read_within(connection,
                                  carom_connections_of(connection)->options->first_byte_timeout);
 }
@@ -253,31 +114,19 @@ static const struct carom_stream_events connection_events = {
 
 /* ---------------------------------------------------------------- life */
 
-void carom_connection_init(struct carom_connection *connection, uint16_t listener)
-{
-    memset(connection, 0, sizeof *connection);
-    connection->listener = listener;
-    connection->refs = 1;
-    connection->read_deadline = connection->write_deadline = CAROM_NO_TIME;
-    carom_node_init(&connection->link);
-    carom_timer_init(&connection->timer, timer_fires);
-}
-
 /* What is in flight will not be answered. */
 static void cancel_exchanges(struct carom_connection *connection, carom_reason reason)
 {
-    if (connection->session != NULL)
+    if (connection->core.session != NULL)
         carom_connection_protocol(connection)->cancel(connection, reason);
     carom_connection_protocol(connection)->drop(connection);
 }
 
 void carom_connection_abort(struct carom_connection *connection, carom_reason reason, bool reset)
 {
-    if (connection->state == CAROM_CONNECTION_CLOSED)
+    if (connection->core.state == CAROM_CONNECTION_CLOSED)
         return;
-    connection->state = CAROM_CONNECTION_CLOSED;
-    carom_timer_disarm(&carom_connections_of(connection)->records.wheel, &connection->timer);
-    carom_node_remove(&connection->link);
+    carom_core_close(&connection->core);
     carom_stream_close(&connection->stream, reset);
     cancel_exchanges(connection, reason);
 }
@@ -285,7 +134,7 @@ void carom_connection_abort(struct carom_connection *connection, carom_reason re
 /* FIN behind what is to be sent; what still comes is read and dropped until the peer's FIN. */
 static void linger_for(struct carom_connection *connection, uint32_t timeout, carom_reason reason)
 {
-    connection->state = CAROM_CONNECTION_LINGERING;
+    connection->core.state = CAROM_CONNECTION_LINGERING;
     cancel_exchanges(connection, reason);
     carom_stream_finish(&connection->stream);
     carom_stream_receive(&connection->stream, true);
@@ -294,10 +143,10 @@ static void linger_for(struct carom_connection *connection, uint32_t timeout, ca
 
 void carom_connection_end(struct carom_connection *connection, bool linger)
 {
-    if (connection->state != CAROM_CONNECTION_OPEN)
+    if (connection->core.state != CAROM_CONNECTION_OPEN)
         return;
     uint32_t timeout = carom_connections_of(connection)->options->linger_timeout;
-    if (connection->peer_done || !linger || timeout == CAROM_OFF)
+    if (connection->core.peer_done || !linger || timeout == CAROM_OFF)
         close_now(connection);
     else
         linger_for(connection, timeout, CAROM_REASON_CLIENT_CLOSED);
@@ -306,40 +155,41 @@ void carom_connection_end(struct carom_connection *connection, bool linger)
 void carom_connection_idle(struct carom_connection *connection)
 {
     carom_connection_protocol(connection)->drop(connection);
-    if (connection->peer_done || connection->last || carom_connections_of(connection)->draining) {
-        carom_connection_end(connection, connection->last);
+    if (connection->core.peer_done || connection->core.last ||
+        carom_connections_of(connection)->draining) {
+        carom_connection_end(connection, connection->core.last);
         return;
     }
     if (!carom_stream_receives(&connection->stream)) /* its pipeline was full */
         carom_stream_receive(&connection->stream, true);
-    carom_connection_wait_idle(connection);
+    carom_core_wait_idle(&connection->core);
 }
 
 void carom_connection_flush(struct carom_connection *connection)
 {
-    if (connection->state == CAROM_CONNECTION_CLOSED)
+    if (connection->core.state == CAROM_CONNECTION_CLOSED)
         return;
-    if (connection->session != NULL)
+    if (connection->core.session != NULL)
         carom_connection_protocol(connection)->flush(connection);
-    if (connection->state == CAROM_CONNECTION_CLOSED)
+    if (connection->core.state == CAROM_CONNECTION_CLOSED)
         return;
     if (!carom_stream_stalled(&connection->stream))
-        connection->write_deadline = CAROM_NO_TIME;
-    else if (connection->write_deadline == CAROM_NO_TIME)
-        carom_connection_write_within(connection,
-                                      carom_connections_of(connection)->options->write_timeout);
+        connection->core.write_deadline = CAROM_NO_TIME;
+    else if (connection->core.write_deadline == CAROM_NO_TIME)
+        carom_core_write_within(&connection->core,
+                                carom_connections_of(connection)->options->write_timeout);
 }
 
 void carom_connection_local(const struct carom_connection *connection, carom_address *address)
 {
     struct sockaddr_storage name;
     socklen_t length = sizeof name;
-    bool open = connection->state != CAROM_CONNECTION_CLOSED;
+    bool open = connection->core.state != CAROM_CONNECTION_CLOSED;
     if (open && getsockname(connection->stream.socket.fd, (struct sockaddr *)&name, &length) == 0)
         carom_address_describe((const struct sockaddr *)&name, length, address);
     else
         carom_connections_of(connection)
-            ->near_address(carom_connections_of(connection), connection->listener, address);
+            ->near_address(carom_connections_of(connection), connection->core.listener, address);
 }
 
 /* ---------------------------------------------------------------- content */
@@ -366,29 +216,64 @@ int carom_connection_keep_content(struct carom_connection *connection, carom_rec
     return error;
 }
 
-/* ---------------------------------------------------------------- shutdown */
+/* ---------------------------------------------------------------- what the core asks */
 
-void carom_connections_drain(struct carom_connections *connections)
+static struct carom_connection *of_core(struct carom_core *core)
 {
-    struct carom_node *node = connections->open.next;
-    while (node != &connections->open) {
-        struct carom_connection *connection = carom_container(node, struct carom_connection, link);
-        node = node->next;
-        if (connection->session == NULL && connection->state == CAROM_CONNECTION_OPEN)
-            carom_connection_end(connection, false);
-        else if (connection->session != NULL &&
-                 carom_connection_protocol(connection)->drain != NULL)
-            carom_connection_protocol(connection)->drain(connection);
+    return carom_container(core, struct carom_connection, core);
+}
+
+static void core_flush(struct carom_core *core)
+{
+    carom_connection_flush(of_core(core));
+}
+
+static void core_resume(struct carom_core *core)
+{
+    carom_connection_protocol(of_core(core))->resume(of_core(core));
+}
+
+static void core_read_timeout(struct carom_core *core)
+{
+    struct carom_connection *connection = of_core(core);
+    if (core->state == CAROM_CONNECTION_OPEN && core->session != NULL) {
+        carom_connection_protocol(connection)->read_timeout(connection);
+        return;
     }
+    if (core->requests == 0 && core->state == CAROM_CONNECTION_OPEN)
+        core->connections->records.timeouts++;
+    close_now(connection);
 }
 
-void carom_connections_cancel(struct carom_connections *connections)
+static void core_drain(struct carom_core *core)
 {
-    struct carom_node *node;
-    while ((node = connections->open.next) != &connections->open)
-        carom_connection_abort(carom_container(node, struct carom_connection, link),
-                               CAROM_REASON_SHUTDOWN, true);
+    struct carom_connection *connection = of_core(core);
+    if (core->session == NULL)
+        carom_connection_end(connection, false);
+    else if (carom_connection_protocol(connection)->drain != NULL)
+        carom_connection_protocol(connection)->drain(connection);
 }
+
+static void core_abort(struct carom_core *core, carom_reason reason, bool reset)
+{
+    carom_connection_abort(of_core(core), reason, reset);
+}
+
+static void core_dispose(struct carom_core *core)
+{
+    struct carom_connections *connections = core->connections;
+    carom_stream_dispose(&of_core(core)->stream);
+    carom_pool_give(&connections->pool, of_core(core));
+}
+
+const struct carom_carrier carom_stream_carrier = {
+    .flush = core_flush,
+    .resume = core_resume,
+    .read_timeout = core_read_timeout,
+    .drain = core_drain,
+    .abort = core_abort,
+    .dispose = core_dispose,
+};
 
 /* ---------------------------------------------------------------- what they share */
 
@@ -427,6 +312,8 @@ void carom_connections_init(struct carom_connections *connections, const carom_o
     struct carom_records *records = &connections->records;
     connections->options = options;
     connections->seconds = INT64_MIN;
+    carom_node_init(&connections->dirty);
+    carom_node_init(&connections->resumed);
     carom_node_init(&connections->open);
     write_keep_alive_line(connections);
     carom_records_init(records, options, page_size, 0);

@@ -54,7 +54,7 @@ static inline struct carom_pool *carom_h1_pool(const struct carom_connections *c
 
 static inline struct carom_h1 *carom_h1_of(const struct carom_connection *connection)
 {
-    return connection->session;
+    return connection->core.session;
 }
 
 /* Whether what follows the request is HTTP only when its answer says so. Nothing is read behind an

@@ -76,7 +76,7 @@ static bool keep_section(struct carom_connection *connection)
 /* Not one further byte is taken for a request. */
 static enum step stop_reading(struct carom_connection *connection)
 {
-    connection->last = true;
+    connection->core.last = true;
     carom_h1_of(connection)->reading = NULL;
     carom_h1_of(connection)->fresh = NULL;
     carom_h1_of(connection)->phase = CAROM_H1_HEAD;
@@ -116,7 +116,7 @@ static void request_whole(struct carom_connection *connection)
     struct carom_h1 *h1 = carom_h1_of(connection);
     carom_record *record = h1->reading;
     h1->reading = NULL;
-    connection->read_deadline = CAROM_NO_TIME;
+    connection->core.read_deadline = CAROM_NO_TIME;
     bool held = carom_h1_may_become_tunnel(record) && record->response == CAROM_RESPONSE_OPEN;
     h1->phase = held ? CAROM_H1_HELD : CAROM_H1_HEAD;
     record->continue_due = false; /* chunked content may end without one byte of it */
@@ -139,7 +139,7 @@ static carom_record *begin_request(struct carom_connection *connection)
     carom_list_append(&carom_h1_of(connection)->exchanges, &record->link);
     carom_h1_of(connection)->in_flight++;
     carom_h1_of(connection)->reading = record;
-    connection->read_deadline = CAROM_NO_TIME;
+    connection->core.read_deadline = CAROM_NO_TIME;
     carom_h1_reader_init(&carom_h1_of(connection)->reader);
     return record;
 }
@@ -149,11 +149,11 @@ static enum step accept_head(struct carom_connection *connection, carom_record *
 {
     struct carom_h1 *h1 = carom_h1_of(connection);
     const struct carom_request_head *head = &record->head;
-    connection->read_deadline = CAROM_NO_TIME;
+    connection->core.read_deadline = CAROM_NO_TIME;
     if (carom_admission_count(connection))
         record->closes = true;
     if (!head->keep_alive || record->closes)
-        connection->last = true; /* RFC 9112, 9.6: not one further request is taken */
+        connection->core.last = true; /* RFC 9112, 9.6: not one further request is taken */
     unsigned status = carom_admission_status(connection, record);
     if (status != 0)
         return refuse(connection, status, carom_admission_reason(status));
@@ -177,7 +177,7 @@ static enum step read_head(struct carom_connection *connection)
 {
     struct carom_h1 *h1 = carom_h1_of(connection);
     const carom_options *options = options_of(connection);
-    if (connection->last)
+    if (connection->core.last)
         return STEP_STOP;
     carom_record *record = h1->reading;
     if (record == NULL) {
@@ -353,7 +353,7 @@ static void keep_rest(struct carom_connection *connection, enum step last)
         return;
     }
     bool first_bytes = h1->phase == CAROM_H1_HEAD && h1->reading != NULL &&
-                       connection->read_deadline == CAROM_NO_TIME;
+                       connection->core.read_deadline == CAROM_NO_TIME;
     if (first_bytes)
         carom_connection_read_within(connection, options_of(connection)->header_timeout);
 }
@@ -365,17 +365,17 @@ static void process(struct carom_connection *connection)
     h1->processing = true;
     while (step == STEP_ON && h1->length > 0) {
         step = read_step(connection);
-        if (connection->state == CAROM_CONNECTION_CLOSED)
+        if (connection->core.state == CAROM_CONNECTION_CLOSED)
             return; /* h1 is gone */
     }
     dispatch(connection); /* with the content that came along */
     h1->processing = false;
     keep_rest(connection, step);
-    if (connection->state == CAROM_CONNECTION_CLOSED)
+    if (connection->core.state == CAROM_CONNECTION_CLOSED)
         return;
     if (h1->in_flight > 0)
         carom_h1_update_receiving(connection);
-    else if (connection->read_deadline == CAROM_NO_TIME)
+    else if (connection->core.read_deadline == CAROM_NO_TIME)
         carom_connection_idle(connection);
     else
         carom_h1_drop(connection); /* only empty lines have come: its time runs on */
@@ -404,7 +404,7 @@ static void h1_received(struct carom_connection *connection, struct carom_page *
         }
         memset(h1, 0, sizeof *h1);
         carom_node_init(&h1->exchanges);
-        connection->session = h1;
+        connection->core.session = h1;
     }
     if (h1->length == 0) {
         h1->page = page;
@@ -418,13 +418,13 @@ static void h1_received(struct carom_connection *connection, struct carom_page *
     process(connection);
     /* What was answered at once leaves at once, and its records are used again for the next
      * connection while they are still in the cache. */
-    if (connection->listed && all_answered(connection))
+    if (connection->core.listed && all_answered(connection))
         carom_connection_flush(connection);
 }
 
 static void h1_resume(struct carom_connection *connection)
 {
-    if (connection->session != NULL && connection->state == CAROM_CONNECTION_OPEN)
+    if (connection->core.session != NULL && connection->core.state == CAROM_CONNECTION_OPEN)
         process(connection);
 }
 
@@ -435,8 +435,8 @@ static void h1_ended(struct carom_connection *connection)
     struct carom_h1 *h1 = carom_h1_of(connection);
     struct carom_connections *connections = carom_connections_of(connection);
     carom_record *reading = h1->reading;
-    connection->last = true;
-    connection->read_deadline = CAROM_NO_TIME;
+    connection->core.last = true;
+    connection->core.read_deadline = CAROM_NO_TIME;
     carom_connection_touch(connection);
     if (h1->phase == CAROM_H1_TUNNEL) {
         if (connection->stream.truncated) { /* only TLS could say that this is all: RFC 8446, 6.1 */
@@ -494,7 +494,7 @@ static void h1_read_timeout(struct carom_connection *connection)
 void carom_h1_update_receiving(struct carom_connection *connection)
 {
     struct carom_h1 *h1 = carom_h1_of(connection);
-    if (h1->processing || connection->state != CAROM_CONNECTION_OPEN)
+    if (h1->processing || connection->core.state != CAROM_CONNECTION_OPEN)
         return;
     carom_record *record = h1->reading;
     bool content = record != NULL && h1->phase != CAROM_H1_HEAD;
@@ -503,7 +503,7 @@ void carom_h1_update_receiving(struct carom_connection *connection)
         on = record->wanted || record->collecting || nobody_reads(connection, record);
     else
         on = h1->length == 0 || in_section(h1);
-    if (on && !content && record == NULL && !connection->last)
+    if (on && !content && record == NULL && !connection->core.last)
         on = carom_h1_of(connection)->in_flight < options_of(connection)->max_pipeline;
     bool timed = content && on && h1->phase != CAROM_H1_TUNNEL;
     if (timed)
@@ -532,7 +532,7 @@ void carom_h1_drop(struct carom_connection *connection)
     if (h1 == NULL)
         return;
     let_go_of_page(connection);
-    connection->session = NULL;
+    connection->core.session = NULL;
     carom_pool_give(carom_h1_pool(carom_connections_of(connection)), h1);
 }
 
@@ -556,6 +556,7 @@ static void h1_unshare(struct carom_connections *connections)
 }
 
 const struct carom_protocol carom_h1_protocol = {
+    .carrier = &carom_stream_carrier,
     .share = h1_share,
     .unshare = h1_unshare,
     .received = h1_received,

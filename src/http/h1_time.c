@@ -28,7 +28,7 @@ void carom_h1_rate_stop(struct carom_connection *connection)
         return;
     uint64_t waited = carom_records_now(&carom_connections_of(connection)->records) - rate->since;
     rate->since = 0;
-    connection->read_deadline = CAROM_NO_TIME;
+    connection->core.read_deadline = CAROM_NO_TIME;
     if (!carom_h1_too_slow(connection))
         rate->left = 0;
     else

@@ -48,7 +48,7 @@ static enum carom_h1_connection connection_lines(carom_record *record,
         return record->head.is_connect ? CAROM_H1_KEEP : CAROM_H1_UPGRADE;
     }
     /* What was taken in before the end is still answered: the last of it says so. */
-    bool ending = connection->peer_done || carom_connections_of(connection)->draining;
+    bool ending = connection->core.peer_done || carom_connections_of(connection)->draining;
     bool last = record->link.next == &carom_h1_of(connection)->exchanges;
     /* No tunnel: what follows was meant for its other end, and is no request (RFC 9931). */
     bool refused = record->head.is_connect;
@@ -57,7 +57,7 @@ static enum carom_h1_connection connection_lines(carom_record *record,
         (plan->whole && content_in_the_way(record)))
         record->closes = true;
     if (record->closes) {
-        connection->last = true;
+        connection->core.last = true;
         return CAROM_H1_CLOSE;
     }
     return record->head.version == 10 ? CAROM_H1_KEEP_10 : CAROM_H1_KEEP;
@@ -192,14 +192,14 @@ static bool move_out(struct carom_connection *connection, carom_record *record)
  * Orderly when it is the client who has closed, otherwise with a reset. */
 static void end_at_cancelled(struct carom_connection *connection)
 {
-    bool reset = !connection->peer_done;
+    bool reset = !connection->core.peer_done;
     carom_connection_abort(connection, CAROM_REASON_CLIENT_RESET, reset);
 }
 
 void carom_h1_flush(struct carom_connection *connection)
 {
     carom_h1_complete(connection);
-    if (connection->state != CAROM_CONNECTION_OPEN || connection->session == NULL)
+    if (connection->core.state != CAROM_CONNECTION_OPEN || connection->core.session == NULL)
         return;
     struct carom_h1 *h1 = carom_h1_of(connection);
     struct carom_node *node = h1->exchanges.next;
@@ -291,7 +291,7 @@ void carom_h1_complete(struct carom_connection *connection)
            record->stream_end <= connection->stream.sent_total)
         if (!finish_first(connection, record))
             break;
-    if (connection->state != CAROM_CONNECTION_OPEN || connection->session == NULL)
+    if (connection->core.state != CAROM_CONNECTION_OPEN || connection->core.session == NULL)
         return;
     if (record != NULL && record->response == CAROM_RESPONSE_CANCELLED) {
         end_at_cancelled(connection);
@@ -371,7 +371,7 @@ static void h1_recycled(carom_record *record)
 
 static const struct carom_peer_name *h1_peer(const carom_record *record)
 {
-    return &connection_of(record)->peer;
+    return &connection_of(record)->core.peer;
 }
 
 static void h1_local(const carom_record *record, carom_address *address)
@@ -390,6 +390,7 @@ const struct carom_exchange_ops carom_h1_exchange_ops = {
     .changed = h1_changed,
     .want = h1_want,
     .unsent = h1_unsent,
+    .unreceived = h1_unsent,
     .released = h1_released,
     .peer = h1_peer,
     .local = h1_local,

@@ -94,7 +94,7 @@ static void head_complete(struct carom_h2 *h2, struct carom_h2_stream *stream, b
     unsigned status = h2->section.status;
     if (status == 0)
         status = carom_admission_status(connection, record);
-    if (status == 0 && connection->refs > 4 * connections->options->h2_max_streams)
+    if (status == 0 && connection->core.refs > 4 * connections->options->h2_max_streams)
         status = 503; /* clients have left their streams, and the handlers still hold them */
     if (status == 0) {
         record->continue_due = head->expects_continue && content;
@@ -341,7 +341,7 @@ static bool over(const struct carom_h2 *h2)
     bool drained = !nghttp2_session_want_read(h2->session);
     if (drained && h2->drain == CAROM_H2_GONE && only_handlers(h2))
         return false;
-    return drained || (connection->peer_done && h2->in_flight == 0);
+    return drained || (connection->core.peer_done && h2->in_flight == 0);
 }
 
 static void end(struct carom_h2 *h2)
@@ -360,7 +360,7 @@ static void end(struct carom_h2 *h2)
 static void h2_flush(struct carom_connection *connection)
 {
     struct carom_h2 *h2 = carom_h2_of(connection);
-    if (h2->processing || connection->state != CAROM_CONNECTION_OPEN)
+    if (h2->processing || connection->core.state != CAROM_CONNECTION_OPEN)
         return;
     bool more;
     do {
@@ -470,7 +470,7 @@ static void h2_drop(struct carom_connection *connection)
         return;
     carom_h2_section_lost(h2);
     nghttp2_session_del(h2->session);
-    connection->session = NULL;
+    connection->core.session = NULL;
     carom_pool_give(&carom_h2_shared_of(carom_connections_of(connection))->sessions, h2);
 }
 
@@ -511,7 +511,7 @@ static bool h2_begin(struct carom_connection *connection)
         carom_pool_give(&shared->sessions, h2);
         return false;
     }
-    connection->session = h2;
+    connection->core.session = h2;
     if (!submit_settings(h2)) {
         h2_drop(connection);
         return false;
@@ -572,6 +572,7 @@ static void h2_unshare(struct carom_connections *connections)
 }
 
 const struct carom_protocol carom_h2_protocol = {
+    .carrier = &carom_stream_carrier,
     .share = h2_share,
     .unshare = h2_unshare,
     .begin = h2_begin,

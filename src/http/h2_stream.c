@@ -299,8 +299,8 @@ bool carom_h2_stream_advance(struct carom_h2 *h2, struct carom_h2_stream *stream
 {
     carom_record *record = stream->record;
     if (stream->lost && record->response < CAROM_RESPONSE_SENT)
-        carom_record_cancel(record, stream->connection->peer_done ? CAROM_REASON_CLIENT_CLOSED
-                                                                  : CAROM_REASON_CLIENT_RESET);
+        carom_record_cancel(record, stream->connection->core.peer_done ? CAROM_REASON_CLIENT_CLOSED
+                                                                       : CAROM_REASON_CLIENT_RESET);
     if (record->response == CAROM_RESPONSE_CANCELLED) {
         reset(h2, stream, reset_code(record));
         leave(h2, stream);
@@ -358,7 +358,7 @@ void carom_h2_stream_sent(struct carom_h2 *h2, struct carom_h2_stream *stream)
         carom_record_sent(record);
         carom_connections_of(stream->connection)->responses++;
     }
-    if (!stream->closed && !stream->connection->peer_done) {
+    if (!stream->closed && !stream->connection->core.peer_done) {
         bool reads_on =
             record->request < CAROM_REQUEST_WHOLE && (record->holds & CAROM_HOLD_HANDLER);
         if (reads_on || lingers(h2, stream))
@@ -409,7 +409,7 @@ static void h2_recycled(carom_record *record)
 
 static const struct carom_peer_name *h2_peer(const carom_record *record)
 {
-    return &carom_h2_stream_of(record)->connection->peer;
+    return &carom_h2_stream_of(record)->connection->core.peer;
 }
 
 static void h2_local(const carom_record *record, carom_address *address)
@@ -428,6 +428,7 @@ const struct carom_exchange_ops carom_h2_exchange_ops = {
     .changed = h2_changed,
     .want = h2_want,
     .unsent = h2_unsent,
+    .unreceived = h2_unsent,
     .released = h2_changed,
     .peer = h2_peer,
     .local = h2_local,

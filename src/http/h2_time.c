@@ -28,13 +28,13 @@ void carom_h2_keep_time(struct carom_connection *connection)
     struct carom_h2 *h2 = carom_h2_of(connection);
     const carom_options *options = connections_of(h2)->options;
     bool busy = h2->in_flight > 0 || h2->section_since != 0 || h2->drain != CAROM_H2_OPEN;
-    if (busy && (!h2->ticking || connection->read_deadline == CAROM_NO_TIME)) {
+    if (busy && (!h2->ticking || connection->core.read_deadline == CAROM_NO_TIME)) {
         h2->ticking = true;
         carom_connection_read_within(connection, tick_of(options));
-    } else if (!busy && (h2->ticking || h2->idle_after != connection->requests)) {
+    } else if (!busy && (h2->ticking || h2->idle_after != connection->core.requests)) {
         h2->ticking = false;
-        h2->idle_after = connection->requests;
-        carom_connection_wait_idle(connection);
+        h2->idle_after = connection->core.requests;
+        carom_core_wait_idle(&connection->core);
     }
 }
 
@@ -118,7 +118,7 @@ void carom_h2_read_timeout(struct carom_connection *connection)
     if (h2->drain != CAROM_H2_OPEN)
         carom_h2_drain_on(h2);
     if (h2->in_flight == 0 && h2->section_since == 0) {
-        if (connection->requests == 0)
+        if (connection->core.requests == 0)
             connections->records.timeouts++;
         nghttp2_session_terminate_session(h2->session, NGHTTP2_NO_ERROR);
         return;

@@ -11,7 +11,7 @@ static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 static struct carom_page *page_of(const struct carom_connection *connection)
 {
-    return connection->session;
+    return connection->core.session;
 }
 
 static void out_of_memory(struct carom_connection *connection)
@@ -23,9 +23,9 @@ static void out_of_memory(struct carom_connection *connection)
 static void go_on(struct carom_connection *connection, bool h2, struct carom_page *page,
                   const uint8_t *data, uint32_t length)
 {
-    connection->session = NULL;
+    connection->core.session = NULL;
     carom_stream_land(&connection->stream, NULL);
-    connection->speaks = h2 ? CAROM_SPEAKS_H2 : CAROM_SPEAKS_H1;
+    connection->core.speaks = h2 ? CAROM_SPEAKS_H2 : CAROM_SPEAKS_H1;
     bool (*begin)(struct carom_connection *) = carom_connection_protocol(connection)->begin;
     if (begin != NULL && !begin(connection)) {
         out_of_memory(connection);
@@ -45,7 +45,7 @@ static void keep(struct carom_connection *connection, const uint8_t *data, uint3
     }
     memcpy(page->data, data, length);
     page->used = length;
-    connection->session = page;
+    connection->core.session = page;
     carom_stream_land(&connection->stream, page);
     carom_connection_read_within(connection, connections->options->header_timeout);
 }
@@ -98,14 +98,14 @@ static void become_h1(struct carom_connection *connection)
 static void opening_ended(struct carom_connection *connection)
 {
     become_h1(connection);
-    if (connection->session != NULL)
+    if (connection->core.session != NULL)
         carom_connection_protocol(connection)->ended(connection);
 }
 
 static void opening_read_timeout(struct carom_connection *connection)
 {
     become_h1(connection);
-    if (connection->session != NULL)
+    if (connection->core.session != NULL)
         carom_connection_protocol(connection)->read_timeout(connection);
 }
 
@@ -126,10 +126,11 @@ static void opening_drop(struct carom_connection *connection)
         return;
     carom_stream_land(&connection->stream, NULL);
     carom_page_drop(page_of(connection));
-    connection->session = NULL;
+    connection->core.session = NULL;
 }
 
 const struct carom_protocol carom_opening_protocol = {
+    .carrier = &carom_stream_carrier,
     .received = opening_received,
     .ended = opening_ended,
     .resume = opening_nothing,

@@ -11,7 +11,11 @@
 struct carom_connection;
 struct carom_connections;
 
+struct carom_carrier;
+
 struct carom_protocol {
+    /* What carries its bytes (core.h). */
+    const struct carom_carrier *carrier;
     /* Make what the connections of a worker share that speak it, and tell of its pools; 0 or
      * -CAROM_ENOMEM. NULL: they share nothing. `unshare` is called in any case. */
     int (*share)(struct carom_connections *connections);

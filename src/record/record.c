@@ -288,8 +288,8 @@ carom_outcome carom_record_outcome(const carom_record *record)
 {
     uint64_t sent = record->content_sent;
     if (record->response < CAROM_RESPONSE_SENT && (record->holds & CAROM_HOLD_EXCHANGE)) {
-        uint64_t unsent = record->ops->unsent(record);
-        sent = record->content_framed > unsent ? record->content_framed - unsent : 0;
+        uint64_t unreceived = record->ops->unreceived(record);
+        sent = record->content_framed > unreceived ? record->content_framed - unreceived : 0;
     }
     return (carom_outcome){(carom_reason)record->reason, record->content_received, sent};
 }

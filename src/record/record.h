@@ -70,7 +70,7 @@ enum carom_response_state {
     CAROM_RESPONSE_OPEN,      /* no final head yet */
     CAROM_RESPONSE_BEGUN,     /* head given, content to come */
     CAROM_RESPONSE_ENDED,     /* all given, not all sent */
-    CAROM_RESPONSE_SENT,      /* all handed to the kernel */
+    CAROM_RESPONSE_SENT,      /* all has left: carom_record_sent */
     CAROM_RESPONSE_CANCELLED, /* will never be whole */
 };
 
@@ -104,8 +104,13 @@ struct carom_exchange_ops {
     void (*changed)(carom_record *record);
     /* Somebody wants content (record->wanted): let it come. */
     void (*want)(carom_record *record);
-    /* Bytes of this response that left record->body and the kernel has not taken. */
+    /* Bytes of this response that left record->body and were not handed to the kernel: what a
+     * writer waits for. */
     uint64_t (*unsent)(const carom_record *record);
+    /* Those that the peer is not known to have: what carom_outcome does not count. On a stream of
+     * bytes the same, for there the kernel sends again what is lost and tells nothing; a transport
+     * of our own knows better. */
+    uint64_t (*unreceived)(const carom_record *record);
     /* The handler has let go. */
     void (*released)(carom_record *record);
     const struct carom_peer_name *(*peer)(const carom_record *record);
@@ -197,7 +202,8 @@ void carom_record_cancel(carom_record *record, carom_reason reason);
 /* The handler is shut out, because the engine answers `status` in its place: like cancel, but the
  * response stays open for that answer. The response must be open. */
 void carom_record_refuse(carom_record *record, carom_reason reason, uint16_t status);
-/* The response was handed to the kernel whole. */
+/* The response has left whole, and the exchange keeps nothing of it: a stream of bytes has handed
+ * it to the kernel; of a transport that sends again by itself, the peer has acknowledged it. */
 void carom_record_sent(carom_record *record);
 
 /* Content has come: wake the reader when it is what it waits for. */

@@ -149,7 +149,7 @@ static void work(struct carom_worker *worker)
         bool busy = records->guest != NULL && records->guest->work(records->guest);
         carom_connections_flush(connections);
         goes_on = carom_worker_busy(worker) || busy;
-        if (connections->resumed != NULL || carom_streams_wait(&connections->streams))
+        if (!carom_node_alone(&connections->resumed) || carom_streams_wait(&connections->streams))
             break;
     }
     worker->loop->ops->reclaim(worker->loop);

@@ -136,23 +136,23 @@ static void look_at_connections(void)
     uint64_t now = world_now();
     for (const struct carom_node *node = open->next; node != open; node = node->next) {
         const struct carom_connection *connection =
-            carom_container(node, struct carom_connection, link);
-        if (connection->read_deadline <= now || connection->write_deadline <= now)
+            carom_container(node, struct carom_connection, core.link);
+        if (connection->core.read_deadline <= now || connection->core.write_deadline <= now)
             world_fail("a deadline of a connection has passed");
-        bool speaks_h1 = connection->speaks == CAROM_SPEAKS_H1;
+        bool speaks_h1 = connection->core.speaks == CAROM_SPEAKS_H1;
         const struct carom_h1 *h1 = speaks_h1 ? carom_h1_of(connection) : NULL;
         if (h1 != NULL && h1->in_flight > world->options.max_pipeline)
             world_fail("a pipeline of %u requests", h1->in_flight);
-        if (connection->peer_done && !world->options.half_close)
+        if (connection->core.peer_done && !world->options.half_close)
             look_at_finished(h1);
-        bool pending = connection->read_deadline != CAROM_NO_TIME ||
-                       connection->write_deadline != CAROM_NO_TIME;
-        if (pending && !carom_timer_armed(&connection->timer))
+        bool pending = connection->core.read_deadline != CAROM_NO_TIME ||
+                       connection->core.write_deadline != CAROM_NO_TIME;
+        if (pending && !carom_timer_armed(&connection->core.timer))
             world_fail("a deadline without a timer");
         bool only_tls = connection->stream.tls != NULL && connection->stream.out.length == 0;
         if (carom_stream_stalled(&connection->stream) && !only_tls &&
-            connection->state == CAROM_CONNECTION_OPEN &&
-            connection->write_deadline == CAROM_NO_TIME)
+            connection->core.state == CAROM_CONNECTION_OPEN &&
+            connection->core.write_deadline == CAROM_NO_TIME)
             world_fail("a stalled connection without a deadline");
     }
 }

@@ -130,7 +130,7 @@ static void windows_grow_on_a_fast_link(void **state)
         converse(&client);
         int32_t window = nghttp2_session_get_stream_effective_local_window_size(
             carom_h2_of(carom_container(sim.service->workers[0].connections.open.next,
-                                        struct carom_connection, link))
+                                        struct carom_connection, core.link))
                 ->session,
             id);
         if (window < 0)

@@ -20,7 +20,7 @@ static uint64_t clock_now;   /* what the records' clock says when it is read */
 /* What was asked of the exchange. */
 static struct exchange {
     int changed, wants, released, recycled, rouses, clock_reads;
-    uint64_t unsent;
+    uint64_t unsent, unreceived;
     struct carom_peer_name peer;
 } exchange;
 
@@ -41,6 +41,12 @@ static inline uint64_t exchange_unsent(const carom_record *record)
 {
     assert_true(record->holds & CAROM_HOLD_EXCHANGE);
     return exchange.unsent;
+}
+
+static inline uint64_t exchange_unreceived(const carom_record *record)
+{
+    assert_true(record->holds & CAROM_HOLD_EXCHANGE);
+    return exchange.unreceived;
 }
 
 static inline void exchange_released(carom_record *record)
@@ -65,6 +71,7 @@ static const struct carom_exchange_ops exchange_ops = {
     .changed = exchange_changed,
     .want = exchange_want,
     .unsent = exchange_unsent,
+    .unreceived = exchange_unreceived,
     .released = exchange_released,
     .peer = exchange_peer,
     .recycled = exchange_recycled,

@@ -1,0 +1,62 @@
+/* What the connections of a worker share. */
+#ifndef CAROM_HTTP_CONNECTIONS_H
+#define CAROM_HTTP_CONNECTIONS_H
+
+#include "http/protocol.h"
+#include "net/stream.h"
+#include "record/record.h"
+#include "wire/semantics.h"
+
+/* Pools of a worker at most, those of all its protocols included. */
+#define CAROM_POOLS_MOST 32
+
+struct carom_connections {
+    struct carom_records records; /* first member: found from it */
+    struct carom_streams streams;
+    const carom_options *options;
+    struct carom_pages small; /* pages for the beginnings of heads */
+    struct carom_pool pool;   /* connections */
+
+    const struct carom_protocol *const *protocols; /* by enum carom_speaks */
+    void *shared[CAROM_SPEAKS_COUNT];              /* what the connections of each share */
+
+    struct carom_node dirty;   /* cores that have something to send, */
+    struct carom_node resumed; /* or input that waited and can go on, */
+    struct carom_node open;    /* and all others that are not closed */
+    bool draining;             /* no further request is taken */
+
+    int64_t seconds; /* what date_line says */
+    uint8_t date_line[CAROM_DATE_LINE];
+    char keep_alive_line[48];
+    uint32_t keep_alive_length;
+
+    /* All pools, to be filled and trimmed; behind `pools_always` those of protocols that are not
+     * spoken by every client, which are looked at only while something may lie in them. */
+    struct carom_pool *pools[CAROM_POOLS_MOST];
+    uint32_t pool_count, pools_always;
+    bool look_at_all_pools;
+
+    uint64_t accepted, refused, requests, responses;
+    uint64_t h2_connections, h2_calmed; /* that have begun; that were told to be calm */
+
+    /* What is asked of the owner. A connection has gone: accepting may go on. */
+    void (*freed)(struct carom_connections *connections);
+    /* The address of a listener, by its number. */
+    void (*near_address)(const struct carom_connections *connections, uint16_t listener,
+                         carom_address *address);
+};
+
+/* Whether there is work that no event of the loop will bring. */
+static inline bool carom_connections_busy(const struct carom_connections *connections)
+{
+    return !carom_node_alone(&connections->dirty) || !carom_node_alone(&connections->resumed) ||
+           !carom_node_alone(&connections->records.ready) ||
+           carom_streams_wait(&connections->streams);
+}
+/* Whether there are as many as there may be. */
+static inline bool carom_connections_full(const struct carom_connections *connections)
+{
+    return connections->pool.in_use >= connections->options->max_connections;
+}
+
+#endif

@@ -1,0 +1,212 @@
+/* Cores of connections: references, the lists of the turn, deadlines, the drain. */
+#include "http/core.h"
+
+#include <string.h>
+
+static const struct carom_carrier *carrier_of(const struct carom_core *core)
+{
+    return core->connections->protocols[core->speaks]->carrier;
+}
+
+static struct carom_core *of_link(struct carom_node *node)
+{
+    return carom_container(node, struct carom_core, link);
+}
+
+void carom_core_hold(struct carom_core *core)
+{
+    core->refs++;
+}
+
+void carom_core_drop(struct carom_core *core)
+{
+    carom_assert(core->refs > 0);
+    if (--core->refs == 0)
+        carrier_of(core)->dispose(core);
+}
+
+/* ---------------------------------------------------------------- the lists of the turn */
+
+/* It is in one list at a time, and held by those of the turn. */
+static void enlist(struct carom_node *list, struct carom_core *core)
+{
+    if (core->listed)
+        return;
+    core->listed = true;
+    carom_core_hold(core);
+    carom_node_remove(&core->link);
+    carom_list_prepend(list, &core->link);
+}
+
+static void delist(struct carom_core *core)
+{
+    carom_node_remove(&core->link);
+    core->listed = false;
+    if (core->state != CAROM_CONNECTION_CLOSED)
+        carom_list_append(&core->connections->open, &core->link);
+}
+
+void carom_core_touch(struct carom_core *core)
+{
+    enlist(&core->connections->dirty, core);
+    carom_records_work(&core->connections->records);
+}
+
+void carom_core_resume(struct carom_core *core)
+{
+    core->resumed = true; /* when it is listed as dirty, it moves over after the flush */
+    enlist(&core->connections->resumed, core);
+    carom_records_work(&core->connections->records);
+}
+
+static void flush(struct carom_core *core)
+{
+    delist(core);
+    if (core->state != CAROM_CONNECTION_CLOSED)
+        carrier_of(core)->flush(core);
+    if (core->resumed)
+        enlist(&core->connections->resumed, core);
+    carom_core_drop(core);
+}
+
+void carom_core_flush_last(struct carom_core *core)
+{
+    if (core->connections->dirty.next == &core->link)
+        flush(core);
+}
+
+void carom_connections_flush(struct carom_connections *connections)
+{
+    while (!carom_node_alone(&connections->dirty))
+        flush(of_link(connections->dirty.next));
+}
+
+void carom_connections_resume(struct carom_connections *connections)
+{
+    struct carom_node now; /* those that wait again do so until the next turn */
+    carom_node_init(&now);
+    carom_list_splice(&now, &connections->resumed);
+    while (!carom_node_alone(&now)) {
+        struct carom_core *core = of_link(now.next);
+        delist(core);
+        core->resumed = false;
+        carrier_of(core)->resume(core);
+        carom_core_touch(core);
+        carom_core_drop(core);
+    }
+}
+
+/* ---------------------------------------------------------------- deadlines */
+
+/* The timer is armed lazily: a deadline that moves away leaves it alone, and it looks again. */
+static void arm(struct carom_core *core, uint64_t deadline)
+{
+    struct carom_timer *timer = &core->timer;
+    if (deadline != CAROM_NO_TIME && (!carom_timer_armed(timer) || deadline < timer->deadline))
+        carom_timer_arm(&core->connections->records.wheel, timer, deadline);
+}
+
+static uint64_t deadline_after(const struct carom_core *core, uint32_t milliseconds)
+{
+    if (milliseconds == CAROM_OFF)
+        return CAROM_NO_TIME;
+    return carom_records_now(&core->connections->records) + milliseconds + 1;
+}
+
+void carom_core_read_within(struct carom_core *core, uint32_t milliseconds)
+{
+    core->read_deadline = deadline_after(core, milliseconds);
+    arm(core, core->read_deadline);
+}
+
+void carom_core_write_within(struct carom_core *core, uint32_t milliseconds)
+{
+    core->write_deadline = deadline_after(core, milliseconds);
+    arm(core, core->write_deadline);
+}
+
+void carom_core_wait_idle(struct carom_core *core)
+{
+    const carom_options *options = core->connections->options;
+    uint64_t idle = (uint64_t)options->keep_alive + options->keep_alive_grace;
+    carom_core_read_within(core, idle < CAROM_OFF ? (uint32_t)idle : CAROM_OFF);
+}
+
+static void timer_fires(struct carom_timer *timer)
+{
+    struct carom_core *core = carom_container(timer, struct carom_core, timer);
+    uint64_t now = core->connections->records.now;
+    if (core->write_deadline <= now) {
+        carrier_of(core)->abort(core, CAROM_REASON_WRITE_TIMEOUT, true);
+        return;
+    }
+    if (core->read_deadline <= now) {
+        core->read_deadline = CAROM_NO_TIME;
+        carrier_of(core)->read_timeout(core);
+    }
+    if (core->state != CAROM_CONNECTION_CLOSED) {
+        arm(core, core->read_deadline);
+        arm(core, core->write_deadline);
+    }
+}
+
+/* ---------------------------------------------------------------- life */
+
+void carom_core_init(struct carom_core *core, struct carom_connections *connections,
+                     uint16_t listener)
+{
+    memset(core, 0, sizeof *core);
+    core->connections = connections;
+    core->listener = listener;
+    core->refs = 1;
+    core->read_deadline = core->write_deadline = CAROM_NO_TIME;
+    carom_node_init(&core->link);
+    carom_timer_init(&core->timer, timer_fires);
+}
+
+void carom_core_close(struct carom_core *core)
+{
+    core->state = CAROM_CONNECTION_CLOSED;
+    carom_timer_disarm(&core->connections->records.wheel, &core->timer);
+    if (!core->listed)
+        carom_node_remove(&core->link);
+}
+
+/* ---------------------------------------------------------------- drain */
+
+/* What is called may list others as dirty, in front of them all; it takes none off a list but the
+ * one that it is called for, and that only from those that are open. */
+static void drain(struct carom_node *list)
+{
+    struct carom_node *node = list->next;
+    while (node != list) {
+        struct carom_core *core = of_link(node);
+        node = node->next;
+        carrier_of(core)->drain(core);
+    }
+}
+
+void carom_connections_drain(struct carom_connections *connections)
+{
+    drain(&connections->dirty);
+    drain(&connections->resumed);
+    drain(&connections->open);
+}
+
+static void cancel(struct carom_node *list)
+{
+    struct carom_node *node = list->next;
+    while (node != list) {
+        struct carom_core *core = of_link(node);
+        node = node->next;
+        if (core->state != CAROM_CONNECTION_CLOSED)
+            carrier_of(core)->abort(core, CAROM_REASON_SHUTDOWN, true);
+    }
+}
+
+void carom_connections_cancel(struct carom_connections *connections)
+{
+    cancel(&connections->dirty);
+    cancel(&connections->resumed);
+    cancel(&connections->open);
+}

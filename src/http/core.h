@@ -1,0 +1,81 @@
+/* The core of a connection: who refers to it, its deadlines, and its place in the turn, whatever
+ * carries its bytes. It has no stream. connection.h puts one beside a stream of bytes; a protocol
+ * that brings its own transport puts one beside that. */
+#ifndef CAROM_HTTP_CORE_H
+#define CAROM_HTTP_CORE_H
+
+#include "http/connections.h"
+
+enum carom_connection_state {
+    CAROM_CONNECTION_OPEN,
+    CAROM_CONNECTION_LINGERING, /* all is sent, FIN too; what still comes is dropped */
+    CAROM_CONNECTION_CLOSED,
+};
+
+#define CAROM_NO_TIME UINT64_MAX
+
+struct carom_core {
+    struct carom_connections *connections; /* of its worker */
+    void *session;                         /* the protocol's state, while it needs one; else NULL */
+    struct carom_node link;                /* of connections->open, dirty or resumed */
+    struct carom_timer timer;              /* never later than the nearer of the two deadlines */
+    uint64_t read_deadline, write_deadline;
+    struct carom_peer_name peer;
+    uint32_t refs;      /* its carrier, each record, and the list, if it is dirty or resumed */
+    uint32_t requests;  /* so far */
+    uint16_t listener;  /* through which it came; of the service's listeners */
+    uint8_t state : 2;  /* enum carom_connection_state */
+    uint8_t speaks : 2; /* enum carom_speaks */
+    bool listed : 1;    /* as dirty or resumed, and held by that */
+    bool resumed : 1;   /* its input waits for the next turn */
+    bool peer_done : 1; /* the peer has sent FIN */
+    bool last : 1;      /* no further request is taken */
+};
+
+/* What a core asks of what carries its bytes: the stream of a connection, say. It is told by the
+ * protocol (struct carom_protocol), for a protocol knows what it is carried by. */
+struct carom_carrier {
+    /* Send what is ready; complete what was sent. */
+    void (*flush)(struct carom_core *core);
+    /* Go on with input that waited. */
+    void (*resume)(struct carom_core *core);
+    /* The read deadline has passed. */
+    void (*read_timeout)(struct carom_core *core);
+    /* A drain begins: end, if nothing is in flight. */
+    void (*drain)(struct carom_core *core);
+    /* Close at once; what is in flight is cancelled with `reason`. */
+    void (*abort)(struct carom_core *core, carom_reason reason, bool reset);
+    /* Nobody refers to the core any more: free it. */
+    void (*dispose)(struct carom_core *core);
+};
+
+/* A core that is open, held once, and in no list yet. */
+void carom_core_init(struct carom_core *core, struct carom_connections *connections,
+                     uint16_t listener);
+void carom_core_hold(struct carom_core *core);
+void carom_core_drop(struct carom_core *core);
+/* It is closed: no deadline any more, and no list but one that holds it. */
+void carom_core_close(struct carom_core *core);
+
+/* Put it on the list of those that are flushed before the turn ends. */
+void carom_core_touch(struct carom_core *core);
+/* Flush it now, if it was the last to be put on that list: nearly always, right after its input. */
+void carom_core_flush_last(struct carom_core *core);
+/* As carom_core_touch, and let its waiting input go on in the next turn. */
+void carom_core_resume(struct carom_core *core);
+
+/* Set a deadline `milliseconds` from now (CAROM_OFF: none). */
+void carom_core_read_within(struct carom_core *core, uint32_t milliseconds);
+void carom_core_write_within(struct carom_core *core, uint32_t milliseconds);
+/* The same for as long as an idle connection may wait for its next request. */
+void carom_core_wait_idle(struct carom_core *core);
+
+/* Parts of a turn: let input go on that waited; flush all that have something to send. */
+void carom_connections_resume(struct carom_connections *connections);
+void carom_connections_flush(struct carom_connections *connections);
+/* A drain begins: end those that are idle. */
+void carom_connections_drain(struct carom_connections *connections);
+/* Its deadline has passed: cancel all. */
+void carom_connections_cancel(struct carom_connections *connections);
+
+#endif
