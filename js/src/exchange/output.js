@@ -82,9 +82,10 @@ class Output {
 
   write(bytes) {
     if (bytes.length > 0) this.push(bytes);
-    if (this.buffered >= HIGH_WATER) this.pump();
-    else this.schedule();
-    return this.buffered < HIGH_WATER;
+    const room = this.buffered < HIGH_WATER;
+    if (room) this.schedule();
+    else this.pump();
+    return room;
   }
 
   end(trailers) {
@@ -93,7 +94,9 @@ class Output {
   }
 
   ready() {
-    if (this.buffered < HIGH_WATER) return Promise.resolve();
+    // A turn of the loop all the same: an engine on a thread may take bytes as fast as a stream gives them, and
+    // the stream must not keep JavaScript from hearing that the client has gone.
+    if (this.buffered < HIGH_WATER) return new Promise((resolve) => { setImmediate(resolve); });
     if (this.waiting === null) {
       this.waiting = {};
       this.waiting.promise = new Promise((resolve, reject) => {

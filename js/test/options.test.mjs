@@ -1,0 +1,60 @@
+// Options that only the engine can show to have come through the addon: each as a client sees it.
+import assert from 'node:assert/strict';
+import net from 'node:net';
+import { test } from 'node:test';
+
+import { serve, Response } from '../index.mjs';
+
+// What a server with these options answers to bytes, after which the client sends FIN when `ends`.
+async function answerOf(options, handler, text, ends, enough) {
+  const server = serve({ port: 0, hostname: '127.0.0.1', onListen() {}, ...options }, handler);
+  try {
+    return await new Promise((resolve, reject) => {
+      let got = '';
+      const socket = net.connect({ port: server.addr.port, host: '127.0.0.1', allowHalfOpen: true }, () => {
+        if (ends) socket.end(text);
+        else socket.write(text);
+      });
+      socket.on('data', (data) => {
+        got += data;
+        if (enough.test(got)) socket.destroy();
+      });
+      socket.on('error', reject);
+      socket.on('close', () => resolve(got));
+      socket.on('end', () => socket.end());
+    });
+  } finally {
+    await server.shutdown({ deadline: 0 });
+  }
+}
+
+const fine = () => new Response('fine');
+const later = async () => {
+  await new Promise((resolve) => { setImmediate(resolve); });
+  return fine();
+};
+const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
+const WHOLE = /fine$/;
+
+for (const io of ['inline', 'thread']) {
+  test(`${io}: false is off, and not the default`, async () => {
+    assert.match(await answerOf({ io }, fine, GET, false, WHOLE), /\r\nKeep-Alive: timeout=75\r\n/i);
+    assert.doesNotMatch(await answerOf({ io, keepAlive: false }, fine, GET, false, WHOLE), /Keep-Alive/i);
+  });
+
+  test(`${io}: maxContent may be more than 32 bits say`, async () => {
+    const post = (length) => `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${length}\r\n\r\n`;
+    assert.match(await answerOf({ io, maxContent: 5e9 }, fine, post(5e9), false, WHOLE), /^HTTP\/1\.1 200 /);
+    assert.match(await answerOf({ io, maxContent: 5e9 }, fine, post(5e9 + 1), false, /\r\n\r\n/), /^HTTP\/1\.1 413 /);
+  });
+
+  test(`${io}: halfClose lets a client be answered that has said all`, async () => {
+    assert.match(await answerOf({ io, halfClose: true }, later, GET, true, WHOLE), WHOLE);
+  });
+
+  test(`${io}: a length of more than 32 bits is told`, async () => {
+    const endless = () => new Response(new ReadableStream({ pull(controller) { controller.enqueue(new Uint8Array(1)); } }),
+      { headers: { 'content-length': '4294967301' } });
+    assert.match(await answerOf({ io }, endless, GET, false, /\r\n\r\n/), /\r\nContent-Length: 4294967301\r\n/i);
+  });
+}
