@@ -26,6 +26,13 @@ async function reported(body) {
   return lines;
 }
 
+// A client leaves by the signal of its fetch, and by what it reads, too: the fetch of Debian's Node 18 (undici 5.15) holds the
+// request's own signal weakly, so that it stays connected when garbage was collected before the abort.
+function leave(controller, content) {
+  controller.abort();
+  content.cancel().catch(() => {});
+}
+
 for (const { name, alpn, tls, options: over, origin: originOf, fetch } of TRANSPORTS) for (const io of WAYS) {
   // Serve for as long as `body` runs; everything must end after it.
   const serving = async (options, handler, body) => {
@@ -60,10 +67,10 @@ for (const { name, alpn, tls, options: over, origin: originOf, fetch } of TRANSP
           cancel() { cancelled(); },
         }));
       }, async (origin) => {
-        const leave = new AbortController();
-        const response = await fetch(origin, { signal: leave.signal });
-        await response.body.getReader().read();
-        leave.abort();
+        const leaving = new AbortController();
+        const reader = (await fetch(origin, { signal: leaving.signal })).body.getReader();
+        await reader.read();
+        leave(leaving, reader);
         assert.equal(await wasAborted, 'AbortError');
         assert.equal(await ended, 'CAROM_ECANCELED');
         await wasCancelled;
@@ -308,16 +315,20 @@ for (const { name, alpn, tls, options: over, origin: originOf, fetch } of TRANSP
         }
       }).listen(0, '127.0.0.1');
       await once(upstream, 'listening');
+      upstream.keepAliveTimeout = 0; // it ends no connection that its client is about to use
       const { port } = upstream.address();
-      await serving({ io }, (request) => globalThis.fetch(`http://127.0.0.1:${port}${new URL(request.url).pathname}`), async (origin) => {
-        for (const path of ['/chunked', '/gzip']) {
-          const response = await fetch(origin + path);
-          assert.deepEqual([response.status, response.headers.get('x-own'), response.headers.get('x-hop')], [201, '2', null]);
-          assert.equal(await response.text(), 'x'.repeat(10000));
-        }
-      });
-      upstream.closeAllConnections();
-      upstream.close();
+      try {
+        await serving({ io }, (request) => globalThis.fetch(`http://127.0.0.1:${port}${new URL(request.url).pathname}`), async (origin) => {
+          for (const path of ['/chunked', '/gzip']) {
+            const response = await fetch(origin + path);
+            assert.deepEqual([response.status, response.headers.get('x-own'), response.headers.get('x-hop')], [201, '2', null]);
+            assert.equal(await response.text(), 'x'.repeat(10000));
+          }
+        });
+      } finally {
+        upstream.close();
+        upstream.closeAllConnections();
+      }
     });
 
     test('a new handler takes over', () => serving({ io }, () => new Response('old'), async (origin, server) => {
@@ -405,14 +416,14 @@ for (const { name, alpn, tls, options: over, origin: originOf, fetch } of TRANSP
       })());
     }, async (origin) => assert.equal(await (await fetch(origin)).text(), 'begun and ended')));
 
-    test("a stream of the runtime's Response that has nothing yet: the head is sent, and its client may leave", { timeout: 10000 }, async () => {
+    test("a stream of the runtime's Response that has nothing yet: the head is sent, and its client may leave", async () => {
       let cancelled;
       const gone = new Promise((resolve) => { cancelled = resolve; });
       await serving({ io }, () => new globalThis.Response(new ReadableStream({ cancel: cancelled })), async (origin) => {
-        const leave = new AbortController();
-        const response = await fetch(origin, { signal: leave.signal });
+        const leaving = new AbortController();
+        const response = await fetch(origin, { signal: leaving.signal });
         assert.equal(response.status, 200);
-        leave.abort();
+        leave(leaving, response.body);
         await gone;
       });
     });
