@@ -1,4 +1,5 @@
-/* The end of a service while other threads are still inside carom_post or carom_shutdown. */
+/* The life of a service: which call may come when; and its end while other threads are still inside
+ * carom_post or carom_shutdown. */
 #include <pthread.h>
 
 #include "unit/http/simulation.h"
@@ -76,11 +77,81 @@ static void a_shutdown_is_inside_until_it_returns(void **state)
     assert_int_equal(carom_service_destroy(sim.service), 0);
 }
 
+/* ---------------------------------------------------------------- which call may come when */
+
+static int turn_in_turn, told;
+
+static void turn_again(carom_record *record, void *data)
+{
+    (void)data;
+    turn_in_turn = carom_service_turn(sim.service);
+    answer(record, "once");
+    carom_release(record);
+}
+
+static void count_told(carom_waker *waker, int status)
+{
+    (void)waker;
+    assert_int_equal(status, 0);
+    told++;
+}
+
+static void assert_does_not_begin(void)
+{
+    assert_int_equal(carom_service_listen(sim.service, "127.0.0.1:0"), -CAROM_ESTATE);
+    assert_int_equal(carom_run(sim.service), -CAROM_ESTATE);
+}
+
+static void a_service_runs_once(void **state)
+{
+    (void)state;
+    carom_waker first = {.wake = count_told}, second = {.wake = count_told};
+    carom_options options = simulation_options();
+    options.handler = turn_again;
+    create(&options);
+    assert_int_equal(carom_service_listen(sim.service, "127.0.0.1:0"), 0);
+    assert_true(carom_service_descriptor(sim.service) >= 0);
+    assert_does_not_begin(); /* it is driven now */
+    assert_int_equal(carom_service_destroy(sim.service), -CAROM_ESTATE);
+    assert_int_equal(carom_service_turn(sim.service), 1);
+    struct carom_peer *peer = connect_peer();
+    say(peer, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    while (carom_simulated_busy(sim.loop))
+        assert_int_equal(carom_service_turn(sim.service), 1);
+    assert_got(peer, "once");
+    assert_int_equal(turn_in_turn, -CAROM_ESTATE);
+    assert_int_equal(carom_service_wait_drained(sim.service, &first), 0);
+    assert_int_equal(carom_service_wait_drained(sim.service, &second), -CAROM_ESTATE);
+    carom_shutdown(sim.service, 0);
+    for (int turns = 0; carom_service_turn(sim.service) > 0; turns++) {
+        assert_true(turns < 10);
+        carom_simulated_advance(sim.loop, 1);
+    }
+    assert_int_equal(told, 1);
+    assert_int_equal(carom_service_turn(sim.service), -CAROM_ESTATE);
+    assert_int_equal(carom_service_wait_drained(sim.service, &second), -CAROM_ESTATE);
+    assert_does_not_begin();
+    assert_int_equal(carom_service_destroy(sim.service), 0);
+}
+
+static void several_workers_are_not_driven(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    options.workers = 2;
+    create(&options);
+    assert_int_equal(carom_service_descriptor(sim.service), -CAROM_ESTATE);
+    assert_int_equal(carom_service_turn(sim.service), -CAROM_ESTATE);
+    assert_int_equal(carom_service_destroy(sim.service), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest all[] = {
         cmocka_unit_test(the_loop_outlives_who_is_inside),
         cmocka_unit_test(a_shutdown_is_inside_until_it_returns),
+        cmocka_unit_test(a_service_runs_once),
+        cmocka_unit_test(several_workers_are_not_driven),
     };
     return cmocka_run_group_tests(all, NULL, NULL);
 }
