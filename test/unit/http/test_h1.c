@@ -1,5 +1,5 @@
 /* HTTP/1.1 on a connection: limits, the bytes of streamed answers, their order, what is received
- * when nobody reads, and time. */
+ * when nobody reads. */
 #include "unit/http/simulation.h"
 
 #define GET(target)    "GET " target " HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -64,6 +64,23 @@ static void content_has_a_limit_in_both_codings(void **state)
         else
             assert_string_equal(got(peer), "");
         finish();
+    }
+}
+
+static void a_head_over_its_limits_is_told_so(void **state)
+{
+    (void)state;
+    static char head[40000];
+    carom_options options = simulation_options();
+    for (int section = 0; section < 2; section++) {
+        begin(&options);
+        struct carom_peer *peer = connect_peer();
+        snprintf(head, sizeof head, "GET /%0*d HTTP/1.1\r\nHost: a\r\nX: %0*d\r\n\r\n",
+                 section ? 1 : 9000, 1, section ? 17000 : 1, 1);
+        say(peer, head);
+        turn();
+        assert_got(peer, section ? "HTTP/1.1 431 " : "HTTP/1.1 414 ");
+        assert_int_equal(finish().ended[CAROM_REASON_OVER_LIMIT], 1);
     }
 }
 
@@ -434,93 +451,11 @@ static void a_refused_client_is_read_to_its_end(void **state)
     finish();
 }
 
-/* ---------------------------------------------------------------- time */
-
-static void a_silent_connection_is_a_timeout(void **state)
-{
-    (void)state;
-    carom_options options = simulation_options();
-    begin(&options);
-    struct carom_peer *silent = connect_peer(), *kept = connect_peer();
-    say(kept, GET("/now"));
-    turn();
-    pass(15 * SECOND + 1);
-    assert_true(carom_peer_saw_close(silent));
-    assert_int_equal(stats_now().timeouts, 1);
-    pass(76 * SECOND);
-    assert_true(carom_peer_saw_close(kept)); /* which is none */
-    assert_int_equal(finish().timeouts, 1);
-}
-
-/* The timer of a connection goes off for the nearer of two times; then for the other one. */
-static void a_late_reader_is_seen_behind_slow_content(void **state)
-{
-    (void)state;
-    carom_options options = simulation_options();
-    begin(&options);
-    struct carom_peer *peer = connect_peer();
-    carom_peer_set_window(peer, 0);
-    say(peer, GET("/now") LENGTH_POST("5") "ab");
-    turn();
-    pass(6 * SECOND);
-    assert_int_equal(stats_now().timeouts, 1); /* the content: its 408 waits */
-    assert_false(carom_peer_saw_close(peer));
-    pass(25 * SECOND);
-    assert_true(carom_peer_saw_reset(peer));
-    finish();
-}
-
-static void slow_content_is_seen_of_each_request(void **state)
-{
-    (void)state;
-    carom_options options = simulation_options();
-    begin(&options);
-    struct carom_peer *peer = connect_peer();
-    say(peer, GET("/hold")); /* so that the state of the connection outlives each of them */
-    for (int i = 0; i < 2; i++) {
-        say(peer, LENGTH_POST("5"));
-        turn();
-        pass(2 * SECOND);
-        say(peer, "abcde");
-        turn();
-    }
-    say(peer, LENGTH_POST("5") "a");
-    turn();
-    pass(5 * SECOND - 100);
-    assert_int_equal(stats_now().timeouts, 0);
-    pass(200);
-    assert_int_equal(stats_now().timeouts, 1);
-    answer_and_release(sim.held[0], "held");
-    turn();
-    assert_int_equal(count(got(peer), "HTTP/1.1 200 OK\r\n"), 3);
-    assert_got(peer, "HTTP/1.1 408 Request Timeout\r\n");
-    finish();
-}
-
-/* Some clients send one; it does not begin a request, whose time is shorter. */
-static void an_empty_line_behind_content_begins_nothing(void **state)
-{
-    (void)state;
-    carom_options options = simulation_options();
-    begin(&options);
-    struct carom_peer *peer = connect_peer();
-    say(peer, LENGTH_POST("5") "abcde");
-    turn();
-    say(peer, "\r\n");
-    turn();
-    assert_int_equal(stats_now().records_in_flight, 0);
-    pass(20 * SECOND);
-    assert_null(strstr(got(peer), "408"));
-    say(peer, GET("/now"));
-    turn();
-    assert_int_equal(count(got(peer), "HTTP/1.1 200 OK\r\n"), 2);
-    finish();
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(content_has_a_limit_in_both_codings),
+        cmocka_unit_test(a_head_over_its_limits_is_told_so),
         cmocka_unit_test(a_connection_serves_so_many_requests),
         cmocka_unit_test(so_many_requests_are_in_flight),
         cmocka_unit_test(content_that_nobody_reads_is_dropped_up_to_a_limit),
@@ -538,10 +473,6 @@ int main(void)
         cmocka_unit_test(content_is_received_as_it_is_read),
         cmocka_unit_test(requests_are_received_as_they_are_answered),
         cmocka_unit_test(a_refused_client_is_read_to_its_end),
-        cmocka_unit_test(a_silent_connection_is_a_timeout),
-        cmocka_unit_test(a_late_reader_is_seen_behind_slow_content),
-        cmocka_unit_test(slow_content_is_seen_of_each_request),
-        cmocka_unit_test(an_empty_line_behind_content_begins_nothing),
     };
     return cmocka_run_group_tests_name("http/h1", tests, NULL, NULL);
 }
