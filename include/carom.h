@@ -308,7 +308,7 @@ typedef struct carom_tls_options {
                                  processes  that are to know each other's clients; empty: random,
                                  changed every  half `ticket_lifetime` */
     uint32_t ticket_lifetime; /* 7,200 s (RFC 8446, 4.6.1); CAROM_OFF: no tickets */
-    uint32_t watch; /* off: look every so many ms whether a file has changed, and load all again */
+    uint32_t watch; /* never: ms between checks for changed files, which are then loaded again */
 } carom_tls_options;
 
 #define CAROM_TLS_OPTIONS_INIT                                                                     \
@@ -467,7 +467,7 @@ typedef void carom_give_back(void *owner);
 
 /* Content to send. With give_back NULL the bytes are copied before the call returns; otherwise they
  * are borrowed, must not change, and are given back later (also when the call fails, before it
- * returns). For bytes that live for ever use CAROM_STATIC. */
+ * returns). For bytes that live for ever use carom_static_content. */
 typedef struct carom_content {
     const void *data;
     size_t length;
@@ -493,8 +493,8 @@ typedef struct carom_response {
  * content whatever is given (RFC 9112, 6.3); for HEAD and 304 a Content-Length field may be set.
  * Connection: close is obeyed. Errors: ECANCELED, ESTATE (answered before), EFIELD (CR, LF, NUL, a
  * bad name, or framing fields that are the engine's), EINVAL (status), ELENGTH, ETOOBIG (a head of
- * more than 32 KiB), ENOMEM. A call that
- * failed with EFIELD, EINVAL or ELENGTH has sent nothing: answer again. */
+ * more than 32 KiB), ENOMEM. A call that failed with EFIELD, EINVAL or ELENGTH has sent nothing:
+ * answer again. */
 CAROM_API int carom_respond(carom_record *record, const carom_response *response);
 
 /* Content that lies in a file: `length` bytes from `offset`, or CAROM_LENGTH_UNKNOWN for all from
@@ -544,8 +544,8 @@ CAROM_API int carom_respond_begin(carom_record *record, const carom_response *re
 CAROM_API int carom_write(carom_record *record, const carom_content *content);
 
 /* End the response, with a trailer section (dropped where the framing has no room for it). Errors:
- * ECANCELED, ESTATE, EFIELD, and those behind which nothing has ended (write on, end otherwise or
- * cancel): ELENGTH (less than was said), ETOOBIG (over a page, or with HTTP/2 over 64 trailers). */
+ * ECANCELED, ESTATE, EFIELD; ELENGTH (less than was said), ETOOBIG (over a page, or with HTTP/2
+ * over 64 trailers): it is still open then: write the rest, end with fewer trailers, or cancel. */
 CAROM_API int carom_end(carom_record *record, const carom_field *trailers, size_t trailer_count);
 
 /* Send an informational response (RFC 9110, 15.2), such as 103 Early Hints, before the final one;

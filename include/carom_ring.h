@@ -59,7 +59,7 @@ enum carom_ring_slot {
     CAROM_SLOT_GENERATION = 1,    /* rises each time the slot is given to another request */
     CAROM_SLOT_HEAD_PAGE = 2,     /* 0: the head is in the slot; else the number of its page + 1 */
     CAROM_SLOT_METHOD_LENGTH = 3, /* the head begins with the method */
-    CAROM_SLOT_VERSION = 4,       /* 10, 11; + 256 when the client asks for an upgrade */
+    CAROM_SLOT_VERSION = 4,       /* 10, 11, 20; + 256 when the client asks for an upgrade */
     CAROM_SLOT_TARGET = 5,        /* offset in the head */
     CAROM_SLOT_TARGET_LENGTH = 6,
     CAROM_SLOT_FIELD_COUNT = 7, /* of 4 half-words before the head: offset and length of a name,

@@ -1,5 +1,5 @@
-/* TLS: options as js/src/engine/tls-options.js has checked them, what a request's connection is, and what the
- * engine says of a certificate that it cannot use. */
+/* TLS: options as js/src/engine/tls-options.js has checked them, what a request's connection is,
+ * and what the engine says of a certificate that it cannot use. */
 #include "server.h"
 
 #include <stdlib.h>

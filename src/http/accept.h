@@ -1,4 +1,4 @@
-/* Accepting a connection. */
+/* Accepting: a descriptor becomes a connection, or is told that there are too many. */
 #ifndef CAROM_HTTP_ACCEPT_H
 #define CAROM_HTTP_ACCEPT_H
 

@@ -87,7 +87,7 @@ int carom_respond(carom_record *record, const carom_response *response)
     struct carom_response_plan plan;
     int error = guard_open(record);
     if (error == 0)
-        error = carom_response_plan(&plan, CAROM_RESPONSE_FINAL, &record->head, response,
+        error = carom_response_plan(&plan, CAROM_HEAD_FINAL, &record->head, response,
                                     response->content.length);
     plan.whole = true;
     if (error == 0)
@@ -155,8 +155,7 @@ int carom_respond_file(carom_record *record, const carom_response *response, con
     if (error == 0)
         error = find_content(&taken);
     if (error == 0)
-        error =
-            carom_response_plan(&plan, CAROM_RESPONSE_FINAL, &record->head, &bare, taken.length);
+        error = carom_response_plan(&plan, CAROM_HEAD_FINAL, &record->head, &bare, taken.length);
     plan.whole = true;
     if (error == 0)
         error = take_head(record, &plan, &bare);
@@ -177,7 +176,7 @@ int carom_respond_begin(carom_record *record, const carom_response *response)
     struct carom_response_plan plan;
     int error = guard_open(record);
     if (error == 0)
-        error = carom_response_plan(&plan, CAROM_RESPONSE_FINAL, &record->head, response,
+        error = carom_response_plan(&plan, CAROM_HEAD_FINAL, &record->head, response,
                                     response->content_length);
     if (error == 0)
         error = take_head(record, &plan, response);
@@ -233,7 +232,7 @@ int carom_inform(carom_record *record, const carom_response *response)
     struct carom_response_plan plan;
     int error = guard_open(record);
     if (error == 0)
-        error = carom_response_plan(&plan, CAROM_RESPONSE_INFORM, &record->head, response, 0);
+        error = carom_response_plan(&plan, CAROM_HEAD_INFORM, &record->head, response, 0);
     if (error < 0 || record->head.version == 10)
         return error;
     error = record->ops->head(record, &plan, response);
@@ -251,7 +250,7 @@ int carom_upgrade(carom_record *record, const carom_response *response)
     if (record->request != CAROM_REQUEST_WHOLE ||
         !(record->head.is_connect || record->head.wants_upgrade))
         return -CAROM_ESTATE;
-    error = carom_response_plan(&plan, CAROM_RESPONSE_UPGRADE, &record->head, response,
+    error = carom_response_plan(&plan, CAROM_HEAD_UPGRADE, &record->head, response,
                                 CAROM_LENGTH_UNKNOWN);
     if (error == 0)
         error = take_head(record, &plan, response);
@@ -285,7 +284,7 @@ bool carom_respond_refusal(carom_record *record)
         .content = {text, length, NULL, NULL},
     };
     struct carom_response_plan plan;
-    int error = carom_response_plan(&plan, CAROM_RESPONSE_FINAL, &record->head, &response, length);
+    int error = carom_response_plan(&plan, CAROM_HEAD_FINAL, &record->head, &response, length);
     carom_assert(error == 0);
     plan.whole = true;
     if (take_head(record, &plan, &response) < 0 ||

@@ -1,10 +1,10 @@
 /* The loop: what the engine asks of a kernel, in the shape of completions. The owner starts an
- * operation on a socket; its results come back as calls of the loop's events, from
- * carom_loop_deliver only (or, for a send that ends at once, as the return value). Receiving is a
+ * operation on a socket; its results come back as calls of the loop's events, from `deliver` only
+ * (or, for a send that ends at once, as the return value). Receiving is a
  * stream of pages. Backends: epoll, io_uring, simulated.
  *
  * A turn of the owner:  wait -> deliver -> ... send ... -> reclaim.
- * One thread, except carom_loop_wake. */
+ * One thread, except `wake`. */
 #ifndef CAROM_NET_LOOP_H
 #define CAROM_NET_LOOP_H
 
@@ -32,7 +32,7 @@ struct carom_socket_events {
     /* The result of a send that was pending: bytes taken (> 0), or a negative error (`ended` tells
      * more). */
     void (*sent)(struct carom_socket *socket, int64_t result);
-    /* The last event, from carom_loop_reclaim: nothing is outstanding, the socket may be freed. */
+    /* The last event, from `reclaim`: nothing is outstanding, the socket may be freed. */
     void (*closed)(struct carom_socket *socket);
 };
 
@@ -95,7 +95,7 @@ struct carom_loop_ops {
      * never in this call. Idempotent. */
     void (*close)(struct carom_loop *loop, struct carom_socket *socket, bool reset);
 
-    /* Wait for the kernel until `deadline` (ms of carom_loop_now; 0: do not wait, UINT64_MAX: for
+    /* Wait for the kernel until `deadline` (ms as `now` counts; 0: do not wait, UINT64_MAX: for
      * ever) or a wake. */
     void (*wait)(struct carom_loop *loop, uint64_t deadline);
     /* Deliver what the last wait found: accepts, receives, sends. */

@@ -1,4 +1,5 @@
-/* What a stream is, and what the streams of a worker share: for stream.c and stream_tls.c. */
+/* What a stream is, and what the streams of a worker share. It stands below stream.c, which asks
+ * stream_tls.c when a stream is secured. */
 #ifndef CAROM_NET_STREAMS_H
 #define CAROM_NET_STREAMS_H
 

@@ -175,7 +175,7 @@ static void wake_all(carom_record *record)
     carom_waker_ready(record, CAROM_WRITABLE, -CAROM_ECANCELED);
     carom_waker_ready(record, CAROM_ENDED, 0);
     carom_waker_ready(record, CAROM_CANCELLED, 0);
-    carom_waker_ready(record, CAROM_SLOT_TIMER, -CAROM_ECANCELED);
+    carom_waker_ready(record, CAROM_WAIT_TIMER, -CAROM_ECANCELED);
 }
 
 /* What the reader looks at stays until it reads on or releases. */
@@ -306,7 +306,7 @@ void carom_cancel(carom_record *record)
 void carom_release(carom_record *record)
 {
     carom_record_assert_held(record);
-    for (unsigned slot = 0; slot < CAROM_SLOT_COUNT; slot++)
+    for (unsigned slot = 0; slot < CAROM_WAIT_COUNT; slot++)
         carom_waker_disarm(record, slot);
     carom_queue_clear(&record->content, &record->records->segments);
     record->handed = 0;

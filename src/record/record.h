@@ -79,8 +79,8 @@ enum carom_response_state {
 
 enum carom_hold { CAROM_HOLD_EXCHANGE = 1, CAROM_HOLD_HANDLER = 2 };
 
-/* Slots of wakers: the edges, and the timer. */
-enum { CAROM_SLOT_TIMER = CAROM_EDGE_COUNT, CAROM_SLOT_COUNT };
+/* For what a waker waits: the edges, and the timer. */
+enum { CAROM_WAIT_TIMER = CAROM_EDGE_COUNT, CAROM_WAIT_COUNT };
 
 /* The peer of a connection; of a Unix one nothing is kept. */
 struct carom_peer_name {
@@ -155,7 +155,7 @@ struct carom_record {
     uint64_t content_sent;
     uint64_t stream_end; /* position in the stream behind the last byte that was moved there */
 
-    carom_waker *wakers[CAROM_SLOT_COUNT];
+    carom_waker *wakers[CAROM_WAIT_COUNT];
     struct carom_timer deadline; /* of the handler */
     max_align_t state[];         /* the handler's own */
 };

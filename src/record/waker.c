@@ -134,17 +134,17 @@ int carom_wait(carom_record *record, carom_edge edge, carom_waker *waker)
 static void time_has_come(struct carom_timer *timer)
 {
     struct carom_waiting *waiting = waiting_of(waker_of(timer));
-    carom_waker_ready(waiting->record, CAROM_SLOT_TIMER, 0);
+    carom_waker_ready(waiting->record, CAROM_WAIT_TIMER, 0);
 }
 
 int carom_wait_time(carom_record *record, uint32_t milliseconds, carom_waker *waker)
 {
     carom_record_assert_held(record);
-    int error = carom_waker_wait(record, CAROM_SLOT_TIMER, waker);
+    int error = carom_waker_wait(record, CAROM_WAIT_TIMER, waker);
     if (error < 0)
         return error;
     if (carom_record_over(record)) {
-        carom_waker_ready(record, CAROM_SLOT_TIMER, -CAROM_ECANCELED);
+        carom_waker_ready(record, CAROM_WAIT_TIMER, -CAROM_ECANCELED);
         return 0;
     }
     struct carom_waiting *waiting = waiting_of(waker);
@@ -159,7 +159,7 @@ int carom_wait_time(carom_record *record, uint32_t milliseconds, carom_waker *wa
 
 void carom_unwait(carom_record *record, carom_waker *waker)
 {
-    for (unsigned slot = 0; slot < CAROM_SLOT_COUNT; slot++)
+    for (unsigned slot = 0; slot < CAROM_WAIT_COUNT; slot++)
         if (record->wakers[slot] == waker) {
             carom_waker_disarm(record, slot);
             if (slot == CAROM_READABLE)

@@ -1,4 +1,5 @@
-/* The way of a message from its slot: checked, and made calls on the record. */
+/* Messages: what the VM wrote into a slot is read once, checked, and becomes calls on the record.
+ */
 #ifndef CAROM_RING_MESSAGE_H
 #define CAROM_RING_MESSAGE_H
 

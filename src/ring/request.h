@@ -1,4 +1,4 @@
-/* The way of a request into its slot: its head, and then its content. */
+/* Requests: the head of a record is copied into its slot, and then its content, piece by piece. */
 #ifndef CAROM_RING_REQUEST_H
 #define CAROM_RING_REQUEST_H
 

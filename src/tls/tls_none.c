@@ -1,4 +1,5 @@
-/* In the place of tls*.c in a build without TLS (CAROM_TLS=OFF): there are no sessions. */
+/* Stands in for all of src/tls in a build without TLS (CAROM_TLS=OFF): nobody can make a session.
+ */
 #include "base/assert.h"
 #include "tls/tls.h"
 #include "tls/tls_session.h"

@@ -168,7 +168,7 @@ static int note_field(struct noted *noted, const carom_field *field, enum carom_
             return 0;
         noted->upgrade = true;
         /* Also with 426, which says what would be spoken (RFC 9110, 15.5.22). */
-        return kind == CAROM_RESPONSE_INFORM ? -CAROM_EFIELD : 0;
+        return kind == CAROM_HEAD_INFORM ? -CAROM_EFIELD : 0;
     case 10:
         if (slice_is(field->name, "keep-alive"))
             return -CAROM_EFIELD;
@@ -197,9 +197,9 @@ static bool status_allowed(enum carom_response_kind kind, const struct carom_req
                            unsigned status)
 {
     switch (kind) {
-    case CAROM_RESPONSE_INFORM:
+    case CAROM_HEAD_INFORM:
         return status > 101 && status <= 199;
-    case CAROM_RESPONSE_UPGRADE:
+    case CAROM_HEAD_UPGRADE:
         return request->is_connect ? status >= 200 && status <= 299 : status == 101;
     default:
         return status >= (request->is_connect ? 300 : 200) && status <= 599;
@@ -258,11 +258,11 @@ int carom_response_plan(struct carom_response_plan *plan, enum carom_response_ki
                                          .close = noted.close,
                                          .upgrade_field = noted.upgrade,
                                          .expected = UINT64_MAX};
-    if (kind == CAROM_RESPONSE_FINAL)
+    if (kind == CAROM_HEAD_FINAL)
         return plan_content(plan, &noted, request, length);
     if (noted.length)
         return -CAROM_EFIELD;
-    if (kind == CAROM_RESPONSE_UPGRADE) {
+    if (kind == CAROM_HEAD_UPGRADE) {
         if (!noted.upgrade && !request->is_connect)
             return -CAROM_EFIELD;
         plan->body = CAROM_BODY_TUNNEL;

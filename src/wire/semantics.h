@@ -41,7 +41,7 @@ struct carom_response_plan {
     uint64_t expected;       /* content the handler must write, dropped or not; UINT64_MAX: any */
 };
 
-enum carom_response_kind { CAROM_RESPONSE_FINAL, CAROM_RESPONSE_INFORM, CAROM_RESPONSE_UPGRADE };
+enum carom_response_kind { CAROM_HEAD_FINAL, CAROM_HEAD_INFORM, CAROM_HEAD_UPGRADE };
 
 /* Check a response of the handler against the request and plan its framing. `length`: the
  * content's, or CAROM_LENGTH_UNKNOWN. Content-Length by the handler is allowed when it agrees with

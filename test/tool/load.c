@@ -24,7 +24,7 @@
 #include "tool/load/load.h"
 
 #define CLIENTS_MAX       1024
-#define SEND_MAX          4096 /* bytes a send: uploads arrive in pieces */
+#define SEND_MAX          4096   /* bytes a send: uploads arrive in pieces */
 #define WAIT_MILLISECONDS 600000 /* it ends what hangs, not what is slow */
 
 enum mode { KEEP, NEW, PIPELINE, ABORT, SWING };

@@ -75,8 +75,8 @@ static inline unsigned rounds(unsigned plain)
 #endif
 }
 
-/* CAROM_PART=2/4 in the environment: this run has the second, sixth, tenth... of the cases of a long
- * test, and others beside it have the rest. Without it a run has all: 1/1. */
+/* CAROM_PART=2/4 in the environment: this run has the second, sixth, tenth... of the cases of a
+ * long test, and others beside it have the rest. Without it a run has all: 1/1. */
 struct part {
     unsigned first, step;
 };

@@ -146,18 +146,18 @@ static void what_the_handler_never_had_is_no_cancellation(void **state)
 
 /* ---------------------------------------------------------------- what ends it */
 
-static struct waiter waiters[CAROM_SLOT_COUNT];
+static struct waiter waiters[CAROM_WAIT_COUNT];
 
 static void wait_for_all(carom_record *record)
 {
     exchange.unsent = WRITE_BUFFER;
-    for (int edge = 0; edge < CAROM_SLOT_COUNT; edge++)
+    for (int edge = 0; edge < CAROM_WAIT_COUNT; edge++)
         waiters[edge] = (struct waiter)WAITER;
     for (int edge = 0; edge < CAROM_EDGE_COUNT; edge++)
         assert_int_equal(carom_wait(record, (carom_edge)edge, &waiters[edge].waker), 0);
-    assert_int_equal(carom_wait_time(record, 1000, &waiters[CAROM_SLOT_TIMER].waker), 0);
+    assert_int_equal(carom_wait_time(record, 1000, &waiters[CAROM_WAIT_TIMER].waker), 0);
     pass();
-    for (int edge = 0; edge < CAROM_SLOT_COUNT; edge++)
+    for (int edge = 0; edge < CAROM_WAIT_COUNT; edge++)
         assert_int_equal(waiters[edge].fired, 0);
 }
 
@@ -168,10 +168,10 @@ static void assert_all_were_told(void)
     assert_fired(waiters[CAROM_WRITABLE], 1, -CAROM_ECANCELED);
     assert_fired(waiters[CAROM_ENDED], 1, 0);
     assert_fired(waiters[CAROM_CANCELLED], 1, 0);
-    assert_fired(waiters[CAROM_SLOT_TIMER], 1, -CAROM_ECANCELED);
+    assert_fired(waiters[CAROM_WAIT_TIMER], 1, -CAROM_ECANCELED);
     carom_wheel_advance(&records.wheel, clock_now + 5000);
     pass();
-    assert_int_equal(waiters[CAROM_SLOT_TIMER].fired, 1);
+    assert_int_equal(waiters[CAROM_WAIT_TIMER].fired, 1);
 }
 
 static void a_cancel_tells_everybody_once_and_drops_the_output(void **state)
@@ -265,7 +265,7 @@ static void a_response_that_was_sent_wakes_its_writer_and_its_end(void **state)
     assert_fired(waiters[CAROM_READABLE], 1, -CAROM_ECANCELED);
     carom_release(record);
     carom_wheel_advance(&records.wheel, clock_now + 5000);
-    assert_int_equal(waiters[CAROM_SLOT_TIMER].fired, 0);
+    assert_int_equal(waiters[CAROM_WAIT_TIMER].fired, 0);
 }
 
 /* ---------------------------------------------------------------- the handler's deadline */

@@ -110,7 +110,7 @@ static void who_comes_late_is_told_at_once(void **state)
     enum { CANCELLED, REFUSED, SENT, LATE_COUNT };
     static const struct {
         int fired, status;
-    } expected[LATE_COUNT][CAROM_SLOT_COUNT] = {
+    } expected[LATE_COUNT][CAROM_WAIT_COUNT] = {
         [CANCELLED] =
             {{1, -CAROM_ECANCELED}, {1, -CAROM_ECANCELED}, {1, 0}, {1, 0}, {1, -CAROM_ECANCELED}},
         [REFUSED] =
@@ -128,14 +128,14 @@ static void who_comes_late_is_told_at_once(void **state)
             carom_response_move(record, CAROM_RESPONSE_ENDED);
             carom_record_sent(record);
         }
-        struct waiter waiters[CAROM_SLOT_COUNT] = {WAITER, WAITER, WAITER, WAITER, WAITER};
+        struct waiter waiters[CAROM_WAIT_COUNT] = {WAITER, WAITER, WAITER, WAITER, WAITER};
         for (int edge = 0; edge < CAROM_EDGE_COUNT; edge++)
             assert_int_equal(carom_wait(record, (carom_edge)edge, &waiters[edge].waker), 0);
-        assert_int_equal(carom_wait_time(record, 10, &waiters[CAROM_SLOT_TIMER].waker), 0);
-        for (int slot = 0; slot < CAROM_SLOT_COUNT; slot++)
+        assert_int_equal(carom_wait_time(record, 10, &waiters[CAROM_WAIT_TIMER].waker), 0);
+        for (int slot = 0; slot < CAROM_WAIT_COUNT; slot++)
             assert_int_equal(waiters[slot].fired, 0); /* never within a call */
         pass();
-        for (int slot = 0; slot < CAROM_SLOT_COUNT; slot++)
+        for (int slot = 0; slot < CAROM_WAIT_COUNT; slot++)
             assert_fired(waiters[slot], expected[late][slot].fired, expected[late][slot].status);
         finish(record);
         assert_int_equal(records.wheel.armed, 0);
@@ -187,7 +187,7 @@ static void each_edge_has_one_place(void **state)
 
 static void wait_in(carom_record *record, unsigned slot, struct waiter *waiter)
 {
-    int error = slot == CAROM_SLOT_TIMER ? carom_wait_time(record, 10, &waiter->waker)
+    int error = slot == CAROM_WAIT_TIMER ? carom_wait_time(record, 10, &waiter->waker)
                                          : carom_wait(record, (carom_edge)slot, &waiter->waker);
     assert_int_equal(error, 0);
 }
@@ -195,7 +195,7 @@ static void wait_in(carom_record *record, unsigned slot, struct waiter *waiter)
 static void who_waits_no_more_is_not_woken(void **state)
 {
     (void)state;
-    for (unsigned slot = 0; slot < CAROM_SLOT_COUNT; slot++)
+    for (unsigned slot = 0; slot < CAROM_WAIT_COUNT; slot++)
         for (int ready = 0; ready < 2; ready++) {
             carom_record *record = take();
             struct waiter waiter = WAITER, other = WAITER;
@@ -229,14 +229,14 @@ static void unwait_ends_one_wait_of_many(void **state)
 {
     (void)state;
     carom_record *record = take();
-    struct waiter waiters[CAROM_SLOT_COUNT] = {WAITER, WAITER, WAITER, WAITER, WAITER};
+    struct waiter waiters[CAROM_WAIT_COUNT] = {WAITER, WAITER, WAITER, WAITER, WAITER};
     exchange.unsent = WRITE_BUFFER;
-    for (unsigned slot = 0; slot < CAROM_SLOT_COUNT; slot++)
+    for (unsigned slot = 0; slot < CAROM_WAIT_COUNT; slot++)
         wait_in(record, slot, &waiters[slot]);
     carom_unwait(record, &waiters[CAROM_WRITABLE].waker);
     carom_record_cancel(record, CAROM_REASON_CLIENT_RESET);
     pass();
-    for (unsigned slot = 0; slot < CAROM_SLOT_COUNT; slot++)
+    for (unsigned slot = 0; slot < CAROM_WAIT_COUNT; slot++)
         assert_int_equal(waiters[slot].fired, slot != CAROM_WRITABLE);
     finish(record);
 }
