@@ -61,8 +61,10 @@ package: build ## the npm package, build/carom-*.tgz
 tidy: configure ## check style, floors, comments and static analysis
 	@$(PYTHON) tools/tidy
 
-format: ## lay out all C files by .clang-format
+format: ## lay out all files: C by .clang-format, JavaScript by biome.jsonc
 	@find include src test bench examples bindings -name '*.[ch]' 2>/dev/null | xargs -r clang-format -i
+	@tools/js-packages
+	@js/node_modules/.bin/biome format --write
 
 clean: ## remove build/
 	@rm -rf $(BUILD)

@@ -147,8 +147,18 @@ export interface HandlerObject {
 
 /** Why an exchange ended. */
 export type Reason =
-  | 'complete' | 'client-closed' | 'client-reset' | 'bad-request' | 'over-limit' | 'header-timeout'
-  | 'body-timeout' | 'write-timeout' | 'handler-timeout' | 'abandoned' | 'canceled' | 'shutdown'
+  | 'complete'
+  | 'client-closed'
+  | 'client-reset'
+  | 'bad-request'
+  | 'over-limit'
+  | 'header-timeout'
+  | 'body-timeout'
+  | 'write-timeout'
+  | 'handler-timeout'
+  | 'abandoned'
+  | 'canceled'
+  | 'shutdown'
   | 'no-memory'
   | 'file-failed';
 

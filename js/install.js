@@ -48,25 +48,52 @@ function libraries(compiler, folder) {
   const nghttp2 = archive(compiler, 'libnghttp2.a');
   const [ssl, crypto] = [archive(compiler, 'libssl.a'), archive(compiler, 'libcrypto.a')];
   if (nghttp2 === undefined || ssl === undefined || crypto === undefined)
-    fail('there is no binary for this machine, and building one needs nghttp2 and OpenSSL 3 (Debian: apt-get install libnghttp2-dev libssl-dev)');
+    fail(
+      'there is no binary for this machine, and building one needs nghttp2 and OpenSSL 3 (Debian: apt-get install libnghttp2-dev libssl-dev)',
+    );
   const ours = path.join(folder, 'libnghttp2.a');
   const made = spawnSync('objcopy', ['--redefine-sym', 'stderr=carom_nghttp2_stderr', nghttp2, ours], { stdio: 'inherit' });
-  if (made.error || made.status !== 0) fail('there is no binary for this machine, and building one needs objcopy (Debian: apt-get install binutils)');
+  if (made.error || made.status !== 0)
+    fail('there is no binary for this machine, and building one needs objcopy (Debian: apt-get install binutils)');
   return [ours, ssl, crypto];
 }
 
 function build() {
   const include = headers();
   if (process.platform !== 'linux') fail(`there is no binary for ${process.platform} yet, and the engine needs Linux`);
-  if (include === undefined) fail("there is no binary for this machine, and building one needs Node's headers (Debian: apt-get install libnode-dev)");
+  if (include === undefined)
+    fail("there is no binary for this machine, and building one needs Node's headers (Debian: apt-get install libnode-dev)");
   fs.mkdirSync(path.dirname(target), { recursive: true });
   const compiler = process.env.CC || 'cc';
-  if (spawnSync(compiler, ['--version']).error) fail(`there is no binary for this machine, and no compiler ${compiler} to build one (Debian: apt-get install gcc libc6-dev)`);
+  if (spawnSync(compiler, ['--version']).error)
+    fail(`there is no binary for this machine, and no compiler ${compiler} to build one (Debian: apt-get install gcc libc6-dev)`);
   const found = libraries(compiler, path.dirname(target));
   const engineSources = sources(path.join(engine, 'src')).filter((file) => !file.endsWith('tls_none.c'));
-  const result = spawnSync(compiler, ['-std=c11', '-D_GNU_SOURCE', '-O2', '-g', '-fPIC', '-fvisibility=hidden', '-shared', '-pthread',
-    `-I${engine}/include`, `-I${engine}/src`, `-I${include}`, ...engineSources, ...sources(path.join(engine, 'bindings', 'node')),
-    ...found, '-Wl,--exclude-libs,ALL', '-Wl,-Bsymbolic', '-ldl', '-o', target], { stdio: 'inherit' });
+  const result = spawnSync(
+    compiler,
+    [
+      '-std=c11',
+      '-D_GNU_SOURCE',
+      '-O2',
+      '-g',
+      '-fPIC',
+      '-fvisibility=hidden',
+      '-shared',
+      '-pthread',
+      `-I${engine}/include`,
+      `-I${engine}/src`,
+      `-I${include}`,
+      ...engineSources,
+      ...sources(path.join(engine, 'bindings', 'node')),
+      ...found,
+      '-Wl,--exclude-libs,ALL',
+      '-Wl,-Bsymbolic',
+      '-ldl',
+      '-o',
+      target,
+    ],
+    { stdio: 'inherit' },
+  );
   if (result.status !== 0 || !loads()) fail('the engine could not be built; see above');
 }
 

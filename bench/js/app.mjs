@@ -4,15 +4,19 @@ export function makeApp(Response) {
   const large = new Uint8Array(1024 * 1024).fill(120);
   const text = { headers: { 'content-type': 'text/plain' } };
   const encoder = new TextEncoder();
-  const after = (milliseconds) => new Promise((resolve) => {
-    setTimeout(() => resolve(new Response('Hello, World!', text)), milliseconds);
-  });
+  const after = (milliseconds) =>
+    new Promise((resolve) => {
+      setTimeout(() => resolve(new Response('Hello, World!', text)), milliseconds);
+    });
   const routes = {
     '/hello': () => new Response('Hello, World!', text),
     '/json': () => Response.json({ message: 'Hello, World!', number: 42, list: [1, 2, 3] }),
     '/echo': async (request) => Response.json(await request.json()),
-    '/read': (request) => new Response(
-      `${request.headers.get('host')} ${request.headers.get('user-agent')} ${request.headers.get('accept')} ${request.url}`, text),
+    '/read': (request) =>
+      new Response(
+        `${request.headers.get('host')} ${request.headers.get('user-agent')} ${request.headers.get('accept')} ${request.url}`,
+        text,
+      ),
     '/await': async () => {
       await null;
       return new Response('Hello, World!', text);
@@ -28,12 +32,15 @@ export function makeApp(Response) {
     },
     '/sse': () => {
       let n = 0;
-      return new Response(new ReadableStream({
-        pull(controller) {
-          controller.enqueue(encoder.encode(`data: ${n++}\n\n`));
-          if (n === 10) controller.close();
-        },
-      }), { headers: { 'content-type': 'text/event-stream' } });
+      return new Response(
+        new ReadableStream({
+          pull(controller) {
+            controller.enqueue(encoder.encode(`data: ${n++}\n\n`));
+            if (n === 10) controller.close();
+          },
+        }),
+        { headers: { 'content-type': 'text/event-stream' } },
+      );
     },
   };
   const missing = () => new Response('Not Found', { status: 404 });

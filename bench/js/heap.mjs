@@ -5,7 +5,8 @@ import { spawn } from 'node:child_process';
 import net from 'node:net';
 import { createRequire } from 'node:module';
 
-const REQUESTS = 2000, WARM_UP = 5000;
+const REQUESTS = 2000,
+  WARM_UP = 5000;
 const AGENT = 'user-agent: heap\r\naccept: */*\r\n\r\n';
 const ROWS = {
   text: `GET /hello HTTP/1.1\r\nHost: a\r\n${AGENT}`,
@@ -40,7 +41,8 @@ function ask(child) {
 // Send a request and wait for the whole response, `count` times on one connection.
 async function drive(port, text, count) {
   const socket = net.connect(port, '127.0.0.1');
-  let buffer = '', over = null;
+  let buffer = '',
+    over = null;
   socket.setEncoding('latin1').on('data', (data) => {
     buffer += data;
     const head = buffer.indexOf('\r\n\r\n');
@@ -52,7 +54,9 @@ async function drive(port, text, count) {
     over();
   });
   for (let i = 0; i < count; i++) {
-    const answered = new Promise((resolve) => { over = resolve; });
+    const answered = new Promise((resolve) => {
+      over = resolve;
+    });
     socket.write(text);
     await answered;
   }
@@ -62,15 +66,32 @@ async function drive(port, text, count) {
 async function listening(port) {
   for (;;) {
     const up = await new Promise((resolve) => {
-      const probe = net.connect(port, '127.0.0.1', () => { probe.destroy(); resolve(true); }).on('error', () => resolve(false));
+      const probe = net
+        .connect(port, '127.0.0.1', () => {
+          probe.destroy();
+          resolve(true);
+        })
+        .on('error', () => resolve(false));
     });
     if (up) return;
   }
 }
 
 async function measure(script, text, port) {
-  const child = spawn(process.execPath, ['--expose-gc', '--max-semi-space-size=128', '--min-semi-space-size=128', '--import', import.meta.url,
-    new URL(script, import.meta.url).pathname, String(port), 'inline'], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'], env: { ...process.env, HEAP_METER: '1' } });
+  const child = spawn(
+    process.execPath,
+    [
+      '--expose-gc',
+      '--max-semi-space-size=128',
+      '--min-semi-space-size=128',
+      '--import',
+      import.meta.url,
+      new URL(script, import.meta.url).pathname,
+      String(port),
+      'inline',
+    ],
+    { stdio: ['ignore', 'inherit', 'inherit', 'ipc'], env: { ...process.env, HEAP_METER: '1' } },
+  );
   await listening(port);
   await drive(port, text, WARM_UP);
   await ask(child); // collects

@@ -9,13 +9,15 @@ const TEXT = { 'content-type': 'text/plain' };
 const JSON_TYPE = { 'content-type': 'application/json' };
 const routes = {
   '/hello': (request, response) => response.writeHead(200, TEXT).end('Hello, World!'),
-  '/json': (request, response) => response.writeHead(200, JSON_TYPE).end(JSON.stringify({ message: 'Hello, World!', number: 42, list: [1, 2, 3] })),
+  '/json': (request, response) =>
+    response.writeHead(200, JSON_TYPE).end(JSON.stringify({ message: 'Hello, World!', number: 42, list: [1, 2, 3] })),
   '/echo': (request, response) => {
     const chunks = [];
     request.on('data', (chunk) => chunks.push(chunk));
     request.on('end', () => response.writeHead(200, JSON_TYPE).end(JSON.stringify(JSON.parse(Buffer.concat(chunks).toString()))));
   },
-  '/read': ({ headers, url }, response) => response.writeHead(200, TEXT).end(`${headers.host} ${headers['user-agent']} ${headers.accept} http://${headers.host}${url}`),
+  '/read': ({ headers, url }, response) =>
+    response.writeHead(200, TEXT).end(`${headers.host} ${headers['user-agent']} ${headers.accept} http://${headers.host}${url}`),
   '/await': async (request, response) => {
     await null;
     response.writeHead(200, TEXT).end('Hello, World!');
@@ -26,7 +28,9 @@ const routes = {
   '/1m': (request, response) => response.end(large),
   '/count': (request, response) => {
     let bytes = 0;
-    request.on('data', (piece) => { bytes += piece.length; });
+    request.on('data', (piece) => {
+      bytes += piece.length;
+    });
     request.on('end', () => response.end(`${bytes}`));
   },
   '/sse': (request, response) => {

@@ -8,7 +8,9 @@ const json = (response, value) => response.writeHeader('content-type', 'applicat
 
 const later = (response, milliseconds) => {
   let gone = false;
-  response.onAborted(() => { gone = true; });
+  response.onAborted(() => {
+    gone = true;
+  });
   setTimeout(() => {
     if (!gone) response.cork(() => response.writeHeader('content-type', 'text/plain').end('Hello, World!'));
   }, milliseconds);
@@ -16,8 +18,12 @@ const later = (response, milliseconds) => {
 const { CERT, KEY } = process.env;
 
 (CERT ? uws.SSLApp({ cert_file_name: CERT, key_file_name: KEY }) : uws.App())
-  .get('/hello', (response) => { response.writeHeader('content-type', 'text/plain').end('Hello, World!'); })
-  .get('/json', (response) => { json(response, { message: 'Hello, World!', number: 42, list: [1, 2, 3] }); })
+  .get('/hello', (response) => {
+    response.writeHeader('content-type', 'text/plain').end('Hello, World!');
+  })
+  .get('/json', (response) => {
+    json(response, { message: 'Hello, World!', number: 42, list: [1, 2, 3] });
+  })
   .post('/echo', (response) => {
     let all = Buffer.alloc(0);
     response.onAborted(() => {});
@@ -27,7 +33,11 @@ const { CERT, KEY } = process.env;
     });
   })
   .get('/read', (response, request) => {
-    response.writeHeader('content-type', 'text/plain').end(`${request.getHeader('host')} ${request.getHeader('user-agent')} ${request.getHeader('accept')} http://${request.getHeader('host')}${request.getUrl()}`);
+    response
+      .writeHeader('content-type', 'text/plain')
+      .end(
+        `${request.getHeader('host')} ${request.getHeader('user-agent')} ${request.getHeader('accept')} http://${request.getHeader('host')}${request.getUrl()}`,
+      );
   })
   .get('/await', async (response) => {
     response.onAborted(() => {});
@@ -36,14 +46,20 @@ const { CERT, KEY } = process.env;
   })
   .get('/later', (response) => later(response, 1))
   .get('/slow', (response) => later(response, 10))
-  .get('/64k', (response) => { response.end(page); })
-  .get('/1m', (response) => { response.onAborted(() => {}).end(large); })
+  .get('/64k', (response) => {
+    response.end(page);
+  })
+  .get('/1m', (response) => {
+    response.onAborted(() => {}).end(large);
+  })
   .post('/count', (response) => {
     let bytes = 0;
-    response.onAborted(() => {}).onData((piece, last) => {
-      bytes += piece.byteLength;
-      if (last) response.cork(() => response.end(`${bytes}`));
-    });
+    response
+      .onAborted(() => {})
+      .onData((piece, last) => {
+        bytes += piece.byteLength;
+        if (last) response.cork(() => response.end(`${bytes}`));
+      });
   })
   .get('/sse', (response) => {
     response.writeHeader('content-type', 'text/event-stream');

@@ -8,16 +8,19 @@ const page = `<!doctype html><meta charset="utf-8"><title>Events</title>
 function events(request) {
   const encoder = new TextEncoder();
   let timer;
-  return new Response(new ReadableStream({
-    start(controller) {
-      const tell = () => controller.enqueue(encoder.encode(`data: ${new Date().toISOString()}\n\n`));
-      tell();
-      timer = setInterval(tell, 1000);
-    },
-    cancel() {
-      clearInterval(timer); // the client has gone
-    },
-  }), { headers: { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' } });
+  return new Response(
+    new ReadableStream({
+      start(controller) {
+        const tell = () => controller.enqueue(encoder.encode(`data: ${new Date().toISOString()}\n\n`));
+        tell();
+        timer = setInterval(tell, 1000);
+      },
+      cancel() {
+        clearInterval(timer); // the client has gone
+      },
+    }),
+    { headers: { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' } },
+  );
 }
 
 export default function fetch(request) {

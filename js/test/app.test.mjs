@@ -33,399 +33,619 @@ function leave(controller, content) {
   content.cancel().catch(() => {});
 }
 
-for (const { name, alpn, tls, options: over, origin: originOf, fetch } of TRANSPORTS) for (const io of WAYS) {
-  // Serve for as long as `body` runs; everything must end after it.
-  const serving = async (options, handler, body) => {
-    const server = serve({ port: 0, hostname: '127.0.0.1', onListen() {}, ...over, ...options }, handler);
-    try {
-      return await body(originOf(server.addr.port), server);
-    } finally {
-      await server.shutdown({ deadline: 0 });
-    }
-  };
+for (const { name, alpn, tls, options: over, origin: originOf, fetch } of TRANSPORTS)
+  for (const io of WAYS) {
+    // Serve for as long as `body` runs; everything must end after it.
+    const serving = async (options, handler, body) => {
+      const server = serve({ port: 0, hostname: '127.0.0.1', onListen() {}, ...over, ...options }, handler);
+      try {
+        return await body(originOf(server.addr.port), server);
+      } finally {
+        await server.shutdown({ deadline: 0 });
+      }
+    };
 
-  describe(`an application over ${name}, io: ${io}`, () => {
-    test('it is the transport that it should be', () => serving({ io }, (request, info) => Response.json({
-      alpn: info.alpn, tls: info.tls, scheme: new URL(request.url).protocol, host: request.headers.get('host'),
-    }), async (origin) => {
-      const seen = await (await fetch(`${origin}/`)).json();
-      assert.deepEqual([seen.alpn, seen.scheme, seen.host], [alpn, new URL(origin).protocol, new URL(origin).host]);
-      if (tls) assert.deepEqual([seen.tls.alpn, seen.tls.version, seen.tls.peerCertificate], [alpn, 'TLSv1.3', null]);
-      else assert.equal(seen.tls, null);
-    }));
-
-    test('a client that leaves', async () => {
-      let aborted, cancelled, completed;
-      const wasAborted = new Promise((resolve) => { aborted = resolve; });
-      const wasCancelled = new Promise((resolve) => { cancelled = resolve; });
-      const ended = new Promise((resolve) => { completed = resolve; });
-      await serving({ io }, (request, info) => {
-        request.signal.addEventListener('abort', () => aborted(request.signal.reason.name));
-        info.completed.catch((error) => completed(error.code));
-        return new Response(new ReadableStream({
-          pull(controller) { controller.enqueue(new Uint8Array(65536)); },
-          cancel() { cancelled(); },
-        }));
-      }, async (origin) => {
-        const leaving = new AbortController();
-        const reader = (await fetch(origin, { signal: leaving.signal })).body.getReader();
-        await reader.read();
-        leave(leaving, reader);
-        assert.equal(await wasAborted, 'AbortError');
-        assert.equal(await ended, 'CAROM_ECANCELED');
-        await wasCancelled;
-      });
-    });
-
-    test('a shutdown answers what is in flight', () => {
-      let goOn;
-      const held = new Promise((resolve) => { goOn = resolve; });
-      return serving({ io }, async () => {
-        await held;
-        return new Response('done');
-      }, async (origin, server) => {
-        const answers = [1, 2, 3].map(async () => (await fetch(origin)).text());
-        while (server.pendingRequests < 3) await sleep(1);
-        const down = server.shutdown();
-        goOn();
-        assert.deepEqual(await Promise.all(answers), ['done', 'done', 'done']);
-        await down;
-        assert.equal(server.stats().ended.complete, 3);
-      });
-    });
-
-    test('many at once, each its own', () => serving({ io }, async (request) => {
-      const n = Number(new URL(request.url).searchParams.get('n'));
-      if (n % 3 === 0) await sleep(n % 7);
-      return new Response(`${n} `.repeat(n));
-    }, async (origin) => {
-      await Promise.all(Array.from({ length: 200 }, async (_, n) => {
-        assert.equal(await (await fetch(`${origin}/?n=${n}`)).text(), `${n} `.repeat(n));
-      }));
-    }));
-
-    test('answers at once, and later', () => serving({ io }, async (request) => {
-      const { pathname } = new URL(request.url);
-      if (pathname === '/later') await sleep(20);
-      return new Response(`${request.method} ${pathname}`);
-    }, async (origin) => {
-      assert.equal(await (await fetch(`${origin}/now?x`)).text(), 'GET /now');
-      assert.equal(await (await fetch(`${origin}/later`, { method: 'DELETE' })).text(), 'DELETE /later');
-    }));
-
-    test('the request is what was sent', () => serving({ io }, async (request, info) => {
-      assert.ok(request instanceof Request);
-      assert.ok(request instanceof globalThis.Request);
-      assert.equal(info.remoteAddr.hostname, '127.0.0.1');
-      return Response.json({ url: request.url, test: request.headers.get('X-Test'), body: await request.json() });
-    }, async (origin) => {
-      const response = await fetch(`${origin}/a?b=c`, { method: 'POST', headers: { 'x-test': 'yes' }, body: '{"n":1}' });
-      assert.deepEqual(await response.json(), { url: `${origin}/a?b=c`, test: 'yes', body: { n: 1 } });
-      assert.equal(response.headers.get('content-type'), 'application/json');
-    }));
-
-    test('bodies of every kind', () => {
-      const big = 'ü'.repeat(100000);
-      const bodies = {
-        none: () => null,
-        string: () => 'text',
-        long: () => big,
-        bytes: () => new Uint8Array([1, 2, 3]),
-        buffer: () => new Uint8Array([1, 2, 3]).buffer,
-        blob: () => new Blob(['blob']),
-        params: () => new URLSearchParams({ a: '1' }),
-        stream: () => new ReadableStream({
-          start(controller) {
-            controller.enqueue(new TextEncoder().encode('one '));
-            controller.enqueue(new TextEncoder().encode('two'));
-            controller.close();
+    describe(`an application over ${name}, io: ${io}`, () => {
+      test('it is the transport that it should be', () =>
+        serving(
+          { io },
+          (request, info) =>
+            Response.json({
+              alpn: info.alpn,
+              tls: info.tls,
+              scheme: new URL(request.url).protocol,
+              host: request.headers.get('host'),
+            }),
+          async (origin) => {
+            const seen = await (await fetch(`${origin}/`)).json();
+            assert.deepEqual([seen.alpn, seen.scheme, seen.host], [alpn, new URL(origin).protocol, new URL(origin).host]);
+            if (tls) assert.deepEqual([seen.tls.alpn, seen.tls.version, seen.tls.peerCertificate], [alpn, 'TLSv1.3', null]);
+            else assert.equal(seen.tls, null);
           },
-        }),
-      };
-      const expected = { none: '', string: 'text', long: big, bytes: '\x01\x02\x03', buffer: '\x01\x02\x03', blob: 'blob', params: 'a=1', stream: 'one two' };
-      return serving({ io }, (request) => new Response(bodies[new URL(request.url).pathname.slice(1)]()), async (origin) => {
-        for (const [kind, text] of Object.entries(expected))
-          assert.equal(await (await fetch(`${origin}/${kind}`)).text(), text, kind);
-      });
-    });
+        ));
 
-    test('text and JSON of any size: a mark at the beginning goes, what is no UTF-8 is replaced, and it is read once', () => serving({ io }, async (request) => {
-      const text = await request.text();
-      await assert.rejects(request.text(), TypeError);
-      assert.equal(request.bodyUsed, true);
-      return Response.json({ text, json: await new Response(`\ufeff${JSON.stringify(text)}`).json() });
-    }, async (origin) => {
-      for (const length of [1, 1000, 5000, 100000])
-        for (const [bytes, expected] of [['', ''], ['\ufeff', ''], ['\ufeff\ufeffü', '\ufeffü'], [new Uint8Array([0xff, 0x41, 0xc3]), '\ufffdA\ufffd']]) {
-          const body = new Uint8Array(await new Blob([bytes, 'x'.repeat(length)]).arrayBuffer());
-          const text = expected + 'x'.repeat(length);
-          assert.deepEqual(await (await fetch(origin, { method: 'POST', body })).json(), { text, json: text });
-        }
-    }));
-
-    test('a body of any size is streamed back', () => serving({ io }, (request) => new Response(request.body), async (origin) => {
-      const bytes = new Uint8Array(3_000_000).map((_, i) => (i * 7) & 255);
-      const back = new Uint8Array(await (await fetch(origin, { method: 'POST', body: bytes })).arrayBuffer());
-      assert.equal(Buffer.compare(Buffer.from(bytes), Buffer.from(back)), 0);
-    }));
-
-    test('large bodies, made of the same bytes and of clones, are each the one it was', () => {
-      const page = new Uint8Array(70_000);
-      let n = 0;
-      let kept = null;
-      return serving({ io }, (request) => {
-        if (new URL(request.url).pathname === '/kept') return kept.clone();
-        const response = new Response(page.fill(65 + n++ % 26));
-        if (n === 1) kept = response.clone();
-        return response;
-      }, async (origin) => {
-        for (let round = 0; round < 3; round++) {
-          const texts = await Promise.all(Array.from({ length: 40 }, async () => (await fetch(origin)).text()));
-          const letters = texts.map((text) => text[0]);
-          assert.equal(new Set(letters).size, 26);
-          for (const text of texts) assert.ok(text === text[0].repeat(70_000));
-          assert.ok(await (await fetch(`${origin}/kept`)).text() === 'A'.repeat(70_000));
-        }
-      });
-    });
-
-    test('a stream that ends at once is one message, with its length; one that waits is not', () => serving({ io }, (request) => {
-      const wait = new URL(request.url).pathname === '/waits';
-      return new Response((async function* generate() {
-        yield 'a';
-        if (wait) await sleep(5);
-        yield new Uint8Array([98]);
-      })());
-    }, async (origin) => {
-      const quick = await fetch(`${origin}/quick`);
-      assert.equal(await quick.text(), 'ab');
-      assert.equal(quick.headers.get('content-length'), '2');
-      const slow = await fetch(`${origin}/waits`);
-      assert.equal(await slow.text(), 'ab');
-      assert.equal(slow.headers.get('content-length'), null);
-    }));
-
-    test('request.signal does not abort when all is well', () => {
-      let signal;
-      return serving({ io }, async (request, info) => {
-        signal = request.signal;
-        await info.completed;
-      }, async () => {}).then(() => serving({ io }, (request, info) => {
-        signal = request.signal;
-        return new Response('x');
-      }, async (origin) => {
-        await (await fetch(origin)).text();
-        await sleep(20);
-        assert.equal(signal.aborted, false);
-      }));
-    });
-
-    test('handlers that fail give 500, and the server lives', async () => {
-      const handlers = {
-        throws() { throw new Error('thrown secret'); },
-        rejects: async () => { throw new Error('rejected secret'); },
-        nothing() {},
-        used(request) { const response = new Response('x'); response.text(); return response; },
-      };
-      const lines = await reported(() => serving({ io }, (request) => handlers[new URL(request.url).pathname.slice(1)](request), async (origin) => {
-        for (const name of Object.keys(handlers)) {
-          const response = await fetch(`${origin}/${name}`);
-          assert.equal(response.status, 500, name);
-          assert.doesNotMatch(await response.text(), /secret/);
-        }
-      }));
-      assert.equal(lines.length, 4);
-    });
-
-    test('onError answers instead', () => serving({ io, onError: (error) => new Response(error.message, { status: 418 }) },
-      () => { throw new Error('mine'); }, async (origin) => {
-        const response = await fetch(origin);
-        assert.equal(response.status, 418);
-        assert.equal(await response.text(), 'mine');
-      }));
-
-    test('a field that is the engine\'s to say', () => serving({ io, onError: (error) => new Response(error.message, { status: 500 }) },
-      () => new Response('x', { headers: { 'transfer-encoding': 'gzip, chunked' } }), async (origin) => {
-        assert.match(await (await fetch(origin)).text(), /Transfer-Encoding and Keep-Alive are the engine's/);
-      }));
-
-    // Hono's streams do.
-    test('a response may say that it is chunked: whether it is, is the engine\'s to say', () => serving({ io }, (request) => {
-      const whole = new URL(request.url).pathname === '/whole';
-      const init = { headers: { 'Transfer-Encoding': 'chunked', Connection: 'keep-alive' } };
-      return new Response(whole ? 'all' : (async function* () { yield 'a'; await sleep(5); yield 'll'; })(), init);
-    }, async (origin) => {
-      for (const path of ['/whole', '/piecewise']) {
-        const response = await fetch(origin + path);
-        assert.equal(await response.text(), 'all');
-        assert.equal(response.headers.get('content-length'), path === '/whole' ? '3' : null);
-      }
-    }));
-
-    test('HEAD says how long the content would be where that is known, and nothing where it is not', () => {
-      const responses = {
-        '/string': () => new Response('hello'),
-        '/none': () => new Response(null),
-        '/stated': () => new Response(null, { headers: { 'content-length': '7' } }),
-        '/stream': () => new Response((async function* () { yield 'a'; await sleep(5); yield 'b'; })()),
-        '/stated-stream': () => new Response(new ReadableStream(), { headers: { 'content-length': '7' } }),
-        '/gone': () => new Response(null, { status: 404 }),
-      };
-      return serving({ io }, (request) => responses[new URL(request.url).pathname](), async (origin) => {
-        const lengths = {};
-        for (const path of Object.keys(responses)) {
-          const response = await fetch(origin + path, { method: 'HEAD' });
-          assert.equal(await response.text(), '');
-          lengths[path] = response.headers.get('content-length');
-        }
-        assert.deepEqual(lengths, { '/string': '5', '/none': null, '/stated': '7', '/stream': null, '/stated-stream': '7', '/gone': null });
-      });
-    });
-
-    test('an error behind the head is told once', async () => {
-      const told = [];
-      const { error: print } = console;
-      console.error = (...words) => { told.push(words); };
-      const onError = (error) => { told.push(error.code); return new Response('too late'); };
-      try {
-        await serving({ io, onError }, () => new Response((async function* () { yield 'short'; await sleep(5); })(), { headers: { 'content-length': '10' } }),
-          (origin) => assert.rejects(fetch(origin).then((response) => response.text())));
-      } finally {
-        console.error = print;
-      }
-      assert.deepEqual(told, ['CAROM_ELENGTH']);
-    });
-
-    test('a Response of the runtime that was used, from the handler and from onError', async () => {
-      const used = () => { const response = new globalThis.Response('x'); response.body.getReader(); return response; };
-      const lines = await reported(() => serving({ io, onError: used }, used, async (origin) => {
-        assert.equal((await fetch(origin)).status, 500);
-      }));
-      assert.ok(lines.length >= 1);
-    });
-
-    test('what another server answers is passed on', async () => {
-      const zipped = gzipSync('x'.repeat(10000));
-      const upstream = http.createServer((request, response) => {
-        const fields = { connection: 'keep-alive, x-hop', 'keep-alive': 'timeout=9', 'x-hop': '1', 'x-own': '2' };
-        if (request.url === '/gzip') response.writeHead(201, { ...fields, 'content-encoding': 'gzip', 'content-length': zipped.length }).end(zipped);
-        else {
-          response.writeHead(201, fields).write('x'.repeat(5000));
-          response.end('x'.repeat(5000));
-        }
-      }).listen(0, '127.0.0.1');
-      await once(upstream, 'listening');
-      upstream.keepAliveTimeout = 0; // it ends no connection that its client is about to use
-      const { port } = upstream.address();
-      try {
-        await serving({ io }, (request) => globalThis.fetch(`http://127.0.0.1:${port}${new URL(request.url).pathname}`), async (origin) => {
-          for (const path of ['/chunked', '/gzip']) {
-            const response = await fetch(origin + path);
-            assert.deepEqual([response.status, response.headers.get('x-own'), response.headers.get('x-hop')], [201, '2', null]);
-            assert.equal(await response.text(), 'x'.repeat(10000));
-          }
+      test('a client that leaves', async () => {
+        let aborted, cancelled, completed;
+        const wasAborted = new Promise((resolve) => {
+          aborted = resolve;
         });
-      } finally {
-        upstream.close();
-        upstream.closeAllConnections();
-      }
-    });
+        const wasCancelled = new Promise((resolve) => {
+          cancelled = resolve;
+        });
+        const ended = new Promise((resolve) => {
+          completed = resolve;
+        });
+        await serving(
+          { io },
+          (request, info) => {
+            request.signal.addEventListener('abort', () => aborted(request.signal.reason.name));
+            info.completed.catch((error) => completed(error.code));
+            return new Response(
+              new ReadableStream({
+                pull(controller) {
+                  controller.enqueue(new Uint8Array(65536));
+                },
+                cancel() {
+                  cancelled();
+                },
+              }),
+            );
+          },
+          async (origin) => {
+            const leaving = new AbortController();
+            const reader = (await fetch(origin, { signal: leaving.signal })).body.getReader();
+            await reader.read();
+            leave(leaving, reader);
+            assert.equal(await wasAborted, 'AbortError');
+            assert.equal(await ended, 'CAROM_ECANCELED');
+            await wasCancelled;
+          },
+        );
+      });
 
-    test('a new handler takes over', () => serving({ io }, () => new Response('old'), async (origin, server) => {
-      assert.equal(await (await fetch(origin)).text(), 'old');
-      server.reload(() => new Response('new'));
-      assert.equal(await (await fetch(origin)).text(), 'new');
-    }));
+      test('a shutdown answers what is in flight', () => {
+        let goOn;
+        const held = new Promise((resolve) => {
+          goOn = resolve;
+        });
+        return serving(
+          { io },
+          async () => {
+            await held;
+            return new Response('done');
+          },
+          async (origin, server) => {
+            const answers = [1, 2, 3].map(async () => (await fetch(origin)).text());
+            while (server.pendingRequests < 3) await sleep(1);
+            const down = server.shutdown();
+            goOn();
+            assert.deepEqual(await Promise.all(answers), ['done', 'done', 'done']);
+            await down;
+            assert.equal(server.stats().ended.complete, 3);
+          },
+        );
+      });
 
-    test('a response of the runtime\'s own class is served', () => serving({ io }, () =>
-      new globalThis.Response('native', { headers: { 'x-a': 'b' } }), async (origin) => {
-      const response = await fetch(origin);
-      assert.equal(response.headers.get('x-a'), 'b');
-      assert.equal(await response.text(), 'native');
-    }));
+      test('many at once, each its own', () =>
+        serving(
+          { io },
+          async (request) => {
+            const n = Number(new URL(request.url).searchParams.get('n'));
+            if (n % 3 === 0) await sleep(n % 7);
+            return new Response(`${n} `.repeat(n));
+          },
+          async (origin) => {
+            await Promise.all(
+              Array.from({ length: 200 }, async (_, n) => {
+                assert.equal(await (await fetch(`${origin}/?n=${n}`)).text(), `${n} `.repeat(n));
+              }),
+            );
+          },
+        ));
 
-    test('what was not looked at before the response was sent is gone, and nothing of another request', async () => {
-      let kept, seen;
-      await serving({ io }, (request, info) => {
-        if (request.url.endsWith('/seen')) seen = info.remoteAddr;
-        kept = [request, info];
-        return new Response();
-      }, async (origin, server) => {
-        const gone = { name: 'TypeError', code: 'CAROM_ESTATE' };
-        for (const method of ['GET', 'POST']) {
-          await (await fetch(origin, { method, body: method === 'POST' ? 'content' : undefined })).text();
-          const [late, info] = kept;
-          if (method === 'GET') await (await fetch(origin, { method: 'POST', body: 'of another' })).text();
-          assert.throws(() => info.remoteAddr, gone);
-          assert.equal(server.requestIP(late), null);
-          await assert.rejects(late.text(), gone);
-          assert.match(inspect({ late }), /late: Request \{/);
+      test('answers at once, and later', () =>
+        serving(
+          { io },
+          async (request) => {
+            const { pathname } = new URL(request.url);
+            if (pathname === '/later') await sleep(20);
+            return new Response(`${request.method} ${pathname}`);
+          },
+          async (origin) => {
+            assert.equal(await (await fetch(`${origin}/now?x`)).text(), 'GET /now');
+            assert.equal(await (await fetch(`${origin}/later`, { method: 'DELETE' })).text(), 'DELETE /later');
+          },
+        ));
+
+      test('the request is what was sent', () =>
+        serving(
+          { io },
+          async (request, info) => {
+            assert.ok(request instanceof Request);
+            assert.ok(request instanceof globalThis.Request);
+            assert.equal(info.remoteAddr.hostname, '127.0.0.1');
+            return Response.json({ url: request.url, test: request.headers.get('X-Test'), body: await request.json() });
+          },
+          async (origin) => {
+            const response = await fetch(`${origin}/a?b=c`, { method: 'POST', headers: { 'x-test': 'yes' }, body: '{"n":1}' });
+            assert.deepEqual(await response.json(), { url: `${origin}/a?b=c`, test: 'yes', body: { n: 1 } });
+            assert.equal(response.headers.get('content-type'), 'application/json');
+          },
+        ));
+
+      test('bodies of every kind', () => {
+        const big = 'ü'.repeat(100000);
+        const bodies = {
+          none: () => null,
+          string: () => 'text',
+          long: () => big,
+          bytes: () => new Uint8Array([1, 2, 3]),
+          buffer: () => new Uint8Array([1, 2, 3]).buffer,
+          blob: () => new Blob(['blob']),
+          params: () => new URLSearchParams({ a: '1' }),
+          stream: () =>
+            new ReadableStream({
+              start(controller) {
+                controller.enqueue(new TextEncoder().encode('one '));
+                controller.enqueue(new TextEncoder().encode('two'));
+                controller.close();
+              },
+            }),
+        };
+        const expected = {
+          none: '',
+          string: 'text',
+          long: big,
+          bytes: '\x01\x02\x03',
+          buffer: '\x01\x02\x03',
+          blob: 'blob',
+          params: 'a=1',
+          stream: 'one two',
+        };
+        return serving(
+          { io },
+          (request) => new Response(bodies[new URL(request.url).pathname.slice(1)]()),
+          async (origin) => {
+            for (const [kind, text] of Object.entries(expected)) assert.equal(await (await fetch(`${origin}/${kind}`)).text(), text, kind);
+          },
+        );
+      });
+
+      test('text and JSON of any size: a mark at the beginning goes, what is no UTF-8 is replaced, and it is read once', () =>
+        serving(
+          { io },
+          async (request) => {
+            const text = await request.text();
+            await assert.rejects(request.text(), TypeError);
+            assert.equal(request.bodyUsed, true);
+            return Response.json({ text, json: await new Response(`\ufeff${JSON.stringify(text)}`).json() });
+          },
+          async (origin) => {
+            for (const length of [1, 1000, 5000, 100000])
+              for (const [bytes, expected] of [
+                ['', ''],
+                ['\ufeff', ''],
+                ['\ufeff\ufeffü', '\ufeffü'],
+                [new Uint8Array([0xff, 0x41, 0xc3]), '\ufffdA\ufffd'],
+              ]) {
+                const body = new Uint8Array(await new Blob([bytes, 'x'.repeat(length)]).arrayBuffer());
+                const text = expected + 'x'.repeat(length);
+                assert.deepEqual(await (await fetch(origin, { method: 'POST', body })).json(), { text, json: text });
+              }
+          },
+        ));
+
+      test('a body of any size is streamed back', () =>
+        serving(
+          { io },
+          (request) => new Response(request.body),
+          async (origin) => {
+            const bytes = new Uint8Array(3_000_000).map((_, i) => (i * 7) & 255);
+            const back = new Uint8Array(await (await fetch(origin, { method: 'POST', body: bytes })).arrayBuffer());
+            assert.equal(Buffer.compare(Buffer.from(bytes), Buffer.from(back)), 0);
+          },
+        ));
+
+      test('large bodies, made of the same bytes and of clones, are each the one it was', () => {
+        const page = new Uint8Array(70_000);
+        let n = 0;
+        let kept = null;
+        return serving(
+          { io },
+          (request) => {
+            if (new URL(request.url).pathname === '/kept') return kept.clone();
+            const response = new Response(page.fill(65 + (n++ % 26)));
+            if (n === 1) kept = response.clone();
+            return response;
+          },
+          async (origin) => {
+            for (let round = 0; round < 3; round++) {
+              const texts = await Promise.all(Array.from({ length: 40 }, async () => (await fetch(origin)).text()));
+              const letters = texts.map((text) => text[0]);
+              assert.equal(new Set(letters).size, 26);
+              for (const text of texts) assert.ok(text === text[0].repeat(70_000));
+              assert.ok((await (await fetch(`${origin}/kept`)).text()) === 'A'.repeat(70_000));
+            }
+          },
+        );
+      });
+
+      test('a stream that ends at once is one message, with its length; one that waits is not', () =>
+        serving(
+          { io },
+          (request) => {
+            const wait = new URL(request.url).pathname === '/waits';
+            return new Response(
+              (async function* generate() {
+                yield 'a';
+                if (wait) await sleep(5);
+                yield new Uint8Array([98]);
+              })(),
+            );
+          },
+          async (origin) => {
+            const quick = await fetch(`${origin}/quick`);
+            assert.equal(await quick.text(), 'ab');
+            assert.equal(quick.headers.get('content-length'), '2');
+            const slow = await fetch(`${origin}/waits`);
+            assert.equal(await slow.text(), 'ab');
+            assert.equal(slow.headers.get('content-length'), null);
+          },
+        ));
+
+      test('request.signal does not abort when all is well', () => {
+        let signal;
+        return serving(
+          { io },
+          async (request, info) => {
+            signal = request.signal;
+            await info.completed;
+          },
+          async () => {},
+        ).then(() =>
+          serving(
+            { io },
+            (request, info) => {
+              signal = request.signal;
+              return new Response('x');
+            },
+            async (origin) => {
+              await (await fetch(origin)).text();
+              await sleep(20);
+              assert.equal(signal.aborted, false);
+            },
+          ),
+        );
+      });
+
+      test('handlers that fail give 500, and the server lives', async () => {
+        const handlers = {
+          throws() {
+            throw new Error('thrown secret');
+          },
+          rejects: async () => {
+            throw new Error('rejected secret');
+          },
+          nothing() {},
+          used(request) {
+            const response = new Response('x');
+            response.text();
+            return response;
+          },
+        };
+        const lines = await reported(() =>
+          serving(
+            { io },
+            (request) => handlers[new URL(request.url).pathname.slice(1)](request),
+            async (origin) => {
+              for (const name of Object.keys(handlers)) {
+                const response = await fetch(`${origin}/${name}`);
+                assert.equal(response.status, 500, name);
+                assert.doesNotMatch(await response.text(), /secret/);
+              }
+            },
+          ),
+        );
+        assert.equal(lines.length, 4);
+      });
+
+      test('onError answers instead', () =>
+        serving(
+          { io, onError: (error) => new Response(error.message, { status: 418 }) },
+          () => {
+            throw new Error('mine');
+          },
+          async (origin) => {
+            const response = await fetch(origin);
+            assert.equal(response.status, 418);
+            assert.equal(await response.text(), 'mine');
+          },
+        ));
+
+      test("a field that is the engine's to say", () =>
+        serving(
+          { io, onError: (error) => new Response(error.message, { status: 500 }) },
+          () => new Response('x', { headers: { 'transfer-encoding': 'gzip, chunked' } }),
+          async (origin) => {
+            assert.match(await (await fetch(origin)).text(), /Transfer-Encoding and Keep-Alive are the engine's/);
+          },
+        ));
+
+      // Hono's streams do.
+      test("a response may say that it is chunked: whether it is, is the engine's to say", () =>
+        serving(
+          { io },
+          (request) => {
+            const whole = new URL(request.url).pathname === '/whole';
+            const init = { headers: { 'Transfer-Encoding': 'chunked', Connection: 'keep-alive' } };
+            return new Response(
+              whole
+                ? 'all'
+                : (async function* () {
+                    yield 'a';
+                    await sleep(5);
+                    yield 'll';
+                  })(),
+              init,
+            );
+          },
+          async (origin) => {
+            for (const path of ['/whole', '/piecewise']) {
+              const response = await fetch(origin + path);
+              assert.equal(await response.text(), 'all');
+              assert.equal(response.headers.get('content-length'), path === '/whole' ? '3' : null);
+            }
+          },
+        ));
+
+      test('HEAD says how long the content would be where that is known, and nothing where it is not', () => {
+        const responses = {
+          '/string': () => new Response('hello'),
+          '/none': () => new Response(null),
+          '/stated': () => new Response(null, { headers: { 'content-length': '7' } }),
+          '/stream': () =>
+            new Response(
+              (async function* () {
+                yield 'a';
+                await sleep(5);
+                yield 'b';
+              })(),
+            ),
+          '/stated-stream': () => new Response(new ReadableStream(), { headers: { 'content-length': '7' } }),
+          '/gone': () => new Response(null, { status: 404 }),
+        };
+        return serving(
+          { io },
+          (request) => responses[new URL(request.url).pathname](),
+          async (origin) => {
+            const lengths = {};
+            for (const path of Object.keys(responses)) {
+              const response = await fetch(origin + path, { method: 'HEAD' });
+              assert.equal(await response.text(), '');
+              lengths[path] = response.headers.get('content-length');
+            }
+            assert.deepEqual(lengths, {
+              '/string': '5',
+              '/none': null,
+              '/stated': '7',
+              '/stream': null,
+              '/stated-stream': '7',
+              '/gone': null,
+            });
+          },
+        );
+      });
+
+      test('an error behind the head is told once', async () => {
+        const told = [];
+        const { error: print } = console;
+        console.error = (...words) => {
+          told.push(words);
+        };
+        const onError = (error) => {
+          told.push(error.code);
+          return new Response('too late');
+        };
+        try {
+          await serving(
+            { io, onError },
+            () =>
+              new Response(
+                (async function* () {
+                  yield 'short';
+                  await sleep(5);
+                })(),
+                { headers: { 'content-length': '10' } },
+              ),
+            (origin) => assert.rejects(fetch(origin).then((response) => response.text())),
+          );
+        } finally {
+          console.error = print;
         }
-        await (await fetch(`${origin}/seen`)).text();
-        assert.equal(kept[1].remoteAddr, seen);
+        assert.deepEqual(told, ['CAROM_ELENGTH']);
+      });
+
+      test('a Response of the runtime that was used, from the handler and from onError', async () => {
+        const used = () => {
+          const response = new globalThis.Response('x');
+          response.body.getReader();
+          return response;
+        };
+        const lines = await reported(() =>
+          serving({ io, onError: used }, used, async (origin) => {
+            assert.equal((await fetch(origin)).status, 500);
+          }),
+        );
+        assert.ok(lines.length >= 1);
+      });
+
+      test('what another server answers is passed on', async () => {
+        const zipped = gzipSync('x'.repeat(10000));
+        const upstream = http
+          .createServer((request, response) => {
+            const fields = { connection: 'keep-alive, x-hop', 'keep-alive': 'timeout=9', 'x-hop': '1', 'x-own': '2' };
+            if (request.url === '/gzip')
+              response.writeHead(201, { ...fields, 'content-encoding': 'gzip', 'content-length': zipped.length }).end(zipped);
+            else {
+              response.writeHead(201, fields).write('x'.repeat(5000));
+              response.end('x'.repeat(5000));
+            }
+          })
+          .listen(0, '127.0.0.1');
+        await once(upstream, 'listening');
+        upstream.keepAliveTimeout = 0; // it ends no connection that its client is about to use
+        const { port } = upstream.address();
+        try {
+          await serving(
+            { io },
+            (request) => globalThis.fetch(`http://127.0.0.1:${port}${new URL(request.url).pathname}`),
+            async (origin) => {
+              for (const path of ['/chunked', '/gzip']) {
+                const response = await fetch(origin + path);
+                assert.deepEqual([response.status, response.headers.get('x-own'), response.headers.get('x-hop')], [201, '2', null]);
+                assert.equal(await response.text(), 'x'.repeat(10000));
+              }
+            },
+          );
+        } finally {
+          upstream.close();
+          upstream.closeAllConnections();
+        }
+      });
+
+      test('a new handler takes over', () =>
+        serving(
+          { io },
+          () => new Response('old'),
+          async (origin, server) => {
+            assert.equal(await (await fetch(origin)).text(), 'old');
+            server.reload(() => new Response('new'));
+            assert.equal(await (await fetch(origin)).text(), 'new');
+          },
+        ));
+
+      test("a response of the runtime's own class is served", () =>
+        serving(
+          { io },
+          () => new globalThis.Response('native', { headers: { 'x-a': 'b' } }),
+          async (origin) => {
+            const response = await fetch(origin);
+            assert.equal(response.headers.get('x-a'), 'b');
+            assert.equal(await response.text(), 'native');
+          },
+        ));
+
+      test('what was not looked at before the response was sent is gone, and nothing of another request', async () => {
+        let kept, seen;
+        await serving(
+          { io },
+          (request, info) => {
+            if (request.url.endsWith('/seen')) seen = info.remoteAddr;
+            kept = [request, info];
+            return new Response();
+          },
+          async (origin, server) => {
+            const gone = { name: 'TypeError', code: 'CAROM_ESTATE' };
+            for (const method of ['GET', 'POST']) {
+              await (await fetch(origin, { method, body: method === 'POST' ? 'content' : undefined })).text();
+              const [late, info] = kept;
+              if (method === 'GET') await (await fetch(origin, { method: 'POST', body: 'of another' })).text();
+              assert.throws(() => info.remoteAddr, gone);
+              assert.equal(server.requestIP(late), null);
+              await assert.rejects(late.text(), gone);
+              assert.match(inspect({ late }), /late: Request \{/);
+            }
+            await (await fetch(`${origin}/seen`)).text();
+            assert.equal(kept[1].remoteAddr, seen);
+          },
+        );
+      });
+
+      test('a time-out of one request', async () => {
+        let told;
+        const handlers = {
+          '/late': (request, server) => {
+            server.timeout(request, 0.02);
+            request.signal.addEventListener('abort', () => {
+              told = request.signal.reason.name;
+            });
+            return new Promise(() => {});
+          },
+          '/taken-back': async (request, server) => {
+            server.timeout(request, 0.02);
+            server.timeout(request, 0);
+            await sleep(60);
+            return new Response('answered');
+          },
+          '/anew': async (request, server) => {
+            server.timeout(request, 0.02);
+            server.timeout(request, 60);
+            await sleep(60);
+            return new Response('answered');
+          },
+          '/long': (request, server) => {
+            server.timeout(request, 1e9);
+            return sleep(20, new Response('answered'));
+          },
+          '/begun': (request, server) => {
+            server.timeout(request, 0.02);
+            return new Response(
+              (async function* () {
+                yield 'answ';
+                await sleep(60);
+                yield 'ered';
+              })(),
+            );
+          },
+        };
+        let current;
+        await serving(
+          { io },
+          (request) => handlers[new URL(request.url).pathname](request, current),
+          async (origin, server) => {
+            current = server;
+            assert.equal((await fetch(`${origin}/late`)).status, 503);
+            assert.equal(told, 'AbortError');
+            for (const path of ['/taken-back', '/anew', '/long', '/begun'])
+              assert.equal(await (await fetch(origin + path)).text(), 'answered', path);
+            for (const seconds of [NaN, -1, '5', undefined]) assert.throws(() => server.timeout(new Request(origin), seconds), TypeError);
+          },
+        );
+      });
+
+      test('no informational response in the middle of a response, nor with another status', () =>
+        serving(
+          { io },
+          (request, info) => {
+            for (const status of [99, 101, 200, 102.5, '103', undefined]) assert.throws(() => info.inform(status, {}), RangeError);
+            return new Response(
+              (async function* () {
+                yield 'begun';
+                await sleep(10);
+                assert.throws(() => info.inform(103, {}), { name: 'TypeError', code: 'CAROM_ESTATE' });
+                yield ' and ended';
+              })(),
+            );
+          },
+          async (origin) => assert.equal(await (await fetch(origin)).text(), 'begun and ended'),
+        ));
+
+      test("a stream of the runtime's Response that has nothing yet: the head is sent, and its client may leave", async () => {
+        let cancelled;
+        const gone = new Promise((resolve) => {
+          cancelled = resolve;
+        });
+        await serving(
+          { io },
+          () => new globalThis.Response(new ReadableStream({ cancel: cancelled })),
+          async (origin) => {
+            const leaving = new AbortController();
+            const response = await fetch(origin, { signal: leaving.signal });
+            assert.equal(response.status, 200);
+            leave(leaving, response.body);
+            await gone;
+          },
+        );
       });
     });
-
-    test('a time-out of one request', async () => {
-      let told;
-      const handlers = {
-        '/late': (request, server) => {
-          server.timeout(request, 0.02);
-          request.signal.addEventListener('abort', () => { told = request.signal.reason.name; });
-          return new Promise(() => {});
-        },
-        '/taken-back': async (request, server) => {
-          server.timeout(request, 0.02);
-          server.timeout(request, 0);
-          await sleep(60);
-          return new Response('answered');
-        },
-        '/anew': async (request, server) => {
-          server.timeout(request, 0.02);
-          server.timeout(request, 60);
-          await sleep(60);
-          return new Response('answered');
-        },
-        '/long': (request, server) => {
-          server.timeout(request, 1e9);
-          return sleep(20, new Response('answered'));
-        },
-        '/begun': (request, server) => {
-          server.timeout(request, 0.02);
-          return new Response((async function* () { yield 'answ'; await sleep(60); yield 'ered'; })());
-        },
-      };
-      let current;
-      await serving({ io }, (request) => handlers[new URL(request.url).pathname](request, current), async (origin, server) => {
-        current = server;
-        assert.equal((await fetch(`${origin}/late`)).status, 503);
-        assert.equal(told, 'AbortError');
-        for (const path of ['/taken-back', '/anew', '/long', '/begun'])
-          assert.equal(await (await fetch(origin + path)).text(), 'answered', path);
-        for (const seconds of [NaN, -1, '5', undefined]) assert.throws(() => server.timeout(new Request(origin), seconds), TypeError);
-      });
-    });
-
-    test('no informational response in the middle of a response, nor with another status', () => serving({ io }, (request, info) => {
-      for (const status of [99, 101, 200, 102.5, '103', undefined]) assert.throws(() => info.inform(status, {}), RangeError);
-      return new Response((async function* () {
-        yield 'begun';
-        await sleep(10);
-        assert.throws(() => info.inform(103, {}), { name: 'TypeError', code: 'CAROM_ESTATE' });
-        yield ' and ended';
-      })());
-    }, async (origin) => assert.equal(await (await fetch(origin)).text(), 'begun and ended')));
-
-    test("a stream of the runtime's Response that has nothing yet: the head is sent, and its client may leave", async () => {
-      let cancelled;
-      const gone = new Promise((resolve) => { cancelled = resolve; });
-      await serving({ io }, () => new globalThis.Response(new ReadableStream({ cancel: cancelled })), async (origin) => {
-        const leaving = new AbortController();
-        const response = await fetch(origin, { signal: leaving.signal });
-        assert.equal(response.status, 200);
-        leave(leaving, response.body);
-        await gone;
-      });
-    });
-  });
-}
+  }

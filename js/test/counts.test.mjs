@@ -19,7 +19,10 @@ const KINDS = {
   bytes: () => new Response(new Uint8Array([1, 2, 3])),
   large: () => new Response(big),
   'long text': () => new Response('x'.repeat(10000)),
-  later: async () => { await null; return new Response('later'); },
+  later: async () => {
+    await null;
+    return new Response('later');
+  },
   'read body': async (request) => new Response(await request.text()),
 };
 
@@ -79,9 +82,18 @@ for (const io of ['inline', 'thread']) {
 
   test(`${io}: a stream that its client does not take is not read ahead without end`, async () => {
     let pulled = 0;
-    const server = serve({ ...quiet, io }, () => new Response(new ReadableStream({
-      pull(controller) { pulled += 65536; controller.enqueue(new Uint8Array(65536)); },
-    })));
+    const server = serve(
+      { ...quiet, io },
+      () =>
+        new Response(
+          new ReadableStream({
+            pull(controller) {
+              pulled += 65536;
+              controller.enqueue(new Uint8Array(65536));
+            },
+          }),
+        ),
+    );
     const socket = net.connect(server.addr.port, '127.0.0.1', () => socket.write(REQUEST));
     socket.pause();
     let last = -1;
@@ -100,7 +112,8 @@ for (const io of ['inline', 'thread'])
     const server = serve({ ...quiet, io }, () => new Response());
     const held = () => ({ descriptors: readdirSync('/proc/self/fd').length, memory: server.stats().memory });
     const before = held();
-    for (let i = 0; i < 10; i++) assert.throws(() => serve({ ...quiet, io, port: server.addr.port }, () => {}), { code: 'CAROM_EADDRINUSE' });
+    for (let i = 0; i < 10; i++)
+      assert.throws(() => serve({ ...quiet, io, port: server.addr.port }, () => {}), { code: 'CAROM_EADDRINUSE' });
     assert.throws(() => serve({ ...quiet, io, routes: { health: new Response() } }, () => {}), TypeError);
     assert.deepEqual(held(), before);
     await server.shutdown({ deadline: 0 });

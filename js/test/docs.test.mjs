@@ -24,7 +24,8 @@ const [honoApp, expressApp] = [new Hono(), express()];
 const folder = mkdtempSync(path.join(tmpdir(), 'carom-docs-'));
 after(() => rmSync(folder, { recursive: true }));
 mkdirSync(path.join(folder, 'node_modules'));
-for (const name of ['express', 'fastify', 'hono']) symlinkSync(path.join(ROOT, 'js/node_modules', name), path.join(folder, 'node_modules', name));
+for (const name of ['express', 'fastify', 'hono'])
+  symlinkSync(path.join(ROOT, 'js/node_modules', name), path.join(folder, 'node_modules', name));
 
 // The package, but its servers are remembered, so that they can be shut down.
 const opened = [];
@@ -32,29 +33,36 @@ globalThis.openedByDocuments = opened;
 const carom = path.join(folder, 'node_modules/carom');
 mkdirSync(carom);
 writeFileSync(path.join(carom, 'package.json'), '{ "exports": { ".": "./index.mjs", "./node": "./node.mjs" } }');
-writeFileSync(path.join(carom, 'index.mjs'), `import * as real from '${ROOT}js/index.mjs'; export * from '${ROOT}js/index.mjs';
-export const serve = (...given) => { const server = real.serve(...given); openedByDocuments.push(() => server.shutdown({ deadline: 0 })); return server; };`);
-writeFileSync(path.join(carom, 'node.mjs'), `import { createServer as real } from '${ROOT}js/node.mjs';
-export const createServer = (...given) => { const server = real(...given); openedByDocuments.push(() => new Promise((ended) => { server.close(ended); })); return server; };`);
+writeFileSync(
+  path.join(carom, 'index.mjs'),
+  `import * as real from '${ROOT}js/index.mjs'; export * from '${ROOT}js/index.mjs';
+export const serve = (...given) => { const server = real.serve(...given); openedByDocuments.push(() => server.shutdown({ deadline: 0 })); return server; };`,
+);
+writeFileSync(
+  path.join(carom, 'node.mjs'),
+  `import { createServer as real } from '${ROOT}js/node.mjs';
+export const createServer = (...given) => { const server = real(...given); openedByDocuments.push(() => new Promise((ended) => { server.close(ended); })); return server; };`,
+);
 const { cert, key } = certificate('localhost,example.net');
 for (const name of FILES) writeFileSync(path.join(folder, name), name.endsWith('key') || name.startsWith('priv') ? key : cert);
 
 for (const page of PAGES) {
   const blocks = [...readFileSync(path.join(ROOT, page), 'utf8').matchAll(/^```js\n([^]*?)^```/gm)].map(([, code]) => code);
-  for (const [i, code] of blocks.entries()) test(`${page}, block ${i + 1}`, async (t) => {
-    t.mock.method(console, 'log', () => {});
-    const file = path.join(folder, `${page.replaceAll('/', '-')}-${i}.mjs`);
-    const imported = /\bimport\b[^;]*\bserve\b[^;]*from 'carom'/.test(code) ? '' : "import { serve } from 'carom';";
-    writeFileSync(file, `${imported}${GIVEN}${code.replace(/port: \d+/g, 'port: 0').replace('listen(8080)', 'listen(0)')}`);
-    const before = process.cwd();
-    process.chdir(folder);
-    try {
-      await import(pathToFileURL(file));
-    } finally {
-      process.chdir(before);
-      await Promise.all(opened.splice(0).map((end) => end()));
-    }
-  });
+  for (const [i, code] of blocks.entries())
+    test(`${page}, block ${i + 1}`, async (t) => {
+      t.mock.method(console, 'log', () => {});
+      const file = path.join(folder, `${page.replaceAll('/', '-')}-${i}.mjs`);
+      const imported = /\bimport\b[^;]*\bserve\b[^;]*from 'carom'/.test(code) ? '' : "import { serve } from 'carom';";
+      writeFileSync(file, `${imported}${GIVEN}${code.replace(/port: \d+/g, 'port: 0').replace('listen(8080)', 'listen(0)')}`);
+      const before = process.cwd();
+      process.chdir(folder);
+      try {
+        await import(pathToFileURL(file));
+      } finally {
+        process.chdir(before);
+        await Promise.all(opened.splice(0).map((end) => end()));
+      }
+    });
 }
 
 test('there are such blocks', () => {

@@ -30,7 +30,9 @@ async function answerOf(options, handler, text, ends, enough) {
 
 const fine = () => new Response('fine');
 const later = async () => {
-  await new Promise((resolve) => { setImmediate(resolve); });
+  await new Promise((resolve) => {
+    setImmediate(resolve);
+  });
   return fine();
 };
 const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
@@ -53,8 +55,15 @@ for (const io of ['inline', 'thread']) {
   });
 
   test(`${io}: a length of more than 32 bits is told`, async () => {
-    const endless = () => new Response(new ReadableStream({ pull(controller) { controller.enqueue(new Uint8Array(1)); } }),
-      { headers: { 'content-length': '4294967301' } });
+    const endless = () =>
+      new Response(
+        new ReadableStream({
+          pull(controller) {
+            controller.enqueue(new Uint8Array(1));
+          },
+        }),
+        { headers: { 'content-length': '4294967301' } },
+      );
     assert.match(await answerOf({ io }, endless, GET, false, /\r\n\r\n/), /\r\nContent-Length: 4294967301\r\n/i);
   });
 }

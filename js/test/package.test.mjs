@@ -15,7 +15,8 @@ after(() => rmSync(folder, { recursive: true }));
 
 const environment = { ...process.env };
 delete environment.CAROM_NODE;
-const runIn = (cwd, file, ...words) => execFileSync(file, words, { cwd, encoding: 'utf8', env: environment, stdio: ['ignore', 'pipe', 'pipe'] });
+const runIn = (cwd, file, ...words) =>
+  execFileSync(file, words, { cwd, encoding: 'utf8', env: environment, stdio: ['ignore', 'pipe', 'pipe'] });
 
 const PROGRAM = `
   const server = serve({ port: 0, hostname: '127.0.0.1', onListen() {} }, (request) => new Response(new URL(request.url).pathname));
@@ -24,7 +25,9 @@ const PROGRAM = `
 `;
 
 test('installed into an empty folder', { timeout: 120000 }, async (t) => {
-  execFileSync(path.join(ROOT, 'tools/package'), { env: { ...process.env, BUILD: folder, CAROM_NODE: process.env.CAROM_NODE || path.join(ROOT, 'build/carom.node') } });
+  execFileSync(path.join(ROOT, 'tools/package'), {
+    env: { ...process.env, BUILD: folder, CAROM_NODE: process.env.CAROM_NODE || path.join(ROOT, 'build/carom.node') },
+  });
   const [tarball] = readdirSync(folder).filter((name) => name.endsWith('.tgz'));
   const app = path.join(folder, 'app');
   mkdirSync(app);
@@ -32,7 +35,10 @@ test('installed into an empty folder', { timeout: 120000 }, async (t) => {
   runIn(app, 'npm', 'install', '--offline', '--no-audit', '--no-fund', path.join(folder, tarball));
   writeFileSync(path.join(app, 'esm.mjs'), `import { serve, Response } from 'carom';${PROGRAM}`);
   writeFileSync(path.join(app, 'common.cjs'), `const { serve, Response } = require('carom'); (async () => {${PROGRAM}})();`);
-  writeFileSync(path.join(app, 'globals.mjs'), `import 'carom/globals'; import carom from 'carom'; console.log(Response === carom.Response);`);
+  writeFileSync(
+    path.join(app, 'globals.mjs'),
+    `import 'carom/globals'; import carom from 'carom'; console.log(Response === carom.Response);`,
+  );
   writeFileSync(path.join(app, 'http.mjs'), `import { createServer } from 'carom/node'; console.log(typeof createServer);`);
   await t.test('Node', () => {
     assert.equal(runIn(app, 'node', 'esm.mjs'), '/installed\n');
@@ -42,7 +48,9 @@ test('installed into an empty folder', { timeout: 120000 }, async (t) => {
     assert.match(runIn(app, 'npx', '--offline', 'carom', '--version'), /^\d+\.\d+\.\d+\n$/);
   });
   await t.test('Bun', () => assert.equal(runIn(app, path.join(BIN, 'bun'), 'esm.mjs'), '/installed\n'));
-  await t.test('Deno', () => assert.equal(runIn(app, path.join(BIN, 'deno'), 'run', '--quiet', '--no-check', '-A', 'esm.mjs'), '/installed\n'));
+  await t.test('Deno', () =>
+    assert.equal(runIn(app, path.join(BIN, 'deno'), 'run', '--quiet', '--no-check', '-A', 'esm.mjs'), '/installed\n'),
+  );
   await t.test('links of its pages lead somewhere', () => {
     const root = path.join(app, 'node_modules/carom');
     const pages = ['README.md', ...readdirSync(path.join(root, 'docs')).map((name) => `docs/${name}`)];
@@ -70,6 +78,18 @@ test('every option is in the types', () => {
 
 test('the types', { timeout: 60000 }, () => {
   const file = path.join(ROOT, 'js/test/types.ts');
-  runIn(path.join(ROOT, 'js'), path.join(BIN, 'tsc'), '--noEmit', '--strict', '--skipLibCheck', '--target', 'es2022', '--module', 'nodenext',
-    '--lib', 'es2023,dom,dom.iterable,esnext.disposable', file);
+  runIn(
+    path.join(ROOT, 'js'),
+    path.join(BIN, 'tsc'),
+    '--noEmit',
+    '--strict',
+    '--skipLibCheck',
+    '--target',
+    'es2022',
+    '--module',
+    'nodenext',
+    '--lib',
+    'es2023,dom,dom.iterable,esnext.disposable',
+    file,
+  );
 });

@@ -4,16 +4,20 @@ import { test, describe } from 'node:test';
 
 import { run } from './support.mjs';
 
-const START = "const { serve, Response } = require('./index.js'); const quiet = { port: 0, hostname: '127.0.0.1', onListen() {}, io: IO };\n";
+const START =
+  "const { serve, Response } = require('./index.js'); const quiet = { port: 0, hostname: '127.0.0.1', onListen() {}, io: IO };\n";
 // A client in the same process, whose answers nobody waits for.
-const CLIENT = "const net = require('node:net'); const ask = (port, text = 'GET / HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n') => { const s = net.connect(port, '127.0.0.1'); s.on('error', () => {}); s.write(text); return s; };\n";
+const CLIENT =
+  "const net = require('node:net'); const ask = (port, text = 'GET / HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n') => { const s = net.connect(port, '127.0.0.1'); s.on('error', () => {}); s.write(text); return s; };\n";
 
 for (const io of ['inline', 'thread']) {
   const program = (text) => START.replace('IO', `'${io}'`) + CLIENT + text;
 
   describe(`the process, io: ${io}`, () => {
     test('ends when the server has shut down', async () => {
-      const { code, output } = await run(program("const s = serve(quiet, () => new Response()); s.shutdown().then(() => console.log('over'));"));
+      const { code, output } = await run(
+        program("const s = serve(quiet, () => new Response()); s.shutdown().then(() => console.log('over'));"),
+      );
       assert.deepEqual({ code, output }, { code: 0, output: 'over\n' });
     });
 
@@ -23,7 +27,8 @@ for (const io of ['inline', 'thread']) {
     });
 
     test('may exit with requests in flight, in a handler and outside', async () => {
-      const outside = program(`let n = 0; const s = serve(quiet, () => { if (++n === 50) setTimeout(() => process.exit(7), 5); return new Promise(() => {}); });
+      const outside =
+        program(`let n = 0; const s = serve(quiet, () => { if (++n === 50) setTimeout(() => process.exit(7), 5); return new Promise(() => {}); });
         for (let i = 0; i < 50; i++) ask(s.addr.port);`);
       const inside = program(`const s = serve(quiet, () => process.exit(7)); for (let i = 0; i < 50; i++) ask(s.addr.port);`);
       for (const text of [outside, inside]) {
@@ -33,19 +38,24 @@ for (const io of ['inline', 'thread']) {
     });
 
     test('may exit while a response is streamed', async () => {
-      const { code, signal } = await run(program(`const s = serve(quiet, () => new Response(new ReadableStream({ pull(c) { c.enqueue(new Uint8Array(100000)); } })));
-        ask(s.addr.port).on('data', () => setTimeout(() => process.exit(7), 20));`));
+      const { code, signal } = await run(
+        program(`const s = serve(quiet, () => new Response(new ReadableStream({ pull(c) { c.enqueue(new Uint8Array(100000)); } })));
+        ask(s.addr.port).on('data', () => setTimeout(() => process.exit(7), 20));`),
+      );
       assert.deepEqual({ code, signal }, { code: 7, signal: null });
     });
 
     test('an uncaught error elsewhere ends it as always', async () => {
-      const { code, output } = await run(program("serve(quiet, () => new Response()); setTimeout(() => { throw new Error('elsewhere'); }, 10);"));
+      const { code, output } = await run(
+        program("serve(quiet, () => new Response()); setTimeout(() => { throw new Error('elsewhere'); }, 10);"),
+      );
       assert.equal(code, 1);
       assert.match(output, /Error: elsewhere/);
     });
 
     test('a worker thread may serve, and be terminated', async () => {
-      const { code, signal, output } = await run(program(`
+      const { code, signal, output } = await run(
+        program(`
         const { Worker } = require('node:worker_threads');
         const text = ${JSON.stringify(START.replace('IO', `'${io}'`))} + "const s = serve(quiet, (r) => r.url.endsWith('/x') ? new Promise(() => {}) : new Response('from a worker')); require('node:worker_threads').parentPort.postMessage(s.addr.port);";
         const worker = new Worker(text, { eval: true });
@@ -53,12 +63,14 @@ for (const io of ['inline', 'thread']) {
           console.log(await (await fetch('http://127.0.0.1:' + port)).text());
           ask(port, 'GET /x HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n');
           setTimeout(async () => { await worker.terminate(); console.log('terminated'); process.exit(0); }, 50);
-        });`));
+        });`),
+      );
       assert.deepEqual({ code, signal, output }, { code: 0, signal: null, output: 'from a worker\nterminated\n' });
     });
 
     test('processes and worker threads share a port when they all ask for it', async () => {
-      const { code, output } = await run(program(`(async () => {
+      const { code, output } = await run(
+        program(`(async () => {
         const { Worker } = require('node:worker_threads');
         const shared = { ...quiet, reusePort: true };
         const { port } = serve(shared, () => new Response('main')).addr;
@@ -76,23 +88,27 @@ for (const io of ['inline', 'thread']) {
         child.kill();
         await worker.terminate();
         process.exit(0);
-      })();`));
+      })();`),
+      );
       assert.deepEqual({ code, output }, { code: 0, output: 'CAROM_EADDRINUSE,main,process,worker\n' });
     });
 
     test('several servers live side by side', async () => {
-      const { code, output } = await run(program(`(async () => {
+      const { code, output } = await run(
+        program(`(async () => {
         const all = [1, 2, 3].map((n) => serve(quiet, () => new Response(String(n))));
         let text = '';
         for (const s of all) text += await (await fetch('http://127.0.0.1:' + s.addr.port)).text();
         await Promise.all(all.map((s) => s.shutdown({ deadline: 0 })));
         console.log(text);
-      })();`));
+      })();`),
+      );
       assert.deepEqual({ code, output }, { code: 0, output: '123\n' });
     });
 
     test('garbage collection at every turn harms nothing', async () => {
-      const { code, output } = await run(program(`(async () => {
+      const { code, output } = await run(
+        program(`(async () => {
         const s = serve(quiet, async (r) => { global.gc(); await null; const text = await r.text(); global.gc(); return new Response(text + 'x'.repeat(20000)); });
         let wrong = 0;
         await Promise.all(Array.from({ length: 8 }, async () => {
@@ -103,12 +119,15 @@ for (const io of ['inline', 'thread']) {
         }));
         await s.shutdown({ deadline: 0 });
         console.log('wrong', wrong);
-      })();`), '--expose-gc');
+      })();`),
+        '--expose-gc',
+      );
       assert.deepEqual({ code, output }, { code: 0, output: 'wrong 0\n' });
     });
 
     test('garbage in the shared memory harms nobody but its own answers', async () => {
-      const { code, signal, output } = await run(program(`
+      const { code, signal, output } = await run(
+        program(`
         const { Ring } = require('./src/ring/ring.js');
         const rings = [];
         const addSlots = Ring.prototype.addSlots;
@@ -127,7 +146,8 @@ for (const io of ['inline', 'thread']) {
           }, i * 2);
           setTimeout(() => { const c = ask(s.addr.port, 'POST / HTTP/1.1\\r\\nHost: a\\r\\nContent-Length: 5\\r\\n\\r\\nabcde'); setTimeout(() => c.destroy(), 30); }, i * 2);
         }
-        setTimeout(() => { console.log('alive'); process.exit(0); }, 900);`));
+        setTimeout(() => { console.log('alive'); process.exit(0); }, 900);`),
+      );
       assert.deepEqual({ code, signal, output }, { code: 0, signal: null, output: 'alive\n' });
     });
   });

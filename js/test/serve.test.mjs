@@ -57,88 +57,144 @@ for (const io of WAYS) {
       const before = console.warn;
       console.warn = (line) => lines.push(line);
       try {
-        await serving({ io, backend: 'uring' }, async (request) => new Response(await request.text()), async (origin, server) => {
-          const body = 'x'.repeat(200_000);
-          for (let i = 0; i < 3; i++) assert.equal(await (await fetch(origin, { method: 'POST', body })).text(), body);
-          assert.deepEqual(lines, server.backend === 'uring' ? [] : ['carom: backend: epoll, because io_uring is refused here']);
-        });
+        await serving(
+          { io, backend: 'uring' },
+          async (request) => new Response(await request.text()),
+          async (origin, server) => {
+            const body = 'x'.repeat(200_000);
+            for (let i = 0; i < 3; i++) assert.equal(await (await fetch(origin, { method: 'POST', body })).text(), body);
+            assert.deepEqual(lines, server.backend === 'uring' ? [] : ['carom: backend: epoll, because io_uring is refused here']);
+          },
+        );
       } finally {
         console.warn = before;
       }
-      await serving({ io }, () => new Response(), (origin, server) => assert.equal(server.backend, 'epoll'));
+      await serving(
+        { io },
+        () => new Response(),
+        (origin, server) => assert.equal(server.backend, 'epoll'),
+      );
       assert.throws(() => serve({ backend: 'kqueue' }, () => new Response()), { name: 'TypeError', message: /epoll.*uring/ });
     });
 
     test('a client that leaves aborts request.signal, and cancels the stream', async () => {
       let aborted, cancelled;
-      const wasAborted = new Promise((resolve) => { aborted = resolve; });
-      const wasCancelled = new Promise((resolve) => { cancelled = resolve; });
-      await serving({ io }, (request, info) => {
-        request.signal.addEventListener('abort', () => aborted());
-        info.completed.catch(() => {});
-        return new Response(new ReadableStream({
-          pull(controller) { controller.enqueue(new Uint8Array(65536)); },
-          cancel() { cancelled(); },
-        }));
-      }, async (origin, server) => {
-        await raw(server.addr.port, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n', (got) => got.length > 1000);
-        await wasAborted;
-        await wasCancelled;
+      const wasAborted = new Promise((resolve) => {
+        aborted = resolve;
       });
+      const wasCancelled = new Promise((resolve) => {
+        cancelled = resolve;
+      });
+      await serving(
+        { io },
+        (request, info) => {
+          request.signal.addEventListener('abort', () => aborted());
+          info.completed.catch(() => {});
+          return new Response(
+            new ReadableStream({
+              pull(controller) {
+                controller.enqueue(new Uint8Array(65536));
+              },
+              cancel() {
+                cancelled();
+              },
+            }),
+          );
+        },
+        async (origin, server) => {
+          await raw(server.addr.port, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n', (got) => got.length > 1000);
+          await wasAborted;
+          await wasCancelled;
+        },
+      );
     });
 
     test('pipelined answers leave in order, whatever happens to their neighbours', async () => {
-      const lines = await reported(() => serving({ io }, async (request) => {
-        const n = Number(new URL(request.url).pathname.slice(1));
-        if (n === 2) throw new Error('two');
-        if (n % 2) await sleep(10);
-        return new Response(`<${n}>`);
-      }, async (origin, server) => {
-        const all = [1, 2, 3, 4].map((n) => `GET /${n} HTTP/1.1\r\nHost: a\r\n\r\n`).join('');
-        const got = await raw(server.addr.port, all, (text) => text.includes('<4>'));
-        assert.match(got, /<1>[^]*500 Internal[^]*<3>[^]*<4>/);
-      }));
+      const lines = await reported(() =>
+        serving(
+          { io },
+          async (request) => {
+            const n = Number(new URL(request.url).pathname.slice(1));
+            if (n === 2) throw new Error('two');
+            if (n % 2) await sleep(10);
+            return new Response(`<${n}>`);
+          },
+          async (origin, server) => {
+            const all = [1, 2, 3, 4].map((n) => `GET /${n} HTTP/1.1\r\nHost: a\r\n\r\n`).join('');
+            const got = await raw(server.addr.port, all, (text) => text.includes('<4>'));
+            assert.match(got, /<1>[^]*500 Internal[^]*<3>[^]*<4>/);
+          },
+        ),
+      );
       assert.equal(lines.length, 1);
     });
 
-    test('fields are sent as given, each set-cookie by itself', () => serving({ io }, () => new Response(null, {
-      status: 201, headers: [['set-cookie', 'a=1'], ['set-cookie', 'b=2'], ['x-one', 'ü']],
-    }), async (origin, server) => {
-      const got = await raw(server.addr.port, 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
-      assert.match(got, /^HTTP\/1.1 201 Created\r\n/);
-      assert.match(got, /set-cookie: a=1\r\nset-cookie: b=2\r\n/);
-      assert.match(got, /x-one: \xfc\r\n/);
-    }));
+    test('fields are sent as given, each set-cookie by itself', () =>
+      serving(
+        { io },
+        () =>
+          new Response(null, {
+            status: 201,
+            headers: [
+              ['set-cookie', 'a=1'],
+              ['set-cookie', 'b=2'],
+              ['x-one', 'ü'],
+            ],
+          }),
+        async (origin, server) => {
+          const got = await raw(server.addr.port, 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+          assert.match(got, /^HTTP\/1.1 201 Created\r\n/);
+          assert.match(got, /set-cookie: a=1\r\nset-cookie: b=2\r\n/);
+          assert.match(got, /x-one: \xfc\r\n/);
+        },
+      ));
 
-    test('early hints, trailers, routes', () => serving({ io, routes: { '/health': new Response('fine') } }, (request, info) => {
-      info.inform(103, { link: '</a.css>; rel=preload' });
-      info.trailers({ 'x-sum': '42' });
-      return new Response('body');
-    }, async (origin, server) => {
-      const got = await raw(server.addr.port, 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
-      assert.match(got, /^HTTP\/1.1 103 Early Hints\r\nlink: [^]*HTTP\/1.1 200 OK[^]*\r\n4\r\nbody\r\n0\r\nx-sum: 42\r\n\r\n$/);
-      const { calls } = server.stats();
-      assert.equal(await (await fetch(`${origin}/health?x`)).text(), 'fine');
-      assert.equal(server.stats().calls, calls);
-    }));
+    test('early hints, trailers, routes', () =>
+      serving(
+        { io, routes: { '/health': new Response('fine') } },
+        (request, info) => {
+          info.inform(103, { link: '</a.css>; rel=preload' });
+          info.trailers({ 'x-sum': '42' });
+          return new Response('body');
+        },
+        async (origin, server) => {
+          const got = await raw(server.addr.port, 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+          assert.match(got, /^HTTP\/1.1 103 Early Hints\r\nlink: [^]*HTTP\/1.1 200 OK[^]*\r\n4\r\nbody\r\n0\r\nx-sum: 42\r\n\r\n$/);
+          const { calls } = server.stats();
+          assert.equal(await (await fetch(`${origin}/health?x`)).text(), 'fine');
+          assert.equal(server.stats().calls, calls);
+        },
+      ));
 
     test('info.completed tells the outcome', async () => {
       const outcomes = [];
-      await serving({ io }, (request, info) => {
-        info.completed.then(({ bytesSent }) => outcomes.push(`whole, ${bytesSent}`), (error) => outcomes.push(error.code));
-        return new Response('x'.repeat(request.method === 'GET' ? 10 : 50_000_000));
-      }, async (origin, server) => {
-        await (await fetch(origin)).text();
-        await raw(server.addr.port, 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n', (got) => got.length > 1000);
-        while (outcomes.length < 2) await sleep(5);
-        assert.deepEqual(outcomes, ['whole, 10', 'CAROM_ECANCELED']);
-      });
+      await serving(
+        { io },
+        (request, info) => {
+          info.completed.then(
+            ({ bytesSent }) => outcomes.push(`whole, ${bytesSent}`),
+            (error) => outcomes.push(error.code),
+          );
+          return new Response('x'.repeat(request.method === 'GET' ? 10 : 50_000_000));
+        },
+        async (origin, server) => {
+          await (await fetch(origin)).text();
+          await raw(server.addr.port, 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n', (got) => got.length > 1000);
+          while (outcomes.length < 2) await sleep(5);
+          assert.deepEqual(outcomes, ['whole, 10', 'CAROM_ECANCELED']);
+        },
+      );
     });
 
     test('a shutdown answers what is in flight', async () => {
       let server;
       let answer;
-      const handler = () => new Promise((resolve) => { answer = () => resolve(new Response('done')); server.shutdown(); setTimeout(answer, 30); });
+      const handler = () =>
+        new Promise((resolve) => {
+          answer = () => resolve(new Response('done'));
+          server.shutdown();
+          setTimeout(answer, 30);
+        });
       server = serve({ io, port: 0, hostname: '127.0.0.1', onListen() {} }, handler);
       const response = await fetch(`http://127.0.0.1:${server.addr.port}`);
       assert.equal(await response.text(), 'done');
@@ -147,55 +203,82 @@ for (const io of WAYS) {
     });
 
     test('ten thousand that wait are all aborted', { timeout: 60000 }, async () => {
-      const COUNT = isNode ? 2000 : 500, PIPELINED = 5;
-      let waiting = 0, aborted = 0;
-      await serving({ io, maxConnections: 5000 }, (request) => {
-        waiting++;
-        request.signal.addEventListener('abort', () => { aborted++; });
-        return new Promise(() => {});
-      }, async (origin, server) => {
-        const sockets = [];
-        for (let i = 0; i < COUNT; i++) {
-          const socket = net.connect(server.addr.port, '127.0.0.1');
-          socket.on('error', () => {});
-          socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(PIPELINED));
-          sockets.push(socket);
-        }
-        while (waiting < COUNT * PIPELINED) await sleep(10);
-        for (const socket of sockets) socket.destroy();
-        while (aborted < COUNT * PIPELINED) await sleep(10);
-        while (server.pendingRequests > 0) await sleep(10);
-      });
+      const COUNT = isNode ? 2000 : 500,
+        PIPELINED = 5;
+      let waiting = 0,
+        aborted = 0;
+      await serving(
+        { io, maxConnections: 5000 },
+        (request) => {
+          waiting++;
+          request.signal.addEventListener('abort', () => {
+            aborted++;
+          });
+          return new Promise(() => {});
+        },
+        async (origin, server) => {
+          const sockets = [];
+          for (let i = 0; i < COUNT; i++) {
+            const socket = net.connect(server.addr.port, '127.0.0.1');
+            socket.on('error', () => {});
+            socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(PIPELINED));
+            sockets.push(socket);
+          }
+          while (waiting < COUNT * PIPELINED) await sleep(10);
+          for (const socket of sockets) socket.destroy();
+          while (aborted < COUNT * PIPELINED) await sleep(10);
+          while (server.pendingRequests > 0) await sleep(10);
+        },
+      );
     });
 
-    test('the plain port redirects to https', () => serving({ io }, (request) => redirectToHttps(request, Number(request.headers.get('x-port') || 443)), async (origin, server) => {
-      const { port } = server.addr;
-      const ask = async (target, host = 'a.test', more = '') => /^HTTP\/1.1 (\d+) [^]*?(?:Location: ([^\r]*)|$)/i
-        .exec(await raw(port, `GET ${target} HTTP/1.1\r\nHost: ${host}\r\n${more}Connection: close\r\n\r\n`)).slice(1);
-      assert.deepEqual(await ask('/a%20b/?c=d&e'), ['308', 'https://a.test/a%20b/?c=d&e']);
-      assert.deepEqual(await ask('/', 'a.test:8080'), ['308', 'https://a.test/']);
-      assert.deepEqual(await ask('/', '[::1]:8080', 'X-Port: 8443\r\n'), ['308', 'https://[::1]:8443/']);
-      assert.deepEqual(await ask('http://b.test/c', 'b.test'), ['308', 'https://b.test/c']);
-      assert.deepEqual(await ask('//evil.test/x'), ['308', 'https://a.test//evil.test/x']);
-      assert.equal((await ask(`/${'x'.repeat(6000)}`))[0], '414');
-      assert.match(await raw(port, 'GET / HTTP/1.0\r\n\r\n'), /^HTTP\/1.1 400 /);
-      assert.throws(() => redirectToHttps(new Request('http://a'), {}), RangeError);
-    }));
+    test('the plain port redirects to https', () =>
+      serving(
+        { io },
+        (request) => redirectToHttps(request, Number(request.headers.get('x-port') || 443)),
+        async (origin, server) => {
+          const { port } = server.addr;
+          const ask = async (target, host = 'a.test', more = '') =>
+            /^HTTP\/1.1 (\d+) [^]*?(?:Location: ([^\r]*)|$)/i
+              .exec(await raw(port, `GET ${target} HTTP/1.1\r\nHost: ${host}\r\n${more}Connection: close\r\n\r\n`))
+              .slice(1);
+          assert.deepEqual(await ask('/a%20b/?c=d&e'), ['308', 'https://a.test/a%20b/?c=d&e']);
+          assert.deepEqual(await ask('/', 'a.test:8080'), ['308', 'https://a.test/']);
+          assert.deepEqual(await ask('/', '[::1]:8080', 'X-Port: 8443\r\n'), ['308', 'https://[::1]:8443/']);
+          assert.deepEqual(await ask('http://b.test/c', 'b.test'), ['308', 'https://b.test/c']);
+          assert.deepEqual(await ask('//evil.test/x'), ['308', 'https://a.test//evil.test/x']);
+          assert.equal((await ask(`/${'x'.repeat(6000)}`))[0], '414');
+          assert.match(await raw(port, 'GET / HTTP/1.0\r\n\r\n'), /^HTTP\/1.1 400 /);
+          assert.throws(() => redirectToHttps(new Request('http://a'), {}), RangeError);
+        },
+      ));
 
-    test('listening fails with a name', () => serving({ io }, () => new Response(), async (origin, server) => {
-      assert.throws(() => serve({ io, port: server.addr.port, hostname: '127.0.0.1', onListen() {} }, () => {}),
-        { code: 'CAROM_EADDRINUSE' });
-      assert.throws(() => serve({ io, port: 99999 }, () => {}), RangeError);
-      assert.throws(() => serve({ io, keepAlive: 'x' }, () => {}), TypeError);
-    }));
+    test('listening fails with a name', () =>
+      serving(
+        { io },
+        () => new Response(),
+        async (origin, server) => {
+          assert.throws(() => serve({ io, port: server.addr.port, hostname: '127.0.0.1', onListen() {} }, () => {}), {
+            code: 'CAROM_EADDRINUSE',
+          });
+          assert.throws(() => serve({ io, port: 99999 }, () => {}), RangeError);
+          assert.throws(() => serve({ io, keepAlive: 'x' }, () => {}), TypeError);
+        },
+      ));
 
     test('an abort signal shuts down, and is let go when it need not', async () => {
       const controller = new AbortController();
       const { signal } = controller;
       let listeners = 0;
-      for (const [name, step] of [['addEventListener', 1], ['removeEventListener', -1]]) {
+      for (const [name, step] of [
+        ['addEventListener', 1],
+        ['removeEventListener', -1],
+      ]) {
         const original = signal[name];
-        signal[name] = function (...words) { listeners += step; return original.apply(this, words); };
+        signal[name] = function (...words) {
+          listeners += step;
+          return original.apply(this, words);
+        };
       }
       const before = serve({ io, port: 0, signal, onListen() {} }, () => new Response());
       assert.equal(listeners, 1);
@@ -207,7 +290,8 @@ for (const io of WAYS) {
     });
 
     test('an option that is misspelt, of another server, or out of bounds is refused by name, with the cure', async () => {
-      const refused = (options, message) => assert.throws(() => serve({ io, port: 0, onListen() {}, ...options }, () => new Response()), { message });
+      const refused = (options, message) =>
+        assert.throws(() => serve({ io, port: 0, onListen() {}, ...options }, () => new Response()), { message });
       refused({ prot: 80 }, /^there is no option prot: port is meant\?$/);
       refused({ hostName: '127.0.0.1' }, /^there is no option hostName: hostname is meant\?$/);
       refused({ host: '127.0.0.1' }, /^there is no option host: hostname is meant\?$/);
@@ -223,16 +307,22 @@ for (const io of WAYS) {
       refused({ h2StreamWindow: 1 }, /^h2StreamWindow \(1\) must be from 1024 to h2StreamWindowMax \(1048576\)$/);
       refused({ h2ConnectionWindowMax: 65536 }, /^h2ConnectionWindow \(1048576\) must be from 1024 to h2ConnectionWindowMax \(65536\)$/);
       // What an app has for itself is its own.
-      await serving({ io, name: 'app', id: 7, version: '1', post() {}, scheduled() {}, prot: undefined, h2StreamWindowMax: false, h2MaxStreams: false }, () => new Response(), () => {});
+      await serving(
+        { io, name: 'app', id: 7, version: '1', post() {}, scheduled() {}, prot: undefined, h2StreamWindowMax: false, h2MaxStreams: false },
+        () => new Response(),
+        () => {},
+      );
     });
 
     test('a unix socket', async () => {
       const path = `${tmpdir()}/carom-test-${process.pid}-${io}`;
       const server = serve({ io, path, onListen() {} }, (request) => new Response(request.url));
       const body = await new Promise((resolve, reject) => {
-        http.get({ socketPath: path, path: '/x' }, (response) => {
-          response.setEncoding('utf8').on('data', resolve);
-        }).on('error', reject);
+        http
+          .get({ socketPath: path, path: '/x' }, (response) => {
+            response.setEncoding('utf8').on('data', resolve);
+          })
+          .on('error', reject);
       });
       assert.equal(body, 'http://localhost/x');
       await server.shutdown();
@@ -241,13 +331,25 @@ for (const io of WAYS) {
     test('the file of a Unix socket goes when accepting ends, and another server may have it', { timeout: 10000 }, async () => {
       const path = `${tmpdir()}/carom-again-${process.pid}-${io}`;
       let answer;
-      const first = serve({ io, path, onListen() {} }, () => new Promise((resolve) => { answer = resolve; }));
+      const first = serve(
+        { io, path, onListen() {} },
+        () =>
+          new Promise((resolve) => {
+            answer = resolve;
+          }),
+      );
       const asked = new Promise((resolve, reject) => {
         http.get({ socketPath: path }, (response) => resolve(response.resume().statusCode)).on('error', reject);
       });
-      while (answer === undefined) await new Promise((resolve) => { setImmediate(resolve); });
+      while (answer === undefined)
+        await new Promise((resolve) => {
+          setImmediate(resolve);
+        });
       const down = first.shutdown();
-      while (existsSync(path)) await new Promise((resolve) => { setImmediate(resolve); });
+      while (existsSync(path))
+        await new Promise((resolve) => {
+          setImmediate(resolve);
+        });
       const second = serve({ io, path, onListen() {} }, () => new Response());
       answer(new Response());
       assert.equal(await asked, 200);

@@ -7,7 +7,10 @@ import { test } from 'node:test';
 import { createRequire } from 'node:module';
 
 const SOURCE = new URL('../src/', import.meta.url).pathname;
-const files = readdirSync(SOURCE, { recursive: true }).map(String).filter((name) => name.endsWith('.js')).sort();
+const files = readdirSync(SOURCE, { recursive: true })
+  .map(String)
+  .filter((name) => name.endsWith('.js'))
+  .sort();
 const read = (name) => readFileSync(path.join(SOURCE, name), 'utf8');
 
 // Expressions that were looked at. Each is tried at one place only (it begins with ^), or fails within a
@@ -28,15 +31,20 @@ const REVIEWED = {
   'exchange/exchange.js': [/\b(?:0:)+0\b|\b0\b/g, /:{3,}/], // of an address: at most 39 characters
   'fetch/body.js': [/[\ud800-\udfff]/, /\r\n?|\n/g, /\r/g, /\n/g, /"/g],
   'fetch/headers.js': [
-    /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/, /[\x00-\x08\x0a-\x1f"():<>?@[\\\]{}\x7f]/,
-    /^[0-9A-Za-z *,\-.;=]*$/, /^[0-9A-Za-z *,\-.;=]*$/,
+    /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/,
+    /[\x00-\x08\x0a-\x1f"():<>?@[\\\]{}\x7f]/,
+    /^[0-9A-Za-z *,\-.;=]*$/,
+    /^[0-9A-Za-z *,\-.;=]*$/,
   ],
   'fetch/media-type.js': [
-    /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/, /^[!#$%&'*+\-.^_`|~0-9a-z]+\/[!#$%&'*+\-.^_`|~0-9a-z]+$/,
-    /^[\t\x20-\x7e\x80-\xff]*$/, /["\\]/g,
+    /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/,
+    /^[!#$%&'*+\-.^_`|~0-9a-z]+\/[!#$%&'*+\-.^_`|~0-9a-z]+$/,
+    /^[\t\x20-\x7e\x80-\xff]*$/,
+    /["\\]/g,
   ],
   'fetch/request.js': [
-    /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/, /^https?:\/\//i,
+    /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/,
+    /^https?:\/\//i,
     /^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._~%!$&'()*+,;=]+)(?::\d*)?$/,
   ],
   'fetch/response.js': [/^[\t\x20-\x7e\x80-\xff]*$/],
@@ -69,7 +77,7 @@ function expressionsOf(text) {
   const found = [];
   const braces = []; // of each "${" that is open, how many others are within
   let before = ''; // the last token that is not blank
-  for (let i = 0; i < text.length;) {
+  for (let i = 0; i < text.length; ) {
     const blank = tokenAt(BLANK, text, i);
     i += blank.length;
     if (blank !== '' || i === text.length) continue;
@@ -93,9 +101,11 @@ function expressionsOf(text) {
 }
 
 test('all expressions were looked at', () => {
-  for (const name of files)
-    assert.deepEqual(expressionsOf(read(name)), (REVIEWED[name] || []).map(String), name);
-  assert.deepEqual(Object.keys(REVIEWED).filter((name) => !files.includes(name)), []);
+  for (const name of files) assert.deepEqual(expressionsOf(read(name)), (REVIEWED[name] || []).map(String), name);
+  assert.deepEqual(
+    Object.keys(REVIEWED).filter((name) => !files.includes(name)),
+    [],
+  );
 });
 
 test('none is made at run time', () => {
@@ -103,8 +113,12 @@ test('none is made at run time', () => {
 });
 
 test('the scanner sees them', () => {
-  assert.deepEqual(expressionsOf("a / b; x = /a[/]\\/b/g; // /no/\n'/no/'; f(/c/) / 2; `/no/${{ y: z.m(/e/) }}/no/${/f/}` / 2; return /d/i.test(/* /no/ */ y)"),
-    ['/a[/]\\/b/g', '/c/', '/e/', '/f/', '/d/i']);
+  assert.deepEqual(
+    expressionsOf(
+      "a / b; x = /a[/]\\/b/g; // /no/\n'/no/'; f(/c/) / 2; `/no/${{ y: z.m(/e/) }}/no/${/f/}` / 2; return /d/i.test(/* /no/ */ y)",
+    ),
+    ['/a[/]\\/b/g', '/c/', '/e/', '/f/', '/d/i'],
+  );
 });
 
 test('what is taken from layout.js is there', () => {
@@ -112,7 +126,10 @@ test('what is taken from layout.js is there', () => {
   const takers = new Set();
   for (const name of files)
     for (const [, names] of read(name).matchAll(/const \{([^}]*)\} = require\('[./]*(?:ring\/)?layout\.js'\)/g))
-      for (const constant of names.split(',').map((word) => word.trim()).filter(Boolean)) {
+      for (const constant of names
+        .split(',')
+        .map((word) => word.trim())
+        .filter(Boolean)) {
         takers.add(name);
         assert.equal(typeof layout[constant], 'number', `${name}: ${constant}`);
       }

@@ -20,10 +20,14 @@ export function raw(port, text, enough = () => false) {
 // Run a program of JavaScript in a process of its own: { code, signal, output }.
 export async function run(text, ...flags) {
   const child = spawn(process.execPath, [...flags, '-e', text], {
-    cwd: new URL('..', import.meta.url), stdio: ['ignore', 'pipe', 'pipe'],
+    cwd: new URL('..', import.meta.url),
+    stdio: ['ignore', 'pipe', 'pipe'],
   });
   let output = '';
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => { output += data; });
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (data) => {
+      output += data;
+    });
   const [code, signal] = await once(child, 'close');
   return { code, signal, output };
 }

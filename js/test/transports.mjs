@@ -29,7 +29,10 @@ function responseOf(stream, status, fields, method) {
     return new Response(null, { status, headers });
   }
   const decode = DECODERS[headers.get('content-encoding')];
-  return new Response(Readable.toWeb(Readable.from(decode === undefined ? wholeOf(stream) : decodedOf(stream, decode))), { status, headers });
+  return new Response(Readable.toWeb(Readable.from(decode === undefined ? wholeOf(stream) : decodedOf(stream, decode))), {
+    status,
+    headers,
+  });
 }
 
 // A stream of HTTP/2 that is reset ends as if it were whole.
@@ -68,21 +71,29 @@ function fetchBy(connect) {
 
 function attempt(begin, request, fields, body, signal) {
   return new Promise((resolve, reject) => {
-    const stream = begin(new URL(request.url), request.method, fields, (from, status, received) => resolve(responseOf(from, status, received, request.method)));
+    const stream = begin(new URL(request.url), request.method, fields, (from, status, received) =>
+      resolve(responseOf(from, status, received, request.method)),
+    );
     stream.on('error', reject);
     stream.on('close', () => reject(new TypeError('fetch failed: no answer')));
-    signal?.addEventListener('abort', () => {
-      stream.destroy();
-      reject(signal.reason);
-    }, { once: true });
+    signal?.addEventListener(
+      'abort',
+      () => {
+        stream.destroy();
+        reject(signal.reason);
+      },
+      { once: true },
+    );
     stream.end(body === null ? undefined : body);
   });
 }
 
 function fetchH1Tls() {
   const agent = new Agent({ keepAlive: true, ca: own.cert, ALPNProtocols: ['http/1.1'] });
-  return fetchBy(() => (url, method, headers, answered) => requestTls(url, { agent, method, headers })
-    .on('response', (response) => answered(response, response.statusCode, response.headers)));
+  return fetchBy(
+    () => (url, method, headers, answered) =>
+      requestTls(url, { agent, method, headers }).on('response', (response) => answered(response, response.statusCode, response.headers)),
+  );
 }
 
 // A client that does not wait for SETTINGS may open more streams than it may.
@@ -128,7 +139,9 @@ function fetchOf(http2Wanted, tls) {
 
 function transport(name, alpn, tls) {
   return {
-    name, alpn, tls,
+    name,
+    alpn,
+    tls,
     version: alpn.startsWith('h2') ? 2 : 1,
     options: { backend: process.env.CAROM_BACKEND || 'epoll', ...(tls ? { cert: own.cert, key: own.key } : {}) }, // of the server: all that makes a difference
     origin: (port, host = '127.0.0.1') => `${tls ? 'https' : 'http'}://${host}:${port}`,

@@ -1,22 +1,50 @@
 // What users write must pass the type checker; package.test.mjs runs it.
 import carom, { serve, redirectToHttps, STRICT_TRANSPORT_SECURITY, Request, Response, Headers } from 'carom';
 
-const server = serve({ port: 0, keepAlive: 5000, handlerTimeout: false, onListen(addr) { if (addr.transport === "tcp") void addr.port; } },
+const server = serve(
+  {
+    port: 0,
+    keepAlive: 5000,
+    handlerTimeout: false,
+    onListen(addr) {
+      if (addr.transport === 'tcp') void addr.port;
+    },
+  },
   async (request, info) => {
     const { remoteAddr } = info;
     info.completed.catch(() => {});
     const headers: Headers = new Headers({ 'x-a': remoteAddr.hostname });
     if (request.signal.aborted) return new Response(null, { status: 204 });
     return Response.json(await request.json(), { headers });
-  });
+  },
+);
 const { recordsInFlight } = server.stats();
 void recordsInFlight;
 server.reload(() => new Response('x'));
 server.shutdown({ deadline: 1000 }).then(() => server.finished);
 carom.serve({ fetch: () => new Response(new Request('http://a').url) });
-carom.serve({ port: 0, handler: () => new Response((async function* () { yield 'piece'; yield new Uint8Array(1); })()) });
-const secure = serve({ tls: [{ cert: 'PEM', key: [{ pem: 'PEM', passphrase: 'x' }], alpnProtocols: ['h2'] }, { cert: new Uint8Array(1), key: 'PEM', serverName: '*.a.test' }],
-  handshakeTimeout: 5000, h2MaxStreams: 64, h2PingInterval: false }, (request, { tls, alpn }) => new Response(`${alpn} ${tls?.cipher}`));
+carom.serve({
+  port: 0,
+  handler: () =>
+    new Response(
+      (async function* () {
+        yield 'piece';
+        yield new Uint8Array(1);
+      })(),
+    ),
+});
+const secure = serve(
+  {
+    tls: [
+      { cert: 'PEM', key: [{ pem: 'PEM', passphrase: 'x' }], alpnProtocols: ['h2'] },
+      { cert: new Uint8Array(1), key: 'PEM', serverName: '*.a.test' },
+    ],
+    handshakeTimeout: 5000,
+    h2MaxStreams: 64,
+    h2PingInterval: false,
+  },
+  (request, { tls, alpn }) => new Response(`${alpn} ${tls?.cipher}`),
+);
 secure.reloadTls();
 secure.reloadTls({ certFile: 'a', keyFile: 'b' });
 const isSecure: boolean = secure.secure;

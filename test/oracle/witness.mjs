@@ -7,8 +7,7 @@
 import http from 'node:http';
 import net from 'node:net';
 
-const encode = (text) =>
-  text.replace(/[^A-Za-z0-9._/-]/g, (c) => `%${c.charCodeAt(0).toString(16).padStart(2, '0').toUpperCase()}`);
+const encode = (text) => text.replace(/[^A-Za-z0-9._/-]/g, (c) => `%${c.charCodeAt(0).toString(16).padStart(2, '0').toUpperCase()}`);
 
 const pairs = (mark, raw) => {
   let text = '';

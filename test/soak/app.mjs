@@ -3,15 +3,15 @@
 import carom from '../../js/index.mjs';
 
 const [io, backend] = process.argv.slice(2);
-const letters = (offset, length) => Uint8Array.from({ length }, (_, i) => 97 + (offset + i) % 26);
+const letters = (offset, length) => Uint8Array.from({ length }, (_, i) => 97 + ((offset + i) % 26));
 const BLOCK = letters(0, 26 * 200);
 
 function stream(size) {
   let sent = 0;
   return new ReadableStream({
     pull(controller) {
-      const length = Math.min(size - sent, 1 + sent % 5000);
-      controller.enqueue(BLOCK.subarray(sent % 26, sent % 26 + length));
+      const length = Math.min(size - sent, 1 + (sent % 5000));
+      controller.enqueue(BLOCK.subarray(sent % 26, (sent % 26) + length));
       sent += length;
       if (sent === size) controller.close();
     },
@@ -19,7 +19,8 @@ function stream(size) {
 }
 
 async function count(request) {
-  let bytes = 0, sum = 0;
+  let bytes = 0,
+    sum = 0;
   for await (const piece of request.body) {
     bytes += piece.length;
     for (const byte of piece) sum += byte;
@@ -30,19 +31,31 @@ async function count(request) {
 // Responses of the runtime, but for the streams: of those it would say the length when it is quick.
 const routes = {
   '/hello': () => new Response('hello\n'),
-  '/later': () => new Promise((resolve) => { setTimeout(() => resolve(new Response('later\n')), 1); }),
+  '/later': () =>
+    new Promise((resolve) => {
+      setTimeout(() => resolve(new Response('later\n')), 1);
+    }),
   '/thread': async () => new Response(await Promise.resolve('thread\n')),
   '/stream': (request, query) => new carom.Response(stream(Number(query.get('size')))),
   '/file': (request, query) => new Response(letters(0, Number(query.get('size')))),
   '/count': count,
   '/echo': (request) => new carom.Response(request.body),
   '/allocations': () => new Response('-1\n'),
-  '/throw': () => { throw new Error('as asked'); },
+  '/throw': () => {
+    throw new Error('as asked');
+  },
   '/stats': () => {
     global.gc();
     const { memory, connectionsOpen, recordsInFlight, recordsPooled, requests, cancellations } = server.stats();
-    return Response.json({ memory, connections_open: connectionsOpen, records_in_flight: recordsInFlight, records_pooled: recordsPooled,
-      requests, cancellations, heap: process.memoryUsage().heapUsed });
+    return Response.json({
+      memory,
+      connections_open: connectionsOpen,
+      records_in_flight: recordsInFlight,
+      records_pooled: recordsPooled,
+      requests,
+      cancellations,
+      heap: process.memoryUsage().heapUsed,
+    });
   },
   '/restart': () => {
     restart();

@@ -22,7 +22,11 @@ function handlerOf(app, module) {
 // What Node says about the syntax of a file. The error that import() throws does not tell the place.
 function syntaxError(file) {
   const { stderr = '' } = spawnSync(process.execPath, ['--check', file], { encoding: 'utf8' });
-  return stderr.split('\n').filter((line) => !/^\s+at |^Node\.js /.test(line)).join('\n').trim();
+  return stderr
+    .split('\n')
+    .filter((line) => !/^\s+at |^Node\.js /.test(line))
+    .join('\n')
+    .trim();
 }
 
 let version = 0;
@@ -38,7 +42,8 @@ async function loadApp(app) {
   try {
     return handlerOf(app, await import(url.href));
   } catch (error) {
-    if (error && /^ERR_(MODULE_NOT_FOUND|UNKNOWN_FILE_EXTENSION)$/.test(error.code)) throw new AppError(`the app cannot be loaded: ${error.message.split('\n')[0]}`);
+    if (error && /^ERR_(MODULE_NOT_FOUND|UNKNOWN_FILE_EXTENSION)$/.test(error.code))
+      throw new AppError(`the app cannot be loaded: ${error.message.split('\n')[0]}`);
     if (error instanceof SyntaxError) throw new AppError(`the app cannot be loaded\n${syntaxError(file) || error}`);
     throw error;
   }

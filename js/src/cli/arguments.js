@@ -26,10 +26,23 @@ carom --help, carom --version
 
 // Each option, and what its value must be; null: it takes no value.
 const OPTIONS = {
-  port: 'a number from 0 to 65535', hostname: 'an address', path: 'a file name',
-  workers: 'a number from 1 to 256', io: 'inline or thread', backend: 'epoll or uring', watch: null, log: 'short, json or off',
-  cert: 'a file name', key: 'a file name', 'tls-dev': null, 'tls-watch': null, 'no-http2': null,
-  globals: null, deadline: 'a number of seconds', help: null, version: null,
+  port: 'a number from 0 to 65535',
+  hostname: 'an address',
+  path: 'a file name',
+  workers: 'a number from 1 to 256',
+  io: 'inline or thread',
+  backend: 'epoll or uring',
+  watch: null,
+  log: 'short, json or off',
+  cert: 'a file name',
+  key: 'a file name',
+  'tls-dev': null,
+  'tls-watch': null,
+  'no-http2': null,
+  globals: null,
+  deadline: 'a number of seconds',
+  help: null,
+  version: null,
 };
 const CHECKS = {
   port: (text) => /^\d{1,5}$/.test(text) && Number(text) <= 65535,
@@ -68,7 +81,8 @@ function parse(words) {
 }
 
 function checkTls(options) {
-  if (options['tls-dev'] && (options.cert || options.key)) throw new UsageError('--tls-dev makes a certificate of its own: without --cert and --key');
+  if (options['tls-dev'] && (options.cert || options.key))
+    throw new UsageError('--tls-dev makes a certificate of its own: without --cert and --key');
   if (options.key && !options.cert) throw new UsageError('--key needs --cert too');
   if (options['tls-watch'] && !options.cert) throw new UsageError('--tls-watch needs --cert and --key: there are no files to watch');
 }
@@ -79,7 +93,10 @@ function parseArguments(words) {
   if (options.help) return { action: 'help' };
   if (options.version) return { action: 'version' };
   const [command, app, ...rest] = plain;
-  if (command !== 'serve') throw new UsageError(command === undefined ? 'what is to be done? carom serve APP.mjs' : `there is no command ${command}; carom serve APP.mjs`);
+  if (command !== 'serve')
+    throw new UsageError(
+      command === undefined ? 'what is to be done? carom serve APP.mjs' : `there is no command ${command}; carom serve APP.mjs`,
+    );
   if (app === undefined) throw new UsageError('which app? carom serve APP.mjs');
   if (rest.length > 0) throw new UsageError(`one app only, not also ${rest[0]}`);
   checkTls(options);

@@ -27,8 +27,17 @@ function logged(fetch, form, output) {
   return async (request, info) => {
     const since = performance.now();
     const { pathname, search } = new URL(request.url);
-    const entry = { time: new Date().toISOString(), remote: info.remoteAddr.hostname, method: request.method, target: pathname + search, status: 500 };
-    info.completed.then((done) => finish(entry, since, done, 'complete'), (error) => finish(entry, since, error, error.reason || 'failed'));
+    const entry = {
+      time: new Date().toISOString(),
+      remote: info.remoteAddr.hostname,
+      method: request.method,
+      target: pathname + search,
+      status: 500,
+    };
+    info.completed.then(
+      (done) => finish(entry, since, done, 'complete'),
+      (error) => finish(entry, since, error, error.reason || 'failed'),
+    );
     const response = await fetch(request, info);
     if (response !== null && typeof response === 'object' && typeof response.status === 'number') entry.status = response.status;
     return response;

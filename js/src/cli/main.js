@@ -111,8 +111,11 @@ async function serveApp(app, given) {
     throw error;
   }
   const { addr } = server;
-  process.stdout.write(addr.transport === 'unix' ? `carom: listening on ${addr.path}\n`
-    : `carom: ${server.origin().split(':', 1)[0]}://${given.hostname === undefined ? 'localhost' : addr.hostname.includes(':') ? `[${addr.hostname}]` : addr.hostname}:${addr.port}/ (Ctrl-C stops)\n`);
+  process.stdout.write(
+    addr.transport === 'unix'
+      ? `carom: listening on ${addr.path}\n`
+      : `carom: ${server.origin().split(':', 1)[0]}://${given.hostname === undefined ? 'localhost' : addr.hostname.includes(':') ? `[${addr.hostname}]` : addr.hostname}:${addr.port}/ (Ctrl-C stops)\n`,
+  );
   drainOnSignals(server, Number(given.deadline) * 1000);
   if (server.secure) reloadOnChange(server, given);
   if (watch === null) return;
@@ -141,7 +144,10 @@ async function main(words) {
       await serveApp(asked.app, asked.options);
     } catch (error) {
       if (error instanceof AppError) fail(error.message, 1);
-      fail(error && error.code && String(error.code).startsWith('CAROM_') ? error.message : `the app cannot be loaded\n${describe(error)}`, 1);
+      fail(
+        error && error.code && String(error.code).startsWith('CAROM_') ? error.message : `the app cannot be loaded\n${describe(error)}`,
+        1,
+      );
     }
   }
 }

@@ -26,14 +26,15 @@ class Engine {
     this.tls = tlsOf(options); // or null
     this.accept = accept;
     this.over = false;
-    this.finished = new Promise((resolve) => { this.resolveFinished = resolve; });
+    this.finished = new Promise((resolve) => {
+      this.resolveFinished = resolve;
+    });
     this.drain = () => this.takeAll();
     const workers = integer(options, 'workers', 1, 1, 256);
     this.memory = [];
     this.rings = [];
     for (let i = 0; i < workers; i++) this.rings.push(new Ring(i, this.memory, this.inline, this.tls !== null));
-    this.handle = native.create(settingsOf(options), workers, this.inline, CAPACITY, this.memory,
-      this.drain, () => this.finish());
+    this.handle = native.create(settingsOf(options), workers, this.inline, CAPACITY, this.memory, this.drain, () => this.finish());
     if (typeof this.handle === 'number') throw fault(this.handle, 'cannot make a server');
     this.backend = native.backend(this.handle);
     if (this.backend !== backendOf(options)) console.warn(`carom: backend: ${this.backend}, because io_uring is refused here`);
@@ -56,7 +57,8 @@ class Engine {
   }
 
   reloadTls(given) {
-    if (this.tls === null) throw Object.assign(new TypeError('the server does not speak TLS: there is nothing to reload'), { code: 'CAROM_ESTATE' });
+    if (this.tls === null)
+      throw Object.assign(new TypeError('the server does not speak TLS: there is nothing to reload'), { code: 'CAROM_ESTATE' });
     const tls = changed(this.tls, given, this.options);
     if (this.over) return;
     const error = native.replaceTls(this.handle, forEngine(tls));
@@ -69,8 +71,7 @@ class Engine {
     const error = native.start(this.handle, this.inline);
     if (error < 0) throw fault(error, 'cannot start');
     const [family, port, text] = native.address(this.handle, 0);
-    this.addr = family === 3 ? { transport: 'unix', path: text }
-      : { transport: FAMILIES[family], hostname: text, port };
+    this.addr = family === 3 ? { transport: 'unix', path: text } : { transport: FAMILIES[family], hostname: text, port };
   }
 
   takeAll() {
@@ -116,7 +117,9 @@ function open(options, accept, prepare) {
 function serveExchanges(options, onExchange) {
   const engine = open(options, onExchange);
   return {
-    get addr() { return engine.addr; },
+    get addr() {
+      return engine.addr;
+    },
     finished: engine.finished,
     shutdown: (options) => engine.shutdown(options),
     stats: () => engine.stats(),

@@ -3,7 +3,11 @@
 'use strict';
 
 const OF_OTHERS = {
-  host: 'hostname', unix: 'path', error: 'onError', idleTimeout: 'keepAlive, in milliseconds', maxRequestBodySize: 'maxContent',
+  host: 'hostname',
+  unix: 'path',
+  error: 'onError',
+  idleTimeout: 'keepAlive, in milliseconds',
+  maxRequestBodySize: 'maxContent',
 };
 const SHORT = 4; // shorter names are near to too much
 
@@ -12,15 +16,16 @@ function isNear(one, other) {
   let i = 0;
   while (i < one.length && one[i] === other[i]) i++;
   const [a, b] = [one.slice(i), other.slice(i)];
-  return a.slice(1) === b || a === b.slice(1) || a.slice(1) === b.slice(1) ||
-    (a[0] === b[1] && a[1] === b[0] && a.slice(2) === b.slice(2));
+  return a.slice(1) === b || a === b.slice(1) || a.slice(1) === b.slice(1) || (a[0] === b[1] && a[1] === b[0] && a.slice(2) === b.slice(2));
 }
 
 // The known option that an unknown name resembles, or undefined.
 function meantBy(name, known) {
   const lower = name.toLowerCase();
-  return known.find((one) => one.toLowerCase() === lower) ||
-    known.find((one) => one.length >= SHORT && lower.length >= SHORT && isNear(one.toLowerCase(), lower));
+  return (
+    known.find((one) => one.toLowerCase() === lower) ||
+    known.find((one) => one.length >= SHORT && lower.length >= SHORT && isNear(one.toLowerCase(), lower))
+  );
 }
 
 function noOption(where, name, meant) {

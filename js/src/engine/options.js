@@ -5,29 +5,87 @@ const { RING_PAGE_SIZE } = require('../ring/layout.js');
 const { NAMES_OF_TLS } = require('./tls-options.js');
 
 const LIMITS = [
-  'backlog', 'poolFloor', 'maxTarget', 'maxHeaderSection', 'maxFields', 'maxContent',
-  'maxConnections', 'refuseConnections', 'maxInFlight', 'maxConnectionRequests', 'maxPipeline',
-  'writeBuffer', 'drainContent', 'headerTimeout', 'firstByteTimeout', 'keepAlive',
-  'keepAliveGrace', 'contentRate', 'contentWindow', 'writeTimeout', 'handlerTimeout',
-  'lingerTimeout', 'halfClose', 'reusePort', 'handshakeTimeout', 'maxHandshakes', 'h2MaxStreams',
-  'h2StreamWindow', 'h2StreamWindowMax', 'h2ConnectionWindow', 'h2ConnectionWindowMax', 'h2MaxResets',
-  'h2MaxControlFrames', 'h2PingInterval',
+  'backlog',
+  'poolFloor',
+  'maxTarget',
+  'maxHeaderSection',
+  'maxFields',
+  'maxContent',
+  'maxConnections',
+  'refuseConnections',
+  'maxInFlight',
+  'maxConnectionRequests',
+  'maxPipeline',
+  'writeBuffer',
+  'drainContent',
+  'headerTimeout',
+  'firstByteTimeout',
+  'keepAlive',
+  'keepAliveGrace',
+  'contentRate',
+  'contentWindow',
+  'writeTimeout',
+  'handlerTimeout',
+  'lingerTimeout',
+  'halfClose',
+  'reusePort',
+  'handshakeTimeout',
+  'maxHandshakes',
+  'h2MaxStreams',
+  'h2StreamWindow',
+  'h2StreamWindowMax',
+  'h2ConnectionWindow',
+  'h2ConnectionWindowMax',
+  'h2MaxResets',
+  'h2MaxControlFrames',
+  'h2PingInterval',
 ];
-const NAMES = ['port', 'hostname', 'path', 'signal', 'onListen', 'onError', 'routes', 'backend', 'io', 'workers', 'http2', 'tls', 'fetch', 'handler',
-  ...NAMES_OF_TLS, ...LIMITS];
+const NAMES = [
+  'port',
+  'hostname',
+  'path',
+  'signal',
+  'onListen',
+  'onError',
+  'routes',
+  'backend',
+  'io',
+  'workers',
+  'http2',
+  'tls',
+  'fetch',
+  'handler',
+  ...NAMES_OF_TLS,
+  ...LIMITS,
+];
 const SWITCHES = new Set(['refuseConnections', 'halfClose', 'reusePort']);
 const OFF = -1;
 const MOST = 0xfffffffe; // what a limit can be; and where the engine has another bound:
 const MOST_OF = {
-  maxContent: Number.MAX_SAFE_INTEGER, maxTarget: 65280, maxHeaderSection: 65280, maxFields: 65280, backlog: 0x7fffffff, h2MaxStreams: 16384,
-  h2StreamWindow: 0x7fffffff, h2StreamWindowMax: 0x7fffffff, h2ConnectionWindow: 0x7fffffff, h2ConnectionWindowMax: 0x7fffffff,
+  maxContent: Number.MAX_SAFE_INTEGER,
+  maxTarget: 65280,
+  maxHeaderSection: 65280,
+  maxFields: 65280,
+  backlog: 0x7fffffff,
+  h2MaxStreams: 16384,
+  h2StreamWindow: 0x7fffffff,
+  h2StreamWindowMax: 0x7fffffff,
+  h2ConnectionWindow: 0x7fffffff,
+  h2ConnectionWindowMax: 0x7fffffff,
 };
 const LEAST_WINDOW = 1024;
-const WINDOWS = [['h2StreamWindow', 65536, 1048576], ['h2ConnectionWindow', 1048576, 4194304]]; // with their defaults, and those of their limits
+// Windows of HTTP/2, with their default, and that of the size up to which they grow.
+const WINDOWS = [
+  ['h2StreamWindow', 65536, 1048576],
+  ['h2ConnectionWindow', 1048576, 4194304],
+];
 
 // Bun and Deno have no libuv loop that could poll the engine.
-const IS_NODE = typeof process === 'object' && typeof process.versions === 'object' &&
-  process.versions.node !== undefined && process.versions.bun === undefined &&
+const IS_NODE =
+  typeof process === 'object' &&
+  typeof process.versions === 'object' &&
+  process.versions.node !== undefined &&
+  process.versions.bun === undefined &&
   globalThis.Deno === undefined;
 
 // The number for the engine. 0 means the default, so a fraction below one is rounded up.
@@ -89,8 +147,7 @@ function integer(options, name, byDefault, least, most) {
 
 function text(options, name) {
   const value = options[name];
-  if (typeof value !== 'string' || value === '' || value.includes('\0'))
-    throw new TypeError(`${name} must be a string that is not empty`);
+  if (typeof value !== 'string' || value === '' || value.includes('\0')) throw new TypeError(`${name} must be a string that is not empty`);
   return value;
 }
 
@@ -113,8 +170,7 @@ function ioOf(options) {
   const io = options.io === undefined ? (IS_NODE && !(options.workers > 1) ? 'inline' : 'thread') : options.io;
   if (io !== 'inline' && io !== 'thread') throw new TypeError(`io must be 'inline' or 'thread', not ${io}`);
   if (io === 'inline' && !IS_NODE) throw new TypeError("io: 'inline' is there in Node only; use 'thread'");
-  if (io === 'inline' && options.workers > 1)
-    throw new TypeError("io: 'inline' has one worker; use io: 'thread' for more");
+  if (io === 'inline' && options.workers > 1) throw new TypeError("io: 'inline' has one worker; use io: 'thread' for more");
   return io;
 }
 

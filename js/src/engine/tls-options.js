@@ -7,8 +7,22 @@ const native = require('../ring/native.js');
 const { meantBy, noOption } = require('./option-names.js');
 
 const OF_A_CERTIFICATE = ['cert', 'key', 'certFile', 'keyFile', 'passphrase', 'ocspFile', 'serverName'];
-const OF_ALL = ['ca', 'caFile', 'requestCert', 'rejectUnauthorized', 'alpn', 'ALPNProtocols', 'alpnProtocols', 'minVersion', 'maxVersion', 'ciphers',
-  'ecdhCurve', 'ticketKeys', 'sessionTimeout', 'refuseUnknownNames'];
+const OF_ALL = [
+  'ca',
+  'caFile',
+  'requestCert',
+  'rejectUnauthorized',
+  'alpn',
+  'ALPNProtocols',
+  'alpnProtocols',
+  'minVersion',
+  'maxVersion',
+  'ciphers',
+  'ecdhCurve',
+  'ticketKeys',
+  'sessionTimeout',
+  'refuseUnknownNames',
+];
 // Options of other servers that Carom lacks, and what to do instead. Ignoring one could make a server less safe than its author
 // thinks, so each is refused.
 const CURES = {
@@ -22,7 +36,9 @@ const CURES = {
   sigalgs: 'they are those of OpenSSL',
   dhparam: 'only elliptic curves are used: ecdhCurve',
   dhParamsFile: 'only elliptic curves are used: ecdhCurve',
-  privateKeyEngine: 'give key', privateKeyIdentifier: 'give key', clientCertEngine: 'give ca',
+  privateKeyEngine: 'give key',
+  privateKeyIdentifier: 'give key',
+  clientCertEngine: 'give ca',
   pskCallback: 'give cert and key',
 };
 // Options of other servers that change nothing here: the engine always behaves so, or has no use for them.
@@ -36,7 +52,9 @@ const WEEK = 604800;
 const NAMES_OF_DEVELOPMENT = 'localhost,127.0.0.1,::1';
 const LATIN = new TextEncoder();
 
-const CLIENT_OFF = 0, CLIENT_WANTED = 1, CLIENT_REQUIRED = 2;
+const CLIENT_OFF = 0;
+const CLIENT_WANTED = 1;
+const CLIENT_REQUIRED = 2;
 
 function isGiven(value) {
   return value !== undefined && value !== null;
@@ -56,17 +74,27 @@ function holds(bytes, text) {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).includes(text);
 }
 
-const OF_CERTIFICATES = 'CERTIFICATE-----', OF_KEYS = 'PRIVATE KEY-----'; // as the lines end that begin them
+// How the lines end that begin a certificate, or a key.
+const OF_CERTIFICATES = 'CERTIFICATE-----';
+const OF_KEYS = 'PRIVATE KEY-----';
 
 // One value of a certificate or key: { bytes }, or { file } for a file of Bun's. `kind`: what it must hold.
 function sourceOf(value, where, kind) {
-  if (value !== null && typeof value === 'object' && typeof value.arrayBuffer === 'function' && typeof value.name === 'string' && value.name !== '')
+  if (
+    value !== null &&
+    typeof value === 'object' &&
+    typeof value.arrayBuffer === 'function' &&
+    typeof value.name === 'string' &&
+    value.name !== ''
+  )
     return { file: value.name };
   const bytes = bytesOf(value);
   if (bytes === null) throw new TypeError(`${where} must be PEM: a string, Buffer or Uint8Array`);
   if (holds(bytes, kind)) return { bytes };
   if (holds(bytes, '-----BEGIN ')) throw new TypeError(`${where} is PEM, but not of a ${kind}`);
-  throw new TypeError(`${where} must be PEM (-----BEGIN ...)${typeof value === 'string' ? `; for the name of a file there is ${where}File` : ''}`);
+  throw new TypeError(
+    `${where} must be PEM (-----BEGIN ...)${typeof value === 'string' ? `; for the name of a file there is ${where}File` : ''}`,
+  );
 }
 
 function textOf(value, where) {
@@ -112,7 +140,10 @@ function nameOf(value, where) {
 }
 
 function checkFiles(options, at) {
-  for (const [name, file] of [['cert', 'certFile'], ['key', 'keyFile']])
+  for (const [name, file] of [
+    ['cert', 'certFile'],
+    ['key', 'keyFile'],
+  ])
     if (isGiven(options[name]) && isGiven(options[file])) throw new TypeError(`${at}${name} or ${at}${file}, not both`);
 }
 
@@ -142,14 +173,23 @@ function certificateOf(cert, key, options, at) {
 // The certificates of one object: cert and key may be lists of the same length.
 function certificatesOf(options, at) {
   checkFiles(options, at);
-  const certs = isGiven(options.certFile) ? [{ file: textOf(options.certFile, `${at}certFile`) }]
-    : isGiven(options.cert) ? listOf(options.cert).map((value) => sourceOf(value, `${at}cert`, OF_CERTIFICATES)) : [];
-  const keys = isGiven(options.keyFile) ? [{ file: textOf(options.keyFile, `${at}keyFile`) }]
-    : isGiven(options.key) ? listOf(options.key).map((value) => keyOf(value, at)) : [];
+  const certs = isGiven(options.certFile)
+    ? [{ file: textOf(options.certFile, `${at}certFile`) }]
+    : isGiven(options.cert)
+      ? listOf(options.cert).map((value) => sourceOf(value, `${at}cert`, OF_CERTIFICATES))
+      : [];
+  const keys = isGiven(options.keyFile)
+    ? [{ file: textOf(options.keyFile, `${at}keyFile`) }]
+    : isGiven(options.key)
+      ? listOf(options.key).map((value) => keyOf(value, at))
+      : [];
   if (certs.length === 0 && keys.length > 0) throw new TypeError(`${at}cert is missing: the certificate of ${at}key`);
   if (keys.length > 0 && keys.length !== certs.length)
-    throw new TypeError(`${at}cert and ${at}key must be lists of the same length: a key for each certificate (a certificate and its chain are one)`);
-  if (certs.length !== 1 && isGiven(options.ocspFile)) throw new TypeError(`${at}ocspFile is for one certificate: of several give a list of { cert, key, ocspFile }`);
+    throw new TypeError(
+      `${at}cert and ${at}key must be lists of the same length: a key for each certificate (a certificate and its chain are one)`,
+    );
+  if (certs.length !== 1 && isGiven(options.ocspFile))
+    throw new TypeError(`${at}ocspFile is for one certificate: of several give a list of { cert, key, ocspFile }`);
   return certs.map((cert, i) => certificateOf(cert, keys.length === 0 ? null : keys[i], options, at));
 }
 
@@ -172,7 +212,8 @@ function trustOf(options, at, common) {
 function alpnOf(value, where) {
   const protocols = listOf(value);
   for (const protocol of protocols)
-    if (!PROTOCOLS.includes(protocol)) throw new TypeError(`${where} may have 'h2', 'http/1.1' and 'http/1.0', not ${String(protocol).slice(0, 100)}`);
+    if (!PROTOCOLS.includes(protocol))
+      throw new TypeError(`${where} may have 'h2', 'http/1.1' and 'http/1.0', not ${String(protocol).slice(0, 100)}`);
   if (protocols.length === 0) throw new TypeError(`${where} must name a protocol: 'h2', 'http/1.1', 'http/1.0'`);
   return protocols;
 }
@@ -188,7 +229,9 @@ function versionsOf(options, at, common) {
 // As in node, one list has the ciphers of all versions: names that begin with TLS_ are of TLS 1.3. A list of these alone
 // switches TLS 1.2 off.
 function ciphersOf(value, where, common) {
-  const names = textOf(value, where).split(':').filter((name) => name !== '');
+  const names = textOf(value, where)
+    .split(':')
+    .filter((name) => name !== '');
   const suites = names.filter((name) => name.startsWith('TLS_'));
   const others = names.filter((name) => !name.startsWith('TLS_'));
   common.suites = suites.length > 0 ? suites.join(':') : null;
@@ -199,7 +242,13 @@ function ciphersOf(value, where, common) {
 function ticketsOf(options, at, common) {
   if (isGiven(options.ticketKeys)) {
     const keys = bytesOf(options.ticketKeys);
-    if (keys === null || typeof options.ticketKeys === 'string' || keys.length === 0 || keys.length % KEY_SIZE !== 0 || keys.length > KEY_SIZE * MOST_KEYS)
+    if (
+      keys === null ||
+      typeof options.ticketKeys === 'string' ||
+      keys.length === 0 ||
+      keys.length % KEY_SIZE !== 0 ||
+      keys.length > KEY_SIZE * MOST_KEYS
+    )
       throw new TypeError(`${at}ticketKeys must be a Uint8Array of 1 to ${MOST_KEYS} keys of ${KEY_SIZE} random bytes`);
     common.ticketKeys = keys;
   }
@@ -220,7 +269,8 @@ function commonOf(options, at) {
   if (isGiven(options.ciphers)) ciphersOf(options.ciphers, `${at}ciphers`, common);
   if (isGiven(options.ecdhCurve) && options.ecdhCurve !== 'auto') common.groups = textOf(options.ecdhCurve, `${at}ecdhCurve`);
   ticketsOf(options, at, common);
-  if (isGiven(options.refuseUnknownNames)) common.refuseUnknownNames = Number(booleanOf(options.refuseUnknownNames, `${at}refuseUnknownNames`));
+  if (isGiven(options.refuseUnknownNames))
+    common.refuseUnknownNames = Number(booleanOf(options.refuseUnknownNames, `${at}refuseUnknownNames`));
   return common;
 }
 
@@ -231,13 +281,15 @@ function refuseOthers(options, at, all) {
   for (const name of Object.keys(CURES)) if (isGiven(options[name])) throw new TypeError(`${at}${name} is not there: ${CURES[name]}`);
   if (!all) return;
   for (const name of Object.keys(options))
-    if (isGiven(options[name]) && !NAMES_OF_TLS.includes(name) && !NEEDLESS.includes(name)) throw noOption(at, name, meantBy(name, NAMES_OF_TLS));
+    if (isGiven(options[name]) && !NAMES_OF_TLS.includes(name) && !NEEDLESS.includes(name))
+      throw noOption(at, name, meantBy(name, NAMES_OF_TLS));
 }
 
 // { certificates, common } of one object or of a list. In a list the first object has the options that hold for all.
 function parse(given, at, all) {
   if (given === 'dev') return { certificates: [selfSigned()], common: {} };
-  if (given === null || typeof given !== 'object') throw new TypeError("tls must be { cert, key }, a list of such, or 'dev' for a certificate to try with");
+  if (given === null || typeof given !== 'object')
+    throw new TypeError("tls must be { cert, key }, a list of such, or 'dev' for a certificate to try with");
   if (!Array.isArray(given)) {
     refuseOthers(given, at, all);
     return { certificates: certificatesOf(given, at), common: commonOf(given, at) };
@@ -264,8 +316,10 @@ function selfSigned() {
 
 function checkTogether({ certificates, common }, options) {
   if (certificates.length === 0) throw new TypeError('cert is missing: TLS needs cert and key, as PEM');
-  if (common.requestCert === true && !common.ca && !common.caFile) throw new TypeError('ca is missing: requestCert needs to know whom to trust');
-  if (options.http2 === false && common.alpn !== undefined && common.alpn.includes('h2')) throw new TypeError("alpn has 'h2', but http2 is false");
+  if (common.requestCert === true && !common.ca && !common.caFile)
+    throw new TypeError('ca is missing: requestCert needs to know whom to trust');
+  if (options.http2 === false && common.alpn !== undefined && common.alpn.includes('h2'))
+    throw new TypeError("alpn has 'h2', but http2 is false");
 }
 
 // The TLS part of a server's options: { certificates, common }, or null for a server without TLS.
@@ -311,15 +365,24 @@ function readKey({ keyFile, passphrase, ...rest }) {
 // The form that bindings/node/tls.c reads.
 function forEngine({ certificates, common }) {
   const { requestCert = false, rejectUnauthorized = true, ...rest } = common;
-  return { ...rest, certificates: certificates.map(readKey), client: !requestCert ? CLIENT_OFF : rejectUnauthorized ? CLIENT_REQUIRED : CLIENT_WANTED };
+  return {
+    ...rest,
+    certificates: certificates.map(readKey),
+    client: !requestCert ? CLIENT_OFF : rejectUnauthorized ? CLIENT_REQUIRED : CLIENT_WANTED,
+  };
 }
 
 // ---------------------------------------------------------------- what the engine says
 
 const WHAT = { CAROM_ECERTIFICATE: 'the certificate cannot be used', CAROM_EKEY: 'the key cannot be used', CAROM_EINVAL: 'options of TLS' };
-const HINTS = [['key values mismatch', 'it is the key of another certificate'], ['no start line', 'it is no PEM of a certificate'],
-  ['private key: unsupported', 'it is no PEM of a key'], ['bad password read', 'it is encrypted: give its passphrase'],
-  ['bad base64 decode', 'the PEM is damaged'], ['no cipher match', 'see openssl-ciphers(1)']];
+const HINTS = [
+  ['key values mismatch', 'it is the key of another certificate'],
+  ['no start line', 'it is no PEM of a certificate'],
+  ['private key: unsupported', 'it is no PEM of a key'],
+  ['bad password read', 'it is encrypted: give its passphrase'],
+  ['bad base64 decode', 'the PEM is damaged'],
+  ['no cipher match', 'see openssl-ciphers(1)'],
+];
 
 // The TypeError for an error number of the engine: the line that the engine logged, and a cure where one is known. Null when
 // the number has nothing to do with TLS.

@@ -4,17 +4,51 @@
 
 const native = require('../ring/native.js');
 const {
-  RING_PAGE_SIZE, RING_SLOT_SIZE,
-  SLOT_HEAD_PAGE, SLOT_METHOD_LENGTH, SLOT_VERSION, SLOT_TARGET, SLOT_TARGET_LENGTH,
-  SLOT_FIELD_COUNT, SLOT_HEAD_LENGTH, SLOT_LENGTH_LOW, SLOT_LENGTH_HIGH, SLOT_CONTENT_HERE,
-  SLOT_PIECE_PAGE, SLOT_PIECE_LENGTH, SLOT_TRAILERS_LENGTH, SLOT_REASON, SLOT_ERROR, SLOT_PEER,
-  SLOT_ADDRESS, SLOT_FLAGS, SLOT_ECHO, SLOT_STATUS, SLOT_FIELDS_LENGTH, SLOT_DATA_LENGTH,
-  SLOT_DATA_LOAN, SLOT_OUT_TRAILERS,
-  SLOT_IN, SLOT_OUT,
-  SLOT_SENT_LOW, SLOT_SENT_HIGH,
-  NEWS_CONTENT, NEWS_CONTENT_END, NEWS_ROOM, NEWS_ENDED, NEWS_ERROR, NEWS_CONTENT_LOST,
-  FLAG_HEAD_TAKEN, FLAG_CANCEL, FLAG_UPGRADE, FLAG_HEAD, FLAG_DATA, FLAG_END,
-  FLAG_READ, FLAG_WATCH, FLAG_RELEASE,
+  RING_PAGE_SIZE,
+  RING_SLOT_SIZE,
+  SLOT_HEAD_PAGE,
+  SLOT_METHOD_LENGTH,
+  SLOT_VERSION,
+  SLOT_TARGET,
+  SLOT_TARGET_LENGTH,
+  SLOT_FIELD_COUNT,
+  SLOT_HEAD_LENGTH,
+  SLOT_LENGTH_LOW,
+  SLOT_LENGTH_HIGH,
+  SLOT_CONTENT_HERE,
+  SLOT_PIECE_PAGE,
+  SLOT_PIECE_LENGTH,
+  SLOT_TRAILERS_LENGTH,
+  SLOT_REASON,
+  SLOT_ERROR,
+  SLOT_PEER,
+  SLOT_ADDRESS,
+  SLOT_FLAGS,
+  SLOT_ECHO,
+  SLOT_STATUS,
+  SLOT_FIELDS_LENGTH,
+  SLOT_DATA_LENGTH,
+  SLOT_DATA_LOAN,
+  SLOT_OUT_TRAILERS,
+  SLOT_IN,
+  SLOT_OUT,
+  SLOT_SENT_LOW,
+  SLOT_SENT_HIGH,
+  NEWS_CONTENT,
+  NEWS_CONTENT_END,
+  NEWS_ROOM,
+  NEWS_ENDED,
+  NEWS_ERROR,
+  NEWS_CONTENT_LOST,
+  FLAG_HEAD_TAKEN,
+  FLAG_CANCEL,
+  FLAG_UPGRADE,
+  FLAG_HEAD,
+  FLAG_DATA,
+  FLAG_END,
+  FLAG_READ,
+  FLAG_WATCH,
+  FLAG_RELEASE,
 } = require('../ring/layout.js');
 const { Output } = require('./output.js');
 const { ClientGone } = require('./client-gone.js');
@@ -27,7 +61,7 @@ const ROOM = RING_SLOT_SIZE - SLOT_OUT;
 const METHODS = ['GET', 'POST', 'PUT', 'HEAD', 'DELETE', 'PATCH', 'OPTIONS'];
 const NOTHING = new Uint8Array(0);
 const ALL_READ = Object.freeze({ reading: null, done: true, lost: false, trailers: null });
-const WHAT_FIELDS = ' (Transfer-Encoding and Keep-Alive are the engine\'s to say; Connection may be close or keep-alive)';
+const WHAT_FIELDS = " (Transfer-Encoding and Keep-Alive are the engine's to say; Connection may be close or keep-alive)";
 
 function tooLate() {
   const error = new TypeError('the request was not looked at before its response was sent');
@@ -107,8 +141,13 @@ class Exchange {
     if (host < 0) return urls.none(); // the origin of the server
     const { bytes } = this;
     const words = this.slot.words;
-    return this.slot.ring.urls.find(bytes, start + words[SLOT_TARGET], words[SLOT_TARGET_LENGTH],
-      start + (bytes[host + 4] | bytes[host + 5] << 8), bytes[host + 6] | bytes[host + 7] << 8);
+    return this.slot.ring.urls.find(
+      bytes,
+      start + words[SLOT_TARGET],
+      words[SLOT_TARGET_LENGTH],
+      start + (bytes[host + 4] | (bytes[host + 5] << 8)),
+      bytes[host + 6] | (bytes[host + 7] << 8),
+    );
   }
 
   // The place of the first field of that name in the table, or -1.
@@ -116,8 +155,8 @@ class Exchange {
     const { bytes } = this;
     const start = this.headStart();
     for (let at = this.table; at < start; at += 8)
-      if ((bytes[at + 2] | bytes[at + 3] << 8) === name.length &&
-          sameName(bytes, start + (bytes[at] | bytes[at + 1] << 8), name)) return at;
+      if ((bytes[at + 2] | (bytes[at + 3] << 8)) === name.length && sameName(bytes, start + (bytes[at] | (bytes[at + 1] << 8)), name))
+        return at;
     return -1;
   }
 
@@ -163,9 +202,12 @@ class Exchange {
     const list = [];
     const bytes = this.bytes;
     for (let at = this.table, end = this.headStart(); at < end; at += 8) {
-      const name = bytes[at] | bytes[at + 1] << 8, value = bytes[at + 4] | bytes[at + 5] << 8;
-      list.push(head.slice(name, name + (bytes[at + 2] | bytes[at + 3] << 8)),
-                head.slice(value, value + (bytes[at + 6] | bytes[at + 7] << 8)));
+      const name = bytes[at] | (bytes[at + 1] << 8),
+        value = bytes[at + 4] | (bytes[at + 5] << 8);
+      list.push(
+        head.slice(name, name + (bytes[at + 2] | (bytes[at + 3] << 8))),
+        head.slice(value, value + (bytes[at + 6] | (bytes[at + 7] << 8))),
+      );
     }
     return list;
   }
@@ -176,11 +218,11 @@ class Exchange {
     const start = this.headStart();
     let found = null;
     for (let at = this.table; at < start; at += 8) {
-      if ((bytes[at + 2] | bytes[at + 3] << 8) !== name.length) continue;
-      const place = start + (bytes[at] | bytes[at + 1] << 8);
+      if ((bytes[at + 2] | (bytes[at + 3] << 8)) !== name.length) continue;
+      const place = start + (bytes[at] | (bytes[at + 1] << 8));
       if (!sameName(bytes, place, name)) continue;
-      const from = start + (bytes[at + 4] | bytes[at + 5] << 8);
-      const value = bytes.latin1Slice(from, from + (bytes[at + 6] | bytes[at + 7] << 8));
+      const from = start + (bytes[at + 4] | (bytes[at + 5] << 8));
+      const value = bytes.latin1Slice(from, from + (bytes[at + 6] | (bytes[at + 7] << 8)));
       found = found === null ? value : `${found}${name === 'cookie' ? '; ' : ', '}${value}`;
     }
     return found;
@@ -192,10 +234,8 @@ class Exchange {
     const family = words[SLOT_PEER] & 0xffff;
     const at = SLOT_ADDRESS * 4;
     const bytes = this.slot.bytes;
-    if (family === 1)
-      return { transport: 'tcp', hostname: bytes.subarray(at, at + 4).join('.'), port: words[SLOT_PEER] >>> 16 };
-    if (family === 2)
-      return { transport: 'tcp', hostname: ipv6Text(bytes, at), port: words[SLOT_PEER] >>> 16 };
+    if (family === 1) return { transport: 'tcp', hostname: bytes.subarray(at, at + 4).join('.'), port: words[SLOT_PEER] >>> 16 };
+    if (family === 2) return { transport: 'tcp', hostname: ipv6Text(bytes, at), port: words[SLOT_PEER] >>> 16 };
     return { transport: 'unix', hostname: '', port: 0 };
   }
 
@@ -230,8 +270,7 @@ class Exchange {
     }
     const input = this.input;
     if (input.done) return Promise.resolve(null);
-    if (this.over ? this.reason !== 'complete' : input.lost)
-      return Promise.reject(new ClientGone(this.reason || 'client-closed'));
+    if (this.over ? this.reason !== 'complete' : input.lost) return Promise.reject(new ClientGone(this.reason || 'client-closed'));
     if (input.lost || this.released) return Promise.reject(tooLate());
     return new Promise((resolve, reject) => {
       input.reading = { resolve, reject };
@@ -254,12 +293,10 @@ class Exchange {
     if (news & NEWS_CONTENT_END) {
       input.done = true;
       const trailers = words[SLOT_TRAILERS_LENGTH];
-      if (trailers > 0)
-        input.trailers = decodeFields(this.slot.ring.pages, start + length, trailers);
+      if (trailers > 0) input.trailers = decodeFields(this.slot.ring.pages, start + length, trailers);
     }
     if (news & NEWS_CONTENT_LOST) input.lost = true;
-    if (news & NEWS_CONTENT)
-      resolve(new Uint8Array(this.slot.ring.pages.subarray(start, start + length)));
+    if (news & NEWS_CONTENT) resolve(new Uint8Array(this.slot.ring.pages.subarray(start, start + length)));
     else if (input.done) resolve(null);
     else reject(new ClientGone(this.reason || 'client-closed'));
     this.releaseIfDone();
@@ -270,7 +307,8 @@ class Exchange {
   // `own`: the bytes of the body are in nobody else's hands; others are copied before they wait.
   respond(status, fields, body, own = false) {
     if (this.over || this.ended) return;
-    if (body === null && this.method === 'HEAD') { // what is left out is not known to be empty
+    if (body === null && this.method === 'HEAD') {
+      // what is left out is not known to be empty
       this.begin(status, fields, -1);
       this.end();
       return;
@@ -379,7 +417,13 @@ class Exchange {
       return;
     }
     const before = this.onend;
-    this.onend = before === null ? fn : (reason) => { before(reason); fn(reason); };
+    this.onend =
+      before === null
+        ? fn
+        : (reason) => {
+            before(reason);
+            fn(reason);
+          };
   }
 
   // ---------------------------------------------------------------- messages
@@ -473,9 +517,8 @@ function sameName(bytes, place, name) {
 
 function ipv6Text(bytes, at) {
   const groups = [];
-  for (let i = 0; i < 16; i += 2) groups.push((bytes[at + i] << 8 | bytes[at + i + 1]).toString(16));
-  if (groups.slice(0, 5).every((group) => group === '0') && groups[5] === 'ffff')
-    return bytes.subarray(at + 12, at + 16).join('.'); // IPv4 on an IPv6 socket
+  for (let i = 0; i < 16; i += 2) groups.push(((bytes[at + i] << 8) | bytes[at + i + 1]).toString(16));
+  if (groups.slice(0, 5).every((group) => group === '0') && groups[5] === 'ffff') return bytes.subarray(at + 12, at + 16).join('.'); // IPv4 on an IPv6 socket
   const text = groups.join(':');
   const zeros = text.match(/\b(?:0:)+0\b|\b0\b/g);
   if (zeros === null) return text;

@@ -3,9 +3,25 @@
 'use strict';
 
 const {
-  SLOT_FLAGS, SLOT_STATUS, SLOT_FIELDS_LENGTH, SLOT_DATA_LENGTH, SLOT_DATA_LOAN, SLOT_WHOLE_LOW,
-  SLOT_WHOLE_HIGH, SLOT_OUT_TRAILERS, SLOT_NOTIFY, SLOT_OUT, RING_SLOT_SIZE,
-  FLAG_INFORM, FLAG_UPGRADE, FLAG_HEAD, FLAG_DATA, FLAG_END, FLAG_READ, FLAG_CANCEL, FLAG_RELEASE,
+  SLOT_FLAGS,
+  SLOT_STATUS,
+  SLOT_FIELDS_LENGTH,
+  SLOT_DATA_LENGTH,
+  SLOT_DATA_LOAN,
+  SLOT_WHOLE_LOW,
+  SLOT_WHOLE_HIGH,
+  SLOT_OUT_TRAILERS,
+  SLOT_NOTIFY,
+  SLOT_OUT,
+  RING_SLOT_SIZE,
+  FLAG_INFORM,
+  FLAG_UPGRADE,
+  FLAG_HEAD,
+  FLAG_DATA,
+  FLAG_END,
+  FLAG_READ,
+  FLAG_CANCEL,
+  FLAG_RELEASE,
 } = require('../ring/layout.js');
 const { ClientGone } = require('./client-gone.js');
 const { encodeFields, fieldsLength, writeFields } = require('../ring/codec.js');
@@ -96,7 +112,10 @@ class Output {
   ready() {
     // A turn of the loop all the same: an engine on a thread may take bytes as fast as a stream gives them, and
     // the stream must not keep JavaScript from hearing that the client has gone.
-    if (this.buffered < HIGH_WATER) return new Promise((resolve) => { setImmediate(resolve); });
+    if (this.buffered < HIGH_WATER)
+      return new Promise((resolve) => {
+        setImmediate(resolve);
+      });
     if (this.waiting === null) {
       this.waiting = {};
       this.waiting.promise = new Promise((resolve, reject) => {
@@ -157,9 +176,8 @@ class Output {
         used += length;
       }
     }
-    if (!alone && this.ending !== null && this.pieces.length === 0 && this.heads.length === 0)
-      flags |= this.composeEnd(words, bytes, used);
-    if ((this.flags & FLAG_RELEASE) && (exchange.over || !this.busyButRelease())) {
+    if (!alone && this.ending !== null && this.pieces.length === 0 && this.heads.length === 0) flags |= this.composeEnd(words, bytes, used);
+    if (this.flags & FLAG_RELEASE && (exchange.over || !this.busyButRelease())) {
       flags |= FLAG_RELEASE;
       this.flags = 0;
       this.released = true;

@@ -31,7 +31,8 @@ class Body {
   }
 
   adopt(stream) {
-    if (!tells) this.witness = new NativeResponse(stream); // TypeError when the stream is locked or was read from
+    if (!tells)
+      this.witness = new NativeResponse(stream); // TypeError when the stream is locked or was read from
     else if (stream.locked || isDisturbed(stream)) throw new TypeError('the stream is locked, or was read from');
     this.stream = stream;
   }
@@ -67,7 +68,9 @@ function streamOfIterable(iterable) {
       if (done) controller.close();
       else controller.enqueue(typeof value === 'string' ? encoder.encode(value) : value);
     },
-    async cancel(reason) { await iterator.return?.(reason); },
+    async cancel(reason) {
+      await iterator.return?.(reason);
+    },
   });
 }
 
@@ -109,8 +112,7 @@ function extract(object, keepalive = false) {
     }
     if (isStream(object)) return ofStream(object, keepalive);
     if (object instanceof Blob) return new Body(object, object.type === '' ? null : object.type, object.size);
-    if (object instanceof URLSearchParams)
-      return new Body(object.toString(), 'application/x-www-form-urlencoded;charset=UTF-8', -1);
+    if (object instanceof URLSearchParams) return new Body(object.toString(), 'application/x-www-form-urlencoded;charset=UTF-8', -1);
     if (object instanceof FormData) {
       const [blob, type] = encodeForm(object);
       return new Body(blob, type, blob.size);
@@ -135,57 +137,73 @@ function isExchange(source) {
 
 // A stream of our own sets `body.used` when it is first read from.
 function streamOfExchange(body, exchange) {
-  return new ReadableStream({
-    type: 'bytes',
-    async pull(controller) {
-      body.used = true;
-      const piece = exchange.contentNow() || await exchange.read();
-      if (piece !== null && piece.length > 0) controller.enqueue(piece);
-      else {
-        controller.close();
-        controller.byobRequest?.respond(0);
-      }
+  return new ReadableStream(
+    {
+      type: 'bytes',
+      async pull(controller) {
+        body.used = true;
+        const piece = exchange.contentNow() || (await exchange.read());
+        if (piece !== null && piece.length > 0) controller.enqueue(piece);
+        else {
+          controller.close();
+          controller.byobRequest?.respond(0);
+        }
+      },
+      cancel() {
+        body.used = true;
+      },
     },
-    cancel() { body.used = true; },
-  }, { highWaterMark: 0 });
+    { highWaterMark: 0 },
+  );
 }
 
 function streamOfBytes(body, bytes) {
-  return new ReadableStream({
-    type: 'bytes',
-    pull(controller) {
-      body.used = true;
-      if (bytes.length > 0) controller.enqueue(bytes);
-      controller.close();
-      controller.byobRequest?.respond(0);
+  return new ReadableStream(
+    {
+      type: 'bytes',
+      pull(controller) {
+        body.used = true;
+        if (bytes.length > 0) controller.enqueue(bytes);
+        controller.close();
+        controller.byobRequest?.respond(0);
+      },
+      cancel() {
+        body.used = true;
+      },
     },
-    cancel() { body.used = true; },
-  }, { highWaterMark: 0 });
+    { highWaterMark: 0 },
+  );
 }
 
 // Not blob.stream() itself: Bun says of that one that it was read from when it is only locked.
 function streamOfBlob(blob) {
   let reader = null;
-  return new ReadableStream({
-    type: 'bytes',
-    async pull(controller) {
-      if (reader === null) reader = blob.stream().getReader();
-      const { done, value } = await reader.read();
-      if (!done) controller.enqueue(value);
-      else {
-        controller.close();
-        controller.byobRequest?.respond(0);
-      }
+  return new ReadableStream(
+    {
+      type: 'bytes',
+      async pull(controller) {
+        if (reader === null) reader = blob.stream().getReader();
+        const { done, value } = await reader.read();
+        if (!done) controller.enqueue(value);
+        else {
+          controller.close();
+          controller.byobRequest?.respond(0);
+        }
+      },
+      async cancel(reason) {
+        if (reader !== null) await reader.cancel(reason);
+      },
     },
-    async cancel(reason) { if (reader !== null) await reader.cancel(reason); },
-  }, { highWaterMark: 0 });
+    { highWaterMark: 0 },
+  );
 }
 
 function streamOf(body) {
   if (body.stream !== null) return body.stream;
   const { source } = body;
   if (isExchange(source)) body.adopt(streamOfExchange(body, source));
-  else if (typeof source === 'string') body.adopt(streamOfBytes(body, encoder.encode(source))); // not of Buffer's pool: a stream detaches it
+  else if (typeof source === 'string')
+    body.adopt(streamOfBytes(body, encoder.encode(source))); // not of Buffer's pool: a stream detaches it
   else if (source instanceof Uint8Array) body.adopt(streamOfBytes(body, source.slice()));
   else if (isIterable(source)) body.adopt(streamOfIterable(source));
   else body.adopt(streamOfBlob(source));
@@ -296,7 +314,8 @@ function settle(convert, content) {
 }
 
 function ownBuffer(bytes) {
-  return bytes.byteLength === bytes.buffer.byteLength ? bytes.buffer.slice(0)
+  return bytes.byteLength === bytes.buffer.byteLength
+    ? bytes.buffer.slice(0)
     : bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength);
 }
 
@@ -312,12 +331,24 @@ function parseForm(bytes, type) {
 // The methods of Request and Response over a body; `of` gives it, `typeOf` the content-type.
 function mixin(prototype, of, typeOf) {
   const methods = {
-    text() { return consumeAsText(of(this), String); },
-    json() { return consumeAsText(of(this), JSON.parse); },
-    arrayBuffer() { return consumeAs(of(this), ownBuffer); },
-    bytes() { return consumeAs(of(this), (bytes) => new Uint8Array(ownBuffer(bytes))); },
-    blob() { return consumeAs(of(this), (bytes) => new Blob([bytes], { type: mediaType(typeOf(this)) })); },
-    formData() { return consumeAs(of(this), (bytes) => parseForm(bytes, typeOf(this))); },
+    text() {
+      return consumeAsText(of(this), String);
+    },
+    json() {
+      return consumeAsText(of(this), JSON.parse);
+    },
+    arrayBuffer() {
+      return consumeAs(of(this), ownBuffer);
+    },
+    bytes() {
+      return consumeAs(of(this), (bytes) => new Uint8Array(ownBuffer(bytes)));
+    },
+    blob() {
+      return consumeAs(of(this), (bytes) => new Blob([bytes], { type: mediaType(typeOf(this)) }));
+    },
+    formData() {
+      return consumeAs(of(this), (bytes) => parseForm(bytes, typeOf(this)));
+    },
   };
   Object.defineProperty(prototype, 'textStream', {
     value: function textStream() {
@@ -326,18 +357,38 @@ function mixin(prototype, of, typeOf) {
       if (body.isUnusable) throw new TypeError('the body was read already, or is locked');
       return streamOf(body).pipeThrough(new TextDecoderStream());
     },
-    writable: true, enumerable: true, configurable: true,
+    writable: true,
+    enumerable: true,
+    configurable: true,
   });
   for (const [name, method] of Object.entries(methods)) {
     // A method called on something else rejects (WebIDL: operations that return promises).
-    const guarded = { [name]() { try { return method.call(this); } catch (error) { return Promise.reject(error); } } }[name];
+    const guarded = {
+      [name]() {
+        try {
+          return method.call(this);
+        } catch (error) {
+          return Promise.reject(error);
+        }
+      },
+    }[name];
     Object.defineProperty(prototype, name, { value: guarded, writable: true, enumerable: true, configurable: true });
   }
   Object.defineProperty(prototype, 'body', {
-    get() { const body = of(this); return body === null ? null : streamOf(body); }, enumerable: true, configurable: true,
+    get() {
+      const body = of(this);
+      return body === null ? null : streamOf(body);
+    },
+    enumerable: true,
+    configurable: true,
   });
   Object.defineProperty(prototype, 'bodyUsed', {
-    get() { const body = of(this); return body !== null && body.isUsed; }, enumerable: true, configurable: true,
+    get() {
+      const body = of(this);
+      return body !== null && body.isUsed;
+    },
+    enumerable: true,
+    configurable: true,
   });
 }
 

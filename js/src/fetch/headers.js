@@ -62,8 +62,7 @@ function fieldValue(value) {
 function combined(list, name) {
   let found = null;
   const between = name === 'cookie' ? '; ' : ', ';
-  for (let i = 0; i < list.length; i += 2)
-    if (list[i] === name) found = found === null ? list[i + 1] : found + between + list[i + 1];
+  for (let i = 0; i < list.length; i += 2) if (list[i] === name) found = found === null ? list[i + 1] : found + between + list[i + 1];
   return found;
 }
 
@@ -102,7 +101,8 @@ function listOf(init) {
 
 function listOfRecord(init) {
   const list = [];
-  if (Object.getPrototypeOf(init) === Object.prototype) { // what for-in finds is its own
+  if (Object.getPrototypeOf(init) === Object.prototype) {
+    // what for-in finds is its own
     for (const key in init) list.push(lowerName(key), fieldValue(init[key]));
     return list;
   }
@@ -170,7 +170,9 @@ class Headers {
       ofExchange: (exchange) => Headers.#make(null, exchange, 'immutable'),
       withGuard: (list, guard) => Headers.#make(list, null, guard),
       list: (headers) => headers.#fields(),
-      setGuard: (headers, guard) => { headers.#guard = guard; },
+      setGuard: (headers, guard) => {
+        headers.#guard = guard;
+      },
       // A copy of another Headers under the same guard needs no checks.
       copy: (headers) => Headers.#make([...headers.#fields()], null, headers.#guard),
       listOf: (init) => (init !== null && typeof init === 'object' && #list in init ? [...init.#fields()] : listOf(init)),
@@ -271,9 +273,15 @@ class Headers {
     });
   }
 
-  keys() { return this.#iterator((entry) => entry[0]); }
-  values() { return this.#iterator((entry) => entry[1]); }
-  entries() { return this.#iterator((entry) => [entry[0], entry[1]]); }
+  keys() {
+    return this.#iterator((entry) => entry[0]);
+  }
+  values() {
+    return this.#iterator((entry) => entry[1]);
+  }
+  entries() {
+    return this.#iterator((entry) => [entry[0], entry[1]]);
+  }
 
   [Symbol.for('nodejs.util.inspect.custom')](depth, options, inspect) {
     if (this.#list === null && this.#exchange.released) return '[Headers]';
@@ -300,7 +308,9 @@ function needArguments(method, given, wanted) {
 }
 
 Object.defineProperty(Headers.prototype, Symbol.iterator, {
-  value: Headers.prototype.entries, writable: true, configurable: true,
+  value: Headers.prototype.entries,
+  writable: true,
+  configurable: true,
 });
 for (const name of ['append', 'delete', 'get', 'getSetCookie', 'has', 'set', 'forEach', 'keys', 'values', 'entries'])
   Object.defineProperty(Headers.prototype, name, { enumerable: true });
@@ -310,7 +320,12 @@ Object.defineProperty(Headers.prototype, Symbol.toStringTag, { value: 'Headers',
 // Deno's Response takes Headers by a symbol of their prototype.
 for (const symbol of Object.getOwnPropertySymbols(globalThis.Headers.prototype))
   if (symbol.description === 'iterable headers')
-    Object.defineProperty(Headers.prototype, symbol, { get() { return [...this]; }, configurable: true });
+    Object.defineProperty(Headers.prototype, symbol, {
+      get() {
+        return [...this];
+      },
+      configurable: true,
+    });
 
 const { internals } = Headers;
 delete Headers.internals;

@@ -51,8 +51,7 @@ function parse(text) {
 
 function serialize({ essence, parameters }) {
   let text = essence;
-  for (const [name, value] of parameters)
-    text += `;${name}=${TOKEN.test(value) ? value : `"${value.replace(/["\\]/g, '\\$&')}"`}`;
+  for (const [name, value] of parameters) text += `;${name}=${TOKEN.test(value) ? value : `"${value.replace(/["\\]/g, '\\$&')}"`}`;
   return text;
 }
 

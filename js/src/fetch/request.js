@@ -14,14 +14,29 @@ const CHOICES = {
   credentials: ['omit', 'same-origin', 'include'],
   cache: ['default', 'no-store', 'reload', 'no-cache', 'force-cache', 'only-if-cached'],
   redirect: ['follow', 'error', 'manual'],
-  referrerPolicy: ['', 'no-referrer', 'no-referrer-when-downgrade', 'same-origin', 'origin', 'strict-origin',
-    'origin-when-cross-origin', 'strict-origin-when-cross-origin', 'unsafe-url'],
+  referrerPolicy: [
+    '',
+    'no-referrer',
+    'no-referrer-when-downgrade',
+    'same-origin',
+    'origin',
+    'strict-origin',
+    'origin-when-cross-origin',
+    'strict-origin-when-cross-origin',
+    'unsafe-url',
+  ],
   priority: ['high', 'low', 'auto'],
   duplex: ['half'],
 };
 const DEFAULTS = {
-  mode: 'cors', credentials: 'same-origin', cache: 'default', redirect: 'follow', referrer: 'about:client',
-  referrerPolicy: '', integrity: '', keepalive: false,
+  mode: 'cors',
+  credentials: 'same-origin',
+  cache: 'default',
+  redirect: 'follow',
+  referrer: 'about:client',
+  referrerPolicy: '',
+  integrity: '',
+  keepalive: false,
 };
 const NEW = Symbol('made over an exchange');
 
@@ -74,8 +89,7 @@ function referrerOf(text) {
 }
 
 function isSignal(value) {
-  return value !== null && typeof value === 'object' && typeof value.aborted === 'boolean' &&
-    typeof value.addEventListener === 'function';
+  return value !== null && typeof value === 'object' && typeof value.aborted === 'boolean' && typeof value.addEventListener === 'function';
 }
 
 const ABSOLUTE = /^https?:\/\//i;
@@ -191,8 +205,7 @@ class Request {
 
   #ownBody() {
     const exchange = this.#exchange;
-    if (this.#body === null && exchange !== null && (exchange.released || exchange.contentLength !== 0))
-      this.#body = ofExchange(exchange);
+    if (this.#body === null && exchange !== null && (exchange.released || exchange.contentLength !== 0)) this.#body = ofExchange(exchange);
     return this.#body;
   }
 
@@ -221,24 +234,55 @@ class Request {
       this.#controller = new AbortController();
       // The end of the exchange is watched only once somebody has looked at the signal.
       if (this.#aborted !== null) this.#controller.abort(this.#aborted);
-      else this.#exchange.watch((reason) => { if (reason !== 'complete') abortRequest(this, reason); });
+      else
+        this.#exchange.watch((reason) => {
+          if (reason !== 'complete') abortRequest(this, reason);
+        });
     }
     this.#signal = this.#controller.signal;
     return this.#signal;
   }
 
-  get mode() { return this.#settings.mode; }
-  get credentials() { return this.#settings.credentials; }
-  get cache() { return this.#settings.cache; }
-  get redirect() { return this.#settings.redirect; }
-  get referrer() { return this.#settings.referrer; }
-  get referrerPolicy() { return this.#settings.referrerPolicy; }
-  get integrity() { return this.#settings.integrity; }
-  get keepalive() { return this.#settings.keepalive; }
-  get destination() { void this.#settings; return ''; }
-  get duplex() { void this.#settings; return 'half'; }
-  get isReloadNavigation() { void this.#settings; return false; }
-  get isHistoryNavigation() { void this.#settings; return false; }
+  get mode() {
+    return this.#settings.mode;
+  }
+  get credentials() {
+    return this.#settings.credentials;
+  }
+  get cache() {
+    return this.#settings.cache;
+  }
+  get redirect() {
+    return this.#settings.redirect;
+  }
+  get referrer() {
+    return this.#settings.referrer;
+  }
+  get referrerPolicy() {
+    return this.#settings.referrerPolicy;
+  }
+  get integrity() {
+    return this.#settings.integrity;
+  }
+  get keepalive() {
+    return this.#settings.keepalive;
+  }
+  get destination() {
+    void this.#settings;
+    return '';
+  }
+  get duplex() {
+    void this.#settings;
+    return 'half';
+  }
+  get isReloadNavigation() {
+    void this.#settings;
+    return false;
+  }
+  get isHistoryNavigation() {
+    void this.#settings;
+    return false;
+  }
 
   clone() {
     const body = this.#ownBody();
@@ -276,9 +320,30 @@ class Request {
 
 const { internals: own } = Request;
 delete Request.internals;
-mixin(Request.prototype, (request) => own.body(request), (request) => request.headers.get('content-type'));
-for (const name of ['url', 'method', 'headers', 'signal', 'mode', 'credentials', 'cache', 'redirect', 'referrer',
-  'referrerPolicy', 'integrity', 'keepalive', 'destination', 'duplex', 'isReloadNavigation', 'isHistoryNavigation', 'clone'])
+mixin(
+  Request.prototype,
+  (request) => own.body(request),
+  (request) => request.headers.get('content-type'),
+);
+for (const name of [
+  'url',
+  'method',
+  'headers',
+  'signal',
+  'mode',
+  'credentials',
+  'cache',
+  'redirect',
+  'referrer',
+  'referrerPolicy',
+  'integrity',
+  'keepalive',
+  'destination',
+  'duplex',
+  'isReloadNavigation',
+  'isHistoryNavigation',
+  'clone',
+])
   Object.defineProperty(Request.prototype, name, { enumerable: true });
 Object.defineProperty(Request.prototype, Symbol.toStringTag, { value: 'Request', configurable: true });
 

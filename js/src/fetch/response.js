@@ -47,7 +47,8 @@ class Response {
     if (body.type === null) return;
     const fields = this.#fields;
     for (let i = 0; i < fields.length; i += 2) if (fields[i] === 'content-type') return;
-    if (fields.length === 0) this.#fields = ['content-type', body.type]; // an empty list would grow by sixteen places
+    if (fields.length === 0)
+      this.#fields = ['content-type', body.type]; // an empty list would grow by sixteen places
     else fields.push('content-type', body.type);
   }
 
@@ -80,12 +81,26 @@ class Response {
     return response;
   }
 
-  get type() { return this.#type; }
-  get url() { void this.#type; return ''; }
-  get redirected() { void this.#type; return false; }
-  get status() { return this.#status; }
-  get ok() { return this.#status >= 200 && this.#status <= 299; }
-  get statusText() { return this.#statusText; }
+  get type() {
+    return this.#type;
+  }
+  get url() {
+    void this.#type;
+    return '';
+  }
+  get redirected() {
+    void this.#type;
+    return false;
+  }
+  get status() {
+    return this.#status;
+  }
+  get ok() {
+    return this.#status >= 200 && this.#status <= 299;
+  }
+  get statusText() {
+    return this.#statusText;
+  }
 
   get headers() {
     if (this.#headers === null) this.#headers = internals.withGuard(this.#fields, 'response');
@@ -134,7 +149,11 @@ class Response {
 
 const { internals: own } = Response;
 delete Response.internals;
-mixin(Response.prototype, (response) => own.body(response), (response) => response.headers.get('content-type'));
+mixin(
+  Response.prototype,
+  (response) => own.body(response),
+  (response) => response.headers.get('content-type'),
+);
 for (const name of ['type', 'url', 'redirected', 'status', 'ok', 'statusText', 'headers', 'clone'])
   Object.defineProperty(Response.prototype, name, { enumerable: true });
 for (const name of ['error', 'json', 'redirect']) Object.defineProperty(Response, name, { enumerable: true });
@@ -146,9 +165,16 @@ const OF_THE_CONNECTION = new Set(['connection', 'keep-alive', 'proxy-connection
 
 function fetchedFields(headers) {
   const decoded = headers.has('content-encoding');
-  const named = (headers.get('connection') || '').toLowerCase().split(',').map((name) => name.trim());
-  return [...headers].filter(([name]) => !OF_THE_CONNECTION.has(name) && !named.includes(name) &&
-    !(decoded && (name === 'content-encoding' || name === 'content-length'))).flat();
+  const named = (headers.get('connection') || '')
+    .toLowerCase()
+    .split(',')
+    .map((name) => name.trim());
+  return [...headers]
+    .filter(
+      ([name]) =>
+        !OF_THE_CONNECTION.has(name) && !named.includes(name) && !(decoded && (name === 'content-encoding' || name === 'content-length')),
+    )
+    .flat();
 }
 
 // { status, fields, body } of a Response, of our class or of the runtime's.
@@ -160,8 +186,14 @@ function responseParts(response) {
     if (body !== null && typeof body.contentNow === 'function') parts.body = streamOf(own.body(response));
     return parts;
   }
-  if (response.bodyUsed || (response.body !== null && response.body.locked)) throw new TypeError('the body of this Response was read already, or is locked');
-  return { status: response.status === 0 ? 500 : response.status, fields: response.url === '' ? [...response.headers].flat() : fetchedFields(response.headers), body: response.body, foreign: true };
+  if (response.bodyUsed || (response.body !== null && response.body.locked))
+    throw new TypeError('the body of this Response was read already, or is locked');
+  return {
+    status: response.status === 0 ? 500 : response.status,
+    fields: response.url === '' ? [...response.headers].flat() : fetchedFields(response.headers),
+    body: response.body,
+    foreign: true,
+  };
 }
 
 standIn(Response, globalThis.Response);

@@ -24,20 +24,38 @@ class Connection extends EventEmitter {
     this.failed = false;
   }
 
-  get remoteAddress() { return this.peer.transport === 'tcp' ? this.peer.hostname : undefined; }
-  get remotePort() { return this.peer.transport === 'tcp' ? this.peer.port : undefined; }
-  get remoteFamily() { return familyOf(this.peer); }
-  get localAddress() { return this.local.hostname; }
-  get localPort() { return this.local.port; }
-  get localFamily() { return familyOf(this.local); }
+  get remoteAddress() {
+    return this.peer.transport === 'tcp' ? this.peer.hostname : undefined;
+  }
+  get remotePort() {
+    return this.peer.transport === 'tcp' ? this.peer.port : undefined;
+  }
+  get remoteFamily() {
+    return familyOf(this.peer);
+  }
+  get localAddress() {
+    return this.local.hostname;
+  }
+  get localPort() {
+    return this.local.port;
+  }
+  get localFamily() {
+    return familyOf(this.local);
+  }
   get local() {
     const addr = this.server !== null && this.server.addr;
     return addr && addr.transport === 'tcp' ? addr : { transport: 'unix' };
   }
 
-  get readable() { return !this.over && !this.destroyed; }
-  get writable() { return !this.over && !this.destroyed; }
-  get readyState() { return this.writable ? 'open' : 'closed'; }
+  get readable() {
+    return !this.over && !this.destroyed;
+  }
+  get writable() {
+    return !this.over && !this.destroyed;
+  }
+  get readyState() {
+    return this.writable ? 'open' : 'closed';
+  }
 
   address() {
     const { local } = this;
@@ -77,17 +95,22 @@ class Connection extends EventEmitter {
     return this;
   }
 
-  destroySoon() { return this.destroy(); }
-  end() { return this.destroy(); }
-  resetAndDestroy() { return this.destroy(); }
+  destroySoon() {
+    return this.destroy();
+  }
+  end() {
+    return this.destroy();
+  }
+  resetAndDestroy() {
+    return this.destroy();
+  }
 
   // The exchange has ended without a whole response.
   gone(error) {
     if (!this.settle()) return;
     this.destroyed = true;
     const { request } = this;
-    if (!request.destroyed && !(request.complete && request.readableEnded))
-      request.destroy(error || connectionReset());
+    if (!request.destroyed && !(request.complete && request.readableEnded)) request.destroy(error || connectionReset());
     process.nextTick(closeAll, this, error);
   }
 
@@ -119,13 +142,27 @@ class Connection extends EventEmitter {
 
   // ---------------------------------------------------------------- what does nothing here
 
-  setNoDelay() { return this; }
-  setKeepAlive() { return this; }
-  setEncoding() { return this; }
-  pause() { return this; }
-  resume() { return this; }
-  ref() { return this; }
-  unref() { return this; }
+  setNoDelay() {
+    return this;
+  }
+  setKeepAlive() {
+    return this;
+  }
+  setEncoding() {
+    return this;
+  }
+  pause() {
+    return this;
+  }
+  resume() {
+    return this;
+  }
+  ref() {
+    return this;
+  }
+  unref() {
+    return this;
+  }
   cork() {}
   uncork() {}
 

@@ -46,20 +46,23 @@ function pull() {
       return;
     }
   }
-  this.exchange.read().then((bytes) => {
-    if (this.destroyed || this._dumped) return;
-    if (this.socket !== null) this.socket.touch();
-    if (bytes !== null) {
-      this.push(toBuffer(bytes));
-      return;
-    }
-    this.complete = true;
-    const trailers = this.exchange.trailers();
-    this._addHeaderLines(trailers, trailers.length);
-    this.push(null);
-  }, () => {
-    if (!this.destroyed && !this._dumped) this.destroy(connectionReset());
-  });
+  this.exchange.read().then(
+    (bytes) => {
+      if (this.destroyed || this._dumped) return;
+      if (this.socket !== null) this.socket.touch();
+      if (bytes !== null) {
+        this.push(toBuffer(bytes));
+        return;
+      }
+      this.complete = true;
+      const trailers = this.exchange.trailers();
+      this._addHeaderLines(trailers, trailers.length);
+      this.push(null);
+    },
+    () => {
+      if (!this.destroyed && !this._dumped) this.destroy(connectionReset());
+    },
+  );
 }
 
 // Whether the content flows although nobody listens for it.

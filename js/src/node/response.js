@@ -61,8 +61,7 @@ function storeHeader(statusLine, headers) {
   const names = this.getRawHeaderNames();
   if (names.length > 0) for (const name of names) addValues(this, name, this.getHeader(name));
   else if (Array.isArray(headers)) {
-    if (headers.length > 0 && Array.isArray(headers[0]))
-      for (const [name, value] of headers) addChecked(this, name, value);
+    if (headers.length > 0 && Array.isArray(headers[0])) for (const [name, value] of headers) addChecked(this, name, value);
     else for (let i = 0; i < headers.length; i += 2) addChecked(this, headers[i], headers[i + 1]);
   } else if (headers) for (const name of Object.keys(headers)) addChecked(this, name, headers[name]);
   if (!this.shouldKeepAlive && !this.fields.some((name, i) => i % 2 === 0 && isNamed(name, 'connection')))
@@ -115,8 +114,11 @@ function writeEarlyHints(hints, callback) {
 function checkChunk(chunk) {
   if (chunk === null) throw coded(TypeError, 'ERR_STREAM_NULL_VALUES', 'May not write null values to stream');
   if (typeof chunk !== 'string' && !(chunk instanceof Uint8Array))
-    throw coded(TypeError, 'ERR_INVALID_ARG_TYPE',
-      `The "chunk" argument must be of type string or an instance of Buffer or Uint8Array. Received ${chunk === undefined ? 'undefined' : `type ${typeof chunk}`}`);
+    throw coded(
+      TypeError,
+      'ERR_INVALID_ARG_TYPE',
+      `The "chunk" argument must be of type string or an instance of Buffer or Uint8Array. Received ${chunk === undefined ? 'undefined' : `type ${typeof chunk}`}`,
+    );
 }
 
 function encoded(chunk, encoding) {
@@ -181,14 +183,19 @@ function waitForRoom(response) {
   if (!Object.hasOwn(response, 'writableNeedDrain'))
     Object.defineProperty(response, 'writableNeedDrain', {
       configurable: true,
-      get() { return this.needsDrain && !this.destroyed && !this.finished; },
+      get() {
+        return this.needsDrain && !this.destroyed && !this.finished;
+      },
     });
-  response.exchange.ready().then(() => {
-    response.needsDrain = false;
-    response.socket.touch();
-    callBack(response, undefined);
-    if (!response.finished && !response.destroyed) response.emit('drain');
-  }, () => {}); // the end of the exchange comes by onend
+  response.exchange.ready().then(
+    () => {
+      response.needsDrain = false;
+      response.socket.touch();
+      callBack(response, undefined);
+      if (!response.finished && !response.destroyed) response.emit('drain');
+    },
+    () => {},
+  ); // the end of the exchange comes by onend
 }
 
 function callBack(response, error) {

@@ -20,20 +20,38 @@ function certificateOf(socket) {
 
 // The members by their names, for the prototype of a socket.
 const members = {
-  get encrypted() { return this.exchange.secure === true; },
+  get encrypted() {
+    return this.exchange.secure === true;
+  },
   // The engine ends the handshake of a client whose certificate it does not trust.
-  get authorized() { return Boolean(tlsOf(this)?.peerCertificate); },
-  get authorizationError() { return null; },
-  get alpnProtocol() { return tlsOf(this)?.alpn || false; },
-  get servername() { return tlsOf(this)?.serverName || false; },
-  getProtocol() { return tlsOf(this)?.version || null; },
+  get authorized() {
+    return Boolean(tlsOf(this)?.peerCertificate);
+  },
+  get authorizationError() {
+    return null;
+  },
+  get alpnProtocol() {
+    return tlsOf(this)?.alpn || false;
+  },
+  get servername() {
+    return tlsOf(this)?.serverName || false;
+  },
+  getProtocol() {
+    return tlsOf(this)?.version || null;
+  },
   getCipher() {
     const tls = tlsOf(this);
     return tls === null ? undefined : { name: tls.cipher, standardName: tls.cipher, version: tls.version };
   },
-  getPeerCertificate() { return certificateOf(this)?.toLegacyObject() || {}; },
-  getPeerX509Certificate() { return certificateOf(this); },
-  isSessionReused() { return Boolean(tlsOf(this)?.resumed); },
+  getPeerCertificate() {
+    return certificateOf(this)?.toLegacyObject() || {};
+  },
+  getPeerX509Certificate() {
+    return certificateOf(this);
+  },
+  isSessionReused() {
+    return Boolean(tlsOf(this)?.resumed);
+  },
 };
 
 function secure(prototype) {

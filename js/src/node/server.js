@@ -15,8 +15,10 @@ const { tlsOf, CURES, NAMES_OF_TLS } = require('../engine/tls-options.js');
 // Time-outs of node's servers: what each is when nobody sets it, and the option of the engine that a change becomes.
 const TIMES = { keepAliveTimeout: [75000, 'keepAlive'], headersTimeout: [10000, 'headerTimeout'] };
 const COUNTS = {
-  maxHeaderSize: 'maxHeaderSection', maxHeadersCount: 'maxFields',
-  maxRequestsPerSocket: 'maxConnectionRequests', maxConnections: 'maxConnections',
+  maxHeaderSize: 'maxHeaderSection',
+  maxHeadersCount: 'maxFields',
+  maxRequestsPerSocket: 'maxConnectionRequests',
+  maxConnections: 'maxConnections',
 };
 // The options of TLS and HTTP/2 among those that createServer was given.
 const OF_TLS = [...NAMES_OF_TLS, ...Object.keys(CURES), 'tls', 'http2', 'handshakeTimeout'];
@@ -43,7 +45,9 @@ class Server extends EventEmitter {
     if (listener !== undefined && listener !== null) this.on('request', listener);
   }
 
-  get listening() { return this.handle !== null && !this.closing; }
+  get listening() {
+    return this.handle !== null && !this.closing;
+  }
 
   // ---------------------------------------------------------------- listening
 
@@ -83,7 +87,9 @@ class Server extends EventEmitter {
     handle.finished.then(() => process.nextTick(finished, this, handle));
     if (!this.referenced) handle.unref();
     if (signal) {
-      const stop = () => { this.close(); };
+      const stop = () => {
+        this.close();
+      };
       signal.addEventListener('abort', stop, { once: true });
       handle.finished.then(() => signal.removeEventListener('abort', stop));
     }
@@ -146,8 +152,7 @@ class Server extends EventEmitter {
   close(callback) {
     const idle = this.handle === null || this.closing;
     if (typeof callback === 'function') {
-      if (idle && !this.opening)
-        this.once('close', () => callback(coded(Error, 'ERR_SERVER_NOT_RUNNING', 'Server is not running.')));
+      if (idle && !this.opening) this.once('close', () => callback(coded(Error, 'ERR_SERVER_NOT_RUNNING', 'Server is not running.')));
       else this.once('close', callback);
     }
     if (this.opening) this.opening = false;
@@ -165,7 +170,9 @@ class Server extends EventEmitter {
     if (this.handle !== null && this.closing) this.handle.shutdown({ deadline: 0 });
     else {
       this.forced = true;
-      setImmediate(() => { this.forced = false; });
+      setImmediate(() => {
+        this.forced = false;
+      });
     }
   }
 
@@ -226,8 +233,12 @@ class Server extends EventEmitter {
   // Requests for another protocol go to listeners of 'upgrade' and 'connect'.
   change(exchange) {
     let event = null;
-    if (this.listenerCount('upgrade') > 0 && exchange.field('upgrade') !== null &&
-        /(^|,)\s*upgrade\s*(,|$)/i.test(exchange.field('connection') || '')) event = 'upgrade';
+    if (
+      this.listenerCount('upgrade') > 0 &&
+      exchange.field('upgrade') !== null &&
+      /(^|,)\s*upgrade\s*(,|$)/i.test(exchange.field('connection') || '')
+    )
+      event = 'upgrade';
     else if (this.listenerCount('connect') > 0 && exchange.method === 'CONNECT') event = 'connect';
     if (event === null) return false;
     const socket = new UpgradeSocket(exchange, this);

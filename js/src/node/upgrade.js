@@ -29,12 +29,15 @@ class UpgradeSocket extends Duplex {
       this.wanted = true;
       return;
     }
-    this.exchange.read().then((bytes) => {
-      if (this.destroyed) return;
-      this.push(bytes === null ? null : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
-    }, () => {
-      if (!this.destroyed) this.destroy(connectionReset());
-    });
+    this.exchange.read().then(
+      (bytes) => {
+        if (this.destroyed) return;
+        this.push(bytes === null ? null : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+      },
+      () => {
+        if (!this.destroyed) this.destroy(connectionReset());
+      },
+    );
   }
 
   _write(chunk, encoding, callback) {
@@ -47,7 +50,11 @@ class UpgradeSocket extends Duplex {
 
   writeRaw(chunk, callback) {
     if (chunk.length === 0 || this.exchange.write(chunk)) callback();
-    else this.exchange.ready().then(() => callback(), () => callback(connectionReset()));
+    else
+      this.exchange.ready().then(
+        () => callback(),
+        () => callback(connectionReset()),
+      );
   }
 
   takeHead(chunk, callback) {
@@ -111,10 +118,18 @@ class UpgradeSocket extends Duplex {
     return this;
   }
 
-  setNoDelay() { return this; }
-  setKeepAlive() { return this; }
-  ref() { return this; }
-  unref() { return this; }
+  setNoDelay() {
+    return this;
+  }
+  setKeepAlive() {
+    return this;
+  }
+  ref() {
+    return this;
+  }
+  unref() {
+    return this;
+  }
   destroySoon() {
     if (this.writableFinished) this.destroy();
     else this.end(() => this.destroy());

@@ -90,7 +90,8 @@ function decodeFields(bytes, at, length) {
   const fields = [];
   const end = at + length;
   while (at + 4 <= end) {
-    const name = bytes[at] | bytes[at + 1] << 8, value = bytes[at + 2] | bytes[at + 3] << 8;
+    const name = bytes[at] | (bytes[at + 1] << 8),
+      value = bytes[at + 2] | (bytes[at + 3] << 8);
     at += 4;
     fields.push(bytes.latin1Slice(at, at + name), bytes.latin1Slice(at + name, at + name + value));
     at += name + value;

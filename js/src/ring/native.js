@@ -21,7 +21,8 @@ function load() {
   }
   const error = new Error(
     `carom has no binary for ${process.platform}-${process.arch}; run "npm rebuild carom", or ` +
-      `"make build" in its repository${problems.map((line) => `\n  ${line}`).join('')}`);
+      `"make build" in its repository${problems.map((line) => `\n  ${line}`).join('')}`,
+  );
   error.code = 'CAROM_NO_BINARY';
   throw error;
 }

@@ -6,9 +6,20 @@ const native = require('./native.js');
 const { giveBack } = require('./copies.js');
 const { urlsOf } = require('./urls.js');
 const {
-  RING_EVENT_TAIL, RING_COMMAND_TAIL, RING_RETURN_TAIL, RING_ENGINE_ASLEEP, RING_VM_ASLEEP,
-  RING_SLOTS_WANTED, RING_CONTROL_WORDS, RING_SLOT_SIZE, RING_PAGE_SIZE, RING_PAGES, RING_LOANS,
-  SLOT_NEWS, SLOT_GENERATION, NEWS_REQUEST,
+  RING_EVENT_TAIL,
+  RING_COMMAND_TAIL,
+  RING_RETURN_TAIL,
+  RING_ENGINE_ASLEEP,
+  RING_VM_ASLEEP,
+  RING_SLOTS_WANTED,
+  RING_CONTROL_WORDS,
+  RING_SLOT_SIZE,
+  RING_PAGE_SIZE,
+  RING_PAGES,
+  RING_LOANS,
+  SLOT_NEWS,
+  SLOT_GENERATION,
+  NEWS_REQUEST,
 } = require('./layout.js');
 
 const CAPACITY = 16384;
@@ -61,8 +72,7 @@ class Ring {
     const error = native.addSlots(this.handle, this.index, block);
     if (error < 0) return;
     this.memory.push(block);
-    for (let i = 0; i < count; i++)
-      this.slots.push(new Slot(this, this.slots.length, block, i * RING_SLOT_SIZE));
+    for (let i = 0; i < count; i++) this.slots.push(new Slot(this, this.slots.length, block, i * RING_SLOT_SIZE));
   }
 
   get wantsSlots() {
@@ -87,8 +97,7 @@ class Ring {
   }
 
   wakeEngine() {
-    if (!this.inline && this.open && Atomics.exchange(this.control, RING_ENGINE_ASLEEP, 0) === 1)
-      native.wake(this.handle, this.index);
+    if (!this.inline && this.open && Atomics.exchange(this.control, RING_ENGINE_ASLEEP, 0) === 1) native.wake(this.handle, this.index);
   }
 
   // Lend bytes to the engine; the number to put into the message, or -1: too many are lent.
@@ -168,8 +177,10 @@ class Ring {
       if (more || this.control[RING_VM_ASLEEP] === YIELDS) break;
       Atomics.store(this.control, RING_VM_ASLEEP, 1);
       // What came just before that store woke nobody.
-    } while ((Atomics.load(this.control, RING_EVENT_TAIL) !== this.eventHead || this.wantsSlots) &&
-             Atomics.exchange(this.control, RING_VM_ASLEEP, 0) === 1);
+    } while (
+      (Atomics.load(this.control, RING_EVENT_TAIL) !== this.eventHead || this.wantsSlots) &&
+      Atomics.exchange(this.control, RING_VM_ASLEEP, 0) === 1
+    );
     this.draining = false;
     this.wakeEngine();
     if (more) setImmediate(again);

@@ -37,10 +37,15 @@ class Urls {
     if (length > LONGEST) return new Entry(null, 0);
     const { entries } = this;
     const value = hash(bytes, target, targetLength);
-    const place = (value ^ value >>> 15) & (ENTRIES - 1);
+    const place = (value ^ (value >>> 15)) & (ENTRIES - 1);
     const entry = entries[place];
-    if (entry !== null && entry.split === targetLength && entry.bytes.length === length &&
-        equal(bytes, target, targetLength, entry.bytes, 0) && equal(bytes, host, hostLength, entry.bytes, targetLength))
+    if (
+      entry !== null &&
+      entry.split === targetLength &&
+      entry.bytes.length === length &&
+      equal(bytes, target, targetLength, entry.bytes, 0) &&
+      equal(bytes, host, hostLength, entry.bytes, targetLength)
+    )
       return entry;
     const copy = new Uint8Array(length);
     copy.set(bytes.subarray(target, target + targetLength));

@@ -36,7 +36,8 @@ class Info {
         this.#exchange.watch((reason) => {
           const { bytesSent } = this.#exchange;
           if (reason === 'complete') resolve({ bytesSent });
-          else reject(Object.assign(new Error(`the response was not sent whole: ${reason}`), { code: 'CAROM_ECANCELED', reason, bytesSent }));
+          else
+            reject(Object.assign(new Error(`the response was not sent whole: ${reason}`), { code: 'CAROM_ECANCELED', reason, bytesSent }));
         });
       });
       this.#completed.catch(() => {}); // nobody need look at it

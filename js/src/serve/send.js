@@ -24,8 +24,7 @@ function toBytes(chunk) {
 
 // The Content-Length among the handler's fields, or -1.
 function lengthOf(fields) {
-  for (let i = 0; i < fields.length; i += 2)
-    if (fields[i] === 'content-length') return Number(fields[i + 1]);
+  for (let i = 0; i < fields.length; i += 2) if (fields[i] === 'content-length') return Number(fields[i + 1]);
   return -1;
 }
 
@@ -60,10 +59,20 @@ async function quietly(stop) {
 function sourceOf(body) {
   if (typeof body.getReader === 'function') {
     const reader = body.getReader();
-    return { next: () => reader.read(), cancel: (reason) => { quietly(() => reader.cancel(reason)); } };
+    return {
+      next: () => reader.read(),
+      cancel: (reason) => {
+        quietly(() => reader.cancel(reason));
+      },
+    };
   }
   const iterator = body[Symbol.asyncIterator]();
-  return { next: () => iterator.next(), cancel: () => { quietly(() => iterator.return?.()); } };
+  return {
+    next: () => iterator.next(),
+    cancel: () => {
+      quietly(() => iterator.return?.());
+    },
+  };
 }
 
 function sendStream(server, exchange, { status, fields }, source) {
@@ -84,7 +93,9 @@ async function sendForeign(server, exchange, parts) {
   const { status, fields, body } = parts;
   try {
     const source = sourceOf(body);
-    const turn = new Promise((resolve) => { setImmediate(resolve); });
+    const turn = new Promise((resolve) => {
+      setImmediate(resolve);
+    });
     const read = [source.next()];
     const first = await Promise.race([read[0], turn]);
     if (first !== undefined && first.done) {
@@ -108,19 +119,25 @@ async function sendForeign(server, exchange, parts) {
 function sendBlob(server, exchange, parts) {
   const { status, fields, body } = parts;
   if (body.size > SMALL_BLOB) {
-    sendStream(server, exchange, { status, fields: lengthOf(fields) >= 0 ? fields : [...fields, 'content-length', String(body.size)] }, sourceOf(body.stream()));
+    sendStream(
+      server,
+      exchange,
+      { status, fields: lengthOf(fields) >= 0 ? fields : [...fields, 'content-length', String(body.size)] },
+      sourceOf(body.stream()),
+    );
     return;
   }
-  body.arrayBuffer().then((bytes) => exchange.respond(status, fields, new Uint8Array(bytes), true),
-    (error) => server.fail(exchange, error));
+  body.arrayBuffer().then(
+    (bytes) => exchange.respond(status, fields, new Uint8Array(bytes), true),
+    (error) => server.fail(exchange, error),
+  );
 }
 
 function send(server, exchange, response) {
   const parts = responseParts(response);
   const { status, fields, body } = parts;
   if (exchange.responseTrailers !== null) sendWithTrailers(server, exchange, parts);
-  else if (body === null || typeof body === 'string' || body instanceof Uint8Array)
-    exchange.respond(status, fields, body, true);
+  else if (body === null || typeof body === 'string' || body instanceof Uint8Array) exchange.respond(status, fields, body, true);
   else if (typeof body.arrayBuffer === 'function') sendBlob(server, exchange, parts);
   else if (parts.foreign) sendForeign(server, exchange, parts);
   else sendStream(server, exchange, parts, sourceOf(body));

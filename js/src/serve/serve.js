@@ -23,31 +23,55 @@ class Server {
     this.handler = handler;
     const server = this;
     // Called as `onerror` of an exchange when the engine has refused what the handler returned.
-    this.refused = function refused(error) { server.fail(this, error); };
+    this.refused = function refused(error) {
+      server.fail(this, error);
+    };
     this.onError = options.onError;
-    this.#engine = open(options, (exchange) => this.#accept(exchange), (engine) => this.#addRoutes(engine));
+    this.#engine = open(
+      options,
+      (exchange) => this.#accept(exchange),
+      (engine) => this.#addRoutes(engine),
+    );
     const { addr } = this.#engine;
-    const host = addr.transport === 'unix' ? 'localhost'
-      : addr.hostname.includes(':') ? `[${addr.hostname === '::' ? '::1' : addr.hostname}]` : addr.hostname;
+    const host =
+      addr.transport === 'unix'
+        ? 'localhost'
+        : addr.hostname.includes(':')
+          ? `[${addr.hostname === '::' ? '::1' : addr.hostname}]`
+          : addr.hostname;
     const [scheme, port] = this.#engine.tls === null ? ['http', 80] : ['https', 443];
     this.#origin = addr.transport === 'unix' || addr.port === port ? `${scheme}://${host}` : `${scheme}://${host}:${addr.port}`;
     this.origin = () => this.#origin;
     this.finished = this.#engine.finished;
   }
 
-  get addr() { return this.#engine.addr; }
-  get backend() { return this.#engine.backend; }
-  get secure() { return this.#engine.tls !== null; }
+  get addr() {
+    return this.#engine.addr;
+  }
+  get backend() {
+    return this.#engine.backend;
+  }
+  get secure() {
+    return this.#engine.tls !== null;
+  }
   get pendingRequests() {
     const { recordsInFlight = 0 } = this.#engine.stats();
     return recordsInFlight;
   }
 
-  shutdown(options) { return this.#engine.shutdown(options); }
+  shutdown(options) {
+    return this.#engine.shutdown(options);
+  }
 
-  stats() { return this.#engine.stats(); }
-  ref() { this.#engine.reference(true); }
-  unref() { this.#engine.reference(false); }
+  stats() {
+    return this.#engine.stats();
+  }
+  ref() {
+    this.#engine.reference(true);
+  }
+  unref() {
+    this.#engine.reference(false);
+  }
 
   reload(handler) {
     this.handler = handlerOf(handler);
@@ -89,7 +113,10 @@ class Server {
       const { handler } = this;
       const result = handler(requestFromExchange(exchange, this.origin), new Info(exchange));
       if (result !== null && typeof result === 'object' && !(result instanceof Response) && typeof result.then === 'function')
-        Promise.resolve(result).then((response) => this.deliver(exchange, response), (error) => this.fail(exchange, error));
+        Promise.resolve(result).then(
+          (response) => this.deliver(exchange, response),
+          (error) => this.fail(exchange, error),
+        );
       else this.deliver(exchange, result);
     } catch (error) {
       this.fail(exchange, error);
@@ -134,7 +161,9 @@ class Server {
     for (const [path, response] of Object.entries(this.options.routes || {})) {
       if (!path.startsWith('/')) throw new TypeError(`a route begins with "/": ${path}`);
       if (path.length > LONGEST_ROUTE || /[^!-~]|[?#]/.test(path))
-        throw new TypeError(`a route is a path as it is sent, of up to ${LONGEST_ROUTE} characters of ASCII, without a query: ${path.slice(0, 100)}`);
+        throw new TypeError(
+          `a route is a path as it is sent, of up to ${LONGEST_ROUTE} characters of ASCII, without a query: ${path.slice(0, 100)}`,
+        );
       const ours = response instanceof Response;
       if (!ours && !(response instanceof globalThis.Response)) throw new TypeError(`the route ${path} must be a Response`);
       const { status, fields, body } = responseParts(ours ? response.clone() : response); // others may have it too
@@ -174,7 +203,9 @@ function argumentsOf(first, second) {
 
 // Shuts the server down when the signal aborts. The listener is removed, since the signal may live longer than the server.
 function follow(server, signal) {
-  const stop = () => { server.shutdown(); };
+  const stop = () => {
+    server.shutdown();
+  };
   signal.addEventListener('abort', stop, { once: true });
   server.finished.then(() => signal.removeEventListener('abort', stop));
 }
@@ -183,7 +214,8 @@ function serve(first, second) {
   const [options, handler] = argumentsOf(first, second);
   const { signal, onListen } = options;
   for (const name of ['onListen', 'onError'])
-    if (options[name] !== undefined && options[name] !== null && typeof options[name] !== 'function') throw new TypeError(`${name} must be a function`);
+    if (options[name] !== undefined && options[name] !== null && typeof options[name] !== 'function')
+      throw new TypeError(`${name} must be a function`);
   if (signal && typeof signal.addEventListener !== 'function') throw new TypeError('signal must be an AbortSignal');
   if (signal && signal.aborted) throw signal.reason;
   const server = new Server(options, handler);

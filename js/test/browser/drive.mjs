@@ -23,19 +23,28 @@ async function* events() {
 async function* slowly() {
   for (const word of ['one ', 'two ', 'three']) {
     yield word;
-    await new Promise((resolve) => { setTimeout(resolve, 5); });
+    await new Promise((resolve) => {
+      setTimeout(resolve, 5);
+    });
   }
 }
 
-const streamed = (pieces, type) => new Response(ReadableStream.from(pieces).pipeThrough(new TextEncoderStream()), { headers: { 'content-type': type } });
+const streamed = (pieces, type) =>
+  new Response(ReadableStream.from(pieces).pipeThrough(new TextEncoderStream()), { headers: { 'content-type': type } });
 
 const routes = {
   '/': () => new Response(PAGE, { headers: { 'content-type': 'text/html', 'set-cookie': 'seen=yes' } }),
-  '/script.js': () => new Response('document.getElementById; globalThis.loaded = true;', { headers: { 'content-type': 'text/javascript' } }),
+  '/script.js': () =>
+    new Response('document.getElementById; globalThis.loaded = true;', { headers: { 'content-type': 'text/javascript' } }),
   '/echo': async (request) => new Response(await request.arrayBuffer(), { headers: { 'x-cookie': String(request.headers.get('cookie')) } }),
   '/events': () => streamed(events(), 'text/event-stream'),
   '/slowly': () => streamed(slowly(), 'text/plain'),
-  '/never': (request) => new Promise(() => { request.signal.addEventListener('abort', () => { left++; }); }),
+  '/never': (request) =>
+    new Promise(() => {
+      request.signal.addEventListener('abort', () => {
+        left++;
+      });
+    }),
   '/left': () => Response.json(left),
 };
 
@@ -50,7 +59,15 @@ async function visit() {
   const echo = await fetch('/echo', { method: 'POST', body: content });
   seen.echo = (await echo.text()) === content;
   seen.cookie = echo.headers.get('x-cookie');
-  seen.many = (await Promise.all(Array.from({ length: 60 }, (_, i) => fetch('/echo', { method: 'POST', body: String(i) }).then((r) => r.text()).then((text) => text === String(i))))).every(Boolean);
+  seen.many = (
+    await Promise.all(
+      Array.from({ length: 60 }, (_, i) =>
+        fetch('/echo', { method: 'POST', body: String(i) })
+          .then((r) => r.text())
+          .then((text) => text === String(i)),
+      ),
+    )
+  ).every(Boolean);
   seen.slowly = await (await fetch('/slowly')).text();
   seen.missing = (await fetch('/nowhere')).status;
   seen.head = (await fetch('/script.js', { method: 'HEAD' })).headers.get('content-length');
@@ -70,9 +87,17 @@ async function visit() {
   await fetch('/left');
   stop.abort();
   seen.aborted = await never;
-  while (await (await fetch('/left')).json() === before);
+  while ((await (await fetch('/left')).json()) === before);
   seen.left = true;
-  seen.protocols = [...new Set(performance.getEntriesByType('resource').filter(({ name }) => name.startsWith(location.origin)).map((entry) => entry.nextHopProtocol).filter(Boolean))]; // of the aborted one nothing is known
+  seen.protocols = [
+    ...new Set(
+      performance
+        .getEntriesByType('resource')
+        .filter(({ name }) => name.startsWith(location.origin))
+        .map((entry) => entry.nextHopProtocol)
+        .filter(Boolean),
+    ),
+  ]; // of the aborted one nothing is known
   return seen;
 }
 
@@ -80,8 +105,20 @@ async function visit() {
 
 class Browser {
   constructor(folder) {
-    this.process = spawn('chromium', ['--headless=new', '--no-sandbox', '--disable-gpu', '--disable-background-networking', '--remote-debugging-pipe',
-      '--ignore-certificate-errors', `--user-data-dir=${folder}`, 'about:blank'], { stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'] });
+    this.process = spawn(
+      'chromium',
+      [
+        '--headless=new',
+        '--no-sandbox',
+        '--disable-gpu',
+        '--disable-background-networking',
+        '--remote-debugging-pipe',
+        '--ignore-certificate-errors',
+        `--user-data-dir=${folder}`,
+        'about:blank',
+      ],
+      { stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'] },
+    );
     this.process.on('error', () => {
       process.stderr.write('there is no chromium; run script/bootstrap browser\n');
       process.exit(1);
@@ -105,7 +142,9 @@ class Browser {
   say(method, params = {}, sessionId = undefined) {
     const id = ++Browser.last;
     this.process.stdio[3].write(`${JSON.stringify({ id, method, params, sessionId })}\0`);
-    return new Promise((resolve, reject) => { this.waiting.set(id, { resolve, reject }); });
+    return new Promise((resolve, reject) => {
+      this.waiting.set(id, { resolve, reject });
+    });
   }
 
   // What a function gives, in a page that was opened at a URL.
@@ -125,8 +164,11 @@ Browser.last = 0;
 
 // ---------------------------------------------------------------- all of it
 
-const WAYS = [{ name: 'HTTP/1.1', options: {}, protocol: 'http/1.1' }, { name: 'HTTP/1.1 over TLS', options: { ...own, http2: false }, protocol: 'http/1.1' },
-  { name: 'HTTP/2 over TLS', options: own, protocol: 'h2' }];
+const WAYS = [
+  { name: 'HTTP/1.1', options: {}, protocol: 'http/1.1' },
+  { name: 'HTTP/1.1 over TLS', options: { ...own, http2: false }, protocol: 'http/1.1' },
+  { name: 'HTTP/2 over TLS', options: own, protocol: 'h2' },
+];
 
 const folder = mkdtempSync(path.join(tmpdir(), 'carom-browser-'));
 const browser = new Browser(folder);
@@ -139,12 +181,26 @@ for (const io of ['inline', 'thread'])
   for (const { name, options, protocol } of WAYS) {
     const server = serve({ port: 0, hostname: '127.0.0.1', io, onListen() {}, ...options }, app);
     const seen = await browser.evaluate(`${server.secure ? 'https' : 'http'}://localhost:${server.addr.port}/`, visit);
-    assert.deepEqual(seen, { title: 'carom', script: true, echo: true, cookie: 'seen=yes', many: true, slowly: 'one two three', missing: 404, head: '50',
-      events: '0,1,2', aborted: 'AbortError', left: true, protocols: [protocol] });
+    assert.deepEqual(seen, {
+      title: 'carom',
+      script: true,
+      echo: true,
+      cookie: 'seen=yes',
+      many: true,
+      slowly: 'one two three',
+      missing: 404,
+      head: '50',
+      events: '0,1,2',
+      aborted: 'AbortError',
+      left: true,
+      protocols: [protocol],
+    });
     console.log(`${name}, io: ${io}: ${server.stats().requests} requests by ${server.stats().connectionsAccepted} connections`);
     await server.shutdown({ deadline: 0 });
   }
 clearTimeout(late);
 browser.say('Browser.close');
-await new Promise((resolve) => { browser.process.on('close', resolve); });
+await new Promise((resolve) => {
+  browser.process.on('close', resolve);
+});
 rmSync(folder, { recursive: true, force: true });

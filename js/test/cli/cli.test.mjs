@@ -30,7 +30,10 @@ class Run {
     this.process = spawn(process.execPath, [CLI, ...words], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
     this.ended = once(this.process, 'close').then(([code]) => code);
     for (const stream of [this.process.stdout, this.process.stderr])
-      stream.on('data', (data) => { this.said += data; this.heard?.(); });
+      stream.on('data', (data) => {
+        this.said += data;
+        this.heard?.();
+      });
   }
 
   async says(pattern) {
@@ -42,8 +45,15 @@ class Run {
       for (;;) {
         const match = pattern.exec(this.said);
         if (match !== null) return match;
-        await Promise.race([new Promise((resolve) => { this.heard = resolve; }), late,
-          this.ended.then((code) => { if (!pattern.test(this.said)) throw new Error(`ended with ${code}: ${this.said}`); })]);
+        await Promise.race([
+          new Promise((resolve) => {
+            this.heard = resolve;
+          }),
+          late,
+          this.ended.then((code) => {
+            if (!pattern.test(this.said)) throw new Error(`ended with ${code}: ${this.said}`);
+          }),
+        ]);
       }
     } finally {
       clearTimeout(timer); // it would go off behind the test
@@ -78,14 +88,22 @@ test('logs as JSON', async () => {
   await (await fetch(`${await run.origin()}/x?y`)).text();
   const [line] = await run.says(/^\{.*\}$/m);
   const { method, target, status, bytes, outcome } = JSON.parse(line);
-  assert.deepEqual({ method, target, status, bytes, outcome }, { method: 'GET', target: '/x?y', status: 200, bytes: 8, outcome: 'complete' });
+  assert.deepEqual(
+    { method, target, status, bytes, outcome },
+    { method: 'GET', target: '/x?y', status: 200, bytes: 8, outcome: 'complete' },
+  );
   await run.stop();
 });
 
 test('bad usage is said in one line, with exit 2', async () => {
-  for (const [words, what] of [[[], /what is to be done/], [['serve'], /which app/], [['fly', 'x'], /no command fly/],
-    [['serve', hello, '--port', '70000'], /--port needs a number/], [['serve', hello, '--fast'], /no option --fast/],
-    [['serve', hello, '--watch=yes'], /--watch takes no value/]]) {
+  for (const [words, what] of [
+    [[], /what is to be done/],
+    [['serve'], /which app/],
+    [['fly', 'x'], /no command fly/],
+    [['serve', hello, '--port', '70000'], /--port needs a number/],
+    [['serve', hello, '--fast'], /no option --fast/],
+    [['serve', hello, '--watch=yes'], /--watch takes no value/],
+  ]) {
     const run = new Run(...words);
     assert.equal(await run.ended, 2);
     assert.match(run.said, what);
@@ -106,8 +124,10 @@ test('an app that is missing, exports nothing, or is broken', async () => {
 });
 
 test('an app that cannot be found, or its imports, in one line', async () => {
-  for (const [words, what] of [[['serve', folder], /^carom: the app \S+ is no file\n$/],
-    [['serve', app('imports.mjs', 'import "./nix.mjs";\n')], /^carom: the app cannot be loaded: [^\n]*nix\.mjs[^\n]*\n$/]]) {
+  for (const [words, what] of [
+    [['serve', folder], /^carom: the app \S+ is no file\n$/],
+    [['serve', app('imports.mjs', 'import "./nix.mjs";\n')], /^carom: the app cannot be loaded: [^\n]*nix\.mjs[^\n]*\n$/],
+  ]) {
     const run = new Run(...words);
     assert.equal(await run.ended, 1);
     assert.match(run.said, what);
@@ -115,9 +135,12 @@ test('an app that cannot be found, or its imports, in one line', async () => {
 });
 
 test('what cannot be listened on is said in one line, with the cure', async () => {
-  for (const [words, what] of [[['--path', '/nowhere/socket'], /listen on \/nowhere\/socket: its folder does not exist: choose another with --path/],
-    [['--path', hello], /another file: choose another with --path/], [['--path', `/tmp/${'x'.repeat(200)}`], /107 bytes/],
-    [['--hostname', 'nope'], /listen on nope: this is no address: give an IP address or localhost/]]) {
+  for (const [words, what] of [
+    [['--path', '/nowhere/socket'], /listen on \/nowhere\/socket: its folder does not exist: choose another with --path/],
+    [['--path', hello], /another file: choose another with --path/],
+    [['--path', `/tmp/${'x'.repeat(200)}`], /107 bytes/],
+    [['--hostname', 'nope'], /listen on nope: this is no address: give an IP address or localhost/],
+  ]) {
     const run = new Run('serve', hello, ...words);
     assert.equal(await run.ended, 1);
     assert.match(run.said, what);
@@ -138,14 +161,25 @@ test('options that cannot be are said in one line', async () => {
 });
 
 test('the port of the app, and apps that are more than options', async () => {
-  const run = new Run('serve', app('own.mjs', 'class App { routes = [1]; onError = 7; fetch() { return new Response("mine"); } }\nexport default new App();\n'), '--port', '0');
+  const run = new Run(
+    'serve',
+    app('own.mjs', 'class App { routes = [1]; onError = 7; fetch() { return new Response("mine"); } }\nexport default new App();\n'),
+    '--port',
+    '0',
+  );
   assert.equal(await (await fetch(await run.origin())).text(), 'mine');
   await run.stop();
 });
 
 test('the place and onListen of the app; the command line comes first', async () => {
   const socket = path.join(folder, 'app.sock');
-  const run = new Run('serve', app('place.mjs', `export default { path: ${JSON.stringify(socket)}, onListen(addr) { console.log('told', addr.path); }, fetch: () => new Response() };\n`));
+  const run = new Run(
+    'serve',
+    app(
+      'place.mjs',
+      `export default { path: ${JSON.stringify(socket)}, onListen(addr) { console.log('told', addr.path); }, fetch: () => new Response() };\n`,
+    ),
+  );
   await run.says(/told \S*app\.sock/);
   await run.stop();
   const other = new Run('serve', app('any.mjs', `export default { port: 0, fetch: () => new Response('any') };\n`));
@@ -167,9 +201,21 @@ test('an error in a handler shows its place, and answers 500', async () => {
 
 // A client that chose what is read and shown could choose /dev/zero, and the server would never end reading.
 test('what an error says is no place', async () => {
-  const run = new Run('serve', app('says.mjs', 'export default (request) => {\n  throw new Error(`no ${decodeURIComponent(new URL(request.url).pathname)}`);\n};\n'), '--port', '0');
+  const run = new Run(
+    'serve',
+    app('says.mjs', 'export default (request) => {\n  throw new Error(`no ${decodeURIComponent(new URL(request.url).pathname)}`);\n};\n'),
+    '--port',
+    '0',
+  );
   const origin = await run.origin();
-  for (const target of ['/dev/zero:1', '/etc/passwd:1:1', '/etc/passwd:1:9999999999', '/%0a    at /etc/passwd:1:1', '/%0a    at x (/dev/zero:1:1)', '/'.repeat(8000)])
+  for (const target of [
+    '/dev/zero:1',
+    '/etc/passwd:1:1',
+    '/etc/passwd:1:9999999999',
+    '/%0a    at /etc/passwd:1:1',
+    '/%0a    at x (/dev/zero:1:1)',
+    '/'.repeat(8000),
+  ])
     assert.equal((await fetch(origin + target)).status, 500);
   await run.stop();
   assert.doesNotMatch(run.said, /root:|^ +at \S*(zero|passwd):1$/m);
@@ -186,16 +232,24 @@ test('a port in use is said with the cure', async () => {
 });
 
 test('an option of an app that is misspelt is said in one line', async () => {
-  const run = new Run('serve', app('misspelt.mjs', 'export default { fetch: () => new Response(), certfile: "cert.pem" };\n'), '--port', '0');
+  const run = new Run(
+    'serve',
+    app('misspelt.mjs', 'export default { fetch: () => new Response(), certfile: "cert.pem" };\n'),
+    '--port',
+    '0',
+  );
   assert.equal(await run.ended, 2);
   assert.equal(run.said, 'carom: there is no option certfile: certFile is meant?\n');
 });
 
 test('SIGTERM answers what is in flight; a second one stops at once', async () => {
-  const slow = app('slow.mjs', `export default (request) => new Promise((resolve) => {
+  const slow = app(
+    'slow.mjs',
+    `export default (request) => new Promise((resolve) => {
     console.log('waiting');
     if (request.url.endsWith('/soon')) setTimeout(() => resolve(new Response('done')), 300);
-  });\n`);
+  });\n`,
+  );
   const run = new Run('serve', slow, '--port', '0');
   const response = fetch(`${await run.origin()}/soon`);
   await run.says(/waiting/);
@@ -251,7 +305,10 @@ async function shown(port, ALPNProtocols = ['h2', 'http/1.1']) {
 // Files of a certificate for a name, put in the place of those before as a whole.
 function keep(name, cert = 'cert.pem', key = 'key.pem') {
   const made = certificate(name);
-  for (const [file, text] of [[cert, made.cert], [key, made.key]]) {
+  for (const [file, text] of [
+    [cert, made.cert],
+    [key, made.key],
+  ]) {
     writeFileSync(path.join(folder, `${file}.new`), text);
     renameSync(path.join(folder, `${file}.new`), path.join(folder, file));
   }
@@ -297,10 +354,13 @@ test('--tls-dev, and --no-http2', async () => {
 test('TLS that cannot be, in one line with the cure', async () => {
   keep('one.test');
   writeFileSync(path.join(folder, 'other-key.pem'), certificate('other.test').key);
-  for (const [words, code, what] of [[['--key', 'key.pem'], 2, /--key needs --cert/], [['--tls-watch'], 2, /--tls-watch needs --cert/],
+  for (const [words, code, what] of [
+    [['--key', 'key.pem'], 2, /--key needs --cert/],
+    [['--tls-watch'], 2, /--tls-watch needs --cert/],
     [['--tls-dev', '--cert', 'cert.pem'], 2, /--tls-dev makes a certificate of its own/],
     [['--cert', 'nowhere.pem', '--key', 'key.pem'], 1, /nowhere\.pem: [^\n]*No such file/],
-    [['--cert', 'cert.pem', '--key', 'other-key.pem'], 1, /it is the key of another certificate/]]) {
+    [['--cert', 'cert.pem', '--key', 'other-key.pem'], 1, /it is the key of another certificate/],
+  ]) {
     const run = new Run('serve', hello, '--port', '0', ...words);
     assert.equal(await run.ended, code);
     assert.match(run.said, what);

@@ -37,7 +37,11 @@ for (const [kind, make] of Object.entries(makers)) {
       URLSearchParams: () => new URLSearchParams({ a: 'ü&' }),
       stream: () => streamOf('të', 'xt'),
       'empty stream': () => streamOf(),
-      'async iterable': () => (async function* () { yield 'të'; yield bytes('xt'); })(),
+      'async iterable': () =>
+        (async function* () {
+          yield 'të';
+          yield bytes('xt');
+        })(),
     };
     const texts = { number: '12', Uint16Array: 'aabb', URLSearchParams: 'a=%C3%BC%26', 'empty string': '', 'empty stream': '' };
 
@@ -90,7 +94,7 @@ for (const [kind, make] of Object.entries(makers)) {
       for (const bad of ['', '{', 'undefined']) await assert.rejects(make(bad).json(), SyntaxError);
     });
 
-    test('arrayBuffer and bytes are the caller\'s own', async () => {
+    test("arrayBuffer and bytes are the caller's own", async () => {
       const source = bytes('abc');
       const message = make(source);
       const other = message.clone();
@@ -122,13 +126,22 @@ for (const [kind, make] of Object.entries(makers)) {
     test('formData of urlencoded', async () => {
       const urlencoded = 'application/x-www-form-urlencoded';
       const data = await make('a=1&b=%C3%BC+x&a=2&&c', { 'content-type': urlencoded }).formData();
-      assert.deepEqual([...data], [['a', '1'], ['b', 'ü x'], ['a', '2'], ['c', '']]);
-      assert.deepEqual([...await make(new URLSearchParams('x=y')).formData()], [['x', 'y']]);
-      assert.deepEqual([...await make('', { 'content-type': `${urlencoded}; charset=utf-8` }).formData()], []);
+      assert.deepEqual(
+        [...data],
+        [
+          ['a', '1'],
+          ['b', 'ü x'],
+          ['a', '2'],
+          ['c', ''],
+        ],
+      );
+      assert.deepEqual([...(await make(new URLSearchParams('x=y')).formData())], [['x', 'y']]);
+      assert.deepEqual([...(await make('', { 'content-type': `${urlencoded}; charset=utf-8` }).formData())], []);
     });
 
     test('formData of multipart', async () => {
-      const body = '--b\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n--b\r\n' +
+      const body =
+        '--b\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n--b\r\n' +
         'Content-Disposition: form-data; name="f"; filename="n.txt"\r\nContent-Type: text/x\r\n\r\ncontent\r\n--b--\r\n';
       const data = await make(body, { 'content-type': 'multipart/form-data; boundary=b' }).formData();
       assert.equal(data.get('a'), '1');
@@ -144,7 +157,9 @@ for (const [kind, make] of Object.entries(makers)) {
 
     test('textStream', async () => {
       let all = '';
-      const reader = make(streamOf(new Uint8Array([0xc3]), new Uint8Array([0xbc]))).textStream().getReader();
+      const reader = make(streamOf(new Uint8Array([0xc3]), new Uint8Array([0xbc])))
+        .textStream()
+        .getReader();
       for (let next = await reader.read(); !next.done; next = await reader.read()) all += next.value;
       assert.equal(all, 'ü');
     });
@@ -238,7 +253,12 @@ for (const [kind, make] of Object.entries(makers)) {
 
     test('chunks that are no Uint8Array are refused', async () => {
       for (const chunk of ['string', 1, null, undefined, {}]) {
-        const stream = new ReadableStream({ start(controller) { controller.enqueue(chunk); controller.close(); } });
+        const stream = new ReadableStream({
+          start(controller) {
+            controller.enqueue(chunk);
+            controller.close();
+          },
+        });
         await rejectsTypeError(make(stream).arrayBuffer());
       }
     });
@@ -246,7 +266,16 @@ for (const [kind, make] of Object.entries(makers)) {
     test('an error of the stream comes through', async () => {
       const error = new RangeError('mine');
       for (const name of READERS)
-        await assert.rejects(make(new ReadableStream({ pull() { throw error; } }))[name](), (thrown) => thrown === error);
+        await assert.rejects(
+          make(
+            new ReadableStream({
+              pull() {
+                throw error;
+              },
+            }),
+          )[name](),
+          (thrown) => thrown === error,
+        );
     });
 
     test('bytes can be read into a buffer', async () => {

@@ -32,7 +32,13 @@ describe('over an exchange: nothing too early', () => {
 
   test('all fields are decoded once, when they are asked for', () => {
     const { exchange, request } = requestOf({ fields: ['X-Two', '2', 'x-one', '1', 'X-TWO', 'ü'] });
-    assert.deepEqual([...request.headers], [['x-one', '1'], ['x-two', '2, ü']]);
+    assert.deepEqual(
+      [...request.headers],
+      [
+        ['x-one', '1'],
+        ['x-two', '2, ü'],
+      ],
+    );
     assert.deepEqual([...request.headers.keys()], ['x-one', 'x-two']);
     assert.equal(request.headers.get('x-two'), '2, ü');
     assert.deepEqual([exchange.calls.field, exchange.calls.rawFields], [0, 1]);
@@ -66,7 +72,8 @@ describe('over an exchange: url', () => {
 
   test('without a Host, or a bad one, the origin', () => {
     assert.equal(urlOf('/a', null), `${ORIGIN}/a`);
-    for (const host of ['', 'a b', 'a/b', 'a?b', 'a#b', 'user@host', 'a\\b', 'h:x', '[', '%zz', 'a\tb']) assert.equal(urlOf('/a', host), `${ORIGIN}/a`, host);
+    for (const host of ['', 'a b', 'a/b', 'a?b', 'a#b', 'user@host', 'a\\b', 'h:x', '[', '%zz', 'a\tb'])
+      assert.equal(urlOf('/a', host), `${ORIGIN}/a`, host);
   });
 
   test('credentials in the target do not hinder a clone', () => {
@@ -104,7 +111,13 @@ describe('over an exchange: content', () => {
 
   test('forms', async () => {
     const { request } = post({ now: 'a=1&b=2', fields: ['Content-Type', 'application/x-www-form-urlencoded'] });
-    assert.deepEqual([...await request.formData()], [['a', '1'], ['b', '2']]);
+    assert.deepEqual(
+      [...(await request.formData())],
+      [
+        ['a', '1'],
+        ['b', '2'],
+      ],
+    );
   });
 
   test('as a stream, a piece for a pull', async () => {
@@ -182,7 +195,10 @@ describe('over an exchange: signal', () => {
   });
 
   test('it is heard from the exchange, but for a good end', () => {
-    for (const [reason, aborted] of [['complete', false], ['client-reset', true]]) {
+    for (const [reason, aborted] of [
+      ['complete', false],
+      ['client-reset', true],
+    ]) {
       const { exchange, request } = requestOf();
       const { signal } = request;
       const { signal: following } = new Request(request);

@@ -23,13 +23,22 @@ describe('Headers: how they are made', () => {
 
   test('of a record', () => {
     const headers = new Headers({ 'X-One': 'first', two: 2, three: null, four: undefined });
-    assert.deepEqual(pairs(headers), [['four', 'undefined'], ['three', 'null'], ['two', '2'], ['x-one', 'first']]);
+    assert.deepEqual(pairs(headers), [
+      ['four', 'undefined'],
+      ['three', 'null'],
+      ['two', '2'],
+      ['x-one', 'first'],
+    ]);
   });
 
   test('a record has own enumerable properties only', () => {
-    const inherited = Object.create({ inherited: 'no' }, {
-      own: { value: 'yes', enumerable: true }, hidden: { value: 'no', enumerable: false },
-    });
+    const inherited = Object.create(
+      { inherited: 'no' },
+      {
+        own: { value: 'yes', enumerable: true },
+        hidden: { value: 'no', enumerable: false },
+      },
+    );
     assert.deepEqual(pairs(new Headers(inherited)), [['own', 'yes']]);
     assert.deepEqual(pairs(new Headers(Object.assign(Object.create(null), { a: '1' }))), [['a', '1']]);
   });
@@ -40,13 +49,49 @@ describe('Headers: how they are made', () => {
 
   test('what a getter throws comes through', () => {
     const error = new Error('mine');
-    assert.throws(() => new Headers({ get a() { throw error; } }), (thrown) => thrown === error);
+    assert.throws(
+      () =>
+        new Headers({
+          get a() {
+            throw error;
+          },
+        }),
+      (thrown) => thrown === error,
+    );
   });
 
   test('of sequences', () => {
-    assert.equal(new Headers([['a', '1'], ['A', '2']]).get('a'), '1, 2');
-    assert.deepEqual(pairs(new Headers(new Map([['b', '2'], ['a', '1']]))), [['a', '1'], ['b', '2']]);
-    assert.deepEqual(pairs(new Headers((function* () { yield new Set(['a', '1']); })())), [['a', '1']]);
+    assert.equal(
+      new Headers([
+        ['a', '1'],
+        ['A', '2'],
+      ]).get('a'),
+      '1, 2',
+    );
+    assert.deepEqual(
+      pairs(
+        new Headers(
+          new Map([
+            ['b', '2'],
+            ['a', '1'],
+          ]),
+        ),
+      ),
+      [
+        ['a', '1'],
+        ['b', '2'],
+      ],
+    );
+    assert.deepEqual(
+      pairs(
+        new Headers(
+          (function* () {
+            yield new Set(['a', '1']);
+          })(),
+        ),
+      ),
+      [['a', '1']],
+    );
   });
 
   test('a sequence of anything but pairs is refused', () => {
@@ -55,22 +100,42 @@ describe('Headers: how they are made', () => {
   });
 
   test('of Headers, which are copied', () => {
-    const first = new Headers([['a', '1'], ['set-cookie', 'x'], ['set-cookie', 'y']]);
+    const first = new Headers([
+      ['a', '1'],
+      ['set-cookie', 'x'],
+      ['set-cookie', 'y'],
+    ]);
     const second = new Headers(first);
     first.set('a', '2');
-    assert.deepEqual(pairs(second), [['a', '1'], ['set-cookie', 'x'], ['set-cookie', 'y']]);
+    assert.deepEqual(pairs(second), [
+      ['a', '1'],
+      ['set-cookie', 'x'],
+      ['set-cookie', 'y'],
+    ]);
   });
 
   test('of Headers of the runtime, and the other way', { skip: joinsCookies }, () => {
-    const entries = [['a', '1, 2'], ['set-cookie', 'x'], ['set-cookie', 'y']];
-    const list = [['a', '1'], ['a', '2'], ['set-cookie', 'x'], ['set-cookie', 'y']];
+    const entries = [
+      ['a', '1, 2'],
+      ['set-cookie', 'x'],
+      ['set-cookie', 'y'],
+    ];
+    const list = [
+      ['a', '1'],
+      ['a', '2'],
+      ['set-cookie', 'x'],
+      ['set-cookie', 'y'],
+    ];
     assert.deepEqual(pairs(new Headers(new native.Headers(list))), entries);
     assert.deepEqual(pairs(new native.Headers([...new Headers(list)])), entries);
   });
 
   test('of objects of another realm', () => {
     const foreign = vm.runInNewContext('({ a: "1", B: 2 })');
-    assert.deepEqual(pairs(new Headers(foreign)), [['a', '1'], ['b', '2']]);
+    assert.deepEqual(pairs(new Headers(foreign)), [
+      ['a', '1'],
+      ['b', '2'],
+    ]);
     assert.deepEqual(pairs(new Headers(vm.runInNewContext('[["a", "1"]]'))), [['a', '1']]);
   });
 });
@@ -82,8 +147,15 @@ describe('Headers: names and values', () => {
   test('bad names are refused everywhere', () => {
     for (const name of badNames) {
       const headers = new Headers();
-      for (const use of [() => headers.append(name, 'x'), () => headers.set(name, 'x'), () => headers.get(name),
-        () => headers.has(name), () => headers.delete(name), () => new Headers({ [name]: 'x' }), () => new Headers([[name, 'x']])])
+      for (const use of [
+        () => headers.append(name, 'x'),
+        () => headers.set(name, 'x'),
+        () => headers.get(name),
+        () => headers.has(name),
+        () => headers.delete(name),
+        () => new Headers({ [name]: 'x' }),
+        () => new Headers([[name, 'x']]),
+      ])
         typeError(use);
     }
   });
@@ -91,15 +163,25 @@ describe('Headers: names and values', () => {
   test('bad values are refused everywhere', () => {
     for (const value of badValues) {
       const headers = new Headers();
-      for (const use of [() => headers.append('a', value), () => headers.set('a', value),
-        () => new Headers({ a: value }), () => new Headers([['a', value]])]) typeError(use);
+      for (const use of [
+        () => headers.append('a', value),
+        () => headers.set('a', value),
+        () => new Headers({ a: value }),
+        () => new Headers([['a', value]]),
+      ])
+        typeError(use);
       assert.equal(headers.has('a'), false);
     }
   });
 
   test('a Symbol is neither', () => {
-    for (const use of [(h) => h.append(Symbol('a'), 'x'), (h) => h.append('a', Symbol('x')), (h) => h.set('a', Symbol('x')),
-      (h) => h.get(Symbol('a'))]) typeError(() => use(new Headers()));
+    for (const use of [
+      (h) => h.append(Symbol('a'), 'x'),
+      (h) => h.append('a', Symbol('x')),
+      (h) => h.set('a', Symbol('x')),
+      (h) => h.get(Symbol('a')),
+    ])
+      typeError(() => use(new Headers()));
     typeError(() => new Headers({ a: Symbol('x') }));
   });
 
@@ -109,7 +191,18 @@ describe('Headers: names and values', () => {
   });
 
   test('blanks around a value go, those inside stay', () => {
-    const cases = { ' a': 'a', 'a ': 'a', '\ta\t': 'a', '\r\na\r\n': 'a', ' a b ': 'a b', 'a\tb': 'a\tb', ' ': '', '': '', '\va\f': '\va\f', '\u00a0a': '\u00a0a' };
+    const cases = {
+      ' a': 'a',
+      'a ': 'a',
+      '\ta\t': 'a',
+      '\r\na\r\n': 'a',
+      ' a b ': 'a b',
+      'a\tb': 'a\tb',
+      ' ': '',
+      '': '',
+      '\va\f': '\va\f',
+      '\u00a0a': '\u00a0a',
+    };
     for (const [given, kept] of Object.entries(cases)) {
       assert.equal(new Headers({ a: given }).get('a'), kept, JSON.stringify(given));
       const headers = new Headers();
@@ -144,7 +237,10 @@ describe('Headers: names and values', () => {
 describe('Headers: methods', () => {
   test('arguments that are missing', () => {
     const headers = new Headers();
-    for (const name of ['append', 'set']) { typeError(() => headers[name]()); typeError(() => headers[name]('a')); }
+    for (const name of ['append', 'set']) {
+      typeError(() => headers[name]());
+      typeError(() => headers[name]('a'));
+    }
     for (const name of ['get', 'has', 'delete', 'forEach']) typeError(() => headers[name]());
   });
 
@@ -157,9 +253,19 @@ describe('Headers: methods', () => {
   });
 
   test('set takes the place of the first, and removes the others', () => {
-    const headers = new Headers([['a', '1'], ['b', 'x'], ['a', '2'], ['c', 'y'], ['a', '3']]);
+    const headers = new Headers([
+      ['a', '1'],
+      ['b', 'x'],
+      ['a', '2'],
+      ['c', 'y'],
+      ['a', '3'],
+    ]);
     headers.set('A', 'new');
-    assert.deepEqual(pairs(headers), [['a', 'new'], ['b', 'x'], ['c', 'y']]);
+    assert.deepEqual(pairs(headers), [
+      ['a', 'new'],
+      ['b', 'x'],
+      ['c', 'y'],
+    ]);
   });
 
   test('get of what is not there is null', () => {
@@ -168,7 +274,11 @@ describe('Headers: methods', () => {
   });
 
   test('delete removes all', () => {
-    const headers = new Headers([['a', '1'], ['b', 'x'], ['a', '2']]);
+    const headers = new Headers([
+      ['a', '1'],
+      ['b', 'x'],
+      ['a', '2'],
+    ]);
     assert.equal(headers.delete('a'), undefined);
     headers.delete('none');
     assert.deepEqual(pairs(headers), [['b', 'x']]);
@@ -178,8 +288,19 @@ describe('Headers: methods', () => {
     const headers = new Headers({ b: '2', a: '1' });
     const seen = [];
     const self = {};
-    assert.equal(headers.forEach(function (...args) { seen.push([this === self, ...args]); }, self), undefined);
-    assert.deepEqual(seen.map((each) => each.slice(0, 3)), [[true, '1', 'a'], [true, '2', 'b']]);
+    assert.equal(
+      headers.forEach(function (...args) {
+        seen.push([this === self, ...args]);
+      }, self),
+      undefined,
+    );
+    assert.deepEqual(
+      seen.map((each) => each.slice(0, 3)),
+      [
+        [true, '1', 'a'],
+        [true, '2', 'b'],
+      ],
+    );
     assert.equal(seen[0][3], headers);
     for (const callback of [undefined, null, {}, 'x']) typeError(() => headers.forEach(callback));
   });
@@ -191,7 +312,13 @@ describe('Headers: methods', () => {
 });
 
 describe('Headers: set-cookie', () => {
-  const make = () => new Headers([['set-cookie', 'b=1; Path=/, x'], ['a', '1'], ['Set-Cookie', 'a=2'], ['z', '']]);
+  const make = () =>
+    new Headers([
+      ['set-cookie', 'b=1; Path=/, x'],
+      ['a', '1'],
+      ['Set-Cookie', 'a=2'],
+      ['z', ''],
+    ]);
 
   test('getSetCookie gives each', () => {
     assert.deepEqual(make().getSetCookie(), ['b=1; Path=/, x', 'a=2']);
@@ -201,7 +328,12 @@ describe('Headers: set-cookie', () => {
 
   test('get joins, iteration does not', () => {
     assert.equal(make().get('set-cookie'), 'b=1; Path=/, x, a=2');
-    assert.deepEqual(pairs(make()), [['a', '1'], ['set-cookie', 'b=1; Path=/, x'], ['set-cookie', 'a=2'], ['z', '']]);
+    assert.deepEqual(pairs(make()), [
+      ['a', '1'],
+      ['set-cookie', 'b=1; Path=/, x'],
+      ['set-cookie', 'a=2'],
+      ['z', ''],
+    ]);
   });
 
   test('set replaces all, delete removes all', () => {
@@ -213,13 +345,27 @@ describe('Headers: set-cookie', () => {
   });
 
   test('set-cookie2 is a field like any other', () => {
-    assert.deepEqual(pairs(new Headers([['set-cookie2', 'a'], ['set-cookie2', 'b']])), [['set-cookie2', 'a, b']]);
+    assert.deepEqual(
+      pairs(
+        new Headers([
+          ['set-cookie2', 'a'],
+          ['set-cookie2', 'b'],
+        ]),
+      ),
+      [['set-cookie2', 'a, b']],
+    );
   });
 });
 
 describe('Headers: iteration', () => {
   test('sorted by bytes, combined', () => {
-    const headers = new Headers([['b', '1'], ['a-', '2'], ['B', '3'], ['a', '4'], ['_', '5']]);
+    const headers = new Headers([
+      ['b', '1'],
+      ['a-', '2'],
+      ['B', '3'],
+      ['a', '4'],
+      ['_', '5'],
+    ]);
     assert.deepEqual([...headers.keys()], ['_', 'a', 'a-', 'b']);
     assert.deepEqual([...headers.values()], ['5', '4', '2', '1, 3']);
     assert.deepEqual([...headers.entries()], pairs(headers));
@@ -249,15 +395,21 @@ describe('Headers: iteration', () => {
   test('what is deleted is skipped', () => {
     const headers = new Headers({ a: '1', b: '2', c: '3' });
     const seen = [];
-    for (const [name] of headers) { seen.push(name); headers.delete(name); }
+    for (const [name] of headers) {
+      seen.push(name);
+      headers.delete(name);
+    }
     assert.deepEqual(seen, ['a', 'c']);
     const other = new Headers({ a: '1', b: '2', c: '3' });
     const names = [];
-    other.forEach((value, name) => { names.push(name); other.delete('b'); });
+    other.forEach((value, name) => {
+      names.push(name);
+      other.delete('b');
+    });
     assert.deepEqual(names, ['a', 'c']);
   });
 
-  test('an entry is the caller\'s own', () => {
+  test("an entry is the caller's own", () => {
     const headers = new Headers({ a: '1' });
     for (const entry of headers) entry[1] = 'changed';
     assert.deepEqual(pairs(headers), [['a', '1']]);
@@ -289,13 +441,21 @@ describe('Headers: guards', () => {
 
   test('request-no-cors lets little through', () => {
     const { headers } = new Request('http://a.test/', {
-      mode: 'no-cors', headers: { accept: 'text/html', 'x-custom': '1', 'content-type': 'application/json', 'accept-language': 'de' },
+      mode: 'no-cors',
+      headers: { accept: 'text/html', 'x-custom': '1', 'content-type': 'application/json', 'accept-language': 'de' },
     });
-    assert.deepEqual(pairs(headers), [['accept', 'text/html'], ['accept-language', 'de']]);
+    assert.deepEqual(pairs(headers), [
+      ['accept', 'text/html'],
+      ['accept-language', 'de'],
+    ]);
     headers.set('x-other', '1');
     headers.append('content-type', 'text/plain');
     headers.append('accept', '"');
-    assert.deepEqual(pairs(headers), [['accept', 'text/html'], ['accept-language', 'de'], ['content-type', 'text/plain']]);
+    assert.deepEqual(pairs(headers), [
+      ['accept', 'text/html'],
+      ['accept-language', 'de'],
+      ['content-type', 'text/plain'],
+    ]);
     headers.set('accept', 'x'.repeat(129));
     headers.delete('x-none');
     assert.equal(headers.get('accept'), 'text/html');
@@ -312,7 +472,7 @@ describe('Headers: guards', () => {
 });
 
 describe('Headers: the class', () => {
-  test('it is the runtime\'s, to instanceof', () => {
+  test("it is the runtime's, to instanceof", () => {
     assert.ok(new Headers() instanceof native.Headers);
     assert.ok(new Headers() instanceof Headers);
     assert.equal(Object.getPrototypeOf(Headers), native.Headers);
@@ -323,19 +483,30 @@ describe('Headers: the class', () => {
     assert.equal(Headers.length, 0);
   });
 
-  test('the runtime\'s classes take them', { skip: joinsCookies }, () => {
-    const fields = [['a', '1'], ['set-cookie', 'x'], ['set-cookie', 'y']];
+  test("the runtime's classes take them", { skip: joinsCookies }, () => {
+    const fields = [
+      ['a', '1'],
+      ['set-cookie', 'x'],
+      ['set-cookie', 'y'],
+    ];
     const headers = new Headers(fields);
     assert.deepEqual([...new native.Headers(headers)], fields);
     assert.deepEqual([...new native.Response(null, { headers }).headers], fields);
     assert.equal(new native.Request('http://a', { headers }).headers.get('a'), '1');
   });
 
-  test('nothing of the runtime\'s is left to fail on ours', () => {
+  test("nothing of the runtime's is left to fail on ours", () => {
     const headers = new Headers({ a: '1' });
-    for (const key of Reflect.ownKeys(native.Headers.prototype))
-      assert.ok(Object.hasOwn(Headers.prototype, key), String(key));
+    for (const key of Reflect.ownKeys(native.Headers.prototype)) assert.ok(Object.hasOwn(Headers.prototype, key), String(key));
     assert.match(inspect(headers), /Headers.*a: '1'|Headers[^]*a[^]*1/);
-    assert.match(inspect(new Headers([['set-cookie', 'a=1'], ['set-cookie', 'b=2']])), /a=1[^]*b=2/);
+    assert.match(
+      inspect(
+        new Headers([
+          ['set-cookie', 'a=1'],
+          ['set-cookie', 'b=2'],
+        ]),
+      ),
+      /a=1[^]*b=2/,
+    );
   });
 });

@@ -12,7 +12,8 @@ describe('Request: how it is made', () => {
   test('urls', () => {
     assert.equal(new Request(new URL('http://a.test/ü?x#y')).url, 'http://a.test/%C3%BC?x#y');
     assert.equal(new Request({ toString: () => URL_A }).url, URL_A);
-    for (const url of ['', '/relative', 'http://', 'http://u:p@a.test/', 'http://u@a.test/', undefined, null, Symbol('x')]) typeError(() => new Request(url));
+    for (const url of ['', '/relative', 'http://', 'http://u:p@a.test/', 'http://u@a.test/', undefined, null, Symbol('x')])
+      typeError(() => new Request(url));
     typeError(() => new Request());
     typeError(() => Request(URL_A));
   });
@@ -33,14 +34,28 @@ describe('Request: how it is made', () => {
 
   test('settings', () => {
     const good = {
-      cache: ['default', 'no-store', 'reload', 'no-cache', 'force-cache'], credentials: ['omit', 'same-origin', 'include'],
-      mode: ['same-origin', 'no-cors', 'cors'], redirect: ['follow', 'error', 'manual'],
-      referrerPolicy: ['', 'no-referrer', 'origin', 'unsafe-url'], integrity: ['', 'sha256-x'],
+      cache: ['default', 'no-store', 'reload', 'no-cache', 'force-cache'],
+      credentials: ['omit', 'same-origin', 'include'],
+      mode: ['same-origin', 'no-cors', 'cors'],
+      redirect: ['follow', 'error', 'manual'],
+      referrerPolicy: ['', 'no-referrer', 'origin', 'unsafe-url'],
+      integrity: ['', 'sha256-x'],
     };
     for (const [name, values] of Object.entries(good))
       for (const value of values) assert.equal(new Request(URL_A, { [name]: value })[name], value);
-    for (const init of [{ mode: 'navigate' }, { cache: 'only-if-cached' }, { window: {} }, { priority: 'x' }, { duplex: 'full' },
-      { cache: 'x' }, { mode: 'x' }, { credentials: 'x' }, { redirect: 'x' }, { referrerPolicy: 'x' }, { referrer: 'http:// x' }])
+    for (const init of [
+      { mode: 'navigate' },
+      { cache: 'only-if-cached' },
+      { window: {} },
+      { priority: 'x' },
+      { duplex: 'full' },
+      { cache: 'x' },
+      { mode: 'x' },
+      { credentials: 'x' },
+      { redirect: 'x' },
+      { referrerPolicy: 'x' },
+      { referrer: 'http:// x' },
+    ])
       typeError(() => new Request(URL_A, init));
     assert.equal(new Request(URL_A, { cache: 'only-if-cached', mode: 'same-origin' }).cache, 'only-if-cached');
     assert.equal(new Request(URL_A, { keepalive: 1 }).keepalive, true);
@@ -66,7 +81,8 @@ describe('Request: how it is made', () => {
 
 describe('Request: body', () => {
   test('not with GET or HEAD', () => {
-    for (const method of ['GET', 'HEAD', 'get', undefined]) for (const body of ['', 'x', bytes('x')]) typeError(() => new Request(URL_A, { method, body }));
+    for (const method of ['GET', 'HEAD', 'get', undefined])
+      for (const body of ['', 'x', bytes('x')]) typeError(() => new Request(URL_A, { method, body }));
     assert.equal(new Request(URL_A, { body: null }).body, null);
   });
 
@@ -91,10 +107,28 @@ describe('Request: body', () => {
 
 describe('Request: of another', () => {
   test('all is taken over', async () => {
-    const first = post('text', { headers: { a: '1' }, cache: 'no-store', credentials: 'omit', redirect: 'manual', referrer: 'http://r.test/', integrity: 'i' });
+    const first = post('text', {
+      headers: { a: '1' },
+      cache: 'no-store',
+      credentials: 'omit',
+      redirect: 'manual',
+      referrer: 'http://r.test/',
+      integrity: 'i',
+    });
     const second = new Request(first);
-    assert.deepEqual([second.url, second.method, second.headers.get('a'), second.cache, second.credentials, second.redirect, second.referrer, second.integrity],
-      [URL_A, 'POST', '1', 'no-store', 'omit', 'manual', 'http://r.test/', 'i']);
+    assert.deepEqual(
+      [
+        second.url,
+        second.method,
+        second.headers.get('a'),
+        second.cache,
+        second.credentials,
+        second.redirect,
+        second.referrer,
+        second.integrity,
+      ],
+      [URL_A, 'POST', '1', 'no-store', 'omit', 'manual', 'http://r.test/', 'i'],
+    );
     second.headers.set('a', '2');
     assert.equal(first.headers.get('a'), '1');
     assert.equal(await second.text(), 'text');
@@ -120,7 +154,7 @@ describe('Request: of another', () => {
     assert.equal(await new Request(first, { body: 'third' }).text(), 'third'); // though it is used
   });
 
-  test('body: null takes over the other\'s', async () => {
+  test("body: null takes over the other's", async () => {
     assert.equal(await new Request(post('x'), { body: null }).text(), 'x');
   });
 
@@ -149,7 +183,7 @@ describe('Request: of another', () => {
     assert.deepEqual([new Request(first, {}).referrer, new Request(first).referrerPolicy], ['http://r.test/', 'origin']);
   });
 
-  test('of the runtime\'s', async () => {
+  test("of the runtime's", async () => {
     const foreign = new native.Request(URL_A, { method: 'POST', body: 'x', headers: { a: '1' } });
     const request = new Request(foreign);
     assert.deepEqual([request.url, request.method, request.headers.get('a')], [URL_A, 'POST', '1']);
@@ -167,7 +201,9 @@ describe('Request: signal', () => {
     const third = second.clone();
     assert.notEqual(request.signal, controller.signal);
     let heard = 0;
-    third.signal.addEventListener('abort', () => { heard++; });
+    third.signal.addEventListener('abort', () => {
+      heard++;
+    });
     controller.abort('why');
     for (const one of [request, second, third]) assert.deepEqual([one.signal.aborted, one.signal.reason], [true, 'why']);
     assert.equal(heard, 1);
@@ -209,7 +245,7 @@ describe('Request: clone', () => {
 });
 
 describe('Request: the class', () => {
-  test('it is the runtime\'s, to instanceof', () => {
+  test("it is the runtime's, to instanceof", () => {
     const request = new Request(URL_A);
     assert.ok(request instanceof native.Request);
     assert.equal(Object.getPrototypeOf(Request), native.Request);
@@ -218,7 +254,7 @@ describe('Request: the class', () => {
     assert.match(inspect(request), /Request[^]*a\.test/);
   });
 
-  test('nothing of the runtime\'s is left to fail on ours', () => {
+  test("nothing of the runtime's is left to fail on ours", () => {
     const request = new Request(URL_A);
     for (const key of Object.getOwnPropertyNames(native.Request.prototype)) {
       assert.ok(Object.hasOwn(Request.prototype, key), key);
@@ -229,7 +265,22 @@ describe('Request: the class', () => {
   });
 
   test('accessors are enumerable, and of Requests only', () => {
-    for (const name of ['url', 'method', 'headers', 'signal', 'mode', 'cache', 'credentials', 'redirect', 'referrer', 'integrity', 'keepalive', 'body', 'bodyUsed', 'duplex']) {
+    for (const name of [
+      'url',
+      'method',
+      'headers',
+      'signal',
+      'mode',
+      'cache',
+      'credentials',
+      'redirect',
+      'referrer',
+      'integrity',
+      'keepalive',
+      'body',
+      'bodyUsed',
+      'duplex',
+    ]) {
       const property = Object.getOwnPropertyDescriptor(Request.prototype, name);
       assert.equal(property.enumerable, true, name);
       typeError(() => property.get.call({}));

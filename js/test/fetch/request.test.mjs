@@ -10,10 +10,22 @@ const { requestFromExchange } = createRequire(import.meta.url)('../../src/fetch/
 test('what it is when nothing is said', () => {
   const request = new Request('http://a/b?c#d');
   const { url, method, mode, credentials, cache, redirect, referrer, referrerPolicy, integrity, keepalive, body } = request;
-  assert.deepEqual({ url, method, mode, credentials, cache, redirect, referrer, referrerPolicy, integrity, keepalive, body }, {
-    url: 'http://a/b?c#d', method: 'GET', mode: 'cors', credentials: 'same-origin', cache: 'default', redirect: 'follow',
-    referrer: 'about:client', referrerPolicy: '', integrity: '', keepalive: false, body: null,
-  });
+  assert.deepEqual(
+    { url, method, mode, credentials, cache, redirect, referrer, referrerPolicy, integrity, keepalive, body },
+    {
+      url: 'http://a/b?c#d',
+      method: 'GET',
+      mode: 'cors',
+      credentials: 'same-origin',
+      cache: 'default',
+      redirect: 'follow',
+      referrer: 'about:client',
+      referrerPolicy: '',
+      integrity: '',
+      keepalive: false,
+      body: null,
+    },
+  );
   assert.ok(request.signal instanceof AbortSignal);
   assert.equal(request.duplex, 'half');
   assert.ok(request instanceof globalThis.Request);
@@ -22,22 +34,45 @@ test('what it is when nothing is said', () => {
 test('URLs and methods', () => {
   for (const url of ['/relative', 'http://u:p@a/', '', 'nonsense']) assert.throws(() => new Request(url), TypeError);
   assert.throws(() => new Request(), TypeError);
-  for (const [given, method] of [['get', 'GET'], ['Post', 'POST'], ['patch', 'patch'], ['x-y', 'x-y']])
+  for (const [given, method] of [
+    ['get', 'GET'],
+    ['Post', 'POST'],
+    ['patch', 'patch'],
+    ['x-y', 'x-y'],
+  ])
     assert.equal(new Request('http://a', { method: given }).method, method);
   for (const method of ['CONNECT', 'trace', 'Track', 'a b', '']) assert.throws(() => new Request('http://a', { method }), TypeError);
 });
 
 test('settings', () => {
-  const init = { mode: 'same-origin', credentials: 'omit', cache: 'no-store', redirect: 'manual', referrer: 'http://a/x',
-    referrerPolicy: 'origin', integrity: 'sha256-x', keepalive: true };
+  const init = {
+    mode: 'same-origin',
+    credentials: 'omit',
+    cache: 'no-store',
+    redirect: 'manual',
+    referrer: 'http://a/x',
+    referrerPolicy: 'origin',
+    integrity: 'sha256-x',
+    keepalive: true,
+  };
   const request = new Request('http://a', init);
   const copy = new Request(request, { cache: 'reload' });
   for (const [name, value] of Object.entries(init)) {
     assert.equal(request[name], value);
     assert.equal(copy[name], name === 'cache' ? 'reload' : value);
   }
-  for (const bad of [{ mode: 'x' }, { mode: 'navigate' }, { credentials: 'x' }, { cache: 'x' }, { redirect: 'x' }, { referrerPolicy: 'x' },
-    { window: 1 }, { duplex: 'full' }, { referrer: 'http://' }, { cache: 'only-if-cached' }])
+  for (const bad of [
+    { mode: 'x' },
+    { mode: 'navigate' },
+    { credentials: 'x' },
+    { cache: 'x' },
+    { redirect: 'x' },
+    { referrerPolicy: 'x' },
+    { window: 1 },
+    { duplex: 'full' },
+    { referrer: 'http://' },
+    { cache: 'only-if-cached' },
+  ])
     assert.throws(() => new Request('http://a', bad), TypeError, JSON.stringify(bad));
 });
 
@@ -81,11 +116,18 @@ test('clones, and signals that follow', async () => {
 
 function fake({ target = '/p?q', method = 'GET', fields = ['Host', 'h:1', 'X-A', '1', 'x-a', '2'], content = null, pieces = [] } = {}) {
   const calls = [];
-  const counted = (name, value) => { calls.push(name); return value; };
+  const counted = (name, value) => {
+    calls.push(name);
+    return value;
+  };
   return {
     calls,
-    get method() { return counted('method', method); },
-    get target() { return counted('target', target); },
+    get method() {
+      return counted('method', method);
+    },
+    get target() {
+      return counted('target', target);
+    },
     contentLength: content === null && pieces.length === 0 ? 0 : -1,
     rawFields: () => counted('rawFields', [...fields]),
     field(name) {
@@ -93,10 +135,19 @@ function fake({ target = '/p?q', method = 'GET', fields = ['Host', 'h:1', 'X-A',
       return counted('field', values.length === 0 ? null : values.join(', '));
     },
     cachedUrl: () => ({ url: '' }),
-    contentNow() { const now = content; content = null; return counted('contentNow', now); },
-    textNow() { const now = this.contentNow(); return now === null ? null : new TextDecoder().decode(now); },
+    contentNow() {
+      const now = content;
+      content = null;
+      return counted('contentNow', now);
+    },
+    textNow() {
+      const now = this.contentNow();
+      return now === null ? null : new TextDecoder().decode(now);
+    },
     read: () => Promise.resolve(counted('read', pieces.length > 0 ? new TextEncoder().encode(pieces.shift()) : null)),
-    watch(fn) { this.ended = fn; },
+    watch(fn) {
+      this.ended = fn;
+    },
   };
 }
 
@@ -109,7 +160,13 @@ test('nothing is decoded that is not looked at', () => {
   assert.equal(request.headers.get('X-A'), '1, 2');
   assert.equal(request.headers.has('y'), false);
   assert.deepEqual(exchange.calls, ['field', 'field']);
-  assert.deepEqual([...request.headers], [['host', 'h:1'], ['x-a', '1, 2']]);
+  assert.deepEqual(
+    [...request.headers],
+    [
+      ['host', 'h:1'],
+      ['x-a', '1, 2'],
+    ],
+  );
   assert.throws(() => request.headers.set('a', 'b'), TypeError);
   assert.equal(request.url, 'http://h:1/p?q');
   assert.equal(request.url, 'http://h:1/p?q');

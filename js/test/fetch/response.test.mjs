@@ -3,14 +3,29 @@ import assert from 'node:assert/strict';
 import { inspect } from 'node:util';
 import { test, describe } from 'node:test';
 
-import { Headers, Response, native, joinsCookies, bytes, text, readAll, streamOf, responseParts, requestOf, typeError, rangeError } from './support.mjs';
+import {
+  Headers,
+  Response,
+  native,
+  joinsCookies,
+  bytes,
+  text,
+  readAll,
+  streamOf,
+  responseParts,
+  requestOf,
+  typeError,
+  rangeError,
+} from './support.mjs';
 
 describe('Response: how it is made', () => {
   test('defaults', async () => {
     const response = new Response();
     const { status, statusText, ok, type, url, redirected, body, bodyUsed } = response;
-    assert.deepEqual({ status, statusText, ok, type, url, redirected, body, bodyUsed },
-      { status: 200, statusText: '', ok: true, type: 'default', url: '', redirected: false, body: null, bodyUsed: false });
+    assert.deepEqual(
+      { status, statusText, ok, type, url, redirected, body, bodyUsed },
+      { status: 200, statusText: '', ok: true, type: 'default', url: '', redirected: false, body: null, bodyUsed: false },
+    );
     assert.deepEqual([...response.headers], []);
     assert.equal(response.headers, response.headers);
     assert.equal(await response.text(), '');
@@ -30,7 +45,8 @@ describe('Response: how it is made', () => {
   });
 
   test('status', () => {
-    for (const status of [200, 201, 299, 404, 599, '404', 404.9, 65536 + 200]) assert.equal(new Response(null, { status }).status, Math.trunc(Number(status)) % 65536);
+    for (const status of [200, 201, 299, 404, 599, '404', 404.9, 65536 + 200])
+      assert.equal(new Response(null, { status }).status, Math.trunc(Number(status)) % 65536);
     for (const status of [0, 1, 100, 101, 199, 600, 1000, -1, NaN, Infinity, null, 'x']) rangeError(() => new Response(null, { status }));
     typeError(() => new Response(null, { status: Symbol('x') }));
     assert.equal(new Response(null, { status: 299 }).ok, true);
@@ -81,7 +97,11 @@ describe('Response: how it is made', () => {
 
 describe('Response: statics', () => {
   test('are enumerable, and take what the standard says', () => {
-    for (const [name, length] of [['error', 0], ['json', 1], ['redirect', 1]]) {
+    for (const [name, length] of [
+      ['error', 0],
+      ['json', 1],
+      ['redirect', 1],
+    ]) {
       assert.equal(Object.getOwnPropertyDescriptor(Response, name).enumerable, true, name);
       assert.equal(Response[name].length, length, name);
     }
@@ -120,8 +140,20 @@ describe('Response: statics', () => {
     typeError(() => Response.json());
     typeError(() => Response.json(1, { status: 204 }));
     rangeError(() => Response.json(1, { status: 100 }));
-    assert.throws(() => Response.json({ toJSON() { throw new Error('mine'); } }), /mine/);
-    typeError(() => { const loop = {}; loop.loop = loop; Response.json(loop); });
+    assert.throws(
+      () =>
+        Response.json({
+          toJSON() {
+            throw new Error('mine');
+          },
+        }),
+      /mine/,
+    );
+    typeError(() => {
+      const loop = {};
+      loop.loop = loop;
+      Response.json(loop);
+    });
   });
 });
 
@@ -137,7 +169,14 @@ describe('Response: clone', () => {
   });
 
   test('of streams, and after body was looked at', async () => {
-    for (const response of [new Response(streamOf('a', 'b')), (() => { const r = new Response('ab'); r.body; return r; })()]) {
+    for (const response of [
+      new Response(streamOf('a', 'b')),
+      (() => {
+        const r = new Response('ab');
+        r.body;
+        return r;
+      })(),
+    ]) {
       const other = response.clone();
       assert.deepEqual(await Promise.all([response.text(), other.text()]), ['ab', 'ab']);
     }
@@ -155,7 +194,7 @@ describe('Response: clone', () => {
 });
 
 describe('Response: the class', () => {
-  test('it is the runtime\'s, to instanceof', () => {
+  test("it is the runtime's, to instanceof", () => {
     const response = new Response();
     assert.ok(response instanceof native.Response);
     assert.ok(response.headers instanceof native.Headers);
@@ -165,7 +204,7 @@ describe('Response: the class', () => {
     assert.match(inspect(new Response('x', { status: 418 })), /Response[^]*418/);
   });
 
-  test('nothing of the runtime\'s is left to fail on ours', () => {
+  test("nothing of the runtime's is left to fail on ours", () => {
     for (const key of Reflect.ownKeys(native.Response.prototype)) assert.ok(Object.hasOwn(Response.prototype, key), String(key));
   });
 
@@ -178,7 +217,11 @@ describe('Response: the class', () => {
   });
 
   test('it can be extended', async () => {
-    class Mine extends Response { get mine() { return true; } }
+    class Mine extends Response {
+      get mine() {
+        return true;
+      }
+    }
     const mine = new Mine('x');
     assert.ok(mine.mine && mine instanceof Response);
     assert.equal(await mine.text(), 'x');
@@ -187,8 +230,11 @@ describe('Response: the class', () => {
 
 describe('responseParts', () => {
   test('sources as they were given', () => {
-    assert.deepEqual(responseParts(new Response('text', { status: 201, headers: { A: '1' } })),
-      { status: 201, fields: ['a', '1', 'content-type', 'text/plain;charset=UTF-8'], body: 'text' });
+    assert.deepEqual(responseParts(new Response('text', { status: 201, headers: { A: '1' } })), {
+      status: 201,
+      fields: ['a', '1', 'content-type', 'text/plain;charset=UTF-8'],
+      body: 'text',
+    });
     assert.deepEqual(responseParts(new Response()), { status: 200, fields: [], body: null });
     assert.equal(text(responseParts(new Response(bytes('x'))).body), 'x');
     const blob = new Blob(['x']);
@@ -206,7 +252,13 @@ describe('responseParts', () => {
   });
 
   test('each set-cookie apart, what was changed later', () => {
-    const response = new Response(null, { headers: [['set-cookie', 'a'], ['set-cookie', 'b'], ['x', '1']] });
+    const response = new Response(null, {
+      headers: [
+        ['set-cookie', 'a'],
+        ['set-cookie', 'b'],
+        ['x', '1'],
+      ],
+    });
     response.headers.delete('x');
     response.headers.append('y', '2');
     assert.deepEqual(responseParts(response).fields, ['set-cookie', 'a', 'set-cookie', 'b', 'y', '2']);
@@ -233,12 +285,19 @@ describe('responseParts', () => {
     typeError(() => responseParts(locked));
   });
 
-  test('cookies of the runtime\'s class', { skip: joinsCookies }, () => {
-    const { fields } = responseParts(new native.Response(null, { headers: [['set-cookie', 'a'], ['set-cookie', 'b']] }));
+  test("cookies of the runtime's class", { skip: joinsCookies }, () => {
+    const { fields } = responseParts(
+      new native.Response(null, {
+        headers: [
+          ['set-cookie', 'a'],
+          ['set-cookie', 'b'],
+        ],
+      }),
+    );
     assert.deepEqual(fields, ['set-cookie', 'a', 'set-cookie', 'b']);
   });
 
-  test('of the runtime\'s class', async () => {
+  test("of the runtime's class", async () => {
     const parts = responseParts(new native.Response('x', { status: 202 }));
     assert.equal(parts.status, 202);
     assert.equal(await readAll(parts.body), 'x');
@@ -258,7 +317,14 @@ describe('responseParts', () => {
   });
 
   test('an async iterable', async () => {
-    const { body } = responseParts(new Response((async function* () { yield 'a'; yield bytes('b'); })()));
+    const { body } = responseParts(
+      new Response(
+        (async function* () {
+          yield 'a';
+          yield bytes('b');
+        })(),
+      ),
+    );
     let all = '';
     for await (const chunk of body) all += typeof chunk === 'string' ? chunk : text(chunk);
     assert.equal(all, 'ab');

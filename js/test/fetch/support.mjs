@@ -48,11 +48,22 @@ export class FakeExchange {
     this.calls = { method: 0, target: 0, rawFields: 0, field: 0, contentNow: 0, read: 0, watch: 0 };
   }
 
-  get method() { this.calls.method++; return this.values.method; }
-  get target() { this.calls.target++; return this.values.target; }
-  get total() { return Object.values(this.calls).reduce((sum, count) => sum + count, 0); }
+  get method() {
+    this.calls.method++;
+    return this.values.method;
+  }
+  get target() {
+    this.calls.target++;
+    return this.values.target;
+  }
+  get total() {
+    return Object.values(this.calls).reduce((sum, count) => sum + count, 0);
+  }
 
-  rawFields() { this.calls.rawFields++; return [...this.fields]; }
+  rawFields() {
+    this.calls.rawFields++;
+    return [...this.fields];
+  }
 
   field(name) {
     this.calls.field++;
@@ -77,8 +88,13 @@ export class FakeExchange {
     return this.pieces.length > 0 ? this.pieces.shift() : null;
   }
 
-  cachedUrl() { return { url: '' }; }
-  watch(fn) { this.calls.watch++; this.onend = fn; }
+  cachedUrl() {
+    return { url: '' };
+  }
+  watch(fn) {
+    this.calls.watch++;
+    this.onend = fn;
+  }
 }
 
 export const requestOf = (options) => {

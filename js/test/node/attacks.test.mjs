@@ -16,7 +16,9 @@ async function serving(listeners, body) {
     return await body((text) => raw(server.address().port, text));
   } finally {
     server.closeAllConnections();
-    await new Promise((resolve) => { server.close(resolve); });
+    await new Promise((resolve) => {
+      server.close(resolve);
+    });
   }
 }
 
@@ -38,76 +40,99 @@ const DOORS = {
 
 describe('response splitting', () => {
   for (const [door, use] of Object.entries(DOORS))
-    test(`by ${door}`, () => serving({
-      request(request, response) {
-        if (door === 'appendHeader' && response.appendHeader === undefined) {
-          response.end('refused');
-          return;
-        }
-        const [name, value] = JSON.parse(decodeURIComponent(request.url.slice(1)));
-        try {
-          use(response, name, value);
-          response.end('taken');
-        } catch (error) {
-          assert.ok(error instanceof TypeError);
-          if (!response.headersSent) response.end('refused');
-          else response.destroy();
-        }
-      },
-    }, async (send) => {
-      for (const pair of [...VALUES.map((value) => ['x', value]), ...NAMES.map((name) => [name, 'y'])]) {
-        const answer = await send(get(`/${encodeURIComponent(JSON.stringify(pair))}`)).catch(() => '');
-        assert.doesNotMatch(answer, /^Injected/im);
-        assert.ok(answer === '' || answer.split('HTTP/1.1 ').length === (door.startsWith('writeEarlyHints') && answer.includes(' 103 ') ? 3 : 2), answer);
-      }
-    }));
+    test(`by ${door}`, () =>
+      serving(
+        {
+          request(request, response) {
+            if (door === 'appendHeader' && response.appendHeader === undefined) {
+              response.end('refused');
+              return;
+            }
+            const [name, value] = JSON.parse(decodeURIComponent(request.url.slice(1)));
+            try {
+              use(response, name, value);
+              response.end('taken');
+            } catch (error) {
+              assert.ok(error instanceof TypeError);
+              if (!response.headersSent) response.end('refused');
+              else response.destroy();
+            }
+          },
+        },
+        async (send) => {
+          for (const pair of [...VALUES.map((value) => ['x', value]), ...NAMES.map((name) => [name, 'y'])]) {
+            const answer = await send(get(`/${encodeURIComponent(JSON.stringify(pair))}`)).catch(() => '');
+            assert.doesNotMatch(answer, /^Injected/im);
+            assert.ok(
+              answer === '' ||
+                answer.split('HTTP/1.1 ').length === (door.startsWith('writeEarlyHints') && answer.includes(' 103 ') ? 3 : 2),
+              answer,
+            );
+          }
+        },
+      ));
 
-  test('by statusMessage', () => serving({
-    request(request, response) {
-      response.statusMessage = decodeURIComponent(request.url.slice(1));
-      try {
-        response.end('taken');
-      } catch {
-        response.statusMessage = 'fine';
-        response.end('refused');
-      }
-    },
-  }, async (send) => {
-    for (const value of VALUES) assert.doesNotMatch(await send(get(`/${encodeURIComponent(value)}`)), /^Injected/im);
-  }));
+  test('by statusMessage', () =>
+    serving(
+      {
+        request(request, response) {
+          response.statusMessage = decodeURIComponent(request.url.slice(1));
+          try {
+            response.end('taken');
+          } catch {
+            response.statusMessage = 'fine';
+            response.end('refused');
+          }
+        },
+      },
+      async (send) => {
+        for (const value of VALUES) assert.doesNotMatch(await send(get(`/${encodeURIComponent(value)}`)), /^Injected/im);
+      },
+    ));
 
   // Here listeners write the head as text.
-  test('by the socket of an upgrade', () => serving({
-    upgrade(request, socket) {
-      const value = JSON.parse(decodeURIComponent(request.url.slice(1)));
-      socket.on('error', () => {});
-      socket.end(`HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: x\r\nX: ${value}\r\n\r\n`, 'latin1');
-    },
-  }, async (send) => {
-    const upgrade = 'Connection: Upgrade\r\nUpgrade: x\r\n';
-    for (const value of ['a\nInjected: b', 'a\rInjected: b', 'a\0b']) {
-      const answer = await send(get(`/${encodeURIComponent(JSON.stringify(value))}`).replace('Connection: close\r\n', upgrade)).catch(() => '');
-      assert.doesNotMatch(answer, /Injected|101/i);
-    }
-  }));
+  test('by the socket of an upgrade', () =>
+    serving(
+      {
+        upgrade(request, socket) {
+          const value = JSON.parse(decodeURIComponent(request.url.slice(1)));
+          socket.on('error', () => {});
+          socket.end(`HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: x\r\nX: ${value}\r\n\r\n`, 'latin1');
+        },
+      },
+      async (send) => {
+        const upgrade = 'Connection: Upgrade\r\nUpgrade: x\r\n';
+        for (const value of ['a\nInjected: b', 'a\rInjected: b', 'a\0b']) {
+          const answer = await send(get(`/${encodeURIComponent(JSON.stringify(value))}`).replace('Connection: close\r\n', upgrade)).catch(
+            () => '',
+          );
+          assert.doesNotMatch(answer, /Injected|101/i);
+        }
+      },
+    ));
 });
 
 test('names that are prototypes are data', async () => {
   let seen = null;
-  await serving({
-    request(request, response) {
-      request.resume();
-      request.on('end', () => {
-        seen = request;
-        response.setHeader('__proto__', 'a').setHeader('constructor', 'b');
-        response.end(String({}.polluted));
-      });
+  await serving(
+    {
+      request(request, response) {
+        request.resume();
+        request.on('end', () => {
+          seen = request;
+          response.setHeader('__proto__', 'a').setHeader('constructor', 'b');
+          response.end(String({}.polluted));
+        });
+      },
     },
-  }, async (send) => {
-    const nasty = '__proto__: polluted\r\n__proto__: again\r\nconstructor: x\r\nprototype: x\r\ntoString: x\r\nhasOwnProperty: x\r\n';
-    const answer = await send(`POST /?__proto__[polluted]=1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n${nasty}X-Last: yes\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n${nasty}\r\n`);
-    assert.match(answer, /^HTTP\/1\.1 200 [^]*\r\n__proto__: a\r\nconstructor: b\r\n[^]*undefined$/);
-  });
+    async (send) => {
+      const nasty = '__proto__: polluted\r\n__proto__: again\r\nconstructor: x\r\nprototype: x\r\ntoString: x\r\nhasOwnProperty: x\r\n';
+      const answer = await send(
+        `POST /?__proto__[polluted]=1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n${nasty}X-Last: yes\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n${nasty}\r\n`,
+      );
+      assert.match(answer, /^HTTP\/1\.1 200 [^]*\r\n__proto__: a\r\nconstructor: b\r\n[^]*undefined$/);
+    },
+  );
   for (const headers of [seen.headers, seen.trailers]) {
     const prototype = Object.getPrototypeOf(headers);
     assert.ok(prototype === null || prototype === Object.prototype);
@@ -122,24 +147,29 @@ test('buffers that change after they were written', () => {
   const size = 300_000;
   const after = [
     (bytes) => bytes.fill(98),
-    (bytes) => { structuredClone(bytes.buffer, { transfer: [bytes.buffer] }); },
-  ];
-  return serving({
-    request(request, response) {
-      const [, door, index] = request.url.split('/');
-      const bytes = new Uint8Array(size).fill(97);
-      if (door === 'end') response.end(bytes);
-      else {
-        response.setHeader('Content-Length', 2 * size);
-        response.write(bytes);
-        response.end(new Uint8Array(size).fill(97));
-      }
-      after[index](bytes);
+    (bytes) => {
+      structuredClone(bytes.buffer, { transfer: [bytes.buffer] });
     },
-  }, async (send) => {
-    for (const index of after.keys()) {
-      assert.ok((await send(get(`/end/${index}`))).endsWith(`\r\n\r\n${'a'.repeat(size)}`));
-      assert.ok((await send(get(`/write/${index}`))).endsWith(`\r\n\r\n${'a'.repeat(2 * size)}`));
-    }
-  });
+  ];
+  return serving(
+    {
+      request(request, response) {
+        const [, door, index] = request.url.split('/');
+        const bytes = new Uint8Array(size).fill(97);
+        if (door === 'end') response.end(bytes);
+        else {
+          response.setHeader('Content-Length', 2 * size);
+          response.write(bytes);
+          response.end(new Uint8Array(size).fill(97));
+        }
+        after[index](bytes);
+      },
+    },
+    async (send) => {
+      for (const index of after.keys()) {
+        assert.ok((await send(get(`/end/${index}`))).endsWith(`\r\n\r\n${'a'.repeat(size)}`));
+        assert.ok((await send(get(`/write/${index}`))).endsWith(`\r\n\r\n${'a'.repeat(2 * size)}`));
+      }
+    },
+  );
 });

@@ -10,13 +10,19 @@ import path from 'node:path';
 import test from 'node:test';
 import { skip, start, createServer } from './support.mjs';
 
-const stop = (server) => new Promise((resolve) => { server.close(resolve); server.closeAllConnections(); });
+const stop = (server) =>
+  new Promise((resolve) => {
+    server.close(resolve);
+    server.closeAllConnections();
+  });
 
 test('listen, address, close', { skip }, async () => {
   const server = createServer((req, res) => res.end(req.url));
   assert.equal(server.listening, false);
   assert.equal(server.address(), null);
-  await new Promise((resolve) => { assert.equal(server.listen({ port: 0, host: '127.0.0.1' }, resolve), server); });
+  await new Promise((resolve) => {
+    assert.equal(server.listen({ port: 0, host: '127.0.0.1' }, resolve), server);
+  });
   assert.equal(server.listening, true);
   const { address, family, port } = server.address();
   assert.deepEqual([address, family], ['127.0.0.1', 'IPv4']);
@@ -49,7 +55,9 @@ test('a Unix socket', { skip }, async () => {
 
 test('a client that leaves', { skip }, async () => {
   let left;
-  const gone = new Promise((resolve) => { left = resolve; });
+  const gone = new Promise((resolve) => {
+    left = resolve;
+  });
   const { server, port } = await start((req, res) => res.on('close', () => left([req.aborted, res.writableFinished])));
   const request = http.get({ port, host: '127.0.0.1', agent: false }).on('error', () => {});
   await once(server, 'request');
@@ -98,7 +106,13 @@ test('HEAD says the length that was stated, also of what is written and left out
     if (req.url === '/at-once' || req.url === '/open') res.end(req.method === 'HEAD' ? undefined : 'abcd');
     else setImmediate(() => setImmediate(() => res.end(req.url === '/304' ? undefined : 'cd')));
   });
-  for (const [path, method, length] of [['/at-once', 'HEAD', '4'], ['/piecewise', 'HEAD', '4'], ['/piecewise', 'GET', '4'], ['/304', 'GET', '4'], ['/open', 'HEAD', null]]) {
+  for (const [path, method, length] of [
+    ['/at-once', 'HEAD', '4'],
+    ['/piecewise', 'HEAD', '4'],
+    ['/piecewise', 'GET', '4'],
+    ['/304', 'GET', '4'],
+    ['/open', 'HEAD', null],
+  ]) {
     const response = await fetch(base + path, { method });
     assert.equal(response.headers.get('content-length'), length, `${method} ${path}`);
     await response.text();
@@ -109,7 +123,9 @@ test('HEAD says the length that was stated, also of what is written and left out
 test('content that is dropped ends, also after the response', { skip }, async () => {
   const events = [];
   let closed;
-  const close = new Promise((resolve) => { closed = resolve; });
+  const close = new Promise((resolve) => {
+    closed = resolve;
+  });
   const { server, port } = await start((req, res) => {
     for (const name of ['end', 'aborted', 'error']) req.on(name, () => events.push(name));
     req.on('close', closed);
@@ -145,7 +161,9 @@ test('trailers both ways, early hints', { skip }, async () => {
   });
   const request = http.request({ port, host: '127.0.0.1', method: 'POST', agent: false, headers: { Trailer: 'X-Sum' } });
   let hinted = 0;
-  request.on('information', ({ statusCode }) => { hinted = statusCode; });
+  request.on('information', ({ statusCode }) => {
+    hinted = statusCode;
+  });
   request.write('abc');
   request.addTrailers({ 'X-Sum': '7' });
   request.end('def');
@@ -204,7 +222,11 @@ test('a response that the engine refuses', { skip }, async () => {
 
 test('many requests, and unref', { skip }, async () => {
   let served = 0;
-  const { server, base } = await start((req, res) => { served++; res.setHeader('X-N', served); res.end('x'); });
+  const { server, base } = await start((req, res) => {
+    served++;
+    res.setHeader('X-N', served);
+    res.end('x');
+  });
   server.unref().ref();
   await Promise.all(Array.from({ length: 200 }, async () => assert.equal(await (await fetch(base)).text(), 'x')));
   assert.equal(served, 200);

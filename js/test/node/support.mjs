@@ -28,7 +28,15 @@ class ClientGone extends Error {}
 
 // An exchange that only remembers. `content`: null, a whole Uint8Array, or an array of pieces.
 export class FakeExchange {
-  constructor({ method = 'GET', target = '/', version = 11, fields = ['Host', 'test'], content = null, trailers = [], room = Infinity } = {}) {
+  constructor({
+    method = 'GET',
+    target = '/',
+    version = 11,
+    fields = ['Host', 'test'],
+    content = null,
+    trailers = [],
+    room = Infinity,
+  } = {}) {
     Object.assign(this, { method, target, version, fields, room });
     this.content = content;
     this.contentLength = content === null ? 0 : Array.isArray(content) ? -1 : content.length;
@@ -40,13 +48,19 @@ export class FakeExchange {
     this.waiting = null;
   }
 
-  get fieldCount() { return this.fields.length / 2; }
-  rawFields() { return [...this.fields]; }
+  get fieldCount() {
+    return this.fields.length / 2;
+  }
+  rawFields() {
+    return [...this.fields];
+  }
   field(name) {
     const values = this.fields.filter((_, i) => i % 2 === 1 && this.fields[i - 1].toLowerCase() === name);
     return values.length > 0 ? values.join(', ') : null;
   }
-  remoteAddress() { return { transport: 'tcp', hostname: '192.0.2.1', port: 4242 }; }
+  remoteAddress() {
+    return { transport: 'tcp', hostname: '192.0.2.1', port: 4242 };
+  }
   contentNow() {
     if (this.content === null) return new Uint8Array(0);
     return Array.isArray(this.content) ? null : this.content;
@@ -57,27 +71,55 @@ export class FakeExchange {
     await null;
     const piece = this.content.shift();
     if (piece === undefined) return null;
-    if (piece === 'never') return new Promise((resolve, reject) => { this.rejectRead = reject; });
+    if (piece === 'never')
+      return new Promise((resolve, reject) => {
+        this.rejectRead = reject;
+      });
     return piece;
   }
-  trailers() { return this.incomingTrailers; }
+  trailers() {
+    return this.incomingTrailers;
+  }
 
   note(name, ...args) {
     if (!this.over) this.calls.push([name, ...args]);
   }
-  respond(status, fields, body) { this.note('respond', status, fields, text(body)); this.finish('complete'); }
-  begin(status, fields, length) { this.note('begin', status, fields, length); }
+  respond(status, fields, body) {
+    this.note('respond', status, fields, text(body));
+    this.finish('complete');
+  }
+  begin(status, fields, length) {
+    this.note('begin', status, fields, length);
+  }
   write(bytes) {
     this.note('write', text(bytes));
     this.room -= bytes.length;
     return this.room > 0;
   }
-  ready() { return new Promise((resolve, reject) => { this.waiting = { resolve, reject }; }); }
-  drain() { this.room = Infinity; this.waiting?.resolve(); }
-  end(trailers) { this.note('end', trailers); this.finish('complete'); }
-  inform(status, fields) { this.note('inform', status, fields); }
-  upgrade(status, fields) { this.note('upgrade', status, fields); this.content = this.raw || []; }
-  cancel() { this.note('cancel'); this.finish('canceled'); }
+  ready() {
+    return new Promise((resolve, reject) => {
+      this.waiting = { resolve, reject };
+    });
+  }
+  drain() {
+    this.room = Infinity;
+    this.waiting?.resolve();
+  }
+  end(trailers) {
+    this.note('end', trailers);
+    this.finish('complete');
+  }
+  inform(status, fields) {
+    this.note('inform', status, fields);
+  }
+  upgrade(status, fields) {
+    this.note('upgrade', status, fields);
+    this.content = this.raw || [];
+  }
+  cancel() {
+    this.note('cancel');
+    this.finish('canceled');
+  }
   finish(reason) {
     if (this.over) return;
     this.over = true;

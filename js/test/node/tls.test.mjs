@@ -12,8 +12,27 @@ import { certificate, own } from '../transports.mjs';
 const other = certificate('other.test');
 
 function clientCertificate(name) {
-  const pem = execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2',
-    '-subj', `/CN=${name}`, '-addext', 'extendedKeyUsage=clientAuth', '-keyout', '-'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+  const pem = execFileSync(
+    'openssl',
+    [
+      'req',
+      '-x509',
+      '-newkey',
+      'ec',
+      '-pkeyopt',
+      'ec_paramgen_curve:P-256',
+      '-nodes',
+      '-days',
+      '2',
+      '-subj',
+      `/CN=${name}`,
+      '-addext',
+      'extendedKeyUsage=clientAuth',
+      '-keyout',
+      '-',
+    ],
+    { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] },
+  );
   return { cert: pem, key: pem };
 }
 
@@ -24,30 +43,67 @@ async function get(port, options = {}) {
 }
 
 test('serves, and the socket tells of its TLS', { skip }, async () => {
-  const { server, port } = await start((req, res) => res.end(JSON.stringify([req.socket.encrypted, req.socket.getProtocol(), req.socket.servername,
-    req.socket.alpnProtocol, req.socket.authorized])), own);
-  assert.deepEqual(JSON.parse((await get(port, { servername: 'localhost', ALPNProtocols: ['http/1.1'] })).text), [true, 'TLSv1.3', 'localhost', 'http/1.1', false]);
+  const { server, port } = await start(
+    (req, res) =>
+      res.end(
+        JSON.stringify([
+          req.socket.encrypted,
+          req.socket.getProtocol(),
+          req.socket.servername,
+          req.socket.alpnProtocol,
+          req.socket.authorized,
+        ]),
+      ),
+    own,
+  );
+  assert.deepEqual(JSON.parse((await get(port, { servername: 'localhost', ALPNProtocols: ['http/1.1'] })).text), [
+    true,
+    'TLSv1.3',
+    'localhost',
+    'http/1.1',
+    false,
+  ]);
   server.close();
 });
 
 test('every option of TLS is taken, and what is none, or misspelt, is refused by name', { skip }, async () => {
-  const { server, port } = await start((req, res) => res.end(String(req.socket.alpnProtocol)), { ...own, alpn: ['http/1.1'], serverName: 'localhost' });
+  const { server, port } = await start((req, res) => res.end(String(req.socket.alpnProtocol)), {
+    ...own,
+    alpn: ['http/1.1'],
+    serverName: 'localhost',
+  });
   const socket = tls.connect({ port, host: '127.0.0.1', ca: own.cert, ALPNProtocols: ['h2', 'http/1.1'] });
   await once(socket, 'secureConnect');
   assert.equal(socket.alpnProtocol, 'http/1.1');
   socket.destroy();
   server.close();
   const { createServer } = await import('./support.mjs');
-  for (const [options, message] of [[{ certt: 'x', Key: 'y' }, /^there is no option certt: cert is meant\?$/], [{ ...own, passPhrase: 'x' }, /^there is no option passPhrase: passphrase is meant/],
-    [{ ...own, alpn: ['spdy'] }, /^alpn may have/], [{ ...own, dhparam: 'auto' }, /^dhparam is not there/], [{ ...own, secureOptions: 1 }, /^secureOptions is not there/]])
+  for (const [options, message] of [
+    [{ certt: 'x', Key: 'y' }, /^there is no option certt: cert is meant\?$/],
+    [{ ...own, passPhrase: 'x' }, /^there is no option passPhrase: passphrase is meant/],
+    [{ ...own, alpn: ['spdy'] }, /^alpn may have/],
+    [{ ...own, dhparam: 'auto' }, /^dhparam is not there/],
+    [{ ...own, secureOptions: 1 }, /^secureOptions is not there/],
+  ])
     assert.throws(() => createServer(options), { name: 'TypeError', message });
-  createServer({ ...own, keepAlive: true, noDelay: true, requestTimeout: 5, allowHTTP1: true, honorCipherOrder: true, connectionsCheckingInterval: 7 });
+  createServer({
+    ...own,
+    keepAlive: true,
+    noDelay: true,
+    requestTimeout: 5,
+    allowHTTP1: true,
+    honorCipherOrder: true,
+    connectionsCheckingInterval: 7,
+  });
 });
 
 test("a client's certificate is asked for, and known", { skip }, async () => {
   const ann = clientCertificate('ann');
-  const { server, port } = await start((req, res) => res.end(`${req.socket.getPeerCertificate().subject.CN} ${req.socket.authorized}`),
-    { ...own, ca: ann.cert, requestCert: true });
+  const { server, port } = await start((req, res) => res.end(`${req.socket.getPeerCertificate().subject.CN} ${req.socket.authorized}`), {
+    ...own,
+    ca: ann.cert,
+    requestCert: true,
+  });
   assert.equal((await get(port, ann)).text, 'ann true');
   await assert.rejects(get(port));
   server.close();
@@ -81,8 +137,12 @@ test('an upgrade: bytes both ways over TLS, and what the socket tells', { skip }
   const socket = tls.connect({ port, host: '127.0.0.1', ca: own.cert });
   socket.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n');
   let got = '';
-  socket.setEncoding('utf8').on('data', (text) => { got += text; });
-  const until = async (what) => { while (!got.includes(what)) await once(socket, 'data'); };
+  socket.setEncoding('utf8').on('data', (text) => {
+    got += text;
+  });
+  const until = async (what) => {
+    while (!got.includes(what)) await once(socket, 'data');
+  };
   await until('TLSv1.3 ');
   assert.match(got, /^HTTP\/1\.1 101 /);
   socket.write('ping');

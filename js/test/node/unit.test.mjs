@@ -10,14 +10,36 @@ import { createServer, FakeExchange, IncomingMessage, ServerResponse } from './s
 // Give an exchange to a listener; what the listener got.
 function serve(exchange, listener = () => {}) {
   let got;
-  createServer((req, res) => { got = { req, res }; listener(req, res); }).accept(exchange);
+  createServer((req, res) => {
+    got = { req, res };
+    listener(req, res);
+  }).accept(exchange);
   return got;
 }
 
 const ticks = () => new Promise((resolve) => setImmediate(resolve));
 
 test('the head of a request', () => {
-  const fields = ['Host', 'a', 'X-One', '1', 'x-one', '2', 'Set-Cookie', 'c=1', 'Set-Cookie', 'd=2', 'Cookie', 'a=1', 'Cookie', 'b=2', 'Age', '1', 'Age', '2'];
+  const fields = [
+    'Host',
+    'a',
+    'X-One',
+    '1',
+    'x-one',
+    '2',
+    'Set-Cookie',
+    'c=1',
+    'Set-Cookie',
+    'd=2',
+    'Cookie',
+    'a=1',
+    'Cookie',
+    'b=2',
+    'Age',
+    '1',
+    'Age',
+    '2',
+  ];
   const { req } = serve(new FakeExchange({ method: 'PUT', target: '/a?b', fields, content: new Uint8Array(1) }));
   assert.ok(req instanceof http.IncomingMessage && req instanceof IncomingMessage && req instanceof Readable);
   assert.deepEqual([req.method, req.url, req.httpVersion, req.httpVersionMajor, req.httpVersionMinor], ['PUT', '/a?b', '1.1', 1, 1]);
@@ -27,7 +49,10 @@ test('the head of a request', () => {
   assert.equal(req.complete, false);
   assert.equal(req.aborted, false);
   assert.equal(req.socket, req.connection);
-  assert.deepEqual([req.socket.remoteAddress, req.socket.remotePort, req.socket.remoteFamily, req.socket.encrypted], ['192.0.2.1', 4242, 'IPv4', false]);
+  assert.deepEqual(
+    [req.socket.remoteAddress, req.socket.remotePort, req.socket.remoteFamily, req.socket.encrypted],
+    ['192.0.2.1', 4242, 'IPv4', false],
+  );
   assert.equal(req.setTimeout(0), req);
 });
 
@@ -45,7 +70,9 @@ test('content in pieces, with trailers', async () => {
   const { req } = serve(exchange);
   req.setEncoding('utf8');
   let text = '';
-  req.on('data', (piece) => { text += piece; });
+  req.on('data', (piece) => {
+    text += piece;
+  });
   await once(req, 'end');
   assert.equal(text, 'ab');
   assert.equal(req.complete, true);
@@ -74,11 +101,33 @@ test('no content', async () => {
 test('one end() is one respond()', async () => {
   for (const [listener, fields, body] of [
     [(req, res) => res.end('hi'), [], 'hi'],
-    [(req, res) => { res.setHeader('X-A', 1); res.end(Buffer.from('hi')); }, ['X-A', '1'], 'hi'],
+    [
+      (req, res) => {
+        res.setHeader('X-A', 1);
+        res.end(Buffer.from('hi'));
+      },
+      ['X-A', '1'],
+      'hi',
+    ],
     [(req, res) => res.writeHead(200, { 'X-A': 'b', 'Content-Length': 2 }).end('hi'), ['X-A', 'b'], 'hi'],
     [(req, res) => res.writeHead(200, 'Fine', ['X-A', 'b', 'X-A', 'c']).end(), ['X-A', 'b', 'X-A', 'c'], null],
-    [(req, res) => { res.setHeader('Set-Cookie', ['a', 'b']); res.writeHead(200, { 'X-A': 'b' }); res.end('hi', 'utf8', null); }, ['Set-Cookie', 'a', 'Set-Cookie', 'b', 'X-A', 'b'], 'hi'],
-    [(req, res) => { res.setHeader('Transfer-Encoding', 'chunked'); res.end('6869', 'hex'); }, [], 'hi'],
+    [
+      (req, res) => {
+        res.setHeader('Set-Cookie', ['a', 'b']);
+        res.writeHead(200, { 'X-A': 'b' });
+        res.end('hi', 'utf8', null);
+      },
+      ['Set-Cookie', 'a', 'Set-Cookie', 'b', 'X-A', 'b'],
+      'hi',
+    ],
+    [
+      (req, res) => {
+        res.setHeader('Transfer-Encoding', 'chunked');
+        res.end('6869', 'hex');
+      },
+      [],
+      'hi',
+    ],
   ]) {
     const exchange = new FakeExchange();
     serve(exchange, listener);
@@ -139,7 +188,12 @@ test('a streamed response', async () => {
   assert.equal(res.headersSent, true);
   assert.equal(res.write('abc'), true);
   res.end('def');
-  assert.deepEqual(exchange.calls, [['begin', 200, [], 6], ['write', 'abc'], ['write', 'def'], ['end', undefined]]);
+  assert.deepEqual(exchange.calls, [
+    ['begin', 200, [], 6],
+    ['write', 'abc'],
+    ['write', 'def'],
+    ['end', undefined],
+  ]);
   await once(res, 'close');
 });
 
@@ -147,9 +201,15 @@ test('backpressure', async () => {
   const exchange = new FakeExchange({ room: 10 });
   const { res } = serve(exchange);
   const events = [];
-  assert.equal(res.write('12345', () => events.push('first')), true);
+  assert.equal(
+    res.write('12345', () => events.push('first')),
+    true,
+  );
   assert.equal(res.writableNeedDrain, false);
-  assert.equal(res.write('67890', () => events.push('second')), false);
+  assert.equal(
+    res.write('67890', () => events.push('second')),
+    false,
+  );
   assert.equal(res.writableNeedDrain, true);
   res.on('drain', () => events.push('drain'));
   await ticks();
@@ -166,19 +226,34 @@ test('a pipe waits for room', async () => {
   const done = pipeline(Readable.from(['ab', 'cd', 'ef']), res);
   await ticks();
   await ticks();
-  assert.deepEqual(exchange.calls.slice(1), [['write', 'ab'], ['write', 'cd']]);
+  assert.deepEqual(exchange.calls.slice(1), [
+    ['write', 'ab'],
+    ['write', 'cd'],
+  ]);
   exchange.drain();
   await done;
-  assert.deepEqual(exchange.calls.slice(3), [['write', 'ef'], ['end', undefined]]);
+  assert.deepEqual(exchange.calls.slice(3), [
+    ['write', 'ef'],
+    ['end', undefined],
+  ]);
 });
 
 test('HEAD, 204 and 304 have no content', () => {
   const head = new FakeExchange({ method: 'HEAD' });
-  serve(head, (req, res) => { res.setHeader('Content-Length', 12); res.end(); });
+  serve(head, (req, res) => {
+    res.setHeader('Content-Length', 12);
+    res.end();
+  });
   assert.deepEqual(head.calls, [['respond', 200, ['Content-Length', '12'], null]]);
   const streamed = new FakeExchange({ method: 'HEAD' });
-  serve(streamed, (req, res) => { res.write('a'); res.end('b'); });
-  assert.deepEqual(streamed.calls, [['begin', 200, [], -1], ['end', undefined]]);
+  serve(streamed, (req, res) => {
+    res.write('a');
+    res.end('b');
+  });
+  assert.deepEqual(streamed.calls, [
+    ['begin', 200, [], -1],
+    ['end', undefined],
+  ]);
   const none = new FakeExchange();
   serve(none, (req, res) => res.writeHead(204, { 'Content-Length': 0 }).end());
   assert.deepEqual(none.calls, [['respond', 204, [], null]]);
@@ -196,13 +271,26 @@ test('trailers and informational responses', () => {
   const [processing, hints, ...rest] = exchange.calls;
   assert.deepEqual(processing, ['inform', 102, []]);
   assert.deepEqual(hints, ['inform', 103, ['Link', '</a.css>; rel=preload; as=style']]);
-  assert.deepEqual(rest, [['begin', 200, [], -1], ['write', 'a'], ['end', ['X-Sum', '7']]]);
+  assert.deepEqual(rest, [
+    ['begin', 200, [], -1],
+    ['write', 'a'],
+    ['end', ['X-Sum', '7']],
+  ]);
 });
 
 test('cork and uncork', async () => {
   const exchange = new FakeExchange();
-  serve(exchange, (req, res) => { res.cork(); res.write('a'); res.write('b'); res.uncork(); res.end(); });
-  assert.deepEqual(exchange.calls.map(([name]) => name), ['begin', 'write', 'write', 'end']);
+  serve(exchange, (req, res) => {
+    res.cork();
+    res.write('a');
+    res.write('b');
+    res.uncork();
+    res.end();
+  });
+  assert.deepEqual(
+    exchange.calls.map(([name]) => name),
+    ['begin', 'write', 'write', 'end'],
+  );
 });
 
 test('writes that come too late or are no bytes', async () => {
@@ -219,7 +307,10 @@ test('a client that leaves before the response', async () => {
   const exchange = new FakeExchange({ method: 'POST', content: ['never'], room: 1 });
   const events = [];
   const { req, res } = serve(exchange);
-  req.on('aborted', () => events.push('aborted')).on('error', (error) => events.push(error.code)).on('close', () => events.push('req close'));
+  req
+    .on('aborted', () => events.push('aborted'))
+    .on('error', (error) => events.push(error.code))
+    .on('close', () => events.push('req close'));
   res.on('finish', () => events.push('finish')).on('close', () => events.push('res close'));
   req.resume();
   res.write('too much', (error) => events.push(error.code));
@@ -230,7 +321,10 @@ test('a client that leaves before the response', async () => {
   assert.equal(req.aborted, true);
   assert.equal(res.destroyed, true);
   assert.equal(res.writableFinished, false);
-  assert.equal(res.write('late', () => {}), false);
+  assert.equal(
+    res.write('late', () => {}),
+    false,
+  );
 });
 
 test('nobody need listen for a client that leaves', async () => {
@@ -261,7 +355,10 @@ test('a response that is whole is not cancelled by what follows', async () => {
   req.destroy();
   res.destroy();
   req.socket.destroy();
-  assert.deepEqual(exchange.calls.map(([name]) => name), ['respond']);
+  assert.deepEqual(
+    exchange.calls.map(([name]) => name),
+    ['respond'],
+  );
 });
 
 test('content that nobody reads', async () => {
@@ -305,7 +402,11 @@ test('with the prototypes of node itself', async () => {
   const over = Promise.all([once(res, 'finish'), once(res, 'close')]);
   res.end();
   await over;
-  assert.deepEqual(exchange.calls, [['begin', 200, ['X-A', 'b'], -1], ['write', 'abc'], ['end', undefined]]);
+  assert.deepEqual(exchange.calls, [
+    ['begin', 200, ['X-A', 'b'], -1],
+    ['write', 'abc'],
+    ['end', undefined],
+  ]);
 });
 
 test('Expect: 100-continue', () => {
@@ -314,7 +415,10 @@ test('Expect: 100-continue', () => {
   server.on('request', () => events.push('request'));
   const fields = ['Expect', '100-continue'];
   server.accept(new FakeExchange({ fields }));
-  server.on('checkContinue', (req, res) => { events.push('checkContinue'); res.writeContinue(); });
+  server.on('checkContinue', (req, res) => {
+    events.push('checkContinue');
+    res.writeContinue();
+  });
   server.accept(new FakeExchange({ fields }));
   assert.deepEqual(events, ['request', 'checkContinue']);
 });
@@ -332,13 +436,21 @@ test('upgrade', async () => {
   });
   server.accept(exchange);
   for (let i = 0; i < 5; i++) await ticks();
-  assert.deepEqual(exchange.calls, [['upgrade', 101, ['Upgrade', 'echo']], ['write', 'hey'], ['write', 'one'], ['write', 'two'], ['end', undefined]]);
+  assert.deepEqual(exchange.calls, [
+    ['upgrade', 101, ['Upgrade', 'echo']],
+    ['write', 'hey'],
+    ['write', 'one'],
+    ['write', 'two'],
+    ['end', undefined],
+  ]);
 });
 
 test('an upgrade that is refused', async () => {
   const exchange = new FakeExchange({ fields: ['Connection', 'upgrade', 'Upgrade', 'echo'] });
   const server = createServer();
-  server.on('upgrade', (req, socket) => { socket.end('HTTP/1.1 403 Forbidden\r\nX-A: b\r\n\r\nno'); });
+  server.on('upgrade', (req, socket) => {
+    socket.end('HTTP/1.1 403 Forbidden\r\nX-A: b\r\n\r\nno');
+  });
   server.accept(exchange);
   await ticks();
   assert.deepEqual(exchange.calls, [['respond', 403, ['X-A', 'b'], 'no']]);
