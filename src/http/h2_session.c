@@ -260,7 +260,7 @@ static int send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8
         return NGHTTP2_ERR_CALLBACK_FAILURE;
     record->content_framed += length;
     note_sending(h2, stream);
-    return 0;
+    return out->length < OUT_AT_MOST ? 0 : NGHTTP2_ERR_PAUSE; /* it would go on by itself */
 }
 
 static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, void *user_data)
