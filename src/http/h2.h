@@ -73,6 +73,7 @@ struct carom_h2 {
     int64_t widest; /* before SETTINGS: how far a stream's window was above the initial one */
     uint64_t window_since; /* when `window_used` began to count, for the connection's window */
     uint64_t window_used;
+    uint64_t framed, framed_then; /* content of all streams; that of the last look at them */
     uint32_t idle_after; /* requests, when the deadline of an idle connection was set */
     bool ticking;        /* the deadline is that of the next look at the streams */
     uint8_t drain;       /* enum carom_h2_drain */

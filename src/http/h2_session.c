@@ -259,6 +259,7 @@ static int send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8
         carom_queue_move(out, &record->body, length, &records->segments) < 0)
         return NGHTTP2_ERR_CALLBACK_FAILURE;
     record->content_framed += length;
+    h2->framed += length;
     note_sending(h2, stream);
     return out->length < OUT_AT_MOST ? 0 : NGHTTP2_ERR_PAUSE; /* it would go on by itself */
 }

@@ -58,11 +58,23 @@ static bool content_too_slow(const carom_options *options, struct carom_h2_strea
     return since != 0 && bytes < (uint64_t)options->content_rate * (now - since) / 1000;
 }
 
-/* Whether the peer's window has let nothing of the content through for too long. */
-static bool window_shut(const carom_options *options, struct carom_h2_stream *stream, uint64_t now)
+/* Whether the connection's window lets nothing through, of whichever stream. */
+static bool connection_shut(struct carom_h2 *h2)
+{
+    bool moves = h2->framed != h2->framed_then;
+    h2->framed_then = h2->framed;
+    return !moves && nghttp2_session_get_remote_window_size(h2->session) <= 0;
+}
+
+/* Whether the peer's window has let nothing of the content through for too long. A stream whose
+ * window is open only waits for its turn: others may be more urgent, or have come before it. */
+static bool window_shut(const carom_options *options, struct carom_h2_stream *stream, bool whole,
+                        uint64_t now)
 {
     const carom_record *record = stream->record;
-    bool moves = record->body.length == 0 || record->content_framed != stream->sent_bytes;
+    nghttp2_session *session = carom_h2_of(stream->connection)->session;
+    bool shut = whole || nghttp2_session_get_stream_remote_window_size(session, stream->id) <= 0;
+    bool moves = record->body.length == 0 || !shut || record->content_framed != stream->sent_bytes;
     stream->sent_bytes = record->content_framed;
     if (moves || stream->shut_since == 0)
         stream->shut_since = moves ? 0 : now;
@@ -73,13 +85,14 @@ static bool window_shut(const carom_options *options, struct carom_h2_stream *st
 static void look_at_streams(struct carom_h2 *h2, uint64_t now)
 {
     const carom_options *options = connections_of(h2)->options;
+    bool whole = connection_shut(h2);
     struct carom_node *node = h2->exchanges.next;
     for (; node != &h2->exchanges; node = node->next) {
         struct carom_h2_stream *stream =
             carom_h2_stream_of(carom_container(node, carom_record, link));
         if (content_too_slow(options, stream, now)) {
             carom_h2_stream_refuse(stream, 408, CAROM_REASON_BODY_TIMEOUT);
-        } else if (window_shut(options, stream, now)) {
+        } else if (window_shut(options, stream, whole, now)) {
             carom_record_cancel(stream->record, CAROM_REASON_WRITE_TIMEOUT);
             carom_h2_stream_touch(stream);
         } else if (stream->lingers_since != 0) {
