@@ -40,6 +40,7 @@ struct carom_h2_frames {
     uint32_t have;     /* bytes of that head that have come */
     uint8_t head[13];  /* with the payload's beginning, where that is looked at */
     bool ends_section; /* the frame being skipped */
+    uint8_t continued; /* CONTINUATION frames of the section */
 };
 
 /* What the sessions of a worker share. */
@@ -74,9 +75,9 @@ struct carom_h2 {
     uint64_t window_since; /* when `window_used` began to count, for the connection's window */
     uint64_t window_used;
     uint64_t framed, framed_then; /* content of all streams; that of the last look at them */
-    uint32_t idle_after; /* requests, when the deadline of an idle connection was set */
-    bool ticking;        /* the deadline is that of the next look at the streams */
-    uint8_t drain;       /* enum carom_h2_drain */
+    uint32_t idle_after;          /* requests, when the deadline of an idle connection was set */
+    bool ticking;                 /* the deadline is that of the next look at the streams */
+    uint8_t drain;                /* enum carom_h2_drain */
     int32_t last_served; /* the last stream of a drained peer: GOAWAY says so, or is about to */
     bool processing;     /* in nghttp2_session_mem_recv or what follows it */
     bool calm;           /* told to be calm: nothing more is done for this peer */

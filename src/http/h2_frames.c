@@ -73,6 +73,10 @@ static void stale(struct carom_h2 *h2, int32_t id)
 
 /* ---------------------------------------------------------------- sections */
 
+/* So many CONTINUATION frames may a section have: full ones are far over any limit of a section.
+ * nghttp2's own count is off, since it grows with the pieces in which a frame's head comes. */
+#define CONTINUATIONS 8
+
 /* A section lasts from its HEADERS to the end of the frame with END_HEADERS, whether anybody reads
  * it or not. */
 static void section_goes_on(struct carom_h2 *h2, const struct frame *frame)
@@ -80,6 +84,7 @@ static void section_goes_on(struct carom_h2 *h2, const struct frame *frame)
     bool part = frame->type == NGHTTP2_HEADERS || frame->type == NGHTTP2_CONTINUATION;
     if (frame->type == NGHTTP2_HEADERS && h2->section_since == 0)
         h2->section_since = carom_connections_of(h2->connection)->records.now;
+    h2->frames.continued = frame->type == NGHTTP2_CONTINUATION ? h2->frames.continued + 1 : 0;
     h2->frames.ends_section = part && (frame->flags & NGHTTP2_FLAG_END_HEADERS);
 }
 
@@ -126,8 +131,9 @@ static bool is_new(const struct carom_h2 *h2, const struct frame *frame)
 /* Most frames of most clients. */
 static bool harmless(const struct carom_h2 *h2, const struct frame *frame)
 {
-    return frame->type == NGHTTP2_CONTINUATION ||  /* nghttp2 knows what it may follow */
-           frame->type == NGHTTP2_WINDOW_UPDATE || /* looked at when its increment is known */
+    if (frame->type == NGHTTP2_CONTINUATION) /* nghttp2 knows what it may follow */
+        return h2->frames.continued <= CONTINUATIONS;
+    return frame->type == NGHTTP2_WINDOW_UPDATE || /* looked at when its increment is known */
            (is_new(h2, frame) && h2->drain != CAROM_H2_GONE);
 }
 
@@ -150,6 +156,9 @@ static void judge(struct carom_h2 *h2, const struct frame *frame)
     case NGHTTP2_RST_STREAM:
         if (!lingers(h2, frame->stream))
             carom_h2_count(h2, CAROM_H2_RESETS);
+        break;
+    case NGHTTP2_CONTINUATION:
+        carom_h2_calm(h2);
         break;
     case NGHTTP2_DATA: /* counted when its padding is known */
         break;

@@ -294,16 +294,40 @@ static void what_comes_slowly_is_no_flood(void **state)
 
 /* ---------------------------------------------------------------- sections */
 
+/* CONTINUATION without an end (CVE-2024-27316 and its like): told to be calm, as any flood is; what
+ * is in flight ends for that reason. Eight of them are let be. */
 static void continuation_flood(void **state)
 {
     (void)state;
     carom_options options = simulation_options();
-    begin_raw(&options);
-    frame(NGHTTP2_HEADERS, 0, 1, SECTION(HOLD));
-    for (int i = 0; i < 100; i++)
-        frame(NGHTTP2_CONTINUATION, 0, 1, NULL, 0);
-    turn();
-    end_of_attack();
+    for (flood = 0; flood < 4; flood++) {
+        const size_t length = 5 * (flood % 2);
+        begin_raw(&options);
+        carom_peer_set_piece(peer, flood == 3 ? 1 : SIZE_MAX);
+        for (uint32_t id = 1; id < 5; id += 2) {
+            frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_STREAM, id, SECTION(HOLD));
+            for (int i = 0; i < 7; i++)
+                frame(NGHTTP2_CONTINUATION, 0, id, NULL, 0);
+            frame(NGHTTP2_CONTINUATION, NGHTTP2_FLAG_END_HEADERS, id, NULL, 0);
+        }
+        turn();
+        assert_int_equal(sim.held_count, 2);
+        frame(NGHTTP2_HEADERS, 0, 5, SECTION(HOLD));
+        for (int i = 0; i < 8; i++)
+            frame(NGHTTP2_CONTINUATION, 0, 5, "\x00\x01x\x01y", length);
+        if (flood == 2) { /* in another delivery */
+            turn();
+            assert_int_equal(sim.cancelled, 0);
+        }
+        for (int i = 0; i < (flood == 0 ? 1 : 100); i++)
+            frame(NGHTTP2_CONTINUATION, 0, 5, "\x00\x01x\x01y", length);
+        turn();
+        assert_goaway(NGHTTP2_ENHANCE_YOUR_CALM);
+        assert_int_equal(sim.cancelled, 2);
+        carom_stats stats = end_of_attack();
+        assert_int_equal(stats.h2_calmed, 1);
+        assert_int_equal(stats.ended[CAROM_REASON_OVER_LIMIT], 3);
+    }
 }
 
 static void half_a_section_is_timed(void **state)
@@ -418,6 +442,57 @@ static void streams_over_the_limit(void **state)
     end_of_attack();
 }
 
+/* Rapid reset (CVE-2023-44487) where its rate is not limited: a handler whose client has left goes
+ * on until it releases, and of these there are four times the streams at most. */
+static void handlers_of_reset_streams_are_counted(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    options.h2_max_resets = CAROM_OFF;
+    options.h2_max_streams = 10;
+    begin_raw(&options);
+    uint32_t i = 0;
+    for (; i < 60; i++) {
+        send_rapid_reset(i);
+        turn();
+    }
+    assert_in_range(sim.held_count, 39, 40);
+    assert_int_equal(sim.cancelled, sim.held_count);
+    frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS | NGHTTP2_FLAG_END_STREAM, 2 * i + 1,
+          SECTION(HOLD)); /* 503 */
+    turn();
+    uint32_t word;
+    assert_int_equal(frames(NGHTTP2_HEADERS, &word), 1);
+    assert_in_range(sim.held_count, 39, 40);
+    while (sim.held_count > 0)
+        release(sim.held[0]);
+    i++;
+    frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS | NGHTTP2_FLAG_END_STREAM, 2 * i + 1,
+          SECTION(HOLD)); /* as before */
+    turn();
+    assert_int_equal(sim.held_count, 1);
+    assert_int_equal(frames(NGHTTP2_GOAWAY, &word), 0);
+    assert_in_range(finish().ended[CAROM_REASON_OVER_LIMIT], 20, 22);
+}
+
+/* max_in_flight is for all connections of a worker: 503, and no further. */
+static void records_in_flight_are_counted(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    options.max_in_flight = 5;
+    begin_raw(&options);
+    for (uint32_t i = 0; i < 7; i++) {
+        frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS | NGHTTP2_FLAG_END_STREAM, 2 * i + 1,
+              SECTION(HOLD));
+        turn();
+    }
+    uint32_t word;
+    assert_int_equal(sim.held_count, 5);
+    assert_int_equal(frames(NGHTTP2_HEADERS, &word), 2);
+    assert_int_equal(finish().ended[CAROM_REASON_OVER_LIMIT], 2);
+}
+
 static void what_no_stream_may_do(void **state)
 {
     (void)state;
@@ -480,6 +555,8 @@ int main(void)
         cmocka_unit_test(half_of_trailers_is_timed),
         cmocka_unit_test(a_name_without_length),
         cmocka_unit_test(streams_over_the_limit),
+        cmocka_unit_test(handlers_of_reset_streams_are_counted),
+        cmocka_unit_test(records_in_flight_are_counted),
         cmocka_unit_test(what_no_stream_may_do),
         cmocka_unit_test(stream_ids_go_up),
     };
