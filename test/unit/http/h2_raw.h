@@ -10,6 +10,11 @@
 #define HOLD                                                                                       \
     "\x82\x86\x04\x05/hold\x01\x01"                                                                \
     "a"
+/* POST of the same. */
+#define POST                                                                                       \
+    "\x83\x86\x04\x05/hold\x01\x01"                                                                \
+    "a"
+#define LENGTH(digit) "\x0f\x0d\x01" digit /* content-length */
 #define SECTION(text) (text), sizeof(text) - 1
 
 static struct carom_peer *peer;
@@ -33,6 +38,23 @@ static inline void begin_raw(const carom_options *options)
     frame(NGHTTP2_SETTINGS, 0, 0, NULL, 0);
     frame(NGHTTP2_SETTINGS, NGHTTP2_FLAG_ACK, 0, NULL, 0);
     turn();
+}
+
+/* Credit that has come for a stream, or for the connection: 0. */
+static inline uint64_t credit(uint32_t id)
+{
+    size_t length;
+    const uint8_t *at = (const uint8_t *)carom_peer_received(peer, &length);
+    const uint8_t *end = at + length;
+    uint64_t sum = 0;
+    while (end - at >= 9) {
+        uint32_t stream =
+            (uint32_t)at[5] << 24 | (uint32_t)at[6] << 16 | (uint32_t)at[7] << 8 | at[8];
+        if (at[3] == NGHTTP2_WINDOW_UPDATE && stream == id)
+            sum += (uint32_t)at[9] << 24 | (uint32_t)at[10] << 16 | (uint32_t)at[11] << 8 | at[12];
+        at += 9 + ((size_t)at[0] << 16 | (size_t)at[1] << 8 | at[2]);
+    }
+    return sum;
 }
 
 /* How many frames of a type have come; *last is the last word of the last one: for GOAWAY and

@@ -3,10 +3,6 @@
 #include "http/h2.h"
 #include "unit/http/h2_raw.h"
 
-#define POST                                                                                       \
-    "\x83\x86\x04\x05/hold\x01\x01"                                                                \
-    "a"
-#define LENGTH(digit) "\x0f\x0d\x01" digit /* content-length */
 #define EXPECT                                                                                     \
     "\x0f\x14\x0c"                                                                                 \
     "100-continue"
