@@ -275,6 +275,28 @@ static void requests_behind_goaway(void **state)
     end_of_attack();
 }
 
+/* The limit itself is allowed, and one more is not. */
+static void the_limit_is_the_last_that_is_let_be(void **state)
+{
+    (void)state;
+    static void (*const floods[])(uint32_t) = {send_rapid_reset, send_ping};
+    carom_options options = simulation_options();
+    options.h2_max_resets = 10;
+    options.h2_max_control_frames = 12; /* with the two SETTINGS of the beginning */
+    uint32_t code;
+    for (flood = 0; flood < 2; flood++) {
+        begin_raw(&options);
+        for (uint32_t i = 0; i < 10; i++)
+            floods[flood](i);
+        turn();
+        assert_int_equal(frames(NGHTTP2_GOAWAY, &code), 0);
+        floods[flood](10);
+        turn();
+        assert_goaway(NGHTTP2_ENHANCE_YOUR_CALM);
+        end_of_attack();
+    }
+}
+
 /* As many in a time in which they are no flood. */
 static void what_comes_slowly_is_no_flood(void **state)
 {
@@ -547,6 +569,7 @@ int main(void)
         cmocka_unit_test(what_is_no_mistake_ends_the_connection),
         cmocka_unit_test(pings_at_once),
         cmocka_unit_test(requests_behind_goaway),
+        cmocka_unit_test(the_limit_is_the_last_that_is_let_be),
         cmocka_unit_test(what_comes_slowly_is_no_flood),
         cmocka_unit_test(continuation_flood),
         cmocka_unit_test(half_a_section_is_timed),

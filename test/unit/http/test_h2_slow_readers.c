@@ -269,6 +269,32 @@ static void who_is_owed_nothing_is_not_asked(void **state)
     finish();
 }
 
+/* A drain asks by PING whether its notice was seen; who does not answer is told the second part
+ * after a second, and what is in flight is answered all the same. */
+static void a_drain_does_not_wait_for_an_answer(void **state)
+{
+    (void)state;
+    uint32_t code;
+    carom_options options = simulation_options();
+    begin_raw(&options);
+    frame(NGHTTP2_HEADERS, WHOLE, 1, SECTION(HOLD));
+    turn();
+    carom_shutdown(sim.service, CAROM_OFF);
+    turn();
+    assert_int_equal(came(NGHTTP2_PING), 1);
+    assert_int_equal(came(NGHTTP2_GOAWAY), 1);
+    pass(900);
+    assert_int_equal(came(NGHTTP2_GOAWAY), 1);
+    pass(200);
+    assert_int_equal(frames(NGHTTP2_GOAWAY, &code), 2);
+    assert_int_equal(code, NGHTTP2_NO_ERROR);
+    answer_and_release(sim.held[0], "held");
+    turn();
+    assert_int_equal(came(NGHTTP2_DATA), 1);
+    assert_true(carom_peer_saw_fin(peer));
+    assert_int_equal(finish().ended[CAROM_REASON_COMPLETE], 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest all[] = {
@@ -280,6 +306,7 @@ int main(void)
         cmocka_unit_test(a_peer_that_takes_nothing_is_reset),
         cmocka_unit_test(silence_is_asked_and_answered),
         cmocka_unit_test(who_is_owed_nothing_is_not_asked),
+        cmocka_unit_test(a_drain_does_not_wait_for_an_answer),
     };
     return cmocka_run_group_tests_name("http/h2_slow_readers", all, NULL, NULL);
 }
