@@ -53,7 +53,7 @@ static void received(struct carom_stream *stream, struct carom_page *page, const
     uint32_t requests = connection->core.requests;
     carom_connection_protocol(connection)->received(connection, page, data, length);
     if (connection->core.requests - requests >= MANY)
-        carom_core_flush_last(&connection->core);
+        carom_core_flush(&connection->core);
 }
 
 static void ended(struct carom_stream *stream, int error)

@@ -69,9 +69,10 @@ static void flush(struct carom_core *core)
     carom_core_drop(core);
 }
 
-void carom_core_flush_last(struct carom_core *core)
+void carom_core_flush(struct carom_core *core)
 {
-    if (core->connections->dirty.next == &core->link)
+    if (core->listed &&
+        !core->resumed) /* if it is resumed, it may not be in the list of the dirty */
         flush(core);
 }
 

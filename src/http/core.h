@@ -59,8 +59,9 @@ void carom_core_close(struct carom_core *core);
 
 /* Put it on the list of those that are flushed before the turn ends. */
 void carom_core_touch(struct carom_core *core);
-/* Flush it now, if it was the last to be put on that list: nearly always, right after its input. */
-void carom_core_flush_last(struct carom_core *core);
+/* Flush it now and not again before the turn ends, if it is on that list and does not wait for its
+ * input. */
+void carom_core_flush(struct carom_core *core);
 /* As carom_core_touch, and let its waiting input go on in the next turn. */
 void carom_core_resume(struct carom_core *core);
 

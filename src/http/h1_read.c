@@ -419,7 +419,7 @@ static void h1_received(struct carom_connection *connection, struct carom_page *
     /* What was answered at once leaves at once, and its records are used again for the next
      * connection while they are still in the cache. */
     if (connection->core.listed && all_answered(connection))
-        carom_connection_flush(connection);
+        carom_core_flush(&connection->core);
 }
 
 static void h1_resume(struct carom_connection *connection)
