@@ -102,7 +102,7 @@ struct carom_exchange_ops {
     int (*end)(carom_record *record, const carom_field *trailers, size_t count);
     /* Something is to be sent, or the response was cancelled: look at it before the turn ends. */
     void (*changed)(carom_record *record);
-    /* Somebody wants content (record->wanted): let it come. */
+    /* Somebody wants content (record->wanted): let it come. Or nobody does any more. */
     void (*want)(carom_record *record);
     /* Bytes of this response that left record->body and were not handed to the kernel: what a
      * writer waits for. */

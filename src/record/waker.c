@@ -157,13 +157,21 @@ int carom_wait_time(carom_record *record, uint32_t milliseconds, carom_waker *wa
     return 0;
 }
 
+/* Nobody waits for content any more: none comes, and its time stands still. */
+static void stop_wanting(carom_record *record)
+{
+    record->collecting = record->wanted = false;
+    if (record->holds & CAROM_HOLD_EXCHANGE)
+        record->ops->want(record);
+}
+
 void carom_unwait(carom_record *record, carom_waker *waker)
 {
     for (unsigned slot = 0; slot < CAROM_WAIT_COUNT; slot++)
         if (record->wakers[slot] == waker) {
             carom_waker_disarm(record, slot);
             if (slot == CAROM_READABLE)
-                record->collecting = false;
+                stop_wanting(record);
         }
 }
 

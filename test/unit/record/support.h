@@ -19,7 +19,7 @@ static uint64_t clock_now;   /* what the records' clock says when it is read */
 
 /* What was asked of the exchange. */
 static struct exchange {
-    int changed, wants, released, recycled, rouses, clock_reads;
+    int changed, wants, rests, released, recycled, rouses, clock_reads;
     uint64_t unsent, unreceived;
     struct carom_peer_name peer;
 } exchange;
@@ -33,8 +33,10 @@ static inline void exchange_changed(carom_record *record)
 static inline void exchange_want(carom_record *record)
 {
     assert_true(record->holds & CAROM_HOLD_EXCHANGE);
-    assert_true(record->wanted);
-    exchange.wants++;
+    if (record->wanted)
+        exchange.wants++;
+    else
+        exchange.rests++;
 }
 
 static inline uint64_t exchange_unsent(const carom_record *record)

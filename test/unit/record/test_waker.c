@@ -254,7 +254,8 @@ static void unwait_ends_gathering(void **state)
     carom_unwait(record, &writer.waker);
     assert_true(record->collecting);
     carom_unwait(record, &collector.waker);
-    assert_false(record->collecting);
+    assert_false(record->collecting || record->wanted);
+    assert_int_equal(exchange.rests, 1); /* none is let in while nobody waits */
     assert_int_equal(carom_wait(record, CAROM_READABLE, &reader.waker), 0);
     add_content(record, &content, 3);
     pass();
