@@ -44,8 +44,9 @@ static bool content_too_slow(const carom_options *options, struct carom_h2_strea
 {
     const carom_record *record = stream->record;
     uint64_t received = record->content_received, since = stream->waits_since;
-    bool waits = record->request == CAROM_REQUEST_CONTENT &&
-                 (record->wanted || record->collecting) && !record->head.is_connect;
+    /* Who is about to be told of what came in this turn has waited until now. */
+    bool wants = record->wanted || record->collecting || record->wakers[CAROM_READABLE] != NULL;
+    bool waits = record->request == CAROM_REQUEST_CONTENT && wants && !record->head.is_connect;
     if (!waits || options->content_rate == CAROM_OFF || options->content_window == CAROM_OFF) {
         stream->waits_since = 0;
         return false;
@@ -130,7 +131,11 @@ void carom_h2_read_timeout(struct carom_connection *connection)
     }
     if (h2->drain != CAROM_H2_OPEN)
         carom_h2_drain_on(h2);
+    /* When it was a tick, what it ticked for has ended in this turn: it is idle from now on. */
+    bool idle = !h2->ticking || h2->drain != CAROM_H2_OPEN;
     if (h2->in_flight == 0 && h2->section_since == 0) {
+        if (!idle)
+            return;
         if (connection->core.requests == 0)
             connections->records.timeouts++;
         nghttp2_session_terminate_session(h2->session, NGHTTP2_NO_ERROR);
