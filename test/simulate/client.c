@@ -226,6 +226,10 @@ static void note_taken(struct client *client)
     if (taken == client->taken)
         return;
     client->taken = taken;
+    if (client->opened_at == 0)
+        client->opened_at = world_now();
+    if (client->preface_at == 0 && taken >= H2_PREFACE)
+        client->preface_at = world_now();
     client->busy_at = client->heard_at = world_now();
     for (int i = 0; i < client->count; i++) {
         struct exchange *exchange = client->exchanges[i];
@@ -239,7 +243,7 @@ static void note_taken(struct client *client)
 static bool all_released(const struct client *client)
 {
     for (int i = 0; i < client->count; i++)
-        if (client->exchanges[i]->record != NULL)
+        if (client->exchanges[i]->handed && !client->exchanges[i]->released)
             return false;
     return true;
 }
@@ -306,6 +310,8 @@ void client_look(struct client *client)
         client->accepted_at = client->active_at = client->progress_at = world_now();
         LOG("client %d is accepted", client->number);
     }
+    if (!carom_peer_saw_close(peer))
+        times_note(client);
     line_turn(client);
     if (!client->shaken && line_is_open(client) && client->line != NULL)
         client->active_at = world_now();
@@ -322,8 +328,10 @@ void client_look(struct client *client)
         LOG("client %d sees FIN", client->number);
         client->fin_at = world_now();
     }
-    if (carom_peer_saw_close(peer))
+    if (carom_peer_saw_close(peer)) {
+        times_closed(client);
         client_conclude(client);
-    else if (!carom_simulated_busy(world->loop)) /* nothing is on its way */
+    }
+    if (!client->concluded && !carom_simulated_busy(world->loop)) /* nothing is on its way */
         look_for_late(client);
 }

@@ -198,6 +198,7 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
         world_fail("client %d: the content of %u is wrong at %u", client->number, exchange->id,
                    exchange->seen);
     exchange->seen += (uint32_t)length;
+    exchange->seen_at = world_now();
     return 0;
 }
 
@@ -232,6 +233,7 @@ static bool may_go_away(const struct client *client)
     const carom_options *options = &world->options;
     uint64_t now = world_now();
     uint64_t asked_at = client->accepted_at;
+    uint64_t idle = (uint64_t)options->keep_alive + options->keep_alive_grace;
     uint32_t asked = 0;
     bool told = false;
     for (int i = 0; i < client->count; i++) {
@@ -242,8 +244,8 @@ static bool may_go_away(const struct client *client)
     }
     return told || world->draining || client->mutated || client_h2_too_slow(client) ||
            world->memory_failed || asked >= options->max_connection_requests ||
-           now >= client->accepted_at + options->first_byte_timeout ||
-           now >= asked_at + options->keep_alive || now >= client->active_at + options->keep_alive;
+           now >= client->accepted_at + options->first_byte_timeout || now > asked_at + idle ||
+           now > client->active_at + idle;
 }
 
 static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, void *user_data)
@@ -297,7 +299,8 @@ static bool excused(const struct client *client, const struct exchange *exchange
     if (world->draining && now >= world->drain_deadline)
         return true;
     bool small = exchange->length < 16000 && !client->stingy && client->window == 0;
-    if (client->finished && !(exchange->whole && small))
+    /* What a VM has said to be whole the engine may not have taken. */
+    if (client->finished && (world->on_ring || !(exchange->whole && small)))
         return true;
     uint64_t answerable = exchange->handed ? exchange->handed_at : exchange->taken_at;
     if (client_h2_is_slow(client) && answerable != 0 && /* a refusal has no more time */
@@ -481,7 +484,8 @@ void client_h2_read(struct client *client)
     if (refusal || client->refused) { /* nobody knew what it speaks */
         client->refused = true;
         if (!world->options.refuse_connections && !client->mutated && !world->memory_failed &&
-            client->taken >= NGHTTP2_CLIENT_MAGIC_LEN)
+            client->preface_at != 0 &&
+            client->preface_at <= client->opened_at + world->options.header_timeout)
             world_fail("client %d: answered in HTTP/1.1", client->number);
         return;
     }
@@ -511,6 +515,8 @@ void client_h2_conclude(struct client *client)
         world_fail("client %d: closed without GOAWAY", client->number);
 }
 
+/* The last of its streams may have ended by our word alone: an answer that it does not let through,
+ * or content that is not to come any more. */
 bool client_h2_late(const struct client *client)
 {
     const carom_options *options = &world->options;
@@ -521,9 +527,8 @@ bool client_h2_late(const struct client *client)
         most = options->header_timeout; /* of a preface, or of a head */
     if (client->line != NULL)
         most += options->handshake_timeout;
-    /* Content that is not to come any more is waited for, by a clock that ticks each second. */
-    most +=
-        options->linger_timeout + (options->linger_timeout < 1000 ? options->linger_timeout : 1000);
+    most += 1002; /* a clock ticks each second */
     return client->answered == client->count && client->fin_at == 0 && !client->closing &&
-           now > client->active_at + most + 1002 && now > client->busy_at + most + 1002;
+           now > client->active_at + most && now > client->busy_at + most &&
+           now > client->progress_at + most;
 }

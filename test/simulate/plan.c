@@ -276,9 +276,13 @@ static void draw_handler(struct exchange *exchange)
     draw_answer(exchange, &count);
     if (reads && !first)
         add(exchange, &count, how);
+    if (random_chance(random, 15))
+        add(exchange, &count, STEP_ROOM);
     draw_bad_end(exchange, &count);
     if (random_chance(random, 25))
         add(exchange, &count, STEP_PAUSE);
+    if (random_chance(random, 15))
+        add(exchange, &count, STEP_FINISH);
     add(exchange, &count, STEP_RELEASE);
 }
 
@@ -377,7 +381,7 @@ struct exchange *plan_exchange(struct client *client)
     if (world->exchange_count == EXCHANGES || client->count == CLIENT_EXCHANGES)
         return NULL;
     struct exchange *exchange = &world->exchanges[world->exchange_count];
-    *exchange = (struct exchange){.id = world->exchange_count++, .client = client};
+    *exchange = (struct exchange){.id = world->exchange_count++, .client = client, .slot = -1};
     exchange->index = client->count;
     exchange->from = client->out_used;
     if (client->session != NULL) {

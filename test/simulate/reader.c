@@ -51,7 +51,7 @@ static bool excused(const struct client *client, const struct exchange *exchange
         /* Its FIN cancels what is not answered; what was answered whole is sent. */
         if (client->finished && client->sent < before->to)
             return true;
-        if (client->finished && !before->whole &&
+        if (client->finished && (world->on_ring || !before->whole) &&
             !(options->half_close && before->handed && client->taken >= before->to))
             return true;
     }
@@ -91,7 +91,8 @@ void client_conclude(struct client *client)
         !client->reset && !world->draining && !world->memory_failed &&
         !carom_peer_failed(client->peer) && client->reader != READER_TUNNEL &&
         !exchange_ends_connection(client->exchanges[client->count - 1]) &&
-        world_now() < client->active_at + world->options.keep_alive)
+        world_now() <=
+            client->active_at + world->options.keep_alive + world->options.keep_alive_grace)
         world_fail("client %d: closed though it is kept alive", client->number);
 }
 

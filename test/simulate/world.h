@@ -13,7 +13,7 @@
 #define CLIENTS          40 /* of a run */
 #define EXCHANGES        400
 #define CLIENT_EXCHANGES 12
-#define PROGRAM          12 /* steps of a handler */
+#define PROGRAM          16 /* steps of a handler */
 #define CONTENT_MOST     300000
 
 /* What a handler does, one after the other. */
@@ -29,6 +29,8 @@ enum step {
     STEP_WRITE,
     STEP_END,
     STEP_UPGRADE,
+    STEP_ROOM,   /* wait for room in what is to be sent, whatever there is */
+    STEP_FINISH, /* wait for the end */
     STEP_CANCEL,
     STEP_RELEASE,
 };
@@ -76,6 +78,30 @@ struct exchange {
     uint32_t read, written;
     uint64_t handed_at, due;
     carom_reason reason;
+    uint8_t armed;            /* which wakers wait */
+    bool collects, collected; /* all content at once: waits for it; has waited, ever */
+    bool readable_now, writable_now;
+    carom_slice slice; /* of content, in its hands */
+    uint32_t slice_at; /* where that is in the content */
+
+    /* In a VM. */
+    int slot;             /* its slot on the ring; -1: it has none yet */
+    uint32_t generation;  /* of the slot */
+    uint32_t also;        /* flags that go along with the next message */
+    bool releasing, lost; /* it has said so; no content comes any more */
+
+    /* What times.c knows. */
+    struct {
+        uint64_t since; /* content is waited for; 0: it is not */
+        uint64_t bytes; /* received when the window began */
+        uint64_t rests_at;
+        uint32_t left; /* of the window */
+    } wanting;
+    uint32_t offered;    /* of its answer, to the engine */
+    uint64_t offered_at; /* when there was nothing else to send */
+    uint64_t seen_at;    /* when the client saw some of it last */
+    uint64_t shut_since; /* the client lets nothing of it through */
+    uint64_t section_at; /* when its section had begun for certain */
 
     /* What the client saw. */
     bool continued, hinted, final, answered;
@@ -92,7 +118,15 @@ struct exchange {
     bool gone;          /* the stream is closed */
 };
 
-enum pause { PAUSE_NONE, PAUSE_TIMER, PAUSE_OUTSIDE, PAUSE_POSTED, PAUSE_EDGE, PAUSE_NEVER };
+enum pause {
+    PAUSE_NONE,
+    PAUSE_TIMER,
+    PAUSE_OUTSIDE,
+    PAUSE_POSTED,
+    PAUSE_EDGE,
+    PAUSE_END,
+    PAUSE_NEVER
+};
 
 enum manner {
     POLITE,   /* sends all, reads all, leaves */
@@ -143,9 +177,14 @@ struct client {
     bool rude;    /* sends on after that */
     bool reset, finished, stalled, deaf, concluded;
     uint64_t accepted_at, active_at, progress_at, fin_at; /* progress: it took bytes */
-    uint64_t busy_at;  /* the engine took bytes, or a handler released, last */
-    uint64_t heard_at; /* the engine took bytes */
+    uint64_t busy_at;               /* the engine took bytes, or a handler released, last */
+    uint64_t heard_at;              /* the engine took bytes */
+    uint64_t opened_at, preface_at; /* the first byte, and the last of the preface of HTTP/2 */
     size_t received, taken;
+    size_t got;             /* bytes on the wire */
+    uint64_t stalled_since; /* the engine has bytes for it, and none are taken; 0: no, */
+    uint64_t lingers_since; /* it is read on, behind the last answer */
+    uint64_t stuck_since;   /* the same of more than what TLS has written */
 
     struct tls_line *line; /* NULL: plain */
     bool mute;             /* it says hello, and no more */
@@ -167,9 +206,11 @@ struct world {
     struct carom_loop *loop;
     carom_options options;
     bool secure, mixed; /* over TLS; some clients speak HTTP/2 */
+    bool on_ring;       /* the handlers are in a VM */
     struct random tls_random;
     bool driven;
-    uint64_t clock; /* as the network has it */
+    uint64_t clock;  /* as the network has it */
+    uint64_t latest; /* how late it came to a turn, at most */
     uint64_t steps, steps_most, turns;
     struct client clients[CLIENTS];
     int client_count, clients_most;
@@ -224,7 +265,8 @@ size_t line_taken(struct client *client);
 const char *line_received(const struct client *client, size_t *length);
 
 /* client_h2.c: clients that speak HTTP/2. */
-#define H2_FIELDS 64
+#define H2_FIELDS  64
+#define H2_PREFACE 24
 void client_h2_open(struct client *client);
 void client_h2_close(struct client *client);
 void client_h2_ask(struct exchange *exchange, const char *const (*fields)[2], size_t count);
@@ -266,8 +308,66 @@ void handler_go_on(struct exchange *exchange);
 void handler_give_up(struct exchange *exchange);
 /* After a turn: what should have happened has. */
 void handler_look(struct exchange *exchange);
+/* Follow the program until it has to wait, or to its end. */
+void handler_act(struct exchange *exchange);
+void handler_release(struct exchange *exchange);
+/* The handler learns that the exchange is over. */
+void handler_note_over(struct exchange *exchange);
+/* A call's result. False when the handler must not go on as planned. */
+bool handler_went_well(struct exchange *exchange, int result);
 /* Whether the end of the connection may follow from this exchange. */
 bool exchange_ends_connection(const struct exchange *exchange);
+
+/* waiting.c: the wakers of a handler. */
+void waiting_called(struct exchange *exchange);
+/* Wait for content or room; `collects`: for all content. Sometimes for some time at most. */
+void waiting_begin(struct exchange *exchange, carom_edge edge, bool collects);
+/* Come back later: by a timer, a post, or a call between turns. */
+void waiting_pause(struct exchange *exchange);
+/* False when it has ended. */
+bool waiting_for_end(struct exchange *exchange);
+void waiting_post(struct exchange *exchange);
+void waiting_released(struct exchange *exchange);
+/* After a turn: nobody waits for what is there. */
+void waiting_look(const struct exchange *exchange);
+
+/* content.c: what a handler reads, and what it lends. */
+/* Read what there is. True at the end; otherwise the handler waits, or is over. */
+bool content_read(struct exchange *exchange);
+/* What it has in its hands is as it was given. */
+void content_check(const struct exchange *exchange);
+carom_content content_lend(const struct exchange *exchange, uint32_t length);
+void content_given_back(void *owner);
+
+/* times.c: the model of rates and deadlines. */
+/* Content is waited for: it was not there. */
+void times_wants(struct exchange *exchange);
+/* It has come, or is not waited for any more. */
+void times_rests(struct exchange *exchange);
+/* The handler has given so much of its answer. */
+void times_written(struct exchange *exchange, uint32_t offered);
+/* Whether the exchange may have ended for this reason. */
+bool times_lawful(const struct exchange *exchange, carom_reason reason);
+/* After a turn: what had to end by now has ended. */
+void times_look(struct exchange *exchange);
+void times_look_at_client(const struct client *client);
+/* The connection is gone. */
+void times_closed(const struct client *client);
+/* After a turn, also when more is to be done: what the client takes. */
+void times_note(struct client *client);
+
+/* windows.c: what clients of HTTP/2 may send is what they were granted. */
+void windows_look(void);
+
+/* vm.c: a VM on a ring, in place of handlers. */
+void vm_begin(void);
+void vm_end(void);
+/* A step of what it does by itself; false when it does nothing, for now (`now`: for ever). */
+bool vm_act(bool now);
+/* There is something on the ring that the engine has still to see to. */
+bool vm_busy(void);
+/* After a turn: what it has let go of, and the engine has taken back. */
+void vm_look(void);
 
 /* world.c: one run. */
 void world_run(uint64_t seed);
