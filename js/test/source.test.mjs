@@ -55,6 +55,7 @@ const REVIEWED = {
     /(^|,)\s*upgrade\s*(,|$)/i, // from each comma to the next character that is no blank, and no further
     /^[0-9]+$/,
   ],
+  'node/response.js': [/(^|,)\s*close\s*(,|$)/i], // likewise
   'serve/serve.js': [/[^!-~]|[?#]/],
   'node/upgrade.js': [/^HTTP\/1\.[01] ([0-9]{3})/, /^(connection|content-length|transfer-encoding)$/i],
 };

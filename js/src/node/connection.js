@@ -128,16 +128,16 @@ class Connection extends EventEmitter {
     return true;
   }
 
-  // The engine has refused the response. The client gets a 500 or a reset, and the listener an 'error' event or a warning.
+  // The engine has refused the response. Node has no event for that which nobody need listen to, so it is a warning; the client
+  // gets a 500, or a reset when it has the head already.
   refuse(error) {
-    const { exchange, response } = this;
+    const { exchange, request } = this;
     if (this.failed || error.code === 'CAROM_ELENGTH') exchange.cancel();
     else {
       this.failed = true;
       exchange.respond(500, [], null);
     }
-    if (response !== null && response.listenerCount('error') > 0) response.emit('error', error);
-    else process.emitWarning(`a response was refused: ${error.message}`, { code: error.code });
+    process.emitWarning(`the response to ${request.method} ${request.url} was refused: ${error.message}`, { code: error.code });
   }
 
   // ---------------------------------------------------------------- what does nothing here

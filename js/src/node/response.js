@@ -32,13 +32,30 @@ function isNamed(name, lower) {
   return name.length === lower.length && name.toLowerCase() === lower;
 }
 
+// Framing and the life of the connection are the engine's. So what a copied head says of another connection is left out (RFC 9110,
+// 7.6.1), but for the wish to close.
 function addField(response, name, value) {
-  if (isNamed(name, 'content-length')) {
-    const length = Number(value);
-    if (Number.isSafeInteger(length) && length >= 0) response.statedLength = length;
-    return;
+  switch (name.length) {
+    case 10:
+      if (isNamed(name, 'keep-alive')) return;
+      if (isNamed(name, 'connection')) {
+        if (/(^|,)\s*close\s*(,|$)/i.test(value)) response.fields.push(name, 'close');
+        return;
+      }
+      break;
+    case 14:
+      if (isNamed(name, 'content-length')) {
+        const length = Number(value);
+        if (Number.isSafeInteger(length) && length >= 0) response.statedLength = length;
+        return;
+      }
+      break;
+    case 16:
+      if (isNamed(name, 'proxy-connection')) return;
+      break;
+    case 17:
+      if (isNamed(name, 'transfer-encoding')) return;
   }
-  if (isNamed(name, 'transfer-encoding')) return; // framing is the engine's
   response.fields.push(name, typeof value === 'string' ? value : String(value));
 }
 

@@ -240,7 +240,11 @@ class Server extends EventEmitter {
     )
       event = 'upgrade';
     else if (this.listenerCount('connect') > 0 && exchange.method === 'CONNECT') event = 'connect';
-    if (event === null) return false;
+    if (event === null) {
+      if (exchange.method !== 'CONNECT') return false;
+      exchange.respond(405, [], null); // nobody is there who could make a tunnel
+      return true;
+    }
     const socket = new UpgradeSocket(exchange, this);
     const request = new IncomingMessage(exchange, socket);
     request.upgrade = true;

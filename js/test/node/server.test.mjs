@@ -211,15 +211,6 @@ test('a listener that throws is an uncaught exception', { skip }, () => {
   assert.deepEqual([status, stdout.trim()], [7, 'thrown']);
 });
 
-test('a response that the engine refuses', { skip }, async () => {
-  const { server, base } = await start((req, res) => {
-    res.on('error', () => {});
-    res.writeHead(700).end('what is that?');
-  });
-  assert.equal((await fetch(base)).status, 500);
-  await stop(server);
-});
-
 test('many requests, and unref', { skip }, async () => {
   let served = 0;
   const { server, base } = await start((req, res) => {
