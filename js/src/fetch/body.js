@@ -27,7 +27,8 @@ class Body {
     this.length = length; // bytes, or -1
     this.stream = null;
     this.witness = null; // where only a Response of the runtime can tell: one over the stream
-    this.used = false;
+    this.used = false; // it was consumed, or went to somebody else
+    this.mark = null; // of a stream of our own: whether that was read from
   }
 
   adopt(stream) {
@@ -39,6 +40,7 @@ class Body {
 
   get isUsed() {
     if (this.used || this.stream === null) return this.used;
+    if (this.mark !== null && this.mark.read) return true;
     return tells ? isDisturbed(this.stream) : this.witness.bodyUsed;
   }
 
@@ -135,13 +137,13 @@ function isExchange(source) {
   return source !== null && typeof source === 'object' && typeof source.contentNow === 'function';
 }
 
-// A stream of our own sets `body.used` when it is first read from.
-function streamOfExchange(body, exchange) {
+// A stream of our own says in `mark` when it is first read from.
+function streamOfExchange(mark, exchange) {
   return new ReadableStream(
     {
       type: 'bytes',
       async pull(controller) {
-        body.used = true;
+        mark.read = true;
         const piece = exchange.contentNow() || (await exchange.read());
         if (piece !== null && piece.length > 0) controller.enqueue(piece);
         else {
@@ -150,25 +152,25 @@ function streamOfExchange(body, exchange) {
         }
       },
       cancel() {
-        body.used = true;
+        mark.read = true;
       },
     },
     { highWaterMark: 0 },
   );
 }
 
-function streamOfBytes(body, bytes) {
+function streamOfBytes(mark, bytes) {
   return new ReadableStream(
     {
       type: 'bytes',
       pull(controller) {
-        body.used = true;
+        mark.read = true;
         if (bytes.length > 0) controller.enqueue(bytes);
         controller.close();
         controller.byobRequest?.respond(0);
       },
       cancel() {
-        body.used = true;
+        mark.read = true;
       },
     },
     { highWaterMark: 0 },
@@ -198,31 +200,59 @@ function streamOfBlob(blob) {
   );
 }
 
+function makeStream(source, mark) {
+  if (isExchange(source)) return streamOfExchange(mark, source);
+  if (typeof source === 'string') return streamOfBytes(mark, encoder.encode(source)); // not of Buffer's pool: a stream detaches it
+  if (source instanceof Uint8Array) return streamOfBytes(mark, source.slice());
+  if (isIterable(source)) return streamOfIterable(source);
+  return streamOfBlob(source);
+}
+
 function streamOf(body) {
   if (body.stream !== null) return body.stream;
-  const { source } = body;
-  if (isExchange(source)) body.adopt(streamOfExchange(body, source));
-  else if (typeof source === 'string')
-    body.adopt(streamOfBytes(body, encoder.encode(source))); // not of Buffer's pool: a stream detaches it
-  else if (source instanceof Uint8Array) body.adopt(streamOfBytes(body, source.slice()));
-  else if (isIterable(source)) body.adopt(streamOfIterable(source));
-  else body.adopt(streamOfBlob(source));
-  if (body.used) body.stream.cancel().catch(() => {});
+  if (body.used) {
+    // what was consumed without a stream shows one that has ended, in the hands of its reader
+    body.stream = new ReadableStream({ type: 'bytes' });
+    body.stream.getReader().cancel();
+    return body.stream;
+  }
+  body.mark = { read: false };
+  body.adopt(makeStream(body.source, body.mark));
   return body.stream;
 }
 
-// Makes two bodies of one ("clone", Fetch 2.2.4).
+// Makes two bodies of one ("clone", Fetch 2.2.4). What reads either of them reads from the stream of both, which is not used by that.
 function clone(body) {
   if (body.stream === null && !isExchange(body.source) && !isIterable(body.source)) {
     if (body.source instanceof Uint8Array) share(body.source);
     return new Body(body.source, body.type, body.length);
   }
   const [first, second] = streamOf(body).tee();
-  body.source = null;
+  body.source = body.mark = null;
   body.adopt(first);
   const other = new Body(null, body.type, body.length);
   other.adopt(second);
   return other;
+}
+
+// Gives the content to a new body ("create a proxy", Fetch 2.2.4). This one counts as used, and its stream stays in its place.
+function handOver(body) {
+  const other = new Body(body.source, body.type, body.length);
+  if (body.stream !== null) {
+    other.source = null;
+    other.adopt(body.stream.pipeThrough(new TransformStream()));
+  } else if (body.source instanceof Uint8Array) share(body.source);
+  body.used = true;
+  return other;
+}
+
+// What Request and Response of the runtime take for this body, without adding a type to it.
+function forRuntime(body) {
+  if (body.stream !== null) return body.stream;
+  const { source } = body;
+  if (typeof source === 'string') return encoder.encode(source);
+  if (source instanceof Uint8Array || source instanceof Blob) return source;
+  return (isExchange(source) && source.contentNow()) || streamOf(body);
 }
 
 // ---------------------------------------------------------------- consumed
@@ -392,4 +422,4 @@ function mixin(prototype, of, typeOf) {
   });
 }
 
-module.exports = { Body, extract, ofExchange, streamOf, clone, mixin, isStream, isIterable, headersInternals };
+module.exports = { Body, extract, ofExchange, streamOf, clone, handOver, forRuntime, mixin, isStream, isIterable, headersInternals };

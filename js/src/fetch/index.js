@@ -1,6 +1,8 @@
 // The three classes of the Fetch standard.
 'use strict';
 
+require('./runtime.js').takeOurs();
+
 module.exports = {
   Headers: require('./headers.js').Headers,
   Request: require('./request.js').Request,

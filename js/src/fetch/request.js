@@ -3,7 +3,8 @@
 'use strict';
 
 const { Headers, internals, standIn } = require('./headers.js');
-const { extract, ofExchange, clone, mixin, isIterable } = require('./body.js');
+const { extract, ofExchange, clone, handOver, forRuntime, mixin, isIterable } = require('./body.js');
+const { hopByHop, without } = require('./hop-by-hop.js');
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const SIMPLE = new Set(['GET', 'HEAD', 'POST']);
@@ -39,6 +40,20 @@ const DEFAULTS = {
   keepalive: false,
 };
 const NEW = Symbol('made over an exchange');
+
+function isBodyless(method) {
+  return method === 'GET' || method === 'HEAD';
+}
+
+// The fields of a request for another connection, as pairs; without their content, none that tell of it.
+function pairsOf(headers, withContent) {
+  const fields = internals.list(headers);
+  const left = hopByHop(fields) || new Set();
+  left.add('expect'); // answered already (RFC 9110, 10.1.1)
+  if (!withContent) left.add('content-length');
+  const list = without(fields, left);
+  return list.flatMap((_, i) => (i % 2 === 0 ? [[list[i], list[i + 1]]] : []));
+}
 
 function methodOf(value) {
   const method = String(value);
@@ -179,8 +194,7 @@ class Request {
   #takeBody(other, init) {
     const given = init.body !== undefined && init.body !== null;
     const theirs = other === null ? null : #url in other ? other.#ownBody() : other.body;
-    const inherited = !given && theirs !== null;
-    if ((given || theirs !== null) && (this.#method === 'GET' || this.#method === 'HEAD'))
+    if ((given || theirs !== null) && isBodyless(this.#method) && !this.#isAsReceived(given ? init : other))
       throw new TypeError(`Request: a request with the method ${this.#method} has no body`);
     if (given) {
       const body = extract(init.body, this.#settings.keepalive);
@@ -188,19 +202,32 @@ class Request {
         throw new TypeError("Request: a stream as body needs duplex: 'half'");
       this.#body = body;
       if (body.type !== null && !this.#headers.has('content-type')) this.#headers.append('content-type', body.type);
-    } else if (inherited) {
+    } else if (theirs !== null) {
       if (other.bodyUsed || other.body.locked) throw new TypeError('Request: the body of the other request was read already');
-      this.#body = #url in other ? other.#giveBody() : extract(other.body.pipeThrough(new TransformStream()));
+      this.#body = #url in other ? handOver(theirs) : extract(other.body.pipeThrough(new TransformStream()));
     }
   }
 
-  // Hands the body over to a new Request; this one's counts as used.
-  #giveBody() {
-    const body = clone(this.#ownBody());
-    const mine = this.#ownBody();
-    mine.used = true;
-    if (mine.stream !== null) mine.stream.cancel().catch(() => {});
-    return body;
+  // Whether the content is that of a request which a server has received. With GET, too, that may have content (RFC 9110, 9.3.1).
+  #isAsReceived(from) {
+    return #url in from && from.method === this.#method;
+  }
+
+  // This request as `init` for a Request of the runtime, under the members that `init` has. The body goes over. Fields of the
+  // connection by which the request came stay behind; so do a body that the runtime's classes refuse, and what tells of it.
+  #asInit(init) {
+    const parts = { method: this.method, signal: this.signal };
+    for (const [name, value] of Object.entries(this.#settings)) if (value !== DEFAULTS[name]) parts[name] = value;
+    for (const name in init) if (init[name] !== undefined) parts[name] = init[name];
+    const body = init.body === undefined || init.body === null ? this.#ownBody() : null;
+    if (body !== null && body.isUnusable) throw new TypeError('Request: the body of the other request was read already');
+    const bodyless = isBodyless(String(parts.method).toUpperCase());
+    if (body !== null && bodyless && !isBodyless(this.method))
+      throw new TypeError(`Request: a request with the method ${parts.method} has no body`);
+    const taken = body !== null && !bodyless;
+    if (taken) Object.assign(parts, { body: forRuntime(handOver(body)), duplex: 'half' });
+    if (init.headers === undefined) parts.headers = pairsOf(this.headers, taken);
+    return parts;
   }
 
   #ownBody() {
@@ -308,6 +335,8 @@ class Request {
 
   static {
     Request.internals = {
+      isOurs: (value) => value !== null && typeof value === 'object' && #url in value,
+      asInit: (request, init) => request.#asInit(init),
       body: (request) => request.#ownBody(),
       exchange: (request) => (#exchange in request ? request.#exchange : null),
       abort(request, reason) {
@@ -371,4 +400,11 @@ function abortRequest(request, reason) {
   own.abort(request, Object.assign(new Error(`the client has gone (${reason})`), { name: 'AbortError', code: 'CAROM_ECANCELED' }));
 }
 
-module.exports = { Request, requestFromExchange, abortRequest };
+// What a Request of the runtime is made of in the place of one of ours; `isOurs` tells them apart.
+function partsOfRequest(request, init) {
+  return own.asInit(request, init);
+}
+
+partsOfRequest.isOurs = (value) => own.isOurs(value);
+
+module.exports = { Request, requestFromExchange, abortRequest, partsOfRequest };
