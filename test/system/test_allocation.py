@@ -11,9 +11,10 @@ WARMUP = harness.scaled(20_000)
 
 class Allocation(harness.SystemTest):
     # A floor above all that is ever in flight: how much overlaps is up to the kernel, and a machine that stands still
-    # for two seconds would see its pools trimmed. How they follow a load is a unit test's matter (service/pools).
+    # for two seconds would see its pools trimmed; how they follow a load is a unit test's matter (service/pools). No
+    # keep-alive time either: the load's idle connection, which asks for the count, is to last.
     def check(self, mode, kind, **options):
-        server = self.serve(pool_floor=512)
+        server = self.serve(pool_floor=512, keep_alive="off")
         numbers = harness.load(server, mode, kind, REQUESTS, WARMUP, **options)
         print(f"{self.id().split('.')[-1]}: {numbers}", flush=True)
         self.assertGreaterEqual(numbers["measured"], REQUESTS)
