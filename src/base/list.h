@@ -41,6 +41,14 @@ static inline void carom_node_remove(struct carom_node *node)
     carom_node_init(node);
 }
 
+/* Take a node out of the list that it is in, if any, and put it first into another. */
+static inline void carom_list_move(struct carom_node *head, struct carom_node *node)
+{
+    node->previous->next = node->next;
+    node->next->previous = node->previous;
+    carom_list_prepend(head, node);
+}
+
 /* Take the first node out; NULL when the list is empty. */
 static inline struct carom_node *carom_list_take(struct carom_node *head)
 {

@@ -165,21 +165,6 @@ void carom_connection_idle(struct carom_connection *connection)
     carom_core_wait_idle(&connection->core);
 }
 
-void carom_connection_flush(struct carom_connection *connection)
-{
-    if (connection->core.state == CAROM_CONNECTION_CLOSED)
-        return;
-    if (connection->core.session != NULL)
-        carom_connection_protocol(connection)->flush(connection);
-    if (connection->core.state == CAROM_CONNECTION_CLOSED)
-        return;
-    if (!carom_stream_stalled(&connection->stream))
-        connection->core.write_deadline = CAROM_NO_TIME;
-    else if (connection->core.write_deadline == CAROM_NO_TIME)
-        carom_core_write_within(&connection->core,
-                                carom_connections_of(connection)->options->write_timeout);
-}
-
 void carom_connection_local(const struct carom_connection *connection, carom_address *address)
 {
     struct sockaddr_storage name;
@@ -225,7 +210,16 @@ static struct carom_connection *of_core(struct carom_core *core)
 
 static void core_flush(struct carom_core *core)
 {
-    carom_connection_flush(of_core(core));
+    struct carom_connection *connection = of_core(core);
+    if (connection->core.session != NULL)
+        carom_connection_protocol(connection)->flush(connection);
+    if (connection->core.state == CAROM_CONNECTION_CLOSED)
+        return;
+    if (!carom_stream_stalled(&connection->stream))
+        connection->core.write_deadline = CAROM_NO_TIME;
+    else if (connection->core.write_deadline == CAROM_NO_TIME)
+        carom_core_write_within(&connection->core,
+                                carom_connections_of(connection)->options->write_timeout);
 }
 
 static void core_resume(struct carom_core *core)

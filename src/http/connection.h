@@ -24,7 +24,7 @@ carom_connections_of(const struct carom_connection *connection)
 static inline const struct carom_protocol *
 carom_connection_protocol(const struct carom_connection *connection)
 {
-    return connection->core.connections->protocols[connection->core.speaks];
+    return carom_protocols[connection->core.speaks];
 }
 
 /* The carrier of protocols that are spoken on a stream of bytes. */
@@ -65,8 +65,6 @@ static inline void carom_connection_read_within(struct carom_connection *connect
     carom_core_read_within(&connection->core, milliseconds);
 }
 
-/* Send what is ready; complete what was sent. */
-void carom_connection_flush(struct carom_connection *connection);
 /* No answer follows any more: FIN, then read on for a while (`linger`: the peer may still be
  * sending, and a close would make its kernel throw our answer away) or close. What is still in
  * flight is cancelled. */

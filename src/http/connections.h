@@ -17,8 +17,7 @@ struct carom_connections {
     struct carom_pages small; /* pages for the beginnings of heads */
     struct carom_pool pool;   /* connections */
 
-    const struct carom_protocol *const *protocols; /* by enum carom_speaks */
-    void *shared[CAROM_SPEAKS_COUNT];              /* what the connections of each share */
+    void *shared[CAROM_SPEAKS_COUNT]; /* by enum carom_speaks: what those that speak it share */
 
     struct carom_node dirty;   /* cores that have something to send, */
     struct carom_node resumed; /* or input that waited and can go on, */

@@ -5,7 +5,7 @@
 
 static const struct carom_carrier *carrier_of(const struct carom_core *core)
 {
-    return core->connections->protocols[core->speaks]->carrier;
+    return carom_protocols[core->speaks]->carrier;
 }
 
 static struct carom_core *of_link(struct carom_node *node)
@@ -34,16 +34,16 @@ static void enlist(struct carom_node *list, struct carom_core *core)
         return;
     core->listed = true;
     carom_core_hold(core);
-    carom_node_remove(&core->link);
-    carom_list_prepend(list, &core->link);
+    carom_list_move(list, &core->link);
 }
 
 static void delist(struct carom_core *core)
 {
-    carom_node_remove(&core->link);
     core->listed = false;
-    if (core->state != CAROM_CONNECTION_CLOSED)
-        carom_list_append(&core->connections->open, &core->link);
+    if (core->state == CAROM_CONNECTION_CLOSED)
+        carom_node_remove(&core->link);
+    else
+        carom_list_move(&core->connections->open, &core->link);
 }
 
 void carom_core_touch(struct carom_core *core)

@@ -35,7 +35,7 @@ struct carom_core {
 /* What a core asks of what carries its bytes: the stream of a connection, say. It is told by the
  * protocol (struct carom_protocol), for a protocol knows what it is carried by. */
 struct carom_carrier {
-    /* Send what is ready; complete what was sent. */
+    /* Send what is ready; complete what was sent. It is not closed. */
     void (*flush)(struct carom_core *core);
     /* Go on with input that waited. */
     void (*resume)(struct carom_core *core);

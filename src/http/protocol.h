@@ -52,4 +52,7 @@ enum carom_speaks {
     CAROM_SPEAKS_COUNT
 };
 
+/* By enum carom_speaks; protocols.c has it. */
+extern const struct carom_protocol *const carom_protocols[CAROM_SPEAKS_COUNT];
+
 #endif

@@ -5,7 +5,7 @@
 #include "http/h2.h"
 #include "http/opening.h"
 
-static const struct carom_protocol *const protocols[CAROM_SPEAKS_COUNT] = {
+const struct carom_protocol *const carom_protocols[CAROM_SPEAKS_COUNT] = {
     [CAROM_SPEAKS_NOTHING_YET] = &carom_opening_protocol,
     [CAROM_SPEAKS_H1] = &carom_h1_protocol,
     [CAROM_SPEAKS_H2] = &carom_h2_protocol,
@@ -14,10 +14,9 @@ static const struct carom_protocol *const protocols[CAROM_SPEAKS_COUNT] = {
 int carom_protocols_init(struct carom_connections *connections)
 {
     int error = 0;
-    connections->protocols = protocols;
     for (int i = 0; i < CAROM_SPEAKS_COUNT && error == 0; i++)
-        if (protocols[i]->share != NULL)
-            error = protocols[i]->share(connections);
+        if (carom_protocols[i]->share != NULL)
+            error = carom_protocols[i]->share(connections);
     return error;
 }
 
@@ -25,5 +24,5 @@ void carom_protocols_finish(struct carom_connections *connections)
 {
     for (int i = 0; i < CAROM_SPEAKS_COUNT; i++)
         if (connections->shared[i] != NULL)
-            protocols[i]->unshare(connections);
+            carom_protocols[i]->unshare(connections);
 }
