@@ -3,12 +3,13 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { readFileSync, readdirSync } from 'node:fs';
 import { test, describe } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 import { serve } from '../index.mjs';
 import { TRANSPORTS } from './transports.mjs';
 
 test('each example is tested', () => {
-  const tested = readFileSync(new URL(import.meta.url), 'utf8').matchAll(/await example\('(\w+)'\)/g);
+  const tested = readFileSync(new URL(import.meta.url), 'utf8').matchAll(/await example\(t, '(\w+)'\)/g);
   const examples = readdirSync(new URL('../../examples/js/', import.meta.url)).map((file) => file.replace(/\.mjs$/, ''));
   assert.deepEqual([...tested].map(([, name]) => name).sort(), examples.sort());
 });
@@ -16,23 +17,23 @@ test('each example is tested', () => {
 for (const { name, options, origin: originOf, fetch } of TRANSPORTS)
   describe(`examples over ${name}`, () => {
     // The example, served, and where it is. Each transport has its own copy, with what that remembers.
-    async function example(file) {
+    async function example(t, file) {
       const { default: app } = await import(new URL(`../../examples/js/${file}.mjs?${encodeURIComponent(name)}`, import.meta.url));
       const server = serve({ port: 0, hostname: '127.0.0.1', onListen() {}, ...options }, app);
-      return { origin: originOf(server.addr.port), end: () => server.shutdown({ deadline: 0 }) };
+      t.after(() => server.shutdown({ deadline: 0 }));
+      return { origin: originOf(server.addr.port), server };
     }
 
-    test('hello', async () => {
-      const { origin, end } = await example('hello');
+    test('hello', async (t) => {
+      const { origin } = await example(t, 'hello');
       assert.match(await (await fetch(origin)).text(), /It works/);
       assert.equal(await (await fetch(`${origin}/hello`)).text(), 'Hello, World!');
       assert.ok(Date.parse((await (await fetch(`${origin}/time`)).json()).now));
       assert.equal((await fetch(`${origin}/nowhere`)).status, 404);
-      await end();
     });
 
-    test('json', async () => {
-      const { origin, end } = await example('json');
+    test('json', async (t) => {
+      const { origin } = await example(t, 'json');
       const post = (body) => fetch(`${origin}/notes`, { method: 'POST', body });
       const made = await post('{"title": "learn Carom"}');
       assert.equal(made.status, 201);
@@ -43,62 +44,58 @@ for (const { name, options, origin: originOf, fetch } of TRANSPORTS)
       assert.equal((await fetch(`${origin}/notes/1`, { method: 'DELETE' })).status, 204);
       assert.equal((await fetch(`${origin}/notes/1`)).status, 404);
       assert.equal((await fetch(`${origin}/other`)).status, 404);
-      await end();
     });
 
-    test('stream', async () => {
-      const { origin, end } = await example('stream');
+    test('stream', async (t) => {
+      const { origin } = await example(t, 'stream');
       const body = Buffer.alloc(2_000_000, 'carom');
       const sum = await (await fetch(`${origin}/upload`, { method: 'POST', body })).json();
       assert.deepEqual(sum, { bytes: body.length, sha256: createHash('sha256').update(body).digest('hex') });
       const download = await fetch(`${origin}/download?bytes=1000001`);
       assert.equal(download.headers.get('content-length'), '1000001');
       assert.equal((await download.arrayBuffer()).byteLength, 1000001);
-      await end();
     });
 
-    test('events', async () => {
-      const { origin, end } = await example('events');
+    test('events', async (t) => {
+      const { origin } = await example(t, 'events');
       const controller = new AbortController();
       const { headers, body } = await fetch(`${origin}/events`, { signal: controller.signal });
       assert.equal(headers.get('content-type'), 'text/event-stream');
       const { value } = await body.getReader().read();
       assert.match(new TextDecoder().decode(value), /^data: \d{4}-.*\n\n$/);
       controller.abort();
-      await end();
     });
 
-    test('hono', async () => {
-      const { origin, end } = await example('hono');
+    test('hono', async (t) => {
+      const { origin } = await example(t, 'hono');
       assert.equal(await (await fetch(origin)).text(), 'Hello, Hono!');
       const user = await fetch(`${origin}/users/ann`);
       assert.equal(user.headers.get('x-served-by'), 'carom');
       assert.deepEqual(await user.json(), { name: 'ann' });
       assert.deepEqual(await (await fetch(`${origin}/echo`, { method: 'POST', body: '[1]' })).json(), [1]);
-      await end();
     });
 
-    test('h3, another fetch-style framework', async () => {
+    test('h3, another fetch-style framework', async (t) => {
       const { H3 } = await import('h3');
       const app = new H3().get('/hi/:name', (event) => ({ hi: event.context.params.name })).post('/echo', (event) => event.req.json());
       const server = serve({ port: 0, hostname: '127.0.0.1', onListen() {}, ...options }, app.fetch);
+      t.after(() => server.shutdown({ deadline: 0 }));
       const origin = originOf(server.addr.port);
       assert.deepEqual(await (await fetch(`${origin}/hi/you`)).json(), { hi: 'you' });
       assert.deepEqual(await (await fetch(`${origin}/echo`, { method: 'POST', body: '{"a":1}' })).json(), { a: 1 });
-      await server.shutdown({ deadline: 0 });
     });
 
     test('slow', async (t) => {
-      const { origin, end } = await example('slow');
+      const { origin, server } = await example(t, 'slow');
       assert.equal(await (await fetch(`${origin}/?ms=5`)).text(), 'after 5 ms\n');
       const said = new Promise((resolve) => {
         t.mock.method(console, 'log', resolve);
       });
       const controller = new AbortController();
       const leaving = fetch(`${origin}/?ms=60000`, { signal: controller.signal });
-      setTimeout(() => controller.abort(), 50);
+      while (server.pendingRequests < 1) await sleep(1);
+      controller.abort();
       await assert.rejects(leaving);
       assert.match(await said, /the client has left/);
-      await end();
     });
   });

@@ -24,7 +24,7 @@ const PROGRAM = `
   await server.shutdown({ deadline: 0 });
 `;
 
-test('installed into an empty folder', { timeout: 120000 }, async (t) => {
+test('installed into an empty folder', async (t) => {
   execFileSync(path.join(ROOT, 'tools/package'), {
     env: { ...process.env, BUILD: folder, CAROM_NODE: process.env.CAROM_NODE || path.join(ROOT, 'build/carom.node') },
   });
@@ -76,7 +76,7 @@ test('every option is in the types', () => {
   for (const name of NAMES) assert.ok(types.includes(` ${name}?: `) || types.includes(` ${name}: Handler`), name);
 });
 
-test('the types', { timeout: 60000 }, () => {
+test('the types', () => {
   const file = path.join(ROOT, 'js/test/types.ts');
   runIn(
     path.join(ROOT, 'js'),

@@ -3,6 +3,14 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import net from 'node:net';
 
+// Options of a server whose clients may be slow, as the machine may be: no time-out meets a client but where a test is of it.
+export const PATIENT = Object.fromEntries(
+  ['headerTimeout', 'firstByteTimeout', 'keepAlive', 'writeTimeout', 'lingerTimeout', 'handshakeTimeout', 'h2PingInterval'].map((name) => [
+    name,
+    600_000,
+  ]),
+);
+
 // Send bytes, and give what comes back until the server closes or `enough` says so.
 export function raw(port, text, enough = () => false) {
   return new Promise((resolve, reject) => {

@@ -13,6 +13,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import tls from 'node:tls';
 
 import { serve, redirectToHttps, Response } from '../index.mjs';
+import { PATIENT } from './support.mjs';
 import { certificate, isNode, own } from './transports.mjs';
 
 const WAYS = isNode ? ['inline', 'thread'] : ['thread'];
@@ -48,7 +49,7 @@ function clientCertificate(name) {
 }
 
 async function serving(options, handler, body) {
-  const server = serve({ port: 0, hostname: '127.0.0.1', onListen() {}, ...options }, handler);
+  const server = serve({ port: 0, hostname: '127.0.0.1', onListen() {}, ...PATIENT, ...options }, handler);
   try {
     return await body(server.addr.port, server);
   } finally {
@@ -325,9 +326,10 @@ for (const io of WAYS)
         async (request) => new Response(await request.text()),
         async (port) => {
           const theirs = https.createServer(own, (request, response) => request.pipe(response)).listen(0, '127.0.0.1');
-          await once(theirs, 'listening');
           const agent = new https.Agent({ keepAlive: true, maxSockets: 8 });
           const client = session(port);
+          theirs.keepAliveTimeout = 0; // it ends no connection that its client is about to use
+          await once(theirs, 'listening');
           const echo = (to, text, options) =>
             new Promise((resolve, reject) => {
               https
@@ -337,19 +339,22 @@ for (const io of WAYS)
                 .on('error', reject)
                 .end(text);
             });
-          const many = [];
-          for (let i = 0; i < 600; i++) {
-            const text = `${i} `.repeat(1 + ((i * 7) % 3000));
-            for (const to of [port, theirs.address().port]) many.push(echo(to, text, { agent }));
-            if (i % 4 === 0) many.push(echo(port, text, { agent: false }));
-            many.push(ask(client, { ':method': 'POST' }, text).then((seen) => seen.text === text));
-            if (many.length > 200) assert.ok((await Promise.all(many.splice(0))).every(Boolean));
+          try {
+            const many = [];
+            for (let i = 0; i < 600; i++) {
+              const text = `${i} `.repeat(1 + ((i * 7) % 3000));
+              for (const to of [port, theirs.address().port]) many.push(echo(to, text, { agent }));
+              if (i % 4 === 0) many.push(echo(port, text, { agent: false }));
+              many.push(ask(client, { ':method': 'POST' }, text).then((seen) => seen.text === text));
+              if (many.length > 200) assert.ok((await Promise.all(many.splice(0))).every(Boolean));
+            }
+            assert.ok((await Promise.all(many)).every(Boolean));
+          } finally {
+            client.destroy();
+            agent.destroy();
+            theirs.close();
+            theirs.closeAllConnections();
           }
-          assert.ok((await Promise.all(many)).every(Boolean));
-          client.destroy();
-          agent.destroy();
-          theirs.close();
-          theirs.closeAllConnections();
         },
       ));
 
@@ -431,14 +436,20 @@ for (const io of WAYS)
             count++;
           }
         };
-        const clients = [load(), load(), load()];
-        for (let i = 0; i < 40; i++) {
-          server.reloadTls(i % 2 ? own : [other, own]);
-          const before = count;
-          while (count === before) await sleep(1);
+        const clients = Promise.all([load(), load(), load()]);
+        const reload = async () => {
+          for (let i = 0; i < 40; i++) {
+            server.reloadTls(i % 2 ? own : [other, own]);
+            const before = count;
+            while (count === before) await sleep(1);
+          }
+        };
+        try {
+          await Promise.race([reload(), clients]); // a client that fails ends the test
+        } finally {
+          over = true;
         }
-        over = true;
-        await Promise.all(clients);
+        await clients;
       }));
 
     test('HTTP/2: hints, trailers both ways, routes, a push that nobody asked for is none', () =>

@@ -6,6 +6,8 @@ import { createRequire } from 'node:module';
 import { Readable } from 'node:stream';
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
 
+import { PATIENT } from './support.mjs';
+
 const native = createRequire(import.meta.url)('../src/ring/native.js');
 export const isNode = !process.versions.bun && !globalThis.Deno;
 
@@ -143,7 +145,7 @@ function transport(name, alpn, tls) {
     alpn,
     tls,
     version: alpn.startsWith('h2') ? 2 : 1,
-    options: { backend: process.env.CAROM_BACKEND || 'epoll', ...(tls ? { cert: own.cert, key: own.key } : {}) }, // of the server: all that makes a difference
+    options: { ...PATIENT, backend: process.env.CAROM_BACKEND || 'epoll', ...(tls ? { cert: own.cert, key: own.key } : {}) }, // of the server: all that makes a difference
     origin: (port, host = '127.0.0.1') => `${tls ? 'https' : 'http'}://${host}:${port}`,
     fetch: fetchOf(alpn.startsWith('h2'), tls),
   };

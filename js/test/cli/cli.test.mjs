@@ -23,12 +23,13 @@ function app(name, text) {
 
 const hello = app('hello.mjs', 'export default (request) => new Response(`hello ${new URL(request.url).pathname}`);\n');
 
-// A run of the command line: what it says so far, and waiting for it to say something or end.
+// A run of the command line, for as long as its test runs: what it says so far, and waiting for it to say something or end.
 class Run {
-  constructor(...words) {
+  constructor(t, ...words) {
     this.said = '';
     this.process = spawn(process.execPath, [CLI, ...words], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
     this.ended = once(this.process, 'close').then(([code]) => code);
+    t.after(() => this.process.kill('SIGKILL'));
     for (const stream of [this.process.stdout, this.process.stderr])
       stream.on('data', (data) => {
         this.said += data;
@@ -74,8 +75,8 @@ class Run {
   }
 }
 
-test('serves, logs, and drains on SIGTERM', async () => {
-  const run = new Run('serve', hello, '--port', '0');
+test('serves, logs, and drains on SIGTERM', async (t) => {
+  const run = new Run(t, 'serve', hello, '--port', '0');
   const origin = await run.origin();
   assert.equal(await (await fetch(`${origin}/you`)).text(), 'hello /you');
   await run.says(/200 GET \/you 10 B [\d.]+ ms/);
@@ -83,8 +84,8 @@ test('serves, logs, and drains on SIGTERM', async () => {
   assert.match(run.said, /1 requests, 1 responses/);
 });
 
-test('logs as JSON', async () => {
-  const run = new Run('serve', hello, '--port=0', '--log', 'json');
+test('logs as JSON', async (t) => {
+  const run = new Run(t, 'serve', hello, '--port=0', '--log', 'json');
   await (await fetch(`${await run.origin()}/x?y`)).text();
   const [line] = await run.says(/^\{.*\}$/m);
   const { method, target, status, bytes, outcome } = JSON.parse(line);
@@ -95,7 +96,7 @@ test('logs as JSON', async () => {
   await run.stop();
 });
 
-test('bad usage is said in one line, with exit 2', async () => {
+test('bad usage is said in one line, with exit 2', async (t) => {
   for (const [words, what] of [
     [[], /what is to be done/],
     [['serve'], /which app/],
@@ -104,64 +105,65 @@ test('bad usage is said in one line, with exit 2', async () => {
     [['serve', hello, '--fast'], /no option --fast/],
     [['serve', hello, '--watch=yes'], /--watch takes no value/],
   ]) {
-    const run = new Run(...words);
+    const run = new Run(t, ...words);
     assert.equal(await run.ended, 2);
     assert.match(run.said, what);
     assert.equal(run.said.trim().split('\n').length, 1);
   }
 });
 
-test('an app that is missing, exports nothing, or is broken', async () => {
-  const missing = new Run('serve', 'nowhere.mjs');
+test('an app that is missing, exports nothing, or is broken', async (t) => {
+  const missing = new Run(t, 'serve', 'nowhere.mjs');
   assert.equal(await missing.ended, 1);
   assert.equal(missing.said, 'carom: there is no app nowhere.mjs\n');
-  const empty = new Run('serve', app('empty.mjs', 'export default 7;\n'));
+  const empty = new Run(t, 'serve', app('empty.mjs', 'export default 7;\n'));
   assert.equal(await empty.ended, 1);
   assert.match(empty.said, /must export by default/);
-  const broken = new Run('serve', app('broken.mjs', 'const one = 1;\none.two.three();\n'));
+  const broken = new Run(t, 'serve', app('broken.mjs', 'const one = 1;\none.two.three();\n'));
   assert.equal(await broken.ended, 1);
   assert.match(broken.said, /TypeError: [^]*at broken\.mjs:2[^]*> +2 \| one\.two\.three\(\);/);
 });
 
-test('an app that cannot be found, or its imports, in one line', async () => {
+test('an app that cannot be found, or its imports, in one line', async (t) => {
   for (const [words, what] of [
     [['serve', folder], /^carom: the app \S+ is no file\n$/],
     [['serve', app('imports.mjs', 'import "./nix.mjs";\n')], /^carom: the app cannot be loaded: [^\n]*nix\.mjs[^\n]*\n$/],
   ]) {
-    const run = new Run(...words);
+    const run = new Run(t, ...words);
     assert.equal(await run.ended, 1);
     assert.match(run.said, what);
   }
 });
 
-test('what cannot be listened on is said in one line, with the cure', async () => {
+test('what cannot be listened on is said in one line, with the cure', async (t) => {
   for (const [words, what] of [
     [['--path', '/nowhere/socket'], /listen on \/nowhere\/socket: its folder does not exist: choose another with --path/],
     [['--path', hello], /another file: choose another with --path/],
     [['--path', `/tmp/${'x'.repeat(200)}`], /107 bytes/],
     [['--hostname', 'nope'], /listen on nope: this is no address: give an IP address or localhost/],
   ]) {
-    const run = new Run('serve', hello, ...words);
+    const run = new Run(t, 'serve', hello, ...words);
     assert.equal(await run.ended, 1);
     assert.match(run.said, what);
     assert.equal(run.said.trim().split('\n').length, 1);
   }
 });
 
-test('a syntax error shows its place', async () => {
-  const run = new Run('serve', app('syntax.mjs', 'const one = 1;\nconst = 2;\n'));
+test('a syntax error shows its place', async (t) => {
+  const run = new Run(t, 'serve', app('syntax.mjs', 'const one = 1;\nconst = 2;\n'));
   assert.equal(await run.ended, 1);
   assert.match(run.said, /syntax\.mjs:2\nconst = 2;/);
 });
 
-test('options that cannot be are said in one line', async () => {
-  const run = new Run('serve', hello, '--io', 'inline', '--workers', '2');
+test('options that cannot be are said in one line', async (t) => {
+  const run = new Run(t, 'serve', hello, '--io', 'inline', '--workers', '2');
   assert.equal(await run.ended, 2);
   assert.match(run.said, /^carom: io: 'inline' has one worker[^\n]*\n$/);
 });
 
-test('the port of the app, and apps that are more than options', async () => {
+test('the port of the app, and apps that are more than options', async (t) => {
   const run = new Run(
+    t,
     'serve',
     app('own.mjs', 'class App { routes = [1]; onError = 7; fetch() { return new Response("mine"); } }\nexport default new App();\n'),
     '--port',
@@ -171,9 +173,10 @@ test('the port of the app, and apps that are more than options', async () => {
   await run.stop();
 });
 
-test('the place and onListen of the app; the command line comes first', async () => {
+test('the place and onListen of the app; the command line comes first', async (t) => {
   const socket = path.join(folder, 'app.sock');
   const run = new Run(
+    t,
     'serve',
     app(
       'place.mjs',
@@ -182,16 +185,16 @@ test('the place and onListen of the app; the command line comes first', async ()
   );
   await run.says(/told \S*app\.sock/);
   await run.stop();
-  const other = new Run('serve', app('any.mjs', `export default { port: 0, fetch: () => new Response('any') };\n`));
+  const other = new Run(t, 'serve', app('any.mjs', `export default { port: 0, fetch: () => new Response('any') };\n`));
   assert.notEqual(new URL(await other.origin()).port, '8080');
   await other.stop();
-  const given = new Run('serve', 'place.mjs', '--port', '0');
+  const given = new Run(t, 'serve', 'place.mjs', '--port', '0');
   await given.origin();
   await given.stop();
 });
 
-test('an error in a handler shows its place, and answers 500', async () => {
-  const run = new Run('serve', app('throws.mjs', 'export default () => {\n  throw new Error("oops");\n};\n'), '--port', '0');
+test('an error in a handler shows its place, and answers 500', async (t) => {
+  const run = new Run(t, 'serve', app('throws.mjs', 'export default () => {\n  throw new Error("oops");\n};\n'), '--port', '0');
   const response = await fetch(await run.origin());
   assert.equal(response.status, 500);
   assert.equal(await response.text(), 'Internal Server Error\n');
@@ -200,8 +203,9 @@ test('an error in a handler shows its place, and answers 500', async () => {
 });
 
 // A client that chose what is read and shown could choose /dev/zero, and the server would never end reading.
-test('what an error says is no place', async () => {
+test('what an error says is no place', async (t) => {
   const run = new Run(
+    t,
     'serve',
     app('says.mjs', 'export default (request) => {\n  throw new Error(`no ${decodeURIComponent(new URL(request.url).pathname)}`);\n};\n'),
     '--port',
@@ -222,17 +226,18 @@ test('what an error says is no place', async () => {
   assert.equal(run.said.match(/> +2 \| {3}throw new Error/g).length, 6);
 });
 
-test('a port in use is said with the cure', async () => {
-  const first = new Run('serve', hello, '--port', '0');
+test('a port in use is said with the cure', async (t) => {
+  const first = new Run(t, 'serve', hello, '--port', '0');
   const { port } = new URL(await first.origin());
-  const second = new Run('serve', hello, '--port', port);
+  const second = new Run(t, 'serve', hello, '--port', port);
   assert.equal(await second.ended, 1);
   assert.match(second.said, /in use: choose another with --port\n$/);
   await first.stop();
 });
 
-test('an option of an app that is misspelt is said in one line', async () => {
+test('an option of an app that is misspelt is said in one line', async (t) => {
   const run = new Run(
+    t,
     'serve',
     app('misspelt.mjs', 'export default { fetch: () => new Response(), certfile: "cert.pem" };\n'),
     '--port',
@@ -242,7 +247,7 @@ test('an option of an app that is misspelt is said in one line', async () => {
   assert.equal(run.said, 'carom: there is no option certfile: certFile is meant?\n');
 });
 
-test('SIGTERM answers what is in flight; a second one stops at once', async () => {
+test('SIGTERM answers what is in flight; a second one stops at once', async (t) => {
   const slow = app(
     'slow.mjs',
     `export default (request) => new Promise((resolve) => {
@@ -250,12 +255,12 @@ test('SIGTERM answers what is in flight; a second one stops at once', async () =
     if (request.url.endsWith('/soon')) setTimeout(() => resolve(new Response('done')), 300);
   });\n`,
   );
-  const run = new Run('serve', slow, '--port', '0');
+  const run = new Run(t, 'serve', slow, '--port', '0');
   const response = fetch(`${await run.origin()}/soon`);
   await run.says(/waiting/);
   assert.equal(await run.stop(), 0);
   assert.equal(await (await response).text(), 'done');
-  const stuck = new Run('serve', slow, '--port', '0');
+  const stuck = new Run(t, 'serve', slow, '--port', '0');
   fetch(`${await stuck.origin()}/never`).catch(() => {});
   await stuck.says(/waiting/);
   stuck.process.kill('SIGTERM');
@@ -263,12 +268,12 @@ test('SIGTERM answers what is in flight; a second one stops at once', async () =
   assert.equal(await stuck.stop(), 143);
 });
 
-test('--watch loads anew what the app imports', async () => {
+test('--watch loads anew what the app imports', async (t) => {
   mkdirSync(path.join(folder, 'parts'), { recursive: true });
   app('parts/deep.mjs', 'export const word = "one";\n');
   app('parts/word.mjs', 'export { word } from "./deep.mjs";\n');
   const file = app('imports.mjs', 'import { word } from "./parts/word.mjs";\nexport default () => new Response(word);\n');
-  const run = new Run('serve', file, '--port', '0', '--watch', '--log', 'off');
+  const run = new Run(t, 'serve', file, '--port', '0', '--watch', '--log', 'off');
   const origin = await run.origin();
   assert.equal(await (await fetch(origin)).text(), 'one');
   app('parts/deep.mjs', 'export const word = "two";\n');
@@ -277,9 +282,9 @@ test('--watch loads anew what the app imports', async () => {
   await run.stop();
 });
 
-test('--watch loads the app anew, and keeps the old one when the new is broken', async () => {
+test('--watch loads the app anew, and keeps the old one when the new is broken', async (t) => {
   const file = app('watched.mjs', 'export default () => new Response("one");\n');
-  const run = new Run('serve', file, '--port', '0', '--watch', '--log', 'off');
+  const run = new Run(t, 'serve', file, '--port', '0', '--watch', '--log', 'off');
   const origin = await run.origin();
   assert.equal(await (await fetch(origin)).text(), 'one');
   app('watched.mjs', 'export default () => new Response("two");\n');
@@ -314,9 +319,9 @@ function keep(name, cert = 'cert.pem', key = 'key.pem') {
   }
 }
 
-test('--cert and --key, and SIGHUP loads them again', async () => {
+test('--cert and --key, and SIGHUP loads them again', async (t) => {
   keep('one.test');
-  const run = new Run('serve', hello, '--port', '0', '--cert', 'cert.pem', '--key', 'key.pem');
+  const run = new Run(t, 'serve', hello, '--port', '0', '--cert', 'cert.pem', '--key', 'key.pem');
   const port = await run.port();
   assert.deepEqual(await shown(port), { name: 'DNS:one.test', alpn: 'h2' });
   keep('two.test');
@@ -331,9 +336,9 @@ test('--cert and --key, and SIGHUP loads them again', async () => {
   assert.equal(await run.stop(), 0);
 });
 
-test('--tls-watch loads them again by itself', async () => {
+test('--tls-watch loads them again by itself', async (t) => {
   keep('one.test', 'watched.pem', 'watched-key.pem');
-  const run = new Run('serve', hello, '--port', '0', '--cert', 'watched.pem', '--key', 'watched-key.pem', '--tls-watch');
+  const run = new Run(t, 'serve', hello, '--port', '0', '--cert', 'watched.pem', '--key', 'watched-key.pem', '--tls-watch');
   const port = await run.port();
   assert.equal((await shown(port)).name, 'DNS:one.test');
   keep('three.test', 'watched.pem', 'watched-key.pem');
@@ -342,8 +347,8 @@ test('--tls-watch loads them again by itself', async () => {
   assert.equal(await run.stop(), 0);
 });
 
-test('--tls-dev, and --no-http2', async () => {
-  const run = new Run('serve', hello, '--port', '0', '--tls-dev', '--no-http2');
+test('--tls-dev, and --no-http2', async (t) => {
+  const run = new Run(t, 'serve', hello, '--port', '0', '--tls-dev', '--no-http2');
   assert.match((await run.says(/https:\/\/localhost:\d+\//))[0], /^https/);
   const { name, alpn } = await shown(await run.port());
   assert.match(name, /DNS:localhost/);
@@ -351,7 +356,7 @@ test('--tls-dev, and --no-http2', async () => {
   assert.equal(await run.stop(), 0);
 });
 
-test('TLS that cannot be, in one line with the cure', async () => {
+test('TLS that cannot be, in one line with the cure', async (t) => {
   keep('one.test');
   writeFileSync(path.join(folder, 'other-key.pem'), certificate('other.test').key);
   for (const [words, code, what] of [
@@ -361,7 +366,7 @@ test('TLS that cannot be, in one line with the cure', async () => {
     [['--cert', 'nowhere.pem', '--key', 'key.pem'], 1, /nowhere\.pem: [^\n]*No such file/],
     [['--cert', 'cert.pem', '--key', 'other-key.pem'], 1, /it is the key of another certificate/],
   ]) {
-    const run = new Run('serve', hello, '--port', '0', ...words);
+    const run = new Run(t, 'serve', hello, '--port', '0', ...words);
     assert.equal(await run.ended, code);
     assert.match(run.said, what);
     assert.equal(run.said.trim().split('\n').length, 1);

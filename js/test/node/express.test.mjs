@@ -54,7 +54,7 @@ async function app() {
 
 for (const { name, alpn, tls, options, origin, fetch } of TRANSPORTS)
   test(`Express over ${name}`, { skip }, async (t) => {
-    const { server, port } = await start(await app(), options);
+    const { server, port } = await start(t, await app(), options);
     const base = origin(port);
     t.after(
       () =>

@@ -19,7 +19,7 @@ async function outcomes(t, listener, paths, method = 'GET') {
   const hear = ({ code }) => warnings.push(code);
   process.on('warning', hear);
   t.after(() => process.off('warning', hear));
-  const { server, port } = await start(listener);
+  const { server, port } = await start(t, listener);
   const seen = [];
   for (const path of paths) {
     const answer = await new Promise((resolve) => {
@@ -79,8 +79,8 @@ test('a field that node lets through, and the engine does not', { skip }, async 
   assert.deepEqual([seen, warnings], [[500, 200], ['CAROM_EFIELD']]);
 });
 
-test('CONNECT, when nobody listens for it', { skip }, async () => {
-  const { server, port } = await start(() => assert.fail('not a request'));
+test('CONNECT, when nobody listens for it', { skip }, async (t) => {
+  const { port } = await start(t, () => assert.fail('not a request'));
   const client = net.connect(port, '127.0.0.1');
   client.write('CONNECT far.test:80 HTTP/1.1\r\nHost: far.test:80\r\n\r\n');
   let text = '';
@@ -89,12 +89,11 @@ test('CONNECT, when nobody listens for it', { skip }, async () => {
   });
   await once(client, 'close');
   assert.match(text, /^HTTP\/1\.1 405 /);
-  await stop(server);
 });
 
-test('the fields of another connection in a head that was copied', { skip }, async () => {
+test('the fields of another connection in a head that was copied', { skip }, async (t) => {
   const copied = { 'Keep-Alive': 'timeout=5', Connection: 'keep-alive, X-Hop', 'Proxy-Connection': 'keep-alive', 'X-End': '1' };
-  const { server, port } = await start((req, res) => {
+  const { port } = await start(t, (req, res) => {
     const close = req.url === '/close' ? { Connection: 'X-Hop, Close' } : {};
     res.writeHead(200, { ...copied, 'Transfer-Encoding': 'chunked', ...close });
     Readable.from(['a', 'b']).pipe(res);
@@ -112,5 +111,4 @@ test('the fields of another connection in a head that was copied', { skip }, asy
     assert.notEqual(headers['keep-alive'], 'timeout=5');
     agent.destroy();
   }
-  await stop(server);
 });

@@ -18,8 +18,20 @@ function whyNot() {
 
 export const skip = whyNot();
 
-export async function start(listener, options = {}) {
-  const server = createServer(options, listener).listen(0, '127.0.0.1');
+// What is left of a server when a test ends, also one that failed, is ended.
+export function closeAfter(t, server) {
+  t.after(
+    () =>
+      new Promise((resolve) => {
+        server.close(resolve);
+        server.closeAllConnections();
+      }),
+  );
+  return server;
+}
+
+export async function start(t, listener, options = {}) {
+  const server = closeAfter(t, createServer(options, listener)).listen(0, '127.0.0.1');
   await once(server, 'listening');
   return { server, port: server.address().port, base: `http://127.0.0.1:${server.address().port}` };
 }

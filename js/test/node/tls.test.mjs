@@ -6,7 +6,7 @@ import https from 'node:https';
 import { test } from 'node:test';
 import tls from 'node:tls';
 
-import { skip, start } from './support.mjs';
+import { closeAfter, createServer, skip, start } from './support.mjs';
 import { certificate, own } from '../transports.mjs';
 
 const other = certificate('other.test');
@@ -42,8 +42,9 @@ async function get(port, options = {}) {
   return { text: String(Buffer.concat(await response.toArray())), shown: response.socket.getPeerCertificate() };
 }
 
-test('serves, and the socket tells of its TLS', { skip }, async () => {
-  const { server, port } = await start(
+test('serves, and the socket tells of its TLS', { skip }, async (t) => {
+  const { port } = await start(
+    t,
     (req, res) =>
       res.end(
         JSON.stringify([
@@ -63,11 +64,10 @@ test('serves, and the socket tells of its TLS', { skip }, async () => {
     'http/1.1',
     false,
   ]);
-  server.close();
 });
 
-test('every option of TLS is taken, and what is none, or misspelt, is refused by name', { skip }, async () => {
-  const { server, port } = await start((req, res) => res.end(String(req.socket.alpnProtocol)), {
+test('every option of TLS is taken, and what is none, or misspelt, is refused by name', { skip }, async (t) => {
+  const { port } = await start(t, (req, res) => res.end(String(req.socket.alpnProtocol)), {
     ...own,
     alpn: ['http/1.1'],
     serverName: 'localhost',
@@ -76,8 +76,6 @@ test('every option of TLS is taken, and what is none, or misspelt, is refused by
   await once(socket, 'secureConnect');
   assert.equal(socket.alpnProtocol, 'http/1.1');
   socket.destroy();
-  server.close();
-  const { createServer } = await import('./support.mjs');
   for (const [options, message] of [
     [{ certt: 'x', Key: 'y' }, /^there is no option certt: cert is meant\?$/],
     [{ ...own, passPhrase: 'x' }, /^there is no option passPhrase: passphrase is meant/],
@@ -97,20 +95,19 @@ test('every option of TLS is taken, and what is none, or misspelt, is refused by
   });
 });
 
-test("a client's certificate is asked for, and known", { skip }, async () => {
+test("a client's certificate is asked for, and known", { skip }, async (t) => {
   const ann = clientCertificate('ann');
-  const { server, port } = await start((req, res) => res.end(`${req.socket.getPeerCertificate().subject.CN} ${req.socket.authorized}`), {
+  const { port } = await start(t, (req, res) => res.end(`${req.socket.getPeerCertificate().subject.CN} ${req.socket.authorized}`), {
     ...own,
     ca: ann.cert,
     requestCert: true,
   });
   assert.equal((await get(port, ann)).text, 'ann true');
   await assert.rejects(get(port));
-  server.close();
 });
 
-test('setSecureContext, before and while it listens', { skip }, async () => {
-  const { server, port } = await start((req, res) => res.end('hello'), own);
+test('setSecureContext, before and while it listens', { skip }, async (t) => {
+  const { server, port } = await start(t, (req, res) => res.end('hello'), own);
   const shown = async () => (await get(port, { rejectUnauthorized: false })).shown.subjectaltname;
   assert.match(await shown(), /localhost/);
   server.setSecureContext(other);
@@ -119,17 +116,18 @@ test('setSecureContext, before and while it listens', { skip }, async () => {
   assert.equal(await shown(), 'DNS:other.test');
   server.close();
   await once(server, 'close');
-  const { createServer } = await import('./support.mjs');
-  const later = createServer(own, (req, res) => res.end('later'));
+  const later = closeAfter(
+    t,
+    createServer(own, (req, res) => res.end('later')),
+  );
   later.setSecureContext(other);
   later.listen(0, '127.0.0.1');
   await once(later, 'listening');
   assert.equal((await get(later.address().port, { rejectUnauthorized: false })).shown.subjectaltname, 'DNS:other.test');
-  later.close();
 });
 
-test('an upgrade: bytes both ways over TLS, and what the socket tells', { skip }, async () => {
-  const { server, port } = await start(() => {}, own);
+test('an upgrade: bytes both ways over TLS, and what the socket tells', { skip }, async (t) => {
+  const { server, port } = await start(t, () => {}, own);
   server.on('upgrade', (req, socket, head) => {
     socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n${socket.getProtocol()} ${head}`);
     socket.pipe(socket);
@@ -150,5 +148,4 @@ test('an upgrade: bytes both ways over TLS, and what the socket tells', { skip }
   socket.end('bye');
   await once(socket, 'end');
   assert.match(got, /pingbye$/);
-  server.close();
 });

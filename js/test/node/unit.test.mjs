@@ -374,14 +374,14 @@ test('time-outs', async () => {
   const exchange = new FakeExchange();
   const { res } = serve(exchange);
   const timedOut = new Promise((resolve) => res.setTimeout(5, resolve));
-  const waiting = setTimeout(() => {}, 1000); // time-outs alone keep no process alive
+  const waiting = setInterval(() => {}, 1000); // time-outs alone keep no process alive
   await timedOut;
   assert.deepEqual(exchange.calls, []);
   const other = new FakeExchange();
   const got = serve(other);
   got.req.socket.setTimeout(5);
   await once(got.res, 'close');
-  clearTimeout(waiting);
+  clearInterval(waiting);
   assert.deepEqual(other.calls, [['cancel']]);
 });
 
