@@ -9,8 +9,8 @@
 
 /* Not every nghttp2 from 1.52 on has it: Debian's does by a security update, others from 1.61 on.
  * Without it nghttp2 has no limit of its own that would have to be lifted. */
-__attribute__((weak)) void nghttp2_option_set_max_continuations(nghttp2_option *option,
-                                                                size_t count);
+static void set_max_continuations(nghttp2_option *option, size_t count)
+    __attribute__((weakref("nghttp2_option_set_max_continuations")));
 
 /* What gathers for the kernel at a time: more would only be late for what is more urgent. */
 #define OUT_AT_MOST ((uint64_t)128 * 1024)
@@ -563,8 +563,8 @@ static int h2_share(struct carom_connections *connections)
     nghttp2_option_set_no_closed_streams(shared->option, 1);
     nghttp2_option_set_builtin_recv_extension_type(shared->option, NGHTTP2_PRIORITY_UPDATE);
     nghttp2_option_set_max_settings(shared->option, 32);
-    if (nghttp2_option_set_max_continuations != NULL) /* h2_frames.c counts */
-        nghttp2_option_set_max_continuations(shared->option, SIZE_MAX);
+    if (set_max_continuations != NULL) /* h2_frames.c counts */
+        set_max_continuations(shared->option, SIZE_MAX);
     return 0;
 }
 
