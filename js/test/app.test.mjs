@@ -173,6 +173,29 @@ for (const { name, alpn, tls, options: over, origin: originOf, fetch } of TRANSP
           },
         ));
 
+      // It does not fit into a slot, and its page is soon another's.
+      test('fields of a long head that are read after an await are its own', () => {
+        let goOn;
+        const held = new Promise((resolve) => {
+          goOn = resolve;
+        });
+        return serving(
+          { io },
+          async (request) => {
+            if (new URL(request.url).pathname === '/first') await held;
+            return new Response([request.headers.get('x-long'), request.url].join(' '));
+          },
+          async (origin, server) => {
+            const ask = async (path, letter) => (await fetch(origin + path, { headers: { 'x-long': letter.repeat(6000) } })).text();
+            const first = ask('/first', 'a');
+            while (server.pendingRequests < 1) await sleep(1);
+            for (let i = 0; i < 40; i++) assert.equal(await ask('/other', 'b'), `${'b'.repeat(6000)} ${origin}/other`);
+            goOn();
+            assert.equal(await first, `${'a'.repeat(6000)} ${origin}/first`);
+          },
+        );
+      });
+
       test('bodies of every kind', () => {
         const big = 'ü'.repeat(100000);
         const bodies = {

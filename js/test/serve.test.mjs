@@ -150,6 +150,18 @@ for (const io of WAYS) {
         },
       ));
 
+    // RFC 9113, 8.2.3: a client of HTTP/2 sends a field for each cookie; lines of HTTP/1.1 are the same to us.
+    test('lines of cookies are one value, by "; "; those of other fields by ", "', () =>
+      serving(
+        { io },
+        ({ headers }) => Response.json([headers.get('cookie'), headers.get('x-a'), new Map(headers).get('cookie')]),
+        async (origin, server) => {
+          const lines = 'Cookie: a=1\r\nX-A: 1\r\ncookie: b=2\r\nX-A: 2\r\nCookie: c=3\r\n';
+          const got = await raw(server.addr.port, `GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n${lines}\r\n`);
+          assert.deepEqual(JSON.parse(got.split('\r\n\r\n')[1]), ['a=1; b=2; c=3', '1, 2', 'a=1; b=2; c=3']);
+        },
+      ));
+
     test('early hints, trailers, routes', () =>
       serving(
         { io, routes: { '/health': new Response('fine') } },
