@@ -385,15 +385,6 @@ for (const { name, alpn, tls, options: over, origin: originOf, fetch } of TRANSP
           },
         ));
 
-      test("a field that is the engine's to say", () =>
-        serving(
-          { io, onError: (error) => new Response(error.message, { status: 500 }) },
-          () => new Response('x', { headers: { 'transfer-encoding': 'gzip, chunked' } }),
-          async (origin) => {
-            assert.match(await (await fetch(origin)).text(), /Transfer-Encoding and Keep-Alive are the engine's/);
-          },
-        ));
-
       // Hono's streams do.
       test("a response may say that it is chunked: whether it is, is the engine's to say", () =>
         serving(

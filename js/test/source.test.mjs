@@ -56,6 +56,7 @@ const REVIEWED = {
     /^[0-9]+$/,
   ],
   'node/response.js': [/(^|,)\s*close\s*(,|$)/i], // likewise
+  'serve/framing.js': [/^\d{1,15}$/, /[\0-\x08\x0e-\x1f\x7f]/],
   'serve/serve.js': [/[^!-~]|[?#]/],
   'node/upgrade.js': [/^HTTP\/1\.[01] ([0-9]{3})/, /^(connection|content-length|transfer-encoding)$/i],
 };

@@ -1,7 +1,10 @@
 // The three classes of the Fetch standard.
 'use strict';
 
-require('./runtime.js').takeOurs();
+const runtime = require('./runtime.js');
+
+runtime.takeOurs();
+runtime.noteText();
 
 module.exports = {
   Headers: require('./headers.js').Headers,

@@ -3,6 +3,7 @@
 
 const { internals, standIn } = require('./headers.js');
 const { extract, clone, mixin, streamOf } = require('./body.js');
+const { endToEnd } = require('./hop-by-hop.js');
 
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 const REASON_PHRASE = /^[\t\x20-\x7e\x80-\xff]*$/;
@@ -159,43 +160,60 @@ for (const name of ['type', 'url', 'redirected', 'status', 'ok', 'statusText', '
 for (const name of ['error', 'json', 'redirect']) Object.defineProperty(Response, name, { enumerable: true });
 Object.defineProperty(Response.prototype, Symbol.toStringTag, { value: 'Response', configurable: true });
 
-// The fields of a Response that came from fetch, as a proxy passes it on. Fields of the connection that it came by are left out
-// (RFC 9110, 7.6.1), and so are its coding and length, since fetch has decoded the content.
-const OF_THE_CONNECTION = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade', 'te', 'trailer']);
+// ---------------------------------------------------------------- those of others
 
-function fetchedFields(headers) {
-  const decoded = headers.has('content-encoding');
-  const named = (headers.get('connection') || '')
-    .toLowerCase()
-    .split(',')
-    .map((name) => name.trim());
-  return [...headers]
-    .filter(
-      ([name]) =>
-        !OF_THE_CONNECTION.has(name) && !named.includes(name) && !(decoded && (name === 'content-encoding' || name === 'content-length')),
-    )
-    .flat();
+// Responses of the runtime that were made of a string, where it notes the type of that only when it sends them itself (Bun).
+const ofText = new WeakSet();
+const TEXT = ['content-type', 'text/plain;charset=utf-8'];
+
+// Whether it can be sent: a Response of ours, of the runtime, or of a library or another realm, which has the shape of one.
+function isResponse(value) {
+  if (value === null || typeof value !== 'object') return false;
+  const { status, headers } = value;
+  if (typeof status !== 'number' || headers === null || typeof headers !== 'object') return false;
+  return (typeof headers.forEach === 'function' || typeof headers[Symbol.iterator] === 'function') && 'body' in value;
 }
 
-// { status, fields, body } of a Response, of our class or of the runtime's.
-function responseParts(response) {
-  if (own.isOurs(response)) {
-    const parts = own.parts(response);
-    const { body } = parts;
-    // The content of another exchange (`new Response(request.body)` has its stream, a clone its source).
-    if (body !== null && typeof body.contentNow === 'function') parts.body = streamOf(own.body(response));
-    return parts;
-  }
-  if (response.bodyUsed || (response.body !== null && response.body.locked))
-    throw new TypeError('the body of this Response was read already, or is locked');
-  return {
-    status: response.status === 0 ? 500 : response.status,
-    fields: response.url === '' ? [...response.headers].flat() : fetchedFields(response.headers),
-    body: response.body,
-    foreign: true,
+// All values of Set-Cookie, or null: these Headers give them one by one, or cannot.
+function cookiesOf(headers) {
+  if (typeof headers.getSetCookie === 'function') return headers.getSetCookie();
+  if (typeof headers.raw === 'function') return headers.raw()['set-cookie'] || []; // node-fetch
+  return null;
+}
+
+function fieldsOf(headers) {
+  const fields = [];
+  const cookies = cookiesOf(headers);
+  const add = (value, name) => {
+    const lower = `${name}`.toLowerCase();
+    if (cookies === null || lower !== 'set-cookie') fields.push(lower, `${value}`);
   };
+  if (typeof headers.forEach === 'function') headers.forEach(add);
+  else for (const [name, value] of headers) add(value, name);
+  if (cookies !== null) for (const cookie of cookies) fields.push('set-cookie', `${cookie}`);
+  return fields;
+}
+
+// The headers first: Bun forgets the type of a body once that was looked at.
+function partsOfForeign(response) {
+  const fields = endToEnd(fieldsOf(response.headers));
+  const { status, body } = response;
+  if (response.bodyUsed || (body && body.locked)) throw new TypeError('the body of this Response was read already, or is locked');
+  if (ofText.has(response) && !fields.includes('content-type')) fields.push(...TEXT);
+  return { status: status === 0 ? 500 : status, fields, body: body === undefined ? null : body, foreign: true };
+}
+
+// { status, fields, body } of a Response, of our class or another. No field is there that is about another connection.
+function responseParts(response) {
+  if (!own.isOurs(response)) return partsOfForeign(response);
+  const parts = own.parts(response);
+  const { body } = parts;
+  parts.fields = endToEnd(parts.fields);
+  // The content of another exchange (`new Response(request.body)` has its stream, a clone its source).
+  if (body !== null && typeof body.contentNow === 'function') parts.body = streamOf(own.body(response));
+  return parts;
 }
 
 standIn(Response, globalThis.Response);
 
-module.exports = { Response, responseParts };
+module.exports = { Response, responseParts, isResponse, ofText };

@@ -1,8 +1,9 @@
-// Makes Request and fetch of the runtime take a Request of ours. They look into their own objects where nobody else can, so they
+// What stands before the runtime's own classes. Makes Request and fetch of the runtime take a Request of ours. They look into their own objects where nobody else can, so they
 // are given the URL and what a Request has as `init`. Both stay what they are in all else: the stand-ins pass on what they are asked.
 'use strict';
 
 const { Request, partsOfRequest } = require('./request.js');
+const { Response, ofText } = require('./response.js');
 
 const { isOurs } = partsOfRequest;
 
@@ -40,4 +41,17 @@ function takeOurs() {
   Object.setPrototypeOf(Request, globalThis.Request); // as a class that extends what programs see
 }
 
-module.exports = { takeOurs };
+// A Response of a string has a type (Fetch, 5.2). Bun adds it only when it sends the response itself, so it is noted for us.
+function noteText() {
+  if (new globalThis.Response('').headers.has('content-type')) return;
+  replace('Response', {
+    construct(native, args, target) {
+      const response = Reflect.construct(native, args, target);
+      if (typeof args[0] === 'string') ofText.add(response);
+      return response;
+    },
+  });
+  Object.setPrototypeOf(Response, globalThis.Response);
+}
+
+module.exports = { takeOurs, noteText };

@@ -2,6 +2,7 @@
 'use strict';
 
 const { responseParts } = require('../fetch/response.js');
+const { codingOf, forContent, forWhole } = require('./framing.js');
 
 // Blobs of up to this size are read whole and sent at once; larger ones are streamed.
 const SMALL_BLOB = 65536;
@@ -86,32 +87,45 @@ function sendStream(server, exchange, { status, fields }, source) {
   pump(server, exchange, source);
 }
 
-// Sends a Response of the runtime's class, whose content can only be read as a stream. Most have one chunk. When the stream has
+// Sends content that is here whole: null, a string or bytes.
+function sendWhole(exchange, status, fields, body, own) {
+  const stands = body === null && (status === 304 || exchange.method === 'HEAD'); // for content that is not sent
+  exchange.respond(status, stands ? fields : forWhole(fields, body), body, own);
+}
+
+// Sends content that can only be read as a stream, after a look at how it begins. Most streams have one chunk. When the stream has
 // ended before the event loop turns, the length is known and the response is sent whole. Otherwise it is streamed, so that the
-// client gets the head and can leave.
-async function sendForeign(server, exchange, parts) {
-  const { status, fields, body } = parts;
+// client gets the head and can leave. A head that names a coding waits for the first chunk, which shows whether it fits.
+async function sendAhead(server, exchange, { status, fields, body }) {
   try {
     const source = sourceOf(body);
+    if (exchange.over || hasNoContent(exchange, status)) {
+      sendStream(server, exchange, { status, fields }, source);
+      return;
+    }
+    exchange.source = source;
     const turn = new Promise((resolve) => {
       setImmediate(resolve);
     });
     const read = [source.next()];
-    const first = await Promise.race([read[0], turn]);
-    if (first !== undefined && first.done) {
-      exchange.respond(status, fields, null);
+    const first = await (codingOf(fields) === null ? Promise.race([read[0], turn]) : read[0]);
+    if (first?.done) {
+      sendWhole(exchange, status, fields, null);
       return;
     }
     if (first !== undefined) {
       read.push(source.next());
       const second = await Promise.race([read[1], turn]);
-      if (second !== undefined && second.done) {
-        exchange.respond(status, fields, toBytes(first.value));
+      if (second?.done) {
+        sendWhole(exchange, status, fields, toBytes(first.value));
         return;
       }
     }
-    sendStream(server, exchange, parts, { next: () => read.shift() || source.next(), cancel: source.cancel });
+    const fitting = forContent(fields, first === undefined ? '' : toBytes(first.value));
+    const next = () => read.shift() || source.next();
+    sendStream(server, exchange, { status, fields: fitting }, { next, cancel: source.cancel });
   } catch (error) {
+    exchange.source = null;
     server.fail(exchange, error);
   }
 }
@@ -119,16 +133,12 @@ async function sendForeign(server, exchange, parts) {
 function sendBlob(server, exchange, parts) {
   const { status, fields, body } = parts;
   if (body.size > SMALL_BLOB) {
-    sendStream(
-      server,
-      exchange,
-      { status, fields: lengthOf(fields) >= 0 ? fields : [...fields, 'content-length', String(body.size)] },
-      sourceOf(body.stream()),
-    );
+    const sized = lengthOf(fields) >= 0 ? fields : [...fields, 'content-length', String(body.size)];
+    sendAhead(server, exchange, { status, fields: sized, body: body.stream() });
     return;
   }
   body.arrayBuffer().then(
-    (bytes) => exchange.respond(status, fields, new Uint8Array(bytes), true),
+    (bytes) => sendWhole(exchange, status, fields, new Uint8Array(bytes), true),
     (error) => server.fail(exchange, error),
   );
 }
@@ -137,10 +147,11 @@ function send(server, exchange, response) {
   const parts = responseParts(response);
   const { status, fields, body } = parts;
   if (exchange.responseTrailers !== null) sendWithTrailers(server, exchange, parts);
-  else if (body === null || typeof body === 'string' || body instanceof Uint8Array) exchange.respond(status, fields, body, true);
+  else if (body === null || typeof body === 'string' || body instanceof Uint8Array)
+    sendWhole(exchange, status, fields, body, !parts.foreign);
   else if (typeof body.arrayBuffer === 'function') sendBlob(server, exchange, parts);
-  else if (parts.foreign) sendForeign(server, exchange, parts);
-  else sendStream(server, exchange, parts, sourceOf(body));
+  else if (parts.foreign || codingOf(fields) !== null) sendAhead(server, exchange, parts);
+  else sendStream(server, exchange, { status, fields: forContent(fields, '') }, sourceOf(body));
 }
 
 // Sends a response with trailers, which over HTTP/1.1 need the chunked coding.

@@ -3,7 +3,7 @@
 
 const { open, addRoute } = require('../engine/engine.js');
 const { requestFromExchange, abortRequest } = require('../fetch/request.js');
-const { Response, responseParts } = require('../fetch/response.js');
+const { Response, responseParts, isResponse } = require('../fetch/response.js');
 const { Info } = require('./info.js');
 const { send } = require('./send.js');
 
@@ -125,7 +125,7 @@ class Server {
 
   deliver(exchange, response) {
     try {
-      if (!(response instanceof Response) && !(response instanceof globalThis.Response)) throw notAResponse(response);
+      if (!isResponse(response)) throw notAResponse(response);
       send(this, exchange, response);
     } catch (error) {
       this.fail(exchange, error);
@@ -165,7 +165,7 @@ class Server {
           `a route is a path as it is sent, of up to ${LONGEST_ROUTE} characters of ASCII, without a query: ${path.slice(0, 100)}`,
         );
       const ours = response instanceof Response;
-      if (!ours && !(response instanceof globalThis.Response)) throw new TypeError(`the route ${path} must be a Response`);
+      if (!isResponse(response)) throw new TypeError(`the route ${path} must be a Response`);
       const { status, fields, body } = responseParts(ours ? response.clone() : response); // others may have it too
       const bytes = body === null ? new Uint8Array(0) : typeof body === 'string' ? Buffer.from(body) : body;
       if (!(bytes instanceof Uint8Array))
