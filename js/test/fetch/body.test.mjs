@@ -66,6 +66,12 @@ for (const [kind, make] of Object.entries(makers)) {
       assert.match(await make(form()).clone().text(), /^--/);
     });
 
+    test('FormData: what would end a name is written in another way', async () => {
+      const odd = new FormData();
+      odd.append('a"b\r\nc', '1');
+      assert.match(await make(odd).text(), /; name="a%22b%0D%0Ac"\r\n/);
+    });
+
     test('lone surrogates are replaced', async () => {
       assert.equal(await make('a\ud800b').text(), 'a\ufffdb');
       assert.equal(await make('a😀b').text(), 'a😀b');

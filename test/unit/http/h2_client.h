@@ -16,6 +16,7 @@ struct reply {
     size_t body_length; /* all that came; only the beginning is kept */
     char fields[1024];  /* "name: value\n" each, trailers too */
     bool ended, closed; /* END_STREAM; closed by whatever */
+    uint8_t ended_by;   /* the type of the frame with END_STREAM */
     uint32_t code;      /* of the close */
 };
 
@@ -84,8 +85,10 @@ static inline int client_frame(nghttp2_session *session, const nghttp2_frame *fr
     (void)session;
     struct reply *reply = reply_of(client, frame->hd.stream_id);
     bool ends = frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA;
-    if (reply != NULL && ends && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
+    if (reply != NULL && ends && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM)) {
         reply->ended = true;
+        reply->ended_by = frame->hd.type;
+    }
     if (frame->hd.type == NGHTTP2_GOAWAY) {
         client->goaway = true;
         client->goaways++;

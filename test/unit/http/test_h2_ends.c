@@ -190,6 +190,107 @@ static void a_tunnel_has_no_limit(void **state)
     end();
 }
 
+static void an_answer_without_content_is_one_frame(void **state)
+{
+    (void)state;
+    const carom_options options = simulation_options();
+    begin_client(&options);
+    int32_t id = request(&client, "GET", "/hold");
+    converse(&client);
+    answer_and_release(sim.held[0], "");
+    converse(&client);
+    assert_true(reply_of(&client, id)->ended);
+    assert_int_equal(reply_of(&client, id)->ended_by, NGHTTP2_HEADERS);
+    end();
+}
+
+/* Its head is out, and the stream waits for content that never comes. */
+static void a_streamed_answer_ends_without_content(void **state)
+{
+    (void)state;
+    const carom_options options = simulation_options();
+    begin_client(&options);
+    int32_t id = request(&client, "GET", "/hold");
+    converse(&client);
+    assert_int_equal(carom_respond_begin(sim.held[0], &streamed), 0);
+    converse(&client);
+    assert_int_equal(reply_of(&client, id)->status, 200);
+    assert_false(reply_of(&client, id)->ended);
+    assert_int_equal(carom_end(sim.held[0], NULL, 0), 0);
+    converse(&client);
+    assert_true(reply_of(&client, id)->ended);
+    release(sim.held[0]);
+    end();
+}
+
+/* Connection: close of a handler, in the words of HTTP/2: GOAWAY. */
+static void a_handler_ends_the_connection(void **state)
+{
+    (void)state;
+    static const carom_field close_field = {{"Connection", 10}, {"close", 5}};
+    const carom_options options = simulation_options();
+    begin_client(&options);
+    request(&client, "GET", "/hold");
+    converse(&client);
+    assert_false(client.goaway);
+    const carom_response response = {.status = 200, .fields = &close_field, .field_count = 1};
+    assert_int_equal(carom_respond(sim.held[0], &response), 0);
+    release(sim.held[0]);
+    converse(&client);
+    assert_true(client.goaway);
+    assert_int_equal(client.goaway_code, NGHTTP2_NO_ERROR);
+    assert_true(carom_peer_saw_fin(client.peer));
+    end();
+}
+
+/* It has asked for all that it wants and hears nothing any more: who answers is told. */
+static void fin_cancels_what_was_not_answered(void **state)
+{
+    (void)state;
+    const carom_options options = simulation_options();
+    begin_client(&options);
+    request(&client, "GET", "/hold");
+    converse(&client);
+    carom_peer_finish(client.peer);
+    turn();
+    assert_int_equal(sim.cancelled, 1);
+    assert_int_equal(carom_record_outcome(sim.held[0]).reason, CAROM_REASON_CLIENT_CLOSED);
+    release(sim.held[0]);
+    turn();
+    end();
+}
+
+/* A length beyond the limit is refused before a handler hears of it, content without a length when
+ * it is beyond. */
+static void content_has_its_limit(void **state)
+{
+    (void)state;
+    static char bytes[1200];
+    carom_options options = simulation_options();
+    options.max_content = 1000;
+    begin_client(&options);
+    const nghttp2_nv pairs[] = {NV(":method", "POST"), NV(":scheme", "http"), NV(":path", "/hold"),
+                                NV(":authority", "a"), NV("content-length", "1001")};
+    client.content = bytes;
+    client.content_length = 1001;
+    int32_t id = request_with(&client, pairs, 5, true);
+    converse(&client);
+    assert_int_equal(reply_of(&client, id)->status, 413);
+    assert_int_equal(sim.held_count, 0);
+    id = post(&client, "/hold", bytes, 1000);
+    converse(&client);
+    assert_int_equal(reply_of(&client, id)->status, 0);
+    answer_and_release(sim.held[0], "fits");
+    converse(&client);
+    id = post(&client, "/hold", bytes, 1001);
+    converse(&client);
+    assert_int_equal(reply_of(&client, id)->status, 413);
+    assert_int_equal(carom_record_outcome(sim.held[0]).reason, CAROM_REASON_OVER_LIMIT);
+    release(sim.held[0]);
+    converse(&client);
+    end();
+}
+
 int main(void)
 {
     const struct CMUnitTest all[] = {
@@ -199,6 +300,11 @@ int main(void)
         cmocka_unit_test(a_reset_follows_an_answer_that_waited),
         cmocka_unit_test(content_has_its_time),
         cmocka_unit_test(a_tunnel_has_no_limit),
+        cmocka_unit_test(an_answer_without_content_is_one_frame),
+        cmocka_unit_test(a_streamed_answer_ends_without_content),
+        cmocka_unit_test(a_handler_ends_the_connection),
+        cmocka_unit_test(fin_cancels_what_was_not_answered),
+        cmocka_unit_test(content_has_its_limit),
     };
     return cmocka_run_group_tests_name("http/h2_ends", all, NULL, NULL);
 }

@@ -1,0 +1,18 @@
+// What is written waits here for the engine: js/src/exchange/output.js, over a slot whose last message nobody has taken.
+import assert from 'node:assert/strict';
+import { createRequire } from 'node:module';
+import { test } from 'node:test';
+
+const require = createRequire(import.meta.url);
+const { Output } = require('../src/exchange/output.js');
+const { RING_SLOT_SIZE, SLOT_FLAGS, FLAG_DATA } = require('../src/ring/layout.js');
+
+test('who waits for room is told when the client leaves', async () => {
+  const words = new Int32Array(RING_SLOT_SIZE / 4);
+  words[SLOT_FLAGS] = FLAG_DATA;
+  const output = new Output({ over: false, slot: { words } });
+  assert.equal(output.write(new Uint8Array(1 << 20)), false);
+  const waiting = output.ready();
+  output.close('client-closed');
+  await assert.rejects(waiting, { code: 'CAROM_ECANCELED' });
+});
