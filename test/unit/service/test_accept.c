@@ -162,7 +162,17 @@ int accept4(int fd, __SOCKADDR_ARG peer, socklen_t *restrict length, int flags)
 static struct real {
     carom_service *service;
     int descriptor, client;
+    struct sockaddr_un un;
+    socklen_t length;
 } real;
+
+static int real_connect(void)
+{
+    int client = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(client, (struct sockaddr *)&real.un, real.length), 0);
+    assert_int_equal(write(client, GET, strlen(GET)), strlen(GET));
+    return client;
+}
 
 /* Turns of a foreign loop, as many as any backend needs for what is there already. */
 static void real_turns(void)
@@ -187,15 +197,12 @@ static void real_begin(void)
     real.descriptor = carom_service_descriptor(real.service);
     assert_true(real.descriptor >= 0);
     real_turns();
-    struct sockaddr_un un = {.sun_family = AF_UNIX};
+    real.un = (struct sockaddr_un){.sun_family = AF_UNIX};
     size_t length = strlen(name + strlen("unix:"));
-    memcpy(un.sun_path, name + strlen("unix:"), length);
-    un.sun_path[0] = '\0';
-    real.client = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(connect(real.client, (struct sockaddr *)&un,
-                             (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length)),
-                     0);
-    assert_int_equal(write(real.client, GET, strlen(GET)), strlen(GET));
+    memcpy(real.un.sun_path, name + strlen("unix:"), length);
+    real.un.sun_path[0] = '\0';
+    real.length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length);
+    real.client = real_connect();
 }
 
 static void real_finish(void)
@@ -255,9 +262,28 @@ static void a_pause_takes_no_turns(void **state)
     real_finish();
 }
 
+/* The first connection is the one that is kept ready; there is no memory for the second. */
+static void a_connection_without_memory_is_closed(void **state)
+{
+    (void)state;
+    char byte;
+    real_begin();
+    real_turns();
+    carom_memory_fail_after(0);
+    int client = real_connect();
+    real_turns();
+    carom_memory_fail_after(UINT64_MAX);
+    /* It leaves with its request unread. */
+    ssize_t got = recv(client, &byte, 1, MSG_DONTWAIT);
+    assert_true(got == 0 || (got < 0 && errno == ECONNRESET));
+    close(client);
+    real_finish();
+}
+
 int main(void)
 {
     const struct CMUnitTest all[] = {
+        cmocka_unit_test(a_connection_without_memory_is_closed),
         cmocka_unit_test(accepting_goes_on_after_100_ms),
         cmocka_unit_test(a_connection_that_closes_ends_the_pause),
         cmocka_unit_test(a_pause_does_not_outlive_the_listener),
