@@ -127,6 +127,10 @@ class Exchange {
     return bytes.latin1Slice(start, start + length);
   }
 
+  get isConnect() {
+    return this.slot.words[SLOT_METHOD_LENGTH] === 7 && this.method === 'CONNECT';
+  }
+
   get target() {
     const head = this.head();
     const place = this.slot.words[SLOT_TARGET];
@@ -405,7 +409,9 @@ class Exchange {
     this.fail(error);
   }
 
+  // The response was refused. The message says which one.
   fail(error) {
+    if (!this.released) error.message += `, in the response to ${this.method} ${this.target.split('?', 1)[0]}`;
     if (this.onerror !== null) this.onerror(error);
     else this.respond(500, [], null);
   }

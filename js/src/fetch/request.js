@@ -2,6 +2,8 @@
 // request when the handler looks at it.
 'use strict';
 
+const { AsyncResource } = require('node:async_hooks');
+
 const { Headers, internals, standIn } = require('./headers.js');
 const { extract, ofExchange, clone, handOver, forRuntime, mixin, isIterable } = require('./body.js');
 const { hopByHop, without } = require('./hop-by-hop.js');
@@ -259,15 +261,18 @@ class Request {
     if (this.#signal !== null) return this.#signal;
     if (this.#controller === null) {
       this.#controller = new AbortController();
-      // The end of the exchange is watched only once somebody has looked at the signal.
+      // The end of the exchange is watched only once somebody has looked at the signal; listeners run in the context of that.
+      const { over, reason } = this.#exchange;
       if (this.#aborted !== null) this.#controller.abort(this.#aborted);
-      else
-        this.#exchange.watch((reason) => {
-          if (reason !== 'complete') abortRequest(this, reason);
-        });
+      else if (over) this.#endWith(reason);
+      else this.#exchange.watch(AsyncResource.bind((end) => this.#endWith(end)));
     }
     this.#signal = this.#controller.signal;
     return this.#signal;
+  }
+
+  #endWith(reason) {
+    if (reason !== 'complete') abortRequest(this, reason);
   }
 
   get mode() {

@@ -89,6 +89,7 @@ function sendStream(server, exchange, { status, fields }, source) {
 
 // Sends content that is here whole: null, a string or bytes.
 function sendWhole(exchange, status, fields, body, own) {
+  if (exchange.over) return;
   const stands = body === null && (status === 304 || exchange.method === 'HEAD'); // for content that is not sent
   exchange.respond(status, stands ? fields : forWhole(fields, body), body, own);
 }
@@ -165,4 +166,4 @@ function sendWithTrailers(server, exchange, { status, fields, body }) {
   exchange.end(exchange.responseTrailers);
 }
 
-module.exports = { send };
+module.exports = { send, isGone };

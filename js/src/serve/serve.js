@@ -5,7 +5,7 @@ const { open, addRoute } = require('../engine/engine.js');
 const { requestFromExchange, abortRequest } = require('../fetch/request.js');
 const { Response, responseParts, isResponse } = require('../fetch/response.js');
 const { Info } = require('./info.js');
-const { send } = require('./send.js');
+const { send, isGone } = require('./send.js');
 
 const LONGEST_ROUTE = 1023;
 const LONGEST_TIMER = 2147483; // seconds
@@ -109,6 +109,10 @@ class Server {
   // Calls the handler. Whatever it throws is caught here, because it must not reach the loop over the batch.
   #accept(exchange) {
     exchange.onerror = this.refused;
+    if (exchange.isConnect) {
+      exchange.respond(405, ['allow', ''], null); // there is no tunnel that it could become (RFC 9110, 9.3.6)
+      return;
+    }
     try {
       const { handler } = this;
       const result = handler(requestFromExchange(exchange, this.origin), new Info(exchange));
@@ -154,7 +158,8 @@ class Server {
   }
 
   report(error) {
-    console.error('carom: the handler failed:', error);
+    if (isGone(error)) console.error(`carom: the handler failed: ${error.message}`);
+    else console.error('carom: the handler failed:', error);
   }
 
   #addRoutes(engine) {
