@@ -194,11 +194,12 @@ typedef struct carom_options {
     uint32_t max_connections;    /* 16,384 per worker */
     bool refuse_connections;     /* at max_connections: false leaves new ones queued in the kernel,
                                     true answers 503 and closes */
-    uint32_t max_in_flight;      /* 16,384 records per worker: 503 with Retry-After */
+    uint32_t max_in_flight; /* 16,384 records per worker: 503 with Retry-After. A connection has
+                               as many as it leaves: then 503, or (HTTP/1.1) it is not read */
     uint32_t max_connection_requests; /* off: the last one is answered with Connection: close */
-    uint32_t max_pipeline; /* 32 requests of a connection in flight; then it is not read; 65,535 are
-                              the most */
-    uint32_t write_buffer; /* 64 KiB of unsent response: carom_write says EAGAIN */
+    uint32_t max_pipeline;  /* 32 requests of a connection in flight; then it is not read; fewer,
+                               where answers are large or not taken; 65,535 are the most */
+    uint32_t write_buffer;  /* 64 KiB of unsent response: carom_write says EAGAIN */
     uint32_t drain_content; /* 256 KiB of unread request content are read and dropped to
                                keep a connection; beyond, it is closed */
 
@@ -373,8 +374,8 @@ CAROM_API int carom_service_wait_drained(carom_service *service, carom_waker *wa
 /* Counters since the start, summed over the workers; gauges are of this moment. */
 typedef struct carom_stats {
     uint64_t connections_accepted, connections_refused, connections_open;
-    uint64_t requests, responses;        /* heads parsed; responses completed */
-    uint64_t bytes_received, bytes_sent; /* on the sockets */
+    uint64_t requests, responses, requests_refused; /* heads parsed; completed; 503: no room */
+    uint64_t bytes_received, bytes_sent;            /* on the sockets */
     uint64_t records_in_flight, records_peak, records_pooled; /* gauges; peak since the start */
     uint64_t records_recycled, records_allocated;
     uint64_t pages_in_use, pages_pooled;
@@ -383,8 +384,7 @@ typedef struct carom_stats {
     uint64_t timeouts, cancellations;
     uint64_t ended[CAROM_REASON_COUNT];               /* records by reason */
     uint64_t tls_handshakes, tls_resumed, tls_failed; /* done; of these, resumed; and not done */
-    uint64_t h2_connections;                          /* connections that spoke HTTP/2 */
-    uint64_t h2_calmed;                               /* of these, ended with ENHANCE_YOUR_CALM */
+    uint64_t h2_connections, h2_calmed; /* spoke HTTP/2; and were ended with ENHANCE_YOUR_CALM */
 } carom_stats;
 
 /* Read the statistics. Any thread; each number is exact, together they are of about one moment. */

@@ -1,8 +1,9 @@
 /* The ring: how a virtual machine serves records through shared memory.
  *
  * One ring joins one worker with one thread of a VM. The VM owns all memory of it and gives it to
- * the engine: one *control* block (words, queues, pages) and any number of *slot* blocks. A slot
- * carries one exchange: the engine writes the request into it, the VM writes the response into it.
+ * the engine: one *control* block (words, queues, pages) and blocks of *slots*, as many as are
+ * wanted; what a burst has left is given back. A slot carries one exchange: the engine writes the
+ * request into it, the VM writes the response into it.
  * News travel as slot numbers in two queues, so a whole batch of requests needs one call into the
  * VM, and its answers none out of it. docs/internals/ring.md explains the protocol.
  *
@@ -30,7 +31,8 @@ enum carom_ring_control {
     CAROM_RING_COMMANDS_WORD = 2,   /* where the queue of commands begins */
     CAROM_RING_RETURNS_WORD = 3,    /* where the queue of returned loans begins */
     CAROM_RING_PAGES_BYTE = 4,      /* where the pages begin */
-    CAROM_RING_SLOTS = 5,           /* slots given to the engine so far */
+    CAROM_RING_BLOCKS_WORD = 5,     /* where a word for each block of slots begins: 1 while the
+                                       engine has it */
     CAROM_RING_BAD_COMMANDS = 6,    /* commands that named no slot of the VM's */
     CAROM_RING_EVENT_TAIL = 16,     /* (atomic) the engine counts what it has put in */
     CAROM_RING_EVENT_HEAD = 32,     /* the VM's own count of what it has taken out */
@@ -40,15 +42,25 @@ enum carom_ring_control {
     CAROM_RING_VM_ASLEEP = 96,      /* (atomic) 1: the VM wants options.wake when there are events;
                                        2: it does when what it has answered is on its way */
     CAROM_RING_SLOTS_WANTED = 112,  /* (atomic) requests that wait for a slot */
-    CAROM_RING_CONTROL_WORDS = 128, /* the queues begin here */
+    CAROM_RING_SLOTS = 113,         /* (atomic) slots that the engine has; those of a block that was
+                                       just given are not among them yet */
+    CAROM_RING_BLOCKS_BACK = 114,   /* (atomic) the engine counts the blocks it has given back */
+    CAROM_RING_REFUSED = 115,       /* (atomic) requests of the worker that were answered 503, since
+                                       what they needed was taken */
+    CAROM_RING_PAGES_HELD = 128,    /* (atomic) a word for each page: the engine makes it 1 when it
+                                       puts something there for the VM, and the VM 0 when it has
+                                       copied that */
+    CAROM_RING_CONTROL_WORDS = 144, /* the queues begin here */
 };
 
 /* Sizes in bytes. */
 enum carom_ring_size {
     CAROM_RING_SLOT_SIZE = 8192,
+    CAROM_RING_BLOCK_SLOTS = 16, /* slots of a block */
     CAROM_RING_PAGE_SIZE = 65536,
-    CAROM_RING_PAGES = 16,   /* pages of a ring, for content and for heads too long for a slot */
-    CAROM_RING_LOANS = 4096, /* loans at a time; a power of two */
+    CAROM_RING_PAGES = 16,     /* pages of a ring, through which content goes to the VM, and heads
+                                  that are too long for a slot: never held, but in passing */
+    CAROM_RING_LOANS = 262144, /* loans at a time; a power of two */
 };
 
 /* ------------------------------------------------------------------ layout: a slot */
@@ -68,7 +80,7 @@ enum carom_ring_slot {
     CAROM_SLOT_LENGTH_LOW = 9, /* Content-Length; all ones in both: only the end will tell */
     CAROM_SLOT_LENGTH_HIGH = 10,
     CAROM_SLOT_CONTENT_HERE = 11, /* bytes of content behind the head; they are all of it */
-    CAROM_SLOT_PIECE_PAGE = 12,   /* CONTENT: the number of the page + 1 */
+    CAROM_SLOT_PIECE_PAGE = 12,   /* CONTENT, CONTENT_END: the number of the page + 1; 0: none */
     CAROM_SLOT_PIECE_LENGTH = 13,
     CAROM_SLOT_TRAILERS_LENGTH =
         14,                   /* CONTENT_END: bytes of trailers in that page, behind the piece */
@@ -101,7 +113,7 @@ enum carom_ring_area {
 /* What the engine tells. */
 enum carom_ring_news {
     CAROM_NEWS_REQUEST = 1,      /* the slot carries a new request */
-    CAROM_NEWS_CONTENT = 2,      /* a piece of content lies in a page, until the next READ */
+    CAROM_NEWS_CONTENT = 2,      /* a piece of content lies in a page, until the VM gives it back */
     CAROM_NEWS_CONTENT_END = 4,  /* that was the last (or there was none) */
     CAROM_NEWS_ROOM = 8,         /* the message was taken */
     CAROM_NEWS_ENDED = 16,       /* the exchange is over: REASON */
@@ -111,14 +123,13 @@ enum carom_ring_news {
 
 /* What the VM wants; several at once are done in this order. */
 enum carom_ring_flag {
-    CAROM_FLAG_HEAD_TAKEN = 1, /* the page of the head is the engine's again */
     CAROM_FLAG_CANCEL = 2,
     CAROM_FLAG_INFORM = 4,   /* STATUS and fields: an informational response */
     CAROM_FLAG_UPGRADE = 8,  /* STATUS and fields: take the connection over */
     CAROM_FLAG_HEAD = 16,    /* STATUS and fields: the response begins */
     CAROM_FLAG_DATA = 32,    /* content */
     CAROM_FLAG_END = 64,     /* it ends, with trailers */
-    CAROM_FLAG_READ = 128,   /* the next piece of content is wanted; the last one is done with */
+    CAROM_FLAG_READ = 128,   /* the next piece of content is wanted */
     CAROM_FLAG_WATCH = 256,  /* tell ENDED; for one that ends badly it is told anyway */
     CAROM_FLAG_RELEASE = 512 /* the slot is the engine's again */
 };
@@ -130,7 +141,11 @@ typedef struct carom_ring carom_ring;
 
 /* How a ring is made. */
 typedef struct carom_ring_options {
-    uint32_t capacity; /* slots at most; a power of two */
+    uint32_t capacity; /* entries of the queues, and slots at most: a power of two, and at least
+                          BLOCK_SLOTS */
+    size_t memory;     /* bytes of slots at most; 0: as the capacity says. A request that finds so
+                          many held is answered 503, and one whose connection has more of them than
+                          are left, so that the last ones are for those who have none */
     void (*wake)(
         void *data); /* VM_ASLEEP was 1 and there are events, or it was 2 (it is 0 now). On the
                         worker's thread, in its turn; it may run the VM there and then */
@@ -140,17 +155,19 @@ typedef struct carom_ring_options {
 /* Bytes of a control block for so many slots. Any thread. */
 CAROM_API size_t carom_ring_control_size(uint32_t capacity);
 
-/* Make a ring over `control`, which is the VM's and lives until carom_ring_destroy; all of it is
- * overwritten. Errors: EINVAL (capacity, size, alignment of 8), ENOMEM. Any thread. */
+/* Make a ring over `control`, which is the VM's and lives until carom_ring_destroy; it is all
+ * zeros. Errors: EINVAL (capacity, memory, size, alignment of 8), ENOMEM. Any thread. */
 CAROM_API int carom_ring_create(carom_ring **ring, const carom_ring_options *options, void *control,
                                 size_t size);
 /* Free a ring whose service has drained. NULL is allowed. */
 CAROM_API void carom_ring_destroy(carom_ring *ring);
 
-/* Give a block of slots: `size` bytes, a multiple of SLOT_SIZE, aligned to 8, the VM's until
- * carom_ring_destroy. Its slots get the next numbers. Errors: EINVAL, ETOOBIG (over the capacity),
- * ENOMEM. The VM's thread; when the worker may sleep call carom_ring_wake after it. */
-CAROM_API int carom_ring_add_slots(carom_ring *ring, void *memory, size_t size);
+/* Give block `block` of slots: BLOCK_SLOTS of SLOT_SIZE bytes, all zeros, aligned to 8. They stay
+ * until the engine gives them back, or until carom_ring_destroy. Its first slot has the number
+ * block * BLOCK_SLOTS. Errors: EINVAL, ETOOBIG (no block has that number: options.memory), ESTATE
+ * (the engine has it), ENOMEM. The VM's thread; when the worker may sleep call carom_ring_wake
+ * after it. */
+CAROM_API int carom_ring_add_block(carom_ring *ring, uint32_t block, void *memory);
 
 /* Join a ring with worker `worker` of a service that does not run yet, whose handler
  * calls carom_ring_handle and whose record_state is at least the size of a pointer. Errors: EINVAL
@@ -166,8 +183,9 @@ CAROM_API void carom_ring_wake(carom_ring *ring);
 CAROM_API bool carom_ring_has_commands(const carom_ring *ring);
 
 /* Lend bytes of the VM's to the engine under a number below CAROM_RING_LOANS, to be named by one
- * message. They must stay until the number comes back in the queue of returns. Errors: EINVAL,
- * ESTATE (this number is lent). The VM's thread. */
+ * message. They must stay until the number comes back in the queue of returns. What the engine
+ * keeps of it is taken for 256 numbers at a time, when the first of them is lent: begin with the
+ * low ones. Errors: EINVAL, ESTATE (this number is lent), ENOMEM. The VM's thread. */
 CAROM_API int carom_ring_lend(carom_ring *ring, uint32_t loan, const void *data, size_t length);
 
 /* What is known of the TLS below the request in a slot, and if `der` is not NULL the client's

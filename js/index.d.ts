@@ -236,9 +236,15 @@ export interface Limits {
   refuseConnections?: boolean;
   /** Most requests of a worker being answered; beyond, 503 with Retry-After. Default 16,384. */
   maxInFlight?: number | boolean;
+  /**
+   * Bytes of memory for the requests that are with the handler, of each worker, 8 KiB for each; then 503 with `Retry-After`, and
+   * a warning. It is taken as it is wanted and given back after a burst. A connection that has as many of them as are left gets 503
+   * before. Default 128 MiB.
+   */
+  maxRingMemory?: number | boolean;
   /** Most requests of a connection; the last is answered with `Connection: close`. Default off. */
   maxConnectionRequests?: number | boolean;
-  /** Most requests of a connection being answered; then it is not read. Default 32. */
+  /** Most requests of a connection being answered, fewer while answers are large or not taken; then it is not read. Default 32. */
   maxPipeline?: number | boolean;
   /** Unsent response of a connection at which writing waits. Default 64 KiB. */
   writeBuffer?: number | boolean;
@@ -377,6 +383,8 @@ export interface ServerStats {
   /** Connections that spoke HTTP/2, and of these those that were ended with ENHANCE_YOUR_CALM. */
   h2Connections: number;
   h2Calmed: number;
+  /** Requests that were answered 503, since all that may be in flight were: `maxInFlight`, `maxRingMemory`. */
+  requestsRefused: number;
   /** How often the engine has called into JavaScript. */
   calls: number;
   /** Exchanges by how they ended. */

@@ -147,7 +147,8 @@ static void finalize(napi_env env, void *data, void *hint)
 }
 
 /* Rings over the control blocks in `controls`; 0 or an error. */
-static int make_rings(struct server *server, napi_value controls, uint32_t capacity, bool in_line)
+static int make_rings(struct server *server, napi_value controls, uint32_t capacity, double bytes,
+                      bool in_line)
 {
     for (uint32_t i = 0; i < server->workers; i++) {
         napi_value control;
@@ -157,8 +158,10 @@ static int make_rings(struct server *server, napi_value controls, uint32_t capac
         napi_get_element(server->env, controls, i, &control);
         if (napi_get_arraybuffer_info(server->env, control, &memory, &size) != napi_ok)
             return -CAROM_EINVAL;
-        const carom_ring_options options = {
-            .capacity = capacity, .wake = in_line ? inline_wake : threads_wake, .data = ring};
+        const carom_ring_options options = {.capacity = capacity,
+                                            .memory = (size_t)bytes,
+                                            .wake = in_line ? inline_wake : threads_wake,
+                                            .data = ring};
         ring->server = server;
         int error = carom_ring_create(&ring->ring, &options, memory, size);
         if (error == 0)
@@ -169,11 +172,13 @@ static int make_rings(struct server *server, napi_value controls, uint32_t capac
     return 0;
 }
 
-/* create(settings, workers, inline, capacity, memory, drain, finished): a server, or a negative
- * error. memory: an array, at first of the control blocks. */
+/* create(settings, workers, inline, capacity, bytes, memory, drain, finished): a server, or a
+ * negative error. capacity, bytes: of each ring; memory: an array of the control blocks. */
 static napi_value create(napi_env env, napi_callback_info info)
 {
-    ARGUMENTS(7);
+    ARGUMENTS(8);
+    double bytes = 0;
+    napi_get_value_double(env, arguments[4], &bytes);
     struct server *server = calloc(1, sizeof *server);
     if (server == NULL)
         return number(env, -CAROM_ENOMEM);
@@ -193,15 +198,15 @@ static napi_value create(napi_env env, napi_callback_info info)
         server->rings == NULL ? -CAROM_ENOMEM : carom_service_create(&server->service, &options);
     if (error == 0) {
         server->workers = options.workers;
-        error = make_rings(server, arguments[4], to_uint(env, arguments[3]), in_line);
+        error = make_rings(server, arguments[5], to_uint(env, arguments[3]), bytes, in_line);
     }
     napi_value result;
     napi_create_external(env, server, finalize, NULL, &result);
     if (error < 0)
         return number(env, error);
-    napi_create_reference(env, arguments[4], 1, &server->memory);
-    napi_create_reference(env, arguments[5], 1, &server->drain);
-    napi_create_reference(env, arguments[6], 1, &server->finished);
+    napi_create_reference(env, arguments[5], 1, &server->memory);
+    napi_create_reference(env, arguments[6], 1, &server->drain);
+    napi_create_reference(env, arguments[7], 1, &server->finished);
     return result;
 }
 
@@ -293,16 +298,18 @@ static napi_value route(napi_env env, napi_callback_info info)
 
 /* ---------------------------------------------------------------- while it runs */
 
-/* addSlots(server, ring, block): 0 or a negative error; the caller keeps the block in `memory` */
-static napi_value add_slots(napi_env env, napi_callback_info info)
+/* addBlock(server, ring, number, block): 0 or a negative error. The caller keeps the block until
+ * the engine has given it back */
+static napi_value add_block(napi_env env, napi_callback_info info)
 {
-    ARGUMENTS(3);
+    ARGUMENTS(4);
     struct server_ring *ring = ring_of(env, server_of(env, arguments[0]), arguments[1]);
     void *memory;
     size_t size;
-    if (ring == NULL || napi_get_arraybuffer_info(env, arguments[2], &memory, &size) != napi_ok)
+    if (ring == NULL || napi_get_arraybuffer_info(env, arguments[3], &memory, &size) != napi_ok ||
+        size < (size_t)CAROM_RING_BLOCK_SLOTS * CAROM_RING_SLOT_SIZE)
         return number(env, -CAROM_EINVAL);
-    int error = carom_ring_add_slots(ring->ring, memory, size);
+    int error = carom_ring_add_block(ring->ring, to_uint(env, arguments[2]), memory);
     if (error == 0 && ring->server->running)
         carom_ring_wake(ring->ring);
     return number(env, error);
@@ -410,6 +417,7 @@ static napi_value stats(napi_env env, napi_callback_info info)
     set(env, result, "tlsFailed", now.tls_failed);
     set(env, result, "h2Connections", now.h2_connections);
     set(env, result, "h2Calmed", now.h2_calmed);
+    set(env, result, "requestsRefused", now.requests_refused);
     set(env, result, "calls", server->calls);
     for (int reason = 1; reason < CAROM_REASON_COUNT; reason++)
         set(env, ended, carom_reason_name((carom_reason)reason), now.ended[reason]);
@@ -460,7 +468,7 @@ NAPI_MODULE_INIT()
         {"discard", discard},
         {"address", address},
         {"route", route},
-        {"addSlots", add_slots},
+        {"addBlock", add_block},
         {"wake", wake},
         {"lend", lend},
         {"replaceTls", replace_tls},

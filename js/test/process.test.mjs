@@ -130,8 +130,8 @@ for (const io of ['inline', 'thread']) {
         program(`
         const { Ring } = require('./src/ring/ring.js');
         const rings = [];
-        const addSlots = Ring.prototype.addSlots;
-        Ring.prototype.addSlots = function (...args) { rings.push(this); return addSlots.apply(this, args); };
+        const { addBlock } = Ring.prototype;
+        Ring.prototype.addBlock = function () { rings.push(this); return addBlock.call(this); };
         console.error = () => {};
         process.on('uncaughtException', () => {});
         let seed = 42;
@@ -142,7 +142,7 @@ for (const io of ['inline', 'thread']) {
             const [ring] = rings;
             for (let k = 0; k < 50; k++) ring.slots[random(64)].words[random(48)] = random(2) ? random(1024) : random(4294967296);
             for (let k = 0; k < 4; k++) ring.control[48] = (ring.control[48] + random(3)) | 0;
-            for (let k = 0; k < 20; k++) ring.control[128 + random(32768)] = random(100);
+            for (let k = 0; k < 20; k++) ring.control[144 + random(32768)] = random(100);
           }, i * 2);
           setTimeout(() => { const c = ask(s.addr.port, 'POST / HTTP/1.1\\r\\nHost: a\\r\\nContent-Length: 5\\r\\n\\r\\nabcde'); setTimeout(() => c.destroy(), 30); }, i * 2);
         }

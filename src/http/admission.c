@@ -11,14 +11,18 @@ bool carom_admission_count(struct carom_connection *connection)
 unsigned carom_admission_status(const struct carom_connection *connection,
                                 const carom_record *record)
 {
-    const struct carom_connections *connections = carom_connections_of(connection);
+    struct carom_connections *connections = carom_connections_of(connection);
     const carom_options *options = connections->options;
     const struct carom_request_head *head = &record->head;
     if (head->framing == CAROM_FRAMING_LENGTH && head->content_length > options->max_content)
         return 413;
-    if (connections->records.pool.in_use > options->max_in_flight)
-        return 503;
-    return 0;
+    /* Beside the one that has just begun. */
+    uint32_t siblings = carom_connection_records(connection) - 1;
+    uint32_t used = connections->records.pool.in_use - 1;
+    if (carom_share_is_left(siblings, used, options->max_in_flight))
+        return 0;
+    connections->records.refused++;
+    return 503;
 }
 
 carom_reason carom_admission_reason(unsigned status)

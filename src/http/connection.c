@@ -76,6 +76,14 @@ static void ended(struct carom_stream *stream, int error)
         carom_connection_abort(connection, CAROM_REASON_CLIENT_CLOSED, false);
 }
 
+static void left(struct carom_stream *stream)
+{
+    struct carom_connection *connection = of_stream(stream);
+    if (connection->core.state == CAROM_CONNECTION_OPEN && connection->core.session != NULL &&
+        carom_connection_protocol(connection)->left != NULL)
+        carom_connection_protocol(connection)->left(connection);
+}
+
 static void sent(struct carom_stream *stream)
 {
     struct carom_connection *connection = of_stream(stream);
@@ -109,7 +117,7 @@ static void secured(struct carom_stream *stream, int error)
 }
 
 static const struct carom_stream_events connection_events = {
-    received, ended, sent, closed, secured,
+    received, ended, left, sent, closed, secured,
 };
 
 /* ---------------------------------------------------------------- life */

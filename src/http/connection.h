@@ -30,6 +30,12 @@ carom_connection_protocol(const struct carom_connection *connection)
 /* The carrier of protocols that are spoken on a stream of bytes. */
 extern const struct carom_carrier carom_stream_carrier;
 
+/* Its records, those that only a handler holds among them. It is open. */
+static inline uint32_t carom_connection_records(const struct carom_connection *connection)
+{
+    return connection->core.refs - 1 - connection->core.listed;
+}
+
 /* Make what the connections of a worker share, but for protocols, loop and owner; nothing is
  * allocated yet. `page_size` bytes make a page. */
 void carom_connections_init(struct carom_connections *connections, const carom_options *options,

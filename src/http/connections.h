@@ -36,6 +36,7 @@ struct carom_connections {
     bool look_at_all_pools;
 
     uint64_t accepted, refused, requests, responses;
+    uint64_t answer_bytes; /* content of an answer on HTTP/1.1, as answers have been lately */
     uint64_t h2_connections, h2_calmed; /* that have begun; that were told to be calm */
 
     /* What is asked of the owner. A connection has gone: accepting may go on. */

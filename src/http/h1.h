@@ -64,6 +64,27 @@ static inline bool carom_h1_may_become_tunnel(const carom_record *record)
     return record->head.wants_upgrade || record->head.is_connect;
 }
 
+/* Answers that may gather for a client that does not take them, as a multiple of the write buffer.
+ */
+#define CAROM_H1_AHEAD 4
+
+/* Whether a further request is taken behind those in flight: while their answers, large as answers
+ * have been lately, are not too much for a client that may take none; while the client takes what
+ * is answered; and while others find room beside those that this connection has. The first one
+ * always is, or is refused. */
+static inline bool carom_h1_takes_another(const struct carom_connection *connection)
+{
+    const struct carom_connections *connections = carom_connections_of(connection);
+    const carom_options *options = connections->options;
+    uint32_t in_flight = carom_h1_of(connection)->in_flight;
+    return in_flight == 0 || (in_flight < options->max_pipeline &&
+                              connection->stream.out.length < options->write_buffer &&
+                              in_flight * connections->answer_bytes <
+                                  CAROM_H1_AHEAD * (uint64_t)options->write_buffer &&
+                              carom_share_is_left(in_flight, connections->records.pool.in_use,
+                                                  options->max_in_flight));
+}
+
 /* Let bytes come or not, and keep time, as the state wants it. */
 void carom_h1_update_receiving(struct carom_connection *connection);
 /* A response without a further request was decided: what comes now is not HTTP for us. */

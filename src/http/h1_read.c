@@ -186,7 +186,7 @@ static enum step read_head(struct carom_connection *connection)
             take_input(h1, 2);
             return STEP_MORE;
         }
-        if (h1->in_flight >= options->max_pipeline) {
+        if (!carom_h1_takes_another(connection)) {
             CAROM_MARK("the pipeline is full");
             return STEP_PAUSE;
         }
@@ -469,6 +469,28 @@ static void h1_ended(struct carom_connection *connection)
     }
 }
 
+/* FIN waits behind content that nobody reads now, or behind requests that are not taken yet. Those
+ * who are still to answer, or to read, learn of it now; with nobody among them it is in no hurry,
+ * and what came before it is taken first. Of a tunnel all that was sent is for its reader. */
+static void h1_left(struct carom_connection *connection)
+{
+    struct carom_h1 *h1 = carom_h1_of(connection);
+    bool waits = h1->reading != NULL && h1->phase != CAROM_H1_HEAD;
+    if (h1->phase == CAROM_H1_TUNNEL || options_of(connection)->half_close)
+        return;
+    struct carom_node *node = h1->exchanges.next;
+    for (; node != &h1->exchanges && !waits; node = node->next) {
+        const carom_record *record = carom_container(node, carom_record, link);
+        waits = record->response < CAROM_RESPONSE_ENDED && record->refused == 0;
+    }
+    if (!waits)
+        return;
+    CAROM_MARK("FIN behind what is not read");
+    connection->core.peer_done = true;
+    let_go_of_page(connection);
+    h1_ended(connection);
+}
+
 static void h1_read_timeout(struct carom_connection *connection)
 {
     struct carom_h1 *h1 = carom_h1_of(connection);
@@ -504,7 +526,7 @@ void carom_h1_update_receiving(struct carom_connection *connection)
     else
         on = h1->length == 0 || in_section(h1);
     if (on && !content && record == NULL && !connection->core.last)
-        on = carom_h1_of(connection)->in_flight < options_of(connection)->max_pipeline;
+        on = carom_h1_takes_another(connection);
     bool timed = content && on && h1->phase != CAROM_H1_TUNNEL;
     if (timed)
         carom_h1_rate_start(connection);
@@ -561,6 +583,7 @@ const struct carom_protocol carom_h1_protocol = {
     .unshare = h1_unshare,
     .received = h1_received,
     .ended = h1_ended,
+    .left = h1_left,
     .resume = h1_resume,
     .read_timeout = h1_read_timeout,
     .flush = carom_h1_flush,

@@ -183,6 +183,8 @@ static bool move_out(struct carom_connection *connection, carom_record *record)
     if (record->response == CAROM_RESPONSE_ENDED) {
         carom_queue_splice(out, &record->tail, segments);
         record->framed = true;
+        struct carom_connections *connections = carom_connections_of(connection);
+        connections->answer_bytes = (7 * connections->answer_bytes + record->content_framed) / 8;
     }
     record->stream_end = connection->stream.sent_total + out->length;
     return true;
@@ -300,11 +302,10 @@ void carom_h1_complete(struct carom_connection *connection)
     if (record != NULL)
         carom_record_drained(record);
     struct carom_h1 *h1 = carom_h1_of(connection);
-    struct carom_connections *connections = carom_connections_of(connection);
     if (h1->in_flight == 0 && h1->length == 0)
         carom_connection_idle(connection);
     else if (h1->length > 0 && h1->reading == NULL && h1->phase == CAROM_H1_HEAD &&
-             h1->in_flight < connections->options->max_pipeline)
+             carom_h1_takes_another(connection))
         carom_connection_resume(connection);
     else if (h1->reading == NULL)
         carom_h1_update_receiving(connection);
@@ -379,6 +380,11 @@ static void h1_local(const carom_record *record, carom_address *address)
     carom_connection_local(connection_of(record), address);
 }
 
+static uint32_t h1_siblings(const carom_record *record)
+{
+    return carom_connection_records(connection_of(record));
+}
+
 static struct carom_tls_session *h1_tls(const carom_record *record)
 {
     return carom_stream_session(&connection_of(record)->stream);
@@ -394,6 +400,7 @@ const struct carom_exchange_ops carom_h1_exchange_ops = {
     .released = h1_released,
     .peer = h1_peer,
     .local = h1_local,
+    .siblings = h1_siblings,
     .tls = h1_tls,
     .recycled = h1_recycled,
 };

@@ -99,8 +99,10 @@ static void head_complete(struct carom_h2 *h2, struct carom_h2_stream *stream, b
     unsigned status = h2->section.status;
     if (status == 0)
         status = carom_admission_status(connection, record);
-    if (status == 0 && connection->core.refs > 4 * connections->options->h2_max_streams)
+    if (status == 0 && connection->core.refs > 4 * connections->options->h2_max_streams) {
+        connections->records.refused++;
         status = 503; /* clients have left their streams, and the handlers still hold them */
+    }
     if (status == 0) {
         record->continue_due = head->expects_continue && content;
         carom_list_append(&h2->fresh, &stream->link);

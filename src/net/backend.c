@@ -39,6 +39,14 @@ void carom_socket_received(struct carom_loop *loop, struct carom_socket *socket,
     carom_page_drop(page);
 }
 
+void carom_socket_left(struct carom_loop *loop, struct carom_socket *socket)
+{
+    if (socket->receiving || socket->ended || socket->closing || socket->told_left)
+        return;
+    socket->told_left = true;
+    loop->events->left(socket);
+}
+
 int64_t carom_socket_send_now(struct carom_loop *loop, struct carom_socket *socket,
                               const struct carom_queue *queue)
 {

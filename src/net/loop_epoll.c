@@ -23,10 +23,11 @@
 enum {
     INTEREST_IN = 1,
     INTEREST_OUT = 2,
-    INTEREST_EDGE = 4, /* a hang-up that stays would be reported for ever: report changes only */
-    FINISHED = 8,      /* FIN is sent */
-    GONE = 16,         /* the connection is broken, and its owner has been told */
-    FRESH = 32,        /* not registered yet */
+    INTEREST_EDGE = 4,  /* a hang-up that stays would be reported for ever: report changes only */
+    FINISHED = 8,       /* FIN is sent */
+    GONE = 16,          /* the connection is broken, and its owner has been told */
+    FRESH = 32,         /* not registered yet */
+    INTEREST_LEFT = 64, /* FIN, behind bytes that are not received now */
 };
 
 enum tag { TAG_SOCKET, TAG_ACCEPTOR, TAG_WAKE, TAG_ALARM, TAG_NOTHING, TAG_MASK = 7 };
@@ -93,6 +94,7 @@ static int register_interest(struct carom_loop *loop, struct carom_socket *socke
     uint8_t interest = socket->interest;
     uint32_t events = (interest & INTEREST_IN ? (uint32_t)EPOLLIN : 0u) |
                       (interest & INTEREST_OUT ? (uint32_t)EPOLLOUT : 0u) |
+                      (interest & INTEREST_LEFT ? (uint32_t)EPOLLRDHUP : 0u) |
                       (interest & INTEREST_EDGE ? (uint32_t)EPOLLET : 0u);
     return control(loop, operation, socket->fd, events, tagged(socket, TAG_SOCKET));
 }
@@ -118,7 +120,7 @@ static int open_socket(struct carom_loop *loop, struct carom_socket *socket)
 {
     socket->interest = INTEREST_IN | FRESH;
     socket->receiving = true;
-    socket->ended = socket->closing = false;
+    socket->ended = socket->closing = socket->told_left = false;
     socket->sending = NULL;
     carom_node_init(&socket->node);
     carom_list_append(&epoll_of(loop)->fresh, &socket->node);
@@ -131,8 +133,10 @@ static void receive(struct carom_loop *loop, struct carom_socket *socket, bool o
     if (socket->ended || socket->closing)
         return;
     socket->receiving = on;
-    if (on)
-        set_interest(loop, socket, INTEREST_IN, INTEREST_EDGE);
+    if (!on)
+        return;
+    socket->told_left = false;
+    set_interest(loop, socket, INTEREST_IN, INTEREST_EDGE | INTEREST_LEFT);
 }
 
 /* The connection is broken, whether FIN came before or not: its owner learns why, once. */
@@ -247,7 +251,11 @@ static void socket_ready(struct carom_loop *loop, struct carom_socket *socket, u
         if (socket->receiving)
             receive_ready(loop, socket);
         else
-            set_interest(loop, socket, 0, INTEREST_IN);
+            set_interest(loop, socket, socket->told_left ? 0 : INTEREST_LEFT, INTEREST_IN);
+    }
+    if ((events & EPOLLRDHUP) && !socket->receiving && !socket->closing) {
+        set_interest(loop, socket, 0, INTEREST_LEFT);
+        carom_socket_left(loop, socket);
     }
     if ((events & EPOLLOUT) && !socket->closing && !(socket->interest & GONE))
         send_ready(loop, socket);

@@ -138,7 +138,7 @@ static int open_socket(struct carom_loop *loop, struct carom_socket *socket)
     carom_assert(peer->socket == NULL && !peer->saw_close);
     socket->interest = 0;
     socket->receiving = true;
-    socket->ended = socket->closing = false;
+    socket->ended = socket->closing = socket->told_left = false;
     socket->sending = NULL;
     carom_node_init(&socket->node);
     peer->socket = socket;
@@ -148,8 +148,11 @@ static int open_socket(struct carom_loop *loop, struct carom_socket *socket)
 static void receive(struct carom_loop *loop, struct carom_socket *socket, bool on)
 {
     (void)loop;
-    if (!socket->ended && !socket->closing)
-        socket->receiving = on;
+    if (socket->ended || socket->closing)
+        return;
+    socket->receiving = on;
+    if (on)
+        socket->told_left = false;
 }
 
 static bool is_broken(const struct carom_peer *peer)
@@ -267,6 +270,12 @@ static bool receive_ready(const struct carom_peer *peer)
     return peer->socket->receiving && (carom_peer_unread(peer) > 0 || peer->finished);
 }
 
+static bool left_ready(const struct carom_peer *peer)
+{
+    const struct carom_socket *socket = peer->socket;
+    return peer->finished && !socket->receiving && !socket->ended && !socket->told_left;
+}
+
 static bool send_ready(const struct carom_peer *peer)
 {
     return peer->socket->sending != NULL && peer->window > 0;
@@ -274,7 +283,8 @@ static bool send_ready(const struct carom_peer *peer)
 
 static bool ready(const struct carom_peer *peer)
 {
-    return peer->socket != NULL && (reset_ready(peer) || receive_ready(peer) || send_ready(peer));
+    return peer->socket != NULL &&
+           (reset_ready(peer) || receive_ready(peer) || left_ready(peer) || send_ready(peer));
 }
 
 static void broken(struct carom_loop *loop, struct carom_socket *socket, int error)
@@ -331,6 +341,8 @@ static void deliver_peer(struct carom_loop *loop, struct carom_peer *peer)
     }
     if (peer->socket != NULL && receive_ready(peer))
         deliver_bytes(loop, peer);
+    else if (peer->socket != NULL && left_ready(peer))
+        carom_socket_left(loop, peer->socket);
     if (peer->socket != NULL && send_ready(peer))
         deliver_send(loop, peer);
 }

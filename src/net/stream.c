@@ -30,6 +30,13 @@ static void socket_ended(struct carom_socket *socket, int error)
         stream->streams->events->ended(stream, error);
 }
 
+static void socket_left(struct carom_socket *socket)
+{
+    struct carom_stream *stream = of_socket(socket);
+    if (!carom_stream_receives(stream)) /* it is not TLS that holds it back */
+        stream->streams->events->left(stream);
+}
+
 static void broke(struct carom_stream *stream, int64_t error)
 {
     stream->broken = true;
@@ -94,10 +101,7 @@ static void socket_closed(struct carom_socket *socket)
 }
 
 static const struct carom_socket_events socket_events = {
-    socket_received,
-    socket_ended,
-    socket_sent,
-    socket_closed,
+    socket_received, socket_ended, socket_left, socket_sent, socket_closed,
 };
 
 void carom_streams_init(struct carom_streams *streams, struct carom_pool *segments,

@@ -371,8 +371,13 @@ static void tell_end(struct carom_stream *stream)
     bool waits = session->state == CAROM_TLS_SHAKING && !carom_node_alone(&tls->waiting);
     if (tls->told || stream->broken || tls->failure < 0 || !(tls->fin || session->peer_done))
         return;
-    if ((paused || waits) && !session->peer_done)
+    if ((paused || waits) && !session->peer_done) {
+        if (!tls->wanted && !tls->told_left) {
+            tls->told_left = true;
+            stream->streams->events->left(stream);
+        }
         return;
+    }
     tls->told = true;
     stream->truncated = !session->peer_done;
     stream->streams->events->ended(stream, 0);
@@ -450,6 +455,7 @@ void carom_stream_tls_receive(struct carom_stream *stream, bool on)
     struct carom_tls_session *session = &tls->session;
     tls->wanted = on;
     tls->held_back = false;
+    tls->told_left &= !on;
     if (on && session->state == CAROM_TLS_OPEN && !stream->socket.closing &&
         (carom_tls_has_input(session) || (tls->fin && !tls->told)))
         go_on_later(stream);

@@ -19,6 +19,7 @@ struct carom_stream_tls {
     bool held_back; /* the socket does not receive, because the session waits for its turn */
     bool fin;       /* the peer's FIN has come */
     bool told;      /* the owner knows of the end */
+    bool told_left; /* and, in this pause, of FIN behind what it does not take */
 };
 
 /* Encrypted bytes have come. */

@@ -20,6 +20,8 @@ struct carom_stream_events {
      * was to be sent only an alert is; finish the stream, so that the peer gets it; a 0 may still
      * follow. */
     void (*ended)(struct carom_stream *stream, int error);
+    /* As in carom_socket_events. */
+    void (*left)(struct carom_stream *stream);
     /* The kernel took bytes that had to wait: sent_total has grown. */
     void (*sent)(struct carom_stream *stream);
     /* Last of all but carom_stream_dispose: the stream may be freed. */

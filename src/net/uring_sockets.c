@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "base/errors.h"
@@ -117,7 +118,7 @@ int carom_uring_socket_open(struct carom_loop *loop, struct carom_socket *socket
 {
     socket->interest = 0;
     socket->receiving = true;
-    socket->ended = socket->closing = false;
+    socket->ended = socket->closing = socket->finished = socket->told_left = false;
     socket->sending = NULL;
     carom_node_init(&socket->node);
     settle(loop, socket);
@@ -130,8 +131,10 @@ void carom_uring_socket_receive(struct carom_loop *loop, struct carom_socket *so
     if (socket->ended || socket->closing)
         return;
     socket->receiving = on;
-    if (on)
-        settle(loop, socket);
+    if (!on)
+        return;
+    socket->told_left = false;
+    settle(loop, socket);
 }
 
 static void free_kept(struct carom_loop *loop, struct kept *kept)
@@ -336,6 +339,13 @@ static void finished_by_peer(struct carom_loop *loop, struct carom_socket *socke
         look_at_hang_up(loop, socket);
 }
 
+/* FIN was seen; bytes before it may wait for the owner. */
+static void look_at_fin(struct carom_loop *loop, struct carom_socket *socket)
+{
+    if (socket->finished)
+        carom_socket_left(loop, socket);
+}
+
 /* A FIN that is not wanted yet is seen again by the next receive. */
 static void receive_done(struct carom_loop *loop, struct carom_socket *socket, int result,
                          uint32_t flags)
@@ -349,6 +359,8 @@ static void receive_done(struct carom_loop *loop, struct carom_socket *socket, i
         take_bytes(loop, socket, self->pages[id], (uint32_t)result);
     else if (open && result == 0 && wants(socket) && carom_node_alone(&socket->node))
         finished_by_peer(loop, socket);
+    else if (open && result == 0)
+        socket->finished = true;
     else if (open && result == -ENOBUFS && self->missing == CAROM_URING_BUFFERS)
         broken(loop, socket, -CAROM_ENOMEM);
     else if (open && result < 0 && result != -ENOBUFS && result != -ECANCELED &&
@@ -356,6 +368,7 @@ static void receive_done(struct carom_loop *loop, struct carom_socket *socket, i
         broken(loop, socket, carom_error_from_errno(-result));
     if (flags & IORING_CQE_F_BUFFER)
         refill(self, id);
+    look_at_fin(loop, socket);
     settle(loop, socket);
 }
 
@@ -367,10 +380,13 @@ static void poll_done(struct carom_loop *loop, struct carom_socket *socket, int 
     if (!socket->closing && !(socket->interest & GONE) && result > 0) {
         if (result & POLLHUP)
             socket->interest |= HUNG_UP;
+        if (result & (POLLHUP | EPOLLRDHUP))
+            socket->finished = true;
         if (result & POLLERR)
             broken(loop, socket, pending_error(socket));
         else
             look_at_hang_up(loop, socket);
+        look_at_fin(loop, socket);
     }
     settle(loop, socket);
 }

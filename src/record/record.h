@@ -47,6 +47,7 @@ struct carom_records {
     uint64_t now; /* ms of the worker's clock, read once a turn */
     uint64_t ended[CAROM_REASON_COUNT];
     uint64_t cancellations, timeouts;
+    uint64_t refused; /* requests that were answered 503, since what they needed was taken */
 };
 
 /* Takes part in the turns of a worker, beside the handler: a ring. */
@@ -57,6 +58,9 @@ struct carom_guest {
     bool (*may_sleep)(struct carom_guest *guest);
     /* It has woken up. */
     void (*awake)(struct carom_guest *guest);
+    /* As of a pool: carom_pool_above_floor, and carom_pool_tick. */
+    bool (*above_floor)(const struct carom_guest *guest);
+    void (*tick)(struct carom_guest *guest);
 };
 
 enum carom_request_state {
@@ -115,6 +119,9 @@ struct carom_exchange_ops {
     void (*released)(carom_record *record);
     const struct carom_peer_name *(*peer)(const carom_record *record);
     void (*local)(const carom_record *record, carom_address *address);
+    /* How many records its connection has, this one and those that only a handler holds among them.
+     */
+    uint32_t (*siblings)(const carom_record *record);
     /* Its connection's session of TLS; NULL: plain. The op itself may be NULL, too. */
     struct carom_tls_session *(*tls)(const carom_record *record);
     /* The record is about to be recycled. */
@@ -202,6 +209,13 @@ void carom_record_cancel(carom_record *record, carom_reason reason);
 /* The handler is shut out, because the engine answers `status` in its place: like cancel, but the
  * response stays open for that answer. The response must be open. */
 void carom_record_refuse(carom_record *record, carom_reason reason, uint16_t status);
+/* Whether a connection with `siblings` records may have one more, when `used` of `most` are: not
+ * more than it leaves for others, so that whoever has none gets one. */
+static inline bool carom_share_is_left(uint32_t siblings, uint32_t used, uint32_t most)
+{
+    return used < most && (siblings == 0 || siblings < most - used);
+}
+
 /* The response has left whole, and the exchange keeps nothing of it: a stream of bytes has handed
  * it to the kernel; of a transport that sends again by itself, the peer has acknowledged it. */
 void carom_record_sent(carom_record *record);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "ring/block.h"
 #include "ring/request.h"
 
 #define ROOM_OUT (CAROM_RING_SLOT_SIZE - CAROM_SLOT_OUT)
@@ -78,7 +79,7 @@ static void return_loan(void *owner)
     uint32_t *returns = ring->control + CAROM_RING_CONTROL_WORDS + 2 * (size_t)(ring->mask + 1);
     atomic_store(&loan->state, CAROM_LOAN_FREE);
     atomic_store_explicit(carom_ring_atomic(returns, ring->return_tail++ & (CAROM_RING_LOANS - 1)),
-                          (uint32_t)(loan - ring->loans), memory_order_relaxed);
+                          loan->number, memory_order_relaxed);
     atomic_store(carom_ring_atomic(ring->control, CAROM_RING_RETURN_TAIL), ring->return_tail);
     ring->news = true;
 }
@@ -89,9 +90,9 @@ static bool content_of(struct carom_slot *slot, struct message *message, carom_c
     *content = (carom_content){.data = message->out + message->fields, .length = message->data};
     if (message->loan == 0)
         return true;
-    struct carom_loan *loan = &slot->ring->loans[message->loan - 1];
+    struct carom_loan *loan = carom_ring_loan(slot->ring, message->loan - 1);
     int given = CAROM_LOAN_GIVEN;
-    if (!atomic_compare_exchange_strong(&loan->state, &given, CAROM_LOAN_USED))
+    if (loan == NULL || !atomic_compare_exchange_strong(&loan->state, &given, CAROM_LOAN_USED))
         return false;
     message->loan_used = true;
     *content = (carom_content){loan->data, loan->length, return_loan, loan};
@@ -180,9 +181,9 @@ static void return_unused(struct carom_slot *slot, const struct message *message
 {
     if (message->loan == 0 || message->loan > CAROM_RING_LOANS || message->loan_used)
         return;
-    struct carom_loan *loan = &slot->ring->loans[message->loan - 1];
+    struct carom_loan *loan = carom_ring_loan(slot->ring, message->loan - 1);
     int given = CAROM_LOAN_GIVEN;
-    if (atomic_compare_exchange_strong(&loan->state, &given, CAROM_LOAN_USED))
+    if (loan != NULL && atomic_compare_exchange_strong(&loan->state, &given, CAROM_LOAN_USED))
         return_loan(loan);
 }
 
@@ -226,8 +227,6 @@ void carom_slot_take_message(struct carom_slot *slot)
         return;
     }
     carom_unwait(slot->record, &slot->writable);
-    if (flags & CAROM_FLAG_HEAD_TAKEN)
-        carom_ring_give_page(slot->ring, &slot->head_page);
     if (flags & CAROM_FLAG_WATCH)
         slot->watched = true;
     if (flags & CAROM_FLAG_CANCEL)
@@ -240,7 +239,7 @@ void carom_slot_take_message(struct carom_slot *slot)
         int error = copy_message(slot, flags, &message) ? do_response(slot, &message, &left)
                                                         : -CAROM_EINVAL;
         if (error == -CAROM_EAGAIN) {
-            block(slot, left & ~(uint32_t)(CAROM_FLAG_HEAD_TAKEN | CAROM_FLAG_WATCH));
+            block(slot, left & ~(uint32_t)CAROM_FLAG_WATCH);
             return;
         }
         if (error < 0)

@@ -32,13 +32,13 @@ static void write_head(uint8_t *to, const struct carom_request_head *head, uint3
     memcpy(to + (size_t)head->fields.count * FIELD_ENTRY, head->fields.base + start, length);
 }
 
-static void write_numbers(struct carom_slot *slot, uint32_t head_length)
+static void write_numbers(struct carom_slot *slot, uint32_t head_length, uint32_t head_page)
 {
     const carom_record *record = slot->record;
     const struct carom_request_head *head = &record->head;
     uint32_t *words = slot->words;
     int64_t length = carom_request_content_length(record);
-    words[CAROM_SLOT_HEAD_PAGE] = slot->head_page;
+    words[CAROM_SLOT_HEAD_PAGE] = head_page;
     words[CAROM_SLOT_METHOD_LENGTH] = head->method.length;
     words[CAROM_SLOT_VERSION] = head->version | (head->wants_upgrade ? 256u : 0u);
     words[CAROM_SLOT_TARGET] = head->target.offset - head->method.offset;
@@ -48,8 +48,6 @@ static void write_numbers(struct carom_slot *slot, uint32_t head_length)
     words[CAROM_SLOT_LENGTH_LOW] = (uint32_t)length;
     words[CAROM_SLOT_LENGTH_HIGH] = (uint32_t)((uint64_t)length >> 32);
     words[CAROM_SLOT_CONTENT_HERE] = 0;
-    words[CAROM_SLOT_PIECE_PAGE] = 0;
-    words[CAROM_SLOT_TRAILERS_LENGTH] = 0;
     const struct carom_peer_name *peer = record->ops->peer(record);
     words[CAROM_SLOT_PEER] = peer->family | (uint32_t)ntohs(peer->port) << 16;
     memcpy(&words[CAROM_SLOT_ADDRESS], peer->bytes, sizeof peer->bytes);
@@ -79,17 +77,18 @@ bool carom_slot_write_request(struct carom_slot *slot)
     uint32_t length = head_end(head) - head->method.offset;
     uint32_t used = head->fields.count * FIELD_ENTRY + length;
     uint8_t *to = (uint8_t *)slot->words + CAROM_SLOT_IN;
+    uint32_t page = 0;
     if (used > ROOM_IN) {
-        slot->head_page = carom_ring_take_page(slot->ring);
-        if (slot->head_page == 0)
+        page = carom_ring_take_page(slot->ring);
+        if (page == 0)
             return false;
-        to = carom_ring_page(slot->ring, slot->head_page);
+        to = carom_ring_page(slot->ring, page);
         carom_assert(used <= CAROM_RING_PAGE_SIZE);
     }
     write_head(to, head, length);
-    write_numbers(slot, length);
+    write_numbers(slot, length, page);
     if (slot->record->content.length > 0)
-        write_content(slot, slot->head_page == 0 ? used : 0);
+        write_content(slot, page == 0 ? used : 0);
     return true;
 }
 
@@ -115,9 +114,9 @@ static uint32_t write_trailers(const carom_record *record, uint8_t *to, uint32_t
 
 /* Copy pieces into a page as long as the next one fits whatever its size. Returns the last result
  * of carom_request_read. */
-static int fill_page(struct carom_slot *slot, uint32_t *used)
+static int fill_page(struct carom_slot *slot, uint32_t page, uint32_t *used)
 {
-    uint8_t *to = carom_ring_page(slot->ring, slot->piece_page);
+    uint8_t *to = carom_ring_page(slot->ring, page);
     uint32_t largest = slot->ring->records->pages.size;
     carom_slice piece;
     int result = 1;
@@ -139,34 +138,35 @@ static void wait_for_page(struct carom_slot *slot)
 void carom_slot_read(struct carom_slot *slot)
 {
     slot->reading = true;
-    if (slot->piece_page == 0)
-        slot->piece_page = carom_ring_take_page(slot->ring);
-    if (slot->piece_page == 0) {
+    uint32_t page = carom_ring_take_page(slot->ring);
+    if (page == 0) {
         wait_for_page(slot);
         return;
     }
-    uint32_t used;
-    int result = fill_page(slot, &used);
-    if (used == 0 && result == -CAROM_EAGAIN) {
-        carom_ring_give_page(slot->ring, &slot->piece_page);
-        if (carom_wait(slot->record, CAROM_READABLE, &slot->readable) == 0)
-            return;
+    uint32_t used, trailers = 0;
+    int result = fill_page(slot, page, &used);
+    if (used == 0 && result == -CAROM_EAGAIN &&
+        carom_wait(slot->record, CAROM_READABLE, &slot->readable) == 0) {
+        carom_ring_give_page(slot->ring, page);
+        return;
     }
     slot->reading = false;
-    slot->words[CAROM_SLOT_PIECE_PAGE] = slot->piece_page;
-    slot->words[CAROM_SLOT_PIECE_LENGTH] = used;
     uint32_t news = used > 0 ? CAROM_NEWS_CONTENT : 0;
     if (result == 0) {
-        uint8_t *behind =
-            slot->piece_page == 0 ? NULL : carom_ring_page(slot->ring, slot->piece_page) + used;
-        slot->words[CAROM_SLOT_TRAILERS_LENGTH] =
-            write_trailers(slot->record, behind, CAROM_RING_PAGE_SIZE - used);
+        trailers = write_trailers(slot->record, carom_ring_page(slot->ring, page) + used,
+                                  CAROM_RING_PAGE_SIZE - used);
         news |= CAROM_NEWS_CONTENT_END;
     } else if (result < 0 && result != -CAROM_EAGAIN) {
         news |= CAROM_NEWS_CONTENT_LOST;
     }
-    if (news == 0 || (used == 0 && slot->words[CAROM_SLOT_TRAILERS_LENGTH] == 0))
-        carom_ring_give_page(slot->ring, &slot->piece_page);
+    if (used == 0 && trailers == 0) {
+        carom_ring_give_page(slot->ring, page);
+        page = 0;
+    }
+    slot->piece_page = page; /* the VM's, from when it hears of it */
+    slot->words[CAROM_SLOT_PIECE_PAGE] = page;
+    slot->words[CAROM_SLOT_PIECE_LENGTH] = used;
+    slot->words[CAROM_SLOT_TRAILERS_LENGTH] = trailers;
     if (news != 0)
         carom_slot_tell(slot, news);
 }

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "ring/block.h"
 #include "ring/message.h"
 #include "ring/request.h"
 #include "ring/slot.h"
@@ -27,7 +28,6 @@ static void tell_ended(carom_waker *waker, int status)
 
 static void give_slot(struct carom_slot *slot, carom_record *record)
 {
-    carom_node_remove(&slot->link);
     slot->record = record;
     slot->state = CAROM_SLOT_PENDING;
     slot->watched = slot->reading = false;
@@ -42,13 +42,6 @@ static void give_slot(struct carom_slot *slot, carom_record *record)
         carom_slot_tell_request(slot);
     else
         carom_list_append(&slot->ring->starved, &slot->link);
-}
-
-static struct carom_slot *free_slot(struct carom_ring *ring)
-{
-    if (carom_node_alone(&ring->free))
-        return NULL;
-    return carom_container(ring->free.next, struct carom_slot, link);
 }
 
 static void let_wait(struct carom_ring *ring, carom_record *record)
@@ -74,14 +67,32 @@ static carom_record *take_waiting(struct carom_ring *ring)
     return record;
 }
 
+/* Others have what it would need: 503. */
+static void refuse(carom_record *record)
+{
+    record->records->refused++;
+    carom_record_refuse(record, CAROM_REASON_OVER_LIMIT, 503);
+    record->ops->changed(record);
+    carom_release(record);
+}
+
 void carom_ring_handle(carom_record *record, void *data)
 {
     (void)data;
     struct carom_ring *ring = (struct carom_ring *)record->records->guest;
-    struct carom_slot *slot = ring->waiting == NULL ? free_slot(ring) : NULL;
-    if (carom_unlikely(atomic_load_explicit(&ring->abandoned, memory_order_relaxed)))
+    if (carom_unlikely(atomic_load_explicit(&ring->abandoned, memory_order_relaxed))) {
         carom_release(record);
-    else if (slot != NULL)
+        return;
+    }
+    uint32_t used = ring->held + ring->waiting_count;
+    uint32_t most = ring->block_most * CAROM_RING_BLOCK_SLOTS;
+    if (carom_unlikely(used >= most / 2) && /* or it leaves more than there are connections' */
+        !carom_share_is_left(record->ops->siblings(record) - 1, used, most)) {
+        refuse(record);
+        return;
+    }
+    struct carom_slot *slot = ring->waiting == NULL ? carom_slot_take(ring) : NULL;
+    if (slot != NULL)
         give_slot(slot, record);
     else
         let_wait(ring, record);
@@ -92,15 +103,19 @@ static bool serve_waiting(struct carom_ring *ring)
 {
     bool done = false;
     struct carom_slot *slot;
-    while (ring->waiting != NULL && (slot = free_slot(ring)) != NULL) {
+    while (ring->waiting != NULL) {
+        bool over = carom_record_over(ring->waiting);
+        slot = over ? NULL : carom_slot_take(ring);
+        if (!over && slot == NULL)
+            break;
         carom_record *record = take_waiting(ring);
-        if (carom_record_over(record))
+        if (over)
             carom_release(record);
         else
             give_slot(slot, record);
         done = true;
     }
-    while (ring->free_pages != 0 && !carom_node_alone(&ring->starved)) {
+    while (!carom_node_alone(&ring->starved) && carom_ring_has_page(ring)) {
         struct carom_node *node = carom_list_take(&ring->starved);
         slot = carom_container(node, struct carom_slot, link);
         if (slot->reading)
@@ -129,8 +144,9 @@ static bool take_commands(struct carom_ring *ring)
     while (count-- > 0) {
         uint32_t index = atomic_load_explicit(
             carom_ring_atomic(commands, ring->command_head++ & ring->mask), memory_order_relaxed);
-        if (index < ring->slot_count)
-            carom_slot_take_message(ring->slots[index]);
+        struct carom_slot *slot = carom_slot_at(ring, index);
+        if (slot != NULL)
+            carom_slot_take_message(slot);
         else
             ring->control[CAROM_RING_BAD_COMMANDS]++;
     }
@@ -143,7 +159,7 @@ bool carom_ring_has_commands(const carom_ring *ring)
            ring->command_head;
 }
 
-/* ---------------------------------------------------------------- blocks */
+/* ---------------------------------------------------------------- slots */
 
 static void slot_readable(carom_waker *waker, int status)
 {
@@ -157,38 +173,12 @@ static void slot_writable(carom_waker *waker, int status)
     carom_slot_take_message(carom_container(waker, struct carom_slot, writable));
 }
 
-int carom_ring_add_slots(carom_ring *ring, void *memory, size_t size)
+/* A slot of a block that has come. */
+static void prepare(struct carom_slot *slot)
 {
-    uint32_t block_count = atomic_load(&ring->block_count);
-    size_t count = size / CAROM_RING_SLOT_SIZE;
-    if (size == 0 || size % CAROM_RING_SLOT_SIZE != 0 || (uintptr_t)memory % 8 != 0)
-        return -CAROM_EINVAL;
-    if (block_count == CAROM_RING_BLOCKS || count > ring->options.capacity - ring->slots_given)
-        return -CAROM_ETOOBIG;
-    struct carom_block *block = &ring->blocks[block_count];
-    block->slots = carom_memory_take_zeroed(count * sizeof *block->slots);
-    if (block->slots == NULL)
-        return -CAROM_ENOMEM;
-    memset(memory, 0, size);
-    block->memory = memory;
-    block->count = (uint32_t)count;
-    ring->slots_given += block->count;
-    ring->control[CAROM_RING_SLOTS] = ring->slots_given;
-    atomic_store(&ring->block_count, block_count + 1);
-    return 0;
-}
-
-/* A slot by its number, for the VM's thread, which wrote the blocks. */
-static const struct carom_slot *given_slot(const struct carom_ring *ring, uint32_t index)
-{
-    uint32_t count = atomic_load(&ring->block_count);
-    for (uint32_t i = 0; i < count; i++) {
-        const struct carom_block *block = &ring->blocks[i];
-        if (index < block->count)
-            return &block->slots[index];
-        index -= block->count;
-    }
-    return NULL;
+    slot->ended.wake = tell_ended;
+    slot->readable.wake = slot_readable;
+    slot->writable.wake = slot_writable;
 }
 
 /* The record of a slot that the VM holds is the same until it lets go, and so is its connection's
@@ -196,7 +186,7 @@ static const struct carom_slot *given_slot(const struct carom_ring *ring, uint32
  * it can be read while the worker encrypts. */
 int carom_ring_tls(carom_ring *ring, uint32_t index, carom_tls_info *info, carom_slice *der)
 {
-    const struct carom_slot *slot = given_slot(ring, index);
+    const struct carom_slot *slot = carom_slot_at(ring, index);
     *info = (carom_tls_info){0};
     if (der != NULL)
         *der = (carom_slice){NULL, 0};
@@ -208,37 +198,16 @@ int carom_ring_tls(carom_ring *ring, uint32_t index, carom_tls_info *info, carom
     return error;
 }
 
-/* The slots of blocks that came since. */
-static bool take_blocks(struct carom_ring *ring)
-{
-    uint32_t count = atomic_load(&ring->block_count);
-    if (carom_likely(ring->blocks_seen == count))
-        return false;
-    for (; ring->blocks_seen < count; ring->blocks_seen++) {
-        struct carom_block *block = &ring->blocks[ring->blocks_seen];
-        for (uint32_t i = 0; i < block->count; i++) {
-            struct carom_slot *slot = &block->slots[i];
-            slot->ring = ring;
-            slot->words = (uint32_t *)(void *)(block->memory + (size_t)i * CAROM_RING_SLOT_SIZE);
-            slot->index = ring->slot_count;
-            slot->ended.wake = tell_ended;
-            slot->readable.wake = slot_readable;
-            slot->writable.wake = slot_writable;
-            ring->slots[ring->slot_count++] = slot;
-            carom_node_init(&slot->link);
-            carom_list_append(&ring->free, &slot->link);
-        }
-    }
-    return true;
-}
-
 /* ---------------------------------------------------------------- the worker's turn */
 
 static void release_all(struct carom_ring *ring)
 {
-    for (uint32_t i = 0; i < ring->slot_count; i++)
-        if (ring->slots[i]->state != CAROM_SLOT_FREE)
-            carom_slot_release(ring->slots[i]);
+    uint32_t most = ring->block_most * CAROM_RING_BLOCK_SLOTS;
+    for (uint32_t i = 0; i < most && ring->held > 0; i++) {
+        struct carom_slot *slot = carom_slot_at(ring, i);
+        if (slot != NULL && slot->state != CAROM_SLOT_FREE)
+            carom_slot_release(slot);
+    }
     while (ring->waiting != NULL)
         carom_release(take_waiting(ring));
 }
@@ -257,6 +226,17 @@ static void tell_vm(struct carom_ring *ring)
         ring->options.wake(ring->options.data);
 }
 
+/* The VM has the log. */
+static void tell_refused(struct carom_ring *ring)
+{
+    if (carom_likely(ring->refused_told == ring->records->refused))
+        return;
+    ring->refused_told = ring->records->refused;
+    atomic_store(carom_ring_atomic(ring->control, CAROM_RING_REFUSED),
+                 (uint32_t)ring->refused_told);
+    ring->news = true;
+}
+
 static bool work(struct carom_guest *guest)
 {
     struct carom_ring *ring = (struct carom_ring *)guest;
@@ -264,14 +244,15 @@ static bool work(struct carom_guest *guest)
         release_all(ring);
         return false;
     }
-    bool done = take_blocks(ring);
+    bool done = carom_blocks_take(ring, prepare);
     done |= take_commands(ring);
     done |= serve_waiting(ring);
+    tell_refused(ring);
     if (ring->news || vm_yields(ring)) {
         tell_vm(ring);
         done = true;
         /* It may have run, and answered. */
-        take_blocks(ring);
+        carom_blocks_take(ring, prepare);
         take_commands(ring);
         serve_waiting(ring);
     }
@@ -283,7 +264,9 @@ static bool may_sleep(struct carom_guest *guest)
     struct carom_ring *ring = (struct carom_ring *)guest;
     atomic_store(carom_ring_atomic(ring->control, CAROM_RING_ENGINE_ASLEEP), 1);
     return !ring->news && !vm_yields(ring) && !carom_ring_has_commands(ring) &&
-           atomic_load(&ring->block_count) == ring->blocks_seen && !atomic_load(&ring->abandoned);
+           atomic_load(&ring->blocks_given) == ring->blocks_seen &&
+           (carom_node_alone(&ring->starved) || !carom_ring_has_page(ring)) &&
+           !atomic_load(&ring->abandoned);
 }
 
 static void awake(struct carom_guest *guest)
@@ -291,6 +274,20 @@ static void awake(struct carom_guest *guest)
     struct carom_ring *ring = (struct carom_ring *)guest;
     atomic_store_explicit(carom_ring_atomic(ring->control, CAROM_RING_ENGINE_ASLEEP), 0,
                           memory_order_relaxed);
+}
+
+static bool above_floor(const struct carom_guest *guest)
+{
+    const struct carom_ring *ring = (const struct carom_ring *)guest;
+    return carom_blocks_above_floor(ring) &&
+           !atomic_load_explicit(&ring->abandoned, memory_order_relaxed);
+}
+
+static void tick(struct carom_guest *guest)
+{
+    struct carom_ring *ring = (struct carom_ring *)guest;
+    if (!atomic_load_explicit(&ring->abandoned, memory_order_relaxed))
+        carom_blocks_tick(ring);
 }
 
 void carom_ring_wake(carom_ring *ring)
@@ -316,14 +313,30 @@ void carom_ring_abandon(carom_ring *ring)
 
 /* ---------------------------------------------------------------- loans */
 
+static bool add_loans(struct carom_ring *ring, uint32_t chunk)
+{
+    struct carom_loan *loans = carom_memory_take_zeroed(CAROM_LOAN_CHUNK * sizeof *loans);
+    if (loans == NULL)
+        return false;
+    for (uint32_t i = 0; i < CAROM_LOAN_CHUNK; i++) {
+        loans[i].ring = ring;
+        loans[i].number = chunk * CAROM_LOAN_CHUNK + i;
+    }
+    atomic_store(&ring->loans[chunk], loans);
+    return true;
+}
+
 int carom_ring_lend(carom_ring *ring, uint32_t loan, const void *data, size_t length)
 {
     if (loan >= CAROM_RING_LOANS)
         return -CAROM_EINVAL;
-    struct carom_loan *lent = &ring->loans[loan];
+    struct carom_loan *lent = carom_ring_loan(ring, loan);
+    if (lent == NULL && add_loans(ring, loan / CAROM_LOAN_CHUNK))
+        lent = carom_ring_loan(ring, loan);
+    if (lent == NULL)
+        return -CAROM_ENOMEM;
     if (atomic_load(&lent->state) != CAROM_LOAN_FREE)
         return -CAROM_ESTATE;
-    lent->ring = ring;
     lent->data = data;
     lent->length = length;
     atomic_store(&lent->state, CAROM_LOAN_GIVEN);
@@ -334,7 +347,8 @@ int carom_ring_lend(carom_ring *ring, uint32_t loan, const void *data, size_t le
 
 static size_t pages_offset(uint32_t capacity)
 {
-    size_t words = CAROM_RING_CONTROL_WORDS + 2 * (size_t)capacity + CAROM_RING_LOANS;
+    size_t words = CAROM_RING_CONTROL_WORDS + 2 * (size_t)capacity + CAROM_RING_LOANS +
+                   capacity / CAROM_RING_BLOCK_SLOTS;
     return words * sizeof(uint32_t);
 }
 
@@ -350,6 +364,8 @@ static void write_control(struct carom_ring *ring)
     ring->control[CAROM_RING_EVENTS_WORD] = CAROM_RING_CONTROL_WORDS;
     ring->control[CAROM_RING_COMMANDS_WORD] = CAROM_RING_CONTROL_WORDS + capacity;
     ring->control[CAROM_RING_RETURNS_WORD] = CAROM_RING_CONTROL_WORDS + 2 * capacity;
+    ring->control[CAROM_RING_BLOCKS_WORD] =
+        CAROM_RING_CONTROL_WORDS + 2 * capacity + CAROM_RING_LOANS;
     ring->control[CAROM_RING_PAGES_BYTE] = (uint32_t)pages_offset(capacity);
     ring->control[CAROM_RING_VM_ASLEEP] = 1;
 }
@@ -357,29 +373,30 @@ static void write_control(struct carom_ring *ring)
 int carom_ring_create(carom_ring **made, const carom_ring_options *options, void *control,
                       size_t size)
 {
+    const size_t block_size = (size_t)CAROM_RING_BLOCK_SLOTS * CAROM_RING_SLOT_SIZE;
     uint32_t capacity = options->capacity;
-    if (capacity == 0 || (capacity & (capacity - 1)) != 0 || capacity > 1u << 20 ||
-        size < carom_ring_control_size(capacity) || (uintptr_t)control % 8 != 0)
+    if (capacity < CAROM_RING_BLOCK_SLOTS || (capacity & (capacity - 1)) != 0 ||
+        capacity > 1u << 20 || size < carom_ring_control_size(capacity) ||
+        (uintptr_t)control % 8 != 0 || (options->memory > 0 && options->memory < block_size))
         return -CAROM_EINVAL;
     struct carom_ring *ring = carom_memory_take_zeroed(sizeof *ring);
     if (ring == NULL)
         return -CAROM_ENOMEM;
     ring->options = *options;
-    ring->guest = (struct carom_guest){work, may_sleep, awake};
+    ring->guest = (struct carom_guest){work, may_sleep, awake, above_floor, tick};
     ring->mask = capacity - 1;
     ring->control = control;
     ring->pages = (uint8_t *)control + pages_offset(capacity);
-    ring->free_pages = (1u << CAROM_RING_PAGES) - 1;
     ring->waiting_last = &ring->waiting;
-    carom_node_init(&ring->free);
     carom_node_init(&ring->starved);
-    ring->slots = carom_memory_take_zeroed(capacity * sizeof(struct carom_slot *));
-    ring->loans = carom_memory_take_zeroed(CAROM_RING_LOANS * sizeof *ring->loans);
-    if (ring->slots == NULL || ring->loans == NULL) {
+    ring->block_most = capacity / CAROM_RING_BLOCK_SLOTS;
+    if (options->memory > 0 && options->memory / block_size < ring->block_most)
+        ring->block_most = (uint32_t)(options->memory / block_size);
+    int error = carom_blocks_init(ring);
+    if (error < 0) {
         carom_ring_destroy(ring);
-        return -CAROM_ENOMEM;
+        return error;
     }
-    memset(control, 0, pages_offset(capacity));
     write_control(ring);
     *made = ring;
     return 0;
@@ -389,11 +406,11 @@ void carom_ring_destroy(carom_ring *ring)
 {
     if (ring == NULL)
         return;
-    for (uint32_t i = 0; i < atomic_load(&ring->block_count); i++)
-        carom_memory_give(ring->blocks[i].slots, ring->blocks[i].count * sizeof(struct carom_slot));
-    if (ring->slots != NULL)
-        carom_memory_give(ring->slots, (size_t)(ring->mask + 1) * sizeof(struct carom_slot *));
-    if (ring->loans != NULL)
-        carom_memory_give(ring->loans, CAROM_RING_LOANS * sizeof *ring->loans);
+    carom_blocks_finish(ring);
+    for (uint32_t i = 0; i < CAROM_LOAN_CHUNKS; i++) {
+        struct carom_loan *loans = atomic_load(&ring->loans[i]);
+        if (loans != NULL)
+            carom_memory_give(loans, CAROM_LOAN_CHUNK * sizeof *loans);
+    }
     carom_memory_give(ring, sizeof *ring);
 }

@@ -1,4 +1,4 @@
-/* Slots: the pages they take, what they tell the VM, and letting go of one. */
+/* Slots: the pages they take, and what they tell the VM. */
 #include "ring/slot.h"
 
 /* ---------------------------------------------------------------- pages */
@@ -8,21 +8,37 @@ uint8_t *carom_ring_page(struct carom_ring *ring, uint32_t page)
     return ring->pages + (size_t)(page - 1) * CAROM_RING_PAGE_SIZE;
 }
 
-uint32_t carom_ring_take_page(struct carom_ring *ring)
+/* 0: the engine's. The VM makes it so as soon as it has copied what lies there. */
+static _Atomic uint32_t *held_word(const struct carom_ring *ring, uint32_t page)
 {
-    if (ring->free_pages == 0)
-        return 0;
-    uint32_t page = (uint32_t)__builtin_ctz(ring->free_pages);
-    ring->free_pages &= ring->free_pages - 1;
-    return page + 1;
+    return carom_ring_atomic(ring->control, CAROM_RING_PAGES_HELD + page - 1);
 }
 
-void carom_ring_give_page(struct carom_ring *ring, uint32_t *page)
+static uint32_t free_page(const struct carom_ring *ring)
 {
-    if (*page == 0)
-        return;
-    ring->free_pages |= 1u << (*page - 1);
-    *page = 0;
+    for (uint32_t page = 1; page <= CAROM_RING_PAGES; page++)
+        if (atomic_load(held_word(ring, page)) == 0)
+            return page;
+    return 0;
+}
+
+bool carom_ring_has_page(const struct carom_ring *ring)
+{
+    return free_page(ring) != 0;
+}
+
+uint32_t carom_ring_take_page(struct carom_ring *ring)
+{
+    uint32_t page = free_page(ring);
+    if (page != 0)
+        atomic_store_explicit(held_word(ring, page), 1, memory_order_relaxed);
+    return page;
+}
+
+void carom_ring_give_page(struct carom_ring *ring, uint32_t page)
+{
+    if (page != 0)
+        atomic_store_explicit(held_word(ring, page), 0, memory_order_relaxed);
 }
 
 /* ---------------------------------------------------------------- news */
@@ -48,20 +64,11 @@ void carom_slot_tell_request(struct carom_slot *slot)
 {
     slot->ring->news = true;
     slot->state = CAROM_SLOT_HELD;
-    if (atomic_exchange(carom_ring_atomic(slot->words, CAROM_SLOT_NEWS), CAROM_NEWS_REQUEST) == 0)
+    uint32_t unheard =
+        atomic_exchange(carom_ring_atomic(slot->words, CAROM_SLOT_NEWS), CAROM_NEWS_REQUEST);
+    if (unheard == 0)
         put_event(slot);
-}
-
-void carom_slot_release(struct carom_slot *slot)
-{
-    struct carom_ring *ring = slot->ring;
-    carom_record *record = slot->record;
-    carom_ring_give_page(ring, &slot->head_page);
-    carom_ring_give_page(ring, &slot->piece_page);
-    carom_node_remove(&slot->link);
-    slot->record = NULL;
-    slot->state = CAROM_SLOT_FREE;
-    /* The last one used is the next: it is in the cache. */
-    carom_list_prepend(&ring->free, &slot->link);
-    carom_release(record);
+    if (unheard & (CAROM_NEWS_CONTENT | CAROM_NEWS_CONTENT_END))
+        carom_ring_give_page(slot->ring, slot->piece_page);
+    slot->piece_page = 0;
 }

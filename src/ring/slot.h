@@ -18,12 +18,12 @@ enum carom_slot_state {
 
 /* The engine's part of a slot. */
 struct carom_slot {
-    struct carom_node link; /* of those that are free, or wait for a page */
+    struct carom_node link; /* of those that wait for a page */
     struct carom_ring *ring;
     uint32_t *words; /* the VM's memory */
     carom_record *record;
     uint32_t index, generation;
-    uint32_t head_page, piece_page; /* number + 1; 0: none */
+    uint32_t piece_page; /* that was told last, number + 1; 0: none */
     uint8_t state;
     bool watched; /* ENDED is told, however it ends */
     bool reading; /* the VM waits for content */
@@ -36,16 +36,28 @@ struct carom_loan {
     struct carom_ring *ring;
     const void *data;
     size_t length;
+    uint32_t number;
     atomic_int state; /* enum carom_loan_state */
 };
 
-struct carom_block {
-    uint8_t *memory;
-    struct carom_slot *slots;
-    uint32_t count;
+/* Loans are taken from memory so many at a time, and stay: 40 bytes each. */
+#define CAROM_LOAN_CHUNK  256
+#define CAROM_LOAN_CHUNKS (CAROM_RING_LOANS / CAROM_LOAN_CHUNK)
+
+enum carom_block_state {
+    CAROM_BLOCK_NONE,  /* the VM may give one of this number */
+    CAROM_BLOCK_GIVEN, /* and has; the engine has not seen it */
+    CAROM_BLOCK_TAKEN
 };
 
-#define CAROM_RING_BLOCKS 32
+/* Slots that came together. All but the state are written by whose turn the state says it is. */
+struct carom_block {
+    uint8_t *memory;
+    struct carom_slot *slots; /* CAROM_RING_BLOCK_SLOTS */
+    uint32_t free;            /* those without a record: a bit each */
+    bool used;                /* since the last tick */
+    atomic_uint state;        /* enum carom_block_state */
+};
 
 struct carom_ring {
     struct carom_guest guest; /* first member: found from it */
@@ -55,20 +67,20 @@ struct carom_ring {
     uint8_t *pages;
     uint32_t mask;
     uint32_t event_tail, command_head, return_tail; /* ours: the VM cannot change them */
-    struct carom_slot **slots;                      /* by number */
-    uint32_t slot_count;                            /* of them */
-    uint32_t blocks_seen;                           /* blocks whose slots are among them */
-    struct carom_node free;                         /* slots */
+    struct carom_block *blocks;                     /* by number */
+    uint32_t block_most;                            /* of them */
+    uint32_t blocks_seen;                           /* of those given */
+    uint64_t *roomy;                                /* blocks with free slots: a bit each */
+    uint32_t slot_count, held;                      /* slots that there are; those with a record */
+    uint32_t spare_blocks;                          /* beyond those that stay, with no slot held */
     struct carom_node starved;                      /* slots that wait for a page */
     carom_record *waiting, **waiting_last;          /* records that wait for a slot */
     uint32_t waiting_count;
-    uint32_t free_pages; /* a bit each */
-    bool news;           /* put in since the VM was last told */
-    struct carom_loan *loans;
+    uint64_t refused_told; /* of records->refused */
+    bool news;             /* put in since the VM was last told */
     /* Written by the VM's thread. */
-    struct carom_block blocks[CAROM_RING_BLOCKS];
-    uint32_t slots_given; /* in all blocks */
-    atomic_uint block_count;
+    _Atomic(struct carom_loan *) loans[CAROM_LOAN_CHUNKS];
+    atomic_uint blocks_given; /* how often */
     atomic_bool abandoned;
 };
 
@@ -82,16 +94,23 @@ static inline _Atomic uint32_t *carom_ring_atomic(uint32_t *words, unsigned inde
     return (_Atomic uint32_t *)(void *)&words[index];
 }
 
+/* The loan of a number below CAROM_RING_LOANS; NULL: it was never lent. */
+static inline struct carom_loan *carom_ring_loan(struct carom_ring *ring, uint32_t number)
+{
+    struct carom_loan *chunk = atomic_load(&ring->loans[number / CAROM_LOAN_CHUNK]);
+    return chunk == NULL ? NULL : &chunk[number % CAROM_LOAN_CHUNK];
+}
+
 /* The slot carries a new request: what was told before and not heard is void. */
 void carom_slot_tell_request(struct carom_slot *slot);
 /* Tell the VM. */
 void carom_slot_tell(struct carom_slot *slot, uint32_t news);
-/* A page of the ring as number + 1; 0 when none is free. */
+/* A page of the ring, as number + 1, in which something is put for the VM; 0 when none is free. */
 uint32_t carom_ring_take_page(struct carom_ring *ring);
-/* Give a page back, if it is one: *page becomes 0. */
-void carom_ring_give_page(struct carom_ring *ring, uint32_t *page);
+/* Nothing was put there, or the VM has not heard of it. 0 is allowed. */
+void carom_ring_give_page(struct carom_ring *ring, uint32_t page);
+/* Whether the VM has copied what lay in one of them. */
+bool carom_ring_has_page(const struct carom_ring *ring);
 uint8_t *carom_ring_page(struct carom_ring *ring, uint32_t page);
-/* Let go of the record; the slot is free. */
-void carom_slot_release(struct carom_slot *slot);
 
 #endif

@@ -39,7 +39,8 @@ static bool pools_above_floor(const struct carom_connections *connections)
     for (uint32_t i = 0; i < count; i++)
         if (carom_pool_above_floor(connections->pools[i]))
             return true;
-    return false;
+    const struct carom_guest *guest = connections->records.guest;
+    return guest != NULL && guest->above_floor(guest);
 }
 
 /* Whether a pool that is seldom used holds anything. */
@@ -58,6 +59,8 @@ static void trim(struct carom_timer *timer)
     struct carom_pool *pool;
     for (uint32_t i = 0; (pool = carom_worker_pool(worker, i)) != NULL; i++)
         worker->trimmed += carom_pool_tick(pool);
+    if (connections->records.guest != NULL)
+        connections->records.guest->tick(connections->records.guest);
     connections->look_at_all_pools = connections->look_at_all_pools && seldom_used(connections);
     if (worker->trimmed >= RETURN_BYTES) {
         worker->trimmed = 0;
@@ -106,6 +109,23 @@ static bool has_drained(struct carom_worker *worker)
 
 /* ---------------------------------------------------------------- the turn */
 
+/* The log hears of requests that were refused, not of each: that would be one more thing to fill.
+ */
+#define REFUSED_WINDOW 10000
+
+static void tell_refused(struct carom_worker *worker)
+{
+    const struct carom_records *records = &worker->connections.records;
+    if (carom_likely(records->refused == worker->refused_told) ||
+        records->now < worker->refused_since)
+        return;
+    carom_log_line(worker->log, CAROM_LOG_WARNING,
+                   "%llu requests were answered 503, since all that may be in flight are",
+                   (unsigned long long)(records->refused - worker->refused_told));
+    worker->refused_told = records->refused;
+    worker->refused_since = records->now + REFUSED_WINDOW;
+}
+
 static void read_clock(struct carom_records *records)
 {
     struct carom_worker *worker =
@@ -153,6 +173,7 @@ static void work(struct carom_worker *worker)
             break;
     }
     worker->loop->ops->reclaim(worker->loop);
+    tell_refused(worker);
     if (!carom_timer_armed(&worker->trim) && pools_above_floor(connections))
         carom_timer_arm(&records->wheel, &worker->trim, records->now + CAROM_POOL_WINDOW);
 }
@@ -226,6 +247,7 @@ void carom_worker_publish(struct carom_worker *worker)
     PUBLISH(tls_failed, connections->streams.handshakes_failed);
     PUBLISH(h2_connections, connections->h2_connections);
     PUBLISH(h2_calmed, connections->h2_calmed);
+    PUBLISH(requests_refused, records->refused);
     for (int i = 0; i < CAROM_REASON_COUNT; i++)
         PUBLISH(ended[i], records->ended[i]);
 #undef PUBLISH
@@ -252,6 +274,7 @@ int carom_worker_init(struct carom_worker *worker, const carom_options *options,
     struct carom_connections *connections = &worker->connections;
     struct carom_records *records = &connections->records;
     worker->shutdown = shutdown;
+    worker->log = log;
     worker->drain_deadline = CAROM_NO_DEADLINE;
     carom_timer_init(&worker->trim, trim);
     carom_timer_init(&worker->drain_end, deadline_passed);

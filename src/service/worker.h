@@ -36,6 +36,9 @@ struct carom_worker {
     bool drained;
     bool driven; /* by a foreign loop */
 
+    const struct carom_log_sink *log;
+    uint64_t refused_told, refused_since; /* of records.refused: what the log knows; from when on it
+                                             may be told more */
     /* Its counters as others may read them: a carom_stats of its own, word by word, counted in
      * plain words and published once a turn. */
     _Atomic uint64_t published[CAROM_STATS_WORDS];

@@ -8,7 +8,7 @@
 #include "fuzz/network.h"
 #include "fuzz/reply.h"
 
-#include "ring/slot.h"
+#include "ring/block.h"
 
 #define CAPACITY    32
 #define MOST_PEERS  6
@@ -20,8 +20,9 @@
 static struct vm {
     carom_ring *ring;
     uint32_t *control;
-    uint32_t *slots[CAPACITY + 1]; /* one more than the ring may take */
-    uint32_t given;                /* slots of them */
+    uint8_t *blocks[CAPACITY / CAROM_RING_BLOCK_SLOTS];
+    uint32_t *slots[CAPACITY];
+    uint32_t given; /* slots of them */
     uint32_t command_tail;
     bool answers; /* whatever has news is answered at once, when it is woken */
     bool abandoned;
@@ -39,13 +40,20 @@ static size_t peer_count;
 
 /* ---------------------------------------------------------------- the VM's memory */
 
-/* Each slot is a block of its own, and all memory is used again by the next input: it is exact, so
- * that the sanitizer sees what lies behind it being touched. */
+#define BLOCK_SIZE ((size_t)CAROM_RING_BLOCK_SLOTS * CAROM_RING_SLOT_SIZE)
+
+/* All memory is used again by the next input: it is exact, so that the sanitizer sees what lies
+ * behind it being touched. */
 static void take_memory(void)
 {
     vm.control = room_for(carom_ring_control_size(CAPACITY));
-    for (int i = 0; i <= CAPACITY; i++)
-        vm.slots[i] = room_for(CAROM_RING_SLOT_SIZE);
+    for (int i = 0; i < CAPACITY; i++) {
+        uint8_t **block = &vm.blocks[i / CAROM_RING_BLOCK_SLOTS];
+        if (*block == NULL)
+            *block = room_for(BLOCK_SIZE);
+        vm.slots[i] = (uint32_t *)(void *)(*block + i % CAROM_RING_BLOCK_SLOTS *
+                                                        (size_t)CAROM_RING_SLOT_SIZE);
+    }
 }
 
 static void put_command(uint32_t index)
@@ -102,14 +110,17 @@ static void write_message(uint32_t index, struct input *input)
     words[CAROM_SLOT_NOTIFY] = which >> 7;
 }
 
-static void add_slot(void)
+/* Of any number, also one that the ring has not, or has already. */
+static void add_block(uint8_t which)
 {
-    int error =
-        carom_ring_add_slots(vm.ring, vm.slots[vm.given % (CAPACITY + 1)], CAROM_RING_SLOT_SIZE);
-    carom_assert(error == 0 || error == -CAROM_ETOOBIG);
-    carom_assert(error < 0 || vm.given < CAPACITY);
+    uint32_t number = which % (CAPACITY / CAROM_RING_BLOCK_SLOTS + 1);
+    bool is_one = number < CAPACITY / CAROM_RING_BLOCK_SLOTS;
+    if (is_one && atomic_load(&vm.ring->blocks[number].state) == CAROM_BLOCK_NONE)
+        memset(vm.blocks[number], 0, BLOCK_SIZE);
+    int error = carom_ring_add_block(vm.ring, number, vm.blocks[is_one ? number : 0]);
+    carom_assert(is_one ? error == 0 || error == -CAROM_ESTATE : error == -CAROM_ETOOBIG);
     if (error == 0)
-        vm.given++;
+        vm.given = CAPACITY; /* some of them, the others have no news */
 }
 
 /* ---------------------------------------------------------------- loans */
@@ -133,7 +144,8 @@ static void lend(uint8_t which, size_t length)
 static void free_loans(void)
 {
     for (uint32_t i = 0; i < MOST_LOANS; i++)
-        if (atomic_load(&vm.ring->loans[i].state) == CAROM_LOAN_FREE) {
+        if (vm.loans[i] != NULL &&
+            atomic_load(&carom_ring_loan(vm.ring, i)->state) == CAROM_LOAN_FREE) {
             free(vm.loans[i]);
             vm.loans[i] = NULL;
         }
@@ -145,7 +157,8 @@ static void check_loans(void)
     uint32_t back = vm.ring->return_tail;
     free_loans();
     for (uint32_t i = 0; i < MOST_LOANS; i++) {
-        carom_assert(atomic_load(&vm.ring->loans[i].state) != CAROM_LOAN_USED);
+        const struct carom_loan *loan = carom_ring_loan(vm.ring, i);
+        carom_assert(loan == NULL || atomic_load(&loan->state) != CAROM_LOAN_USED);
         back += vm.loans[i] != NULL;
         free(vm.loans[i]);
         vm.loans[i] = NULL;
@@ -176,10 +189,7 @@ static void wake(void *data)
 
 static bool holds_anything(void)
 {
-    for (uint32_t i = 0; i < vm.ring->slot_count; i++)
-        if (vm.ring->slots[i]->state != CAROM_SLOT_FREE)
-            return true;
-    return vm.ring->waiting != NULL;
+    return vm.ring->held > 0 || vm.ring->waiting != NULL;
 }
 
 /* Count as the engine does, and let go of everything. */
@@ -188,8 +198,12 @@ static void come_to_senses(void)
     vm.command_tail = vm.ring->command_head;
     for (int round = 0; holds_anything(); round++) {
         carom_assert(round < MOST_PEERS * MOST_ASKED);
-        for (uint32_t i = 0; i < vm.ring->slot_count; i++) {
-            vm.slots[i][CAROM_SLOT_GENERATION] = vm.ring->slots[i]->generation;
+        memset(&vm.control[CAROM_RING_PAGES_HELD], 0, CAROM_RING_PAGES * sizeof(uint32_t));
+        for (uint32_t i = 0; i < CAPACITY; i++) {
+            const struct carom_slot *slot = carom_slot_at(vm.ring, i);
+            if (slot == NULL)
+                continue;
+            vm.slots[i][CAROM_SLOT_GENERATION] = slot->generation;
             command(i, CAROM_FLAG_CANCEL | CAROM_FLAG_RELEASE);
         }
         network_turn();
@@ -338,7 +352,7 @@ static void obey(struct input *input)
         lend(which, take_byte(input) * 100u);
         break;
     case 'A':
-        add_slot();
+        add_block(which);
         break;
     case 'v':
         vm.answers = which & 1;
@@ -366,6 +380,7 @@ static void begin(uint8_t mode)
     if (vm.control == NULL)
         take_memory();
     vm.given = vm.command_tail = vm.lent = 0;
+    memset(vm.control, 0, carom_ring_control_size(CAPACITY));
     vm.abandoned = false;
     vm.answers = mode & 8;
     peer_count = 0;
@@ -379,8 +394,9 @@ static void begin(uint8_t mode)
     error = carom_ring_attach(vm.ring, network.service, 0);
     carom_assert(error == 0);
     network_start(NULL);
-    for (int i = 0; i < (mode & 16 ? 20 : mode & 32 ? 4 : 1); i++) /* 20: more than pages */
-        add_slot();
+    add_block(0);
+    if (mode & 16)
+        add_block(1); /* more slots than pages */
     connect_peer();
 }
 

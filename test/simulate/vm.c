@@ -9,8 +9,9 @@
 #include "carom_ring.h"
 #include "simulate/world.h"
 
-#define CAPACITY 64
-#define BLOCK    4    /* slots given at a time */
+#define CAPACITY 1024 /* as many as there may be requests in flight */
+#define BLOCK    CAROM_RING_BLOCK_SLOTS
+#define LOANS    4096
 #define IN_SLOT  4000 /* bytes of content at most; more is lent */
 
 struct loan {
@@ -21,12 +22,13 @@ struct loan {
 static struct vm {
     carom_ring *ring;
     uint32_t *control;
-    uint8_t *blocks[CAPACITY / BLOCK];
-    uint32_t block_count;
+    uint8_t *blocks[CAPACITY / BLOCK]; /* by number; NULL: the engine has none */
+    uint32_t block_count;              /* that were ever given, by the highest number */
+    uint32_t given;                    /* slots of those that the engine has, or is about to */
     uint32_t event_head, command_tail, return_head;
     bool threaded, awake;
     struct exchange *slots[CAPACITY]; /* whose request is in it; NULL: none that the VM holds */
-    struct loan *loans[CAROM_RING_LOANS];
+    struct loan *loans[LOANS];
 } vm;
 
 static uint32_t *words_of(uint32_t index)
@@ -39,6 +41,16 @@ static char *page_of(uint32_t number)
 {
     return (char *)vm.control + vm.control[CAROM_RING_PAGES_BYTE] +
            (size_t)(number - 1) * CAROM_RING_PAGE_SIZE;
+}
+
+/* What lies there is copied, or is nobody's. */
+static void give_page(uint32_t number)
+{
+    if (number == 0)
+        return;
+    if (vm.control[CAROM_RING_PAGES_HELD + number - 1] != 1)
+        world_fail("page %u is told of, and is not held", number);
+    vm.control[CAROM_RING_PAGES_HELD + number - 1] = 0;
 }
 
 /* Of its answer; when the engine has answered in its place the VM may not know yet. */
@@ -95,7 +107,7 @@ static uint32_t lend(const char *bytes, uint32_t length)
 {
     uint32_t number = 0;
     while (vm.loans[number] != NULL)
-        if (++number == CAROM_RING_LOANS)
+        if (++number == LOANS)
             world_fail("all loans are lent");
     struct loan *loan = malloc(sizeof *loan + length);
     if (loan == NULL)
@@ -298,9 +310,9 @@ static void request_comes(uint32_t index)
     exchange->read = here;
     exchange->read_whole = here > 0;
     exchange->slot = (int)index;
-    exchange->also =
-        CAROM_FLAG_WATCH | (words[CAROM_SLOT_HEAD_PAGE] != 0 ? CAROM_FLAG_HEAD_TAKEN : 0);
+    exchange->also = CAROM_FLAG_WATCH;
     vm.slots[index] = exchange;
+    give_page(words[CAROM_SLOT_HEAD_PAGE]);
     if (here > 0 && here != exchange->content && !exchange->client->mutated)
         world_fail("request %u: %u bytes of %u", id, here, exchange->content);
     act(exchange);
@@ -350,9 +362,14 @@ static void event(uint32_t index)
         news &= ~(uint32_t)CAROM_NEWS_REQUEST;
     }
     struct exchange *exchange = vm.slots[index];
-    if (exchange == NULL || news == 0)
-        return; /* it has let go since */
+    uint32_t page =
+        news & (CAROM_NEWS_CONTENT | CAROM_NEWS_CONTENT_END) ? words[CAROM_SLOT_PIECE_PAGE] : 0;
+    if (exchange == NULL || news == 0) { /* it has let go since */
+        give_page(page);
+        return;
+    }
     if ((news & CAROM_NEWS_ERROR) && world->memory_failed) {
+        give_page(page);
         exchange->cut = true;
         let_go(exchange);
         return;
@@ -365,13 +382,14 @@ static void event(uint32_t index)
         ends(exchange, (carom_reason)words[CAROM_SLOT_REASON]);
     if (news & content)
         content_comes(exchange, news);
+    give_page(page);
     bool ended = news & CAROM_NEWS_ENDED;
     bool on = (exchange->pausing == PAUSE_EDGE && (news & content)) ||
               (exchange->pausing == PAUSE_POSTED && (news & CAROM_NEWS_ROOM)) ||
               (exchange->pausing == PAUSE_END && ended) ||
               (exchange->pausing == PAUSE_NEVER && exchange->over);
     if (on && exchange->pausing == PAUSE_EDGE && random_chance(&world->random, 20))
-        pause_for_now(exchange); /* with a page in its hands */
+        pause_for_now(exchange);
     else if (on)
         act(exchange);
 }
@@ -383,7 +401,7 @@ static void take_returns(void)
     const uint32_t *returns = vm.control + vm.control[CAROM_RING_RETURNS_WORD];
     while (vm.return_head != vm.control[CAROM_RING_RETURN_TAIL]) {
         uint32_t number = returns[vm.return_head++ & (CAROM_RING_LOANS - 1)];
-        if (number >= CAROM_RING_LOANS || vm.loans[number] == NULL)
+        if (number >= LOANS || vm.loans[number] == NULL)
             world_fail("loan %u comes back, and was not lent", number);
         memset(vm.loans[number]->data, 0xdb, vm.loans[number]->length);
         free(vm.loans[number]);
@@ -392,18 +410,43 @@ static void take_returns(void)
     }
 }
 
-static void add_slots(void)
+/* False when memory fails for now. */
+static bool add_block(void)
 {
     size_t size = (size_t)BLOCK * CAROM_RING_SLOT_SIZE;
-    if (vm.block_count == CAPACITY / BLOCK)
-        return;
-    vm.blocks[vm.block_count] = aligned_alloc(64, size);
-    if (vm.blocks[vm.block_count] == NULL)
+    uint32_t number = 0;
+    while (number < CAPACITY / BLOCK && vm.blocks[number] != NULL)
+        number++;
+    if (number == CAPACITY / BLOCK)
+        return false;
+    uint8_t *block = aligned_alloc(64, size);
+    if (block == NULL)
         abort();
-    if (carom_ring_add_slots(vm.ring, vm.blocks[vm.block_count], size) == 0)
-        vm.block_count++;
-    else
-        free(vm.blocks[vm.block_count]); /* memory fails for now */
+    memset(block, 0, size);
+    if (carom_ring_add_block(vm.ring, number, block) < 0) {
+        free(block);
+        return false;
+    }
+    vm.blocks[number] = block;
+    vm.given += BLOCK;
+    if (number >= vm.block_count)
+        vm.block_count = number + 1;
+    return true;
+}
+
+/* The memory of blocks that the engine has given back is gone at once. */
+static void take_blocks_back(void)
+{
+    const uint32_t *engines = vm.control + vm.control[CAROM_RING_BLOCKS_WORD];
+    for (uint32_t i = 0; i < vm.block_count; i++)
+        if (vm.blocks[i] != NULL && engines[i] == 0) {
+            for (uint32_t slot = i * BLOCK; slot < (i + 1) * BLOCK; slot++)
+                if (vm.slots[slot] != NULL)
+                    world_fail("slot %u goes back, and is held", slot);
+            free(vm.blocks[i]);
+            vm.blocks[i] = NULL;
+            vm.given -= BLOCK;
+        }
 }
 
 /* False when the queue is empty: it sleeps. */
@@ -411,8 +454,10 @@ static bool take_event(void)
 {
     const uint32_t *events = vm.control + vm.control[CAROM_RING_EVENTS_WORD];
     take_returns();
-    if (vm.control[CAROM_RING_SLOTS_WANTED] > 0)
-        add_slots();
+    take_blocks_back();
+    while (vm.control[CAROM_RING_SLOTS_WANTED] > vm.given - vm.control[CAROM_RING_SLOTS] &&
+           add_block()) {
+    }
     if (vm.event_head == vm.control[CAROM_RING_EVENT_TAIL]) {
         vm.control[CAROM_RING_VM_ASLEEP] = 1;
         vm.awake = false;
@@ -444,9 +489,10 @@ bool vm_act(bool now)
         take_event();
         return true;
     }
-    uint32_t first = random_below(&world->random, CAPACITY);
-    for (uint32_t i = 0; i < CAPACITY && (now || random_chance(&world->random, 95)); i++) {
-        struct exchange *exchange = vm.slots[(first + i) % CAPACITY];
+    uint32_t count = vm.block_count * BLOCK;
+    uint32_t first = count > 0 ? random_below(&world->random, count) : 0;
+    for (uint32_t i = 0; i < count && (now || random_chance(&world->random, 95)); i++) {
+        struct exchange *exchange = vm.slots[(first + i) % count];
         if (exchange != NULL && exchange->pausing == PAUSE_OUTSIDE) {
             LOG("the VM goes on with %u", exchange->id);
             act(exchange);
@@ -472,8 +518,10 @@ void vm_look(void)
         struct exchange *exchange = &world->exchanges[i];
         if (!exchange->releasing || exchange->released)
             continue;
-        const uint32_t *words = words_of((uint32_t)exchange->slot);
-        if (words[CAROM_SLOT_FLAGS] == 0 || words[CAROM_SLOT_GENERATION] != exchange->generation)
+        uint32_t slot = (uint32_t)exchange->slot;
+        const uint32_t *words = vm.blocks[slot / BLOCK] == NULL ? NULL : words_of(slot);
+        if (words == NULL || words[CAROM_SLOT_FLAGS] == 0 ||
+            words[CAROM_SLOT_GENERATION] != exchange->generation)
             exchange->released = exchange->client->stirred = true;
     }
 }
@@ -485,11 +533,14 @@ void vm_begin(void)
     const carom_ring_options options = {.capacity = CAPACITY, .wake = wake};
     size_t size = (carom_ring_control_size(CAPACITY) + 63) / 64 * 64;
     vm = (struct vm){.control = aligned_alloc(64, size)};
+    if (vm.control == NULL)
+        abort();
+    memset(vm.control, 0, size);
     vm.threaded = random_chance(&world->random, 50);
-    if (vm.control == NULL || carom_ring_create(&vm.ring, &options, vm.control, size) != 0 ||
+    if (carom_ring_create(&vm.ring, &options, vm.control, size) != 0 ||
         carom_ring_attach(vm.ring, world->service, 0) != 0)
         world_fail("no ring");
-    add_slots();
+    add_block();
 }
 
 void vm_end(void)

@@ -167,7 +167,7 @@ static void look(void)
 {
     struct carom_worker *worker = worker_of();
     world->turns++;
-    if (worker->connections.records.pool.peak > world->options.max_in_flight)
+    if (worker->connections.records.refused > 0)
         world->overload_seen = 1;
     if (world->on_ring)
         vm_look();

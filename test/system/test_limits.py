@@ -99,16 +99,18 @@ class Refusals(harness.SystemTest):
 
     def test_503_with_retry_after(self):
         server = self.serve(max_in_flight=2)
-        first = server.connect()
-        first.send(HOLD + HOLD)
-        second = server.connect()
+        held = [server.connect() for _ in range(2)]
+        for client in held:
+            client.send(HOLD)
+        third = server.connect()
         # The records come into flight in the order of the connections' bytes: ask until both are in.
-        while (answer := second.get("/hello")).status == 200:
+        while (answer := third.get("/hello")).status == 200:
             pass
         self.assertEqual(answer.status, 503)
         self.assertTrue(answer.field("Retry-After").isdigit())
-        second.close()
-        first.reset()
+        third.close()
+        for client in held:
+            client.reset()
         while True:
             with server.connect() as client:
                 if client.get("/hello").status == 200:

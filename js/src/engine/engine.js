@@ -3,11 +3,11 @@
 'use strict';
 
 const native = require('../ring/native.js');
-const { Ring, CAPACITY, FIRST_SLOTS } = require('../ring/ring.js');
+const { Ring, FIRST_BLOCKS, capacityFor } = require('../ring/ring.js');
 const { Exchange } = require('../exchange/exchange.js');
 const { encodeFields } = require('../ring/codec.js');
 const { checkNames } = require('./option-names.js');
-const { NAMES, settingsOf, backendOf, addressOf, deadlineOf, ioOf, integer } = require('./options.js');
+const { NAMES, settingsOf, ringBytes, backendOf, addressOf, deadlineOf, ioOf, integer } = require('./options.js');
 const { tlsOf, changed, forEngine, tlsFault, warn } = require('./tls-options.js');
 
 const FAMILIES = ['', 'tcp', 'tcp', 'unix'];
@@ -31,17 +31,28 @@ class Engine {
     });
     this.drain = () => this.takeAll();
     const workers = integer(options, 'workers', 1, 1, 256);
-    this.memory = [];
     this.rings = [];
-    for (let i = 0; i < workers; i++) this.rings.push(new Ring(i, this.memory, this.inline, this.tls !== null));
-    this.handle = native.create(settingsOf(options), workers, this.inline, CAPACITY, this.memory, this.drain, () => this.finish());
+    const settings = settingsOf(options);
+    const bytes = ringBytes(settings);
+    const capacity = capacityFor(bytes);
+    for (let i = 0; i < workers; i++) this.rings.push(new Ring(i, capacity, this.inline, this.tls !== null));
+    this.handle = native.create(
+      settings,
+      workers,
+      this.inline,
+      capacity,
+      bytes,
+      this.rings.map((ring) => ring.memory),
+      this.drain,
+      () => this.finish(),
+    );
     if (typeof this.handle === 'number') throw fault(this.handle, 'cannot make a server');
     this.backend = native.backend(this.handle);
     if (this.backend !== backendOf(options)) console.warn(`carom: backend: ${this.backend}, because io_uring is refused here`);
     this.lastStats = null;
     for (const ring of this.rings) {
       ring.handle = this.handle;
-      ring.addSlots(FIRST_SLOTS);
+      for (let i = 0; i < FIRST_BLOCKS; i++) ring.addBlock();
     }
   }
 

@@ -1,7 +1,7 @@
 // Checks the options of a server, and translates those that the engine takes.
 'use strict';
 
-const { RING_PAGE_SIZE } = require('../ring/layout.js');
+const { RING_PAGE_SIZE, RING_BLOCK_SLOTS, RING_SLOT_SIZE } = require('../ring/layout.js');
 const { NAMES_OF_TLS } = require('./tls-options.js');
 
 const LIMITS = [
@@ -39,6 +39,7 @@ const LIMITS = [
   'h2MaxResets',
   'h2MaxControlFrames',
   'h2PingInterval',
+  'maxRingMemory',
 ];
 const NAMES = [
   'port',
@@ -68,11 +69,13 @@ const MOST_OF = {
   maxFields: 65280,
   backlog: 0x7fffffff,
   h2MaxStreams: 16384,
+  maxRingMemory: 2 ** 33,
   h2StreamWindow: 0x7fffffff,
   h2StreamWindowMax: 0x7fffffff,
   h2ConnectionWindow: 0x7fffffff,
   h2ConnectionWindowMax: 0x7fffffff,
 };
+const RING_BYTES = 128 * 1024 * 1024;
 const LEAST_WINDOW = 1024;
 // Windows of HTTP/2, with their default, and that of the size up to which they grow.
 const WINDOWS = [
@@ -113,6 +116,11 @@ function checkWindows(settings) {
     if (window < LEAST_WINDOW || window > most)
       throw new RangeError(`${name} (${window}) must be from ${LEAST_WINDOW} to ${name}Max (${most})`);
   }
+}
+
+// Bytes for the slots of each worker: one carries one request in flight.
+function ringBytes({ maxRingMemory }) {
+  return Math.max(maxRingMemory || RING_BYTES, RING_BLOCK_SLOTS * RING_SLOT_SIZE);
 }
 
 function switchOf(name, value) {
@@ -174,4 +182,4 @@ function ioOf(options) {
   return io;
 }
 
-module.exports = { NAMES, settingsOf, backendOf, addressOf, deadlineOf, ioOf, integer };
+module.exports = { NAMES, settingsOf, ringBytes, backendOf, addressOf, deadlineOf, ioOf, integer };

@@ -40,7 +40,6 @@ const {
   NEWS_ENDED,
   NEWS_ERROR,
   NEWS_CONTENT_LOST,
-  FLAG_HEAD_TAKEN,
   FLAG_CANCEL,
   FLAG_UPGRADE,
   FLAG_HEAD,
@@ -89,14 +88,13 @@ class Exchange {
 
   // ---------------------------------------------------------------- the request
 
-  // Pages are few: a head that lies in one is copied, and the page given back.
+  // Pages are few: a head that lies in one is copied, and the ring gives the page back.
   takeLongHead() {
     const words = this.slot.words;
     const start = (words[SLOT_HEAD_PAGE] - 1) * RING_PAGE_SIZE;
     const length = words[SLOT_FIELD_COUNT] * 8 + words[SLOT_HEAD_LENGTH];
     this.bytes = Buffer.from(this.slot.ring.pages.subarray(start, start + length));
     this.table = 0;
-    this.send(FLAG_HEAD_TAKEN);
   }
 
   headStart() {

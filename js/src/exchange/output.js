@@ -53,6 +53,7 @@ class Output {
     this.ending = null; // { trailers }
     this.waiting = null; // who waits for room
     this.scheduled = false;
+    this.starving = false; // in the ring's list
     this.released = false;
   }
 
@@ -208,7 +209,7 @@ class Output {
     if (loan < 0) {
       this.pieces.unshift(piece);
       this.buffered += piece.length;
-      setImmediate(() => this.pump()); // loans come back as the kernel takes bytes
+      this.exchange.slot.ring.starve(this); // loans come back as the kernel takes bytes
       return -1;
     }
     words[SLOT_DATA_LOAN] = loan + 1;

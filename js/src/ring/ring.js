@@ -12,18 +12,28 @@ const {
   RING_ENGINE_ASLEEP,
   RING_VM_ASLEEP,
   RING_SLOTS_WANTED,
+  RING_SLOTS,
+  RING_BLOCKS_BACK,
+  RING_REFUSED,
+  RING_PAGES_HELD,
   RING_CONTROL_WORDS,
   RING_SLOT_SIZE,
+  RING_BLOCK_SLOTS,
   RING_PAGE_SIZE,
   RING_PAGES,
   RING_LOANS,
   SLOT_NEWS,
   SLOT_GENERATION,
+  SLOT_HEAD_PAGE,
+  SLOT_PIECE_PAGE,
   NEWS_REQUEST,
+  NEWS_CONTENT,
+  NEWS_CONTENT_END,
 } = require('./layout.js');
 
-const CAPACITY = 16384;
-const FIRST_SLOTS = 64;
+const BLOCK_SIZE = RING_BLOCK_SLOTS * RING_SLOT_SIZE;
+const FIRST_BLOCKS = 4;
+const WARN_EACH = 10000; // milliseconds
 const YIELDS = 2; // in VM_ASLEEP
 // Events that are taken before JavaScript's own loop gets its turn again.
 const BATCH = 512;
@@ -31,7 +41,10 @@ const BATCH = 512;
 // memory is used again for the next ones.
 const LENT_AT_ONCE = 256 * 1024;
 
-const CONTROL_SIZE = (RING_CONTROL_WORDS + 2 * CAPACITY + RING_LOANS) * 4 + RING_PAGES * RING_PAGE_SIZE;
+// Entries of the queues of a ring with so many bytes of slots: a power of two.
+function capacityFor(bytes) {
+  return 2 ** Math.ceil(Math.log2(Math.max(RING_BLOCK_SLOTS, Math.ceil(bytes / RING_SLOT_SIZE))));
+}
 
 class Slot {
   constructor(ring, index, block, offset) {
@@ -44,50 +57,99 @@ class Slot {
 }
 
 class Ring {
-  constructor(index, memory, inline, secure) {
+  constructor(index, capacity, inline, secure) {
     this.index = index;
     this.secure = secure; // requests come over TLS
     this.urls = urlsOf(secure);
     this.inline = inline; // the engine runs between our calls only: no need of atomic accesses
     this.handle = null;
-    this.memory = memory;
-    const control = new ArrayBuffer(CONTROL_SIZE);
-    memory.push(control);
-    this.control = new Int32Array(control);
-    this.pages = Buffer.from(control, CONTROL_SIZE - RING_PAGES * RING_PAGE_SIZE);
-    this.slots = [];
+    // The queues, one behind the other.
+    this.mask = capacity - 1;
+    this.commands = RING_CONTROL_WORDS + capacity;
+    this.returns = this.commands + capacity;
+    this.blockWords = this.returns + RING_LOANS;
+    const pages = (this.blockWords + capacity / RING_BLOCK_SLOTS) * 4;
+    this.memory = new ArrayBuffer(pages + RING_PAGES * RING_PAGE_SIZE);
+    this.control = new Int32Array(this.memory);
+    this.pages = Buffer.from(this.memory, pages);
+    this.blocks = []; // by number; undefined: the engine has none of it
+    this.slots = []; // by number
+    this.slotCount = 0; // that were given, and have not come back
+    this.blocksBack = 0;
+    this.noMemory = false;
+    this.refused = 0;
+    this.warned = -Infinity;
     this.eventHead = 0;
     this.commandTail = 0;
     this.returnHead = 0;
-    this.lent = new Array(RING_LOANS).fill(null);
+    this.lent = []; // by loan
     this.freeLoans = [];
-    this.nextLoan = 0;
+    this.starving = []; // outputs that wait for a loan
     this.lentNow = 0; // bytes, since the engine had its turn
     this.draining = false;
     this.open = true;
   }
 
-  addSlots(count) {
-    const block = new ArrayBuffer(count * RING_SLOT_SIZE);
-    const error = native.addSlots(this.handle, this.index, block);
-    if (error < 0) return;
-    this.memory.push(block);
-    for (let i = 0; i < count; i++) this.slots.push(new Slot(this, this.slots.length, block, i * RING_SLOT_SIZE));
+  // False when there is no memory for one, or no number.
+  addBlock() {
+    let number = this.blocks.indexOf(undefined);
+    if (number < 0) number = this.blocks.length;
+    let block;
+    try {
+      block = new ArrayBuffer(BLOCK_SIZE);
+    } catch {
+      return false;
+    }
+    if (native.addBlock(this.handle, this.index, number, block) < 0) return false;
+    this.blocks[number] = block;
+    this.slotCount += RING_BLOCK_SLOTS;
+    for (let i = 0; i < RING_BLOCK_SLOTS; i++) {
+      const slot = number * RING_BLOCK_SLOTS + i;
+      this.slots[slot] = new Slot(this, slot, block, i * RING_SLOT_SIZE);
+    }
+    return true;
   }
 
-  get wantsSlots() {
-    return Atomics.load(this.control, RING_SLOTS_WANTED) !== 0 && this.slots.length < CAPACITY;
+  // How many slots are wanted beyond those that were given: the engine may not have taken those yet.
+  get slotsLacking() {
+    const given = this.slotCount - Atomics.load(this.control, RING_SLOTS);
+    return this.noMemory ? 0 : Atomics.load(this.control, RING_SLOTS_WANTED) - given;
   }
 
-  // As many again, so that there are few blocks.
   growIfWanted() {
-    if (this.wantsSlots) this.addSlots(Math.min(this.slots.length, CAPACITY - this.slots.length));
+    this.noMemory = false; // perhaps there is some now
+    while (this.slotsLacking > 0) this.noMemory = !this.addBlock();
+  }
+
+  // What a burst has left is ours again.
+  takeBlocksBack() {
+    const back = Atomics.load(this.control, RING_BLOCKS_BACK);
+    if (back === this.blocksBack) return;
+    this.blocksBack = back;
+    for (let number = 0; number < this.blocks.length; number++) {
+      if (this.blocks[number] === undefined || Atomics.load(this.control, this.blockWords + number) !== 0) continue;
+      this.blocks[number] = undefined;
+      this.slotCount -= RING_BLOCK_SLOTS;
+      for (let i = 0; i < RING_BLOCK_SLOTS; i++) this.slots[number * RING_BLOCK_SLOTS + i] = undefined;
+    }
+  }
+
+  // Say so when requests were refused, and again while they are.
+  warnOfRefusals() {
+    const refused = Atomics.load(this.control, RING_REFUSED);
+    const now = Date.now();
+    if (refused === this.refused || now - this.warned < WARN_EACH) return;
+    console.warn(
+      `carom: ${(refused - this.refused) >>> 0} requests were answered 503, since all that may be in flight are (maxInFlight, maxRingMemory)`,
+    );
+    this.refused = refused;
+    this.warned = now;
   }
 
   // Put a slot in the queue of commands: its message is written.
   post(slot) {
     const tail = this.commandTail;
-    this.control[RING_CONTROL_WORDS + CAPACITY + (tail & (CAPACITY - 1))] = slot.index;
+    this.control[this.commands + (tail & this.mask)] = slot.index;
     this.commandTail = (tail + 1) | 0;
     if (this.inline) this.control[RING_COMMAND_TAIL] = this.commandTail;
     else {
@@ -102,11 +164,12 @@ class Ring {
 
   // Lend bytes to the engine; the number to put into the message, or -1: too many are lent.
   lend(bytes) {
-    let loan;
-    if (this.freeLoans.length > 0) loan = this.freeLoans.pop();
-    else if (this.nextLoan < RING_LOANS) loan = this.nextLoan++;
-    else return -1;
-    if (native.lend(this.handle, this.index, loan, bytes) < 0) return -1;
+    const loan = this.freeLoans.length > 0 ? this.freeLoans.pop() : this.lent.length;
+    if (native.lend(this.handle, this.index, loan, bytes) < 0) {
+      // of that number there is none, or no memory
+      if (loan < this.lent.length) this.freeLoans.push(loan);
+      return -1;
+    }
     this.lent[loan] = bytes;
     this.lentNow += bytes.length;
     return loan;
@@ -114,14 +177,37 @@ class Ring {
 
   takeReturns() {
     const tail = Atomics.load(this.control, RING_RETURN_TAIL);
-    const queue = RING_CONTROL_WORDS + 2 * CAPACITY;
+    if (this.returnHead === tail) return;
     while (this.returnHead !== tail) {
-      const loan = this.control[queue + (this.returnHead & (RING_LOANS - 1))];
+      const loan = this.control[this.returns + (this.returnHead & (RING_LOANS - 1))];
       this.returnHead = (this.returnHead + 1) | 0;
       giveBack(this.lent[loan]);
       this.lent[loan] = null;
       this.freeLoans.push(loan);
     }
+    if (this.starving.length > 0) this.feed();
+  }
+
+  starve(output) {
+    if (!output.starving) this.starving.push(output);
+    output.starving = true;
+  }
+
+  // Those that waited for a loan go on, in turn; who finds none waits again.
+  feed() {
+    const waiting = this.starving;
+    this.starving = [];
+    for (const output of waiting) {
+      output.starving = false;
+      output.pump();
+    }
+  }
+
+  // What lay in a page was copied. (0: none.)
+  givePage(page) {
+    if (page === 0) return;
+    if (this.inline) this.control[RING_PAGES_HELD + page - 1] = 0;
+    else Atomics.store(this.control, RING_PAGES_HELD + page - 1, 0);
   }
 
   takeNews(slot, Exchange, accept) {
@@ -131,10 +217,18 @@ class Ring {
       slot.words[SLOT_NEWS] = 0;
     } else news = Atomics.exchange(slot.words, SLOT_NEWS, 0);
     if (news & NEWS_REQUEST) {
-      slot.exchange = new Exchange(slot, slot.words[SLOT_GENERATION]);
+      slot.exchange = new Exchange(slot, slot.words[SLOT_GENERATION]); // copies a head that lies in a page
+      this.givePage(slot.words[SLOT_HEAD_PAGE]);
       accept(slot.exchange);
     }
-    if (news > NEWS_REQUEST && slot.exchange !== null) slot.exchange.hear(news & ~NEWS_REQUEST);
+    if (news <= NEWS_REQUEST) return;
+    // Known before it is copied: the next piece may come as soon as it is asked for.
+    const page = news & (NEWS_CONTENT | NEWS_CONTENT_END) ? slot.words[SLOT_PIECE_PAGE] : 0;
+    try {
+      if (slot.exchange !== null) slot.exchange.hear(news & ~NEWS_REQUEST);
+    } finally {
+      this.givePage(page);
+    }
   }
 
   // The engine sends what it was lent. True when it does so only after we return: it calls us again.
@@ -153,7 +247,7 @@ class Ring {
       if (this.eventHead === tail) return false;
       while (this.eventHead !== tail) {
         if (left-- === 0) return true;
-        const index = this.control[RING_CONTROL_WORDS + (this.eventHead & (CAPACITY - 1))];
+        const index = this.control[RING_CONTROL_WORDS + (this.eventHead & this.mask)];
         this.eventHead = (this.eventHead + 1) | 0;
         try {
           this.takeNews(this.slots[index], Exchange, accept);
@@ -172,13 +266,15 @@ class Ring {
     let more = false;
     do {
       this.takeReturns();
+      this.takeBlocksBack();
       this.growIfWanted();
+      this.warnOfRefusals();
       more = this.takeEvents(Exchange, accept);
       if (more || this.control[RING_VM_ASLEEP] === YIELDS) break;
       Atomics.store(this.control, RING_VM_ASLEEP, 1);
       // What came just before that store woke nobody.
     } while (
-      (Atomics.load(this.control, RING_EVENT_TAIL) !== this.eventHead || this.wantsSlots) &&
+      (Atomics.load(this.control, RING_EVENT_TAIL) !== this.eventHead || this.slotsLacking > 0) &&
       Atomics.exchange(this.control, RING_VM_ASLEEP, 0) === 1
     );
     this.draining = false;
@@ -191,4 +287,4 @@ function raise(error) {
   throw error;
 }
 
-module.exports = { Ring, CAPACITY, FIRST_SLOTS };
+module.exports = { Ring, FIRST_BLOCKS, capacityFor };

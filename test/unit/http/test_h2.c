@@ -49,6 +49,32 @@ static void requests_in_pieces_of_every_size(void **state)
     }
 }
 
+/* A stream that would take what others need is refused, and so is one when all is taken. */
+static void a_connection_leaves_as_much_as_it_has(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    options.max_in_flight = 8;
+    begin_with(&options, 0, false);
+    int32_t ids[6];
+    for (int i = 0; i < 6; i++)
+        ids[i] = request(&client, "GET", "/hold");
+    converse(&client);
+    assert_int_equal(sim.held_count, 4);
+    for (int i = 4; i < 6; i++)
+        assert_int_equal(reply_of(&client, ids[i])->status, 503);
+    struct carom_peer *other = connect_peer();
+    say(other, "GET /now HTTP/1.1\r\nHost: a\r\n\r\n");
+    turn();
+    assert_got(other, "HTTP/1.1 200 OK\r\n");
+    while (sim.held_count > 0)
+        answer_and_release(sim.held[0], "at last");
+    converse(&client);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(reply_of(&client, ids[i])->status, 200);
+    assert_int_equal(end().requests_refused, 2);
+}
+
 static void the_preface_decides(void **state)
 {
     static const char preface[] = NGHTTP2_CLIENT_MAGIC;
@@ -507,6 +533,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(requests_in_pieces_of_every_size),
+        cmocka_unit_test(a_connection_leaves_as_much_as_it_has),
         cmocka_unit_test(the_preface_decides),
         cmocka_unit_test(half_a_preface_is_a_late_head),
         cmocka_unit_test(many_at_once_in_any_order),

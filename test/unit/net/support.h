@@ -49,6 +49,7 @@ struct owner {
     size_t length;
     int pieces;       /* calls of received */
     int fins, errors; /* calls of ended, with 0 and with an error */
+    int lefts;
     size_t length_at_fin;
     int last_error;
     int64_t sent;      /* the last result */
@@ -96,6 +97,13 @@ static void owner_ended(struct carom_socket *socket, int error)
         owner->on_ended(owner, error);
 }
 
+static void owner_left(struct carom_socket *socket)
+{
+    struct owner *owner = owner_of(socket);
+    assert_false(socket->receiving || socket->ended || socket->closing);
+    owner->lefts++;
+}
+
 static void owner_sent(struct carom_socket *socket, int64_t result)
 {
     struct owner *owner = owner_of(socket);
@@ -115,10 +123,7 @@ static void owner_closed(struct carom_socket *socket)
 }
 
 static const struct carom_socket_events owner_events = {
-    owner_received,
-    owner_ended,
-    owner_sent,
-    owner_closed,
+    owner_received, owner_ended, owner_left, owner_sent, owner_closed,
 };
 
 static inline void owner_open(struct owner *owner, int fd)

@@ -152,16 +152,19 @@ static void a_page_ends_a_piece(void **state)
     carom_page_drop(page);
 }
 
-static void a_paused_socket_hears_of_a_reset_only(void **state)
+static void a_paused_socket_hears_of_fin_and_reset(void **state)
 {
     (void)state;
     struct carom_peer *peer = connect_peer();
     loop->ops->receive(loop, &owners[0].socket, false);
     put(peer, "x");
     carom_peer_finish(peer);
+    turn();
+    assert_int_equal(owners[0].lefts, 1);
     assert_false(carom_simulated_busy(loop));
     turn();
     assert_int_equal(owners[0].pieces + owners[0].fins, 0);
+    assert_int_equal(owners[0].lefts, 1);
     carom_peer_reset(peer);
     assert_true(carom_simulated_busy(loop));
     turn();
@@ -503,7 +506,7 @@ int main(void)
         TEST(an_unknown_descriptor_is_refused),
         TEST(bytes_come_in_pieces_one_a_turn),
         TEST(a_page_ends_a_piece),
-        TEST(a_paused_socket_hears_of_a_reset_only),
+        TEST(a_paused_socket_hears_of_fin_and_reset),
         TEST(pausing_between_wait_and_deliver_holds),
         TEST(no_memory_for_a_page_breaks_the_connection),
         TEST(a_send_beyond_the_window_is_pending),

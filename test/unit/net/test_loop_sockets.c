@@ -171,19 +171,38 @@ static void fin_comes_after_all_bytes_and_once(void **state)
     close(peer);
 }
 
-static void fin_while_paused_waits_quietly(void **state)
+/* It is told that there is one, and comes behind the bytes. */
+static void fin_while_paused_is_told_and_waits(void **state)
 {
     (void)state;
     int peer = open_tcp(&one);
     loop->ops->receive(loop, &one.socket, false);
     put(peer, "before");
     assert_int_equal(shutdown(peer, SHUT_WR), 0);
-    wait_and_deliver();
+    turn_until(one.lefts == 1);
     assert_true(soon_quiet());
     assert_int_equal(one.pieces + one.fins + one.errors, 0);
+    assert_int_equal(one.lefts, 1);
     loop->ops->receive(loop, &one.socket, true);
     turn_until(one.fins == 1);
     assert_int_equal(one.length_at_fin, 6);
+    assert_int_equal(one.lefts, 1);
+    owner_close(&one);
+    close(peer);
+}
+
+static void fin_alone_is_told_while_paused(void **state)
+{
+    (void)state;
+    int peer = open_tcp(&one);
+    put(peer, "before");
+    turn_until(one.length == 6);
+    loop->ops->receive(loop, &one.socket, false);
+    assert_int_equal(shutdown(peer, SHUT_WR), 0);
+    turn_until(one.lefts == 1);
+    assert_true(soon_quiet());
+    loop->ops->receive(loop, &one.socket, true);
+    turn_until(one.fins == 1);
     owner_close(&one);
     close(peer);
 }
@@ -196,10 +215,11 @@ static void a_unix_peer_that_closed_is_heard_out(void **state)
     loop->ops->receive(loop, &one.socket, false);
     put(peer, "before");
     close(peer);
-    turn();
+    turn_until(one.lefts == 1);
     turn();
     assert_true(soon_quiet());
     assert_int_equal(one.pieces + one.fins + one.errors, 0);
+    assert_int_equal(one.lefts, 1);
     loop->ops->receive(loop, &one.socket, true);
     turn_until(one.errors == 1); /* it cannot be sent to: that is worse than FIN */
     assert_int_equal(one.fins, 1);
@@ -444,7 +464,8 @@ int main(void)
         TEST(pausing_costs_a_call_only_when_bytes_come),
         TEST(a_pause_holds_for_what_is_on_its_way),
         TEST(fin_comes_after_all_bytes_and_once),
-        TEST(fin_while_paused_waits_quietly),
+        TEST(fin_while_paused_is_told_and_waits),
+        TEST(fin_alone_is_told_while_paused),
         TEST(a_unix_peer_that_closed_is_heard_out),
         TEST(a_reset_is_noticed_once),
         TEST(a_reset_after_fin_is_noticed_and_drops_a_pending_send),

@@ -51,7 +51,7 @@ static void closed(struct carom_stream *from)
     client.closed++;
 }
 
-static const struct carom_stream_events events = {received, ended, sent, closed, NULL};
+static const struct carom_stream_events events = {received, ended, NULL, sent, closed, NULL};
 
 static struct carom_streams streams;
 

@@ -115,6 +115,7 @@ static void who_has_gone_while_it_waited_gets_no_slot(void **state)
     (void)state;
     carom_options options = simulation_options();
     vm_begin_with(&options, 1);
+    leave_one_slot();
     struct carom_peer *first, *second = connect_peer(), *third = connect_peer();
     uint32_t index = ask(&first, GET);
     say(second, GET);
@@ -129,7 +130,7 @@ static void who_has_gone_while_it_waited_gets_no_slot(void **state)
     assert_int_equal(slot_words(index)[CAROM_SLOT_METHOD_LENGTH], 4); /* of the third */
     assert_int_equal(vm.control[CAROM_RING_SLOTS_WANTED], 0);
     answer_whole(index, CAROM_FLAG_RELEASE);
-    assert_int_equal(in_flight(), 0);
+    assert_int_equal(in_flight(), CAROM_RING_BLOCK_SLOTS - 1);
     vm_finish();
 }
 
@@ -138,6 +139,7 @@ static void a_ring_that_is_given_up_lets_go_of_who_waits(void **state)
     (void)state;
     carom_options options = simulation_options();
     vm_begin_with(&options, 1);
+    leave_one_slot();
     struct carom_peer *first, *second = connect_peer();
     ask(&first, GET);
     say(second, GET);
@@ -180,8 +182,9 @@ static void a_request_without_a_page_is_told_when_there_is_one(void **state)
         assert_int_equal(news_of(index), 0);
     assert_int_equal(in_flight(), CAROM_RING_PAGES + 1);
     assert_int_not_equal(slot_words(first)[CAROM_SLOT_HEAD_PAGE], 0);
-    slot_words(first)[CAROM_SLOT_FIELDS_LENGTH] = 0;
-    command(first, CAROM_FLAG_HEAD_TAKEN);
+    give_page(slot_words(first)[CAROM_SLOT_HEAD_PAGE]);
+    carom_ring_wake(vm.ring);
+    turn();
     uint32_t index = new_request();
     assert_int_not_equal(index, vm.slot_count);
     assert_int_not_equal(slot_words(index)[CAROM_SLOT_HEAD_PAGE], 0);
@@ -190,7 +193,7 @@ static void a_request_without_a_page_is_told_when_there_is_one(void **state)
     vm_finish();
 }
 
-/* The page of a piece goes with its slot. */
+/* The page of a piece is the engine's again as soon as the VM says so, whatever it does then. */
 static void pages_of_content_come_back(void **state)
 {
     (void)state;
@@ -203,6 +206,7 @@ static void pages_of_content_come_back(void **state)
         command(index, CAROM_FLAG_READ);
         assert_int_equal(news_of(index), CAROM_NEWS_CONTENT);
         assert_int_equal(slot_words(index)[CAROM_SLOT_PIECE_LENGTH], 3);
+        give_page(slot_words(index)[CAROM_SLOT_PIECE_PAGE]);
         command(index, CAROM_FLAG_CANCEL | CAROM_FLAG_RELEASE);
     }
     vm_finish();
@@ -241,13 +245,13 @@ static void memory_of_slots_is_whole_and_aligned(void **state)
     (void)state;
     carom_options options = simulation_options();
     vm_begin_with(&options, 1);
-    static uint64_t memory[2 * CAROM_RING_SLOT_SIZE / sizeof(uint64_t)];
-    assert_int_equal(carom_ring_add_slots(vm.ring, (uint8_t *)memory + 4, CAROM_RING_SLOT_SIZE),
-                     -CAROM_EINVAL);
-    assert_int_equal(carom_ring_add_slots(vm.ring, memory, CAROM_RING_SLOT_SIZE - 8),
-                     -CAROM_EINVAL);
-    assert_int_equal(carom_ring_add_slots(vm.ring, memory, 0), -CAROM_EINVAL);
-    assert_int_equal(carom_ring_add_slots(vm.ring, memory, CAROM_RING_SLOT_SIZE), 0);
+    static uint64_t memory[2 * CAROM_RING_BLOCK_SLOTS * CAROM_RING_SLOT_SIZE / sizeof(uint64_t)];
+    assert_int_equal(carom_ring_add_block(vm.ring, 1, (uint8_t *)memory + 4), -CAROM_EINVAL);
+    assert_int_equal(carom_ring_add_block(vm.ring, 1, NULL), -CAROM_EINVAL);
+    assert_int_equal(carom_ring_add_block(vm.ring, CAPACITY / CAROM_RING_BLOCK_SLOTS, memory),
+                     -CAROM_ETOOBIG);
+    assert_int_equal(carom_ring_add_block(vm.ring, 1, memory), 0);
+    assert_int_equal(carom_ring_add_block(vm.ring, 1, memory), -CAROM_ESTATE);
     vm_finish();
 }
 

@@ -34,9 +34,17 @@ static void sleep_on(void *data)
     vm.control[CAROM_RING_VM_ASLEEP] = 1;
 }
 
-/* A service with a ring of `slots` slots. */
+/* What lay in a page is copied. */
+static inline void give_page(uint32_t page)
+{
+    vm.control[CAROM_RING_PAGES_HELD + page - 1] = 0;
+}
+
+/* A service with a ring of `slots` slots at least: whole blocks of them. */
 static void vm_begin_with(carom_options *options, uint32_t slots)
 {
+    const uint32_t blocks = (slots + CAROM_RING_BLOCK_SLOTS - 1) / CAROM_RING_BLOCK_SLOTS;
+    slots = blocks * CAROM_RING_BLOCK_SLOTS;
     const carom_ring_options ring_options = {.capacity = CAPACITY, .wake = sleep_on};
     size_t size = (carom_ring_control_size(CAPACITY) + 63) / 64 * 64;
     size_t memory = (size_t)slots * CAROM_RING_SLOT_SIZE;
@@ -45,13 +53,17 @@ static void vm_begin_with(carom_options *options, uint32_t slots)
                      .slots = aligned_alloc(64, memory)};
     assert_non_null(vm.control);
     assert_non_null(vm.slots);
+    memset(vm.control, 0, size);
+    memset(vm.slots, 0, memory);
     assert_int_equal(carom_ring_create(&vm.ring, &ring_options, vm.control, size), 0);
     options->handler = carom_ring_handle;
     options->record_state = sizeof(void *);
     create(options);
     assert_int_equal(carom_ring_attach(vm.ring, sim.service, 0), 0);
     start();
-    assert_int_equal(carom_ring_add_slots(vm.ring, vm.slots, memory), 0);
+    for (uint32_t i = 0; i < blocks; i++)
+        assert_int_equal(
+            carom_ring_add_block(vm.ring, i, (uint8_t *)vm.slots + i * memory / blocks), 0);
 }
 
 static void vm_finish(void)
@@ -122,6 +134,14 @@ static inline uint32_t ask(struct carom_peer **peer, const char *request)
     uint32_t index = new_request();
     assert_int_not_equal(index, vm.slot_count);
     return index;
+}
+
+/* Requests that are held, so that one slot is left of a ring of one block. */
+static inline void leave_one_slot(void)
+{
+    struct carom_peer *peer;
+    for (int i = 1; i < CAROM_RING_BLOCK_SLOTS; i++)
+        ask(&peer, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
 }
 
 #endif
