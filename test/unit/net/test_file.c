@@ -301,6 +301,24 @@ static void what_the_kernel_does_not_move_is_read(void **state)
     }
 }
 
+static void no_more_is_read_than_was_asked_for(void **state)
+{
+    (void)state;
+    make_file(10000, 10000);
+    int peer = open_tcp(&one);
+    sendfiles.error = EINVAL;
+    sendfiles.times = 1;
+    append_file(100, 500);
+    read_at = 100;
+    send_all(&one, peer);
+    while (read_at < 600)
+        take(peer);
+    assert_int_equal(read_at, 600);
+    assert_int_equal(loop->bytes_sent, 500);
+    owner_close(&one);
+    close(peer);
+}
+
 static void an_interrupted_call_is_made_again_and_a_full_socket_waits(void **state)
 {
     (void)state;
@@ -439,6 +457,7 @@ int main(void)
         TEST(what_was_read_for_nothing_is_dropped),
         TEST(offsets_are_of_64_bits),
         TEST(what_the_kernel_does_not_move_is_read),
+        TEST(no_more_is_read_than_was_asked_for),
         TEST(an_interrupted_call_is_made_again_and_a_full_socket_waits),
         TEST(a_file_that_is_too_short_is_its_own_fault),
         TEST(a_file_that_cannot_be_read_is_its_own_fault),
