@@ -21,7 +21,9 @@ function replace(name, handler) {
   const native = globalThis[name];
   if (typeof native !== 'function') return;
   const { enumerable } = Object.getOwnPropertyDescriptor(globalThis, name);
-  Object.defineProperty(globalThis, name, { value: new Proxy(native, handler), enumerable, writable: true, configurable: true });
+  const value = new Proxy(native, handler);
+  Object.defineProperty(globalThis, name, { value, enumerable, writable: true, configurable: true });
+  if (native.prototype !== undefined) Object.defineProperty(native.prototype, 'constructor', { value });
 }
 
 function takeOurs() {
@@ -47,7 +49,7 @@ function noteText() {
   replace('Response', {
     construct(native, args, target) {
       const response = Reflect.construct(native, args, target);
-      if (typeof args[0] === 'string') ofText.add(response);
+      if (typeof args[0] === 'string' || ofText.has(args[1])) ofText.add(response); // `init` may be one
       return response;
     },
   });
