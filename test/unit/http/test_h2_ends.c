@@ -1,5 +1,6 @@
 /* The ends of streams and of connections of HTTP/2, where the simulation has found mistakes. */
 #include "unit/http/h2_client.h"
+#include "unit/http/h2_raw.h"
 
 static struct client client;
 
@@ -291,6 +292,31 @@ static void content_has_its_limit(void **state)
     end();
 }
 
+/* An id that the client passed over is none that was closed, however far it jumped. */
+static void an_id_that_was_passed_over_is_idle(void **state)
+{
+    (void)state;
+    const uint8_t whole = NGHTTP2_FLAG_END_STREAM | NGHTTP2_FLAG_END_HEADERS;
+    const carom_options options = simulation_options();
+    begin_raw(&options);
+    for (uint32_t id = 1; id <= 3; id += 2) {
+        frame(NGHTTP2_HEADERS, whole, id, SECTION(HOLD));
+        turn();
+        answer_and_release(sim.held[0], "");
+        turn();
+    }
+    frame(NGHTTP2_HEADERS, whole, 3 + 2 * 64, SECTION(HOLD));
+    turn();
+    frame(NGHTTP2_DATA, 0, 1 + 2 * 64, "x", 1);
+    turn();
+    uint32_t code;
+    assert_int_equal(frames(NGHTTP2_GOAWAY, &code), 1);
+    assert_int_equal(code, NGHTTP2_PROTOCOL_ERROR);
+    release(sim.held[0]);
+    turn();
+    finish();
+}
+
 int main(void)
 {
     const struct CMUnitTest all[] = {
@@ -305,6 +331,7 @@ int main(void)
         cmocka_unit_test(a_handler_ends_the_connection),
         cmocka_unit_test(fin_cancels_what_was_not_answered),
         cmocka_unit_test(content_has_its_limit),
+        cmocka_unit_test(an_id_that_was_passed_over_is_idle),
     };
     return cmocka_run_group_tests_name("http/h2_ends", all, NULL, NULL);
 }
