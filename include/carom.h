@@ -9,6 +9,8 @@
  * thread, by the handler, between being given the record and releasing it. Functions that can fail
  * return 0 (or a count) or a negative error: -CAROM_EAGAIN, -CAROM_ECANCELED, ... Times are in
  * milliseconds, sizes in bytes.
+ *
+ * tidy: long because it is the whole interface
  */
 #ifndef CAROM_H
 #define CAROM_H
@@ -387,6 +389,11 @@ typedef struct carom_stats {
     uint64_t h2_connections, h2_calmed; /* spoke HTTP/2; and were ended with ENHANCE_YOUR_CALM */
 } carom_stats;
 
+/* Change max_connections, max_connection_requests, header_timeout, keep_alive, keep_alive_grace:
+ * those that are not 0. Time-outs that run keep their time. For one worker, on the thread that
+ * gives it turns. Errors: EINVAL (size), ESTATE (more workers, or carom_run). */
+CAROM_API int carom_service_adjust(carom_service *service, const carom_options *options);
+
 /* Read the statistics. Any thread; each number is exact, together they are of about one moment. */
 CAROM_API void carom_service_stats(const carom_service *service, carom_stats *stats);
 
@@ -482,19 +489,20 @@ CAROM_API void carom_static_content(void *owner);
 
 /* A response head, and for carom_respond its whole content. */
 typedef struct carom_response {
-    uint16_t status;           /* 200 to 599; 100 to 199 for inform; 101 or 2xx for upgrade */
+    uint16_t status;           /* 200 to 999; 102 to 199 for inform; 101 or 2xx for upgrade */
     const carom_field *fields; /* copied before the call returns */
     size_t field_count;
     carom_content content;   /* carom_respond */
     uint64_t content_length; /* carom_respond_begin: the length, or CAROM_LENGTH_UNKNOWN */
+    carom_slice phrase;      /* of HTTP/1, copied; empty: that of the status (RFC 9112, 4) */
 } carom_response;
 
 /* Answer, whole. Date and Content-Length are added (unless Date is set); HEAD, 204 and 304 get no
  * content whatever is given (RFC 9112, 6.3); for HEAD and 304 a Content-Length field may be set.
  * Connection: close is obeyed. Errors: ECANCELED, ESTATE (answered before), EFIELD (CR, LF, NUL, a
- * bad name, or framing fields that are the engine's), EINVAL (status), ELENGTH, ETOOBIG (a head of
- * more than 32 KiB), ENOMEM. A call that failed with EFIELD, EINVAL or ELENGTH has sent nothing:
- * answer again. */
+ * bad name, a phrase with these, or framing fields that are the engine's), EINVAL (status),
+ * ELENGTH, ETOOBIG (a head of more than 32 KiB), ENOMEM. A call that failed with EFIELD, EINVAL or
+ * ELENGTH has sent nothing: answer again. */
 CAROM_API int carom_respond(carom_record *record, const carom_response *response);
 
 /* Content that lies in a file: `length` bytes from `offset`, or CAROM_LENGTH_UNKNOWN for all from

@@ -104,7 +104,8 @@ enum carom_ring_slot {
 };
 
 /* Bytes of a slot. Fields and trailers of the VM are: length of the name (half-word), length of the
- * value (half-word), name, value; without padding. */
+ * value (half-word), name, value; without padding. Where the first field has no name, its value is
+ * the reason phrase (carom_response). */
 enum carom_ring_area {
     CAROM_SLOT_IN = 192,   /* field table, head, content; up to SLOT_OUT */
     CAROM_SLOT_OUT = 2048, /* fields, content, trailers; up to the end */

@@ -312,6 +312,8 @@ export interface ServeOptions extends Limits, TlsOptions {
   hostname?: string;
   /** Listen on a Unix socket of this path instead; a stale socket file is replaced. */
   path?: string;
+  /** The descriptor of a listening socket that was inherited, instead of a port. */
+  fd?: number;
   /** Shuts the server down, without a deadline, when it aborts. */
   signal?: AbortSignal;
   /** Called once, when the server listens. Default: a line on standard output. */

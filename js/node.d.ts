@@ -4,7 +4,16 @@ import { RequestListener, ServerOptions } from 'node:http';
 import { AddressInfo, ListenOptions } from 'node:net';
 import { Limits, ServeOptions, TlsOptions } from './index.js';
 
-/** Options of node:http that mean something here, of node:https (then it speaks TLS), and in `carom` those of the engine. */
+/**
+ * Options of node:http, of node:https (then it speaks TLS), and in `carom` those of the engine.
+ *
+ * Of node:http `keepAliveTimeout`, `keepAliveTimeoutBuffer`, `headersTimeout`, `maxHeaderSize`, `joinDuplicateHeaders`,
+ * `IncomingMessage` and `ServerResponse` (the methods of their prototypes; no constructor is called) mean something here.
+ * `insecureHTTPParser: true`, `requireHostHeader: false` and `shouldUpgradeCallback` are refused. These have no effect:
+ * `requestTimeout` (the engine has `contentRate` and `handlerTimeout`), `connectionsCheckingInterval` (it looks at each time when
+ * it is due), `noDelay`, `keepAlive`, `keepAliveInitialDelay`, `highWaterMark`, `optimizeEmptyRequests`, `uniqueHeaders`,
+ * `rejectNonStandardBodyWrites`.
+ */
 export interface Options extends ServerOptions, TlsOptions {
   carom?: Limits & Pick<ServeOptions, 'io' | 'workers' | 'backend' | 'reusePort'>;
 }
@@ -12,25 +21,35 @@ export interface Options extends ServerOptions, TlsOptions {
 /** A server like that of node:http. Errors of listening come as 'error' events with node's codes. */
 export class Server extends EventEmitter {
   readonly listening: boolean;
-  /** Milliseconds an idle connection is kept. */
+  /**
+   * Milliseconds an idle connection is kept, which clients are told: 75 s. 0: no limit. This and what follows may be set while the
+   * server listens, unless its engine has threads of its own (`io: 'thread'`): then setting it throws.
+   */
   keepAliveTimeout: number;
-  /** Milliseconds from a request's first byte to the end of its header section. */
+  /** Milliseconds after `keepAliveTimeout` till the connection is closed: 1 s. */
+  keepAliveTimeoutBuffer: number;
+  /** Milliseconds from a request's first byte to the end of its header section: 10 s. */
   headersTimeout: number;
   /** Milliseconds; kept, but the engine has its own: `contentRate` and `handlerTimeout`. */
   requestTimeout: number;
   /** Milliseconds without news of a request; then 'timeout' is emitted. 0: none. */
   timeout: number;
-  /** Most requests of a connection; set before listening. 0 or null: no limit. */
+  /** Most requests of a connection. 0 or null: no limit. */
   maxRequestsPerSocket: number | null;
-  /** Most header fields of a request; set before listening. */
+  /** Most header fields of a request; more are 431. Set before listening: afterwards it throws. 0 or null: 100. */
   maxHeadersCount: number | null;
-  /** Most connections; set before listening. */
+  /** Most connections; more wait in the kernel. 0 or null: 16,384. */
   maxConnections: number | null;
   listen(port?: number, host?: string, backlog?: number, listening?: () => void): this;
   listen(port?: number, host?: string, listening?: () => void): this;
   listen(port?: number, listening?: () => void): this;
   listen(path: string, listening?: () => void): this;
-  listen(options: ListenOptions, listening?: () => void): this;
+  /**
+   * Also on `fd`, a listening socket that was inherited. In a worker of node:cluster the port is shared with the other workers
+   * (SO_REUSEPORT: each worker has a queue of connections of its own), unless `exclusive` is true; port 0 is another port in each
+   * worker. `ipv6Only` and handles of node are refused.
+   */
+  listen(options: ListenOptions & { fd?: number }, listening?: () => void): this;
   address(): AddressInfo | string | null;
   /** Stop accepting, answer what is in flight, then call back. */
   close(callback?: (error?: Error) => void): this;

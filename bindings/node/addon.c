@@ -366,6 +366,17 @@ static napi_value shut_down(napi_env env, napi_callback_info info)
     return NULL;
 }
 
+/* adjust(server, settings): 0 or a negative error */
+static napi_value adjust(napi_env env, napi_callback_info info)
+{
+    ARGUMENTS(2);
+    struct server *server = server_of(env, arguments[0]);
+    carom_options options = CAROM_OPTIONS_INIT;
+    read_settings(env, arguments[1], &options);
+    return number(env,
+                  server == NULL ? -CAROM_ESTATE : carom_service_adjust(server->service, &options));
+}
+
 /* reference(server, on, inline) */
 static napi_value reference(napi_env env, napi_callback_info info)
 {
@@ -476,6 +487,7 @@ NAPI_MODULE_INIT()
         {"said", tls_said},
         {"selfSigned", tls_self_signed},
         {"shutdown", shut_down},
+        {"adjust", adjust},
         {"reference", reference},
         {"stats", stats},
         {"backend", backend},

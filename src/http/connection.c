@@ -289,8 +289,9 @@ void carom_connections_update_date(struct carom_connections *connections)
     carom_date_line_write(connections->date_line, seconds);
 }
 
-static void write_keep_alive_line(struct carom_connections *connections)
+void carom_connections_adjusted(struct carom_connections *connections)
 {
+    connections->keep_alive_length = 0;
     if (connections->options->keep_alive == CAROM_OFF)
         return;
     int length = snprintf(connections->keep_alive_line, sizeof connections->keep_alive_line,
@@ -317,7 +318,7 @@ void carom_connections_init(struct carom_connections *connections, const carom_o
     carom_node_init(&connections->dirty);
     carom_node_init(&connections->resumed);
     carom_node_init(&connections->open);
-    write_keep_alive_line(connections);
+    carom_connections_adjusted(connections);
     carom_records_init(records, options, page_size, 0);
     carom_pages_init(&connections->small, SMALL_PAGE, options->pool_floor);
     carom_pool_init(&connections->pool, sizeof(struct carom_connection), options->pool_floor);

@@ -40,6 +40,8 @@ static inline uint32_t carom_connection_records(const struct carom_connection *c
  * allocated yet. `page_size` bytes make a page. */
 void carom_connections_init(struct carom_connections *connections, const carom_options *options,
                             uint32_t page_size);
+/* The options have changed. */
+void carom_connections_adjusted(struct carom_connections *connections);
 /* Nothing may be open. */
 void carom_connections_finish(struct carom_connections *connections);
 /* Add to `pools`; one that is `seldom` used comes behind all that are not. */

@@ -77,7 +77,8 @@ static int h1_head(carom_record *record, const struct carom_response_plan *plan,
     struct carom_connection *connection = connection_of(record);
     struct carom_connections *connections = carom_connections_of(connection);
     struct carom_arena *arena = &record->records->outgoing;
-    size_t room = carom_h1_head_room(response->fields, response->field_count);
+    size_t room =
+        carom_h1_head_room(response->fields, response->field_count) + response->phrase.length;
     if (room > arena->pages->size)
         return -CAROM_ETOOBIG;
     bool along = goes_along(plan, &response->content, arena->pages->size - room);
@@ -89,6 +90,7 @@ static int h1_head(carom_record *record, const struct carom_response_plan *plan,
     struct carom_h1_extra extra = {
         .connection = CAROM_H1_KEEP,
         .date_line = connections->date_line,
+        .phrase = response->phrase,
         .keep_alive_line = {connections->keep_alive_line, connections->keep_alive_length},
     };
     bool final = plan->status >= 200 || plan->body == CAROM_BODY_TUNNEL;

@@ -7,7 +7,8 @@
 #include "ring/request.h"
 
 #define ROOM_OUT (CAROM_RING_SLOT_SIZE - CAROM_SLOT_OUT)
-/* The shortest field line of a message: lengths, and a name of one character. */
+/* The shortest field line of a message: lengths, and a name of one character. A first line without
+ * a name is the reason phrase. */
 #define LEAST_FIELD 5
 #define MAX_FIELDS  128
 
@@ -116,12 +117,15 @@ static int do_head(struct carom_slot *slot, struct message *message)
     int count = read_fields(message->out, message->fields, fields);
     if (count < 0)
         return -CAROM_EFIELD;
+    bool phrase = count > 0 && fields[0].name.length == 0;
     carom_response response = {
         .status = (uint16_t)message->status,
-        .fields = fields,
-        .field_count = (size_t)count,
+        .fields = fields + phrase,
+        .field_count = (size_t)count - phrase,
         .content_length = message->length,
     };
+    if (phrase)
+        response.phrase = fields[0].value;
     if (message->flags & CAROM_FLAG_INFORM)
         return carom_inform(slot->record, &response);
     if (message->flags & CAROM_FLAG_UPGRADE)

@@ -103,6 +103,30 @@ const char *carom_service_backend(const carom_service *service)
     return service->workers[0].loop->ops->name;
 }
 
+int carom_service_adjust(carom_service *service, const carom_options *options)
+{
+    if (options == NULL || options->size != sizeof *options)
+        return -CAROM_EINVAL;
+    struct carom_worker *worker = &service->workers[0];
+    int state = atomic_load(&service->state);
+    if (service->options.workers != 1 || state == CAROM_SERVICE_DRAINED ||
+        (state == CAROM_SERVICE_RUNNING && !worker->driven))
+        return -CAROM_ESTATE;
+#define ADJUST(option)                                                                             \
+    if (options->option != 0)                                                                      \
+    service->options.option = options->option
+    ADJUST(max_connections);
+    ADJUST(max_connection_requests);
+    ADJUST(header_timeout);
+    ADJUST(keep_alive);
+    ADJUST(keep_alive_grace);
+#undef ADJUST
+    carom_connections_adjusted(&worker->connections);
+    if (state == CAROM_SERVICE_RUNNING)
+        carom_doors_update(&worker->doors);
+    return 0;
+}
+
 int carom_service_destroy(carom_service *service)
 {
     if (service == NULL)

@@ -39,15 +39,17 @@ size_t carom_h1_head_room(const carom_field *fields, size_t count)
     return room;
 }
 
-static uint8_t *put_status_line(uint8_t *to, unsigned status)
+static uint8_t *put_status_line(uint8_t *to, unsigned status, carom_slice phrase)
 {
-    if (status == 200)
+    if (status == 200 && phrase.length == 0)
         return PUT(to, "HTTP/1.1 200 OK\r\n");
-    const char *phrase = carom_status_phrase(status);
+    const char *usual = carom_status_phrase(status);
+    if (phrase.length == 0)
+        phrase = (carom_slice){usual, strlen(usual)};
     to = PUT(to, "HTTP/1.1 ");
     to += carom_decimal_write(to, status);
     *to++ = ' '; /* also without a phrase (RFC 9112, 4) */
-    to = put(to, phrase, strlen(phrase));
+    to = put(to, phrase.data, phrase.length);
     return PUT(to, "\r\n");
 }
 
@@ -96,7 +98,7 @@ size_t carom_h1_head_write(uint8_t *to, const struct carom_response_plan *plan,
                            const struct carom_h1_extra *extra)
 {
     uint8_t *start = to;
-    to = put_status_line(to, plan->status);
+    to = put_status_line(to, plan->status, extra->phrase);
     for (size_t i = 0; i < count; i++)
         if (!left_out(&fields[i]))
             to = put_field(to, &fields[i]);

@@ -13,9 +13,10 @@ struct carom_h1_extra {
                                             Connection: upgrade */
     const void *date_line;               /* CAROM_DATE_LINE bytes, ready, with CRLF */
     carom_slice keep_alive_line;         /* "Keep-Alive: timeout=75\r\n", or empty */
+    carom_slice phrase;                  /* empty: that of the status */
 };
 
-/* An upper bound of the bytes a head needs. */
+/* An upper bound of the bytes a head needs, but for a phrase of its own. */
 size_t carom_h1_head_room(const carom_field *fields, size_t count);
 /* Write a head that carom_response_plan accepted; returns its length. Handler's Connection fields
  * are left out. An informational head gets neither Date nor connection lines. */

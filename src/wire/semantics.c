@@ -193,6 +193,13 @@ static bool may_be_sent(const carom_field *field)
            carom_value_length(value, (uint32_t)value_length) == value_length;
 }
 
+static bool phrase_may_be_sent(carom_slice phrase)
+{
+    return phrase.length == 0 || (phrase.length < UINT16_MAX &&
+                                  carom_value_length((const uint8_t *)phrase.data,
+                                                     (uint32_t)phrase.length) == phrase.length);
+}
+
 static bool status_allowed(enum carom_response_kind kind, const struct carom_request_head *request,
                            unsigned status)
 {
@@ -202,7 +209,7 @@ static bool status_allowed(enum carom_response_kind kind, const struct carom_req
     case CAROM_HEAD_UPGRADE:
         return request->is_connect ? status >= 200 && status <= 299 : status == 101;
     default:
-        return status >= (request->is_connect ? 300 : 200) && status <= 599;
+        return status >= (request->is_connect ? 300 : 200) && status <= 999;
     }
 }
 
@@ -246,6 +253,8 @@ int carom_response_plan(struct carom_response_plan *plan, enum carom_response_ki
     struct noted noted = {0};
     if (!status_allowed(kind, request, response->status))
         return -CAROM_EINVAL;
+    if (!phrase_may_be_sent(response->phrase))
+        return -CAROM_EFIELD;
     for (size_t i = 0; i < response->field_count; i++) {
         if (!may_be_sent(&response->fields[i]))
             return -CAROM_EFIELD;

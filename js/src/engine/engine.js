@@ -5,6 +5,7 @@
 const native = require('../ring/native.js');
 const { Ring, FIRST_BLOCKS, capacityFor } = require('../ring/ring.js');
 const { Exchange } = require('../exchange/exchange.js');
+const { clusterWorker, joinCluster } = require('./cluster.js');
 const { encodeFields } = require('../ring/codec.js');
 const { checkNames } = require('./option-names.js');
 const { NAMES, settingsOf, ringBytes, backendOf, addressOf, deadlineOf, ioOf, integer } = require('./options.js');
@@ -33,6 +34,7 @@ class Engine {
     const workers = integer(options, 'workers', 1, 1, 256);
     this.rings = [];
     const settings = settingsOf(options);
+    if (options.reusePort === undefined && clusterWorker() !== null) settings.reusePort = 1;
     const bytes = ringBytes(settings);
     const capacity = capacityFor(bytes);
     for (let i = 0; i < workers; i++) this.rings.push(new Ring(i, capacity, this.inline, this.tls !== null));
@@ -83,6 +85,7 @@ class Engine {
     if (error < 0) throw fault(error, 'cannot start');
     const [family, port, text] = native.address(this.handle, 0);
     this.addr = family === 3 ? { transport: 'unix', path: text } : { transport: FAMILIES[family], hostname: text, port };
+    joinCluster(this.addr, this.finished, () => this.shutdown());
   }
 
   takeAll() {
@@ -93,6 +96,14 @@ class Engine {
     const deadline = deadlineOf(options?.deadline);
     if (!this.over) native.shutdown(this.handle, deadline);
     return this.finished;
+  }
+
+  // Changes options while it runs; inline only.
+  adjust(options) {
+    if (this.over) return;
+    if (!this.inline) throw Object.assign(new Error('an engine with threads cannot be changed'), { code: 'CAROM_ESTATE' });
+    const error = native.adjust(this.handle, settingsOf(options));
+    if (error < 0) throw fault(error, 'cannot change it');
   }
 
   stats() {
@@ -134,6 +145,7 @@ function serveExchanges(options, onExchange) {
     finished: engine.finished,
     shutdown: (options) => engine.shutdown(options),
     stats: () => engine.stats(),
+    adjust: (options) => engine.adjust(options),
     backend: engine.backend,
     secure: engine.tls !== null,
     reloadTls: (given) => engine.reloadTls(given),

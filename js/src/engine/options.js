@@ -45,6 +45,7 @@ const NAMES = [
   'port',
   'hostname',
   'path',
+  'fd',
   'signal',
   'onListen',
   'onError',
@@ -160,6 +161,7 @@ function text(options, name) {
 }
 
 function addressOf(options) {
+  if (options.fd !== undefined) return `fd:${integer(options, 'fd', 0, 0, 0x7fffffff)}`;
   if (options.path !== undefined) return `unix:${text(options, 'path')}`;
   const port = integer(options, 'port', 8000, 0, 65535);
   const hostname = options.hostname === undefined ? '*' : text(options, 'hostname');

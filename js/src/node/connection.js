@@ -3,8 +3,11 @@
 'use strict';
 
 const { EventEmitter } = require('node:events');
+const { channel } = require('node:diagnostics_channel');
 const { coded, connectionReset } = require('./errors.js');
 const { secure } = require('./secure.js');
+
+const responseFinish = channel('http.server.response.finish');
 
 class Connection extends EventEmitter {
   constructor(exchange, server) {
@@ -211,7 +214,10 @@ function closeAll(connection, error) {
 
 function finishAll(connection) {
   const { request, response } = connection;
-  if (response.finished) response.emit('finish');
+  if (response.finished) {
+    response.emit('finish');
+    if (responseFinish.hasSubscribers) responseFinish.publish({ request, response, socket: connection, server: connection.server });
+  }
   request.responseSent(request);
   close(connection, null);
 }

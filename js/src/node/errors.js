@@ -14,10 +14,10 @@ function connectionReset() {
 }
 
 // What the engine said when it could not listen, as an error of the operating system.
-function listenError(error, { host, port, path }) {
+function listenError(error, { host, port, path, fd }) {
   if (error instanceof TypeError || typeof error.code !== 'string' || !error.code.startsWith('CAROM_')) return error;
   const name = error.code === 'CAROM_EADDRESS' ? 'EINVAL' : error.code.slice('CAROM_'.length);
-  const where = path !== undefined ? path : `${host === undefined ? '::' : host}:${port}`;
+  const where = fd !== undefined ? `fd ${fd}` : path !== undefined ? path : `${host === undefined ? '::' : host}:${port}`;
   const text = name === 'EADDRINUSE' ? 'address already in use' : error.message;
   const mapped = coded(Error, name, `listen ${name}: ${text} ${where}`);
   mapped.syscall = 'listen';

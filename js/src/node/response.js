@@ -71,10 +71,16 @@ function addChecked(response, name, value) {
   addValues(response, name, value);
 }
 
+// A reason phrase of the listener's own goes before the fields, as a field without a name. HTTP/2 has none.
+function addPhrase({ fields, statusMessage, req }) {
+  if (statusMessage && req.httpVersionMajor === 1) fields.push('', String(statusMessage));
+}
+
 // writeHead has checked what it was given and, if there were any, joined it with the headers set
 // before; otherwise `headers` is as the caller wrote it.
 function storeHeader(statusLine, headers) {
   this.fields = [];
+  if (this.statusMessage !== http.STATUS_CODES[this.statusCode]) addPhrase(this);
   const names = this.getRawHeaderNames();
   if (names.length > 0) for (const name of names) addValues(this, name, this.getHeader(name));
   else if (Array.isArray(headers)) {

@@ -2,6 +2,8 @@
 'use strict';
 
 const { EventEmitter } = require('node:events');
+const { channel } = require('node:diagnostics_channel');
+const http = require('node:http');
 const { lookup } = require('node:dns');
 const { isIP } = require('node:net');
 const { Connection } = require('./connection.js');
@@ -9,19 +11,15 @@ const { IncomingMessage } = require('./incoming.js');
 const { ServerResponse } = require('./response.js');
 const { UpgradeSocket } = require('./upgrade.js');
 const { coded, listenError } = require('./errors.js');
+const { chosenOf, addChosen, settable } = require('./settings.js');
 const { meantBy, noOption } = require('../engine/option-names.js');
 const { tlsOf, CURES, NAMES_OF_TLS } = require('../engine/tls-options.js');
 
-// Time-outs of node's servers: what each is when nobody sets it, and the option of the engine that a change becomes.
-const TIMES = { keepAliveTimeout: [75000, 'keepAlive'], headersTimeout: [10000, 'headerTimeout'] };
-const COUNTS = {
-  maxHeaderSize: 'maxHeaderSection',
-  maxHeadersCount: 'maxFields',
-  maxRequestsPerSocket: 'maxConnectionRequests',
-  maxConnections: 'maxConnections',
-};
 // The options of TLS and HTTP/2 among those that createServer was given.
 const OF_TLS = [...NAMES_OF_TLS, ...Object.keys(CURES), 'tls', 'http2', 'handshakeTimeout'];
+
+// As node names it; watchers of applications listen there.
+const requestStart = channel('http.server.request.start');
 
 class Server extends EventEmitter {
   constructor(options, listener) {
@@ -38,8 +36,7 @@ class Server extends EventEmitter {
     this.forced = false; // closeAllConnections was called just now
     this.referenced = true;
     this.timeout = 0;
-    for (const name of Object.keys(TIMES)) this[name] = numberOr(this.options[name], TIMES[name][0]);
-    for (const name of Object.keys(COUNTS)) this[name] = numberOr(this.options[name], null);
+    this.chosen = chosenOf(this.options);
     this.requestTimeout = numberOr(this.options.requestTimeout, 0);
     this.checkTls();
     if (listener !== undefined && listener !== null) this.on('request', listener);
@@ -114,13 +111,13 @@ class Server extends EventEmitter {
   }
 
   // The options for the engine. What is not named here has the engine's defaults.
-  settings({ host, port, path, backlog }) {
+  settings({ host, port, path, fd, backlog, exclusive }) {
     const settings = { ...this.options.carom, ...this.tlsSettings() };
-    for (const [name, [byDefault, option]] of Object.entries(TIMES))
-      if (this[name] !== byDefault) settings[option] = this[name] > 0 ? this[name] : false;
-    for (const [name, option] of Object.entries(COUNTS)) if (this[name] > 0) settings[option] = this[name];
+    addChosen(settings, this.chosen);
     if (backlog > 0) settings.backlog = backlog;
-    if (path !== undefined) settings.path = path;
+    if (exclusive) settings.reusePort = false; // in a cluster
+    if (fd !== undefined) settings.fd = fd;
+    else if (path !== undefined) settings.path = path;
     else {
       settings.port = port;
       if (host !== undefined) settings.hostname = host;
@@ -224,10 +221,19 @@ class Server extends EventEmitter {
       else connection.gone(null);
     };
     exchange.onerror = (error) => connection.refuse(error);
+    this.giveClasses(request, response);
     if (this.timeout > 0) connection.setTimeout(this.timeout);
+    if (requestStart.hasSubscribers) requestStart.publish({ request, response, socket: connection, server: this });
     if (this.listenerCount('checkContinue') > 0 && /^100-continue$/i.test(exchange.field('expect') || ''))
       this.emit('checkContinue', request, response);
     else this.emit('request', request, response);
+  }
+
+  // The options IncomingMessage and ServerResponse: their methods are there, though their constructors are not called.
+  giveClasses(request, response) {
+    const { IncomingMessage: Incoming, ServerResponse: Outgoing } = this.options;
+    if (Incoming) Object.setPrototypeOf(request, Incoming.prototype);
+    if (Outgoing) Object.setPrototypeOf(response, Outgoing.prototype);
   }
 
   // Requests for another protocol go to listeners of 'upgrade' and 'connect'.
@@ -247,12 +253,17 @@ class Server extends EventEmitter {
     }
     const socket = new UpgradeSocket(exchange, this);
     const request = new IncomingMessage(exchange, socket);
+    if (this.options.IncomingMessage) Object.setPrototypeOf(request, this.options.IncomingMessage.prototype);
     request.upgrade = true;
     request.complete = true;
     this.emit(event, request, socket, Buffer.alloc(0));
     return true;
   }
 }
+
+settable(Server.prototype);
+// For those who ask whether it is a server of node: nothing of node's is called.
+if (http.Server?.prototype) Object.setPrototypeOf(Server.prototype, http.Server.prototype);
 
 if (Symbol.asyncDispose)
   Server.prototype[Symbol.asyncDispose] = function () {
@@ -282,17 +293,18 @@ function portOf(value) {
 }
 
 // listen([port[, host[, backlog]]][, callback]), listen(path[, backlog][, callback]),
-// listen({ port, host, path, backlog, signal }[, callback])
+// listen({ port, host, path, fd, backlog, signal, exclusive }[, callback])
 function placeOf(args) {
   const callback = typeof args[args.length - 1] === 'function' ? args[args.length - 1] : null;
   const given = args.filter((arg) => typeof arg !== 'function');
   const [first] = given;
   if (first !== null && typeof first === 'object') {
-    const { port, host, path, backlog, signal } = first;
+    const { port, host, path, fd, backlog, signal, exclusive } = first;
+    if (first.ipv6Only || first._handle || first.handle)
+      throw coded(TypeError, 'ERR_INVALID_ARG_VALUE', 'Carom listens on no handle of node, nor has it ipv6Only.');
     if (typeof path === 'string') return { place: { path, backlog, signal }, callback };
-    if (port === undefined && Object.hasOwn(first, 'fd'))
-      throw coded(TypeError, 'ERR_INVALID_ARG_VALUE', 'Carom cannot listen on a file descriptor here.');
-    return { place: { port: portOf(port), host: host || undefined, backlog, signal }, callback };
+    if (port === undefined && typeof fd === 'number' && fd >= 0) return { place: { fd, signal }, callback };
+    return { place: { port: portOf(port), host: host || undefined, backlog, signal, exclusive }, callback };
   }
   if (typeof first === 'string' && !/^[0-9]+$/.test(first.trim()))
     return { place: { path: first, backlog: Number(given[1]) || 0 }, callback };

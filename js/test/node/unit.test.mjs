@@ -110,7 +110,7 @@ test('one end() is one respond()', async () => {
       'hi',
     ],
     [(req, res) => res.writeHead(200, { 'X-A': 'b', 'Content-Length': 2 }).end('hi'), ['X-A', 'b'], 'hi'],
-    [(req, res) => res.writeHead(200, 'Fine', ['X-A', 'b', 'X-A', 'c']).end(), ['X-A', 'b', 'X-A', 'c'], null],
+    [(req, res) => res.writeHead(200, 'Fine', ['X-A', 'b', 'X-A', 'c']).end(), ['', 'Fine', 'X-A', 'b', 'X-A', 'c'], null],
     [
       (req, res) => {
         res.setHeader('Set-Cookie', ['a', 'b']);

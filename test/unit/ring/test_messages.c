@@ -86,7 +86,8 @@ static const struct message messages[] = {
     {"fields of one byte", .fields = 1, OUT("\1"), REFUSED(EFIELD)},
     {"fields of lengths only", .fields = 4, OUT("\1\0\0\0a"), REFUSED(EFIELD)},
     {"a second field without name", .fields = 12, OUT("\3\0\1\0x-a1\1\0\0\0a"), REFUSED(EFIELD)},
-    {"a name without length", .fields = 5, OUT("\0\0\1\0a"), REFUSED(EFIELD)},
+    {"a phrase that splits", .fields = 5, OUT("\0\0\1\0\r"), REFUSED(EFIELD)},
+    {"a second name without length", .fields = 13, OUT("\3\0\1\0x-a1\0\0\1\0a"), REFUSED(EFIELD)},
     {"a value one byte past the fields", .fields = 9, OUT("\4\0\2\0x-ab1"), REFUSED(EFIELD)},
     {"a name one byte past the fields", .fields = 7, OUT("\4\0\0\0x-ab"), REFUSED(EFIELD)},
     {"a value into the content", .fields = 9, .data = 20, OUT("\4\0\5\0x-ab1"), REFUSED(EFIELD)},
@@ -103,7 +104,6 @@ static const struct message messages[] = {
 
     {"status 0", .status = NEVER, REFUSED(EINVAL)},
     {"status 99", .status = 99, REFUSED(EINVAL)},
-    {"status 600", .status = 600, REFUSED(EINVAL)},
     {"status 1000", .status = 1000, REFUSED(EINVAL)},
     {"status 200 in the low half only", .status = 65536 + 200, REFUSED(EINVAL)},
 

@@ -134,6 +134,50 @@ static void a_service_runs_once(void **state)
     assert_int_equal(carom_service_destroy(sim.service), 0);
 }
 
+/* What a connection is told when it asks. */
+static void ask_for(struct carom_peer *peer, const char *line)
+{
+    say(peer, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    while (carom_simulated_busy(sim.loop))
+        assert_int_equal(carom_service_turn(sim.service), 1);
+    assert_got(peer, line);
+}
+
+static void limits_change_while_it_runs(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    carom_options change = CAROM_OPTIONS_INIT, old = {.size = sizeof old - 8};
+    options.handler = turn_again;
+    options.max_connections = 1;
+    create(&options);
+    assert_int_equal(carom_service_listen(sim.service, "127.0.0.1:0"), 0);
+    assert_int_equal(carom_service_adjust(sim.service, &change), 0);
+    assert_int_equal(carom_service_adjust(sim.service, NULL), -CAROM_EINVAL);
+    assert_int_equal(carom_service_adjust(sim.service, &old), -CAROM_EINVAL);
+    assert_true(carom_service_descriptor(sim.service) >= 0);
+    struct carom_peer *first = connect_peer();
+    ask_for(first, "Keep-Alive: timeout=75\r\n");
+    change.keep_alive = 620 * 1000;
+    change.max_connections = 2;
+    change.max_connection_requests = 1;
+    assert_int_equal(carom_service_adjust(sim.service, &change), 0);
+    struct carom_peer *second = connect_peer(); /* there is room for it now */
+    ask_for(second, "Connection: close\r\n");
+    change.max_connection_requests = CAROM_OFF;
+    assert_int_equal(carom_service_adjust(sim.service, &change), 0);
+    ask_for(first, "Keep-Alive: timeout=620\r\n");
+    change.keep_alive = CAROM_OFF;
+    assert_int_equal(carom_service_adjust(sim.service, &change), 0);
+    ask_for(connect_peer(), "HTTP/1.1 200 OK\r\n");
+    assert_null(strstr(got(first), "timeout=4294967"));
+    carom_shutdown(sim.service, 0);
+    while (carom_service_turn(sim.service) > 0)
+        carom_simulated_advance(sim.loop, 1);
+    assert_int_equal(carom_service_adjust(sim.service, &change), -CAROM_ESTATE);
+    assert_int_equal(carom_service_destroy(sim.service), 0);
+}
+
 static void several_workers_are_not_driven(void **state)
 {
     (void)state;
@@ -151,6 +195,7 @@ int main(void)
         cmocka_unit_test(the_loop_outlives_who_is_inside),
         cmocka_unit_test(a_shutdown_is_inside_until_it_returns),
         cmocka_unit_test(a_service_runs_once),
+        cmocka_unit_test(limits_change_while_it_runs),
         cmocka_unit_test(several_workers_are_not_driven),
     };
     return cmocka_run_group_tests(all, NULL, NULL);

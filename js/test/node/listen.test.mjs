@@ -1,0 +1,81 @@
+// Where a server listens: descriptors that were inherited, ports that the workers of a cluster share.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import net from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import test from 'node:test';
+import { skip, createServer } from './support.mjs';
+
+const NODE = JSON.stringify(new URL('../../node.js', import.meta.url).pathname);
+const CAROM = JSON.stringify(new URL('../../index.js', import.meta.url).pathname);
+
+// From a file, since the workers of a cluster load the program anew.
+async function output(program, descriptor = null) {
+  const folder = await mkdtemp(path.join(tmpdir(), 'carom-listen-'));
+  const file = path.join(folder, 'program.cjs');
+  await writeFile(file, program);
+  const child = spawn(process.execPath, [file], {
+    stdio: ['ignore', 'pipe', 'inherit', descriptor === null ? 'ignore' : descriptor._handle.fd],
+  });
+  descriptor?.close(); // the child has it
+  const chunks = child.stdout.toArray();
+  const [code] = await once(child, 'exit');
+  await rm(folder, { recursive: true });
+  return [code, Buffer.concat(await chunks).toString()];
+}
+
+test('a descriptor', { skip }, async () => {
+  const holder = net.createServer().listen(0, '127.0.0.1');
+  await once(holder, 'listening');
+  const program = `
+    const server = require(${NODE}).createServer((req, res) => res.end('by descriptor'));
+    server.listen({ fd: 3 }, async () => {
+      const { port } = server.address();
+      console.log(port, await (await fetch('http://127.0.0.1:' + port)).text());
+      process.exit();
+    });`;
+  const { port } = holder.address();
+  assert.deepEqual(await output(program, holder), [0, `${port} by descriptor\n`]);
+});
+
+test('no descriptor, and what cannot be listened on', { skip }, async () => {
+  const server = createServer().listen({ fd: 30000 });
+  const [error] = await once(server, 'error');
+  assert.equal(error.syscall, 'listen');
+  assert.throws(() => createServer().listen({ port: 0, ipv6Only: true }), { code: 'ERR_INVALID_ARG_VALUE' });
+});
+
+// Two workers, which say where they listen; then they are told to disconnect, and end by themselves.
+const cluster = (serve) => `
+  const cluster = require('node:cluster');
+  if (cluster.isPrimary) {
+    const held = require('node:net').createServer().listen({ port: 0, host: '127.0.0.1' }, () => {
+      const { port } = held.address();
+      held.close(() => {
+        const heard = [];
+        for (let i = 0; i < 2; i++) cluster.fork({ PORT: port });
+        cluster.on('listening', (worker, address) => {
+          heard.push(address.port === port && address.address);
+          if (heard.length === 2) {
+            console.log(heard.join());
+            cluster.disconnect();
+          }
+        });
+        cluster.on('exit', (worker, code) => console.log('exit', code));
+      });
+    });
+  } else {
+    const port = Number(process.env.PORT);
+    ${serve}
+  }`;
+
+for (const [name, serve] of [
+  ['createServer', `require(${NODE}).createServer((req, res) => res.end()).listen(port, '127.0.0.1').on('error', () => process.exit(9));`],
+  ['serve', `require(${CAROM}).serve({ port, hostname: '127.0.0.1', onListen() {} }, () => new Response());`],
+])
+  test(`the workers of a cluster share a port: ${name}`, { skip }, async () => {
+    assert.deepEqual(await output(cluster(serve)), [0, '127.0.0.1,127.0.0.1\nexit 0\nexit 0\n']);
+  });

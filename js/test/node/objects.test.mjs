@@ -1,0 +1,107 @@
+// What a server, a request and a response are to others: classes of node, channels of diagnostics, statuses and reason phrases.
+import assert from 'node:assert/strict';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { once } from 'node:events';
+import http from 'node:http';
+import net from 'node:net';
+import test from 'node:test';
+import { skip, start, createServer, FakeExchange } from './support.mjs';
+
+const stop = (server) =>
+  new Promise((resolve) => {
+    server.close(resolve);
+    server.closeAllConnections();
+  });
+
+async function raw(port, text) {
+  const client = net.connect(port, '127.0.0.1');
+  client.end(text);
+  return Buffer.concat(await client.toArray()).toString('latin1');
+}
+
+test('instances of the classes of node, and of those that were given', async () => {
+  class MyRequest extends http.IncomingMessage {
+    get mine() {
+      return this.url;
+    }
+  }
+  class MyResponse extends http.ServerResponse {
+    send(text) {
+      this.end(text);
+    }
+  }
+  const exchange = new FakeExchange({ target: '/own' });
+  const server = createServer({ IncomingMessage: MyRequest, ServerResponse: MyResponse }, (req, res) => {
+    assert.ok(req instanceof MyRequest && res instanceof MyResponse);
+    res.send(req.mine);
+  });
+  assert.ok(server instanceof http.Server && server instanceof net.Server);
+  server.accept(exchange);
+  assert.deepEqual(exchange.calls, [['respond', 200, [], '/own']]);
+  await new Promise((resolve) => setImmediate(resolve)); // it is finished then
+});
+
+test('channels of diagnostics', { skip }, async (t) => {
+  const seen = [];
+  const begins = ({ request, response, socket, server }) => seen.push(['start', request.url, response.req === request, socket, server]);
+  const ends = ({ request, response, server }) => seen.push(['finish', request.url, response.writableFinished, server]);
+  subscribe('http.server.request.start', begins);
+  subscribe('http.server.response.finish', ends);
+  const { server, base } = await start(t, (req, res) => {
+    assert.equal(seen.at(-1)[3], req.socket);
+    res.end('x');
+  });
+  await (await fetch(`${base}/a`)).text();
+  assert.deepEqual(
+    seen.map((one) => one.slice(0, 3)),
+    [
+      ['start', '/a', true],
+      ['finish', '/a', true],
+    ],
+  );
+  assert.ok(seen[0][4] === server && seen[1][3] === server);
+  unsubscribe('http.server.request.start', begins);
+  unsubscribe('http.server.response.finish', ends);
+  await stop(server);
+});
+
+test('statuses and reason phrases as node has them', { skip }, async (t) => {
+  const { server, port } = await start(t, (req, res) => {
+    const [status, phrase] = req.url.slice(1).split('/');
+    if (phrase === 'set') {
+      res.statusCode = Number(status);
+      res.statusMessage = 'Set \xfc';
+    } else if (phrase !== undefined) res.writeHead(Number(status), decodeURIComponent(phrase));
+    else res.writeHead(Number(status));
+    if (req.method === 'POST') res.write('a');
+    res.end('b');
+  });
+  for (const [path, line] of [
+    ['/200', '200 OK'],
+    ['/404', '404 Not Found'],
+    ['/299', '299 unknown'],
+    ['/999', '999 unknown'],
+    ['/600/My%20Own', '600 My Own'],
+    ['/200/Fine', '200 Fine'],
+    ['/418/set', '418 Set \xfc'],
+  ])
+    for (const method of ['GET', 'POST'])
+      assert.equal(
+        (await raw(port, `${method} ${path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)).split('\r\n')[0],
+        `HTTP/1.1 ${line}`,
+      );
+  await stop(server);
+});
+
+test('HTTP/2 has no reason phrase', { skip }, async (t) => {
+  const http2 = await import('node:http2');
+  const { server, base } = await start(t, (req, res) => res.writeHead(200, 'Fine', { 'X-A': 'b' }).end('c'));
+  const client = http2.connect(base);
+  const stream = client.request({ ':path': '/' });
+  const [headers] = await once(stream, 'response');
+  assert.deepEqual([headers[':status'], headers['x-a']], [200, 'b']);
+  stream.resume();
+  await once(stream, 'close');
+  client.close();
+  await stop(server);
+});
