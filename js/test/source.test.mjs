@@ -58,7 +58,7 @@ const REVIEWED = {
   'node/response.js': [/(^|,)\s*close\s*(,|$)/i], // likewise
   'serve/framing.js': [/^\d{1,15}$/, /[\0-\x08\x0e-\x1f\x7f]/],
   'serve/serve.js': [/[^!-~]|[?#]/],
-  'node/upgrade.js': [/^HTTP\/1\.[01] ([0-9]{3})/, /^(connection|content-length|transfer-encoding)$/i],
+  'node/raw-head.js': [/^HTTP\/1\.[01] ([0-9]{3})(?: (.*))?$/],
 };
 
 // Tokens: blanks and comments; words, numbers and strings; a piece of a template, from "`" or "}" to "`" or

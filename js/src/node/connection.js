@@ -1,10 +1,11 @@
-// The `socket` of a request and its response. It tells about the peer and can be destroyed. It cannot be read or written, since
-// the engine does that. It lives as long as the exchange.
+// The `socket` of a request and its response. It tells about the peer and can be destroyed. It cannot be read, since the engine does
+// that, and what is written to it must be a response. It lives as long as the exchange.
 'use strict';
 
 const { EventEmitter } = require('node:events');
 const { channel } = require('node:diagnostics_channel');
 const { coded, connectionReset } = require('./errors.js');
+const { RawResponse } = require('./raw-response.js');
 const { secure } = require('./secure.js');
 
 const responseFinish = channel('http.server.response.finish');
@@ -25,6 +26,7 @@ class Connection extends EventEmitter {
     this.timer = null;
     this.writableLength = 0;
     this.failed = false;
+    this.raw = null; // a RawResponse
   }
 
   get remoteAddress() {
@@ -92,7 +94,7 @@ class Connection extends EventEmitter {
   destroy(error) {
     if (this.destroyed) return this;
     this.destroyed = true;
-    if (this.over) return this;
+    if (this.over || (this.raw !== null && this.raw.end())) return this;
     this.exchange.cancel();
     this.gone(error || null);
     return this;
@@ -101,7 +103,8 @@ class Connection extends EventEmitter {
   destroySoon() {
     return this.destroy();
   }
-  end() {
+  end(chunk, encoding, callback) {
+    if (chunk !== undefined && chunk !== null && typeof chunk !== 'function') this.write(chunk, encoding, callback);
     return this.destroy();
   }
   resetAndDestroy() {
@@ -143,6 +146,34 @@ class Connection extends EventEmitter {
     process.emitWarning(`the response to ${request.method} ${request.url} was refused: ${error.message}`, { code: error.code });
   }
 
+  // ---------------------------------------------------------------- raw bytes
+
+  // Of a whole response, instead of that of the listener's ServerResponse.
+  write(chunk, encoding, callback) {
+    if (typeof encoding === 'function') {
+      callback = encoding;
+      encoding = undefined;
+    }
+    if (this.raw === null && this.response.headersSent)
+      throw coded(Error, 'ERR_METHOD_NOT_IMPLEMENTED', 'Raw bytes cannot be written behind the head of a response');
+    this.raw ||= new RawResponse(this.exchange);
+    let room = false;
+    let fault = null;
+    try {
+      room = this.raw.write(typeof chunk === 'string' ? Buffer.from(chunk, encoding || 'utf8') : chunk);
+    } catch (error) {
+      fault = error;
+    }
+    if (typeof callback === 'function') process.nextTick(callback, fault);
+    if (fault !== null) this.destroy(fault);
+    else if (!room)
+      this.exchange.ready().then(
+        () => this.emit('drain'),
+        () => {},
+      );
+    return room;
+  }
+
   // ---------------------------------------------------------------- what does nothing here
 
   setNoDelay() {
@@ -168,10 +199,6 @@ class Connection extends EventEmitter {
   }
   cork() {}
   uncork() {}
-
-  write() {
-    throw coded(Error, 'ERR_METHOD_NOT_IMPLEMENTED', 'The socket of a request cannot be written to');
-  }
 }
 
 secure(Connection.prototype);

@@ -3,11 +3,10 @@
 'use strict';
 
 const { Duplex } = require('node:stream');
-const { coded, connectionReset } = require('./errors.js');
+const { connectionReset } = require('./errors.js');
 const { Connection } = require('./connection.js');
+const { RawHead } = require('./raw-head.js');
 const { secure } = require('./secure.js');
-
-const LONGEST_HEAD = 65536;
 
 class UpgradeSocket extends Duplex {
   constructor(exchange, server) {
@@ -15,7 +14,7 @@ class UpgradeSocket extends Duplex {
     this.exchange = exchange;
     this.server = server;
     this.peer = exchange.remoteAddress();
-    this.head = ''; // as far as it was written, latin1
+    this.head = new RawHead();
     this.switched = false;
     this.answered = null; // { status, fields, parts }: the protocol stays
     this.wanted = false;
@@ -58,21 +57,18 @@ class UpgradeSocket extends Duplex {
   }
 
   takeHead(chunk, callback) {
-    this.head += chunk.latin1Slice(0, chunk.length);
-    const end = this.head.indexOf('\r\n\r\n');
-    if (end < 0) {
-      callback(this.head.length > LONGEST_HEAD ? coded(Error, 'ERR_INVALID_HTTP_RESPONSE', 'no response head was written') : null);
+    let head;
+    try {
+      head = this.head.take(chunk);
+    } catch (error) {
+      callback(error);
       return;
     }
-    const lines = this.head.slice(0, end).split('\r\n');
-    const rest = Buffer.from(this.head.slice(end + 4), 'latin1');
-    this.head = '';
-    const status = Number(/^HTTP\/1\.[01] ([0-9]{3})/.exec(lines[0])?.[1]);
-    if (!status) {
-      callback(coded(Error, 'ERR_INVALID_HTTP_RESPONSE', 'no response head was written'));
+    if (head === null) {
+      callback();
       return;
     }
-    const fields = fieldsOf(lines.slice(1));
+    const { status, fields, rest } = head;
     if (status === 101 || (this.exchange.method === 'CONNECT' && status < 300)) {
       this.exchange.upgrade(status, fields);
       this.switched = true;
@@ -139,17 +135,5 @@ class UpgradeSocket extends Duplex {
 secure(UpgradeSocket.prototype);
 for (const name of ['remoteAddress', 'remotePort', 'remoteFamily', 'local', 'localAddress', 'localPort', 'localFamily', 'address'])
   Object.defineProperty(UpgradeSocket.prototype, name, Object.getOwnPropertyDescriptor(Connection.prototype, name));
-
-// Fields about the connection and the framing are left out: the engine writes them.
-function fieldsOf(lines) {
-  const fields = [];
-  for (const line of lines) {
-    const colon = line.indexOf(':');
-    if (colon <= 0) continue;
-    const name = line.slice(0, colon);
-    if (!/^(connection|content-length|transfer-encoding)$/i.test(name)) fields.push(name, line.slice(colon + 1).trim());
-  }
-  return fields;
-}
 
 module.exports = { UpgradeSocket };
