@@ -8,7 +8,7 @@
 
 static struct carom_h1_extra extra_of(enum carom_h1_connection connection)
 {
-    return (struct carom_h1_extra){connection, DATE, slice(ALIVE)};
+    return (struct carom_h1_extra){connection, DATE, slice(ALIVE), {NULL, 0}};
 }
 
 /* Write into exactly the room that was asked for; the bytes are compared and freed. */
