@@ -144,16 +144,7 @@ describe('response splitting', () => {
         })('fine');
       },
       async (port, errors) => {
-        const cases = [
-          ...SPLITS.map((value) => ['x', value]),
-          ...NAMES.map((name) => [name, 'y']),
-          ['transfer-encoding', 'gzip, chunked'],
-          ['transfer-encoding', 'chunked, chunked'],
-          ['transfer-encoding', ''],
-          ['content-length', '1, 1'],
-          ['content-length', '4\r\n'],
-          ['keep-alive', 'timeout=9'],
-        ];
+        const cases = [...SPLITS.map((value) => ['x', value]), ...NAMES.map((name) => [name, 'y'])];
         for (const [name, value] of cases) {
           const before = errors.length;
           const answer = await ask(port, `/?name=${encodeURIComponent(name)}&value=${encodeURIComponent(value)}`);
@@ -163,10 +154,21 @@ describe('response splitting', () => {
         }
         assert.match(await ask(port, '/?name=x&value=y'), /^HTTP\/1\.1 200 OK\r\nx: y\r\n/);
         // Not refused, but not sent: there is one word of the framing, and it is the engine's.
-        assert.match(
-          await ask(port, '/?name=transfer-encoding&value=chunked'),
-          /^HTTP\/1\.1 200 OK\r\nDate: [^\r]*\r\nContent-Length: 4\r\n(?!Transfer)[^]*\r\n\r\nfine$/,
-        );
+        const dropped = [
+          ['transfer-encoding', 'chunked'],
+          ['transfer-encoding', 'gzip, chunked'],
+          ['transfer-encoding', 'chunked, chunked'],
+          ['transfer-encoding', ''],
+          ['content-length', '1, 1'],
+          ['content-length', '4\r\n'],
+          ['keep-alive', 'timeout=9'],
+        ];
+        for (const [name, value] of dropped)
+          assert.match(
+            await ask(port, `/?name=${name}&value=${encodeURIComponent(value)}`),
+            /^HTTP\/1\.1 200 OK\r\nDate: [^\r]*\r\nContent-Length: 4\r\nConnection: close\r\n\r\nfine$/,
+            JSON.stringify([name, value]),
+          );
       },
     ));
 
@@ -182,7 +184,7 @@ describe('response splitting', () => {
         })('fine');
       },
       async (port) => {
-        for (const status of ['99', '101', '600', '65736', '-1', '1e300', '200%0d%0aInjected:%20b'])
+        for (const status of ['99', '101', '1000', '65736', '-1', '1e300', '200%0d%0aInjected:%20b'])
           assert.match(await ask(port, `/?status=${status}`), /^HTTP\/1\.1 500 [^]*\r\n\r\nInternal Server Error\n$/);
         assert.match(await ask(port, '/?status=201'), /^HTTP\/1\.1 201 Created\r\n/);
       },

@@ -186,10 +186,11 @@ function fieldsOf(headers) {
   const cookies = cookiesOf(headers);
   const add = (value, name) => {
     const lower = `${name}`.toLowerCase();
+    if (lower === '') throw new TypeError('a field of the response has no name');
     if (cookies === null || lower !== 'set-cookie') fields.push(lower, `${value}`);
   };
-  if (typeof headers.forEach === 'function') headers.forEach(add);
-  else for (const [name, value] of headers) add(value, name);
+  if (typeof headers[Symbol.iterator] === 'function') for (const [name, value] of headers) add(value, name);
+  else headers.forEach(add);
   if (cookies !== null) for (const cookie of cookies) fields.push('set-cookie', `${cookie}`);
   return fields;
 }

@@ -11,8 +11,13 @@ function hasNoContent(exchange, status) {
   return status === 204 || status === 304 || exchange.method === 'HEAD';
 }
 
+// Whether an error only says that the client has left. What a handler throws may be anything, one that throws when it is looked at, too.
 function isGone(error) {
-  return error !== null && typeof error === 'object' && error.code === 'CAROM_ECANCELED';
+  try {
+    return error !== null && typeof error === 'object' && error.code === 'CAROM_ECANCELED';
+  } catch {
+    return false;
+  }
 }
 
 function toBytes(chunk) {
