@@ -133,6 +133,7 @@ static void an_alert_cuts_responses_off(void **state)
     carom_options options = simulation_options();
     carom_tls_options tls = tls_options();
     options.linger_timeout = 100;
+    options.write_buffer = 4 * LARGE; /* who has not taken more than that is read from */
     begin_tls(&options, &tls);
     client_init(&client);
     shake_hands(&client);

@@ -183,8 +183,8 @@ static void statuses_are_checked(void **state)
         bool allowed;
     } cases[] = {
         {FINAL, GET, 0, false},         {FINAL, GET, 199, false},
-        {FINAL, GET, 200, true},        {FINAL, GET, 599, true},
-        {FINAL, GET, 600, false},       {FINAL, CONNECT, 200, false},
+        {FINAL, GET, 200, true},        {FINAL, GET, 999, true},
+        {FINAL, GET, 1000, false},      {FINAL, CONNECT, 200, false},
         {FINAL, CONNECT, 299, false},   {FINAL, CONNECT, 300, true},
         {INFORM, GET, 100, false},      {INFORM, GET, 101, false},
         {INFORM, GET, 102, true},       {INFORM, GET, 103, true},
