@@ -171,13 +171,14 @@ class Later(unittest.TestCase):
         later = serve(self, "later")
         start = time.monotonic()
         peers = {}
-        for milliseconds in [9_999_999, 500, 0]:  # nobody waits for the first
+        for milliseconds in [99_999, 500, 0]:  # nobody waits for the first
             peers[milliseconds] = connect(self, later.port)
             ask(peers[milliseconds], f"/timer/{milliseconds}")
         for milliseconds in [0, 500]:
             self.assertIn(f"\r\n\r\n{milliseconds} ms by a timer\n".encode(), peers[milliseconds].recv(4096))
             self.assertGreaterEqual(time.monotonic() - start, milliseconds / 1000, "early")
-        self.assertEqual(select.select([peers[9_999_999]], [], [], 0)[0], [], "early")
+        answered = select.select([peers[99_999]], [], [], 0)[0]
+        self.assertTrue(answered == [] or time.monotonic() - start >= 99.999, "early")
 
     def test_pipelined_answers_leave_in_order(self):
         later = serve(self, "later")

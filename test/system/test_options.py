@@ -20,6 +20,7 @@ OF_C_ONLY = {
     "h2_connect_protocol",      # no API in JavaScript answers an extended CONNECT
 }
 OTHERWISE = {"noHttp2": "http2"}  # name in the addon: name of the option
+OF_THE_RING = {"maxRingMemory"}  # memory of struct carom_ring_options, which JavaScript gives itself
 NO_LIMIT = {"http2", "reusePort"}  # an option of ServeOptions, where it needs no default in its types
 
 
@@ -111,11 +112,14 @@ class Options(unittest.TestCase):
     def test_javascript_takes_each(self):
         limits, switches = of_javascript()
         addon = {name: kind for name, (_, kind) in of_addon().items() if name not in OTHERWISE}
-        self.assertEqual(set(addon), limits, "bindings/node/addon.c and LIMITS of js/src/engine/options.js")
+        self.assertEqual(set(addon) | OF_THE_RING, limits, "bindings/node/addon.c and LIMITS of js/src/engine/options.js")
         self.assertEqual({name for name, kind in addon.items() if kind == "BOOL"}, switches, "SWITCHES of js/src/engine/options.js")
 
     def test_types_and_readme_have_each(self):
         types, page = of_types(), read("js/README.md")
+        for name in OF_THE_RING:
+            self.assertIn(name, types, "js/index.d.ts lacks it, or a comment above it")
+            self.assertIn(f"`{name}`", page, f"js/README.md lacks {name}")
         for name, (option, _) in of_addon().items():
             name = OTHERWISE.get(name, name)
             self.assertIn(name, types, "js/index.d.ts lacks it, or a comment above it")
