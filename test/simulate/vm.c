@@ -405,6 +405,7 @@ static void take_returns(void)
         uint32_t number = returns[vm.return_head++ & (CAROM_RING_LOANS - 1)];
         if (number >= LOANS || vm.loans[number] == NULL)
             world_fail("loan %u comes back, and was not lent", number);
+        /* cppcheck-suppress arrayIndexOutOfBoundsCond ; world_fail does not return */
         memset(vm.loans[number]->data, 0xdb, vm.loans[number]->length);
         free(vm.loans[number]);
         vm.loans[number] = NULL;

@@ -309,7 +309,7 @@ static void an_id_that_was_passed_over_is_idle(void **state)
     turn();
     frame(NGHTTP2_DATA, 0, 1 + 2 * 64, "x", 1);
     turn();
-    uint32_t code;
+    uint32_t code = UINT32_MAX;
     assert_int_equal(frames(NGHTTP2_GOAWAY, &code), 1);
     assert_int_equal(code, NGHTTP2_PROTOCOL_ERROR);
     release(sim.held[0]);

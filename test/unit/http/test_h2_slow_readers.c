@@ -274,7 +274,7 @@ static void who_is_owed_nothing_is_not_asked(void **state)
 static void a_drain_does_not_wait_for_an_answer(void **state)
 {
     (void)state;
-    uint32_t code;
+    uint32_t code = UINT32_MAX;
     carom_options options = simulation_options();
     begin_raw(&options);
     frame(NGHTTP2_HEADERS, WHOLE, 1, SECTION(HOLD));
