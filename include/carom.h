@@ -242,6 +242,9 @@ typedef struct carom_options {
                                        DATA and tiny WINDOW_UPDATE frames in 10 s: the same */
     uint32_t h2_ping_interval;      /* 30 s of silence while streams are open: PING; as long again
                                        without an answer: reset */
+
+    uint32_t max_response_head; /* 64 KiB of names and values of a response's fields, and its reason
+                                   phrase, in all; also of its trailers: -CAROM_ETOOBIG */
 } carom_options;
 
 #define CAROM_OPTIONS_INIT                                                                         \
@@ -501,8 +504,8 @@ typedef struct carom_response {
  * content whatever is given (RFC 9112, 6.3); for HEAD and 304 a Content-Length field may be set.
  * Connection: close is obeyed. Errors: ECANCELED, ESTATE (answered before), EFIELD (CR, LF, NUL, a
  * bad name, a phrase with these, or framing fields that are the engine's), EINVAL (status),
- * ELENGTH, ETOOBIG (a head of more than 32 KiB), ENOMEM. A call that failed with EFIELD, EINVAL or
- * ELENGTH has sent nothing: answer again. */
+ * ELENGTH, ETOOBIG (options.max_response_head), ENOMEM. A call that failed with EFIELD, EINVAL,
+ * ELENGTH or ETOOBIG has sent nothing: answer again. */
 CAROM_API int carom_respond(carom_record *record, const carom_response *response);
 
 /* Content that lies in a file: `length` bytes from `offset`, or CAROM_LENGTH_UNKNOWN for all from
@@ -552,8 +555,8 @@ CAROM_API int carom_respond_begin(carom_record *record, const carom_response *re
 CAROM_API int carom_write(carom_record *record, const carom_content *content);
 
 /* End the response, with a trailer section (dropped where the framing has no room for it). Errors:
- * ECANCELED, ESTATE, EFIELD; ELENGTH (less than was said), ETOOBIG (over a page, or with HTTP/2
- * over 64 trailers): it is still open then: write the rest, end with fewer trailers, or cancel. */
+ * ECANCELED, ESTATE, EFIELD; ELENGTH (less than was said), ETOOBIG (options.max_response_head): it
+ * is still open then: write the rest, end with fewer trailers, or cancel. */
 CAROM_API int carom_end(carom_record *record, const carom_field *trailers, size_t trailer_count);
 
 /* Send an informational response (RFC 9110, 15.2), such as 103 Early Hints, before the final one;

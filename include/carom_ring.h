@@ -101,11 +101,14 @@ enum carom_ring_slot {
     CAROM_SLOT_WHOLE_HIGH = 39,
     CAROM_SLOT_OUT_TRAILERS = 40, /* bytes of trailers behind the content in the slot */
     CAROM_SLOT_NOTIFY = 41,       /* (atomic) 1: ROOM when the message has been taken */
+    CAROM_SLOT_FIELDS_LOAN = 42, /* 0: in the slot; else the number of the loan + 1 where the fields
+                                    lie, or of END without HEAD and DATA the trailers. It is given
+                                    back as soon as they are read */
 };
 
 /* Bytes of a slot. Fields and trailers of the VM are: length of the name (half-word), length of the
- * value (half-word), name, value; without padding. Where the first field has no name, its value is
- * the reason phrase (carom_response). */
+ * value (half-word), name, value; without padding. In a loan the lengths are words. Where the first
+ * field has no name, its value is the reason phrase (carom_response). */
 enum carom_ring_area {
     CAROM_SLOT_IN = 192,   /* field table, head, content; up to SLOT_OUT */
     CAROM_SLOT_OUT = 2048, /* fields, content, trailers; up to the end */

@@ -250,6 +250,11 @@ export interface Limits {
   writeBuffer?: number | boolean;
   /** Unread request content that is read and dropped to keep a connection. Default 256 KiB. */
   drainContent?: number | boolean;
+  /**
+   * Names and values of a response's fields in bytes, in all; one field may be that long. Beyond, the response is refused (CAROM_ETOOBIG),
+   * and a 500 is sent. Default 64 KiB.
+   */
+  maxResponseHead?: number | boolean;
   /** From a request's first byte to the end of its header section; then 408. Default 10,000. */
   headerTimeout?: number | boolean;
   /** From accept to the first byte; then closed. Default 15,000. */

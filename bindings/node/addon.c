@@ -75,6 +75,7 @@ static const struct {
     SETTING("maxPipeline", max_pipeline, WORD),
     SETTING("writeBuffer", write_buffer, WORD),
     SETTING("drainContent", drain_content, WORD),
+    SETTING("maxResponseHead", max_response_head, WORD),
     SETTING("headerTimeout", header_timeout, WORD),
     SETTING("firstByteTimeout", first_byte_timeout, WORD),
     SETTING("keepAlive", keep_alive, WORD),

@@ -4,33 +4,36 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_FIELDS 64
-
 struct route {
     struct route *next;
     carom_response response;
-    carom_field fields[MAX_FIELDS];
+    carom_field *fields;
     size_t path_length;
     char path[]; /* then the bytes of the fields and the body */
 };
 
-/* Field lines as messages of the ring have them. Their lengths come from our own encoder. */
+/* Field lines as loans of the ring have them; `fields` NULL: they are only counted. Their lengths
+ * come from our own encoder. */
 static size_t read_fields(carom_field *fields, const char *at, size_t length)
 {
     size_t count = 0;
-    const char *end = at + length;
-    while (at < end && count < MAX_FIELDS) {
-        uint16_t name, value;
-        memcpy(&name, at, 2);
-        memcpy(&value, at + 2, 2);
-        at += 4;
-        if (end - at < name + value)
-            break;
-        fields[count].name = (carom_slice){at, name};
-        fields[count++].value = (carom_slice){at + name, value};
-        at += name + value;
+    for (const char *end = at + length; at < end; count++) {
+        uint32_t lengths[2];
+        memcpy(lengths, at, sizeof lengths);
+        at += sizeof lengths;
+        if (fields != NULL) {
+            fields[count].name = (carom_slice){at, lengths[0]};
+            fields[count].value = (carom_slice){at + lengths[0], lengths[1]};
+        }
+        at += (size_t)lengths[0] + lengths[1];
     }
     return count;
+}
+
+static void route_free(struct route *route)
+{
+    free(route->fields);
+    free(route);
 }
 
 int route_add(struct server *server, const char *path, size_t path_length, uint16_t status,
@@ -42,6 +45,12 @@ int route_add(struct server *server, const char *path, size_t path_length, uint1
     memcpy(route->path, path, path_length);
     route->path_length = path_length;
     char *bytes = route->path + path_length;
+    size_t count = read_fields(NULL, (const char *)fields, fields_length);
+    route->fields = calloc(count + 1, sizeof *route->fields);
+    if (route->fields == NULL) {
+        route_free(route);
+        return -CAROM_ENOMEM;
+    }
     if (fields_length > 0)
         memcpy(bytes, fields, fields_length);
     if (body_length > 0)
@@ -91,6 +100,6 @@ void routes_free(struct server *server)
     while (server->routes != NULL) {
         struct route *route = server->routes;
         server->routes = route->next;
-        free(route);
+        route_free(route);
     }
 }

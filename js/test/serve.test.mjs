@@ -260,7 +260,7 @@ for (const io of WAYS) {
           assert.deepEqual(await ask('/', '[::1]:8080', 'X-Port: 8443\r\n'), ['308', 'https://[::1]:8443/']);
           assert.deepEqual(await ask('http://b.test/c', 'b.test'), ['308', 'https://b.test/c']);
           assert.deepEqual(await ask('//evil.test/x'), ['308', 'https://a.test//evil.test/x']);
-          assert.equal((await ask(`/${'x'.repeat(6000)}`))[0], '414');
+          assert.equal((await ask(`/${'x'.repeat(8000)}`))[1].length, 8000 + 'https://a.test/'.length);
           assert.match(await raw(port, 'GET / HTTP/1.0\r\n\r\n'), /^HTTP\/1.1 400 /);
           assert.throws(() => redirectToHttps(new Request('http://a'), {}), RangeError);
         },

@@ -28,7 +28,13 @@ const REVIEWED = {
   ],
   'cli/arguments.js': [/^\d{1,5}$/, /^\d{1,3}$/, /^\d+(\.\d+)?$/, /^--([a-z][a-z0-9-]*)(?:=(.*))?$/],
   'cli/watch.js': [/\.(m?[jt]s|c[jt]s|json|html|css|txt)$/], // bounded from each place
+  'engine/call-site.js': [
+    // Not anchored and quadratic: lines of a stack of the program's own, once for a server.
+    /(?:^|[\s(])((?:file:\/\/)?\/[^\s()][^()]*?:\d+)(?::\d+)?\)?$/,
+    /^file:\/\//,
+  ],
   'exchange/exchange.js': [/\b(?:0:)+0\b|\b0\b/g, /:{3,}/], // of an address: at most 39 characters
+  'exchange/refusal.js': [/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, /^[\t\x20-\x7e\x80-\xff]*$/, /^\d{1,18}$/, /^(close|keep-alive)$/i],
   'fetch/body.js': [/[\ud800-\udfff]/, /\r\n?|\n/g, /\r/g, /\n/g, /"/g],
   'fetch/headers.js': [
     /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/,

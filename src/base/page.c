@@ -2,13 +2,18 @@
  * page of small pieces out of it. */
 #include "base/page.h"
 
-#include <stddef.h>
+#include "base/memory.h"
+
+static size_t bytes_of(size_t size)
+{
+    return offsetof(struct carom_page, data) + size;
+}
 
 void carom_pages_init(struct carom_pages *pages, uint32_t size, uint32_t floor)
 {
     carom_assert(size > 0);
     pages->size = size;
-    carom_pool_init(&pages->pool, offsetof(struct carom_page, data) + size, floor);
+    carom_pool_init(&pages->pool, bytes_of(size), floor);
 }
 
 void carom_pages_finish(struct carom_pages *pages)
@@ -16,23 +21,30 @@ void carom_pages_finish(struct carom_pages *pages)
     carom_pool_finish(&pages->pool);
 }
 
-struct carom_page *carom_page_take(struct carom_pages *pages)
+static struct carom_page *begin(struct carom_page *page, struct carom_pages *pages, size_t size)
 {
-    struct carom_page *page = carom_pool_take(&pages->pool);
     if (page == NULL)
         return NULL;
     page->home = pages;
     page->holds = 1;
     page->used = 0;
-    page->size = pages->size;
+    page->size = (uint32_t)size;
     page->reserved = 0;
     return page;
+}
+
+struct carom_page *carom_page_take(struct carom_pages *pages)
+{
+    return begin(carom_pool_take(&pages->pool), pages, pages->size);
 }
 
 void carom_page_recycle(struct carom_page *page)
 {
     carom_assert(page->holds == 0 && page->used <= page->size);
-    carom_pool_give(&page->home->pool, page);
+    if (carom_likely(page->size == page->home->size))
+        carom_pool_give(&page->home->pool, page);
+    else
+        carom_memory_give(page, bytes_of(page->size));
 }
 
 void carom_arena_init(struct carom_arena *arena, struct carom_pages *pages)
@@ -66,4 +78,13 @@ struct carom_page *carom_arena_room(struct carom_arena *arena, uint32_t room)
         carom_page_drop(page);
     arena->page = fresh;
     return fresh;
+}
+
+struct carom_page *carom_arena_hold(struct carom_arena *arena, size_t room)
+{
+    struct carom_pages *pages = arena->pages;
+    if (carom_unlikely(room > pages->size))
+        return room > UINT32_MAX ? NULL : begin(carom_memory_take(bytes_of(room)), pages, room);
+    struct carom_page *page = carom_arena_room(arena, (uint32_t)room);
+    return page == NULL ? NULL : carom_page_hold(page);
 }

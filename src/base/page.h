@@ -3,6 +3,7 @@
 #ifndef CAROM_BASE_PAGE_H
 #define CAROM_BASE_PAGE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/assert.h"
@@ -60,5 +61,8 @@ void carom_arena_finish(struct carom_arena *arena);
  * when nobody else holds it. The caller adds to `used` what it fills, and holds the page for what
  * points there. NULL when out of memory. */
 struct carom_page *carom_arena_room(struct carom_arena *arena, uint32_t room);
+/* The same for any room, held for the caller, who drops it: what is more than a page is one of its
+ * own, from the allocator. */
+struct carom_page *carom_arena_hold(struct carom_arena *arena, size_t room);
 
 #endif

@@ -71,20 +71,31 @@ static bool goes_along(const struct carom_response_plan *plan, const carom_conte
            content->length <= CAROM_COPY_AT_MOST && content->length <= room;
 }
 
+/* Append what was written at the end of a page of carom_arena_hold. */
+static int append_written(struct carom_queue *queue, struct carom_records *records,
+                          struct carom_page *page, size_t length)
+{
+    uint8_t *at = page->data + page->used;
+    page->used += (uint32_t)length;
+    int error = carom_queue_append_page(queue, &records->segments, page, at, length);
+    if (error < 0)
+        page->used -= (uint32_t)length;
+    carom_page_drop(page);
+    return error;
+}
+
 static int h1_head(carom_record *record, const struct carom_response_plan *plan,
                    const carom_response *response)
 {
     struct carom_connection *connection = connection_of(record);
     struct carom_connections *connections = carom_connections_of(connection);
     struct carom_arena *arena = &record->records->outgoing;
-    size_t room =
-        carom_h1_head_room(response->fields, response->field_count) + response->phrase.length;
-    if (room > arena->pages->size)
-        return -CAROM_ETOOBIG;
-    bool along = goes_along(plan, &response->content, arena->pages->size - room);
+    size_t room = carom_h1_head_room(response->field_count, plan->head_bytes);
+    size_t left = arena->pages->size > room ? arena->pages->size - room : 0;
+    bool along = goes_along(plan, &response->content, left);
     if (along)
         room += response->content.length;
-    struct carom_page *page = carom_arena_room(arena, (uint32_t)room);
+    struct carom_page *page = carom_arena_hold(arena, room);
     if (page == NULL)
         return -CAROM_ENOMEM;
     struct carom_h1_extra extra = {
@@ -104,12 +115,9 @@ static int h1_head(carom_record *record, const struct carom_response_plan *plan,
         carom_copy(to + length, response->content.data, response->content.length);
         length += response->content.length;
     }
-    page->used += (uint32_t)length;
-    int error = carom_queue_append_page(&record->out, &record->records->segments, page, to, length);
-    if (error < 0) {
-        page->used -= (uint32_t)length;
+    int error = append_written(&record->out, record->records, page, length);
+    if (error < 0)
         return error;
-    }
     if (along)
         record->content_written = record->content_framed = response->content.length;
     if (final) {
@@ -128,22 +136,15 @@ static int h1_end(carom_record *record, const carom_field *trailers, size_t coun
     static const char last_chunk[] = "0\r\n";
     if (record->body_kind != CAROM_BODY_CHUNKED)
         return 0;
-    struct carom_arena *arena = &record->records->outgoing;
-    size_t room = sizeof last_chunk + carom_h1_head_room(trailers, count);
-    if (room > arena->pages->size)
-        return -CAROM_ETOOBIG;
-    struct carom_page *page = carom_arena_room(arena, (uint32_t)room);
+    size_t room =
+        sizeof last_chunk + carom_h1_head_room(count, carom_fields_bytes(trailers, count));
+    struct carom_page *page = carom_arena_hold(&record->records->outgoing, room);
     if (page == NULL)
         return -CAROM_ENOMEM;
     uint8_t *to = page->data + page->used;
     memcpy(to, last_chunk, 3);
     size_t length = 3 + carom_h1_trailers_write(to + 3, trailers, count);
-    page->used += (uint32_t)length;
-    int error =
-        carom_queue_append_page(&record->tail, &record->records->segments, page, to, length);
-    if (error < 0)
-        page->used -= (uint32_t)length;
-    return error;
+    return append_written(&record->tail, record->records, page, length);
 }
 
 /* ---------------------------------------------------------------- into the stream, in order */

@@ -144,6 +144,17 @@ static void leave(struct carom_h2 *h2, struct carom_h2_stream *stream)
 
 /* ---------------------------------------------------------------- heads, trailers, content */
 
+/* Room for so many pairs, of which nothing stays, in a page that the caller drops. */
+static nghttp2_nv *room_for_pairs(struct carom_arena *arena, size_t count, struct carom_page **page)
+{
+    const uintptr_t mask = _Alignof(nghttp2_nv) - 1;
+    *page = carom_arena_hold(arena, count * sizeof(nghttp2_nv) + mask);
+    if (*page == NULL)
+        return NULL;
+    uintptr_t place = ((uintptr_t)((*page)->data + (*page)->used) + mask) & ~mask;
+    return (nghttp2_nv *)place; // NOLINT(performance-no-int-to-ptr): aligned upwards
+}
+
 static int submit_head(struct carom_h2 *h2, struct carom_h2_stream *stream,
                        const struct carom_response_plan *plan, const nghttp2_nv *pairs,
                        size_t count)
@@ -164,26 +175,19 @@ static int h2_head(carom_record *record, const struct carom_response_plan *plan,
 {
     struct carom_h2_stream *stream = carom_h2_stream_of(record);
     struct carom_connections *connections = carom_connections_of(stream->connection);
-    struct carom_arena *arena = &record->records->outgoing;
-    size_t bytes = 0;
-    for (size_t i = 0; i < response->field_count; i++)
-        bytes += response->fields[i].name.length + response->fields[i].value.length;
-    size_t room =
-        (response->field_count + CAROM_H2_EXTRA_PAIRS) * sizeof(nghttp2_nv) + _Alignof(nghttp2_nv);
-    if (room > arena->pages->size || bytes > arena->pages->size)
-        return -CAROM_ETOOBIG;
-    struct carom_page *page = carom_arena_room(arena, (uint32_t)room); /* nothing stays there */
-    if (page == NULL)
+    struct carom_page *page;
+    nghttp2_nv *pairs = room_for_pairs(&record->records->outgoing,
+                                       response->field_count + CAROM_H2_EXTRA_PAIRS, &page);
+    if (pairs == NULL)
         return -CAROM_ENOMEM;
-    uintptr_t place = (uintptr_t)(page->data + page->used);
-    place = (place + _Alignof(nghttp2_nv) - 1) & ~(uintptr_t)(_Alignof(nghttp2_nv) - 1);
-    nghttp2_nv *pairs = (nghttp2_nv *)place; // NOLINT(performance-no-int-to-ptr): aligned upwards
     struct carom_h2_extra extra = {
         .date = {(const char *)connections->date_line + 6, CAROM_DATE_LINE - 8},
     };
     size_t count =
         carom_h2_head_pairs(pairs, plan, response->fields, response->field_count, &extra);
-    if (submit_head(h2_of(stream), stream, plan, pairs, count) != 0)
+    int failed = submit_head(h2_of(stream), stream, plan, pairs, count);
+    carom_page_drop(page);
+    if (failed != 0)
         return -CAROM_ENOMEM;
     if (plan->status >= 200)
         record->continue_due = false;
@@ -192,8 +196,6 @@ static int h2_head(carom_record *record, const struct carom_response_plan *plan,
     return 0;
 }
 
-#define TRAILERS_AT_MOST 64
-
 /* Trailers wait in record->tail until the content is out: one copied piece with the lengths in
  * front of each name and value. */
 static int h2_end(carom_record *record, const carom_field *trailers, size_t count)
@@ -201,12 +203,8 @@ static int h2_end(carom_record *record, const carom_field *trailers, size_t coun
     struct carom_records *records = record->records;
     if (record->body_kind != CAROM_BODY_CHUNKED || count == 0)
         return 0;
-    size_t room = 0;
-    for (size_t i = 0; i < count; i++)
-        room += 2 * sizeof(uint32_t) + trailers[i].name.length + trailers[i].value.length;
-    if (room > records->outgoing.pages->size || count > TRAILERS_AT_MOST)
-        return -CAROM_ETOOBIG;
-    struct carom_page *page = carom_arena_room(&records->outgoing, (uint32_t)room);
+    size_t room = 2 * sizeof(uint32_t) * count + carom_fields_bytes(trailers, count);
+    struct carom_page *page = carom_arena_hold(&records->outgoing, room);
     if (page == NULL)
         return -CAROM_ENOMEM;
     uint8_t *start = page->data + page->used;
@@ -226,25 +224,39 @@ static int h2_end(carom_record *record, const carom_field *trailers, size_t coun
     int error = carom_queue_append_page(&record->tail, &records->segments, page, start, room);
     if (error < 0)
         page->used -= (uint32_t)room;
+    carom_page_drop(page);
     return error;
+}
+
+/* The trailer that begins there, and where the next one does. */
+static const char *trailer_at(const char *at, nghttp2_nv *pair)
+{
+    uint32_t lengths[2];
+    memcpy(lengths, at, sizeof lengths);
+    const carom_slice name = {at + sizeof lengths, lengths[0]};
+    const carom_slice value = {name.data + lengths[0], lengths[1]};
+    *pair = carom_h2_pair(name, value);
+    return value.data + lengths[1];
 }
 
 static int submit_trailers(nghttp2_session *session, struct carom_h2_stream *stream)
 {
-    nghttp2_nv pairs[TRAILERS_AT_MOST];
     const struct carom_segment *segment = stream->record->tail.first;
-    const char *at = (const char *)segment->data;
-    const char *end = at + segment->length;
+    const char *start = (const char *)segment->data, *end = start + segment->length;
     size_t count = 0;
-    while (at < end) {
-        uint32_t lengths[2];
-        memcpy(lengths, at, sizeof lengths);
-        const carom_slice name = {at + sizeof lengths, lengths[0]};
-        const carom_slice value = {name.data + lengths[0], lengths[1]};
-        pairs[count++] = carom_h2_pair(name, value);
-        at = value.data + lengths[1];
-    }
-    return nghttp2_submit_trailer(session, stream->id, pairs, count);
+    nghttp2_nv pair;
+    for (const char *at = start; at < end; count++)
+        at = trailer_at(at, &pair);
+    struct carom_page *page;
+    nghttp2_nv *pairs = room_for_pairs(&stream->record->records->outgoing, count, &page);
+    if (pairs == NULL)
+        return NGHTTP2_ERR_NOMEM;
+    const char *at = start;
+    for (size_t i = 0; i < count; i++)
+        at = trailer_at(at, &pairs[i]);
+    int error = nghttp2_submit_trailer(session, stream->id, pairs, count);
+    carom_page_drop(page);
+    return error;
 }
 
 // NOLINTNEXTLINE(readability-non-const-parameter): the type is nghttp2's

@@ -42,6 +42,17 @@ static int guard_open(const carom_record *record)
     return error;
 }
 
+/* Check a response, and that its head is within the limit. */
+static int plan_response(struct carom_response_plan *plan, enum carom_response_kind kind,
+                         const carom_record *record, const carom_response *response,
+                         uint64_t length)
+{
+    int error = carom_response_plan(plan, kind, &record->head, response, length);
+    if (error == 0 && plan->head_bytes > record->records->max_response_head)
+        error = -CAROM_ETOOBIG;
+    return error;
+}
+
 /* Take content over: it is in record->body or given back, whatever the result. */
 static int take_content(carom_record *record, const carom_content *content)
 {
@@ -87,8 +98,7 @@ int carom_respond(carom_record *record, const carom_response *response)
     struct carom_response_plan plan;
     int error = guard_open(record);
     if (error == 0)
-        error = carom_response_plan(&plan, CAROM_HEAD_FINAL, &record->head, response,
-                                    response->content.length);
+        error = plan_response(&plan, CAROM_HEAD_FINAL, record, response, response->content.length);
     plan.whole = true;
     if (error == 0)
         error = take_head(record, &plan, response);
@@ -155,7 +165,7 @@ int carom_respond_file(carom_record *record, const carom_response *response, con
     if (error == 0)
         error = find_content(&taken);
     if (error == 0)
-        error = carom_response_plan(&plan, CAROM_HEAD_FINAL, &record->head, &bare, taken.length);
+        error = plan_response(&plan, CAROM_HEAD_FINAL, record, &bare, taken.length);
     plan.whole = true;
     if (error == 0)
         error = take_head(record, &plan, &bare);
@@ -176,8 +186,7 @@ int carom_respond_begin(carom_record *record, const carom_response *response)
     struct carom_response_plan plan;
     int error = guard_open(record);
     if (error == 0)
-        error = carom_response_plan(&plan, CAROM_HEAD_FINAL, &record->head, response,
-                                    response->content_length);
+        error = plan_response(&plan, CAROM_HEAD_FINAL, record, response, response->content_length);
     if (error == 0)
         error = take_head(record, &plan, response);
     if (error < 0)
@@ -218,6 +227,9 @@ int carom_end(carom_record *record, const carom_field *trailers, size_t trailer_
         record->content_written < record->content_expected)
         return -CAROM_ELENGTH;
     error = carom_trailers_check(trailers, trailer_count);
+    if (error == 0 &&
+        carom_fields_bytes(trailers, trailer_count) > record->records->max_response_head)
+        error = -CAROM_ETOOBIG;
     if (error == 0)
         error = record->ops->end(record, trailers, trailer_count);
     if (error < 0)
@@ -232,7 +244,7 @@ int carom_inform(carom_record *record, const carom_response *response)
     struct carom_response_plan plan;
     int error = guard_open(record);
     if (error == 0)
-        error = carom_response_plan(&plan, CAROM_HEAD_INFORM, &record->head, response, 0);
+        error = plan_response(&plan, CAROM_HEAD_INFORM, record, response, 0);
     if (error < 0 || record->head.version == 10)
         return error;
     error = record->ops->head(record, &plan, response);
@@ -250,8 +262,7 @@ int carom_upgrade(carom_record *record, const carom_response *response)
     if (record->request != CAROM_REQUEST_WHOLE ||
         !(record->head.is_connect || record->head.wants_upgrade))
         return -CAROM_ESTATE;
-    error = carom_response_plan(&plan, CAROM_HEAD_UPGRADE, &record->head, response,
-                                CAROM_LENGTH_UNKNOWN);
+    error = plan_response(&plan, CAROM_HEAD_UPGRADE, record, response, CAROM_LENGTH_UNKNOWN);
     if (error == 0)
         error = take_head(record, &plan, response);
     if (error < 0)

@@ -57,6 +57,7 @@ void carom_records_init(struct carom_records *records, const carom_options *opti
     records->state_size = options->record_state;
     records->max_fields = options->max_fields;
     records->write_buffer = options->write_buffer;
+    records->max_response_head = options->max_response_head;
     records->now = now;
 }
 

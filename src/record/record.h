@@ -41,6 +41,7 @@ struct carom_records {
     uint32_t state_size;
     uint32_t max_fields;
     uint32_t write_buffer;
+    uint32_t max_response_head;
     struct carom_guest *guest; /* or NULL */
     pthread_t thread;          /* of the last turn */
     bool in_turn; /* false: the worker is outside its turn and must be told of new work */

@@ -4,17 +4,14 @@
 #include <string.h>
 
 #include "ring/block.h"
+#include "ring/field_list.h"
 #include "ring/request.h"
 
 #define ROOM_OUT (CAROM_RING_SLOT_SIZE - CAROM_SLOT_OUT)
-/* The shortest field line of a message: lengths, and a name of one character. A first line without
- * a name is the reason phrase. */
-#define LEAST_FIELD 5
-#define MAX_FIELDS  128
-
 /* A message as it was when it was taken: the VM may change its memory under our eyes. */
 struct message {
     uint32_t flags, status, fields, data, loan, trailers;
+    uint32_t fields_loan;
     bool loan_used; /* it comes back by itself */
     uint64_t length;
     uint8_t out[ROOM_OUT]; /* fields, content in the slot, trailers */
@@ -37,37 +34,18 @@ static bool copy_message(struct carom_slot *slot, uint32_t flags, struct message
         word(slot, CAROM_SLOT_FIELDS_LENGTH); /* also where the head was done before */
     message->data = data ? word(slot, CAROM_SLOT_DATA_LENGTH) : 0;
     message->loan = data ? word(slot, CAROM_SLOT_DATA_LOAN) : 0;
+    bool lone_end = (flags & (CAROM_FLAG_END | CAROM_FLAG_DATA)) == CAROM_FLAG_END;
+    message->fields_loan = head || lone_end ? word(slot, CAROM_SLOT_FIELDS_LOAN) : 0;
     message->trailers = flags & CAROM_FLAG_END ? word(slot, CAROM_SLOT_OUT_TRAILERS) : 0;
     message->length =
         (uint64_t)word(slot, CAROM_SLOT_WHOLE_HIGH) << 32 | word(slot, CAROM_SLOT_WHOLE_LOW);
     uint64_t here = message->loan == 0 ? message->data : 0;
     uint64_t total = here + message->fields + message->trailers;
-    if (total > ROOM_OUT || message->status > 999 || message->loan > CAROM_RING_LOANS)
+    if (total > ROOM_OUT || message->status > 999 || message->loan > CAROM_RING_LOANS ||
+        message->fields_loan > CAROM_RING_LOANS)
         return false;
     memcpy(message->out, (const uint8_t *)slot->words + CAROM_SLOT_OUT, (size_t)total);
     return true;
-}
-
-/* Field lines of a message; how many, or -1. */
-static int read_fields(const uint8_t *at, uint32_t length, carom_field *fields)
-{
-    const uint8_t *end = at + length;
-    int count = 0;
-    while (at < end) {
-        uint16_t name, value;
-        if (end - at < LEAST_FIELD || count == MAX_FIELDS)
-            return -1;
-        memcpy(&name, at, 2);
-        memcpy(&value, at + 2, 2);
-        at += 4;
-        if (end - at < name + value)
-            return -1;
-        fields[count].name = (carom_slice){(const char *)at, name};
-        fields[count].value = (carom_slice){(const char *)at + name, value};
-        at += name + value;
-        count++;
-    }
-    return count;
 }
 
 /* ---------------------------------------------------------------- loans */
@@ -85,19 +63,47 @@ static void return_loan(void *owner)
     ring->news = true;
 }
 
+/* The loan of a number + 1, which the VM has given and the engine has now; NULL: it is none. */
+static struct carom_loan *take_loan(struct carom_ring *ring, uint32_t number)
+{
+    struct carom_loan *loan = carom_ring_loan(ring, number - 1);
+    int given = CAROM_LOAN_GIVEN;
+    if (loan == NULL || !atomic_compare_exchange_strong(&loan->state, &given, CAROM_LOAN_USED))
+        return NULL;
+    return loan;
+}
+
 /* The content of a message; false when its loan is none. */
 static bool content_of(struct carom_slot *slot, struct message *message, carom_content *content)
 {
     *content = (carom_content){.data = message->out + message->fields, .length = message->data};
     if (message->loan == 0)
         return true;
-    struct carom_loan *loan = carom_ring_loan(slot->ring, message->loan - 1);
-    int given = CAROM_LOAN_GIVEN;
-    if (loan == NULL || !atomic_compare_exchange_strong(&loan->state, &given, CAROM_LOAN_USED))
+    struct carom_loan *loan = take_loan(slot->ring, message->loan);
+    if (loan == NULL)
         return false;
     message->loan_used = true;
     *content = (carom_content){loan->data, loan->length, return_loan, loan};
     return true;
+}
+
+/* ---------------------------------------------------------------- fields */
+
+/* The fields that lie in the message, or in the loan that it names: how many, or an error. They are
+ * valid until the next message is taken. */
+static int64_t take_fields(struct carom_ring *ring, struct message *message, const uint8_t *at,
+                           uint32_t length, const carom_field **fields)
+{
+    if (message->fields_loan == 0)
+        return carom_ring_fields_here(&ring->fields, at, length, fields);
+    struct carom_loan *loan = take_loan(ring, message->fields_loan);
+    message->fields_loan = 0;
+    if (loan == NULL)
+        return -CAROM_EINVAL;
+    int64_t count = carom_ring_fields_lent(&ring->fields, loan->data, loan->length,
+                                           ring->records->max_response_head, fields);
+    return_loan(loan);
+    return count;
 }
 
 /* ---------------------------------------------------------------- doing it */
@@ -113,10 +119,10 @@ static bool is_whole(const struct carom_slot *slot, const struct message *messag
 
 static int do_head(struct carom_slot *slot, struct message *message)
 {
-    carom_field fields[MAX_FIELDS];
-    int count = read_fields(message->out, message->fields, fields);
+    const carom_field *fields;
+    int64_t count = take_fields(slot->ring, message, message->out, message->fields, &fields);
     if (count < 0)
-        return -CAROM_EFIELD;
+        return (int)count;
     bool phrase = count > 0 && fields[0].name.length == 0;
     carom_response response = {
         .status = (uint16_t)message->status,
@@ -149,12 +155,13 @@ static int do_data(struct carom_slot *slot, struct message *message)
     return carom_write(slot->record, &content);
 }
 
-static int do_end(struct carom_slot *slot, const struct message *message)
+static int do_end(struct carom_slot *slot, struct message *message)
 {
-    carom_field trailers[MAX_FIELDS];
+    const carom_field *trailers;
     uint32_t here = message->loan == 0 ? message->data : 0;
-    int count = read_fields(message->out + message->fields + here, message->trailers, trailers);
-    return count < 0 ? -CAROM_EFIELD : carom_end(slot->record, trailers, (size_t)count);
+    int64_t count = take_fields(slot->ring, message, message->out + message->fields + here,
+                                message->trailers, &trailers);
+    return count < 0 ? (int)count : carom_end(slot->record, trailers, (size_t)count);
 }
 
 /* Head, content and end in order. *left: the flags that are still to be done after EAGAIN. */
@@ -179,16 +186,18 @@ static int do_response(struct carom_slot *slot, struct message *message, uint32_
     return flags & CAROM_FLAG_END ? do_end(slot, message) : 0;
 }
 
-/* A message that was refused may have named a loan that nobody took: the VM gets it back. (One that
- * was taken has come back already, and the VM may have lent its number again.) */
+/* Loans that a refused message named and nobody took: the VM gets them back. (One that was taken
+ * has come back already, and the VM may have lent its number again.) */
 static void return_unused(struct carom_slot *slot, const struct message *message)
 {
-    if (message->loan == 0 || message->loan > CAROM_RING_LOANS || message->loan_used)
-        return;
-    struct carom_loan *loan = carom_ring_loan(slot->ring, message->loan - 1);
-    int given = CAROM_LOAN_GIVEN;
-    if (loan != NULL && atomic_compare_exchange_strong(&loan->state, &given, CAROM_LOAN_USED))
-        return_loan(loan);
+    const uint32_t named[] = {message->loan_used ? 0 : message->loan, message->fields_loan};
+    for (size_t i = 0; i < sizeof named / sizeof *named; i++) {
+        if (named[i] == 0 || named[i] > CAROM_RING_LOANS)
+            continue;
+        struct carom_loan *loan = take_loan(slot->ring, named[i]);
+        if (loan != NULL)
+            return_loan(loan);
+    }
 }
 
 /* ---------------------------------------------------------------- taking it */

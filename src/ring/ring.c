@@ -407,6 +407,7 @@ void carom_ring_destroy(carom_ring *ring)
     if (ring == NULL)
         return;
     carom_blocks_finish(ring);
+    carom_field_list_finish(&ring->fields);
     for (uint32_t i = 0; i < CAROM_LOAN_CHUNKS; i++) {
         struct carom_loan *loans = atomic_load(&ring->loans[i]);
         if (loans != NULL)

@@ -8,6 +8,7 @@
 
 #include "carom_ring.h"
 #include "record/record.h"
+#include "ring/field_list.h"
 
 enum carom_slot_state {
     CAROM_SLOT_FREE,
@@ -76,8 +77,9 @@ struct carom_ring {
     struct carom_node starved;                      /* slots that wait for a page */
     carom_record *waiting, **waiting_last;          /* records that wait for a slot */
     uint32_t waiting_count;
-    uint64_t refused_told; /* of records->refused */
-    bool news;             /* put in since the VM was last told */
+    struct carom_field_list fields; /* of the message that is being taken */
+    uint64_t refused_told;          /* of records->refused */
+    bool news;                      /* put in since the VM was last told */
     /* Written by the VM's thread. */
     _Atomic(struct carom_loan *) loans[CAROM_LOAN_CHUNKS];
     atomic_uint blocks_given; /* how often */

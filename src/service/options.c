@@ -60,6 +60,7 @@ static void set_defaults(carom_options *options)
     DEFAULT(h2_max_resets, 200);
     DEFAULT(h2_max_control_frames, 1000);
     DEFAULT(h2_ping_interval, 30000);
+    DEFAULT(max_response_head, 64 * KIB);
 #undef DEFAULT
     if (options->max_pipeline > MAX_PIPELINE)
         options->max_pipeline = MAX_PIPELINE;

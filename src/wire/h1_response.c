@@ -31,12 +31,9 @@ static uint8_t *put_field(uint8_t *to, const carom_field *field)
     return PUT(to, "\r\n");
 }
 
-size_t carom_h1_head_room(const carom_field *fields, size_t count)
+size_t carom_h1_head_room(size_t count, uint64_t bytes)
 {
-    size_t room = HEAD_ROOM;
-    for (size_t i = 0; i < count; i++)
-        room += fields[i].name.length + fields[i].value.length + 4; /* ": " and CRLF */
-    return room;
+    return HEAD_ROOM + bytes + 4 * count; /* ": " and CRLF */
 }
 
 static uint8_t *put_status_line(uint8_t *to, unsigned status, carom_slice phrase)

@@ -251,6 +251,7 @@ int carom_response_plan(struct carom_response_plan *plan, enum carom_response_ki
                         uint64_t length)
 {
     struct noted noted = {0};
+    uint64_t bytes = response->phrase.length;
     if (!status_allowed(kind, request, response->status))
         return -CAROM_EINVAL;
     if (!phrase_may_be_sent(response->phrase))
@@ -261,11 +262,13 @@ int carom_response_plan(struct carom_response_plan *plan, enum carom_response_ki
         int error = note_field(&noted, &response->fields[i], kind);
         if (error < 0)
             return error;
+        bytes += response->fields[i].name.length + response->fields[i].value.length;
     }
     *plan = (struct carom_response_plan){.status = response->status,
                                          .own_date = noted.date,
                                          .close = noted.close,
                                          .upgrade_field = noted.upgrade,
+                                         .head_bytes = bytes,
                                          .expected = UINT64_MAX};
     if (kind == CAROM_HEAD_FINAL)
         return plan_content(plan, &noted, request, length);
@@ -292,6 +295,14 @@ static bool trailer_allowed(carom_slice name)
         if (slice_is(name, refused[i]))
             return false;
     return true;
+}
+
+uint64_t carom_fields_bytes(const carom_field *fields, size_t count)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < count; i++)
+        bytes += fields[i].name.length + fields[i].value.length;
+    return bytes;
 }
 
 int carom_trailers_check(const carom_field *trailers, size_t count)

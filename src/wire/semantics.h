@@ -37,6 +37,7 @@ struct carom_response_plan {
     bool upgrade_field;      /* the handler set Upgrade: Connection: upgrade goes with it */
     bool length_field;       /* Content-Length is to be added */
     bool chunked_field;      /* Transfer-Encoding: chunked is, also where HEAD drops the content */
+    uint64_t head_bytes;     /* of names, values and the reason phrase */
     uint64_t content_length; /* BODY_LENGTH, or the value of the field that is added */
     uint64_t expected;       /* content the handler must write, dropped or not; UINT64_MAX: any */
 };
@@ -59,5 +60,7 @@ int carom_response_plan(struct carom_response_plan *plan, enum carom_response_ki
 /* Check trailers: names, values, and no framing, routing or Content-* fields. 0 or -CAROM_EFIELD.
  */
 int carom_trailers_check(const carom_field *trailers, size_t count);
+/* The bytes of the names and values. */
+uint64_t carom_fields_bytes(const carom_field *fields, size_t count);
 
 #endif

@@ -99,7 +99,7 @@ static void check_head(const struct carom_response_plan *plan, const struct aske
         [CAROM_BODY_TUNNEL] = REPLY_TUNNEL,
     };
     struct carom_h1_extra extra = extra_of(plan, asked);
-    size_t room = carom_h1_head_room(fields, field_count);
+    size_t room = carom_h1_head_room(field_count, carom_fields_bytes(fields, field_count));
     char *bytes = room_for(room);
     size_t length = carom_h1_head_write((uint8_t *)bytes, plan, fields, field_count, &extra);
     carom_assert(length <= room);
@@ -119,7 +119,7 @@ static void check_trailers(void)
 {
     if (carom_trailers_check(fields, field_count) < 0)
         return;
-    size_t room = carom_h1_head_room(fields, field_count);
+    size_t room = carom_h1_head_room(field_count, carom_fields_bytes(fields, field_count));
     char *bytes = room_for(room);
     size_t length = carom_h1_trailers_write((uint8_t *)bytes, fields, field_count);
     carom_assert(length <= room);

@@ -53,6 +53,7 @@ static const struct number {
     OPTION(max_pipeline, WIDTH_32),
     OPTION(write_buffer, WIDTH_32),
     OPTION(drain_content, WIDTH_32),
+    OPTION(max_response_head, WIDTH_32),
     OPTION(header_timeout, WIDTH_32),
     OPTION(first_byte_timeout, WIDTH_32),
     OPTION(keep_alive, WIDTH_32),

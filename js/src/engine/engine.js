@@ -6,9 +6,10 @@ const native = require('../ring/native.js');
 const { Ring, FIRST_BLOCKS, capacityFor } = require('../ring/ring.js');
 const { Exchange } = require('../exchange/exchange.js');
 const { clusterWorker, joinCluster } = require('./cluster.js');
-const { encodeFields } = require('../ring/codec.js');
+const { encodeFields, fieldsBytes } = require('../ring/codec.js');
+const { callSite, MADE_AT } = require('./call-site.js');
 const { checkNames } = require('./option-names.js');
-const { NAMES, settingsOf, ringBytes, backendOf, addressOf, deadlineOf, ioOf, integer } = require('./options.js');
+const { NAMES, settingsOf, ringBytes, maxHeadOf, backendOf, addressOf, deadlineOf, ioOf, integer } = require('./options.js');
 const { tlsOf, changed, forEngine, tlsFault, warn } = require('./tls-options.js');
 
 const FAMILIES = ['', 'tcp', 'tcp', 'unix'];
@@ -36,8 +37,15 @@ class Engine {
     const settings = settingsOf(options);
     if (options.reusePort === undefined && clusterWorker() !== null) settings.reusePort = 1;
     const bytes = ringBytes(settings);
+    this.maxHead = maxHeadOf(settings);
+    const made = options[MADE_AT] || callSite();
     const capacity = capacityFor(bytes);
-    for (let i = 0; i < workers; i++) this.rings.push(new Ring(i, capacity, this.inline, this.tls !== null));
+    for (let i = 0; i < workers; i++) {
+      const ring = new Ring(i, capacity, this.inline, this.tls !== null);
+      ring.maxHead = this.maxHead;
+      ring.server = made === '' ? '' : `, of the server made at ${made}`;
+      this.rings.push(ring);
+    }
     this.handle = native.create(
       settings,
       workers,
@@ -156,6 +164,8 @@ function serveExchanges(options, onExchange) {
 
 // Answer GET and HEAD of a path in the engine.
 function addRoute(engine, path, status, fields, body) {
+  if (fieldsBytes(fields) > engine.maxHead)
+    throw new TypeError(`the fields of the route ${path} take ${fieldsBytes(fields)} bytes, and maxResponseHead allows ${engine.maxHead}`);
   const error = native.route(engine.handle, path, status, encodeFields(fields), body);
   if (error < 0) throw fault(error, `cannot add the route ${path}`);
 }

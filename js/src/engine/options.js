@@ -18,6 +18,7 @@ const LIMITS = [
   'maxPipeline',
   'writeBuffer',
   'drainContent',
+  'maxResponseHead',
   'headerTimeout',
   'firstByteTimeout',
   'keepAlive',
@@ -124,6 +125,11 @@ function ringBytes({ maxRingMemory }) {
   return Math.max(maxRingMemory || RING_BYTES, RING_BLOCK_SLOTS * RING_SLOT_SIZE);
 }
 
+// Bytes of the names and values of a response's fields.
+function maxHeadOf({ maxResponseHead }) {
+  return maxResponseHead === OFF ? Infinity : maxResponseHead || 65536;
+}
+
 function switchOf(name, value) {
   if (typeof value === 'boolean' || value === 0 || value === 1) return Number(value);
   throw new TypeError(`${name} must be true or false`);
@@ -184,4 +190,4 @@ function ioOf(options) {
   return io;
 }
 
-module.exports = { NAMES, settingsOf, ringBytes, backendOf, addressOf, deadlineOf, ioOf, integer };
+module.exports = { NAMES, settingsOf, ringBytes, maxHeadOf, backendOf, addressOf, deadlineOf, ioOf, integer };

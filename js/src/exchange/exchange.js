@@ -30,6 +30,7 @@ const {
   SLOT_DATA_LENGTH,
   SLOT_DATA_LOAN,
   SLOT_OUT_TRAILERS,
+  SLOT_FIELDS_LOAN,
   SLOT_IN,
   SLOT_OUT,
   SLOT_SENT_LOW,
@@ -51,16 +52,16 @@ const {
 } = require('../ring/layout.js');
 const { Output } = require('./output.js');
 const { ClientGone } = require('./client-gone.js');
-const { writeFields, decodeFields, writeShort } = require('../ring/codec.js');
+const { fieldsBytes, writeFields, decodeFields, writeShort } = require('../ring/codec.js');
 const { ownBytes } = require('../ring/copies.js');
 const urls = require('../ring/urls.js');
+const { whyRefused } = require('./refusal.js');
 
 const REASONS = native.reasons();
 const ROOM = RING_SLOT_SIZE - SLOT_OUT;
 const METHODS = ['GET', 'POST', 'PUT', 'HEAD', 'DELETE', 'PATCH', 'OPTIONS'];
 const NOTHING = new Uint8Array(0);
 const ALL_READ = Object.freeze({ reading: null, done: true, lost: false, trailers: null });
-const WHAT_FIELDS = " (Transfer-Encoding and Keep-Alive are the engine's to say; Connection may be close or keep-alive)";
 
 function tooLate() {
   const error = new TypeError('the request was not looked at before its response was sent');
@@ -82,6 +83,7 @@ class Exchange {
     this.table = SLOT_IN; // its field table there
     this.output = null; // what is streamed
     this.input = null; // who reads content
+    this.fields = null; // of the response, as they were given
     this.source = null; // what gives the content of the response, until it has; told when the client goes
     if (slot.words[SLOT_HEAD_PAGE] !== 0) this.takeLongHead();
   }
@@ -321,14 +323,16 @@ class Exchange {
       this.stream().whole(status, fields, ownBytes(body, own));
       return;
     }
+    this.fields = fields;
     const used = writeFields(slot.bytes, SLOT_OUT, ROOM, fields);
     if (used < 0) {
-      this.refuseFields();
+      this.stream().whole(status, fields, ownBytes(body, own));
       return;
     }
     words[SLOT_FIELDS_LENGTH] = used;
     words[SLOT_DATA_LOAN] = 0;
     words[SLOT_OUT_TRAILERS] = 0;
+    words[SLOT_FIELDS_LOAN] = 0;
     let length = 0;
     if (typeof body === 'string') length = writeShort(slot.bytes, SLOT_OUT + used, ROOM - used, body);
     else if (body !== null && body.length <= ROOM - used) {
@@ -359,10 +363,11 @@ class Exchange {
     return FLAG_RELEASE;
   }
 
+  // False: it was refused, and nothing must follow.
   begin(status, fields, length) {
-    if (this.over || this.ended) return;
+    if (this.over || this.ended) return true;
     this.begun = true;
-    this.stream().begin(FLAG_HEAD, status, fields, length);
+    return this.stream().begin(FLAG_HEAD, status, fields, length);
   }
 
   inform(status, fields) {
@@ -401,15 +406,21 @@ class Exchange {
     return this.output;
   }
 
-  refuseFields() {
-    const error = new TypeError(`response fields may take ${ROOM} bytes in all`);
-    error.code = 'CAROM_ETOOBIG';
-    this.fail(error);
+  // Whether the engine will take so many fields. It would say no itself, but here the stack still leads to who gave them.
+  fits(fields) {
+    const { maxHead } = this.slot.ring;
+    if (fieldsBytes(fields) <= maxHead) return true;
+    this.begun = false;
+    this.fail('CAROM_ETOOBIG', `over ${maxHead} bytes`);
+    return false;
   }
 
-  // The response was refused. The message says which one.
-  fail(error) {
-    if (!this.released) error.message += `, in the response to ${this.method} ${this.target.split('?', 1)[0]}`;
+  // The response was refused. The message says why, which one it is, and whose.
+  fail(code, text) {
+    const { maxHead, server } = this.slot.ring;
+    const which = this.released ? '' : `, in the response to ${this.method} ${this.target.split('?', 1)[0]}`;
+    const error = new TypeError(`${whyRefused(code, text, this.fields || [], maxHead)}${which}${server}`);
+    error.code = code;
     if (this.onerror !== null) this.onerror(error);
     else this.respond(500, [], null);
   }
@@ -473,13 +484,11 @@ class Exchange {
   hearError() {
     const number = this.slot.words[SLOT_ERROR];
     const code = native.errorName(number);
-    const error = new TypeError(native.errorText(number) + (code === 'CAROM_EFIELD' ? WHAT_FIELDS : ''));
-    error.code = code;
     this.released = false;
     this.ended = false;
     this.begun = false;
     if (this.output !== null) this.output.refused();
-    this.fail(error);
+    this.fail(code, native.errorText(number));
   }
 
   hearEnd() {

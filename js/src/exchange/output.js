@@ -12,6 +12,7 @@ const {
   SLOT_WHOLE_HIGH,
   SLOT_OUT_TRAILERS,
   SLOT_NOTIFY,
+  SLOT_FIELDS_LOAN,
   SLOT_OUT,
   RING_SLOT_SIZE,
   FLAG_INFORM,
@@ -24,7 +25,7 @@ const {
   FLAG_RELEASE,
 } = require('../ring/layout.js');
 const { ClientGone } = require('./client-gone.js');
-const { encodeFields, fieldsLength, writeFields } = require('../ring/codec.js');
+const { encodeFields, writeFields } = require('../ring/codec.js');
 
 const ROOM = RING_SLOT_SIZE - SLOT_OUT;
 // Content that may wait here before write() says to wait.
@@ -69,8 +70,10 @@ class Output {
   }
 
   pushHead(flag, status, fields, length) {
-    if (fieldsLength(fields) > ROOM) this.exchange.refuseFields();
-    else this.heads.push({ flag, status, fields: fields.slice(), length });
+    this.exchange.fields = fields;
+    const fits = this.exchange.fits(fields);
+    if (fits) this.heads.push({ flag, status, fields: fields.slice(), length });
+    return fits;
   }
 
   inform(status, fields) {
@@ -79,13 +82,14 @@ class Output {
   }
 
   begin(flag, status, fields, length) {
-    this.pushHead(flag, status, fields, length);
+    const fits = this.pushHead(flag, status, fields, length);
     if (flag === FLAG_UPGRADE) this.pump();
     else this.schedule(); // with the first piece, when that comes at once
+    return fits;
   }
 
   whole(status, fields, bytes) {
-    this.pushHead(FLAG_HEAD, status, fields, bytes === null ? 0 : bytes.length);
+    if (!this.pushHead(FLAG_HEAD, status, fields, bytes === null ? 0 : bytes.length)) return;
     if (bytes !== null && bytes.length > 0) this.push(bytes);
     this.exchange.ended = true;
     this.end(null);
@@ -106,6 +110,7 @@ class Output {
   }
 
   end(trailers) {
+    if (trailers !== null) this.exchange.fields = trailers;
     this.ending = { trailers };
     this.pump();
   }
@@ -158,18 +163,12 @@ class Output {
     const bytes = exchange.slot.bytes;
     let flags = this.flags & ~FLAG_RELEASE;
     this.flags &= FLAG_RELEASE;
-    let used = 0;
-    words[SLOT_DATA_LENGTH] = words[SLOT_DATA_LOAN] = words[SLOT_OUT_TRAILERS] = 0;
-    const head = exchange.over ? undefined : this.heads.shift();
-    if (head !== undefined) {
-      used = writeFields(bytes, SLOT_OUT, ROOM, head.fields);
-      words[SLOT_STATUS] = head.status;
-      words[SLOT_WHOLE_LOW] = head.length < 0 ? -1 : head.length % 4294967296;
-      words[SLOT_WHOLE_HIGH] = head.length < 0 ? -1 : Math.floor(head.length / 4294967296);
-      flags |= head.flag;
-    }
-    words[SLOT_FIELDS_LENGTH] = used;
-    const alone = head !== undefined && head.flag !== FLAG_HEAD;
+    words[SLOT_DATA_LENGTH] = words[SLOT_DATA_LOAN] = words[SLOT_OUT_TRAILERS] = words[SLOT_FIELDS_LOAN] = 0;
+    words[SLOT_FIELDS_LENGTH] = 0;
+    const head = exchange.over ? 0 : this.composeHead(words, bytes);
+    flags |= head;
+    let used = words[SLOT_FIELDS_LENGTH];
+    const alone = head === 0 ? this.heads.length > 0 : head !== FLAG_HEAD; // without content
     if (!alone && !exchange.over && this.pieces.length > 0) {
       const length = this.composePieces(words, bytes, used);
       if (length >= 0) {
@@ -177,13 +176,28 @@ class Output {
         used += length;
       }
     }
-    if (!alone && this.ending !== null && this.pieces.length === 0 && this.heads.length === 0) flags |= this.composeEnd(words, bytes, used);
+    if (!alone && this.ending !== null && this.pieces.length === 0 && this.heads.length === 0)
+      flags |= this.composeEnd(words, bytes, used, flags);
     if (this.flags & FLAG_RELEASE && (exchange.over || !this.busyButRelease())) {
       flags |= FLAG_RELEASE;
       this.flags = 0;
       this.released = true;
     }
     if (flags !== 0) exchange.put(flags);
+  }
+
+  // The flag of the next head; 0: there is none, or it waits for a loan.
+  composeHead(words, bytes) {
+    if (this.heads.length === 0) return 0;
+    const { flag, status, fields, length } = this.heads[0];
+    const used = writeFields(bytes, SLOT_OUT, ROOM, fields);
+    if (used >= 0) words[SLOT_FIELDS_LENGTH] = used;
+    else if (!this.lendFields(words, encodeFields(fields))) return 0;
+    this.heads.shift();
+    words[SLOT_STATUS] = status;
+    words[SLOT_WHOLE_LOW] = length < 0 ? -1 : length % 4294967296;
+    words[SLOT_WHOLE_HIGH] = length < 0 ? -1 : Math.floor(length / 4294967296);
+    return flag;
   }
 
   busyButRelease() {
@@ -205,11 +219,10 @@ class Output {
       return length;
     }
     const piece = this.nextPiece();
-    const loan = this.exchange.slot.ring.lend(piece);
+    const loan = this.lend(piece);
     if (loan < 0) {
       this.pieces.unshift(piece);
       this.buffered += piece.length;
-      this.exchange.slot.ring.starve(this); // loans come back as the kernel takes bytes
       return -1;
     }
     words[SLOT_DATA_LOAN] = loan + 1;
@@ -226,16 +239,30 @@ class Output {
     return count === 1 ? taken[0] : Buffer.concat(taken);
   }
 
-  composeEnd(words, bytes, used) {
+  // A loan, or -1: then it is tried again when one comes back, as the kernel takes bytes.
+  lend(bytes) {
+    const { ring } = this.exchange.slot;
+    const loan = ring.lend(bytes);
+    if (loan < 0) ring.starve(this);
+    return loan;
+  }
+
+  // Fields that do not fit into the slot. False: there is no loan.
+  lendFields(words, bytes) {
+    const loan = this.lend(bytes);
+    words[SLOT_FIELDS_LOAN] = loan + 1;
+    return loan >= 0;
+  }
+
+  // 0: the trailers need a message of their own, or a loan.
+  composeEnd(words, bytes, used, flags) {
     const { trailers } = this.ending;
-    this.ending = null;
     if (trailers !== null && trailers.length > 0) {
-      const block = encodeFields(trailers);
-      if (block.length <= ROOM - used) {
-        bytes.set(block, SLOT_OUT + used);
-        words[SLOT_OUT_TRAILERS] = block.length;
-      }
+      const length = writeFields(bytes, SLOT_OUT + used, ROOM - used, trailers);
+      if (length >= 0) words[SLOT_OUT_TRAILERS] = length;
+      else if ((flags & (FLAG_HEAD | FLAG_DATA)) !== 0 || !this.lendFields(words, encodeFields(trailers))) return 0;
     }
+    this.ending = null;
     const flag = this.exchange.endFlag();
     if (flag === FLAG_RELEASE) this.released = true;
     return FLAG_END | flag;

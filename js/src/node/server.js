@@ -12,6 +12,7 @@ const { ServerResponse } = require('./response.js');
 const { UpgradeSocket } = require('./upgrade.js');
 const { coded, listenError } = require('./errors.js');
 const { chosenOf, addChosen, settable } = require('./settings.js');
+const { callSite, MADE_AT } = require('../engine/call-site.js');
 const { meantBy, noOption } = require('../engine/option-names.js');
 const { tlsOf, CURES, NAMES_OF_TLS } = require('../engine/tls-options.js');
 
@@ -39,6 +40,7 @@ class Server extends EventEmitter {
     this.chosen = chosenOf(this.options);
     this.requestTimeout = numberOr(this.options.requestTimeout, 0);
     this.checkTls();
+    this.madeAt = callSite();
     if (listener !== undefined && listener !== null) this.on('request', listener);
   }
 
@@ -112,7 +114,7 @@ class Server extends EventEmitter {
 
   // The options for the engine. What is not named here has the engine's defaults.
   settings({ host, port, path, fd, backlog, exclusive }) {
-    const settings = { ...this.options.carom, ...this.tlsSettings() };
+    const settings = { ...this.options.carom, ...this.tlsSettings(), [MADE_AT]: this.madeAt };
     addChosen(settings, this.chosen);
     if (backlog > 0) settings.backlog = backlog;
     if (exclusive) settings.reusePort = false; // in a cluster

@@ -63,6 +63,8 @@ class Ring {
     this.urls = urlsOf(secure);
     this.inline = inline; // the engine runs between our calls only: no need of atomic accesses
     this.handle = null;
+    this.maxHead = Infinity; // bytes of the fields of a response
+    this.server = ''; // for messages: where it was made
     // The queues, one behind the other.
     this.mask = capacity - 1;
     this.commands = RING_CONTROL_WORDS + capacity;

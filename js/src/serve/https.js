@@ -3,8 +3,6 @@
 
 const { Response } = require('../fetch/response.js');
 
-const LONGEST_LOCATION = 5000; // response fields may take 6,000 bytes
-
 // Clients shall ask this host by https only, for a year (RFC 6797).
 const STRICT_TRANSPORT_SECURITY = 'max-age=31536000';
 
@@ -15,7 +13,6 @@ function redirectToHttps(request, port = 443) {
   if (request.headers.get('host') === null) return new Response(null, { status: 400 }); // HTTP/1.0 may have none
   const { hostname, pathname, search } = new URL(request.url);
   const location = `https://${hostname}${port === 443 ? '' : `:${port}`}${pathname}${search}`;
-  if (location.length > LONGEST_LOCATION) return new Response(null, { status: 414 });
   return new Response(null, { status: 308, headers: { location } });
 }
 

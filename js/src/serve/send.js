@@ -87,7 +87,10 @@ function sendStream(server, exchange, { status, fields }, source) {
     exchange.respond(status, fields, null);
     return;
   }
-  exchange.begin(status, fields, lengthOf(fields));
+  if (!exchange.begin(status, fields, lengthOf(fields))) {
+    source.cancel();
+    return;
+  }
   exchange.source = source;
   pump(server, exchange, source);
 }
@@ -166,7 +169,7 @@ function sendWithTrailers(server, exchange, { status, fields, body }) {
     sendStream(server, exchange, { status, fields }, sourceOf(typeof body.stream === 'function' ? body.stream() : body));
     return;
   }
-  exchange.begin(status, fields, -1);
+  if (!exchange.begin(status, fields, -1)) return;
   if (body !== null) exchange.write(body);
   exchange.end(exchange.responseTrailers);
 }

@@ -128,6 +128,23 @@ static void ask_for_more_than_a_page(void *data)
     carom_arena_room(data, SIZE + 1);
 }
 
+static void more_than_a_page_is_one_of_its_own(void **state)
+{
+    (void)state;
+    struct carom_page *small = carom_arena_hold(&arena, SIZE);
+    assert_int_equal(small->holds, 2); /* the arena's, and ours */
+    struct carom_page *large = carom_arena_hold(&arena, SIZE + 1);
+    assert_int_equal(large->holds, 1);
+    assert_int_equal(large->size, SIZE + 1);
+    assert_int_equal(pages.pool.in_use, 1);
+    memset(large->data, 1, SIZE + 1);
+    carom_page_drop(large);
+    carom_page_drop(small);
+    carom_memory_fail_after(0);
+    assert_null(carom_arena_hold(&arena, SIZE + 1));
+    assert_null(carom_arena_hold(&arena, (size_t)UINT32_MAX + 1));
+}
+
 static void drop(void *data)
 {
     carom_page_drop(data);
@@ -153,6 +170,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(it_is_rewound_when_nobody_else_holds_it, begin, end),
         cmocka_unit_test_setup_teardown(a_full_page_is_left_to_those_who_hold_it, begin, end),
         cmocka_unit_test_setup_teardown(out_of_memory_leaves_the_arena_as_it_was, begin, end),
+        cmocka_unit_test_setup_teardown(more_than_a_page_is_one_of_its_own, begin, end),
         cmocka_unit_test_setup_teardown(misuse_asserts, begin, end),
     };
     return cmocka_run_group_tests_name("base/page", tests, NULL, NULL);

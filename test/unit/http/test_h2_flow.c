@@ -222,19 +222,41 @@ static void a_file_that_fails_is_the_fault_of_one(void **state)
     close(file);
 }
 
-static void too_many_trailers_are_refused(void **state)
+/* One field of the whole limit, which needs more than one frame. */
+static void a_head_may_be_as_long_as_the_limit(void **state)
+{
+    (void)state;
+    static char value[65536];
+    memset(value, '~', sizeof value); /* its code is the longest */
+    begin_tight();
+    int32_t id = request(&client, "GET", "/hold");
+    converse(&client);
+    carom_field field = {CAROM_SLICE("x"), {value, sizeof value}};
+    const carom_response response = {
+        .status = 200, .fields = &field, .field_count = 1, .content = {"yes", 3, NULL, NULL}};
+    assert_int_equal(carom_respond(sim.held[0], &response), -CAROM_ETOOBIG);
+    field.value.length--;
+    assert_int_equal(carom_respond(sim.held[0], &response), 0);
+    converse(&client);
+    assert_true(reply_of(&client, id)->ended);
+    assert_string_equal(reply_of(&client, id)->body, "yes");
+    end();
+}
+
+/* As many as there are, up to the bytes of options.max_response_head. */
+static void trailers_have_the_limit_of_heads(void **state)
 {
     (void)state;
     begin_tight();
     int32_t id = request(&client, "GET", "/hold");
     converse(&client);
     const carom_response response = {.status = 200, .content_length = CAROM_LENGTH_UNKNOWN};
-    carom_field trailers[65];
-    for (int i = 0; i < 65; i++)
+    static carom_field trailers[65536 / 6 + 1];
+    for (size_t i = 0; i < COUNT(trailers); i++)
         trailers[i] = (carom_field){CAROM_SLICE("x-sum"), CAROM_SLICE("1")};
     assert_int_equal(carom_respond_begin(sim.held[0], &response), 0);
-    assert_int_equal(carom_end(sim.held[0], trailers, 65), -CAROM_ETOOBIG);
-    assert_int_equal(carom_end(sim.held[0], trailers, 64), 0);
+    assert_int_equal(carom_end(sim.held[0], trailers, COUNT(trailers)), -CAROM_ETOOBIG);
+    assert_int_equal(carom_end(sim.held[0], trailers, COUNT(trailers) - 1), 0);
     converse(&client);
     assert_true(reply_of(&client, id)->ended);
     assert_int_equal(carom_record_outcome(sim.held[0]).reason, CAROM_REASON_COMPLETE);
@@ -244,7 +266,8 @@ static void too_many_trailers_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(too_many_trailers_are_refused),
+        cmocka_unit_test(a_head_may_be_as_long_as_the_limit),
+        cmocka_unit_test(trailers_have_the_limit_of_heads),
         cmocka_unit_test(the_urgent_goes_first),
         cmocka_unit_test(one_after_the_other_unless_incremental),
         cmocka_unit_test(a_priority_can_be_changed),

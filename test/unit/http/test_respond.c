@@ -193,6 +193,42 @@ static void a_file_that_is_not_sent_is_closed(void **state)
     finish();
 }
 
+/* options.max_response_head counts names, values and the phrase, whether it is one field or many;
+ * what is longer than a page goes with it. */
+static void a_head_may_be_as_long_as_the_limit(void **state)
+{
+    (void)state;
+    static char value[100000];
+    static carom_field fields[1000];
+    memset(value, 'v', sizeof value);
+    carom_options options = simulation_options();
+    options.max_response_head = 90000;
+    struct carom_peer *peer;
+    for (size_t count = 1; count <= COUNT(fields); count *= 1000) {
+        carom_record *record = begin_and_ask(&options, &peer, GET("/hold"));
+        for (size_t i = 0; i < count; i++)
+            fields[i] = (carom_field){CAROM_SLICE("x"), {value, 90000 / count - 1}};
+        carom_response response = {
+            .status = 200, .fields = fields, .field_count = count, .content = lent(10)};
+        response.phrase = (carom_slice)CAROM_SLICE("O");
+        assert_int_equal(carom_respond(record, &response), -CAROM_ETOOBIG);
+        assert_int_equal(given_back, 1);
+        assert_int_equal(carom_inform(record, &(carom_response){.status = 103,
+                                                                .fields = fields,
+                                                                .field_count = count,
+                                                                .phrase = response.phrase}),
+                         -CAROM_ETOOBIG);
+        response.phrase.length = 0;
+        assert_int_equal(carom_respond(record, &response), 0);
+        turn();
+        size_t length;
+        const char *sent = carom_peer_received(peer, &length);
+        assert_in_range(length, 90000 + 4 * count, 90000 + 4 * count + 256);
+        assert_memory_equal(sent + length - 10, "bbbbbbbbbb", 10);
+        finish();
+    }
+}
+
 static void an_old_client_is_not_informed(void **state)
 {
     (void)state;
@@ -242,6 +278,7 @@ int main(void)
         cmocka_unit_test(a_full_buffer_takes_nothing),
         cmocka_unit_test(a_part_of_a_file_lies_in_it),
         cmocka_unit_test(a_file_that_is_not_sent_is_closed),
+        cmocka_unit_test(a_head_may_be_as_long_as_the_limit),
         cmocka_unit_test(an_old_client_is_not_informed),
         cmocka_unit_test(only_who_asks_is_upgraded),
     };
