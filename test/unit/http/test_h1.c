@@ -232,6 +232,33 @@ static void a_streamed_answer_is_chunks(void **state)
     finish();
 }
 
+/* What the connection has sent before is none of it. */
+static void each_answer_has_its_whole_write_buffer(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    options.write_buffer = 10;
+    begin(&options);
+    struct carom_peer *peer = connect_peer();
+    const carom_response response = {.status = 200, .content_length = CAROM_LENGTH_UNKNOWN};
+    for (int i = 0; i < 2; i++) {
+        say(peer, GET("/hold"));
+        turn();
+        carom_record *record = sim.held[0];
+        assert_int_equal(carom_respond_begin(record, &response), 0);
+        assert_int_equal(carom_write(record, &(carom_content){"abcdefghi", 9, NULL, NULL}), 0);
+        assert_int_equal(carom_record_outcome(record).content_sent, 0);
+        assert_int_equal(carom_write(record, &(carom_content){"j", 1, NULL, NULL}), 0);
+        assert_int_equal(carom_write(record, &(carom_content){"k", 1, NULL, NULL}), -CAROM_EAGAIN);
+        turn();
+        assert_int_equal(carom_record_outcome(record).content_sent, 10);
+        assert_int_equal(carom_end(record, NULL, 0), 0);
+        release(record);
+        turn();
+    }
+    finish();
+}
+
 /* RFC 9112, 9.6: whatever was answered behind it. */
 static void nothing_is_sent_behind_a_close(void **state)
 {
@@ -463,6 +490,7 @@ int main(void)
         cmocka_unit_test(refused_connections_have_a_bound),
         cmocka_unit_test(the_beginning_of_a_head_takes_a_small_page),
         cmocka_unit_test(a_streamed_answer_is_chunks),
+        cmocka_unit_test(each_answer_has_its_whole_write_buffer),
         cmocka_unit_test(nothing_is_sent_behind_a_close),
         cmocka_unit_test(nothing_is_read_behind_a_refusal_that_waits),
         cmocka_unit_test(continue_is_not_said_to_who_goes_on),

@@ -475,6 +475,81 @@ static void content_waits_with_its_sender(void **state)
     finish();
 }
 
+/* ---------------------------------------------------------------- what is kept */
+
+static int collected;
+
+static void count_collected(carom_waker *waker, int status)
+{
+    (void)waker;
+    assert_int_equal(status, 0);
+    collected++;
+}
+
+/* Pieces of content that is collected are packed into small pages, each as far as it has room. */
+static void collected_content_stays_as_it_came(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    struct carom_peer *peers[2] = {begin_quiet(&options), connect_peer()};
+    collected = 0;
+    for (int i = 0; i < 2; i++) {
+        send_length(peers[i], 9000, 0);
+        struct held *held = carom_record_state(sim.held[i]);
+        held->waker.wake = count_collected;
+        assert_int_equal(carom_request_collect(sim.held[i], 9000, &held->waker), 0);
+    }
+    for (int piece = 0; piece < 10; piece++)
+        for (int i = 0; i < 2; i++) {
+            memset(bytes, (i ? 'A' : 'a') + piece, 900);
+            carom_peer_send(peers[i], bytes, 900);
+            turn();
+        }
+    assert_int_equal(collected, 2);
+    for (int i = 0; i < 2; i++) {
+        carom_slice slice;
+        size_t at = 0;
+        assert_int_equal(carom_request_buffered(sim.held[i]), 9000);
+        while (carom_request_read(sim.held[i], &slice) == 1)
+            for (size_t j = 0; j < slice.length; j++, at++)
+                assert_int_equal(slice.data[j], (i ? 'A' : 'a') + at / 900);
+        assert_int_equal(at, 9000);
+    }
+    finish();
+}
+
+/* As much as a page holds, received from a peer and read. */
+static void fill_pages(struct carom_peer *peer, size_t piece)
+{
+    for (size_t sent = 0; sent < 100000; sent += piece) {
+        carom_peer_send(peer, bytes, piece);
+        turn();
+        read_all(sim.held[0]);
+    }
+}
+
+/* Trailers lie in the page that they came in, which is used again when nobody holds it. */
+static void trailers_stay_as_they_came(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    struct carom_peer *other = begin_quiet(&options), *peer = connect_peer();
+    memset(bytes, 'x', sizeof bytes);
+    send_length(other, sizeof bytes, 0);
+    say(peer, "POST /hold HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+    turn();
+    carom_record *record = sim.held[1];
+    assert_int_equal(read_all(record), 0);
+    fill_pages(other, 1000); /* the head has another page */
+    say(peer, "0\r\nX-Sum: kept\r\n\r\n");
+    turn();
+    fill_pages(other, 4000);
+    assert_int_equal(carom_request_trailer_count(record), 1);
+    carom_field trailer = carom_request_trailer_at(record, 0);
+    assert_memory_equal(trailer.value.data, "kept", 4);
+    finish();
+}
+
 int main(void)
 {
     const struct CMUnitTest all[] = {
@@ -493,6 +568,8 @@ int main(void)
         cmocka_unit_test(what_is_too_much_to_drop_is_said),
         cmocka_unit_test(content_is_read_behind_its_answer),
         cmocka_unit_test(content_waits_with_its_sender),
+        cmocka_unit_test(collected_content_stays_as_it_came),
+        cmocka_unit_test(trailers_stay_as_they_came),
     };
     return cmocka_run_group_tests_name("http/h1_content", all, NULL, NULL);
 }
