@@ -49,6 +49,67 @@ static void fin_waits_behind_bytes_and_pauses(void **state)
     close(peer);
 }
 
+static void pause_it(struct owner *owner, struct carom_page *page, const uint8_t *data,
+                     uint32_t length)
+{
+    (void)page, (void)data, (void)length;
+    owner->on_received = NULL;
+    loop->ops->receive(loop, &owner->socket, false);
+}
+
+static void resume_the_other(struct owner *owner, struct carom_page *page, const uint8_t *data,
+                             uint32_t length)
+{
+    (void)owner, (void)page, (void)data, (void)length;
+    loop->ops->receive(loop, &one.socket, true);
+}
+
+/* A socket that goes on in the middle of a delivery has bytes in it yet, and others that are kept.
+ */
+static void bytes_do_not_overtake_those_that_are_kept(void **state)
+{
+    (void)state;
+    int peer = open_unix(&one), other = open_unix(&two);
+    one.on_received = pause_it;
+    two.on_received = resume_the_other;
+    turn();
+    put(peer, "1");
+    loop->ops->wait(loop, 0);
+    put(peer, "2");
+    loop->ops->wait(loop, 0);
+    put(other, "x");
+    loop->ops->wait(loop, 0);
+    put(peer, "3");
+    loop->ops->wait(loop, 0);
+    loop->ops->deliver(loop);
+    assert_int_equal(two.pieces, 1);
+    turn_until(one.length == 3);
+    assert_got(&one, "123");
+    owner_close(&one);
+    owner_close(&two);
+    close(peer);
+    close(other);
+}
+
+/* The kernel keeps the rest, and its sender waits. */
+static void a_pause_ends_what_is_received(void **state)
+{
+    (void)state;
+    int peer = open_unix(&one);
+    turn();
+    loop->ops->receive(loop, &one.socket, false);
+    for (int i = 0; i < 20; i++) {
+        put(peer, "x");
+        loop->ops->wait(loop, 0);
+        loop->ops->deliver(loop);
+    }
+    assert_in_range(carom_uring_of(loop)->kept.in_use, 1, 3);
+    loop->ops->receive(loop, &one.socket, true);
+    turn_until(one.length == 20);
+    owner_close(&one);
+    close(peer);
+}
+
 static uint32_t piece_lengths[4];
 static bool piece_shared[4]; /* in the worker's page of small pieces */
 
@@ -192,6 +253,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_socket_comes_again_once),
         TEST(fin_waits_behind_bytes_and_pauses),
+        TEST(bytes_do_not_overtake_those_that_are_kept),
+        TEST(a_pause_ends_what_is_received),
         TEST(few_bytes_are_copied_and_many_are_not),
         TEST(a_landing_page_takes_what_it_has_room_for),
         TEST(buffers_of_closed_sockets_are_used_again),
