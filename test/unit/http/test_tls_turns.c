@@ -235,6 +235,14 @@ static void who_waits_sends_no_more_than_has_room(void **state)
     assert_true(carom_peer_unread(last->peer) > 3 * LARGE);
     turn();
     assert_int_equal(sim.held_count, 1); /* its turn has come */
+    carom_slice slice;
+    uint64_t read = 0;
+    for (int turns = 0; turns < 1000 && read < 4 * LARGE; turns++) {
+        while (carom_request_read(sim.held[0], &slice) == 1)
+            read += slice.length;
+        turn();
+    }
+    assert_int_equal(read, 4 * LARGE); /* it is received from again */
     finish();
     for (int i = 0; i < MANY; i++)
         client_finish(&clients[i]);

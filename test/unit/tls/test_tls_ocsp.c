@@ -108,6 +108,24 @@ static void another_certificate_is_another(void **state)
     carom_tls_certificate_free(&other);
 }
 
+/* A client would refuse the whole: it is one structure, and no byte behind it. */
+static void bytes_behind_a_response_are_not_stapled(void **state)
+{
+    (void)state;
+    carom_tls_certificate with_response = certificate;
+    with_response.ocsp_file = file;
+    carom_options options = simulation_options();
+    carom_tls_options tls = tls_options();
+    tls.certificates = &with_response;
+    write_response(&certificate, DAY);
+    FILE *stream = fopen(file, "a");
+    assert_true(stream != NULL && fputs("x", stream) >= 0 && fclose(stream) == 0);
+    create(&options);
+    assert_int_equal(carom_service_listen_tls(sim.service, "127.0.0.1:0", &tls),
+                     -CAROM_ECERTIFICATE);
+    assert_int_equal(carom_service_destroy(sim.service), 0);
+}
+
 static int make_file(void **state)
 {
     int descriptor = mkstemp(file);
@@ -126,6 +144,7 @@ int main(void)
     const struct CMUnitTest all[] = {
         cmocka_unit_test(only_what_is_good_is_stapled),
         cmocka_unit_test(another_certificate_is_another),
+        cmocka_unit_test(bytes_behind_a_response_are_not_stapled),
     };
     return cmocka_run_group_tests_name("tls/tls_ocsp", all, make_file, remove_file);
 }

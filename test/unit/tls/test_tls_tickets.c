@@ -16,23 +16,35 @@
 static struct carom_tls_tickets tickets;
 static SSL_CTX *server_context, *client_context;
 
-static int begin(void **state)
+/* A context of a server that may trust clients whom this certificate vouches for. */
+static SSL_CTX *load(const carom_tls_certificate *trusted)
 {
-    (void)state;
     static const struct carom_log_sink silent;
-    const carom_slice none = {NULL, 0};
     carom_tls_certificate certificate;
     carom_tls_options options = CAROM_TLS_OPTIONS_INIT;
     struct carom_tls_kept *kept;
+    SSL_CTX *context;
     assert_int_equal(carom_tls_self_signed(&certificate, "localhost"), 0);
     options.certificates = &certificate;
     options.certificate_count = 1;
     options.ticket_lifetime = 2 * 86400; /* what OpenSSL keeps: longer than what is tested */
-    assert_int_equal(carom_tls_tickets_init(&tickets, none, LIFETIME), 0);
+    if (trusted != NULL) {
+        options.client = CAROM_TLS_CLIENT_WANTED;
+        options.client_ca = trusted->certificate;
+    }
     assert_int_equal(carom_tls_keep(&kept, &options, false), 0);
-    assert_int_equal(carom_tls_context_load(&server_context, kept, &silent, &tickets), 0);
+    assert_int_equal(carom_tls_context_load(&context, kept, &silent, &tickets), 0);
     carom_tls_kept_drop(kept);
     carom_tls_certificate_free(&certificate);
+    return context;
+}
+
+static int begin(void **state)
+{
+    (void)state;
+    const carom_slice none = {NULL, 0};
+    assert_int_equal(carom_tls_tickets_init(&tickets, none, LIFETIME), 0);
+    server_context = load(NULL);
     client_context = SSL_CTX_new(TLS_client_method());
     SSL_CTX_set_max_proto_version(client_context, TLS1_2_VERSION);
     return 0;
@@ -150,6 +162,43 @@ static void given_keys_stay(void **state)
     SSL_SESSION_free(session);
 }
 
+static void keys_are_whole(void **state)
+{
+    (void)state;
+    static const char keys[(CAROM_TLS_MOST_KEYS + 1) * CAROM_TLS_TICKET_KEY];
+    for (size_t length = 0; length <= sizeof keys; length += CAROM_TLS_TICKET_KEY / 2)
+        assert_int_equal(carom_tls_tickets_valid((carom_slice){keys, length}),
+                         length > 0 && length < sizeof keys && length % CAROM_TLS_TICKET_KEY == 0);
+}
+
+/* Tickets of listeners may have the same keys; a session goes on only where the same authorities
+ * are trusted. */
+static void a_session_stays_with_whom_is_trusted(void **state)
+{
+    (void)state;
+    bool resumed;
+    carom_tls_certificate trusted[2];
+    SSL_CTX *contexts[3] = {server_context};
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(carom_tls_self_signed(&trusted[i], "authority"), 0);
+        contexts[1 + i] = load(&trusted[i]);
+    }
+    for (int i = 0; i < 3; i++) {
+        server_context = contexts[i];
+        SSL_SESSION *session = shake_hands(NULL, &resumed);
+        for (int j = 0; j < 3; j++) {
+            server_context = contexts[j];
+            assert_int_equal(resumes(session), i == j);
+        }
+        SSL_SESSION_free(session);
+    }
+    server_context = contexts[0];
+    for (int i = 0; i < 2; i++) {
+        SSL_CTX_free(contexts[1 + i]);
+        carom_tls_certificate_free(&trusted[i]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -157,6 +206,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_resumption_renews_the_ticket, begin, end),
         cmocka_unit_test_setup_teardown(nothing_is_left_after_a_long_silence, begin, end),
         cmocka_unit_test_setup_teardown(given_keys_stay, begin, end),
+        cmocka_unit_test(keys_are_whole),
+        cmocka_unit_test_setup_teardown(a_session_stays_with_whom_is_trusted, begin, end),
     };
     return cmocka_run_group_tests_name("tls/tls_tickets", tests, NULL, NULL);
 }
