@@ -19,13 +19,14 @@ serve: configure ## run an app: make serve APP=examples/js/hello.mjs PORT=8080
 	@cmake --build $(BUILD) --target carom_node
 	@CAROM_NODE="$(abspath $(BUILD))/carom.node" exec node js/bin/carom.mjs serve $(APP) --port $(PORT)
 
-test: ## run every check; one stage: test-tidy, -gcc, -js, -clang, -asan, -tsan, -valgrind
+test: ## run every check; one stage: test-tidy, -gcc, -js, -asan, -tsan, -valgrind
 	@BUILD="$(BUILD)" tools/test-all
 
 test-%:
 	@BUILD="$(BUILD)" tools/test-all $*
 
 bench: build ## compare with other servers (script/bootstrap bench); QUICK=1: a short run
+	@cmake --build $(BUILD) --target benchmarks
 	@if command -v cargo >/dev/null && ls -d /usr/share/cargo/registry/hyper-0* >/dev/null 2>&1; then \
 		cd bench/peers/hyper && cargo build --quiet --release --offline --target-dir $(abspath $(BUILD))/hyper; fi
 	@QUICK="$(QUICK)" bench/run

@@ -1,7 +1,7 @@
 # test/fuzz/<name>.c becomes the program test/fuzz/<name>: with CAROM_FUZZ=ON a libFuzzer target, otherwise
 # one that replays inputs, and the test fuzz/<name> does that with the stored corpus.
 
-if(NOT CAROM_FUZZ AND CAROM_TESTS STREQUAL "OFF")
+if(NOT CAROM_FUZZ AND (CAROM_TESTS STREQUAL "OFF" OR CAROM_SANITIZE STREQUAL "thread"))
     return()
 endif()
 file(GLOB sources CONFIGURE_DEPENDS test/fuzz/*.c)
@@ -19,7 +19,7 @@ foreach(source ${sources})
         target_link_options(test-fuzz-${name} PRIVATE -fsanitize=fuzzer)
     else()
         target_sources(test-fuzz-${name} PRIVATE test/fuzz/replay.c)
-        if(COMMAND carom_test AND NOT CAROM_STAGE STREQUAL "tsan") # one thread
+        if(COMMAND carom_test)
             carom_test(fuzz/${name} COMMAND test-fuzz-${name} ${CMAKE_CURRENT_SOURCE_DIR}/test/fuzz/corpus/${name})
         endif()
     endif()

@@ -41,12 +41,20 @@ endforeach()
 if(CAROM_SANITIZE OR CAROM_FUZZ) # what is measured is not built to be examined
     return()
 endif()
+
+# Nobody needs them but who measures: `make bench` builds the target `benchmarks`.
+add_custom_target(benchmarks)
+function(carom_measured target)
+    set_target_properties(${target} PROPERTIES EXCLUDE_FROM_ALL ON)
+    add_dependencies(benchmarks ${target})
+endfunction()
 file(GLOB sources CONFIGURE_DEPENDS bench/*.c)
 foreach(source ${sources})
     carom_program(${source} bench)
     get_filename_component(name ${source} NAME_WE)
     if(TARGET bench-${name})
         target_include_directories(bench-${name} PRIVATE src)
+        carom_measured(bench-${name})
     endif()
 endforeach()
 
@@ -60,5 +68,6 @@ foreach(peer microhttpd evhttp)
         target_link_libraries(peer-${peer} PRIVATE carom_options PkgConfig::${library} Threads::Threads)
         set_target_properties(peer-${peer} PROPERTIES
             OUTPUT_NAME ${peer} RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bench/peers)
+        carom_measured(peer-${peer})
     endif()
 endforeach()
