@@ -38,8 +38,7 @@ void carom_doors_update(struct carom_doors *doors)
 {
     const struct carom_connections *connections = doors->connections;
     struct carom_loop *loop = doors->loop;
-    bool open = !connections->draining &&
-                (connections->options->refuse_connections || !carom_connections_full(connections));
+    bool open = connections->options->refuse_connections || !carom_connections_full(connections);
     for (struct carom_node *node = doors->open.next; node != &doors->open; node = node->next) {
         struct carom_door *door = carom_container(node, struct carom_door, link);
         if (open == door->acceptor.accepting)

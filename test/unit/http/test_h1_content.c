@@ -293,6 +293,29 @@ static void a_tunnel_is_neither_timed_nor_counted(void **state)
     assert_int_equal(finish().ended[CAROM_REASON_COMPLETE], 1);
 }
 
+/* What the client said before it was told waits, also when something else is to be sent first. */
+static void what_came_before_a_tunnel_is_read_in_it(void **state)
+{
+    (void)state;
+    const carom_field field = {CAROM_SLICE("Upgrade"), CAROM_SLICE("x")};
+    const carom_response switching = {.status = 101, .fields = &field, .field_count = 1};
+    const carom_response hints = {.status = 103};
+    carom_options options = simulation_options();
+    for (int informs = 0; informs < 2; informs++) {
+        struct carom_peer *peer = begin_quiet(&options);
+        say(peer, "GET /hold HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"
+                  "early");
+        turn();
+        if (informs)
+            assert_int_equal(carom_inform(sim.held[0], &hints), 0);
+        assert_int_equal(carom_upgrade(sim.held[0], &switching), 0);
+        turn();
+        assert_int_equal(read_all(sim.held[0]), 5);
+        release(sim.held[0]);
+        finish();
+    }
+}
+
 /* The end of what we say in a tunnel reaches the peer while it still speaks. */
 static void a_tunnel_is_ended_on_one_side(void **state)
 {
@@ -562,6 +585,7 @@ int main(void)
         cmocka_unit_test(a_rate_that_is_off_is_none),
         cmocka_unit_test(content_that_has_come_is_not_timed),
         cmocka_unit_test(a_tunnel_is_neither_timed_nor_counted),
+        cmocka_unit_test(what_came_before_a_tunnel_is_read_in_it),
         cmocka_unit_test(a_tunnel_is_ended_on_one_side),
         cmocka_unit_test(max_content_is_the_last_that_is_taken),
         cmocka_unit_test(as_much_as_drain_content_is_dropped),

@@ -1,6 +1,6 @@
 /* Tests of a worker's pools under a load that swings, by the simulated clock: what a whole window
  * has not used is given back, and nothing that the next wave needs. */
-#include "unit/http/simulation.h"
+#include "unit/http/h2_raw.h"
 
 #define CONNECTIONS 256
 
@@ -95,11 +95,51 @@ static void what_a_window_has_not_used_is_given_back(void **state)
     finish();
 }
 
+/* No timer runs when there is nothing to give back: an idle worker sleeps for ever. */
+static void the_tick_rests_when_all_is_given_back(void **state)
+{
+    (void)state;
+    begin_swing(1);
+    const struct carom_worker *worker = &sim.service->workers[0];
+    wave(CONNECTIONS);
+    for (int i = 0; i < CONNECTIONS; i++)
+        carom_peer_finish(swing.peers[i]);
+    turn();
+    assert_true(carom_timer_armed(&worker->trim));
+    for (int windows = 0; windows < 4; windows++)
+        pass(CAROM_POOL_WINDOW);
+    assert_false(carom_timer_armed(&worker->trim));
+    finish();
+}
+
+/* Those of HTTP/2, which most workers never need, are looked at as long as they hold anything. */
+static void pools_that_are_seldom_used_are_given_back(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    options.pool_floor = 64; /* the others never have more */
+    begin_raw(&options);
+    const struct carom_connections *connections = &sim.service->workers[0].connections;
+    carom_peer_finish(peer);
+    turn();
+    uint64_t held = 0;
+    for (uint32_t i = connections->pools_always; i < connections->pool_count; i++)
+        held += connections->pools[i]->free_count;
+    assert_true(held > 0);
+    for (int windows = 0; windows < 4; windows++)
+        pass(CAROM_POOL_WINDOW);
+    for (uint32_t i = connections->pools_always; i < connections->pool_count; i++)
+        assert_int_equal(connections->pools[i]->free_count, 0);
+    finish();
+}
+
 int main(void)
 {
     const struct CMUnitTest all[] = {
         cmocka_unit_test(a_load_that_swings_takes_nothing_new),
         cmocka_unit_test(what_a_window_has_not_used_is_given_back),
+        cmocka_unit_test(the_tick_rests_when_all_is_given_back),
+        cmocka_unit_test(pools_that_are_seldom_used_are_given_back),
     };
     return cmocka_run_group_tests_name("service/pools", all, NULL, NULL);
 }

@@ -1,6 +1,10 @@
 /* The life of a service: which call may come when; and its end while other threads are still inside
  * carom_post or carom_shutdown. */
+#include <dirent.h>
 #include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
 
 #include "unit/http/simulation.h"
 
@@ -189,6 +193,87 @@ static void several_workers_are_not_driven(void **state)
     assert_int_equal(carom_service_destroy(sim.service), 0);
 }
 
+/* Whatever has become of their connections. */
+static void a_worker_has_drained_when_its_records_are_back(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    begin(&options);
+    struct carom_peer *peer = connect_peer();
+    say(peer, "GET /hold HTTP/1.1\r\nHost: a\r\n\r\n");
+    turn();
+    carom_shutdown(sim.service, 0);
+    turn();
+    pass(1);
+    assert_true(carom_peer_saw_close(peer));
+    assert_false(sim.service->workers[0].drained);
+    release(sim.held[0]);
+    turn();
+    assert_true(sim.service->workers[0].drained);
+    finish();
+}
+
+/* Threads of this process, and how many of them would take SIGUSR1. */
+static int count_threads(int *take_signals)
+{
+    DIR *tasks = opendir("/proc/self/task");
+    const struct dirent *entry;
+    int count = 0;
+    assert_non_null(tasks);
+    *take_signals = 0;
+    while ((entry = readdir(tasks)) != NULL) {
+        char path[300], line[128];
+        unsigned long long blocked = 0;
+        snprintf(path, sizeof path, "/proc/self/task/%s/status", entry->d_name);
+        FILE *status = entry->d_name[0] == '.' ? NULL : fopen(path, "r");
+        if (status == NULL)
+            continue;
+        while (fgets(line, sizeof line, status) != NULL)
+            if (sscanf(line, "SigBlk: %llx", &blocked) == 1)
+                *take_signals += (blocked >> (SIGUSR1 - 1) & 1) == 0;
+        fclose(status);
+        count++;
+    }
+    closedir(tasks);
+    return count;
+}
+
+static void *run_service(void *service)
+{
+    assert_int_equal(carom_run(service), 0);
+    return NULL;
+}
+
+static void never_called(carom_record *record, void *data)
+{
+    (void)data;
+    carom_release(record);
+}
+
+/* They are the program's, as is the thread that calls carom_run. */
+static void threads_of_ours_take_no_signals(void **state)
+{
+    (void)state;
+    carom_options options = CAROM_OPTIONS_INIT;
+    carom_service *service;
+    pthread_t runner;
+    int take_signals, before = count_threads(&take_signals), took = take_signals;
+    options.handler = never_called;
+    options.workers = 3;
+    assert_int_equal(carom_service_create(&service, &options), 0);
+    assert_int_equal(carom_service_listen(service, "127.0.0.1:0"), 0);
+    unsigned awake = atomic_load(&service->workers[0].connections.records.inbox.consumer);
+    assert_int_equal(pthread_create(&runner, NULL, run_service, service), 0);
+    for (uint32_t i = 0; i < options.workers; i++) /* until each has begun and sleeps */
+        while (atomic_load(&service->workers[i].connections.records.inbox.consumer) == awake)
+            sched_yield();
+    assert_int_equal(count_threads(&take_signals), before + 3);
+    assert_int_equal(take_signals, took + 1);
+    carom_shutdown(service, 0);
+    assert_int_equal(pthread_join(runner, NULL), 0);
+    assert_int_equal(carom_service_destroy(service), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest all[] = {
@@ -197,6 +282,8 @@ int main(void)
         cmocka_unit_test(a_service_runs_once),
         cmocka_unit_test(limits_change_while_it_runs),
         cmocka_unit_test(several_workers_are_not_driven),
+        cmocka_unit_test(a_worker_has_drained_when_its_records_are_back),
+        cmocka_unit_test(threads_of_ours_take_no_signals),
     };
     return cmocka_run_group_tests(all, NULL, NULL);
 }
