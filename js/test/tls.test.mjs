@@ -561,6 +561,7 @@ describe('options of TLS that cannot be', () => {
     refused({ ...own, alpnProtocols: ['spdy'] }, /^alpnProtocols may have 'h2'/);
     refused({ certfile: 'a', keyfile: 'b' }, /^there is no option certfile: certFile is meant\?$/);
     refused({ cert, key: [key, key] }, /lists of the same length/);
+    refused({ cert: [cert, cert], key }, /lists of the same length/);
     refused({ cert, certFile: 'x', key }, /^cert or certFile, not both/);
     refused({ cert, tls: own }, /^cert stands beside tls: put it into tls/);
     refused({ tls: {} }, /^cert is missing/);

@@ -7,7 +7,7 @@ import net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import test from 'node:test';
-import { skip, createServer } from './support.mjs';
+import { closeAfter, skip, createServer } from './support.mjs';
 
 const NODE = JSON.stringify(new URL('../../node.js', import.meta.url).pathname);
 const CAROM = JSON.stringify(new URL('../../index.js', import.meta.url).pathname);
@@ -79,3 +79,9 @@ for (const [name, serve] of [
   test(`the workers of a cluster share a port: ${name}`, { skip }, async () => {
     assert.deepEqual(await output(cluster(serve)), [0, '127.0.0.1,127.0.0.1\nexit 0\nexit 0\n']);
   });
+
+test('a port may be a string of digits', { skip }, async (t) => {
+  const server = closeAfter(t, createServer()).listen(' 0 ', '127.0.0.1');
+  await once(server, 'listening');
+  assert.equal(typeof server.address().port, 'number');
+});

@@ -445,6 +445,28 @@ test('upgrade', async () => {
   ]);
 });
 
+test('what is written moves the time-out of the socket', () => {
+  const { res } = serve(new FakeExchange());
+  let moved = 0;
+  res.socket.setTimeout(1000);
+  res.socket.timer.refresh = () => moved++;
+  res.write('x');
+  assert.equal(moved, 1);
+  res.end();
+});
+
+test('a response closes once', async () => {
+  const { res } = serve(new FakeExchange());
+  const told = [];
+  for (const name of ['finish', 'close']) res.on(name, () => told.push(name));
+  res.end('x');
+  await ticks();
+  res.socket.complete();
+  res.socket.gone(null);
+  await ticks();
+  assert.deepEqual(told, ['finish', 'close']);
+});
+
 test('an upgrade that is refused', async () => {
   const exchange = new FakeExchange({ fields: ['Connection', 'upgrade', 'Upgrade', 'echo'] });
   const server = createServer();

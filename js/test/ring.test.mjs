@@ -1,0 +1,82 @@
+// What a server tells only in rare cases, looked at in the parts themselves: lines for the ring, a batch of its events, its loans,
+// and what options come to.
+import assert from 'node:assert/strict';
+import { createRequire } from 'node:module';
+import { test } from 'node:test';
+
+const require = createRequire(import.meta.url);
+const { decodeFields, writeFields, writeShort } = require('../src/ring/codec.js');
+const { Ring } = require('../src/ring/ring.js');
+const { Output } = require('../src/exchange/output.js');
+const { addressOf, settingsOf } = require('../src/engine/options.js');
+const { RING_CONTROL_WORDS, RING_EVENT_TAIL, RING_RETURN_TAIL } = require('../src/ring/layout.js');
+
+test('a short text is written whole, or not at all', () => {
+  const bytes = Buffer.alloc(100);
+  for (const letter of ['a', 'é', '€', '😀']) {
+    const each = Buffer.byteLength(letter);
+    for (let count = 1; count * each < 100; count++) {
+      const text = letter.repeat(count);
+      assert.equal(writeShort(bytes, 0, count * each, text), count * each);
+      assert.equal(bytes.toString('utf8', 0, count * each), text);
+      assert.equal(writeShort(bytes, 0, count * each - 1, text), -1);
+    }
+  }
+});
+
+test('a field that has another value than the last time is written with it', () => {
+  const bytes = Buffer.alloc(1000);
+  for (const fields of [
+    ['a', '1', 'b', '2'],
+    ['a', '2', 'b', '2'],
+    ['b', '2', 'a', '2'],
+  ])
+    assert.deepEqual(decodeFields(bytes, 0, writeFields(bytes, 0, 1000, fields)), fields);
+});
+
+const ringOf = (inline) => new Ring(0, 32, inline, false);
+
+test('an exception in a batch is thrown later, and the others of the batch are heard', (t) => {
+  const ring = ringOf(true);
+  const raised = [];
+  const heard = [];
+  t.mock.method(globalThis, 'setImmediate', (raise, error) => raised.push(error.message));
+  ring.slots = ['first', 'second', 'third'];
+  ring.takeNews = (slot) => {
+    heard.push(slot);
+    if (slot !== 'third') throw new Error(slot);
+  };
+  for (let i = 0; i < 3; i++) ring.control[RING_CONTROL_WORDS + i] = i;
+  ring.control[RING_EVENT_TAIL] = 3;
+  assert.equal(ring.takeEvents(null, null), false);
+  assert.deepEqual(heard, ['first', 'second', 'third']);
+  assert.deepEqual(raised, ['first', 'second']);
+});
+
+test('a loan that has come back is used again', () => {
+  const ring = ringOf(true);
+  ring.lent = [new Uint8Array(1), new Uint8Array(1), new Uint8Array(1)];
+  ring.control[ring.returns] = 2;
+  ring.control[ring.returns + 1] = 0;
+  ring.control[RING_RETURN_TAIL] = 2;
+  ring.takeReturns();
+  assert.deepEqual(ring.freeLoans, [2, 0]);
+  assert.deepEqual(
+    ring.lent.map((bytes) => bytes === null),
+    [true, false, true],
+  );
+});
+
+// An engine on a thread may take all that a stream gives, so that it never has to wait.
+test('a stream that need not wait gives the loop a turn', async () => {
+  let turns = 0;
+  setImmediate(() => turns++);
+  await Output.prototype.ready.call({ buffered: 0, waiting: null });
+  assert.equal(turns, 1);
+});
+
+test('what options come to', () => {
+  assert.equal(settingsOf({ keepAlive: 0.5 }).keepAlive, 1);
+  for (const hostname of ['::1', '[::1]']) assert.equal(addressOf({ hostname, port: 1 }), '[::1]:1');
+  assert.equal(addressOf({ hostname: '127.0.0.1', port: 1 }), '127.0.0.1:1');
+});
