@@ -501,6 +501,7 @@ static void answers_that_nobody_reads_have_an_end(void **state)
         turn();
         assert_in_range(carom_memory_held() - before, 0, 4 * 1024 * 1024);
     }
+    assert_true(carom_peer_saw_close(client.peer));
     finish();
     client_finish(&client);
 }

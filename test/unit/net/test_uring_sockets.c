@@ -223,6 +223,23 @@ static void completions_beyond_their_room_come(void **state)
     assert_true(found >= count);
 }
 
+/* The kernel may end the poll of wakes, as when completions find no room. */
+static void wakes_are_watched_again(void **state)
+{
+    (void)state;
+    turn();
+    carom_uring_cancel(loop, carom_uring_tagged(NULL, CAROM_URING_WAKE));
+    for (int turns = 0; turns < 3; turns++) {
+        loop->ops->wait(loop, 0);
+        loop->ops->deliver(loop);
+    }
+    loop->ops->wake(loop);
+    for (int turns = 0; turns < 1000 && carom_uring_of(loop)->found == 0; turns++)
+        loop->ops->wait(loop, 0);
+    assert_int_equal(carom_uring_of(loop)->found, 1);
+    loop->ops->deliver(loop);
+}
+
 /* Of the memory for kept bytes what two windows did not use goes back. */
 static void memory_for_kept_bytes_goes_back(void **state)
 {
@@ -260,6 +277,7 @@ int main(void)
         TEST(buffers_of_closed_sockets_are_used_again),
         TEST(pending_sends_count),
         TEST(completions_beyond_their_room_come),
+        TEST(wakes_are_watched_again),
         TEST(memory_for_kept_bytes_goes_back),
     };
     return cmocka_run_group_tests_name("net/uring_sockets", tests, NULL, NULL);
