@@ -67,6 +67,16 @@ test('a loan that has come back is used again', () => {
   );
 });
 
+test('what is lent is counted, and the number of a loan that was refused is free', (t) => {
+  const ring = ringOf(true);
+  const native = require('../src/ring/native.js');
+  const results = [0, 0, -1, 0];
+  t.mock.method(native, 'lend', () => results.shift());
+  const loans = [10, 20, 30, 40].map((length) => ring.lend(new Uint8Array(length)));
+  assert.deepEqual(loans, [0, 1, -1, 2]);
+  assert.equal(ring.lentNow, 70);
+});
+
 // An engine on a thread may take all that a stream gives, so that it never has to wait.
 test('a stream that need not wait gives the loop a turn', async () => {
   let turns = 0;

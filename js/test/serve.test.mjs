@@ -176,6 +176,12 @@ for (const io of WAYS) {
           const { calls } = server.stats();
           assert.equal(await (await fetch(`${origin}/health?x`)).text(), 'fine');
           assert.equal(server.stats().calls, calls);
+          for (const [target, method] of [
+            ['/healthy', 'GET'],
+            ['/healt', 'GET'],
+            ['/health', 'POST'],
+          ])
+            assert.equal(await (await fetch(origin + target, { method })).text(), 'body');
         },
       ));
 

@@ -59,6 +59,16 @@ async function serving(options, handler, body) {
 
 const hello = () => new Response('hello');
 
+test('sessionTimeout is the lifetime of tickets', { skip: !isNode }, () =>
+  serving({ ...own, sessionTimeout: 77 }, hello, async (port) => {
+    const socket = tls.connect({ port, host: '127.0.0.1', ca: cert, maxVersion: 'TLSv1.2' });
+    await once(socket, 'secureConnect');
+    const session = socket.getSession(); // in DER, with the hint of the ticket's lifetime as [9]
+    socket.destroy();
+    assert.ok(session.includes(Buffer.of(0xa9, 3, 2, 1, 77)));
+  }),
+);
+
 // The certificate that a client is shown who asks for a name.
 async function shown(port, servername) {
   const socket = tls.connect({ port, host: '127.0.0.1', servername, rejectUnauthorized: false });

@@ -10,8 +10,9 @@ import unittest
 
 import harness
 
-LAUNCH = ("import os, sys; os.dup2(int(sys.argv[1]), 3); os.environ['LISTEN_PID'] = str(os.getpid()); "
-          "os.environ['LISTEN_FDS'] = '1'; os.execv(sys.argv[2], sys.argv[2:])")
+LAUNCH = ("import fcntl, os, sys; fds = [fcntl.fcntl(int(fd), fcntl.F_DUPFD, 100) for fd in sys.argv[1].split(',')]; "
+          "[os.dup2(fd, 3 + i) for i, fd in enumerate(fds)]; os.environ['LISTEN_PID'] = str(os.getpid()); "
+          "os.environ['LISTEN_FDS'] = str(len(fds)); os.execv(sys.argv[2], sys.argv[2:])")
 
 
 def has_ipv6():
@@ -124,12 +125,13 @@ class Listeners(harness.SystemTest):
             self.finish(server)
 
     def test_systemd(self):
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            fd = listener.fileno()
-            server = self.serve(listen=("systemd:",), pass_fds=(fd,),
-                                command=(sys.executable, "-c", LAUNCH, str(fd)))
-            self.assertEqual(server.addresses, ["127.0.0.1:%d" % listener.getsockname()[1]])
-            self.hello(server.addresses[0])
+        with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
+            fds = (one.fileno(), other.fileno())
+            server = self.serve(listen=("systemd:",), pass_fds=fds,
+                                command=(sys.executable, "-c", LAUNCH, ",".join(map(str, fds))))
+            self.assertEqual(server.addresses, ["127.0.0.1:%d" % listener.getsockname()[1] for listener in (one, other)])
+            for address in server.addresses:
+                self.hello(address)
             self.finish(server)
 
     def test_a_port_is_shared_only_by_who_asks_for_it(self):

@@ -455,6 +455,15 @@ test('what is written moves the time-out of the socket', () => {
   res.end();
 });
 
+test('no time runs behind a response', async () => {
+  const { res } = serve(new FakeExchange());
+  const { socket } = res;
+  socket.setTimeout(100000);
+  res.end('x');
+  await ticks();
+  assert.equal(socket.timer, null);
+});
+
 test('a response closes once', async () => {
   const { res } = serve(new FakeExchange());
   const told = [];
@@ -465,6 +474,15 @@ test('a response closes once', async () => {
   res.socket.gone(null);
   await ticks();
   assert.deepEqual(told, ['finish', 'close']);
+});
+
+test('an upgrade that is ended unanswered', async () => {
+  const exchange = new FakeExchange({ fields: ['Connection', 'upgrade', 'Upgrade', 'echo'] });
+  const server = createServer(() => assert.fail('not a request'));
+  server.on('upgrade', (req, socket) => socket.end());
+  server.accept(exchange);
+  for (let i = 0; i < 5; i++) await ticks();
+  assert.deepEqual(exchange.calls, [['cancel']]);
 });
 
 test('an upgrade that is refused', async () => {

@@ -263,6 +263,82 @@ static void trailers_have_the_limit_of_heads(void **state)
     end();
 }
 
+static void gather(carom_record *record, void *data)
+{
+    struct held *held = carom_record_state(record);
+    (void)data;
+    held->record = record;
+    held->waker.wake = on_content;
+    sim.held[sim.held_count++] = record;
+    assert_int_equal(carom_request_collect(record, sizeof large, &held->waker), 0);
+}
+
+/* Who collects has taken what has come: its sender gets credit for the rest. */
+static void content_that_is_collected_may_exceed_the_window(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    options.handler = gather;
+    options.h2_stream_window = options.h2_connection_window = WINDOW;
+    begin(&options);
+    client_begin(&client, 0, false);
+    int32_t id = post(&client, "/now", large, sizeof large);
+    converse(&client);
+    assert_string_equal(reply_of(&client, id)->body, "100000");
+    end();
+}
+
+/* What lies before them on the connection is not theirs. */
+static void bytes_of_others_do_not_fill_a_buffer(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    options.write_buffer = 1000;
+    begin(&options);
+    client_begin(&client, 0, false);
+    request(&client, "GET", "/hold");
+    request(&client, "GET", "/hold");
+    converse(&client);
+    carom_peer_set_window(client.peer, 0);
+    const carom_response other = {.status = 200, .content = {large, 5000, NULL, NULL}};
+    const carom_response streamed = {.status = 200, .content_length = CAROM_LENGTH_UNKNOWN};
+    assert_int_equal(carom_respond(sim.held[0], &other), 0);
+    assert_int_equal(carom_respond_begin(sim.held[1], &streamed), 0);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(carom_write(sim.held[1], &(carom_content){"abc", 3, NULL, NULL}), 0);
+        turn();
+    }
+    const carom_field trailer = {CAROM_SLICE("x-sum"), CAROM_SLICE("9")};
+    assert_int_equal(carom_end(sim.held[1], &trailer, 1), 0);
+    carom_peer_set_window(client.peer, SIZE_MAX);
+    converse(&client);
+    const struct reply *reply = &client.replies[1];
+    assert_string_equal(reply->body, "abcabcabc");
+    assert_non_null(strstr(reply->fields, "x-sum: 9\n"));
+    assert_int_equal(reply->ended_by, NGHTTP2_HEADERS);
+    end();
+}
+
+/* RFC 9113, 6.5.2: 32 bytes for each line, beyond its own. */
+static void lines_cost_more_than_their_bytes(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    options.max_header_section = 20 * 34;
+    for (int count = 20; count <= 21; count++) {
+        begin(&options);
+        client_begin(&client, 0, false);
+        nghttp2_nv pairs[4 + 21] = {NV(":method", "GET"), NV(":scheme", "http"),
+                                    NV(":path", "/now"), NV(":authority", "a")};
+        for (int i = 0; i < count; i++)
+            pairs[4 + i] = (nghttp2_nv)NV("a", "b");
+        int32_t id = request_with(&client, pairs, 4 + (size_t)count, false);
+        converse(&client);
+        assert_int_equal(reply_of(&client, id)->status, count == 20 ? 200 : 431);
+        end();
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -275,6 +351,9 @@ int main(void)
         cmocka_unit_test(continue_is_sent_when_content_is_wanted),
         cmocka_unit_test(a_file_is_content_like_any_other),
         cmocka_unit_test(a_file_that_fails_is_the_fault_of_one),
+        cmocka_unit_test(content_that_is_collected_may_exceed_the_window),
+        cmocka_unit_test(bytes_of_others_do_not_fill_a_buffer),
+        cmocka_unit_test(lines_cost_more_than_their_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -81,6 +81,25 @@ static void what_is_refused_is_given_back_once(void **state)
     finish();
 }
 
+/* Short content is copied with its head, long content is lent. */
+static void what_is_sent_is_given_back_once(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    struct carom_peer *peer;
+    memset(bytes, 'b', sizeof bytes);
+    begin(&options);
+    for (size_t length = 10; length <= sizeof bytes; length += sizeof bytes - 10) {
+        carom_record *record = ask(&peer, GET("/hold"));
+        const carom_response response = {.status = 200, .content = lent(length)};
+        assert_int_equal(carom_respond(record, &response), 0);
+        turn();
+        assert_int_equal(given_back, 1);
+        release(record);
+    }
+    finish();
+}
+
 static void content_is_as_long_as_was_said(void **state)
 {
     (void)state;
@@ -274,6 +293,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_refused_is_given_back_once),
+        cmocka_unit_test(what_is_sent_is_given_back_once),
         cmocka_unit_test(content_is_as_long_as_was_said),
         cmocka_unit_test(a_full_buffer_takes_nothing),
         cmocka_unit_test(a_part_of_a_file_lies_in_it),

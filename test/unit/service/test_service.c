@@ -1,6 +1,7 @@
 /* The life of a service: which call may come when; and its end while other threads are still inside
  * carom_post or carom_shutdown. */
 #include <dirent.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -213,6 +214,50 @@ static void a_worker_has_drained_when_its_records_are_back(void **state)
     finish();
 }
 
+/* The worker may look at it late. */
+static void a_deadline_that_has_passed_cancels(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    begin(&options);
+    struct carom_peer *peer = connect_peer();
+    say(peer, "GET /hold HTTP/1.1\r\nHost: a\r\n\r\n");
+    turn();
+    carom_shutdown(sim.service, CAROM_OFF);
+    atomic_store(&sim.service->shutdown.deadline, 1);
+    turn();
+    pass(1);
+    assert_int_equal(sim.cancelled, 1);
+    finish();
+}
+
+static int refusals_told;
+
+static void count_refusals(void *data, carom_log_level level, const char *line)
+{
+    (void)data;
+    refusals_told += level == CAROM_LOG_WARNING && strstr(line, "were answered 503") != NULL;
+}
+
+static void refusals_are_told_now_and_then(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    options.max_in_flight = 1;
+    options.log = count_refusals;
+    begin(&options);
+    refusals_told = 0;
+    say(connect_peer(), "GET /hold HTTP/1.1\r\nHost: a\r\n\r\n");
+    turn();
+    for (int seconds = 1; seconds <= 20; seconds++) {
+        say(connect_peer(), "GET /hold HTTP/1.1\r\nHost: a\r\n\r\n");
+        turn();
+        assert_int_equal(refusals_told, seconds <= 10 ? 1 : 2);
+        pass(1000);
+    }
+    finish();
+}
+
 /* Threads of this process, and how many of them would take SIGUSR1. */
 static int count_threads(int *take_signals)
 {
@@ -221,6 +266,7 @@ static int count_threads(int *take_signals)
     int count = 0;
     assert_non_null(tasks);
     *take_signals = 0;
+    // cppcheck-suppress readdirCalled ; no other thread reads this folder
     while ((entry = readdir(tasks)) != NULL) {
         char path[300], line[128];
         unsigned long long blocked = 0;
@@ -248,6 +294,27 @@ static void never_called(carom_record *record, void *data)
 {
     (void)data;
     carom_release(record);
+}
+
+static void workers_listen_on_one_port(void **state)
+{
+    (void)state;
+    carom_options options = CAROM_OPTIONS_INIT;
+    carom_service *service;
+    options.handler = never_called;
+    options.workers = 3;
+    assert_int_equal(carom_service_create(&service, &options), 0);
+    assert_int_equal(carom_service_listen(service, "127.0.0.1:0"), 0);
+    const struct carom_door *doors = service->listeners.list[0]->doors;
+    struct sockaddr_in first, name;
+    for (uint32_t i = 0; i < options.workers; i++) {
+        socklen_t length = sizeof name;
+        assert_int_equal(getsockname(doors[i].acceptor.fd, (struct sockaddr *)&name, &length), 0);
+        if (i == 0)
+            first = name;
+        assert_int_equal(name.sin_port, first.sin_port);
+    }
+    assert_int_equal(carom_service_destroy(service), 0);
 }
 
 /* They are the program's, as is the thread that calls carom_run. */
@@ -283,6 +350,9 @@ int main(void)
         cmocka_unit_test(limits_change_while_it_runs),
         cmocka_unit_test(several_workers_are_not_driven),
         cmocka_unit_test(a_worker_has_drained_when_its_records_are_back),
+        cmocka_unit_test(a_deadline_that_has_passed_cancels),
+        cmocka_unit_test(refusals_are_told_now_and_then),
+        cmocka_unit_test(workers_listen_on_one_port),
         cmocka_unit_test(threads_of_ours_take_no_signals),
     };
     return cmocka_run_group_tests(all, NULL, NULL);

@@ -2,6 +2,7 @@
  * protocols, files that are watched. */
 #include "unit/http/tls_client.h"
 
+#include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -60,6 +61,48 @@ static void what_may_not_be_is_refused(void **state)
     assert_int_equal(carom_service_listen(sim.service, "127.0.0.1:0"), 0);
     assert_int_equal(carom_tls_replace(sim.service, &table[0]), -CAROM_ENOENT); /* none has TLS */
     assert_int_equal(carom_service_destroy(sim.service), 0);
+}
+
+static int dates_told;
+
+static void count_dates(void *data, carom_log_level level, const char *line)
+{
+    (void)data;
+    dates_told += level == CAROM_LOG_WARNING && strstr(line, "the certificate is expired") != NULL;
+}
+
+/* It serves all the same: who runs it is told. */
+static void a_certificate_that_is_expired_is_told(void **state)
+{
+    (void)state;
+    BIO *from = BIO_new_mem_buf(certificate.certificate.data, (int)certificate.certificate.length);
+    BIO *key_from = BIO_new_mem_buf(certificate.key.data, (int)certificate.key.length);
+    BIO *to = BIO_new(BIO_s_mem());
+    X509 *old = PEM_read_bio_X509(from, NULL, NULL, NULL);
+    EVP_PKEY *key = PEM_read_bio_PrivateKey(key_from, NULL, NULL, NULL);
+    X509_gmtime_adj(X509_getm_notBefore(old), -20);
+    X509_gmtime_adj(X509_getm_notAfter(old), -10);
+    assert_true(X509_sign(old, key, EVP_sha256()) > 0);
+    assert_int_equal(PEM_write_bio_X509(to, old), 1);
+    char *text;
+    size_t length = (size_t)BIO_get_mem_data(to, &text);
+    const carom_tls_certificate expired = {.certificate = {text, length}, .key = certificate.key};
+    carom_options options = simulation_options();
+    carom_tls_options tls = tls_options();
+    options.log = count_dates;
+    dates_told = 0;
+    create(&options);
+    for (int i = 0; i < 2; i++) {
+        tls.certificates = i == 0 ? &certificate : &expired;
+        assert_int_equal(carom_service_listen_tls(sim.service, "127.0.0.1:0", &tls), 0);
+        assert_int_equal(dates_told, i);
+    }
+    assert_int_equal(carom_service_destroy(sim.service), 0);
+    EVP_PKEY_free(key);
+    X509_free(old);
+    BIO_free(to);
+    BIO_free(key_from);
+    BIO_free(from);
 }
 
 /* RFC 8446, 4.4.2: in the order of the file. */
@@ -261,6 +304,7 @@ int main(void)
 {
     const struct CMUnitTest all[] = {
         cmocka_unit_test(what_may_not_be_is_refused),
+        cmocka_unit_test(a_certificate_that_is_expired_is_told),
         cmocka_unit_test(a_chain_is_sent_whole),
         cmocka_unit_test(protocols_are_chosen_in_our_order),
         cmocka_unit_test(what_could_not_be_loaded_waits_for_a_change),
