@@ -60,6 +60,7 @@ static void vm_begin_with(carom_options *options, uint32_t slots)
     options->record_state = sizeof(void *);
     create(options);
     assert_int_equal(carom_ring_attach(vm.ring, sim.service, 0), 0);
+    assert_int_equal(carom_ring_attach(vm.ring, sim.service, 0), -CAROM_ESTATE); /* it has one */
     start();
     for (uint32_t i = 0; i < blocks; i++)
         assert_int_equal(

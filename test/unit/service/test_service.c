@@ -296,6 +296,22 @@ static void never_called(carom_record *record, void *data)
     carom_release(record);
 }
 
+static void statistics_are_of_all_workers(void **state)
+{
+    (void)state;
+    carom_stats stats;
+    carom_options options = CAROM_OPTIONS_INIT;
+    carom_service *service;
+    options.handler = never_called;
+    options.workers = 3;
+    assert_int_equal(carom_service_create(&service, &options), 0);
+    for (uint32_t i = 0; i < options.workers; i++)
+        atomic_store(&service->workers[i].published[offsetof(carom_stats, requests) / 8], 1u << i);
+    carom_service_stats(service, &stats);
+    assert_int_equal(stats.requests, 7);
+    assert_int_equal(carom_service_destroy(service), 0);
+}
+
 static void workers_listen_on_one_port(void **state)
 {
     (void)state;
@@ -352,6 +368,7 @@ int main(void)
         cmocka_unit_test(a_worker_has_drained_when_its_records_are_back),
         cmocka_unit_test(a_deadline_that_has_passed_cancels),
         cmocka_unit_test(refusals_are_told_now_and_then),
+        cmocka_unit_test(statistics_are_of_all_workers),
         cmocka_unit_test(workers_listen_on_one_port),
         cmocka_unit_test(threads_of_ours_take_no_signals),
     };

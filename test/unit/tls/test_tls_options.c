@@ -55,9 +55,11 @@ static void what_may_not_be_is_refused(void **state)
     table[3].min_version = 11;
     carom_options options = simulation_options();
     create(&options);
+    uint64_t held = carom_memory_held();
     for (size_t i = 0; i < COUNT(table); i++)
         assert_int_equal(carom_service_listen_tls(sim.service, "127.0.0.1:0", &table[i]),
                          -CAROM_EINVAL);
+    assert_int_equal(carom_memory_held(), held);
     assert_int_equal(carom_service_listen(sim.service, "127.0.0.1:0"), 0);
     assert_int_equal(carom_tls_replace(sim.service, &table[0]), -CAROM_ENOENT); /* none has TLS */
     assert_int_equal(carom_service_destroy(sim.service), 0);
