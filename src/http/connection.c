@@ -315,6 +315,7 @@ void carom_connections_init(struct carom_connections *connections, const carom_o
     struct carom_records *records = &connections->records;
     connections->options = options;
     connections->seconds = INT64_MIN;
+    connections->requests_ahead = options->max_pipeline;
     carom_node_init(&connections->dirty);
     carom_node_init(&connections->resumed);
     carom_node_init(&connections->open);

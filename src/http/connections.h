@@ -36,7 +36,10 @@ struct carom_connections {
     bool look_at_all_pools;
 
     uint64_t accepted, refused, requests, responses;
-    uint64_t answer_bytes; /* content of an answer on HTTP/1.1, as answers have been lately */
+    /* HTTP/1.1: content of eight answers, as they have been lately, and how many such answers a
+     * client may have ahead, at most max_pipeline. */
+    uint64_t answers_of_eight;
+    uint32_t requests_ahead;
     uint64_t h2_connections, h2_calmed; /* that have begun; that were told to be calm */
 
     /* What is asked of the owner. A connection has gone: accepting may go on. */

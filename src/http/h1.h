@@ -64,10 +64,6 @@ static inline bool carom_h1_may_become_tunnel(const carom_record *record)
     return record->head.wants_upgrade || record->head.is_connect;
 }
 
-/* Answers that may gather for a client that does not take them, as a multiple of the write buffer.
- */
-#define CAROM_H1_AHEAD 4
-
 /* Whether a further request is taken behind those in flight: while their answers, large as answers
  * have been lately, are not too much for a client that may take none; while the client takes what
  * is answered; and while others find room beside those that this connection has. The first one
@@ -77,10 +73,8 @@ static inline bool carom_h1_takes_another(const struct carom_connection *connect
     const struct carom_connections *connections = carom_connections_of(connection);
     const carom_options *options = connections->options;
     uint32_t in_flight = carom_h1_of(connection)->in_flight;
-    return in_flight == 0 || (in_flight < options->max_pipeline &&
+    return in_flight == 0 || (in_flight < connections->requests_ahead &&
                               connection->stream.out.length < options->write_buffer &&
-                              in_flight * connections->answer_bytes <
-                                  CAROM_H1_AHEAD * (uint64_t)options->write_buffer &&
                               carom_share_is_left(in_flight, connections->records.pool.in_use,
                                                   options->max_in_flight));
 }
@@ -97,11 +91,8 @@ void carom_h1_rate_stop(struct carom_connection *connection);
 /* Whether less has come in the window than content_rate asks for. */
 bool carom_h1_too_slow(struct carom_connection *connection);
 
-/* Move what is ready into the stream, in order; true when something stands at the front that the
- * connection must be reset for. */
+/* Move what is ready into the stream, in order, and complete the responses that are out. */
 void carom_h1_flush(struct carom_connection *connection);
-/* The kernel has taken bytes: complete the responses that are out. */
-void carom_h1_complete(struct carom_connection *connection);
 
 /* The file of the response that is being sent has failed: cancel it, and no other. */
 void carom_h1_file_failed(struct carom_connection *connection);

@@ -358,7 +358,8 @@ static void keep_rest(struct carom_connection *connection, enum step last)
         carom_connection_read_within(connection, options_of(connection)->header_timeout);
 }
 
-static void process(struct carom_connection *connection)
+/* Read what has come, and call the handler. False when the connection has closed meanwhile. */
+static bool process(struct carom_connection *connection)
 {
     struct carom_h1 *h1 = carom_h1_of(connection);
     enum step step = STEP_ON;
@@ -366,14 +367,18 @@ static void process(struct carom_connection *connection)
     while (step == STEP_ON && h1->length > 0) {
         step = read_step(connection);
         if (connection->core.state == CAROM_CONNECTION_CLOSED)
-            return; /* h1 is gone */
+            return false; /* h1 is gone */
     }
     dispatch(connection); /* with the content that came along */
     h1->processing = false;
     keep_rest(connection, step);
-    if (connection->core.state == CAROM_CONNECTION_CLOSED)
-        return;
-    if (h1->in_flight > 0)
+    return connection->core.state != CAROM_CONNECTION_CLOSED;
+}
+
+/* What has come is read: see to it that more comes, or not. */
+static void settle(struct carom_connection *connection)
+{
+    if (carom_h1_of(connection)->in_flight > 0)
         carom_h1_update_receiving(connection);
     else if (connection->core.read_deadline == CAROM_NO_TIME)
         carom_connection_idle(connection);
@@ -385,7 +390,7 @@ static void process(struct carom_connection *connection)
 static bool all_answered(const struct carom_connection *connection)
 {
     const struct carom_h1 *h1 = carom_h1_of(connection);
-    if (h1 == NULL || h1->in_flight == 0 || h1->reading != NULL)
+    if (h1->in_flight == 0 || h1->reading != NULL)
         return false;
     const struct carom_node *first = h1->exchanges.next, *last = h1->exchanges.previous;
     return carom_container(first, carom_record, link)->response == CAROM_RESPONSE_ENDED &&
@@ -415,17 +420,21 @@ static void h1_received(struct carom_connection *connection, struct carom_page *
         carom_assert(page == h1->held && data == h1->data + h1->length);
         h1->length += length;
     }
-    process(connection);
+    if (!process(connection))
+        return;
     /* What was answered at once leaves at once, and its records are used again for the next
-     * connection while they are still in the cache. */
+     * connection while they are still in the cache. The flush sees to what follows. */
     if (connection->core.listed && all_answered(connection))
         carom_core_flush(&connection->core);
+    else
+        settle(connection);
 }
 
 static void h1_resume(struct carom_connection *connection)
 {
-    if (connection->core.session != NULL && connection->core.state == CAROM_CONNECTION_OPEN)
-        process(connection);
+    bool open = connection->core.session != NULL && connection->core.state == CAROM_CONNECTION_OPEN;
+    if (open && process(connection))
+        settle(connection);
 }
 
 /* ---------------------------------------------------------------- FIN, time */

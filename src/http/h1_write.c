@@ -172,6 +172,24 @@ static bool frame_body(struct carom_connection *connection, carom_record *record
     return true;
 }
 
+/* Answers that may gather for a client that does not take them, as a multiple of the write buffer.
+ */
+#define AHEAD 4
+
+/* Learn how large answers are lately, and so how many of them a client may have ahead. */
+static void note_answer(struct carom_connections *connections, uint64_t bytes)
+{
+    uint64_t mean = connections->answers_of_eight / 8;
+    if (carom_likely(mean == bytes))
+        return;
+    const carom_options *options = connections->options;
+    connections->answers_of_eight += bytes - mean;
+    mean = connections->answers_of_eight / 8;
+    uint64_t fit = AHEAD * (uint64_t)options->write_buffer / (mean + 1) + 1;
+    connections->requests_ahead =
+        fit < options->max_pipeline ? (uint32_t)fit : options->max_pipeline;
+}
+
 /* Move what a record has ready into the stream. False when the connection cannot go on. */
 static bool move_out(struct carom_connection *connection, carom_record *record)
 {
@@ -186,8 +204,7 @@ static bool move_out(struct carom_connection *connection, carom_record *record)
     if (record->response == CAROM_RESPONSE_ENDED) {
         carom_queue_splice(out, &record->tail, segments);
         record->framed = true;
-        struct carom_connections *connections = carom_connections_of(connection);
-        connections->answer_bytes = (7 * connections->answer_bytes + record->content_framed) / 8;
+        note_answer(carom_connections_of(connection), record->content_framed);
     }
     record->stream_end = connection->stream.sent_total + out->length;
     return true;
@@ -199,35 +216,6 @@ static void end_at_cancelled(struct carom_connection *connection)
 {
     bool reset = !connection->core.peer_done;
     carom_connection_abort(connection, CAROM_REASON_CLIENT_RESET, reset);
-}
-
-void carom_h1_flush(struct carom_connection *connection)
-{
-    carom_h1_complete(connection);
-    if (connection->core.state != CAROM_CONNECTION_OPEN || connection->core.session == NULL)
-        return;
-    struct carom_h1 *h1 = carom_h1_of(connection);
-    struct carom_node *node = h1->exchanges.next;
-    for (; node != &h1->exchanges; node = node->next) {
-        carom_record *record = carom_container(node, carom_record, link);
-        if (record->response == CAROM_RESPONSE_CANCELLED) {
-            CAROM_MARK_IF(record != first_of(connection), "cancelled behind others in a pipeline");
-            break;
-        }
-        if (!record->framed && !move_out(connection, record)) {
-            carom_connection_abort(connection, CAROM_REASON_NO_MEMORY, true);
-            return;
-        }
-        if (!record->framed || record->closes) {
-            CAROM_MARK_IF(node->next != &h1->exchanges &&
-                              carom_container(node->next, carom_record, link)->response ==
-                                  CAROM_RESPONSE_ENDED,
-                          "an answer waits for its turn");
-            break;
-        }
-    }
-    carom_stream_flush(&connection->stream);
-    carom_h1_complete(connection);
 }
 
 /* ---------------------------------------------------------------- completion */
@@ -286,7 +274,9 @@ static bool finish_first(struct carom_connection *connection, carom_record *reco
     return true;
 }
 
-void carom_h1_complete(struct carom_connection *connection)
+/* Let go of the records whose responses are out. False when the connection has ended, or ends here.
+ */
+static bool finish_sent(struct carom_connection *connection)
 {
     carom_record *record;
     /* One that was cancelled when its last bytes had just left is for carom_h1_flush all the same.
@@ -297,11 +287,19 @@ void carom_h1_complete(struct carom_connection *connection)
         if (!finish_first(connection, record))
             break;
     if (connection->core.state != CAROM_CONNECTION_OPEN || connection->core.session == NULL)
-        return;
-    if (record != NULL && record->response == CAROM_RESPONSE_CANCELLED) {
+        return false;
+    bool cancelled = record != NULL && record->response == CAROM_RESPONSE_CANCELLED;
+    if (cancelled)
         end_at_cancelled(connection);
+    return !cancelled;
+}
+
+/* The kernel has taken bytes: complete the responses that are out, and see to what follows. */
+static void complete(struct carom_connection *connection)
+{
+    if (!finish_sent(connection))
         return;
-    }
+    carom_record *record = first_of(connection);
     if (record != NULL)
         carom_record_drained(record);
     struct carom_h1 *h1 = carom_h1_of(connection);
@@ -312,6 +310,34 @@ void carom_h1_complete(struct carom_connection *connection)
         carom_connection_resume(connection);
     else if (h1->reading == NULL)
         carom_h1_update_receiving(connection);
+}
+
+void carom_h1_flush(struct carom_connection *connection)
+{
+    if (!finish_sent(connection))
+        return;
+    struct carom_h1 *h1 = carom_h1_of(connection);
+    struct carom_node *node = h1->exchanges.next;
+    for (; node != &h1->exchanges; node = node->next) {
+        carom_record *record = carom_container(node, carom_record, link);
+        if (record->response == CAROM_RESPONSE_CANCELLED) {
+            CAROM_MARK_IF(record != first_of(connection), "cancelled behind others in a pipeline");
+            break;
+        }
+        if (!record->framed && !move_out(connection, record)) {
+            carom_connection_abort(connection, CAROM_REASON_NO_MEMORY, true);
+            return;
+        }
+        if (!record->framed || record->closes) {
+            CAROM_MARK_IF(node->next != &h1->exchanges &&
+                              carom_container(node->next, carom_record, link)->response ==
+                                  CAROM_RESPONSE_ENDED,
+                          "an answer waits for its turn");
+            break;
+        }
+    }
+    carom_stream_flush(&connection->stream);
+    complete(connection);
 }
 
 void carom_h1_file_failed(struct carom_connection *connection)

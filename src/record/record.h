@@ -214,7 +214,7 @@ void carom_record_refuse(carom_record *record, carom_reason reason, uint16_t sta
  * more than it leaves for others, so that whoever has none gets one. */
 static inline bool carom_share_is_left(uint32_t siblings, uint32_t used, uint32_t most)
 {
-    return used < most && (siblings == 0 || siblings < most - used);
+    return (uint64_t)siblings + used < most;
 }
 
 /* The response has left whole, and the exchange keeps nothing of it: a stream of bytes has handed
