@@ -191,6 +191,35 @@ static void a_handler_that_pauses_does_not_blame_its_client(void **state)
     assert_int_equal(finish().ended[CAROM_REASON_BODY_TIMEOUT], 1);
 }
 
+static void read_and_wait(carom_waker *waker, int status)
+{
+    if (status < 0)
+        return;
+    read_all();
+    assert_int_equal(carom_wait(sim.held[0], CAROM_READABLE, waker), 0);
+}
+
+/* A byte in the turn of each look at the rate: its reader waits, though he is just being woken. */
+static void dribble_gains_no_time(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    begin_raw(&options);
+    frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, 1, SECTION(POST));
+    frame(NGHTTP2_DATA, 0, 1, bytes, sizeof bytes); /* more than is collected */
+    turn();
+    struct held *held = carom_record_state(sim.held[0]);
+    held->waker.wake = read_and_wait;
+    read_and_wait(&held->waker, 0);
+    int seconds = 0;
+    for (; seconds < 60 && came(NGHTTP2_HEADERS) == 0; seconds++) {
+        frame(NGHTTP2_DATA, 0, 1, "x", 1);
+        pass(SECOND + 1);
+    }
+    assert_in_range(seconds, 5, 15);
+    assert_int_equal(finish().ended[CAROM_REASON_BODY_TIMEOUT], 1);
+}
+
 static void a_rate_that_is_off_is_none(void **state)
 {
     (void)state;
@@ -303,6 +332,7 @@ int main(void)
         cmocka_unit_test(a_fast_beginning_buys_no_time),
         cmocka_unit_test(the_rate_is_that_of_a_window),
         cmocka_unit_test(a_handler_that_pauses_does_not_blame_its_client),
+        cmocka_unit_test(dribble_gains_no_time),
         cmocka_unit_test(a_rate_that_is_off_is_none),
         cmocka_unit_test(a_tunnel_is_not_timed),
         cmocka_unit_test(slow_content_holds_up_no_other_stream),
