@@ -576,7 +576,7 @@ CAROM_API int carom_upgrade(carom_record *record, const carom_response *response
 CAROM_API void carom_cancel(carom_record *record);
 
 /* Let go of the record: the last call on it. Its wakers are disarmed. An unanswered record becomes
- * a 500, an unended one a reset. */
+ * a 500, or a 405 to a CONNECT (RFC 9110, 9.3.6); an unended one a reset. */
 CAROM_API void carom_release(carom_record *record);
 
 /* How a record stands; the byte counts are of content. */

@@ -137,8 +137,20 @@ export interface TlsOptions extends TlsCertificate {
   refuseUnknownNames?: boolean;
 }
 
+/**
+ * A Response of a library (undici, node-fetch, ...) or of another realm, which is taken by its shape. Its body is a stream of the
+ * web or an async iterable of bytes, as streams of Node are, or null.
+ */
+export interface ResponseLike {
+  readonly status: number;
+  readonly statusText?: string;
+  readonly headers: Iterable<[string, string]> | { forEach(callback: (value: string, name: string) => void): void };
+  readonly body: unknown;
+  readonly bodyUsed?: boolean;
+}
+
 /** Answers a request, at once or later. What it throws goes to `onError`, or becomes a 500. */
-export type Handler = (request: Request, info: ServeHandlerInfo) => Response | Promise<Response>;
+export type Handler = (request: Request, info: ServeHandlerInfo) => Response | ResponseLike | Promise<Response | ResponseLike>;
 
 /** An object with a handler. */
 export interface HandlerObject {
@@ -324,7 +336,7 @@ export interface ServeOptions extends Limits, TlsOptions {
   /** Called once, when the server listens. Default: a line on standard output. */
   onListen?: (addr: ListenAddr) => void;
   /** Makes the response for an error of the handler. Default: the error is reported, and 500 sent. */
-  onError?: (error: unknown) => Response | Promise<Response>;
+  onError?: (error: unknown) => Response | ResponseLike | Promise<Response | ResponseLike>;
   /**
    * Share the port with other processes and `worker_threads` that ask for it too; the kernel spreads
    * the connections over them.

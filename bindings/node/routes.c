@@ -58,6 +58,11 @@ int route_add(struct server *server, const char *path, size_t path_length, uint1
     route->response.status = status;
     route->response.fields = route->fields;
     route->response.field_count = read_fields(route->fields, bytes, fields_length);
+    if (count > 0 && route->fields[0].name.length == 0) {
+        route->response.phrase = route->fields[0].value;
+        route->response.fields++;
+        route->response.field_count--;
+    }
     route->response.content =
         (carom_content){bytes + fields_length, body_length, carom_static_content, NULL};
     route->next = server->routes;

@@ -224,10 +224,7 @@ napi_value tls_self_signed(napi_env env, napi_callback_info info)
 static void set_text(napi_env env, napi_value object, const char *name, carom_slice slice)
 {
     napi_value value;
-    if (slice.length == 0)
-        napi_get_null(env, &value);
-    else
-        napi_create_string_utf8(env, slice.data, slice.length, &value);
+    napi_create_string_utf8(env, slice.length > 0 ? slice.data : "", slice.length, &value);
     napi_set_named_property(env, object, name, value);
 }
 

@@ -1,10 +1,11 @@
 // What a stranger does to a handler: leaves while it reads, asks for a tunnel; and what a refused response says of itself.
 import assert from 'node:assert/strict';
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { once } from 'node:events';
 import net from 'node:net';
 import { test } from 'node:test';
 
-import { serve } from '../index.mjs';
+import { serve, Response } from '../index.mjs';
 import { raw } from './support.mjs';
 
 // Runs `use(port, errors)` against a server; `errors` are the arguments of console.error.
@@ -107,6 +108,90 @@ test('who listens for abort has the context in which the signal was looked at', 
     client.leave();
     assert.equal(await aborted, 'mine');
   });
+});
+
+// Answers at once, and reads what it has begun to read.
+const reads = {
+  text: (request) => request.text().then((text) => text.length),
+  clone: (request) => {
+    const copy = request.clone();
+    return Promise.all([request.arrayBuffer(), copy.text()]).then(([{ byteLength }, text]) =>
+      byteLength === text.length ? byteLength : -1,
+    );
+  },
+  reader: async (request, answered) => {
+    const reader = request.body.getReader();
+    let length = (await reader.read()).value.length;
+    await answered;
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return length;
+      length += value.length;
+      await new Promise(setImmediate);
+    }
+  },
+};
+
+for (const [how, read] of Object.entries(reads))
+  test(`content whose reading has begun is read to its end, after the response: ${how}`, async () => {
+    let tell, told;
+    const answered = new Promise((resolve) => {
+      tell = resolve;
+    });
+    const handler = async (request, info) => {
+      told = read(request, answered);
+      info.completed.then(tell);
+      return new Response('early');
+    };
+    await serving(handler, async (port, errors) => {
+      const socket = net.connect(port, '127.0.0.1');
+      let text = '';
+      const early = async () => {
+        while (!text.includes('early')) text += (await once(socket, 'data'))[0];
+        text = '';
+      };
+      socket.write('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\nabc');
+      await early();
+      socket.write('x'.repeat(199_997));
+      assert.equal(await told, 200_000);
+      socket.write('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc'); // on the same connection
+      await early();
+      assert.equal(await told, 3);
+      socket.destroy();
+      assert.deepEqual(errors, []);
+    });
+  });
+
+test('a body that is cancelled after the response is not waited for', async () => {
+  let reader;
+  const handler = async (request, info) => {
+    reader = request.body.getReader();
+    await reader.read();
+    info.completed.then(() => reader.cancel());
+    return new Response('early');
+  };
+  await serving(handler, async (port) => {
+    const got = await raw(
+      port,
+      `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n${'x'.repeat(1000)}GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`,
+      (text) => text.split('HTTP/1.1 ').length === 3,
+    );
+    assert.match(got, /early.*HTTP\/1\.1 500/s); // a GET has no body that could be read: the second one throws
+  });
+});
+
+test('a stream is cancelled in the context in which it was given', async () => {
+  const storage = new AsyncLocalStorage();
+  const cancelled = new Promise((resolve) => {
+    const body = () =>
+      new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array(1000)), cancel: () => resolve(storage.getStore()) });
+    const handler = () => storage.run('of the request', async () => new Response(body()));
+    serving(handler, async (port) => {
+      await raw(port, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n', () => true);
+      await cancelled;
+    });
+  });
+  assert.equal(await cancelled, 'of the request');
 });
 
 test('nobody makes a tunnel by CONNECT: 405, and no word in the log', async () => {

@@ -185,6 +185,30 @@ for (const io of WAYS) {
         },
       ));
 
+    test('a status text of its own is the reason phrase of HTTP/1.1', () => {
+      const named = (status, statusText) => new Response(null, { status, statusText });
+      const answers = {
+        '/ours': () => named(299, 'All of it'),
+        '/usual': () => new Response(null, { status: 404 }),
+        '/theirs': () => new globalThis.Response('x', { statusText: 'Fine \xe4' }),
+        '/stream': () => new Response(new Blob(['x']).stream(), { statusText: 'Flowing' }),
+        '/shape': () => ({ status: 200, statusText: 'a\nb', headers: new Map(), body: null }), // that cannot be sent
+      };
+      return serving(
+        { io, routes: { '/route': named(200, 'As always') } },
+        ({ url }) => answers[new URL(url).pathname](),
+        async (origin, server) => {
+          const lines = [];
+          for (const path of [...Object.keys(answers), '/route'])
+            lines.push((await raw(server.addr.port, `GET ${path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`)).split('\r\n', 1)[0]);
+          assert.deepEqual(
+            lines.map((line) => line.slice(9)),
+            ['299 All of it', '404 Not Found', '200 Fine \xe4', '200 Flowing', '200 OK', '200 As always'],
+          );
+        },
+      );
+    });
+
     test('info.completed tells the outcome', async () => {
       const outcomes = [];
       await serving(
@@ -271,6 +295,25 @@ for (const io of WAYS) {
           assert.throws(() => redirectToHttps(new Request('http://a'), {}), RangeError);
         },
       ));
+
+    test('the line of the start has the name of this host', async () => {
+      const lines = [];
+      const { log } = console;
+      console.log = (line) => lines.push(line);
+      try {
+        for (const hostname of [undefined, '0.0.0.0', '127.0.0.1']) {
+          const server = serve({ io, port: 0, hostname }, () => new Response());
+          lines.push(lines.pop().replace(String(server.addr.port), 'PORT'));
+          await server.shutdown();
+        }
+      } finally {
+        console.log = log;
+      }
+      assert.deepEqual(
+        lines,
+        ['localhost', 'localhost', '127.0.0.1'].map((host) => `carom: listening on http://${host}:PORT/`),
+      );
+    });
 
     test('listening fails with a name', () =>
       serving(

@@ -131,6 +131,7 @@ for (const io of WAYS)
         },
         (request, info) => Response.json(info.tls.serverName),
         async (port) => {
+          assert.equal((await get(port, { servername: '', rejectUnauthorized: false })).text, '""'); // it names none
           assert.equal(await shown(port, 'a.given.test'), HOSTS.other);
           assert.equal(await shown(port, 'other.test'), HOSTS.own);
           assert.equal((await get(port, { servername: 'a.given.test', rejectUnauthorized: false })).text, '"a.given.test"');

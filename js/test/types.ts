@@ -56,3 +56,26 @@ serve({ certfile: 'x' }, () => new Response('x'));
 export class Mine extends Response {}
 // @ts-expect-error a handler returns a Response
 serve(() => undefined);
+// What libraries and other realms call a Response.
+interface OfUndici {
+  readonly headers: { forEach: (callback: (value: string, key: string, self: object) => void, self?: unknown) => void };
+  readonly ok: boolean;
+  readonly status: number;
+  readonly statusText: string;
+  readonly body: { getReader(): unknown } | null;
+  readonly bodyUsed: boolean;
+  readonly text: () => Promise<string>;
+}
+interface OfNodeFetch {
+  headers: { forEach(callback: (value: string, name: string) => void): void; [Symbol.iterator](): IterableIterator<[string, string]> };
+  status: number;
+  statusText: string;
+  body: AsyncIterable<string | Uint8Array> | null;
+  readonly bodyUsed: boolean;
+}
+declare function ofUndici(): Promise<OfUndici>;
+declare function ofNodeFetch(): OfNodeFetch;
+serve(() => ofUndici());
+serve({ onError: ofNodeFetch, fetch: () => ofNodeFetch() });
+// @ts-expect-error what has no headers is none
+serve(() => ({ status: 200, body: null }));

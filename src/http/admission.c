@@ -14,6 +14,8 @@ unsigned carom_admission_status(const struct carom_connection *connection,
     struct carom_connections *connections = carom_connections_of(connection);
     const carom_options *options = connections->options;
     const struct carom_request_head *head = &record->head;
+    if (head->asks_https && record->ops->tls(record) == NULL)
+        return 421; /* RFC 9110, 7.4 */
     if (head->framing == CAROM_FRAMING_LENGTH && head->content_length > options->max_content)
         return 413;
     /* Beside the one that has just begun. */

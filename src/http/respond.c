@@ -276,6 +276,7 @@ int carom_upgrade(carom_record *record, const carom_response *response)
 bool carom_respond_refusal(carom_record *record)
 {
     static const carom_field retry_after = {CAROM_SLICE("Retry-After"), CAROM_SLICE("1")};
+    static const carom_field allow = {CAROM_SLICE("Allow"), CAROM_SLICE("")};
     static const carom_field type = {CAROM_SLICE("Content-Type"), CAROM_SLICE("text/plain")};
     char text[64];
     uint32_t length = carom_decimal_write((uint8_t *)text, record->refused);
@@ -287,11 +288,12 @@ bool carom_respond_refusal(carom_record *record)
     length += (uint32_t)phrase_length;
     text[length++] = '\n';
 
-    const carom_field fields[] = {type, retry_after};
+    bool busy = record->refused == 503, method = record->refused == 405; /* that of a CONNECT */
+    const carom_field fields[] = {type, busy ? retry_after : allow};
     const carom_response response = {
         .status = record->refused,
         .fields = fields,
-        .field_count = record->refused == 503 ? 2 : 1,
+        .field_count = busy || method ? 2 : 1,
         .content = {text, length, NULL, NULL},
     };
     struct carom_response_plan plan;

@@ -72,6 +72,7 @@ struct carom_request_head {
     uint8_t version;            /* 10, 11, 20 */
     uint8_t framing;            /* enum carom_framing */
     bool is_head, is_connect;
+    bool asks_https;       /* the target is an https URI (RFC 9112, 3.2.2) */
     bool keep_alive;       /* the client's side allows another request */
     bool expects_continue; /* Expect: 100-continue on HTTP/1.1 with content */
     bool wants_upgrade;    /* Upgrade and Connection: upgrade on HTTP/1.1 */

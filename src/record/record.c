@@ -316,7 +316,9 @@ void carom_release(carom_record *record)
     if (record->holds & CAROM_HOLD_EXCHANGE) {
         if (record->response == CAROM_RESPONSE_OPEN && !record->refused) {
             CAROM_MARK("released unanswered");
-            carom_record_refuse(record, CAROM_REASON_ABANDONED, 500);
+            /* Who made no tunnel of a CONNECT need not know of it (RFC 9110, 9.3.6). */
+            bool tunnel = record->head.is_connect && record->head.protocol.length == 0;
+            carom_record_refuse(record, CAROM_REASON_ABANDONED, tunnel ? 405 : 500);
             record->ops->changed(record);
         } else if (record->response == CAROM_RESPONSE_BEGUN) {
             CAROM_MARK("released while streaming");

@@ -85,31 +85,27 @@ static int read_version(const uint8_t *data, struct carom_request_head *head)
     return 0;
 }
 
-/* scheme "://" authority and what follows it (RFC 9112, 3.2.2). An empty host and userinfo are
- * refused (RFC 9110, 4.2.1 and 4.2.4). */
-static bool absolute_form(const uint8_t *data, uint32_t length)
+/* "http" or "https", "://", authority and what follows it (RFC 9112, 3.2.2). We speak for no other
+ * scheme. An empty host and userinfo are refused (RFC 9110, 4.2.1 and 4.2.4). */
+static bool absolute_form(const uint8_t *data, uint32_t length, struct carom_request_head *head)
 {
-    uint32_t i = 0;
-    while (i < length && data[i] != ':') {
-        uint8_t letter = data[i] | 0x20;
-        bool alpha = letter >= 'a' && letter <= 'z';
-        bool other = (data[i] >= '0' && data[i] <= '9') || data[i] == '+' || data[i] == '-' ||
-                     data[i] == '.';
-        if (!alpha && !(i > 0 && other))
-            return false;
-        i++;
-    }
-    if (i == 0 || length - i <= 3 || memcmp(data + i, "://", 3) != 0)
+    if (length < 4 || !carom_equals_lower(data, "http", 4))
         return false;
-    const uint8_t *authority = data + i + 3;
-    uint32_t rest = length - i - 3;
+    uint32_t scheme = 4;
+    if (length > scheme && (data[scheme] | 0x20) == 's')
+        scheme++;
+    head->asks_https = scheme == 5;
+    if (length - scheme <= 3 || memcmp(data + scheme, "://", 3) != 0)
+        return false;
+    const uint8_t *authority = data + scheme + 3;
+    uint32_t rest = length - scheme - 3;
     uint32_t size = 0;
     while (size < rest && authority[size] != '/' && authority[size] != '?')
         size++;
     return size > 0 && carom_h1_authority(authority, size, false);
 }
 
-static bool target_form(const uint8_t *data, uint32_t length, const struct carom_request_head *head,
+static bool target_form(const uint8_t *data, uint32_t length, struct carom_request_head *head,
                         bool options)
 {
     if (head->is_connect)
@@ -118,7 +114,7 @@ static bool target_form(const uint8_t *data, uint32_t length, const struct carom
         return true;
     if (data[0] == '*')
         return length == 1 && options;
-    return absolute_form(data, length);
+    return absolute_form(data, length, head);
 }
 
 static void take_line(struct carom_request_head *head, const uint8_t *data, uint32_t start,
@@ -129,6 +125,7 @@ static void take_line(struct carom_request_head *head, const uint8_t *data, uint
     head->target = (struct carom_span){start + method + 1, target};
     head->is_head = method == 4 && memcmp(line, "HEAD", 4) == 0;
     head->is_connect = method == 7 && memcmp(line, "CONNECT", 7) == 0;
+    head->asks_https = false;
     head->content_length = 0;
 }
 

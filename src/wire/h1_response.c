@@ -73,12 +73,12 @@ static uint8_t *put_connection(uint8_t *to, const struct carom_response_plan *pl
         return PUT(to, "Connection: close\r\n");
     case CAROM_H1_UPGRADE:
         return PUT(to, "Connection: upgrade\r\n");
-    case CAROM_H1_KEEP_10:
-        to = PUT(to, "Connection: keep-alive\r\n");
-        break;
     default:
         break;
     }
+    /* Keep-Alive is a field of this hop, so Connection names it (RFC 9110, 7.6.1). */
+    if (extra->connection == CAROM_H1_KEEP_10 || extra->keep_alive_line.length > 0)
+        to = PUT(to, "Connection: keep-alive\r\n");
     return put(to, extra->keep_alive_line.data, extra->keep_alive_line.length);
 }
 

@@ -8,9 +8,9 @@
 enum carom_h1_connection { CAROM_H1_KEEP, CAROM_H1_KEEP_10, CAROM_H1_CLOSE, CAROM_H1_UPGRADE };
 
 struct carom_h1_extra {
-    enum carom_h1_connection connection; /* KEEP: keep_alive_line; KEEP_10: Connection: keep-alive
-                                            and keep_alive_line; CLOSE: Connection: close; UPGRADE:
-                                            Connection: upgrade */
+    enum carom_h1_connection connection; /* KEEP: keep_alive_line, if there is one, with Connection:
+                                            keep-alive; KEEP_10: that in any case; CLOSE:
+                                            Connection: close; UPGRADE: Connection: upgrade */
     const void *date_line;               /* CAROM_DATE_LINE bytes, ready, with CRLF */
     carom_slice keep_alive_line;         /* "Keep-Alive: timeout=75\r\n", or empty */
     carom_slice phrase;                  /* empty: that of the status */

@@ -134,6 +134,25 @@ static void note_expect(struct carom_h2_section *section, carom_slice value)
         refuse(section, 417);
 }
 
+/* A crumb behind the first: its place in the chain, then its bytes. */
+struct crumb {
+    uint32_t next, length;
+};
+
+static void add_crumb(struct carom_h2_section *section, carom_slice value)
+{
+    const struct crumb crumb = {0, (uint32_t)value.length};
+    if (!make_room(section, sizeof crumb + value.length))
+        return;
+    uint32_t at = keep(section, (carom_slice){(const char *)&crumb, sizeof crumb}).offset;
+    keep(section, value);
+    if (section->crumb == 0)
+        section->crumb = at;
+    else
+        memcpy(section->page->data + section->last_crumb, &at, sizeof at);
+    section->last_crumb = at;
+}
+
 /* What the field means for the exchange. True when it is not to be shown as it is. */
 static bool note_field(struct carom_h2_section *section, carom_slice name, carom_slice value)
 {
@@ -148,9 +167,11 @@ static bool note_field(struct carom_h2_section *section, carom_slice name, carom
         note_length(section, value);
     else if (IS(name, "expect"))
         note_expect(section, value);
+    else if (IS(name, "cookie") && section->cookies++ == 0)
+        section->cookie_field = section->fields->count;
     else if (IS(name, "cookie")) {
-        section->cookies++;
-        section->cookie_length += (uint32_t)value.length + 2;
+        add_crumb(section, value);
+        return true;
     }
     return false;
 }
@@ -180,6 +201,8 @@ void carom_h2_section_add(struct carom_h2_section *section, carom_slice name, ca
     bool pseudo = name.length > 0 && name.data[0] == ':';
     if (!pseudo) {
         size_t cost = name.length + value.length + CAROM_H2_LINE_COST;
+        if (section->cookies > 0 && IS(name, "cookie"))
+            cost = value.length + 2; /* it is joined to the others */
         section->size =
             cost < UINT32_MAX - section->size ? section->size + (uint32_t)cost : UINT32_MAX;
         if (section->size > section->limits.max_header_section)
@@ -216,22 +239,16 @@ static struct carom_span pack(struct packer *packer, struct carom_span span)
                       span.length);
 }
 
-static bool is_cookie(const struct carom_h2_section *section, struct carom_span name)
+/* All crumbs as one value, as HTTP/1.1 has them (RFC 9113, 8.2.3). */
+static struct carom_span pack_cookies(struct packer *packer, struct carom_span first)
 {
-    return name.length == 6 && memcmp(bytes_of(section, name), "cookie", 6) == 0;
-}
-
-/* All crumbs from field `from` on, as one value. */
-static struct carom_span pack_cookies(struct packer *packer, uint32_t from)
-{
-    const struct carom_fields *fields = packer->section->fields;
-    struct carom_span joined = {packer->used, 0};
-    for (uint32_t i = from; i < fields->count; i++) {
-        if (!is_cookie(packer->section, fields->spans[i].name))
-            continue;
-        if (i > from)
-            pack_bytes(packer, "; ", 2);
-        pack(packer, fields->spans[i].value);
+    const struct carom_h2_section *section = packer->section;
+    struct carom_span joined = pack(packer, first);
+    struct crumb crumb;
+    for (uint32_t at = section->crumb; at != 0; at = crumb.next) {
+        memcpy(&crumb, section->page->data + at, sizeof crumb);
+        pack_bytes(packer, "; ", 2);
+        pack(packer, (struct carom_span){at + sizeof crumb, crumb.length});
     }
     joined.length = packer->used - joined.offset;
     return joined;
@@ -241,23 +258,12 @@ static void pack_fields(struct packer *packer, uint32_t from)
 {
     const struct carom_h2_section *section = packer->section;
     struct carom_fields *fields = section->fields;
-    uint32_t kept = from;
-    bool joined = false;
     for (uint32_t i = from; i < fields->count; i++) {
-        struct carom_field_span span = fields->spans[i];
-        bool cookie = !section->trailers && section->cookies > 1 && is_cookie(section, span.name);
-        if (cookie && joined)
-            continue;
-        struct carom_field_span *to = &fields->spans[kept];
-        uint32_t name = packer->used;
-        pack(packer, span.name);
-        struct carom_span value = cookie ? pack_cookies(packer, i) : pack(packer, span.value);
-        joined = joined || cookie;
-        /* Only a crumb that is left out lies between `to` and the one being read. */
-        *to = (struct carom_field_span){{name, span.name.length}, value};
-        kept++;
+        struct carom_field_span *span = &fields->spans[i];
+        bool cookies = section->cookies > 1 && i == section->cookie_field;
+        span->name = pack(packer, span->name);
+        span->value = cookies ? pack_cookies(packer, span->value) : pack(packer, span->value);
     }
-    fields->count = kept;
 }
 
 /* Room for all of it, with Host in front. */

@@ -20,10 +20,11 @@ struct carom_h2_section {
     struct carom_fields *fields; /* of the record; its first one is Host in a head */
     struct carom_h2_limits limits;
     struct carom_span method, target, authority, scheme, protocol, host;
-    uint32_t size;          /* as RFC 9113, 6.5.2 counts it, kept or not; :path is not in it */
-    uint32_t cookies;       /* crumbs (RFC 9113, 8.2.3) */
-    uint32_t cookie_length; /* of the crumbs when they are joined */
-    uint16_t status;        /* why it cannot be served: 400, 414, 417, 431, 500 (memory); or 0 */
+    uint32_t size;         /* as RFC 9113, 6.5.2 counts it, kept or not; :path is not in it */
+    uint32_t cookies;      /* crumbs (RFC 9113, 8.2.3): the first is a field, and those behind it */
+    uint32_t cookie_field; /* which field that is */
+    uint32_t crumb, last_crumb; /* where the next ones begin in the page, and the last: a chain */
+    uint16_t status; /* why it cannot be served: 400, 414, 417, 431, 500 (memory); or 0 */
     bool trailers, length_seen, expects_continue;
     uint64_t content_length;
 };

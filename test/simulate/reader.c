@@ -145,8 +145,10 @@ void reader_refusal(const struct exchange *exchange, const struct head *head)
                  now > exchange->taken_at + options->header_timeout;
         lawful |= exchange->handed && now > exchange->handed_at + options->content_window;
         break;
+    case 405: /* a tunnel that nobody made */
     case 500:
-        lawful = exchange->handed && exchange->released && !exchange->begun;
+        lawful = exchange->is_connect == (head->status == 405) && exchange->handed &&
+                 exchange->released && !exchange->begun;
         break;
     case 503:
         lawful = !exchange->handed &&

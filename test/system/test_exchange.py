@@ -6,7 +6,7 @@ import harness
 
 HELLO = b"GET /hello HTTP/1.1\r\nHost: t\r\n\r\n"
 HELLO_ANSWER = (b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 6\r\nDate: *\r\n"
-                b"Keep-Alive: timeout=75\r\n\r\nhello\n")
+                b"Connection: keep-alive\r\nKeep-Alive: timeout=75\r\n\r\nhello\n")
 
 
 def sorted_head(data):
@@ -250,7 +250,7 @@ class Exchange(harness.SystemTest):
             for _ in range(3):
                 client.send(b"POST /count HTTP/1.1\r\nHost: t\r\nContent-Length: 3\r\n\r\nabc")
                 answer = client.answer()
-                self.assertEqual((answer.body, answer.field("Connection")), (b"3 294\n", None))
+                self.assertEqual((answer.body, answer.field("Connection")), (b"3 294\n", "keep-alive"))
         self.assertEqual(self.done()["connections_accepted"], 2)
 
     def test_response_splitting_is_refused(self):
@@ -262,6 +262,19 @@ class Exchange(harness.SystemTest):
             self.assertEqual(client.get("/abandon").status, 500)
             self.assertEqual(client.get("/hello").status, 200)
         self.assertEqual(self.done()["ended"]["abandoned"], 1)
+
+    def test_https_is_not_answered_in_the_clear(self):
+        with self.server.connect() as client:
+            for target, status in ((b"https://t/hello", 421), (b"http://t/hello", 200), (b"HTTPS://t/hello", 421)):
+                client.send(b"GET " + target + b" HTTP/1.1\r\nHost: t\r\n\r\n")
+                self.assertEqual(client.answer().status, status)
+                if status == 421:
+                    break
+        for target in (b"ws://t/", b"httpss://t/", b"htt://t/"):
+            with self.server.connect() as client:
+                client.send(b"GET " + target + b" HTTP/1.1\r\nHost: t\r\n\r\n")
+                self.assertEqual(client.answer().status, 400)
+        self.done()
 
     def test_cut_is_seen_as_truncated(self):
         for target in (b"/cut", b"/cut?cancel=1"):

@@ -19,14 +19,21 @@ function handlerOf(app, module) {
   throw new AppError(`${app} must export by default a function of a Request, or an object { fetch }`);
 }
 
-// What Node says about the syntax of a file. The error that import() throws does not tell the place.
-function syntaxError(file) {
-  const { stderr = '' } = spawnSync(process.execPath, ['--check', file], { encoding: 'utf8' });
-  return stderr
-    .split('\n')
-    .filter((line) => !/^\s+at |^Node\.js /.test(line))
-    .join('\n')
-    .trim();
+// The place of a syntax error, in the app or in what it imports, and what stands there. The error that import() throws on Node does
+// not tell it, so another process looks for it; where it finds none, the error itself may.
+function syntaxError(file, error) {
+  if (!process.versions.bun && !process.versions.deno) {
+    const node = (...words) => spawnSync(process.execPath, words, { encoding: 'utf8' });
+    const finder = path.join(__dirname, 'find-syntax-error.mjs');
+    const { stdout: wrong = '' } = node('--experimental-vm-modules', '--no-warnings', finder, file);
+    const { stderr: said = '' } = wrong === '' ? {} : node('--check', wrong);
+    const lines = said.split('\n').filter((line) => !/^\s+at |^Node\.js /.test(line));
+    if (lines.length > 1) return lines.join('\n').trim();
+  }
+  const { file: other, line, lineText = '' } = error.position || {}; // Bun's
+  if (line !== undefined) return `${other}:${line}\n${lineText}\n\n${error.name}: ${error.message}`;
+  const frames = String(error.stack).indexOf('\n    at ');
+  return frames < 0 ? String(error.stack) : error.stack.slice(0, frames);
 }
 
 let version = 0;
@@ -44,7 +51,8 @@ async function loadApp(app) {
   } catch (error) {
     if (error && /^ERR_(MODULE_NOT_FOUND|UNKNOWN_FILE_EXTENSION)$/.test(error.code))
       throw new AppError(`the app cannot be loaded: ${error.message.split('\n')[0]}`);
-    if (error instanceof SyntaxError) throw new AppError(`the app cannot be loaded\n${syntaxError(file) || error}`);
+    if (error instanceof SyntaxError || error?.name === 'BuildMessage')
+      throw new AppError(`the app cannot be loaded\n${syntaxError(file, error)}`);
     throw error;
   }
 }

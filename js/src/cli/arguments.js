@@ -21,7 +21,7 @@ returns a Response, or a promise of one.
   --globals        put Carom's Request, Response and Headers in the place of the runtime's
   --deadline S     seconds that requests have to end after SIGTERM (10)
 
-carom --help, carom --version
+carom --help (or -h), carom --version
 `;
 
 // Each option, and what its value must be; null: it takes no value.
@@ -59,6 +59,7 @@ function parse(words) {
   const options = { log: 'short', deadline: '10' };
   const plain = [];
   for (let i = 0; i < words.length; i++) {
+    if (words[i] === '-h') words[i] = '--help';
     const match = /^--([a-z][a-z0-9-]*)(?:=(.*))?$/.exec(words[i]);
     if (match === null && words[i].startsWith('-') && words[i] !== '-') throw new UsageError(`there is no option ${words[i]}`);
     if (match === null) {

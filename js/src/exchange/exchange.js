@@ -60,6 +60,7 @@ const { whyRefused } = require('./refusal.js');
 const REASONS = native.reasons();
 const ROOM = RING_SLOT_SIZE - SLOT_OUT;
 const METHODS = ['GET', 'POST', 'PUT', 'HEAD', 'DELETE', 'PATCH', 'OPTIONS'];
+const IDLE = 30_000; // milliseconds
 const NOTHING = new Uint8Array(0);
 const ALL_READ = Object.freeze({ reading: null, done: true, lost: false, trailers: null });
 
@@ -276,10 +277,30 @@ class Exchange {
     if (input.done) return Promise.resolve(null);
     if (this.over ? this.reason !== 'complete' : input.lost) return Promise.reject(new ClientGone(this.reason || 'client-closed'));
     if (input.lost || this.released) return Promise.reject(tooLate());
+    clearTimeout(this.idle);
     return new Promise((resolve, reject) => {
       input.reading = { resolve, reject };
       this.send(FLAG_READ);
     });
+  }
+
+  // Content that is being read is read to its end, though the response may be sent before. Who does not read on loses it in a while.
+  keepContent() {
+    this.keepsContent = true;
+  }
+
+  // Nobody wants what is left of it.
+  dropContent() {
+    this.keepsContent = false;
+    if (this.input !== null && this.input !== ALL_READ) this.input.lost = true;
+    this.releaseIfDone();
+  }
+
+  // Whether somebody waits for content, or will.
+  isReading() {
+    const { input } = this;
+    if (input === null || input === ALL_READ) return false;
+    return input.reading !== null || (this.keepsContent && !input.done && !input.lost && (!this.over || this.reason === 'complete'));
   }
 
   trailers() {
@@ -357,8 +378,7 @@ class Exchange {
 
   // Nobody looks at the exchange after its end: the slot can go with the last message.
   endFlag() {
-    const reading = this.input !== null && this.input.reading !== null;
-    if (this.onend !== null || reading) return FLAG_WATCH;
+    if (this.onend !== null || this.isReading()) return FLAG_WATCH;
     this.released = true;
     return FLAG_RELEASE;
   }
@@ -462,8 +482,14 @@ class Exchange {
   }
 
   releaseIfDone() {
-    if (this.released) return;
-    if (!this.over || (this.input !== null && this.input.reading !== null)) return;
+    if (this.released || !this.over) return;
+    clearTimeout(this.idle);
+    if (this.isReading()) {
+      if (this.input.reading !== null) return;
+      this.idle = setTimeout(() => this.dropContent(), IDLE);
+      this.idle.unref?.();
+      return;
+    }
     this.released = true;
     if (this.output === null && this.slot.words[SLOT_FLAGS] === 0) {
       this.slot.words[SLOT_FIELDS_LENGTH] = 0;
@@ -516,6 +542,8 @@ Exchange.prototype.reason = '';
 Exchange.prototype.bytesSent = undefined; // of content; known when the end is heard of
 Exchange.prototype.responseTrailers = null;
 Exchange.prototype.begun = false; // its head was given, and content may follow
+Exchange.prototype.keepsContent = false;
+Exchange.prototype.idle = undefined; // the time in which the next piece of content must be asked for, once the response is sent
 Exchange.prototype.timer = null; // of a time-out of its own
 Exchange.prototype.failed = false; // its handler did, and onError was asked
 

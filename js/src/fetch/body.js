@@ -2,6 +2,7 @@
 // somebody asks for one.
 'use strict';
 
+const { AsyncResource } = require('node:async_hooks');
 const { isDisturbed } = require('node:stream');
 const { internals: headersInternals } = require('./headers.js');
 const { copyOf, share } = require('../ring/copies.js');
@@ -29,6 +30,7 @@ class Body {
     this.witness = null; // where only a Response of the runtime can tell: one over the stream
     this.used = false; // it was consumed, or went to somebody else
     this.mark = null; // of a stream of our own: whether that was read from
+    this.scope = null; // of a program's stream: what its AsyncLocalStorages held when it was given
   }
 
   adopt(stream) {
@@ -84,6 +86,7 @@ function ofStream(stream, keepalive) {
   if (keepalive) throw noStream();
   const body = new Body(null, null, -1);
   body.adopt(stream);
+  body.scope = new AsyncResource('carom.body');
   return body;
 }
 
@@ -121,7 +124,9 @@ function extract(object, keepalive = false) {
     }
     if (isIterable(object)) {
       if (keepalive) throw noStream();
-      return new Body(object, null, -1);
+      const body = new Body(object, null, -1);
+      body.scope = new AsyncResource('carom.body');
+      return body;
     }
   }
   return new Body(`${object}`, 'text/plain;charset=UTF-8', -1);
@@ -144,6 +149,7 @@ function streamOfExchange(mark, exchange) {
       type: 'bytes',
       async pull(controller) {
         mark.read = true;
+        exchange.keepContent();
         const piece = exchange.contentNow() || (await exchange.read());
         if (piece !== null && piece.length > 0) controller.enqueue(piece);
         else {
@@ -153,6 +159,7 @@ function streamOfExchange(mark, exchange) {
       },
       cancel() {
         mark.read = true;
+        exchange.dropContent();
       },
     },
     { highWaterMark: 0 },
@@ -289,6 +296,11 @@ function gatherStream(stream) {
   });
 }
 
+function gatherExchange(exchange) {
+  exchange.keepContent();
+  return gather(() => exchange.read());
+}
+
 // All bytes of the body: at once when they are there already, else as a promise. The caller must not change them.
 function consume(body) {
   const { source } = body;
@@ -300,7 +312,7 @@ function consume(body) {
   body.used = true;
   if (typeof source === 'string') return Buffer.from(source, 'utf8');
   if (source instanceof Uint8Array) return source;
-  if (isExchange(source)) return source.contentNow() || gather(() => source.read());
+  if (isExchange(source)) return source.contentNow() || gatherExchange(source);
   return source.arrayBuffer().then((buffer) => new Uint8Array(buffer));
 }
 

@@ -134,7 +134,9 @@ class Response {
     }
     return {
       status: response.#type === 'error' ? 500 : response.#status,
+      statusText: response.#statusText,
       fields: response.#fields,
+      scope: body === null ? null : body.scope,
       body: body === null ? null : body.stream === null ? body.source : body.stream,
     };
   }
@@ -195,21 +197,42 @@ function fieldsOf(headers) {
   return fields;
 }
 
+// Theirs may be anything.
+function phraseOf({ statusText }) {
+  return typeof statusText === 'string' && REASON_PHRASE.test(statusText) ? statusText : '';
+}
+
 // The headers first: Bun forgets the type of a body once that was looked at.
 function partsOfForeign(response) {
   const fields = endToEnd(fieldsOf(response.headers));
   const { status, body } = response;
   if (response.bodyUsed || (body && body.locked)) throw new TypeError('the body of this Response was read already, or is locked');
   if (ofText.has(response) && !fields.includes('content-type')) fields.push(...TEXT);
-  return { status: status === 0 ? 500 : status, fields, body: body === undefined ? null : body, foreign: true };
+  return {
+    status: status === 0 ? 500 : status,
+    statusText: phraseOf(response),
+    fields,
+    body: body === undefined ? null : body,
+    foreign: true,
+  };
 }
 
-// { status, fields, body } of a Response, of our class or another. No field is there that is about another connection.
+// A field without a name is the reason phrase, which HTTP/1.1 has.
+function withPhrase(statusText, fields) {
+  return statusText === '' ? fields : ['', statusText, ...fields];
+}
+
+// { status, fields, body, scope } of a Response, of our class or another. No field is there that is about another connection. `scope`
+// is where a body that is a stream was given.
 function responseParts(response) {
-  if (!own.isOurs(response)) return partsOfForeign(response);
+  if (!own.isOurs(response)) {
+    const parts = partsOfForeign(response);
+    parts.fields = withPhrase(parts.statusText, parts.fields);
+    return parts;
+  }
   const parts = own.parts(response);
   const { body } = parts;
-  parts.fields = endToEnd(parts.fields);
+  parts.fields = withPhrase(parts.statusText, endToEnd(parts.fields));
   // The content of another exchange (`new Response(request.body)` has its stream, a clone its source).
   if (body !== null && typeof body.contentNow === 'function') parts.body = streamOf(own.body(response));
   return parts;

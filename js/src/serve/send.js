@@ -61,14 +61,15 @@ async function quietly(stop) {
   } catch {}
 }
 
-// A body as a source of chunks: { next, cancel }.
-function sourceOf(body) {
+// A body as a source of chunks: { next, cancel }. It is cancelled in the scope in which it was given.
+function sourceOf(body, scope) {
+  const within = scope ? (stop) => scope.runInAsyncScope(quietly, null, stop) : quietly;
   if (typeof body.getReader === 'function') {
     const reader = body.getReader();
     return {
       next: () => reader.read(),
       cancel: (reason) => {
-        quietly(() => reader.cancel(reason));
+        within(() => reader.cancel(reason));
       },
     };
   }
@@ -76,7 +77,7 @@ function sourceOf(body) {
   return {
     next: () => iterator.next(),
     cancel: () => {
-      quietly(() => iterator.return?.());
+      within(() => iterator.return?.());
     },
   };
 }
@@ -105,9 +106,9 @@ function sendWhole(exchange, status, fields, body, own) {
 // Sends content that can only be read as a stream, after a look at how it begins. Most streams have one chunk. When the stream has
 // ended before the event loop turns, the length is known and the response is sent whole. Otherwise it is streamed, so that the
 // client gets the head and can leave. A head that names a coding waits for the first chunk, which shows whether it fits.
-async function sendAhead(server, exchange, { status, fields, body }) {
+async function sendAhead(server, exchange, { status, fields, body, scope }) {
   try {
-    const source = sourceOf(body);
+    const source = sourceOf(body, scope);
     if (exchange.over || hasNoContent(exchange, status)) {
       sendStream(server, exchange, { status, fields }, source);
       return;
@@ -160,13 +161,13 @@ function send(server, exchange, response) {
     sendWhole(exchange, status, fields, body, !parts.foreign);
   else if (typeof body.arrayBuffer === 'function') sendBlob(server, exchange, parts);
   else if (parts.foreign || codingOf(fields) !== null) sendAhead(server, exchange, parts);
-  else sendStream(server, exchange, { status, fields: forContent(fields, '') }, sourceOf(body));
+  else sendStream(server, exchange, { status, fields: forContent(fields, '') }, sourceOf(body, parts.scope));
 }
 
 // Sends a response with trailers, which over HTTP/1.1 need the chunked coding.
-function sendWithTrailers(server, exchange, { status, fields, body }) {
+function sendWithTrailers(server, exchange, { status, fields, body, scope }) {
   if (body !== null && typeof body !== 'string' && !(body instanceof Uint8Array)) {
-    sendStream(server, exchange, { status, fields }, sourceOf(typeof body.stream === 'function' ? body.stream() : body));
+    sendStream(server, exchange, { status, fields }, sourceOf(typeof body.stream === 'function' ? body.stream() : body, scope));
     return;
   }
   if (!exchange.begin(status, fields, -1)) return;

@@ -215,6 +215,13 @@ function follow(server, signal) {
   server.finished.then(() => signal.removeEventListener('abort', stop));
 }
 
+// Where a server on all addresses can be reached from here has one name for people.
+function shownOf({ addr, origin }) {
+  if (addr.transport === 'unix') return addr.path;
+  const everywhere = addr.hostname === '::' || addr.hostname === '0.0.0.0';
+  return `${everywhere ? origin().replace(addr.hostname === '::' ? '[::1]' : '0.0.0.0', 'localhost') : origin()}/`;
+}
+
 function serve(first, second) {
   const [options, handler] = argumentsOf(first, second);
   const { signal, onListen } = options;
@@ -227,8 +234,7 @@ function serve(first, second) {
   try {
     if (signal) follow(server, signal);
     if (typeof onListen === 'function') onListen.call(options, server.addr);
-    else if (onListen === undefined)
-      console.log(`carom: listening on ${server.addr.transport === 'unix' ? server.addr.path : `${server.origin()}/`}`);
+    else if (onListen === undefined) console.log(`carom: listening on ${shownOf(server)}`);
   } catch (error) {
     server.shutdown({ deadline: 0 }); // the caller is given no server
     throw error;

@@ -96,6 +96,14 @@ test('logs as JSON', async (t) => {
   await run.stop();
 });
 
+test('-h is help, wherever it stands', async (t) => {
+  for (const words of [['-h'], ['serve', '-h']]) {
+    const run = new Run(t, ...words);
+    assert.equal(await run.ended, 0);
+    assert.match(run.said, /^carom serve APP\.mjs \[options\]\n/);
+  }
+});
+
 test('bad usage is said in one line, with exit 2', async (t) => {
   for (const [words, what] of [
     [[], /what is to be done/],
@@ -266,6 +274,24 @@ test('SIGTERM answers what is in flight; a second one stops at once', async (t) 
   stuck.process.kill('SIGTERM');
   await stuck.says(/once more/);
   assert.equal(await stuck.stop(), 143);
+});
+
+test('a syntax error in what the app imports shows its place, too', async (t) => {
+  app('whole.mjs', "import './half.mjs';\n");
+  app('half.mjs', 'export const one = 1;\nfunction two() {\n');
+  const run = new Run(t, 'serve', app('imports.mjs', "import './whole.mjs';\nexport default () => new Response();\n"));
+  assert.equal(await run.ended, 1);
+  assert.match(run.said, /half\.mjs:3\n[^]*SyntaxError: Unexpected end of input/);
+});
+
+test('--watch says which import is broken, and where', async (t) => {
+  app('part.mjs', "export const text = 'one';\n");
+  const file = app('whole-app.mjs', "import { text } from './part.mjs';\nexport default () => new Response(text);\n");
+  const run = new Run(t, 'serve', file, '--port', '0', '--watch', '--log', 'off');
+  const origin = await run.origin();
+  app('part.mjs', "export const text = 'two';\nconst = 3;\n");
+  await run.says(/the new one is broken[^]*part\.mjs:2\nconst = 3;/);
+  assert.equal(await (await fetch(origin)).text(), 'one');
 });
 
 test('--watch loads anew what the app imports', async (t) => {

@@ -135,6 +135,7 @@ function fake({ target = '/p?q', method = 'GET', fields = ['Host', 'h:1', 'X-A',
       return counted('field', values.length === 0 ? null : values.join(', '));
     },
     cachedUrl: () => ({ url: '' }),
+    keepContent() {},
     contentNow() {
       const now = content;
       content = null;

@@ -232,10 +232,12 @@ describe('responseParts', () => {
   test('sources as they were given', () => {
     assert.deepEqual(responseParts(new Response('text', { status: 201, headers: { A: '1' } })), {
       status: 201,
+      statusText: '',
       fields: ['a', '1', 'content-type', 'text/plain;charset=UTF-8'],
+      scope: null,
       body: 'text',
     });
-    assert.deepEqual(responseParts(new Response()), { status: 200, fields: [], body: null });
+    assert.deepEqual(responseParts(new Response()), { status: 200, statusText: '', fields: [], scope: null, body: null });
     assert.equal(text(responseParts(new Response(bytes('x'))).body), 'x');
     const blob = new Blob(['x']);
     assert.equal(responseParts(new Response(blob)).body, blob);

@@ -71,6 +71,8 @@ export class FakeExchange {
     return found.length === 0 ? null : found.join(', ');
   }
 
+  keepContent() {}
+  dropContent() {}
   contentNow() {
     this.calls.contentNow++;
     const { now } = this;

@@ -224,7 +224,7 @@ static void idle_connections_are_closed_in_time(void **state)
     struct carom_peer *silent = connect_peer(), *kept = connect_peer();
     say(kept, GET("/now"));
     turn();
-    assert_got(kept, "Keep-Alive: timeout=75\r\n");
+    assert_got(kept, "Connection: keep-alive\r\nKeep-Alive: timeout=75\r\n");
     pass(14900);
     assert_false(carom_peer_saw_close(silent));
     pass(200);

@@ -145,14 +145,14 @@ static void cookies_are_joined(void **state)
     const nghttp2_nv pairs[] = {
         NV(":method", "GET"), NV(":scheme", "http"),  NV(":path", "/hold"), NV(":authority", "a"),
         NV("cookie", "a=1"),  NV("x-between", "yes"), NV("cookie", "b=2"),  NV("cookie", "c=3"),
-        NV("x-after", "too"), NV("host", "A")};
-    request_with(&client, pairs, 10, false);
+        NV("x-after", "too"), NV("host", "A"),        NV("cookie", ""),     NV("cookie", "d=4")};
+    request_with(&client, pairs, 12, false);
     converse(&client);
     assert_int_equal(sim.held_count, 1);
     assert_int_equal(carom_request_field_count(sim.held[0]), 4);
     carom_slice cookie = carom_request_field(sim.held[0], "cookie");
-    assert_int_equal(cookie.length, strlen("a=1; b=2; c=3"));
-    assert_memory_equal(cookie.data, "a=1; b=2; c=3", cookie.length);
+    assert_int_equal(cookie.length, strlen("a=1; b=2; c=3; ; d=4"));
+    assert_memory_equal(cookie.data, "a=1; b=2; c=3; ; d=4", cookie.length);
     assert_memory_equal(carom_request_field(sim.held[0], "x-between").data, "yes", 3);
     assert_memory_equal(carom_request_field(sim.held[0], "x-after").data, "too", 3);
     end();
@@ -196,6 +196,34 @@ static void what_h1_refuses_is_refused(void **state)
     }
 }
 
+/* As one field of HTTP/1.1 they count: by their bytes, with what joins them. */
+static void crumbs_of_cookies_are_one_field(void **state)
+{
+    (void)state;
+    enum { CRUMBS = 2000 }; /* with 32 bytes for each they would be over the limit four times */
+    static nghttp2_nv pairs[4 + CRUMBS];
+    const nghttp2_nv head[] = {NV(":method", "GET"), NV(":scheme", "http"), NV(":path", "/hold"),
+                               NV(":authority", "a")};
+    memcpy(pairs, head, sizeof head);
+    for (int i = 0; i < CRUMBS; i++)
+        pairs[4 + i] = (nghttp2_nv)NV("cookie", "ab=cd");
+    carom_options options = simulation_options();
+    options.max_header_section = 38 + 5 + 7 * (CRUMBS - 1); /* the first one is a whole line */
+    options.max_fields = 2;                                 /* with Host */
+    for (uint32_t less = 0; less < 2; less++, options.max_header_section--) {
+        begin(&options);
+        client_begin(&client, 0, false);
+        int32_t id = request_with(&client, pairs, COUNT(pairs), false);
+        converse(&client);
+        assert_int_equal(sim.held_count, 1 - less);
+        if (less == 0)
+            assert_int_equal(carom_request_field(sim.held[0], "cookie").length, 7 * CRUMBS - 2);
+        else
+            assert_int_equal(reply_of(&client, id)->status, 431);
+        end();
+    }
+}
+
 static void limits_of_a_section(void **state)
 {
     (void)state;
@@ -212,7 +240,7 @@ static void limits_of_a_section(void **state)
     pairs[2] = (nghttp2_nv)NV(":path", "/now");
     memcpy(many, pairs, 4 * sizeof *pairs);
     for (int i = 4; i < 105; i++)
-        many[i] = (nghttp2_nv)NV("cookie", "a=b");
+        many[i] = (nghttp2_nv)NV("x", "a=b");
     int32_t count = request_with(&client, many, 105, false);
     converse(&client);
     assert_int_equal(reply_of(&client, section)->status, 431);
@@ -538,6 +566,7 @@ int main(void)
         cmocka_unit_test(half_a_preface_is_a_late_head),
         cmocka_unit_test(many_at_once_in_any_order),
         cmocka_unit_test(cookies_are_joined),
+        cmocka_unit_test(crumbs_of_cookies_are_one_field),
         cmocka_unit_test(what_h1_refuses_is_refused),
         cmocka_unit_test(limits_of_a_section),
         cmocka_unit_test(a_shut_window_holds_its_stream_only),

@@ -269,6 +269,25 @@ static void an_old_client_is_not_informed(void **state)
     finish();
 }
 
+/* Its handler need not know of it (RFC 9110, 9.3.6). */
+static void a_tunnel_that_nobody_makes_is_405(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    struct carom_peer *peer;
+    /* Five characters, as /hold has. */
+    carom_record *record =
+        begin_and_ask(&options, &peer, "CONNECT a:100 HTTP/1.1\r\nHost: a:100\r\n\r\n");
+    assert_int_equal(carom_respond(record, &(carom_response){.status = 200}), -CAROM_EINVAL);
+    sim.held_count = 0;
+    carom_release(record);
+    turn();
+    assert_got(peer, "HTTP/1.1 405 Method Not Allowed\r\n");
+    assert_got(peer, "\r\nAllow: \r\n");
+    assert_got(peer, "\r\nConnection: close\r\n");
+    assert_int_equal(finish().ended[CAROM_REASON_ABANDONED], 1);
+}
+
 static void only_who_asks_is_upgraded(void **state)
 {
     (void)state;
@@ -300,6 +319,7 @@ int main(void)
         cmocka_unit_test(a_file_that_is_not_sent_is_closed),
         cmocka_unit_test(a_head_may_be_as_long_as_the_limit),
         cmocka_unit_test(an_old_client_is_not_informed),
+        cmocka_unit_test(a_tunnel_that_nobody_makes_is_405),
         cmocka_unit_test(only_who_asks_is_upgraded),
     };
     return cmocka_run_group_tests_name("http/respond", tests, NULL, NULL);

@@ -5,6 +5,7 @@
 
 #define DATE  "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
 #define ALIVE "Keep-Alive: timeout=75\r\n"
+#define KEPT  "Connection: keep-alive\r\n"
 
 static struct carom_h1_extra extra_of(enum carom_h1_connection connection)
 {
@@ -34,9 +35,9 @@ static void a_plain_head(void **state)
     const carom_field fields[] = {field("Content-Type", "text/plain"), field("X-Empty", "")};
     check(&hello, fields, 2, &extra,
           "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nX-Empty: \r\n" DATE
-          "Content-Length: 12\r\n" ALIVE "\r\n");
+          "Content-Length: 12\r\n" KEPT ALIVE "\r\n");
     check(&hello, NULL, 0, &extra,
-          "HTTP/1.1 200 OK\r\n" DATE "Content-Length: 12\r\n" ALIVE "\r\n");
+          "HTTP/1.1 200 OK\r\n" DATE "Content-Length: 12\r\n" KEPT ALIVE "\r\n");
     extra.keep_alive_line = (carom_slice){NULL, 0};
     check(&hello, NULL, 0, &extra, "HTTP/1.1 200 OK\r\n" DATE "Content-Length: 12\r\n\r\n");
 }
