@@ -244,6 +244,7 @@ static struct carom_span pack_cookies(struct packer *packer, struct carom_span f
 {
     const struct carom_h2_section *section = packer->section;
     struct carom_span joined = pack(packer, first);
+    carom_assert(section->page != NULL); /* a name lies there, and the crumbs */
     struct crumb crumb;
     for (uint32_t at = section->crumb; at != 0; at = crumb.next) {
         memcpy(&crumb, section->page->data + at, sizeof crumb);
