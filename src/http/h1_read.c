@@ -17,8 +17,6 @@ static const carom_options *options_of(const struct carom_connection *connection
     return carom_connections_of(connection)->options;
 }
 
-/* ---------------------------------------------------------------- input */
-
 static void let_go_of_page(struct carom_connection *connection)
 {
     struct carom_h1 *h1 = carom_h1_of(connection);
@@ -420,13 +418,12 @@ static void h1_received(struct carom_connection *connection, struct carom_page *
         carom_assert(page == h1->held && data == h1->data + h1->length);
         h1->length += length;
     }
-    if (!process(connection))
-        return;
+    bool open = process(connection);
     /* What was answered at once leaves at once, and its records are used again for the next
      * connection while they are still in the cache. The flush sees to what follows. */
-    if (connection->core.listed && all_answered(connection))
+    if (open && connection->core.listed && all_answered(connection))
         carom_core_flush(&connection->core);
-    else
+    else if (open)
         settle(connection);
 }
 
