@@ -439,6 +439,26 @@ describe('Headers: guards', () => {
     }
   });
 
+  test('request-no-cors looks at a value with those before it', () => {
+    const { headers } = new Request('http://a.test/', { mode: 'no-cors' });
+    for (let i = 0; i < 3; i++) headers.append('accept', 'a'.repeat(60)); // 128 bytes in all
+    assert.equal(headers.get('accept').length, 60 + 2 + 60);
+  });
+
+  test('lines of Cookie are joined as cookies are', () => {
+    const headers = new Headers([
+      ['cookie', 'a=1'],
+      ['x', '1'],
+      ['cookie', 'b=2'],
+      ['x', '2'],
+    ]);
+    assert.equal(headers.get('cookie'), 'a=1; b=2');
+    assert.deepEqual(pairs(headers), [
+      ['cookie', 'a=1; b=2'],
+      ['x', '1, 2'],
+    ]);
+  });
+
   test('request-no-cors lets little through', () => {
     const { headers } = new Request('http://a.test/', {
       mode: 'no-cors',
