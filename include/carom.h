@@ -564,6 +564,12 @@ CAROM_API int carom_end(carom_record *record, const carom_field *trailers, size_
  * here). */
 CAROM_API int carom_inform(carom_record *record, const carom_response *response);
 
+/* Begin a response that is written as bytes, its head included: what carom_write is given goes to
+ * the client as it is, and the connection ends behind carom_end. Nothing looks at these bytes, so
+ * never write there what a client could have made up. Errors: ECANCELED, ESTATE, EUNSUPPORTED
+ * (HTTP/2). */
+CAROM_API int carom_respond_raw(carom_record *record);
+
 /* Take over the connection as a raw stream: status 101 for a request with Upgrade (RFC 9110, 7.8;
  * set the Upgrade field; Connection is added), or 2xx for CONNECT (RFC 9110, 9.3.6). Then
  * carom_request_read, carom_write and carom_end work on raw bytes both ways. Errors as

@@ -26,27 +26,29 @@ extern "C" {
 
 /* Words of the control block. Each that is written often has a cache line (16 words) of its own. */
 enum carom_ring_control {
-    CAROM_RING_CAPACITY = 0,        /* slots at most, and entries of each queue: a power of two */
-    CAROM_RING_EVENTS_WORD = 1,     /* where the queue of events begins */
-    CAROM_RING_COMMANDS_WORD = 2,   /* where the queue of commands begins */
-    CAROM_RING_RETURNS_WORD = 3,    /* where the queue of returned loans begins */
-    CAROM_RING_PAGES_BYTE = 4,      /* where the pages begin */
-    CAROM_RING_BLOCKS_WORD = 5,     /* where a word for each block of slots begins: 1 while the
-                                       engine has it */
-    CAROM_RING_BAD_COMMANDS = 6,    /* commands that named no slot of the VM's */
-    CAROM_RING_EVENT_TAIL = 16,     /* (atomic) the engine counts what it has put in */
-    CAROM_RING_EVENT_HEAD = 32,     /* the VM's own count of what it has taken out */
-    CAROM_RING_COMMAND_TAIL = 48,   /* (atomic) the VM counts what it has put in */
-    CAROM_RING_RETURN_TAIL = 64,    /* (atomic) the engine counts */
-    CAROM_RING_ENGINE_ASLEEP = 80,  /* (atomic) 1: exchange it for 0 and call carom_ring_wake */
-    CAROM_RING_VM_ASLEEP = 96,      /* (atomic) 1: the VM wants options.wake when there are events;
-                                       2: it does when what it has answered is on its way */
-    CAROM_RING_SLOTS_WANTED = 112,  /* (atomic) requests that wait for a slot */
-    CAROM_RING_SLOTS = 113,         /* (atomic) slots that the engine has; those of a block that was
-                                       just given are not among them yet */
-    CAROM_RING_BLOCKS_BACK = 114,   /* (atomic) the engine counts the blocks it has given back */
-    CAROM_RING_REFUSED = 115,       /* (atomic) requests of the worker that were answered 503, since
-                                       what they needed was taken */
+    CAROM_RING_CAPACITY = 0,       /* slots at most, and entries of each queue: a power of two */
+    CAROM_RING_EVENTS_WORD = 1,    /* where the queue of events begins */
+    CAROM_RING_COMMANDS_WORD = 2,  /* where the queue of commands begins */
+    CAROM_RING_RETURNS_WORD = 3,   /* where the queue of returned loans begins */
+    CAROM_RING_PAGES_BYTE = 4,     /* where the pages begin */
+    CAROM_RING_BLOCKS_WORD = 5,    /* where a word for each block of slots begins: 1 while the
+                                      engine has it */
+    CAROM_RING_BAD_COMMANDS = 6,   /* commands that named no slot of the VM's */
+    CAROM_RING_EVENT_TAIL = 16,    /* (atomic) the engine counts what it has put in */
+    CAROM_RING_EVENT_HEAD = 32,    /* the VM's own count of what it has taken out */
+    CAROM_RING_COMMAND_TAIL = 48,  /* (atomic) the VM counts what it has put in */
+    CAROM_RING_RETURN_TAIL = 64,   /* (atomic) the engine counts */
+    CAROM_RING_ENGINE_ASLEEP = 80, /* (atomic) 1: exchange it for 0 and call carom_ring_wake */
+    CAROM_RING_VM_ASLEEP = 96,     /* (atomic) 1: the VM wants options.wake when there are events;
+                                      2: it does when what it has answered is on its way */
+    CAROM_RING_SLOTS_WANTED = 112, /* (atomic) requests that wait for a slot */
+    CAROM_RING_SLOTS = 113,        /* (atomic) slots that the engine has; those of a block that was
+                                      just given are not among them yet */
+    CAROM_RING_BLOCKS_BACK = 114,  /* (atomic) the engine counts the blocks it has given back */
+    CAROM_RING_REFUSED = 115,      /* (atomic) requests of the worker that were answered 503, since
+                                      what they needed was taken */
+    CAROM_RING_CONNECTION_NEWS = 116, /* (atomic) the engine counts the connections with news, for
+                                         carom_ring_take_connection */
     CAROM_RING_PAGES_HELD = 128,    /* (atomic) a word for each page: the engine makes it 1 when it
                                        puts something there for the VM, and the VM 0 when it has
                                        copied that */
@@ -71,7 +73,8 @@ enum carom_ring_slot {
     CAROM_SLOT_GENERATION = 1,    /* rises each time the slot is given to another request */
     CAROM_SLOT_HEAD_PAGE = 2,     /* 0: the head is in the slot; else the number of its page + 1 */
     CAROM_SLOT_METHOD_LENGTH = 3, /* the head begins with the method */
-    CAROM_SLOT_VERSION = 4,       /* 10, 11, 20; + 256 when the client asks for an upgrade */
+    CAROM_SLOT_VERSION = 4,       /* 10, 11, 20; + 256 when the client asks for an upgrade; + a
+                                     status << 16 when it is no request: see options.watch */
     CAROM_SLOT_TARGET = 5,        /* offset in the head */
     CAROM_SLOT_TARGET_LENGTH = 6,
     CAROM_SLOT_FIELD_COUNT = 7, /* of 4 half-words before the head: offset and length of a name,
@@ -87,9 +90,10 @@ enum carom_ring_slot {
     CAROM_SLOT_REASON = 15,   /* ENDED: carom_reason */
     CAROM_SLOT_SENT_LOW = 16, /* ENDED: bytes of content sent */
     CAROM_SLOT_SENT_HIGH = 17,
-    CAROM_SLOT_ERROR = 18,   /* ERROR: a carom_error */
-    CAROM_SLOT_PEER = 19,    /* carom_family, port << 16 */
-    CAROM_SLOT_ADDRESS = 20, /* 4 words: the peer's address in network byte order */
+    CAROM_SLOT_ERROR = 18,      /* ERROR: a carom_error */
+    CAROM_SLOT_PEER = 19,       /* carom_family, port << 16 */
+    CAROM_SLOT_ADDRESS = 20,    /* 4 words: the peer's address in network byte order */
+    CAROM_SLOT_CONNECTION = 24, /* the number of its connection, for a ring with options.watch */
 
     CAROM_SLOT_FLAGS = 32, /* (atomic) enum carom_ring_flag: the message; 0 when it was taken */
     CAROM_SLOT_ECHO = 33,  /* the GENERATION that the message is for */
@@ -127,6 +131,7 @@ enum carom_ring_news {
 
 /* What the VM wants; several at once are done in this order. */
 enum carom_ring_flag {
+    CAROM_FLAG_RAW = 1, /* the response begins, without a head: DATA is bytes as they are */
     CAROM_FLAG_CANCEL = 2,
     CAROM_FLAG_INFORM = 4,   /* STATUS and fields: an informational response */
     CAROM_FLAG_UPGRADE = 8,  /* STATUS and fields: take the connection over */
@@ -136,6 +141,20 @@ enum carom_ring_flag {
     CAROM_FLAG_READ = 128,   /* the next piece of content is wanted */
     CAROM_FLAG_WATCH = 256,  /* tell ENDED; for one that ends badly it is told anyway */
     CAROM_FLAG_RELEASE = 512 /* the slot is the engine's again */
+};
+
+/* What is told of a connection, both at once, when it was short. */
+enum carom_ring_connection_news {
+    CAROM_RING_OPENED = 1, /* it is there, its handshake of TLS done, if it has one */
+    CAROM_RING_CLOSED = 2  /* its number stays until carom_ring_forget_connection */
+};
+
+/* How a connection ends that the VM wants closed. */
+enum carom_ring_close {
+    CAROM_CLOSE_IDLE = 1, /* if no request of it is read or in flight */
+    CAROM_CLOSE_NOW = 2,  /* what was answered before is sent as far as the client takes it at once,
+                             then FIN; what is in flight is cancelled */
+    CAROM_CLOSE_RESET = 3 /* the same, with a reset */
 };
 
 /* ------------------------------------------------------------------ the engine's side */
@@ -154,7 +173,22 @@ typedef struct carom_ring_options {
         void *data); /* VM_ASLEEP was 1 and there are events, or it was 2 (it is 0 now). On the
                         worker's thread, in its turn; it may run the VM there and then */
     void *data;
+    bool watch; /* the VM is told of connections, and of what came on HTTP/1.1 and is no request: it
+                   gets a slot, without a method, whose target is what came and which is answered as
+                   any other (the connection ends behind it), or released, and the engine answers
+                   with the status in VERSION. An Expect that is not 100-continue is for it, too. 24
+                   bytes more for each connection */
 } carom_ring_options;
+
+/* A connection of which there is news. */
+typedef struct carom_ring_connection {
+    uint32_t number;         /* as in CAROM_SLOT_CONNECTION: small, and not 0 */
+    uint32_t news;           /* enum carom_ring_connection_news */
+    carom_address peer;      /* OPENED */
+    bool secure;             /* OPENED: over TLS */
+    carom_reason reason;     /* CLOSED; CLIENT_CLOSED also for one that was idle */
+    uint64_t received, sent; /* CLOSED: bytes, before encryption */
+} carom_ring_connection;
 
 /* Bytes of a control block for so many slots. Any thread. */
 CAROM_API size_t carom_ring_control_size(uint32_t capacity);
@@ -198,6 +232,21 @@ CAROM_API int carom_ring_lend(carom_ring *ring, uint32_t loan, const void *data,
  * Errors: EINVAL (no such slot), ENOENT (plain). The VM's thread. */
 CAROM_API int carom_ring_tls(carom_ring *ring, uint32_t slot, carom_tls_info *info,
                              carom_slice *der);
+
+/* Of a ring with options.watch: take the news of one connection; 1, or 0: there is none. OPENED is
+ * there before REQUEST of its first request is told; CLOSED comes behind the news of all of its
+ * slots, so what stands in the queue of events then is to be taken first. The VM's thread. */
+CAROM_API int carom_ring_take_connection(carom_ring *ring, carom_ring_connection *connection);
+/* The VM has heard CLOSED, and all that its slots had to tell: the number may be another's. The
+ * VM's thread. */
+CAROM_API void carom_ring_forget_connection(carom_ring *ring, uint32_t number);
+/* Close a connection by its number, or all (0), as `how` says (enum carom_ring_close). Of an
+ * unknown one nothing happens. Done behind the commands that are there. The VM's thread. */
+CAROM_API void carom_ring_close_connection(carom_ring *ring, uint32_t number, uint32_t how);
+/* Bytes of a connection so far, before encryption; 0 of an unknown one. Exact when the VM's thread
+ * drives the worker; else as they were when its last request came. The VM's thread. */
+CAROM_API void carom_ring_traffic(carom_ring *ring, uint32_t number, uint64_t *received,
+                                  uint64_t *sent);
 
 /* The VM is going: cancel and release everything it holds, now and in future. Any thread. */
 CAROM_API void carom_ring_abandon(carom_ring *ring);

@@ -122,12 +122,12 @@ static void read_settings(napi_env env, napi_value object, carom_options *option
     }
 }
 
-/* The setting `uring`. */
-static bool wants_uring(napi_env env, napi_value object)
+/* A setting that is true or false: `uring`, `watch`. */
+static bool wants(napi_env env, napi_value object, const char *name)
 {
     napi_value value;
     bool given = false;
-    napi_get_named_property(env, object, "uring", &value);
+    napi_get_named_property(env, object, name, &value);
     napi_get_value_bool(env, value, &given);
     return given;
 }
@@ -149,7 +149,7 @@ static void finalize(napi_env env, void *data, void *hint)
 
 /* Rings over the control blocks in `controls`; 0 or an error. */
 static int make_rings(struct server *server, napi_value controls, uint32_t capacity, double bytes,
-                      bool in_line)
+                      bool in_line, bool watch)
 {
     for (uint32_t i = 0; i < server->workers; i++) {
         napi_value control;
@@ -162,7 +162,8 @@ static int make_rings(struct server *server, napi_value controls, uint32_t capac
         const carom_ring_options options = {.capacity = capacity,
                                             .memory = (size_t)bytes,
                                             .wake = in_line ? inline_wake : threads_wake,
-                                            .data = ring};
+                                            .data = ring,
+                                            .watch = watch};
         ring->server = server;
         int error = carom_ring_create(&ring->ring, &options, memory, size);
         if (error == 0)
@@ -192,14 +193,15 @@ static napi_value create(napi_env env, napi_callback_info info)
     options.record_state = sizeof(void *);
     options.log = tls_note;
     options.workers = to_uint(env, arguments[1]);
-    options.backend = wants_uring(env, arguments[0]) ? "uring" : "epoll";
+    options.backend = wants(env, arguments[0], "uring") ? "uring" : "epoll";
     server->env = env;
     server->rings = calloc(options.workers, sizeof *server->rings);
     int error =
         server->rings == NULL ? -CAROM_ENOMEM : carom_service_create(&server->service, &options);
     if (error == 0) {
         server->workers = options.workers;
-        error = make_rings(server, arguments[5], to_uint(env, arguments[3]), bytes, in_line);
+        error = make_rings(server, arguments[5], to_uint(env, arguments[3]), bytes, in_line,
+                           wants(env, arguments[0], "watch"));
     }
     napi_value result;
     napi_create_external(env, server, finalize, NULL, &result);
@@ -355,6 +357,76 @@ static napi_value tls(napi_env env, napi_callback_info info)
     return ring == NULL ? NULL : tls_describe(env, ring->ring, to_uint(env, arguments[2]));
 }
 
+static napi_value boolean(napi_env env, bool value)
+{
+    napi_value result;
+    napi_get_boolean(env, value, &result);
+    return result;
+}
+
+/* connection(server, ring): the news of one connection, [number, news, family, port, text, secure,
+ * reason, received, sent], or undefined */
+static napi_value connection(napi_env env, napi_callback_info info)
+{
+    ARGUMENTS(2);
+    struct server_ring *ring = ring_of(env, server_of(env, arguments[0]), arguments[1]);
+    carom_ring_connection found;
+    if (ring == NULL || carom_ring_take_connection(ring->ring, &found) == 0)
+        return NULL;
+    const napi_value values[] = {
+        number(env, found.number),
+        number(env, found.news),
+        number(env, found.peer.family),
+        number(env, found.peer.port),
+        text(env, found.peer.text),
+        boolean(env, found.secure),
+        text(env, carom_reason_name(found.reason)),
+        number(env, (double)found.received),
+        number(env, (double)found.sent),
+    };
+    napi_value result;
+    napi_create_array(env, &result);
+    for (uint32_t i = 0; i < sizeof values / sizeof *values; i++)
+        napi_set_element(env, result, i, values[i]);
+    return result;
+}
+
+/* forgetConnection(server, ring, number) */
+static napi_value forget_connection(napi_env env, napi_callback_info info)
+{
+    ARGUMENTS(3);
+    struct server_ring *ring = ring_of(env, server_of(env, arguments[0]), arguments[1]);
+    if (ring != NULL)
+        carom_ring_forget_connection(ring->ring, to_uint(env, arguments[2]));
+    return NULL;
+}
+
+/* closeConnection(server, ring, number, how): how: enum carom_ring_close */
+static napi_value close_connection(napi_env env, napi_callback_info info)
+{
+    ARGUMENTS(4);
+    struct server_ring *ring = ring_of(env, server_of(env, arguments[0]), arguments[1]);
+    if (ring != NULL)
+        carom_ring_close_connection(ring->ring, to_uint(env, arguments[2]),
+                                    to_uint(env, arguments[3]));
+    return NULL;
+}
+
+/* traffic(server, ring, number): [received, sent] */
+static napi_value traffic(napi_env env, napi_callback_info info)
+{
+    ARGUMENTS(3);
+    struct server_ring *ring = ring_of(env, server_of(env, arguments[0]), arguments[1]);
+    uint64_t received = 0, sent = 0;
+    if (ring != NULL)
+        carom_ring_traffic(ring->ring, to_uint(env, arguments[2]), &received, &sent);
+    napi_value result;
+    napi_create_array_with_length(env, 2, &result);
+    napi_set_element(env, result, 0, number(env, (double)received));
+    napi_set_element(env, result, 1, number(env, (double)sent));
+    return result;
+}
+
 /* shutdown(server, milliseconds); -1: no deadline */
 static napi_value shut_down(napi_env env, napi_callback_info info)
 {
@@ -487,6 +559,10 @@ NAPI_MODULE_INIT()
         {"tls", tls},
         {"said", tls_said},
         {"selfSigned", tls_self_signed},
+        {"connection", connection},
+        {"forgetConnection", forget_connection},
+        {"closeConnection", close_connection},
+        {"traffic", traffic},
         {"shutdown", shut_down},
         {"adjust", adjust},
         {"reference", reference},

@@ -73,6 +73,8 @@ void carom_connection_accept(struct carom_connections *connections, uint16_t lis
         carom_connection_abort(connection, CAROM_REASON_NO_MEMORY, true);
     else if (refuse)
         refuse_connection(connection);
+    else if (tls == NULL && !carom_core_tell_opened(&connection->core, false))
+        carom_connection_abort(connection, CAROM_REASON_NO_MEMORY, true);
     else
         carom_connection_read_within(connection, tls != NULL ? options->handshake_timeout
                                                              : options->first_byte_timeout);

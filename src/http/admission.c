@@ -43,6 +43,30 @@ void carom_admission_refuse(carom_record *record, unsigned status, carom_reason 
         carom_record_content_dropped(record);
 }
 
+void carom_admission_offer(struct carom_connections *connections, carom_record *record,
+                           struct carom_page *page, const uint8_t *data, uint32_t length,
+                           unsigned status, carom_reason reason)
+{
+    if (carom_likely(connections->watcher == NULL) || connections->draining) {
+        carom_admission_refuse(record, status, reason);
+        return;
+    }
+    struct carom_request_head *head = &record->head;
+    head->method = head->protocol = (struct carom_span){0, 0};
+    head->target = (struct carom_span){0, length};
+    head->version = 11;
+    head->framing = CAROM_FRAMING_NONE;
+    head->is_head = head->is_connect = head->keep_alive = false;
+    head->expects_continue = head->wants_upgrade = false;
+    head->fields.count = 0;
+    head->fields.base = data;
+    head->fields.page = carom_page_hold(page);
+    record->refusal = (uint16_t)status;
+    record->refusal_reason = (uint8_t)reason;
+    carom_record_content_dropped(record);
+    carom_admission_dispatch(connections, record);
+}
+
 void carom_admission_dispatch(struct carom_connections *connections, carom_record *record)
 {
     const carom_options *options = connections->options;

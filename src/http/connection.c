@@ -51,6 +51,8 @@ static void received(struct carom_stream *stream, struct carom_page *page, const
     if (connection->core.state != CAROM_CONNECTION_OPEN)
         return;
     uint32_t requests = connection->core.requests;
+    if (carom_unlikely(carom_connections_of(connection)->watcher != NULL))
+        carom_core_watched(&connection->core)->received += length;
     carom_connection_protocol(connection)->received(connection, page, data, length);
     if (connection->core.requests - requests >= MANY)
         carom_core_flush(&connection->core);
@@ -111,6 +113,10 @@ static void secured(struct carom_stream *stream, int error)
         carom_connection_end(connection, true);
         return;
     }
+    if (!carom_core_tell_opened(&connection->core, true)) {
+        carom_connection_abort(connection, CAROM_REASON_NO_MEMORY, true);
+        return;
+    }
     connection->core.read_deadline = CAROM_NO_TIME;
     carom_connection_read_within(connection,
                                  carom_connections_of(connection)->options->first_byte_timeout);
@@ -137,6 +143,7 @@ void carom_connection_abort(struct carom_connection *connection, carom_reason re
     carom_core_close(&connection->core);
     carom_stream_close(&connection->stream, reset);
     cancel_exchanges(connection, reason);
+    carom_core_tell_closed(&connection->core, reason);
 }
 
 /* FIN behind what is to be sent; what still comes is read and dropped until the peer's FIN. */
@@ -261,6 +268,13 @@ static void core_abort(struct carom_core *core, carom_reason reason, bool reset)
     carom_connection_abort(of_core(core), reason, reset);
 }
 
+static uint64_t core_sent(const struct carom_core *core)
+{
+    const struct carom_connection *connection =
+        carom_container(core, struct carom_connection, core);
+    return connection->stream.sent_total;
+}
+
 static void core_dispose(struct carom_core *core)
 {
     struct carom_connections *connections = core->connections;
@@ -274,6 +288,7 @@ const struct carom_carrier carom_stream_carrier = {
     .read_timeout = core_read_timeout,
     .drain = core_drain,
     .abort = core_abort,
+    .sent = core_sent,
     .dispose = core_dispose,
 };
 
@@ -337,6 +352,16 @@ void carom_connections_init(struct carom_connections *connections, const carom_o
     };
     for (size_t i = 0; i < sizeof pools / sizeof *pools; i++)
         carom_connections_add_pool(connections, pools[i], false);
+}
+
+int carom_connections_watch(struct carom_connections *connections, struct carom_watcher *watcher)
+{
+    struct carom_pool *pool = &connections->pool;
+    uint32_t floor = pool->floor;
+    carom_pool_finish(pool);
+    carom_pool_init(pool, sizeof(struct carom_connection) + sizeof(struct carom_watched), floor);
+    connections->watcher = watcher;
+    return carom_pool_fill(pool);
 }
 
 void carom_connections_finish(struct carom_connections *connections)

@@ -9,7 +9,7 @@
 
 struct carom_connection {
     struct carom_stream stream; /* first member: found from it */
-    struct carom_core core;
+    struct carom_core core;     /* last member: what is watched lies behind it */
 };
 
 _Static_assert(sizeof(void *) != 8 || sizeof(struct carom_connection) <= 200,
@@ -42,6 +42,9 @@ void carom_connections_init(struct carom_connections *connections, const carom_o
                             uint32_t page_size);
 /* The options have changed. */
 void carom_connections_adjusted(struct carom_connections *connections);
+/* From now on `watcher` hears of connections, and the handler is called for what is no request, too
+ * (carom_admission_offer). There are none yet. 0 or -CAROM_ENOMEM. */
+int carom_connections_watch(struct carom_connections *connections, struct carom_watcher *watcher);
 /* Nothing may be open. */
 void carom_connections_finish(struct carom_connections *connections);
 /* Add to `pools`; one that is `seldom` used comes behind all that are not. */

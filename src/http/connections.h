@@ -10,6 +10,17 @@
 /* Pools of a worker at most, those of all its protocols included. */
 #define CAROM_POOLS_MOST 32
 
+struct carom_core;
+
+/* Who wants to hear of each connection: a ring, or a log. */
+struct carom_watcher {
+    /* It is open, and its handshake of TLS is done, if it has one. The number by which it is known
+     * from now on; 0: there is none, and it must go. */
+    uint32_t (*opened)(struct carom_watcher *watcher, struct carom_core *core);
+    /* It has closed, and nothing of it is in flight. Nothing of it is looked at behind this. */
+    void (*closed)(struct carom_watcher *watcher, struct carom_core *core, carom_reason reason);
+};
+
 struct carom_connections {
     struct carom_records records; /* first member: found from it */
     struct carom_streams streams;
@@ -35,6 +46,7 @@ struct carom_connections {
     uint32_t pool_count, pools_always;
     bool look_at_all_pools;
 
+    struct carom_watcher *watcher; /* or NULL: carom_connections_watch */
     uint64_t accepted, refused, requests, responses;
     /* HTTP/1.1: content of eight answers, as they have been lately, and how many such answers a
      * client may have ahead, at most max_pipeline. */

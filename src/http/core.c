@@ -158,6 +158,8 @@ void carom_core_init(struct carom_core *core, struct carom_connections *connecti
 {
     memset(core, 0, sizeof *core);
     core->connections = connections;
+    if (connections->watcher != NULL)
+        *carom_core_watched(core) = (struct carom_watched){0};
     core->listener = listener;
     core->refs = 1;
     core->read_deadline = core->write_deadline = CAROM_NO_TIME;
@@ -171,6 +173,50 @@ void carom_core_close(struct carom_core *core)
     carom_timer_disarm(&core->connections->records.wheel, &core->timer);
     if (!core->listed)
         carom_node_remove(&core->link);
+}
+
+/* ---------------------------------------------------------------- the watcher */
+
+uint32_t carom_core_number(const struct carom_core *core)
+{
+    return core->connections->watcher == NULL ? 0 : carom_core_watched(core)->number;
+}
+
+uint64_t carom_core_sent(const struct carom_core *core)
+{
+    return carrier_of(core)->sent(core);
+}
+
+bool carom_core_is_idle(const struct carom_core *core)
+{
+    return core->state == CAROM_CONNECTION_OPEN && core->refs == 1u + core->listed;
+}
+
+void carom_core_destroy(struct carom_core *core, carom_reason reason, bool reset)
+{
+    carom_core_hold(core);
+    if (core->state == CAROM_CONNECTION_OPEN)
+        carrier_of(core)->flush(core);
+    carrier_of(core)->abort(core, reason, reset);
+    carom_core_drop(core);
+}
+
+bool carom_core_tell_opened(struct carom_core *core, bool secure)
+{
+    struct carom_watcher *watcher = core->connections->watcher;
+    if (carom_likely(watcher == NULL))
+        return true;
+    struct carom_watched *watched = carom_core_watched(core);
+    watched->secure = secure;
+    watched->number = watcher->opened(watcher, core);
+    return watched->number != 0;
+}
+
+void carom_core_tell_closed(struct carom_core *core, carom_reason reason)
+{
+    struct carom_watcher *watcher = core->connections->watcher;
+    if (carom_unlikely(watcher != NULL) && carom_core_watched(core)->number != 0)
+        watcher->closed(watcher, core, reason);
 }
 
 /* ---------------------------------------------------------------- drain */

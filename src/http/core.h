@@ -14,6 +14,14 @@ enum carom_connection_state {
 
 #define CAROM_NO_TIME UINT64_MAX
 
+/* What is known of a connection for its watcher. It lies behind the core, if there is a watcher. */
+struct carom_watched {
+    uint32_t number;   /* of the watcher's; 0: it has not heard of it */
+    bool secure;       /* over TLS */
+    uint64_t received; /* bytes, as the protocol sees them */
+};
+
+/* The last member of what has it. */
 struct carom_core {
     struct carom_connections *connections; /* of its worker */
     void *session;                         /* the protocol's state, while it needs one; else NULL */
@@ -45,6 +53,8 @@ struct carom_carrier {
     void (*drain)(struct carom_core *core);
     /* Close at once; what is in flight is cancelled with `reason`. */
     void (*abort)(struct carom_core *core, carom_reason reason, bool reset);
+    /* Bytes that were sent so far. */
+    uint64_t (*sent)(const struct carom_core *core);
     /* Nobody refers to the core any more: free it. */
     void (*dispose)(struct carom_core *core);
 };
@@ -70,6 +80,22 @@ void carom_core_read_within(struct carom_core *core, uint32_t milliseconds);
 void carom_core_write_within(struct carom_core *core, uint32_t milliseconds);
 /* The same for as long as an idle connection may wait for its next request. */
 void carom_core_wait_idle(struct carom_core *core);
+
+/* Only if there is a watcher. */
+static inline struct carom_watched *carom_core_watched(const struct carom_core *core)
+{
+    return (struct carom_watched *)(uintptr_t)(core + 1);
+}
+/* The number by which its watcher knows it; 0: it does not. */
+uint32_t carom_core_number(const struct carom_core *core);
+uint64_t carom_core_sent(const struct carom_core *core);
+/* Whether nobody has a record of it, and no request of it is being read. It is open. */
+bool carom_core_is_idle(const struct carom_core *core);
+/* As carrier->flush, then carrier->abort. It may be closed. */
+void carom_core_destroy(struct carom_core *core, carom_reason reason, bool reset);
+/* It is open: tell the watcher, if there is one. False: it does not want it. */
+bool carom_core_tell_opened(struct carom_core *core, bool secure);
+void carom_core_tell_closed(struct carom_core *core, carom_reason reason);
 
 /* Parts of a turn: let input go on that waited; flush all that have something to send. */
 void carom_connections_resume(struct carom_connections *connections);

@@ -93,6 +93,8 @@ bool carom_h1_too_slow(struct carom_connection *connection);
 
 /* Move what is ready into the stream, in order, and complete the responses that are out. */
 void carom_h1_flush(struct carom_connection *connection);
+/* Whether nothing that was taken in is still being answered. */
+bool carom_h1_all_answered(const struct carom_connection *connection);
 
 /* The file of the response that is being sent has failed: cancel it, and no other. */
 void carom_h1_file_failed(struct carom_connection *connection);

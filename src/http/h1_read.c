@@ -92,6 +92,18 @@ static enum step refuse(struct carom_connection *connection, unsigned status, ca
     return stop_reading(connection);
 }
 
+/* The same for a head that is none, or late. */
+static enum step refuse_head(struct carom_connection *connection, unsigned status,
+                             carom_reason reason)
+{
+    const struct carom_h1 *h1 = carom_h1_of(connection);
+    h1->reading->closes = true;
+    carom_admission_offer(carom_connections_of(connection), h1->reading, h1->page, h1->data,
+                          h1->length, status, reason);
+    carom_connection_touch(connection);
+    return stop_reading(connection);
+}
+
 static enum step out_of_memory(struct carom_connection *connection)
 {
     carom_connection_abort(connection, CAROM_REASON_NO_MEMORY, true);
@@ -138,7 +150,9 @@ static carom_record *begin_request(struct carom_connection *connection)
     carom_h1_of(connection)->in_flight++;
     carom_h1_of(connection)->reading = record;
     connection->core.read_deadline = CAROM_NO_TIME;
-    carom_h1_reader_init(&carom_h1_of(connection)->reader);
+    struct carom_h1_reader *reader = &carom_h1_of(connection)->reader;
+    carom_h1_reader_init(reader);
+    reader->framing.any_expectation = carom_connections_of(connection)->watcher != NULL;
     return record;
 }
 
@@ -204,7 +218,7 @@ static enum step read_head(struct carom_connection *connection)
         return STEP_MORE;
     if (taken == -500)
         return out_of_memory(connection);
-    return refuse(connection, (unsigned)-taken, carom_admission_reason((unsigned)-taken));
+    return refuse_head(connection, (unsigned)-taken, carom_admission_reason((unsigned)-taken));
 }
 
 /* ---------------------------------------------------------------- content */
@@ -384,17 +398,6 @@ static void settle(struct carom_connection *connection)
         carom_h1_drop(connection); /* only empty lines have come: its time runs on */
 }
 
-/* Whether nothing that was taken in is still being answered. */
-static bool all_answered(const struct carom_connection *connection)
-{
-    const struct carom_h1 *h1 = carom_h1_of(connection);
-    if (h1->in_flight == 0 || h1->reading != NULL)
-        return false;
-    const struct carom_node *first = h1->exchanges.next, *last = h1->exchanges.previous;
-    return carom_container(first, carom_record, link)->response == CAROM_RESPONSE_ENDED &&
-           carom_container(last, carom_record, link)->response == CAROM_RESPONSE_ENDED;
-}
-
 static void h1_received(struct carom_connection *connection, struct carom_page *page,
                         const uint8_t *data, uint32_t length)
 {
@@ -421,7 +424,7 @@ static void h1_received(struct carom_connection *connection, struct carom_page *
     bool open = process(connection);
     /* What was answered at once leaves at once, and its records are used again for the next
      * connection while they are still in the cache. The flush sees to what follows. */
-    if (open && connection->core.listed && all_answered(connection))
+    if (open && connection->core.listed && carom_h1_all_answered(connection))
         carom_core_flush(&connection->core);
     else if (open)
         settle(connection);
@@ -503,8 +506,8 @@ static void h1_read_timeout(struct carom_connection *connection)
     if (h1->reading == NULL)
         return;
     if (h1->phase == CAROM_H1_HEAD) {
+        refuse_head(connection, 408, CAROM_REASON_HEADER_TIMEOUT);
         let_go_of_page(connection);
-        refuse(connection, 408, CAROM_REASON_HEADER_TIMEOUT);
         return;
     }
     h1->rate.since = 0;

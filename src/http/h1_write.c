@@ -84,6 +84,12 @@ static int append_written(struct carom_queue *queue, struct carom_records *recor
     return error;
 }
 
+static void h1_raw(carom_record *record)
+{
+    record->closes = true;
+    connection_of(record)->core.last = true;
+}
+
 static int h1_head(carom_record *record, const struct carom_response_plan *plan,
                    const carom_response *response)
 {
@@ -219,6 +225,16 @@ static void end_at_cancelled(struct carom_connection *connection)
 }
 
 /* ---------------------------------------------------------------- completion */
+
+bool carom_h1_all_answered(const struct carom_connection *connection)
+{
+    const struct carom_h1 *h1 = carom_h1_of(connection);
+    if (h1->in_flight == 0 || h1->reading != NULL)
+        return false;
+    const struct carom_node *first = h1->exchanges.next, *last = h1->exchanges.previous;
+    return carom_container(first, carom_record, link)->response == CAROM_RESPONSE_ENDED &&
+           carom_container(last, carom_record, link)->response == CAROM_RESPONSE_ENDED;
+}
 
 void carom_h1_detach(struct carom_connection *connection, carom_record *record)
 {
@@ -409,6 +425,11 @@ static void h1_local(const carom_record *record, carom_address *address)
     carom_connection_local(connection_of(record), address);
 }
 
+static uint32_t h1_connection(const carom_record *record)
+{
+    return carom_core_number(&connection_of(record)->core);
+}
+
 static uint32_t h1_siblings(const carom_record *record)
 {
     return carom_connection_records(connection_of(record));
@@ -421,6 +442,7 @@ static struct carom_tls_session *h1_tls(const carom_record *record)
 
 const struct carom_exchange_ops carom_h1_exchange_ops = {
     .head = h1_head,
+    .raw = h1_raw,
     .end = h1_end,
     .changed = h1_changed,
     .want = h1_want,
@@ -429,6 +451,7 @@ const struct carom_exchange_ops carom_h1_exchange_ops = {
     .released = h1_released,
     .peer = h1_peer,
     .local = h1_local,
+    .connection = h1_connection,
     .siblings = h1_siblings,
     .tls = h1_tls,
     .recycled = h1_recycled,

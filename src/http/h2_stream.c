@@ -424,6 +424,11 @@ static const struct carom_peer_name *h2_peer(const carom_record *record)
     return &carom_h2_stream_of(record)->connection->core.peer;
 }
 
+static uint32_t h2_connection(const carom_record *record)
+{
+    return carom_core_number(&carom_h2_stream_of(record)->connection->core);
+}
+
 static uint32_t h2_siblings(const carom_record *record)
 {
     return carom_connection_records(carom_h2_stream_of(record)->connection);
@@ -449,6 +454,7 @@ const struct carom_exchange_ops carom_h2_exchange_ops = {
     .released = h2_changed,
     .peer = h2_peer,
     .local = h2_local,
+    .connection = h2_connection,
     .siblings = h2_siblings,
     .tls = h2_tls,
     .recycled = h2_recycled,

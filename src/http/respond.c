@@ -196,6 +196,22 @@ int carom_respond_begin(carom_record *record, const carom_response *response)
     return 0;
 }
 
+int carom_respond_raw(carom_record *record)
+{
+    int error = guard_open(record);
+    if (error < 0)
+        return error;
+    if (record->ops->raw == NULL)
+        return -CAROM_EUNSUPPORTED;
+    record->ops->raw(record);
+    record->body_kind = CAROM_BODY_UNTIL_CLOSE;
+    record->content_expected = UINT64_MAX;
+    carom_timer_disarm(&record->records->wheel, &record->deadline);
+    carom_response_move(record, CAROM_RESPONSE_BEGUN);
+    record->ops->changed(record);
+    return 0;
+}
+
 int carom_write(carom_record *record, const carom_content *content)
 {
     int error = guard(record);

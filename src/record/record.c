@@ -318,7 +318,10 @@ void carom_release(carom_record *record)
             CAROM_MARK("released unanswered");
             /* Who made no tunnel of a CONNECT need not know of it (RFC 9110, 9.3.6). */
             bool tunnel = record->head.is_connect && record->head.protocol.length == 0;
-            carom_record_refuse(record, CAROM_REASON_ABANDONED, tunnel ? 405 : 500);
+            if (record->refusal != 0)
+                carom_record_refuse(record, record->refusal_reason, record->refusal);
+            else
+                carom_record_refuse(record, CAROM_REASON_ABANDONED, tunnel ? 405 : 500);
             record->ops->changed(record);
         } else if (record->response == CAROM_RESPONSE_BEGUN) {
             CAROM_MARK("released while streaming");

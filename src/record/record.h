@@ -102,6 +102,9 @@ struct carom_exchange_ops {
      * content_framed then count it. 0 or error. */
     int (*head)(carom_record *record, const struct carom_response_plan *plan,
                 const carom_response *response);
+    /* The response is to be bytes as they are, without a head of ours, and the connection ends
+     * behind it. NULL: there is no such thing. */
+    void (*raw)(carom_record *record);
     /* The response has ended, with these trailers (checked): write what ends it into record->tail.
      * 0 or -CAROM_ENOMEM. */
     int (*end)(carom_record *record, const carom_field *trailers, size_t count);
@@ -120,6 +123,8 @@ struct carom_exchange_ops {
     void (*released)(carom_record *record);
     const struct carom_peer_name *(*peer)(const carom_record *record);
     void (*local)(const carom_record *record, carom_address *address);
+    /* The number by which a watcher knows its connection; 0: it does not. */
+    uint32_t (*connection)(const carom_record *record);
     /* How many records its connection has, this one and those that only a handler holds among them.
      */
     uint32_t (*siblings)(const carom_record *record);
@@ -146,6 +151,9 @@ struct carom_record {
     bool framed;       /* the whole response is in the stream */
     bool closes;       /* the connection ends after this response */
     uint16_t refused;  /* the status with which the engine answers instead of the handler; or 0 */
+    uint16_t refusal;  /* the same, if the handler does not: no request, as carom_admission_offer
+                          says */
+    uint8_t refusal_reason; /* carom_reason, then */
 
     struct carom_request_head head;
     struct carom_fields trailers;

@@ -170,6 +170,12 @@ static int do_response(struct carom_slot *slot, struct message *message, uint32_
     uint32_t flags = message->flags;
     int error = 0;
     *left = flags;
+    if (flags & CAROM_FLAG_RAW) {
+        error = carom_respond_raw(slot->record);
+        if (error < 0)
+            return error;
+        *left &= ~(uint32_t)CAROM_FLAG_RAW;
+    }
     if (flags & (CAROM_FLAG_HEAD | CAROM_FLAG_INFORM | CAROM_FLAG_UPGRADE)) {
         error = do_head(slot, message);
         if (error < 0 || (flags & (CAROM_FLAG_INFORM | CAROM_FLAG_UPGRADE)))
@@ -244,8 +250,8 @@ void carom_slot_take_message(struct carom_slot *slot)
         slot->watched = true;
     if (flags & CAROM_FLAG_CANCEL)
         carom_cancel(slot->record);
-    const uint32_t response =
-        CAROM_FLAG_INFORM | CAROM_FLAG_UPGRADE | CAROM_FLAG_HEAD | CAROM_FLAG_DATA | CAROM_FLAG_END;
+    const uint32_t response = CAROM_FLAG_RAW | CAROM_FLAG_INFORM | CAROM_FLAG_UPGRADE |
+                              CAROM_FLAG_HEAD | CAROM_FLAG_DATA | CAROM_FLAG_END;
     if (flags & response) {
         struct message message;
         uint32_t left = flags;

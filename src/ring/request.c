@@ -4,6 +4,8 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+#include "ring/watch.h"
+
 #define FIELD_ENTRY 8 /* four half-words */
 #define ROOM_IN     (CAROM_SLOT_OUT - CAROM_SLOT_IN)
 
@@ -40,7 +42,8 @@ static void write_numbers(struct carom_slot *slot, uint32_t head_length, uint32_
     int64_t length = carom_request_content_length(record);
     words[CAROM_SLOT_HEAD_PAGE] = head_page;
     words[CAROM_SLOT_METHOD_LENGTH] = head->method.length;
-    words[CAROM_SLOT_VERSION] = head->version | (head->wants_upgrade ? 256u : 0u);
+    words[CAROM_SLOT_VERSION] =
+        head->version | (head->wants_upgrade ? 256u : 0u) | (uint32_t)record->refusal << 16;
     words[CAROM_SLOT_TARGET] = head->target.offset - head->method.offset;
     words[CAROM_SLOT_TARGET_LENGTH] = head->target.length;
     words[CAROM_SLOT_FIELD_COUNT] = head->fields.count;
@@ -51,6 +54,8 @@ static void write_numbers(struct carom_slot *slot, uint32_t head_length, uint32_
     const struct carom_peer_name *peer = record->ops->peer(record);
     words[CAROM_SLOT_PEER] = peer->family | (uint32_t)ntohs(peer->port) << 16;
     memcpy(&words[CAROM_SLOT_ADDRESS], peer->bytes, sizeof peer->bytes);
+    if (carom_unlikely(slot->ring->watch != NULL))
+        words[CAROM_SLOT_CONNECTION] = carom_watch_request(slot->ring->watch, record);
 }
 
 /* Content that has come whole and fits goes with the head; what comes behind CONNECT is the

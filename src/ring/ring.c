@@ -6,6 +6,7 @@
 #include "ring/message.h"
 #include "ring/request.h"
 #include "ring/slot.h"
+#include "ring/watch.h"
 
 /* ---------------------------------------------------------------- slots and records */
 
@@ -153,10 +154,17 @@ static bool take_commands(struct carom_ring *ring)
     return true;
 }
 
+/* Connections that the VM wants closed, behind what it has answered on them. */
+static bool close_asked(struct carom_ring *ring)
+{
+    return ring->watch != NULL && carom_watch_work(ring->watch);
+}
+
 bool carom_ring_has_commands(const carom_ring *ring)
 {
     return atomic_load(carom_ring_atomic(ring->control, CAROM_RING_COMMAND_TAIL)) !=
-           ring->command_head;
+               ring->command_head ||
+           (ring->watch != NULL && carom_watch_has_work(ring->watch));
 }
 
 /* ---------------------------------------------------------------- slots */
@@ -246,6 +254,7 @@ static bool work(struct carom_guest *guest)
     }
     bool done = carom_blocks_take(ring, prepare);
     done |= take_commands(ring);
+    done |= close_asked(ring);
     done |= serve_waiting(ring);
     tell_refused(ring);
     if (ring->news || vm_yields(ring)) {
@@ -254,6 +263,7 @@ static bool work(struct carom_guest *guest)
         /* It may have run, and answered. */
         carom_blocks_take(ring, prepare);
         take_commands(ring);
+        close_asked(ring);
         serve_waiting(ring);
     }
     return done;
@@ -393,6 +403,8 @@ int carom_ring_create(carom_ring **made, const carom_ring_options *options, void
     if (options->memory > 0 && options->memory / block_size < ring->block_most)
         ring->block_most = (uint32_t)(options->memory / block_size);
     int error = carom_blocks_init(ring);
+    if (error == 0 && options->watch)
+        error = carom_watch_create(ring);
     if (error < 0) {
         carom_ring_destroy(ring);
         return error;
@@ -408,6 +420,7 @@ void carom_ring_destroy(carom_ring *ring)
         return;
     carom_blocks_finish(ring);
     carom_field_list_finish(&ring->fields);
+    carom_watch_destroy(ring);
     for (uint32_t i = 0; i < CAROM_LOAN_CHUNKS; i++) {
         struct carom_loan *loans = atomic_load(&ring->loans[i]);
         if (loans != NULL)

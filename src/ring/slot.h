@@ -79,6 +79,7 @@ struct carom_ring {
     uint32_t waiting_count;
     struct carom_field_list fields; /* of the message that is being taken */
     uint64_t refused_told;          /* of records->refused */
+    struct carom_ring_watch *watch; /* or NULL: connections are not told of */
     bool news;                      /* put in since the VM was last told */
     /* Written by the VM's thread. */
     _Atomic(struct carom_loan *) loans[CAROM_LOAN_CHUNKS];

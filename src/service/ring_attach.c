@@ -1,5 +1,5 @@
 /* Attaching a ring: it becomes the guest of a worker. */
-#include "ring/slot.h"
+#include "ring/watch.h"
 #include "service/options.h"
 #include "service/service.h"
 
@@ -16,9 +16,15 @@ int carom_ring_attach(carom_ring *ring, carom_service *service, uint32_t worker)
     if (worker >= options->workers || options->record_state < sizeof(struct carom_ring_state) ||
         !heads_fit_ring(options))
         return -CAROM_EINVAL;
-    struct carom_records *records = &service->workers[worker].connections.records;
+    struct carom_connections *connections = &service->workers[worker].connections;
+    struct carom_records *records = &connections->records;
     if (atomic_load(&service->state) != CAROM_SERVICE_IDLE || records->guest != NULL)
         return -CAROM_ESTATE;
+    if (ring->watch != NULL) {
+        int error = carom_connections_watch(connections, carom_ring_watcher(ring));
+        if (error < 0)
+            return error;
+    }
     ring->records = records;
     records->guest = &ring->guest;
     return 0;

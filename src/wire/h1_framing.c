@@ -155,15 +155,16 @@ static int note_connection(struct carom_h1_framing *framing, const uint8_t *valu
     return 0;
 }
 
-/* An expectation we do not know cannot be met (RFC 9110, 10.1.1). */
+/* An expectation that nobody knows cannot be met (RFC 9110, 10.1.1). */
 static int note_expect(struct carom_h1_framing *framing, const uint8_t *value, uint32_t length)
 {
     carom_slice member;
     const uint8_t *at = value;
     while (next_member(&at, value + length, &member)) {
-        if (!member_is(member, "100-continue", 12))
+        if (member_is(member, "100-continue", 12))
+            framing->seen |= SEEN_EXPECT;
+        else if (!framing->any_expectation)
             return -417;
-        framing->seen |= SEEN_EXPECT;
     }
     return 0;
 }

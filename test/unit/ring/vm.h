@@ -41,11 +41,12 @@ static inline void give_page(uint32_t page)
 }
 
 /* A service with a ring of `slots` slots at least: whole blocks of them. */
-static void vm_begin_with(carom_options *options, uint32_t slots)
+static void vm_begin_watching(carom_options *options, uint32_t slots, bool watch)
 {
     const uint32_t blocks = (slots + CAROM_RING_BLOCK_SLOTS - 1) / CAROM_RING_BLOCK_SLOTS;
     slots = blocks * CAROM_RING_BLOCK_SLOTS;
-    const carom_ring_options ring_options = {.capacity = CAPACITY, .wake = sleep_on};
+    const carom_ring_options ring_options = {
+        .capacity = CAPACITY, .wake = sleep_on, .watch = watch};
     size_t size = (carom_ring_control_size(CAPACITY) + 63) / 64 * 64;
     size_t memory = (size_t)slots * CAROM_RING_SLOT_SIZE;
     vm = (struct vm){.slot_count = slots,
@@ -65,6 +66,11 @@ static void vm_begin_with(carom_options *options, uint32_t slots)
     for (uint32_t i = 0; i < blocks; i++)
         assert_int_equal(
             carom_ring_add_block(vm.ring, i, (uint8_t *)vm.slots + i * memory / blocks), 0);
+}
+
+static inline void vm_begin_with(carom_options *options, uint32_t slots)
+{
+    vm_begin_watching(options, slots, false);
 }
 
 static void vm_finish(void)

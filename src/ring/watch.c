@@ -1,0 +1,339 @@
+/* Connections, as the VM hears of them. Worker and VM share a table of them under a lock, which is
+ * taken when a connection opens, closes, or has a request; rings that do not watch have none of it.
+ */
+#include "ring/watch.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "base/memory.h"
+
+#define FIRST_ENTRIES 64u
+#define MOST_ENTRIES  (1u << 22)
+
+/* A connection. Its number is its place in the table + 1; links are numbers, 0: none. */
+struct entry {
+    struct carom_core *core; /* NULL: it has closed. The worker alone follows it */
+    uint64_t received, sent;
+    struct carom_peer_name peer;
+    uint32_t next;       /* with news, or free */
+    uint32_t next_asked; /* that is to be closed */
+    uint8_t news, asked; /* enum carom_ring_connection_news, enum carom_ring_close */
+    uint8_t reason;
+    bool secure;
+    bool heard;    /* the VM has, that it has closed */
+    bool is_asked; /* it is in that list, perhaps for a connection that had the number before */
+};
+
+struct list {
+    uint32_t first, last;
+};
+
+struct carom_ring_watch {
+    struct carom_watcher watcher; /* first member: found from it */
+    struct carom_ring *ring;
+    pthread_mutex_t lock; /* of all that follows */
+    struct entry *entries;
+    uint32_t count; /* of entries */
+    uint32_t free;
+    struct list news, asked;
+    uint32_t told;        /* how often one came into `news` */
+    uint8_t asked_of_all; /* enum carom_ring_close */
+    atomic_bool has_work;
+};
+
+static struct entry *entry_of(const struct carom_ring_watch *watch, uint32_t number)
+{
+    return number - 1 < watch->count ? &watch->entries[number - 1] : NULL;
+}
+
+/* ---------------------------------------------------------------- the table */
+
+static bool grow(struct carom_ring_watch *watch, uint32_t most)
+{
+    uint32_t count = watch->count == 0 ? FIRST_ENTRIES : 2 * watch->count;
+    if (watch->count >= most)
+        return false;
+    struct entry *entries = carom_memory_take_zeroed(count * sizeof *entries);
+    if (entries == NULL)
+        return false;
+    if (watch->count > 0) {
+        memcpy(entries, watch->entries, watch->count * sizeof *entries);
+        carom_memory_give(watch->entries, watch->count * sizeof *entries);
+    }
+    for (uint32_t number = count; number > watch->count; number--) {
+        entries[number - 1].next = watch->free;
+        watch->free = number;
+    }
+    watch->entries = entries;
+    watch->count = count;
+    return true;
+}
+
+/* Those that the VM has not heard of count, too, so that a VM that stands cannot make it endless.
+ */
+static uint32_t most_of(const struct carom_core *core)
+{
+    uint32_t most = core->connections->options->max_connections;
+    return most < MOST_ENTRIES / 2 ? 2 * most : MOST_ENTRIES;
+}
+
+static void tell(struct carom_ring_watch *watch, uint32_t number, uint8_t news)
+{
+    struct entry *entry = entry_of(watch, number);
+    bool listed = entry->news != 0;
+    entry->news |= news;
+    if (listed)
+        return;
+    entry->next = 0;
+    if (watch->news.last == 0)
+        watch->news.first = number;
+    else
+        entry_of(watch, watch->news.last)->next = number;
+    watch->news.last = number;
+    atomic_store(carom_ring_atomic(watch->ring->control, CAROM_RING_CONNECTION_NEWS),
+                 ++watch->told);
+    watch->ring->news = true;
+}
+
+/* ---------------------------------------------------------------- the worker's side */
+
+static uint32_t opened(struct carom_watcher *watcher, struct carom_core *core)
+{
+    struct carom_ring_watch *watch = (struct carom_ring_watch *)watcher;
+    pthread_mutex_lock(&watch->lock);
+    uint32_t number = watch->free != 0 || grow(watch, most_of(core)) ? watch->free : 0;
+    if (number != 0) {
+        struct entry *entry = entry_of(watch, number);
+        watch->free = entry->next;
+        *entry = (struct entry){.core = core,
+                                .peer = core->peer,
+                                .next_asked = entry->next_asked,
+                                .secure = carom_core_watched(core)->secure,
+                                .is_asked = entry->is_asked};
+        tell(watch, number, CAROM_RING_OPENED);
+    }
+    pthread_mutex_unlock(&watch->lock);
+    return number;
+}
+
+static void note_traffic(struct entry *entry)
+{
+    entry->received = carom_core_watched(entry->core)->received;
+    entry->sent = carom_core_sent(entry->core);
+}
+
+static void closed(struct carom_watcher *watcher, struct carom_core *core, carom_reason reason)
+{
+    struct carom_ring_watch *watch = (struct carom_ring_watch *)watcher;
+    uint32_t number = carom_core_number(core);
+    pthread_mutex_lock(&watch->lock);
+    struct entry *entry = entry_of(watch, number);
+    note_traffic(entry);
+    entry->core = NULL;
+    entry->reason = (uint8_t)reason;
+    tell(watch, number, CAROM_RING_CLOSED);
+    pthread_mutex_unlock(&watch->lock);
+}
+
+uint32_t carom_watch_request(struct carom_ring_watch *watch, const carom_record *record)
+{
+    uint32_t number = record->ops->connection(record);
+    pthread_mutex_lock(&watch->lock);
+    struct entry *entry = entry_of(watch, number);
+    if (entry != NULL && entry->core != NULL)
+        note_traffic(entry);
+    pthread_mutex_unlock(&watch->lock);
+    return number;
+}
+
+static void close_core(struct carom_core *core, uint8_t how)
+{
+    if (core == NULL || (how == CAROM_CLOSE_IDLE && !carom_core_is_idle(core)))
+        return;
+    bool idle = carom_core_is_idle(core);
+    carom_core_destroy(core, idle ? CAROM_REASON_CLIENT_CLOSED : CAROM_REASON_CANCELED,
+                       how == CAROM_CLOSE_RESET);
+}
+
+/* False when none is left. The lock is not held while one closes: that is told, and takes it. */
+static bool close_next(struct carom_ring_watch *watch)
+{
+    pthread_mutex_lock(&watch->lock);
+    uint32_t number = watch->asked.first;
+    struct carom_core *core = NULL;
+    uint8_t how = 0;
+    if (number != 0) {
+        struct entry *entry = entry_of(watch, number);
+        watch->asked.first = entry->next_asked;
+        if (watch->asked.first == 0)
+            watch->asked.last = 0;
+        how = entry->asked;
+        core = how == 0 ? NULL : entry->core;
+        entry->asked = 0;
+        entry->is_asked = false;
+    }
+    pthread_mutex_unlock(&watch->lock);
+    close_core(core, how);
+    return number != 0;
+}
+
+static void close_all(struct carom_ring_watch *watch, uint8_t how)
+{
+    for (uint32_t number = 1;; number++) {
+        pthread_mutex_lock(&watch->lock);
+        const struct entry *entry = entry_of(watch, number);
+        struct carom_core *core = entry == NULL ? NULL : entry->core;
+        pthread_mutex_unlock(&watch->lock);
+        if (entry == NULL)
+            return;
+        close_core(core, how);
+    }
+}
+
+bool carom_watch_work(struct carom_ring_watch *watch)
+{
+    if (carom_likely(!carom_watch_has_work(watch)))
+        return false;
+    atomic_store(&watch->has_work, false);
+    pthread_mutex_lock(&watch->lock);
+    uint8_t all = watch->asked_of_all;
+    watch->asked_of_all = 0;
+    pthread_mutex_unlock(&watch->lock);
+    if (all != 0)
+        close_all(watch, all);
+    while (close_next(watch)) {
+    }
+    return true;
+}
+
+bool carom_watch_has_work(const struct carom_ring_watch *watch)
+{
+    return atomic_load(&watch->has_work);
+}
+
+/* ---------------------------------------------------------------- the VM's side */
+
+static void describe(carom_address *address, const struct carom_peer_name *peer)
+{
+    *address = (carom_address){.family = (carom_family)peer->family, .port = ntohs(peer->port)};
+    if (peer->family != CAROM_UNIX)
+        inet_ntop(peer->family == CAROM_IPV4 ? AF_INET : AF_INET6, peer->bytes, address->text,
+                  sizeof address->text);
+}
+
+int carom_ring_take_connection(carom_ring *ring, carom_ring_connection *connection)
+{
+    struct carom_ring_watch *watch = ring->watch;
+    if (watch == NULL)
+        return 0;
+    pthread_mutex_lock(&watch->lock);
+    uint32_t number = watch->news.first;
+    if (number != 0) {
+        struct entry *entry = entry_of(watch, number);
+        watch->news.first = entry->next;
+        if (watch->news.first == 0)
+            watch->news.last = 0;
+        *connection = (carom_ring_connection){.number = number,
+                                              .news = entry->news,
+                                              .secure = entry->secure,
+                                              .reason = (carom_reason)entry->reason,
+                                              .received = entry->received,
+                                              .sent = entry->sent};
+        describe(&connection->peer, &entry->peer);
+        entry->heard = (connection->news & CAROM_RING_CLOSED) != 0;
+        entry->news = 0;
+    }
+    pthread_mutex_unlock(&watch->lock);
+    return number != 0;
+}
+
+void carom_ring_forget_connection(carom_ring *ring, uint32_t number)
+{
+    struct carom_ring_watch *watch = ring->watch;
+    if (watch == NULL)
+        return;
+    pthread_mutex_lock(&watch->lock);
+    struct entry *entry = entry_of(watch, number);
+    if (entry != NULL && entry->heard) {
+        entry->heard = false;
+        entry->next = watch->free;
+        watch->free = number;
+    }
+    pthread_mutex_unlock(&watch->lock);
+}
+
+void carom_ring_close_connection(carom_ring *ring, uint32_t number, uint32_t how)
+{
+    struct carom_ring_watch *watch = ring->watch;
+    if (watch == NULL || how < CAROM_CLOSE_IDLE || how > CAROM_CLOSE_RESET)
+        return;
+    pthread_mutex_lock(&watch->lock);
+    struct entry *entry = entry_of(watch, number);
+    if (number == 0 && watch->asked_of_all < how)
+        watch->asked_of_all = (uint8_t)how;
+    if (entry != NULL && entry->core != NULL) {
+        entry->asked = entry->asked > how ? entry->asked : (uint8_t)how;
+        if (!entry->is_asked) {
+            entry->is_asked = true;
+            entry->next_asked = 0;
+            if (watch->asked.last == 0)
+                watch->asked.first = number;
+            else
+                entry_of(watch, watch->asked.last)->next_asked = number;
+            watch->asked.last = number;
+        }
+    }
+    pthread_mutex_unlock(&watch->lock);
+    atomic_store(&watch->has_work, true);
+    if (ring->records != NULL)
+        carom_ring_wake(ring);
+}
+
+void carom_ring_traffic(carom_ring *ring, uint32_t number, uint64_t *received, uint64_t *sent)
+{
+    struct carom_ring_watch *watch = ring->watch;
+    *received = *sent = 0;
+    if (watch == NULL)
+        return;
+    pthread_mutex_lock(&watch->lock);
+    struct entry *entry = entry_of(watch, number);
+    if (entry != NULL) {
+        if (entry->core != NULL && pthread_equal(ring->records->thread, pthread_self()))
+            note_traffic(entry);
+        *received = entry->received;
+        *sent = entry->sent;
+    }
+    pthread_mutex_unlock(&watch->lock);
+}
+
+/* ---------------------------------------------------------------- life */
+
+int carom_watch_create(struct carom_ring *ring)
+{
+    struct carom_ring_watch *watch = carom_memory_take_zeroed(sizeof *watch);
+    if (watch == NULL)
+        return -CAROM_ENOMEM;
+    watch->watcher = (struct carom_watcher){opened, closed};
+    watch->ring = ring;
+    pthread_mutex_init(&watch->lock, NULL);
+    ring->watch = watch;
+    return 0;
+}
+
+void carom_watch_destroy(struct carom_ring *ring)
+{
+    struct carom_ring_watch *watch = ring->watch;
+    if (watch == NULL)
+        return;
+    pthread_mutex_destroy(&watch->lock);
+    if (watch->count > 0)
+        carom_memory_give(watch->entries, watch->count * sizeof *watch->entries);
+    carom_memory_give(watch, sizeof *watch);
+    ring->watch = NULL;
+}
+
+struct carom_watcher *carom_ring_watcher(struct carom_ring *ring)
+{
+    return &ring->watch->watcher;
+}
