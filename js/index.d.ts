@@ -26,12 +26,15 @@ export interface TcpAddr {
   /** An IP address: `"192.0.2.1"`, `"2001:db8::1"`. */
   readonly hostname: string;
   readonly port: number;
+  readonly path?: undefined;
 }
 
 /** The Unix socket that a server listens on. */
 export interface UnixAddr {
   readonly transport: 'unix';
   readonly path: string;
+  readonly hostname?: undefined;
+  readonly port?: undefined;
 }
 
 /** The client of a Unix socket, which has no address: `hostname` is `""`, `port` is 0. */

@@ -90,6 +90,8 @@ test('the types', () => {
     'nodenext',
     '--lib',
     'es2023,dom,dom.iterable,esnext.disposable',
+    '--types',
+    'node',
     file,
   );
 });

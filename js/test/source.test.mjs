@@ -59,8 +59,9 @@ const REVIEWED = {
   'node/server.js': [
     /^100-continue$/i,
     /(^|,)\s*upgrade\s*(,|$)/i, // from each comma to the next character that is no blank, and no further
-    /^[0-9]+$/,
   ],
+  'node/listen.js': [/^[0-9]+$/],
+  'node/client-error.js': [/^\S+ \S+ HTTP\/1\.[01]\r\n/, /\r\ncontent-length[ \t]*:/i, /\r\ntransfer-encoding[ \t]*:/i],
   'node/response.js': [/(^|,)\s*close\s*(,|$)/i], // likewise
   'serve/framing.js': [/^\d{1,15}$/, /[\0-\x08\x0e-\x1f\x7f]/],
   'serve/serve.js': [/[^!-~]|[?#]/],

@@ -79,3 +79,17 @@ serve(() => ofUndici());
 serve({ onError: ofNodeFetch, fetch: () => ofNodeFetch() });
 // @ts-expect-error what has no headers is none
 serve(() => ({ status: 200, body: null }));
+// carom/node stands where a server of node:http does.
+import type http from 'node:http';
+import Fastify from 'fastify';
+import { createServer, type Server } from 'carom/node';
+
+const node: Server = createServer({ keepAliveTimeout: 1000, carom: { maxInFlight: 10 } }, (req, res) => {
+  res.end(req.url);
+});
+const asHttp: http.Server = node;
+asHttp.on('clientError', (error, socket) => socket.end(String(error)));
+node.keepAliveTimeoutBuffer = 10;
+node.setSecureContext({ certFile: 'a', keyFile: 'b' });
+Fastify({ serverFactory: (handler) => createServer(handler) });
+void fetch(`http://127.0.0.1:${server.addr.port}/`);

@@ -21,7 +21,7 @@ function fault(number, what) {
 }
 
 class Engine {
-  constructor(options, accept) {
+  constructor(options, accept, watcher) {
     checkNames(options, NAMES);
     this.inline = ioOf(options) === 'inline';
     this.options = options;
@@ -36,6 +36,7 @@ class Engine {
     this.rings = [];
     const settings = settingsOf(options);
     if (options.reusePort === undefined && clusterWorker() !== null) settings.reusePort = 1;
+    settings.watch = watcher !== undefined;
     const bytes = ringBytes(settings);
     this.maxHead = maxHeadOf(settings);
     const made = options[MADE_AT] || callSite();
@@ -62,6 +63,7 @@ class Engine {
     this.lastStats = null;
     for (const ring of this.rings) {
       ring.handle = this.handle;
+      ring.watcher = watcher || null;
       for (let i = 0; i < FIRST_BLOCKS; i++) ring.addBlock();
     }
   }
@@ -114,6 +116,11 @@ class Engine {
     if (error < 0) throw fault(error, 'cannot change it');
   }
 
+  // Of a server that watches its connections: closes all, as `how` (CLOSE_...) says.
+  closeConnections(how) {
+    if (!this.over) for (const ring of this.rings) native.closeConnection(this.handle, ring.index, 0, how);
+  }
+
   stats() {
     return (this.over ? this.lastStats : native.stats(this.handle)) || {};
   }
@@ -125,13 +132,16 @@ class Engine {
   finish() {
     this.lastStats = native.stats(this.handle);
     this.over = true;
-    for (const ring of this.rings) ring.open = false;
+    for (const ring of this.rings) {
+      if (ring.watcher !== null) ring.takeLast();
+      ring.open = false;
+    }
     this.resolveFinished();
   }
 }
 
-function open(options, accept, prepare) {
-  const engine = new Engine(options, accept);
+function open(options, accept, prepare, watcher) {
+  const engine = new Engine(options, accept, watcher);
   try {
     if (prepare !== undefined) prepare(engine);
     engine.listen(options);
@@ -143,9 +153,9 @@ function open(options, accept, prepare) {
   return engine;
 }
 
-// A server that hands over exchanges, for other APIs than fetch.
-function serveExchanges(options, onExchange) {
-  const engine = open(options, onExchange);
+// A server that hands over exchanges, for other APIs than fetch. `watcher` hears of connections (ring.js).
+function serveExchanges(options, onExchange, watcher) {
+  const engine = open(options, onExchange, undefined, watcher);
   return {
     get addr() {
       return engine.addr;
@@ -154,6 +164,7 @@ function serveExchanges(options, onExchange) {
     shutdown: (options) => engine.shutdown(options),
     stats: () => engine.stats(),
     adjust: (options) => engine.adjust(options),
+    closeConnections: (how) => engine.closeConnections(how),
     backend: engine.backend,
     secure: engine.tls !== null,
     reloadTls: (given) => engine.reloadTls(given),

@@ -23,6 +23,7 @@ const {
   SLOT_ERROR,
   SLOT_PEER,
   SLOT_ADDRESS,
+  SLOT_CONNECTION,
   SLOT_FLAGS,
   SLOT_ECHO,
   SLOT_STATUS,
@@ -41,6 +42,7 @@ const {
   NEWS_ENDED,
   NEWS_ERROR,
   NEWS_CONTENT_LOST,
+  FLAG_RAW,
   FLAG_CANCEL,
   FLAG_UPGRADE,
   FLAG_HEAD,
@@ -171,6 +173,17 @@ class Exchange {
 
   get secure() {
     return this.slot.ring.secure;
+  }
+
+  // The status with which the engine answers what is no request, unless somebody else does; 0 for a request. What came is `target`.
+  get refusal() {
+    return this.slot.words[SLOT_VERSION] >>> 16;
+  }
+
+  // What the watcher of connections made of its connection (ring.js); undefined: nobody watches.
+  get connection() {
+    if (this.released) throw tooLate();
+    return this.slot.ring.connectionOf(this.slot.words[SLOT_CONNECTION]);
   }
 
   // The protocol by its name (RFC 7301, 6).
@@ -388,6 +401,20 @@ class Exchange {
     if (this.over || this.ended) return true;
     this.begun = true;
     return this.stream().begin(FLAG_HEAD, status, fields, length);
+  }
+
+  // What write() is given are the bytes of the response, its head included; the connection ends behind end(). Not for HTTP/2.
+  beginRaw() {
+    if (this.over || this.ended) return;
+    this.begun = true;
+    this.stream().begin(FLAG_RAW, 0, [], -1);
+  }
+
+  // The engine is to answer.
+  leave() {
+    if (this.released) return;
+    this.over = this.ended = true;
+    this.releaseIfDone();
   }
 
   inform(status, fields) {

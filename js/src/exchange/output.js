@@ -16,6 +16,7 @@ const {
   SLOT_OUT,
   RING_SLOT_SIZE,
   FLAG_INFORM,
+  FLAG_RAW,
   FLAG_UPGRADE,
   FLAG_HEAD,
   FLAG_DATA,
@@ -168,7 +169,7 @@ class Output {
     const head = exchange.over ? 0 : this.composeHead(words, bytes);
     flags |= head;
     let used = words[SLOT_FIELDS_LENGTH];
-    const alone = head === 0 ? this.heads.length > 0 : head !== FLAG_HEAD; // without content
+    const alone = head === 0 ? this.heads.length > 0 : head !== FLAG_HEAD && head !== FLAG_RAW; // without content
     if (!alone && !exchange.over && this.pieces.length > 0) {
       const length = this.composePieces(words, bytes, used);
       if (length >= 0) {

@@ -6,8 +6,8 @@ const http = require('node:http');
 const { connectionReset } = require('./errors.js');
 
 class IncomingMessage extends http.IncomingMessage {
-  constructor(exchange, connection) {
-    super(connection);
+  constructor(exchange, socket, { maxHeadersCount, options }) {
+    super(socket);
     this.exchange = exchange;
     this._read = pull;
     this._destroy = tearDown;
@@ -19,7 +19,9 @@ class IncomingMessage extends http.IncomingMessage {
     this.method = exchange.method;
     this.url = exchange.target;
     const fields = exchange.rawFields();
-    this._addHeaderLines(fields, fields.length);
+    if (options.joinDuplicateHeaders) this.joinDuplicateHeaders = true;
+    if (options.highWaterMark > 0) this._readableState.highWaterMark = options.highWaterMark;
+    this._addHeaderLines(fields, maxHeadersCount > 0 ? Math.min(fields.length, 2 * maxHeadersCount) : fields.length);
     if (exchange.contentLength === 0) this.complete = true;
   }
 }

@@ -7,11 +7,14 @@ const http = require('node:http');
 const { coded } = require('./errors.js');
 
 class ServerResponse extends http.ServerResponse {
-  constructor(request, exchange, connection) {
-    super(request);
+  constructor(request, exchange, transaction, options) {
+    super(request, options);
     if (request.httpVersionMajor === 2) this.shouldKeepAlive = this.useChunkedEncodingByDefault = true; // node looks at the 0 of 2.0
     this.exchange = exchange;
-    this.socket = connection;
+    this.transaction = transaction;
+    this.socket = transaction.socket;
+    this.rejectsBody = options.rejectNonStandardBodyWrites === true;
+    this.given = 0; // bytes of content
     this.fields = null; // of the head, flat
     this.statedLength = -1; // what Content-Length says
     this.needsDrain = false;
@@ -85,10 +88,16 @@ function storeHeader(statusLine, headers) {
   if (names.length > 0) for (const name of names) addValues(this, name, this.getHeader(name));
   else if (Array.isArray(headers)) {
     if (headers.length > 0 && Array.isArray(headers[0])) for (const [name, value] of headers) addChecked(this, name, value);
+    else if (headers.length % 2 !== 0)
+      throw coded(TypeError, 'ERR_INVALID_ARG_VALUE', "The argument 'headers' is invalid: it has no value for a name");
     else for (let i = 0; i < headers.length; i += 2) addChecked(this, headers[i], headers[i + 1]);
   } else if (headers) for (const name of Object.keys(headers)) addChecked(this, name, headers[name]);
-  if (!this.shouldKeepAlive && !this.fields.some((name, i) => i % 2 === 0 && isNamed(name, 'connection')))
-    this.fields.push('Connection', 'close');
+  if (this.req.httpVersionMajor === 1 && !this.fields.some((name, i) => i % 2 === 0 && isNamed(name, 'connection'))) {
+    if (!this.shouldKeepAlive) this.fields.push('Connection', 'close');
+    else if (!this._removedConnection) this.fields.push('Connection', 'keep-alive');
+  }
+  if (this.statedLength >= 0 && this.fields.some((name, i) => i % 2 === 0 && isNamed(name, 'trailer')))
+    throw coded(Error, 'ERR_HTTP_TRAILER_INVALID', 'Trailers are invalid with this transfer encoding');
   this._header = `${statusLine}\r\n`;
   this._headerSent = false;
 }
@@ -123,6 +132,8 @@ function writeRaw(text, encoding, callback) {
 // Checks early hints, since node puts them into text without looking for what would split the response.
 function writeEarlyHints(hints, callback) {
   const checked = {};
+  if (hints === null || typeof hints !== 'object' || Array.isArray(hints))
+    throw coded(TypeError, 'ERR_INVALID_ARG_TYPE', `The "hints" argument must be of type object. Received ${String(hints)}`);
   for (const name of Object.keys(hints)) {
     http.validateHeaderName(name);
     const values = [hints[name]].flat().map(String);
@@ -176,7 +187,25 @@ function write(chunk, encoding, callback) {
     return false;
   }
   if (!this._header) this._implicitHeader();
+  checkContent(this, chunk, encoding, false);
   return this._send(chunk, encoding, callback);
+}
+
+// What node throws for content where there must be none, or more or less than was said, if that was asked for.
+function checkContent(response, chunk, encoding, last) {
+  if (chunk !== null && !response._hasBody && response.rejectsBody)
+    throw coded(Error, 'ERR_HTTP_BODY_NOT_ALLOWED', 'Adding content for this request method or response status is not allowed.');
+  if (!response.strictContentLength || !response._hasBody || response.statedLength < 0) return;
+  const { statedLength } = response;
+  const length = chunk === null ? 0 : typeof chunk === 'string' ? Buffer.byteLength(chunk, encoding || 'utf8') : chunk.length;
+  const given = response.given + length;
+  if (given > statedLength || (last && given < statedLength))
+    throw coded(
+      Error,
+      'ERR_HTTP_CONTENT_LENGTH_MISMATCH',
+      `Response body's content-length of ${given} byte(s) does not match the content-length of ${statedLength} byte(s) set in header`,
+    );
+  response.given = given;
 }
 
 // Node's flushHeaders calls this with an empty chunk.
@@ -254,6 +283,7 @@ function end(chunk, encoding, callback) {
     return this;
   }
   if (!this._header) this._implicitHeader();
+  checkContent(this, some && chunk.length > 0 ? chunk : null, encoding, true);
   if (typeof callback === 'function') this.once('finish', callback);
   this.finished = true;
   this.emit('prefinish');
@@ -275,20 +305,19 @@ function endAgain(response, some, callback) {
 
 // Sends the whole response as one message, of which no news is needed.
 function endWhole(response, body) {
-  const { exchange, socket, req } = response;
+  const { exchange, transaction, req } = response;
   response._headerSent = true;
   sayLength(response);
   const alone = req.complete || !req._consumed;
   if (alone) exchange.onend = null;
   exchange.respond(response.statusCode, response.fields, body);
-  if (alone) socket.complete();
+  if (alone) transaction.complete();
 }
 
 function endStream(response, body, trailers) {
-  const { exchange, socket } = response;
+  const { exchange } = response;
   if (!response._headerSent) begin(response);
   if (body !== null && response._hasBody) exchange.write(body);
-  socket.writableLength = 1; // till the engine says that it is sent
   if (trailers !== null) exchange.end(trailers);
   else exchange.end();
 }

@@ -5,7 +5,7 @@
 function tlsOf(socket) {
   if (socket.tlsSeen === undefined) {
     const { exchange } = socket;
-    if (exchange.released) return null;
+    if (exchange === null || exchange.released) return null;
     socket.tlsSeen = exchange.tls();
   }
   return socket.tlsSeen;
@@ -20,8 +20,12 @@ function certificateOf(socket) {
 
 // The members by their names, for the prototype of a socket.
 const members = {
+  // May be set, which those do who stand behind a proxy that speaks TLS.
   get encrypted() {
-    return this.exchange.secure === true;
+    return this.encryptedAs ?? (this.engineConnection || this.exchange).secure === true;
+  },
+  set encrypted(value) {
+    this.encryptedAs = value;
   },
   // The engine ends the handshake of a client whose certificate it does not trust.
   get authorized() {
@@ -56,7 +60,7 @@ const members = {
 
 function secure(prototype) {
   Object.defineProperties(prototype, Object.getOwnPropertyDescriptors(members));
-  prototype.tlsSeen = undefined;
+  prototype.tlsSeen = prototype.encryptedAs = undefined;
 }
 
 module.exports = { secure };

@@ -4,23 +4,48 @@
 const { EventEmitter } = require('node:events');
 const { channel } = require('node:diagnostics_channel');
 const http = require('node:http');
+const https = require('node:https');
 const { lookup } = require('node:dns');
 const { isIP } = require('node:net');
-const { Connection } = require('./connection.js');
+const { clientError, refusal } = require('./client-error.js');
 const { IncomingMessage } = require('./incoming.js');
 const { ServerResponse } = require('./response.js');
+const { placeOf } = require('./listen.js');
+const { Socket } = require('./socket.js');
+const { Transaction } = require('./transaction.js');
 const { UpgradeSocket } = require('./upgrade.js');
 const { coded, listenError } = require('./errors.js');
 const { chosenOf, addChosen, settable } = require('./settings.js');
 const { callSite, MADE_AT } = require('../engine/call-site.js');
+const { CLOSE_IDLE, CLOSE_NOW } = require('../engine/closing.js');
 const { meantBy, noOption } = require('../engine/option-names.js');
 const { tlsOf, CURES, NAMES_OF_TLS } = require('../engine/tls-options.js');
 
 // The options of TLS and HTTP/2 among those that createServer was given.
 const OF_TLS = [...NAMES_OF_TLS, ...Object.keys(CURES), 'tls', 'http2', 'handshakeTimeout'];
 
-// As node names it; watchers of applications listen there.
+// As node does.
+function checkArguments(options, listener) {
+  const isObject = options === undefined || options === null || (typeof options === 'object' && !Array.isArray(options));
+  if (!isObject)
+    throw coded(TypeError, 'ERR_INVALID_ARG_TYPE', `The "options" argument must be of type object. Received ${String(options)}`);
+  if (listener !== undefined && listener !== null && typeof listener !== 'function')
+    throw coded(TypeError, 'ERR_INVALID_ARG_TYPE', `The "listener" argument must be of type function. Received ${String(listener)}`);
+}
+
+function isSecure(options) {
+  return Boolean(tlsOf({ ...options.carom, ...tlsSettings(options) }));
+}
+
+function tlsSettings(options) {
+  const settings = {};
+  for (const name of OF_TLS) if (options[name] !== undefined && options[name] !== null) settings[name] = options[name];
+  return settings;
+}
+
+// As node names them; watchers of applications listen there.
 const requestStart = channel('http.server.request.start');
+const responseCreated = channel('http.server.response.created');
 
 class Server extends EventEmitter {
   constructor(options, listener) {
@@ -29,23 +54,23 @@ class Server extends EventEmitter {
       listener = options;
       options = {};
     }
+    checkArguments(options, listener);
     this.options = options || {};
-    this.handle = null;
+    this.handle = null; // of the engine that listens
+    this.closing = new Set(); // those that do not listen any more, and have not ended
     this.addr = null; // in the engine's words
-    this.closing = false;
     this.opening = false;
-    this.forced = false; // closeAllConnections was called just now
     this.referenced = true;
     this.timeout = 0;
+    this.sockets = new Set(); // that are open
     this.chosen = chosenOf(this.options);
-    this.requestTimeout = numberOr(this.options.requestTimeout, 0);
     this.checkTls();
     this.madeAt = callSite();
     if (listener !== undefined && listener !== null) this.on('request', listener);
   }
 
   get listening() {
-    return this.handle !== null && !this.closing;
+    return this.handle !== null;
   }
 
   // ---------------------------------------------------------------- listening
@@ -57,7 +82,8 @@ class Server extends EventEmitter {
     if (callback !== null) this.once('listening', callback);
     const { host } = place;
     if (host === undefined || host === 'localhost' || isIP(host) !== 0) {
-      this.open(place);
+      if (this.closing.size === 0) this.open(place);
+      else this.openSoon(place);
       return this;
     }
     this.opening = true;
@@ -70,19 +96,28 @@ class Server extends EventEmitter {
     return this;
   }
 
+  // The engine of before stops listening in its next turn, and may have the very place.
+  openSoon(place) {
+    this.opening = true;
+    setImmediate(() => {
+      if (!this.opening) return;
+      this.opening = false;
+      this.open(place);
+    });
+  }
+
   open(place) {
     const { signal } = place;
     if (signal && signal.aborted) return;
     try {
       const { serveExchanges } = require('../engine/engine.js');
-      this.handle = serveExchanges(this.settings(place), (exchange) => this.accept(exchange));
+      this.handle = serveExchanges(this.settings(place), (exchange) => this.accept(exchange), this.watcher());
     } catch (error) {
       process.nextTick(() => this.emit('error', listenError(error, place)));
       return;
     }
     const { handle } = this;
     this.addr = handle.addr;
-    this.closing = false;
     handle.finished.then(() => process.nextTick(finished, this, handle));
     if (!this.referenced) handle.unref();
     if (signal) {
@@ -97,24 +132,18 @@ class Server extends EventEmitter {
     });
   }
 
-  tlsSettings() {
-    const settings = {};
-    for (const name of OF_TLS) if (this.options[name] !== undefined && this.options[name] !== null) settings[name] = this.options[name];
-    return settings;
-  }
-
   // Checked here because node:https throws from createServer and not from listen.
   checkTls() {
     for (const name of Object.keys(this.options)) {
       const meant = OF_TLS.includes(name) ? undefined : meantBy(name, NAMES_OF_TLS);
       if (meant !== undefined) throw noOption('', name, meant);
     }
-    tlsOf({ ...this.options.carom, ...this.tlsSettings() });
+    tlsOf({ ...this.options.carom, ...tlsSettings(this.options) });
   }
 
   // The options for the engine. What is not named here has the engine's defaults.
   settings({ host, port, path, fd, backlog, exclusive }) {
-    const settings = { ...this.options.carom, ...this.tlsSettings(), [MADE_AT]: this.madeAt };
+    const settings = { ...this.options.carom, ...tlsSettings(this.options), [MADE_AT]: this.madeAt };
     addChosen(settings, this.chosen);
     if (backlog > 0) settings.backlog = backlog;
     if (exclusive) settings.reusePort = false; // in a cluster
@@ -141,42 +170,46 @@ class Server extends EventEmitter {
   }
 
   getConnections(callback) {
-    const stats = this.handle !== null && typeof this.handle.stats === 'function' ? this.handle.stats() : {};
-    process.nextTick(callback, null, Number(stats.connectionsOpen || 0));
+    process.nextTick(callback, null, this.sockets.size);
     return this;
   }
 
   // ---------------------------------------------------------------- closing
 
   close(callback) {
-    const idle = this.handle === null || this.closing;
+    const { handle } = this;
     if (typeof callback === 'function') {
-      if (idle && !this.opening) this.once('close', () => callback(coded(Error, 'ERR_SERVER_NOT_RUNNING', 'Server is not running.')));
+      if (handle === null && !this.opening)
+        this.once('close', () => callback(coded(Error, 'ERR_SERVER_NOT_RUNNING', 'Server is not running.')));
       else this.once('close', callback);
     }
-    if (this.opening) this.opening = false;
-    if (this.handle === null) process.nextTick(() => this.emit('close'));
-    else if (!this.closing) {
-      this.closing = true;
-      this.handle.shutdown(this.forced ? { deadline: 0 } : {});
+    this.opening = false;
+    if (handle === null) {
+      if (this.closing.size === 0) process.nextTick(closed, this);
+      return this;
     }
+    this.handle = null;
+    this.addr = null;
+    this.closing.add(handle);
+    handle.shutdown({});
     return this;
   }
 
-  // The engine closes all connections by a shutdown, which closes the listener, too. So a call before close() is remembered, for a
-  // close() that follows in the same turn.
-  closeAllConnections() {
-    if (this.handle !== null && this.closing) this.handle.shutdown({ deadline: 0 });
-    else {
-      this.forced = true;
-      setImmediate(() => {
-        this.forced = false;
-      });
-    }
+  // The engine that listens, and those that are closing.
+  get handles() {
+    return this.handle === null ? [...this.closing] : [this.handle, ...this.closing];
   }
 
-  // Nothing to do: close() closes idle connections.
-  closeIdleConnections() {}
+  // With those that are over but for what the client has not taken, which no socket is there for.
+  closeAllConnections() {
+    for (const socket of [...this.sockets]) socket.destroy();
+    for (const handle of this.handles) handle.closeConnections(CLOSE_NOW);
+    for (const handle of this.closing) handle.shutdown({ deadline: 0 });
+  }
+
+  closeIdleConnections() {
+    for (const handle of this.handles) handle.closeConnections(CLOSE_IDLE);
+  }
 
   ref() {
     this.referenced = true;
@@ -190,6 +223,15 @@ class Server extends EventEmitter {
     return this;
   }
 
+  // As supertest looks for it.
+  get _handle() {
+    return this.handle;
+  }
+
+  get connections() {
+    return this.sockets.size;
+  }
+
   setTimeout(milliseconds, callback) {
     if (typeof milliseconds === 'function') {
       callback = milliseconds;
@@ -200,35 +242,73 @@ class Server extends EventEmitter {
     return this;
   }
 
+  // ---------------------------------------------------------------- connections
+
+  // For the engine (ring.js).
+  watcher() {
+    return { opened: (connection) => this.opened(connection), closed: (socket, reason) => this.closed(socket, reason) };
+  }
+
+  opened(connection) {
+    const socket = new Socket(this, connection);
+    this.sockets.add(socket);
+    if (this.timeout > 0) socket.setTimeout(this.timeout);
+    process.nextTick(tellOpened, this, socket, connection.secure);
+    return socket;
+  }
+
+  closed(socket, reason) {
+    this.sockets.delete(socket);
+    socket.gone(reason);
+  }
+
   // ---------------------------------------------------------------- requests
 
   // What a listener throws becomes an uncaught exception, and the other exchanges of the batch are still served.
   accept(exchange) {
     try {
-      if (!this.change(exchange)) this.serve(exchange);
+      if (exchange.refusal) this.refused(exchange);
+      else if (!this.change(exchange)) this.serve(exchange);
     } catch (error) {
       process.nextTick(raise, error);
     }
   }
 
+  // Over HTTP/2 each exchange has a socket of its own.
+  socketOf(exchange) {
+    const socket = exchange.version < 20 ? exchange.connection : undefined;
+    return socket || new Socket(this, null, exchange);
+  }
+
+  // What is no request, or came too late.
+  refused(exchange) {
+    const socket = this.socketOf(exchange);
+    const transaction = new Transaction(exchange, socket);
+    socket.enter(transaction);
+    const error = clientError(exchange.refusal, Buffer.from(exchange.target, 'latin1'));
+    if (!this.emit('clientError', error, socket)) socket.end(refusal(exchange.refusal));
+  }
+
   serve(exchange) {
-    const connection = new Connection(exchange, this);
-    const request = new IncomingMessage(exchange, connection);
-    if (this.options.joinDuplicateHeaders) request.joinDuplicateHeaders = true;
-    const response = new ServerResponse(request, exchange, connection);
-    connection.request = request;
-    connection.response = response;
-    exchange.onend = (reason) => {
-      if (reason === 'complete') connection.complete();
-      else connection.gone(null);
-    };
-    exchange.onerror = (error) => connection.refuse(error);
+    const socket = this.socketOf(exchange);
+    const transaction = new Transaction(exchange, socket);
+    const request = new IncomingMessage(exchange, socket, this);
+    const response = new ServerResponse(request, exchange, transaction, this.options);
+    transaction.request = request;
+    transaction.response = response;
     this.giveClasses(request, response);
-    if (this.timeout > 0) connection.setTimeout(this.timeout);
-    if (requestStart.hasSubscribers) requestStart.publish({ request, response, socket: connection, server: this });
-    if (this.listenerCount('checkContinue') > 0 && /^100-continue$/i.test(exchange.field('expect') || ''))
-      this.emit('checkContinue', request, response);
-    else this.emit('request', request, response);
+    socket.enter(transaction);
+    if (exchange.contentLength !== 0 && this.requestTimeout > 0) transaction.limit(this.requestTimeout);
+    if (responseCreated.hasSubscribers) responseCreated.publish({ request, response });
+    if (requestStart.hasSubscribers) requestStart.publish({ request, response, socket, server: this });
+    const expected = exchange.field('expect');
+    if (expected !== null && /^100-continue$/i.test(expected)) {
+      if (this.emit('checkContinue', request, response)) return;
+    } else if (expected !== null) {
+      if (!this.emit('checkExpectation', request, response)) response.writeHead(417).end();
+      return;
+    }
+    this.emit('request', request, response);
   }
 
   // The options IncomingMessage and ServerResponse: their methods are there, though their constructors are not called.
@@ -254,7 +334,7 @@ class Server extends EventEmitter {
       return true;
     }
     const socket = new UpgradeSocket(exchange, this);
-    const request = new IncomingMessage(exchange, socket);
+    const request = new IncomingMessage(exchange, socket, this);
     if (this.options.IncomingMessage) Object.setPrototypeOf(request, this.options.IncomingMessage.prototype);
     request.upgrade = true;
     request.complete = true;
@@ -272,51 +352,48 @@ if (Symbol.asyncDispose)
     return new Promise((resolve, reject) => this.close((error) => (error ? reject(error) : resolve())));
   };
 
+// The same for TLS, since node's have no ancestor in common but net.Server.
+function SecureServer() {}
+const ofServer = Object.getOwnPropertyDescriptors(Server.prototype);
+SecureServer.prototype = Object.create(https.Server?.prototype || Server.prototype, ofServer);
+
+// Node's may be called without new.
+const CallableServer = new Proxy(Server, { apply: (target, self, args) => createServer(...args) });
+Server.prototype.constructor = SecureServer.prototype.constructor = CallableServer;
+Object.defineProperty(Server, Symbol.hasInstance, {
+  value(object) {
+    const ordinary = Function.prototype[Symbol.hasInstance];
+    const ours = this === Server || this === CallableServer;
+    return ordinary.call(this, object) || (ours && ordinary.call(SecureServer, object));
+  },
+});
+
 function finished(server, handle) {
-  if (server.handle !== handle) return;
-  server.handle = null;
-  server.addr = null;
-  server.closing = false;
-  server.emit('close');
+  server.closing.delete(handle);
+  if (server.handle === handle) {
+    server.handle = null;
+    server.addr = null;
+  }
+  closed(server);
+}
+
+// When it listens again, or an older engine goes on, it has not closed.
+function closed(server) {
+  if (server.handle === null && server.closing.size === 0 && !server.opening) server.emit('close');
+}
+
+function tellOpened(server, socket, secure) {
+  server.emit('connection', socket);
+  if (secure) server.emit('secureConnection', socket);
 }
 
 function raise(error) {
   throw error;
 }
 
-function numberOr(value, byDefault) {
-  return typeof value === 'number' && value >= 0 ? value : byDefault;
-}
-
-function portOf(value) {
-  const port = value === undefined || value === null || value === '' ? 0 : Number(value);
-  if (Number.isInteger(port) && port >= 0 && port <= 65535) return port;
-  throw coded(RangeError, 'ERR_SOCKET_BAD_PORT', `options.port should be >= 0 and < 65536. Received ${String(value)}.`);
-}
-
-// listen([port[, host[, backlog]]][, callback]), listen(path[, backlog][, callback]),
-// listen({ port, host, path, fd, backlog, signal, exclusive }[, callback])
-function placeOf(args) {
-  const callback = typeof args[args.length - 1] === 'function' ? args[args.length - 1] : null;
-  const given = args.filter((arg) => typeof arg !== 'function');
-  const [first] = given;
-  if (first !== null && typeof first === 'object') {
-    const { port, host, path, fd, backlog, signal, exclusive } = first;
-    if (first.ipv6Only || first._handle || first.handle)
-      throw coded(TypeError, 'ERR_INVALID_ARG_VALUE', 'Carom listens on no handle of node, nor has it ipv6Only.');
-    if (typeof path === 'string') return { place: { path, backlog, signal }, callback };
-    if (port === undefined && typeof fd === 'number' && fd >= 0) return { place: { fd, signal }, callback };
-    return { place: { port: portOf(port), host: host || undefined, backlog, signal, exclusive }, callback };
-  }
-  if (typeof first === 'string' && !/^[0-9]+$/.test(first.trim()))
-    return { place: { path: first, backlog: Number(given[1]) || 0 }, callback };
-  const host = typeof given[1] === 'string' && given[1] !== '' ? given[1] : undefined;
-  const backlog = Number(typeof given[1] === 'number' ? given[1] : given[2]) || 0;
-  return { place: { port: portOf(first), host, backlog }, callback };
-}
-
 function createServer(options, listener) {
-  return new Server(options, listener);
+  const secure = options !== null && typeof options === 'object' && isSecure(options);
+  return Reflect.construct(Server, [options, listener], secure ? SecureServer : Server);
 }
 
-module.exports = { createServer, Server };
+module.exports = { createServer, Server: CallableServer };

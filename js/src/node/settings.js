@@ -6,23 +6,32 @@ const { coded } = require('./errors.js');
 
 // By node's name: the engine's option, what it is when nobody sets it (false: off), and whether it can change while the server listens.
 const SETTINGS = {
-  keepAliveTimeout: { option: 'keepAlive', byDefault: 75000, live: true },
-  keepAliveTimeoutBuffer: { option: 'keepAliveGrace', byDefault: 1000, live: true },
-  headersTimeout: { option: 'headerTimeout', byDefault: 10000, live: true },
-  maxConnections: { option: 'maxConnections', byDefault: null, engine: 16384, live: true },
-  maxRequestsPerSocket: { option: 'maxConnectionRequests', byDefault: null, engine: false, live: true },
-  maxHeadersCount: { option: 'maxFields', byDefault: null, engine: 100, live: false },
-  maxHeaderSize: { option: 'maxHeaderSection', byDefault: null, engine: 16384, live: false },
+  keepAliveTimeout: { option: 'keepAlive', byDefault: 5000 },
+  keepAliveTimeoutBuffer: { option: 'keepAliveGrace', byDefault: 1000 },
+  headersTimeout: { option: 'headerTimeout', byDefault: 60000, isTime: true },
+  requestTimeout: { option: 'headerTimeout', byDefault: 300000, isTime: true },
+  maxConnections: { option: 'maxConnections', byDefault: null, engine: 16384 },
+  maxRequestsPerSocket: { option: 'maxConnectionRequests', byDefault: 0, engine: false },
+  maxHeadersCount: { option: 'maxFields', byDefault: null, engine: 100, fixed: true },
+  maxHeaderSize: { option: 'maxHeaderSection', byDefault: null, engine: 16384, fixed: true },
 };
 
 // Options whose every other value would have to be ignored.
 const ONLY = { insecureHTTPParser: false, requireHostHeader: true, shouldUpgradeCallback: undefined };
 
-// For the engine. 0 is no limit of time; of a count it means that the engine's own holds, as null does.
-function forEngine({ byDefault, engine }, value) {
-  if (typeof value === 'number' && value > 0) return value;
-  if (byDefault === null) return engine;
-  return value === 0 ? false : byDefault;
+function checkTime(name, value) {
+  if (typeof value !== 'number') throw coded(TypeError, 'ERR_INVALID_ARG_TYPE', `The "${name}" argument must be of type number.`);
+  if (!Number.isInteger(value) || value < 0)
+    throw coded(RangeError, 'ERR_OUT_OF_RANGE', `The value of "${name}" is out of range. It must be an integer >= 0. Received ${value}`);
+}
+
+function checkTimes({ headersTimeout, requestTimeout }, isGiven) {
+  if (isGiven && headersTimeout > 0 && requestTimeout > 0 && headersTimeout > requestTimeout)
+    throw coded(
+      RangeError,
+      'ERR_OUT_OF_RANGE',
+      `The value of "headersTimeout" is out of range. It must be <= requestTimeout. Received ${headersTimeout}`,
+    );
 }
 
 function chosenOf(options) {
@@ -30,29 +39,48 @@ function chosenOf(options) {
     if (options[name] !== undefined && options[name] !== null && options[name] !== only)
       throw coded(TypeError, 'ERR_INVALID_ARG_VALUE', `Carom does not have the option ${name}: ${String(options[name])}`);
   const chosen = {};
-  for (const [name, { byDefault }] of Object.entries(SETTINGS))
-    chosen[name] = typeof options[name] === 'number' && options[name] >= 0 ? options[name] : byDefault;
+  for (const [name, { byDefault, isTime }] of Object.entries(SETTINGS)) {
+    const given = options[name];
+    if (isTime && given !== undefined) checkTime(name, given);
+    chosen[name] = typeof given === 'number' && given >= 0 ? given : byDefault;
+  }
+  if (options.headersTimeout === undefined && chosen.requestTimeout > 0)
+    chosen.headersTimeout = Math.min(chosen.headersTimeout, chosen.requestTimeout);
+  checkTimes(chosen, true);
   return chosen;
 }
 
-// Adds to `settings` what was chosen. The rest has the engine's defaults, or what `carom` says.
+// For the engine. 0 is no limit of time; of a count it means that the engine's own holds, as null does.
+function forEngine(name, chosen) {
+  const { byDefault, engine } = SETTINGS[name];
+  const value = chosen[name];
+  if (name === 'headersTimeout' || name === 'requestTimeout') {
+    const times = [chosen.headersTimeout, chosen.requestTimeout].filter((time) => time > 0);
+    return times.length > 0 ? Math.min(...times) : false;
+  }
+  if (typeof value === 'number' && value > 0) return name === 'maxHeadersCount' ? Math.max(value, engine) : value;
+  if (engine !== undefined) return engine;
+  return value === 0 ? false : byDefault;
+}
+
+// Adds to `settings`, in which stands what `carom` says: that goes before what nobody has chosen.
 function addChosen(settings, chosen) {
-  for (const [name, setting] of Object.entries(SETTINGS))
-    if (chosen[name] !== setting.byDefault) settings[setting.option] = forEngine(setting, chosen[name]);
+  for (const [name, { option, byDefault }] of Object.entries(SETTINGS))
+    if (chosen[name] !== byDefault || settings[option] === undefined) settings[option] = forEngine(name, chosen);
 }
 
 function change(server, name, value) {
-  const setting = SETTINGS[name];
-  if (server.handle !== null && !server.closing) {
-    if (!setting.live) throw coded(Error, 'CAROM_ESTATE', `${name} cannot change while the server listens`);
+  const { option, fixed } = SETTINGS[name];
+  const chosen = { ...server.chosen, [name]: value };
+  if (server.handle !== null && !fixed) {
     try {
-      server.handle.adjust({ [setting.option]: forEngine(setting, value) });
+      server.handle.adjust({ [option]: forEngine(name, chosen) });
     } catch (error) {
       if (error.code !== 'CAROM_ESTATE') throw error;
       throw coded(Error, error.code, `${name} cannot change while the server listens: its engine has threads of its own`);
     }
   }
-  server.chosen[name] = value;
+  server.chosen = chosen;
 }
 
 // The settings as members of a server.

@@ -4,7 +4,7 @@
 
 const { Duplex } = require('node:stream');
 const { connectionReset } = require('./errors.js');
-const { Connection } = require('./connection.js');
+const { Socket } = require('./socket.js');
 const { RawHead } = require('./raw-head.js');
 const { secure } = require('./secure.js');
 
@@ -134,6 +134,6 @@ class UpgradeSocket extends Duplex {
 
 secure(UpgradeSocket.prototype);
 for (const name of ['remoteAddress', 'remotePort', 'remoteFamily', 'local', 'localAddress', 'localPort', 'localFamily', 'address'])
-  Object.defineProperty(UpgradeSocket.prototype, name, Object.getOwnPropertyDescriptor(Connection.prototype, name));
+  Object.defineProperty(UpgradeSocket.prototype, name, Object.getOwnPropertyDescriptor(Socket.prototype, name));
 
 module.exports = { UpgradeSocket };

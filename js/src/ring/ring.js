@@ -15,6 +15,9 @@ const {
   RING_SLOTS,
   RING_BLOCKS_BACK,
   RING_REFUSED,
+  RING_CONNECTION_NEWS,
+  RING_OPENED,
+  RING_CLOSED,
   RING_PAGES_HELD,
   RING_CONTROL_WORDS,
   RING_SLOT_SIZE,
@@ -56,6 +59,28 @@ class Slot {
   }
 }
 
+// A connection, for a watcher: { opened(connection) gives what exchange.connection is, closed(that, reason) }.
+class Connection {
+  constructor(ring, number, peer, secure) {
+    this.ring = ring;
+    this.number = number;
+    this.peer = peer;
+    this.secure = secure;
+    this.received = this.sent = 0; // bytes, when it has closed
+    this.open = true;
+  }
+
+  // `how`: CLOSE_...
+  close(how) {
+    if (this.open) native.closeConnection(this.ring.handle, this.ring.index, this.number, how);
+  }
+
+  // Bytes received and sent, before encryption.
+  traffic() {
+    return this.open ? native.traffic(this.ring.handle, this.ring.index, this.number) : [this.received, this.sent];
+  }
+}
+
 class Ring {
   constructor(index, capacity, inline, secure) {
     this.index = index;
@@ -90,6 +115,10 @@ class Ring {
     this.lentNow = 0; // bytes, since the engine had its turn
     this.draining = false;
     this.open = true;
+    this.watcher = null; // of connections
+    this.connections = []; // by number: what the watcher made of them, and the connection
+    this.connectionNews = 0;
+    this.gone = []; // connections that have closed, whose exchanges may have news still
   }
 
   // False when there is no memory for one, or no number.
@@ -212,6 +241,66 @@ class Ring {
     else Atomics.store(this.control, RING_PAGES_HELD + page - 1, 0);
   }
 
+  // ---------------------------------------------------------------- connections
+
+  connectionOf(number) {
+    if (this.watcher === null) return undefined;
+    if (this.connections[number] === undefined) this.takeConnections(); // it has opened just now
+    return this.connections[number]?.made;
+  }
+
+  takeConnections() {
+    const told = Atomics.load(this.control, RING_CONNECTION_NEWS);
+    if (told === this.connectionNews) return;
+    this.connectionNews = told;
+    for (;;) {
+      const news = native.connection(this.handle, this.index);
+      if (news === undefined) return;
+      this.hearConnection(news);
+    }
+  }
+
+  hearConnection([number, news, family, port, hostname, secure, reason, received, sent]) {
+    if (news & RING_OPENED) {
+      const peer = family === 3 ? { transport: 'unix', hostname: '', port: 0 } : { transport: 'tcp', hostname, port };
+      const connection = new Connection(this, number, peer, secure);
+      this.connections[number] = { connection, made: undefined };
+      guarded(() => {
+        this.connections[number].made = this.watcher.opened(connection);
+      });
+    }
+    if (news & RING_CLOSED) this.gone.push({ number, reason, received, sent });
+  }
+
+  // All that the exchanges had to tell was taken.
+  tellGone() {
+    const { gone } = this;
+    if (gone.length === 0 || Atomics.load(this.control, RING_EVENT_TAIL) !== this.eventHead) return;
+    this.gone = [];
+    for (const { number, reason, received, sent } of gone) {
+      const { connection, made } = this.connections[number];
+      this.connections[number] = undefined;
+      connection.open = false;
+      connection.received = received;
+      connection.sent = sent;
+      native.forgetConnection(this.handle, this.index, number);
+      guarded(() => this.watcher.closed(made, reason));
+    }
+  }
+
+  // The last news, when all has ended.
+  takeLast() {
+    this.takeConnections();
+    this.eventHead = Atomics.load(this.control, RING_EVENT_TAIL);
+    this.tellGone();
+  }
+
+  get hasConnectionNews() {
+    return this.watcher !== null && Atomics.load(this.control, RING_CONNECTION_NEWS) !== this.connectionNews;
+  }
+
+  // ---------------------------------------------------------------- news
+
   takeNews(slot, Exchange, accept) {
     let news;
     if (this.inline) {
@@ -271,12 +360,14 @@ class Ring {
       this.takeBlocksBack();
       this.growIfWanted();
       this.warnOfRefusals();
+      if (this.watcher !== null) this.takeConnections();
       more = this.takeEvents(Exchange, accept);
+      if (this.watcher !== null) this.tellGone();
       if (more || this.control[RING_VM_ASLEEP] === YIELDS) break;
       Atomics.store(this.control, RING_VM_ASLEEP, 1);
       // What came just before that store woke nobody.
     } while (
-      (Atomics.load(this.control, RING_EVENT_TAIL) !== this.eventHead || this.slotsLacking > 0) &&
+      (Atomics.load(this.control, RING_EVENT_TAIL) !== this.eventHead || this.slotsLacking > 0 || this.hasConnectionNews) &&
       Atomics.exchange(this.control, RING_VM_ASLEEP, 0) === 1
     );
     this.draining = false;
@@ -287,6 +378,15 @@ class Ring {
 
 function raise(error) {
   throw error;
+}
+
+// What it throws is uncaught, as it must be; but the others go on.
+function guarded(call) {
+  try {
+    call();
+  } catch (error) {
+    setImmediate(raise, error);
+  }
 }
 
 module.exports = { Ring, FIRST_BLOCKS, capacityFor };

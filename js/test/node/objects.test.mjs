@@ -105,3 +105,8 @@ test('HTTP/2 has no reason phrase', { skip }, async (t) => {
   client.close();
   await stop(server);
 });
+
+test('what node throws for, is thrown for', () => {
+  for (const options of ['foo', 42, true, []]) assert.throws(() => createServer(options), { code: 'ERR_INVALID_ARG_TYPE' });
+  assert.throws(() => createServer({}, 'foo'), { code: 'ERR_INVALID_ARG_TYPE' });
+});

@@ -92,7 +92,7 @@ test('CONNECT, when nobody listens for it', { skip }, async (t) => {
 });
 
 test('the fields of another connection in a head that was copied', { skip }, async (t) => {
-  const copied = { 'Keep-Alive': 'timeout=5', Connection: 'keep-alive, X-Hop', 'Proxy-Connection': 'keep-alive', 'X-End': '1' };
+  const copied = { 'Keep-Alive': 'timeout=99', Connection: 'keep-alive, X-Hop', 'Proxy-Connection': 'keep-alive', 'X-End': '1' };
   const { port } = await start(t, (req, res) => {
     const close = req.url === '/close' ? { Connection: 'X-Hop, Close' } : {};
     res.writeHead(200, { ...copied, 'Transfer-Encoding': 'chunked', ...close });
@@ -108,7 +108,7 @@ test('the fields of another connection in a head that was copied', { skip }, asy
     assert.equal(Buffer.concat(await response.toArray()).toString(), 'ab');
     assert.deepEqual([headers['x-end'], headers['proxy-connection']], ['1', undefined]);
     assert.equal(headers.connection === 'close' ? 'close' : undefined, connection);
-    assert.notEqual(headers['keep-alive'], 'timeout=5');
+    assert.notEqual(headers['keep-alive'], 'timeout=99');
     agent.destroy();
   }
 });

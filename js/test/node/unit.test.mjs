@@ -132,6 +132,7 @@ test('one end() is one respond()', async () => {
     const exchange = new FakeExchange();
     serve(exchange, listener);
     assert.deepEqual(exchange.calls, [['respond', 200, fields, body]]);
+    assert.equal(exchange.kept, 1);
   }
 });
 
@@ -470,7 +471,7 @@ test('a response closes once', async () => {
   for (const name of ['finish', 'close']) res.on(name, () => told.push(name));
   res.end('x');
   await ticks();
-  res.socket.complete();
+  res.transaction.complete();
   res.socket.gone(null);
   await ticks();
   assert.deepEqual(told, ['finish', 'close']);
@@ -494,4 +495,31 @@ test('an upgrade that is refused', async () => {
   server.accept(exchange);
   await ticks();
   assert.deepEqual(exchange.calls, [['respond', 403, ['X-A', 'b'], 'no']]);
+});
+
+test('content of another length than was said is an error, when that is asked for', () => {
+  const answer = (listener) => serve(new FakeExchange(), listener);
+  const mismatch = { code: 'ERR_HTTP_CONTENT_LENGTH_MISMATCH' };
+  answer((req, res) => {
+    res.strictContentLength = true;
+    res.writeHead(200, { 'Content-Length': 5 });
+    assert.throws(() => res.write('123456'), mismatch);
+    res.write('123');
+    assert.throws(() => res.write('456'), mismatch);
+    assert.throws(() => res.end(), mismatch);
+    res.end('45');
+  });
+});
+
+test('heads that node refuses are refused', () => {
+  serve(new FakeExchange(), (req, res) => {
+    assert.throws(() => res.writeHead(200, ['a']), { code: 'ERR_INVALID_ARG_VALUE' });
+    assert.throws(() => res.writeEarlyHints('x'), { code: 'ERR_INVALID_ARG_TYPE' });
+    assert.throws(() => res.writeHead(200, { Trailer: 'x', 'Content-Length': 1 }), { code: 'ERR_HTTP_TRAILER_INVALID' });
+  });
+  const exchange = new FakeExchange({ method: 'HEAD' });
+  createServer({ rejectNonStandardBodyWrites: true }, (req, res) => {
+    assert.throws(() => res.write('x'), { code: 'ERR_HTTP_BODY_NOT_ALLOWED' });
+    res.end();
+  }).accept(exchange);
 });

@@ -1,0 +1,304 @@
+// The socket of a connection, as long as it lives: of its requests and their responses, and of the events 'connection' and
+// 'clientError'. It tells about the peer, its time, what has passed, and can be closed. It cannot be read, since the engine does that;
+// what is written to it is a response in the place of the listener's. Over HTTP/2 each exchange has one of its own.
+'use strict';
+
+const { EventEmitter } = require('node:events');
+const { endError, refusal } = require('./client-error.js');
+const { coded } = require('./errors.js');
+const { secure } = require('./secure.js');
+const { CLOSE_NOW, CLOSE_RESET } = require('../engine/closing.js');
+
+class Socket extends EventEmitter {
+  // `connection`: of the ring; null: it is that of one exchange.
+  constructor(server, connection, exchange = null) {
+    super();
+    this.server = server;
+    this.engineConnection = connection;
+    this.exchange = exchange; // the last one
+    this.peer = connection === null ? exchange.remoteAddress() : connection.peer;
+    this.transactions = []; // in flight, in order
+    this.parser = null;
+    this._httpMessage = null;
+    this.destroyed = false;
+    this.closed = false;
+    this.timeout = 0;
+    this.timer = null;
+    this.isRaw = false; // raw bytes were written
+    this.on('error', failed);
+  }
+
+  get remoteAddress() {
+    return this.peer.transport === 'tcp' ? this.peer.hostname : undefined;
+  }
+  get remotePort() {
+    return this.peer.transport === 'tcp' ? this.peer.port : undefined;
+  }
+  get remoteFamily() {
+    return familyOf(this.peer);
+  }
+  get localAddress() {
+    return this.local.hostname;
+  }
+  get localPort() {
+    return this.local.port;
+  }
+  get localFamily() {
+    return familyOf(this.local);
+  }
+  get local() {
+    const addr = this.server !== null && this.server.addr;
+    return addr && addr.transport === 'tcp' ? addr : { transport: 'unix' };
+  }
+
+  get readable() {
+    return !this.destroyed;
+  }
+  get writable() {
+    return !this.destroyed;
+  }
+  get readyState() {
+    return this.destroyed ? 'closed' : 'open';
+  }
+
+  // Before encryption. Over HTTP/2 nothing is known of one exchange.
+  get bytesRead() {
+    return this.engineConnection === null ? 0 : this.engineConnection.traffic()[0];
+  }
+  // What waits in JavaScript included.
+  get bytesWritten() {
+    return this.engineConnection === null ? 0 : this.engineConnection.traffic()[1] + this.writableLength;
+  }
+  get writableLength() {
+    let length = 0;
+    for (const { exchange } of this.transactions) length += exchange.output ? exchange.output.buffered : 0;
+    return length;
+  }
+
+  address() {
+    const { local } = this;
+    return local.transport === 'tcp' ? { address: local.hostname, family: familyOf(local), port: local.port } : {};
+  }
+
+  // ---------------------------------------------------------------- what is in flight
+
+  enter(transaction) {
+    this.exchange = transaction.exchange;
+    this.transactions.push(transaction);
+    if (this.server.timeout > 0 && this.timeout !== this.server.timeout) this.setTimeout(this.server.timeout);
+    else this.touch();
+  }
+
+  leave(transaction) {
+    const place = this.transactions.indexOf(transaction);
+    if (place >= 0) this.transactions.splice(place, 1);
+    if (this.transactions.length > 0) return;
+    this.rest();
+    if (this.engineConnection === null) process.nextTick(close, this, null);
+  }
+
+  // One of them has ended without a whole response, and so has the connection.
+  lost(error, reason) {
+    this.destroyed = true;
+    const refused = endError(reason);
+    if (refused !== null) process.nextTick(() => this.server.emit('clientError', refused, this));
+    if (this.engineConnection === null || reason === 'canceled') process.nextTick(closeWith, this, error);
+  }
+
+  // ---------------------------------------------------------------- time-outs
+
+  setTimeout(milliseconds, callback) {
+    const time = Number(milliseconds) || 0;
+    this.rest();
+    this.timeout = time;
+    if (typeof callback === 'function') {
+      if (time > 0) this.once('timeout', callback);
+      else this.removeListener('timeout', callback);
+    }
+    if (time > 0 && !this.destroyed) {
+      this.timer = setTimeout(ranOut, time, this);
+      this.timer.unref();
+    }
+    return this;
+  }
+
+  touch() {
+    if (this.timer !== null) this.timer.refresh();
+    else if (this.timeout > 0) this.setTimeout(this.timeout);
+  }
+
+  // No time runs: between requests it is the engine that keeps it.
+  rest() {
+    if (this.timer !== null) clearTimeout(this.timer);
+    this.timer = null;
+  }
+
+  // ---------------------------------------------------------------- the end
+
+  // What was written before arrives, as far as the client takes it at once; then the connection ends.
+  destroy(error) {
+    if (this.destroyed) return this;
+    this.destroyed = true;
+    this.closeBy(CLOSE_NOW, error || null);
+    return this;
+  }
+
+  resetAndDestroy() {
+    if (this.destroyed) return this;
+    this.destroyed = true;
+    this.closeBy(CLOSE_RESET, null);
+    return this;
+  }
+
+  closeBy(how, error) {
+    const { engineConnection, transactions } = this;
+    for (const transaction of [...transactions]) {
+      const { exchange } = transaction;
+      if (exchange.output) exchange.output.pump(); // before the connection is closed
+      if (engineConnection === null) exchange.cancel();
+      transaction.gone(error, 'canceled');
+    }
+    if (engineConnection !== null) engineConnection.close(how);
+    process.nextTick(closeWith, this, error);
+  }
+
+  destroySoon() {
+    if (!this.endRaw()) this.destroy();
+    return this;
+  }
+
+  end(chunk, encoding, callback) {
+    if (typeof chunk === 'function') {
+      callback = chunk;
+      chunk = undefined;
+    }
+    if (chunk !== undefined && chunk !== null) this.write(chunk, encoding, callback);
+    else if (typeof callback === 'function') process.nextTick(callback);
+    return this.destroySoon();
+  }
+
+  // The engine says that the connection has closed.
+  gone(reason) {
+    const lost = this.destroyed ? null : reason;
+    this.destroyed = true;
+    this.rest();
+    for (const transaction of [...this.transactions]) transaction.gone(null, reason);
+    const error = lost === 'client-reset' ? coded(Error, 'ECONNRESET', 'read ECONNRESET') : null;
+    if (error !== null) error.syscall = 'read';
+    process.nextTick(closeWith, this, error);
+  }
+
+  // ---------------------------------------------------------------- raw bytes
+
+  // They are a response, head and all, in the place of that of the request that is first in turn, or of what was no request.
+  write(chunk, encoding, callback) {
+    if (typeof encoding === 'function') {
+      callback = encoding;
+      encoding = undefined;
+    }
+    const [transaction] = this.transactions;
+    if (this.destroyed || transaction === undefined || (transaction.response !== null && transaction.response.headersSent))
+      return this.refuseWrite(callback);
+    const { exchange } = transaction;
+    if (!transaction.isRaw) exchange.beginRaw();
+    transaction.isRaw = this.isRaw = true;
+    const room = exchange.write(typeof chunk === 'string' ? Buffer.from(chunk, encoding || 'utf8') : chunk);
+    this.touch();
+    if (typeof callback === 'function') process.nextTick(callback);
+    if (!room)
+      exchange.ready().then(
+        () => this.emit('drain'),
+        () => {},
+      );
+    return room;
+  }
+
+  refuseWrite(callback) {
+    const error = this.destroyed
+      ? coded(Error, 'ERR_STREAM_DESTROYED', 'Cannot call write after a stream was destroyed')
+      : coded(Error, 'ERR_METHOD_NOT_IMPLEMENTED', 'Raw bytes cannot be written behind the head of a response, nor without a request');
+    if (!this.destroyed) throw error;
+    if (typeof callback === 'function') process.nextTick(callback, error);
+    return false;
+  }
+
+  endRaw() {
+    const [transaction] = this.transactions;
+    if (transaction === undefined || !transaction.isRaw) return false;
+    transaction.exchange.end();
+    return true;
+  }
+
+  // ---------------------------------------------------------------- what does nothing here
+
+  setNoDelay() {
+    return this;
+  }
+  setKeepAlive() {
+    return this;
+  }
+  setEncoding() {
+    return this;
+  }
+  pause() {
+    return this;
+  }
+  resume() {
+    return this;
+  }
+  isPaused() {
+    return false;
+  }
+  ref() {
+    return this;
+  }
+  unref() {
+    return this;
+  }
+  cork() {}
+  uncork() {}
+}
+
+secure(Socket.prototype);
+Socket.prototype.connecting = false;
+Socket.prototype.pending = false;
+Socket.prototype.writableHighWaterMark = 65536;
+Socket.prototype.writableCorked = 0;
+
+function familyOf({ transport, hostname }) {
+  return transport !== 'tcp' ? undefined : hostname.includes(':') ? 'IPv6' : 'IPv4';
+}
+
+function ranOut(socket) {
+  socket.timer = null;
+  const [transaction] = socket.transactions;
+  socket.emit('timeout');
+  const heard = [
+    Boolean(transaction?.request) && !transaction.request.complete && transaction.request.emit('timeout', socket),
+    Boolean(transaction?.response) && transaction.response.emit('timeout', socket),
+    socket.server.emit('timeout', socket),
+  ];
+  if (!heard.includes(true)) socket.destroy();
+}
+
+// As node's servers do: what is wrong with a socket is told by the server.
+function failed(error) {
+  if (this.server.emit('clientError', error, this) || this.destroyed) return;
+  const [transaction] = this.transactions;
+  if (transaction !== undefined && !transaction.response?.headersSent) this.end(refusal(400));
+  else this.destroy();
+}
+
+function closeWith(socket, error) {
+  if (socket.closed) return;
+  if (error) socket.emit('error', error);
+  close(socket, error);
+}
+
+function close(socket, error) {
+  if (socket.closed) return;
+  socket.closed = socket.destroyed = true;
+  socket.emit('close', Boolean(error));
+}
+
+module.exports = { Socket };
