@@ -47,6 +47,10 @@ struct carom_h1 {
 extern const struct carom_protocol carom_h1_protocol;
 extern const struct carom_exchange_ops carom_h1_exchange_ops;
 
+/* Make what connections share, a pool of struct carom_h1; 0 or -CAROM_ENOMEM. And free it. */
+int carom_h1_share(struct carom_connections *connections);
+void carom_h1_unshare(struct carom_connections *connections);
+
 static inline struct carom_pool *carom_h1_pool(const struct carom_connections *connections)
 {
     return connections->shared[CAROM_SPEAKS_H1];

@@ -1,7 +1,6 @@
 /* HTTP/1.1, reading: bytes of a connection to requests, content and trailers of its records. */
 #include <string.h>
 
-#include "base/memory.h"
 #include "http/admission.h"
 #include "http/h1.h"
 
@@ -567,29 +566,10 @@ void carom_h1_drop(struct carom_connection *connection)
     carom_pool_give(carom_h1_pool(carom_connections_of(connection)), h1);
 }
 
-/* ---------------------------------------------------------------- what they share */
-
-static int h1_share(struct carom_connections *connections)
-{
-    struct carom_pool *pool = carom_memory_take(sizeof *pool);
-    if (pool == NULL)
-        return -CAROM_ENOMEM;
-    carom_pool_init(pool, sizeof(struct carom_h1), connections->options->pool_floor);
-    carom_connections_add_pool(connections, pool, false);
-    connections->shared[CAROM_SPEAKS_H1] = pool;
-    return 0;
-}
-
-static void h1_unshare(struct carom_connections *connections)
-{
-    carom_pool_finish(carom_h1_pool(connections));
-    carom_memory_give(carom_h1_pool(connections), sizeof(struct carom_pool));
-}
-
 const struct carom_protocol carom_h1_protocol = {
     .carrier = &carom_stream_carrier,
-    .share = h1_share,
-    .unshare = h1_unshare,
+    .share = carom_h1_share,
+    .unshare = carom_h1_unshare,
     .received = h1_received,
     .ended = h1_ended,
     .left = h1_left,

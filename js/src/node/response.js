@@ -92,10 +92,8 @@ function storeHeader(statusLine, headers) {
       throw coded(TypeError, 'ERR_INVALID_ARG_VALUE', "The argument 'headers' is invalid: it has no value for a name");
     else for (let i = 0; i < headers.length; i += 2) addChecked(this, headers[i], headers[i + 1]);
   } else if (headers) for (const name of Object.keys(headers)) addChecked(this, name, headers[name]);
-  if (this.req.httpVersionMajor === 1 && !this.fields.some((name, i) => i % 2 === 0 && isNamed(name, 'connection'))) {
-    if (!this.shouldKeepAlive) this.fields.push('Connection', 'close');
-    else if (!this._removedConnection) this.fields.push('Connection', 'keep-alive');
-  }
+  if (!this.shouldKeepAlive && !this.fields.some((name, i) => i % 2 === 0 && isNamed(name, 'connection')))
+    this.fields.push('Connection', 'close');
   if (this.statedLength >= 0 && this.fields.some((name, i) => i % 2 === 0 && isNamed(name, 'trailer')))
     throw coded(Error, 'ERR_HTTP_TRAILER_INVALID', 'Trailers are invalid with this transfer encoding');
   this._header = `${statusLine}\r\n`;

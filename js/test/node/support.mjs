@@ -93,23 +93,15 @@ export class FakeExchange {
     return this.incomingTrailers;
   }
 
-  // Without that of the connection, which is counted.
-  own(fields) {
-    const place = fields.findIndex((text, i) => text === 'Connection' && fields[i + 1] === 'keep-alive');
-    if (place < 0) return fields;
-    this.kept = (this.kept || 0) + 1;
-    return [...fields.slice(0, place), ...fields.slice(place + 2)];
-  }
-
   note(name, ...args) {
     if (!this.over) this.calls.push([name, ...args]);
   }
   respond(status, fields, body) {
-    this.note('respond', status, this.own(fields), text(body));
+    this.note('respond', status, fields, text(body));
     this.finish('complete');
   }
   begin(status, fields, length) {
-    this.note('begin', status, this.own(fields), length);
+    this.note('begin', status, fields, length);
   }
   write(bytes) {
     this.note('write', text(bytes));
