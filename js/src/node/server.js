@@ -47,6 +47,10 @@ function tlsSettings(options) {
 const requestStart = channel('http.server.request.start');
 const responseCreated = channel('http.server.response.created');
 
+// From 22.12 on node's ServerResponse, which ours is made of, tells of itself.
+const [major, minor] = process.versions.node.split('.').map(Number);
+const TELLS_OF_ITSELF = major > 22 || (major === 22 && minor >= 12);
+
 class Server extends EventEmitter {
   constructor(options, listener) {
     super();
@@ -299,7 +303,7 @@ class Server extends EventEmitter {
     this.giveClasses(request, response);
     socket.enter(transaction);
     if (exchange.contentLength !== 0 && this.requestTimeout > 0) transaction.limit(this.requestTimeout);
-    if (responseCreated.hasSubscribers) responseCreated.publish({ request, response });
+    if (!TELLS_OF_ITSELF && responseCreated.hasSubscribers) responseCreated.publish({ request, response });
     if (requestStart.hasSubscribers) requestStart.publish({ request, response, socket, server: this });
     const expected = exchange.field('expect');
     if (expected !== null && /^100-continue$/i.test(expected)) {
