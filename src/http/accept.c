@@ -69,12 +69,12 @@ void carom_connection_accept(struct carom_connections *connections, uint16_t lis
     }
     connections->accepted++;
     carom_list_append(&connections->open, &connection->core.link);
-    if (tls != NULL && carom_stream_secure(&connection->stream, tls) < 0)
+    bool begun = tls != NULL ? carom_stream_secure(&connection->stream, tls) >= 0
+                             : refuse || carom_core_tell_opened(&connection->core, false);
+    if (!begun)
         carom_connection_abort(connection, CAROM_REASON_NO_MEMORY, true);
     else if (refuse)
         refuse_connection(connection);
-    else if (tls == NULL && !carom_core_tell_opened(&connection->core, false))
-        carom_connection_abort(connection, CAROM_REASON_NO_MEMORY, true);
     else
         carom_connection_read_within(connection, tls != NULL ? options->handshake_timeout
                                                              : options->first_byte_timeout);
