@@ -245,6 +245,11 @@ typedef struct carom_options {
 
     uint32_t max_response_head; /* 64 KiB of names and values of a response's fields, and its reason
                                    phrase, in all; also of its trailers: -CAROM_ETOOBIG */
+    uint64_t max_unsent; /* 64 MiB per worker of answers that wait for their clients (UINT64_MAX: no
+                            limit). A connection that is owed more than it leaves of these, the
+                            largest of its answers not counted, has its further requests wait; one
+                            that is owed a single answer, or none, never does. What lies in files
+                            does not count */
 } carom_options;
 
 #define CAROM_OPTIONS_INIT                                                                         \

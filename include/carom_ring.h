@@ -35,7 +35,9 @@ enum carom_ring_control {
                                       engine has it */
     CAROM_RING_BAD_COMMANDS = 6,   /* commands that named no slot of the VM's */
     CAROM_RING_EVENT_TAIL = 16,    /* (atomic) the engine counts what it has put in */
-    CAROM_RING_EVENT_HEAD = 32,    /* the VM's own count of what it has taken out */
+    CAROM_RING_EVENT_HEAD = 32,    /* (atomic) the VM counts what it has taken out and dealt with:
+                                      while that is far behind, connections have further requests
+                                      wait. It says so before it sleeps, or soon after */
     CAROM_RING_COMMAND_TAIL = 48,  /* (atomic) the VM counts what it has put in */
     CAROM_RING_RETURN_TAIL = 64,   /* (atomic) the engine counts */
     CAROM_RING_ENGINE_ASLEEP = 80, /* (atomic) 1: exchange it for 0 and call carom_ring_wake */
@@ -169,6 +171,9 @@ typedef struct carom_ring_options {
     size_t memory;     /* bytes of slots at most; 0: as the capacity says. A request that finds so
                           many held is answered 503, and one whose connection has more of them than
                           are left, so that the last ones are for those who have none */
+    uint32_t unheard;  /* 256 news that the VM has not dealt with (EVENT_HEAD), requests that wait
+                          for a slot included: as long as there are so many, a connection has one
+                          request of its own among them, and its others wait */
     void (*wake)(
         void *data); /* VM_ASLEEP was 1 and there are events, or it was 2 (it is 0 now). On the
                         worker's thread, in its turn; it may run the VM there and then */

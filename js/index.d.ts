@@ -257,6 +257,11 @@ export interface Limits {
    * before. Default 128 MiB.
    */
   maxRingMemory?: number | boolean;
+  /**
+   * Bytes of answers that wait for their clients, of each worker. A connection that is owed more than it leaves of them, its
+   * largest answer not counted, has its further requests wait. Default 64 MiB.
+   */
+  maxUnsent?: number | boolean;
   /** Most requests of a connection; the last is answered with `Connection: close`. Default off. */
   maxConnectionRequests?: number | boolean;
   /** Most requests of a connection being answered, fewer while answers are large or not taken; then it is not read. Default 32. */

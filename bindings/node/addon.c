@@ -98,6 +98,7 @@ static const struct {
     SETTING("h2MaxResets", h2_max_resets, WORD),
     SETTING("h2MaxControlFrames", h2_max_control_frames, WORD),
     SETTING("h2PingInterval", h2_ping_interval, WORD),
+    SETTING("maxUnsent", max_unsent, LONG),
 #undef SETTING
 };
 

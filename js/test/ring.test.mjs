@@ -9,7 +9,7 @@ const { decodeFields, writeFields, writeShort } = require('../src/ring/codec.js'
 const { Ring } = require('../src/ring/ring.js');
 const { Output } = require('../src/exchange/output.js');
 const { addressOf, settingsOf } = require('../src/engine/options.js');
-const { RING_CONTROL_WORDS, RING_EVENT_TAIL, RING_RETURN_TAIL } = require('../src/ring/layout.js');
+const { RING_CONTROL_WORDS, RING_EVENT_HEAD, RING_EVENT_TAIL, RING_RETURN_TAIL } = require('../src/ring/layout.js');
 
 test('a short text is written whole, or not at all', () => {
   const bytes = Buffer.alloc(100);
@@ -55,16 +55,67 @@ test('an exception in a batch is thrown later, and the others of the batch are h
 
 test('a loan that has come back is used again', () => {
   const ring = ringOf(true);
-  ring.lent = [new Uint8Array(1), new Uint8Array(1), new Uint8Array(1)];
+  const bytes = [new Uint8Array(1), new Uint8Array(2), new Uint8Array(3)];
+  assert.deepEqual(
+    bytes.map((each) => ring.loans.take(each)),
+    [0, 1, 2],
+  );
   ring.control[ring.returns] = 2;
   ring.control[ring.returns + 1] = 0;
   ring.control[RING_RETURN_TAIL] = 2;
   ring.takeReturns();
-  assert.deepEqual(ring.freeLoans, [2, 0]);
-  assert.deepEqual(
-    ring.lent.map((bytes) => bytes === null),
-    [true, false, true],
-  );
+  assert.deepEqual(ring.loans.lent.slice(0, 3), [null, bytes[1], null]);
+  assert.deepEqual([ring.loans.take(bytes[0]), ring.loans.take(bytes[2])], [0, 2]);
+});
+
+test('what a burst has lent leaves no more than a few numbers', () => {
+  const { loans } = ringOf(true);
+  const bytes = new Uint8Array(1);
+  for (let i = 0; i < 1000; i++) assert.equal(loans.take(bytes), i);
+  for (let i = 1; i < 1000; i++) assert.equal(loans.give(i), bytes);
+  assert.equal(loans.lent.length, 512);
+  const low = Array.from({ length: 255 }, () => loans.take(bytes));
+  assert.equal(Math.max(...low), 255);
+  assert.equal(new Set(low).size, 255);
+});
+
+test('who waits for a loan goes on in turn, and waits behind one who finds none', () => {
+  const ring = ringOf(true);
+  const pumped = [];
+  let left = 2;
+  for (let i = 0; i < 5; i++) {
+    const output = {
+      starving: false,
+      pump() {
+        pumped.push(i);
+        if (left-- <= 0) ring.starve(output);
+      },
+    };
+    ring.starve(output);
+  }
+  ring.feed();
+  assert.deepEqual(pumped, [0, 1, 2]);
+  left = 9;
+  ring.feed();
+  assert.deepEqual(pumped, [0, 1, 2, 2, 3, 4]);
+});
+
+test('what was heard is told when it is dealt with, and without being asked', (t) => {
+  const again = [];
+  t.mock.method(globalThis, 'setImmediate', (call) => again.push(call));
+  for (const inline of [true, false]) {
+    const ring = ringOf(inline);
+    ring.slots = [{}];
+    ring.takeNews = () => {};
+    ring.open = false;
+    ring.control[RING_EVENT_TAIL] = 64;
+    const drain = () => ring.drain(null, null, drain);
+    drain();
+    assert.equal(ring.control[RING_EVENT_HEAD], inline ? 64 : 0);
+    for (const call of again.splice(0)) call();
+    assert.equal(ring.control[RING_EVENT_HEAD], 64);
+  }
+  assert.deepEqual(again, []);
 });
 
 test('what is lent is counted, and the number of a loan that was refused is free', (t) => {

@@ -334,6 +334,7 @@ void carom_connections_init(struct carom_connections *connections, const carom_o
     carom_node_init(&connections->dirty);
     carom_node_init(&connections->resumed);
     carom_node_init(&connections->open);
+    carom_node_init(&connections->crowded);
     carom_connections_adjusted(connections);
     carom_records_init(records, options, page_size, 0);
     carom_pages_init(&connections->small, SMALL_PAGE, options->pool_floor);

@@ -48,10 +48,13 @@ struct carom_connections {
 
     struct carom_watcher *watcher; /* or NULL: carom_connections_watch */
     uint64_t accepted, refused, requests, responses;
-    /* HTTP/1.1: content of eight answers, as they have been lately, and how many such answers a
+    /* Content of eight answers, as they have been lately, and of HTTP/1.1 how many such answers a
      * client may have ahead, at most max_pipeline. */
     uint64_t answers_of_eight;
     uint32_t requests_ahead;
+    uint64_t owed;             /* bytes of content that clients have yet to take: owed.h */
+    struct carom_node crowded; /* struct carom_owed: connections whose requests wait until those who
+                                  answer have heard of those before */
     uint64_t h2_connections, h2_calmed; /* that have begun; that were told to be calm */
 
     /* What is asked of the owner. A connection has gone: accepting may go on. */

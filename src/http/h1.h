@@ -4,6 +4,7 @@
 #define CAROM_HTTP_H1_H
 
 #include "http/connection.h"
+#include "http/owed.h"
 #include "record/record.h"
 #include "wire/chunked.h"
 #include "wire/h1_request.h"
@@ -42,6 +43,7 @@ struct carom_h1 {
     struct carom_chunked chunked;
     struct carom_h1_reader reader;
     struct carom_h1_rate rate;
+    struct carom_owed owed;
 };
 
 extern const struct carom_protocol carom_h1_protocol;
@@ -70,17 +72,24 @@ static inline bool carom_h1_may_become_tunnel(const carom_record *record)
 
 /* Whether a further request is taken behind those in flight: while their answers, large as answers
  * have been lately, are not too much for a client that may take none; while the client takes what
- * is answered; and while others find room beside those that this connection has. The first one
- * always is, or is refused. */
+ * is answered; while whoever answers has heard of those before; and while others find room beside
+ * those that this connection has. The first one always is, or is refused. */
 static inline bool carom_h1_takes_another(const struct carom_connection *connection)
 {
-    const struct carom_connections *connections = carom_connections_of(connection);
+    struct carom_connections *connections = carom_connections_of(connection);
     const carom_options *options = connections->options;
-    uint32_t in_flight = carom_h1_of(connection)->in_flight;
-    return in_flight == 0 || (in_flight < connections->requests_ahead &&
-                              connection->stream.out.length < options->write_buffer &&
-                              carom_share_is_left(in_flight, connections->records.pool.in_use,
-                                                  options->max_in_flight));
+    struct carom_h1 *h1 = carom_h1_of(connection);
+    uint32_t in_flight = h1->in_flight;
+    if (in_flight == 0)
+        return true;
+    return in_flight < connections->requests_ahead &&
+           connection->stream.out.length < options->write_buffer &&
+           (h1->owed.bytes == 0 ||
+            (h1->owed.bytes < options->write_buffer &&
+             carom_owed_leaves_room(connections, &h1->owed, &h1->exchanges))) &&
+           carom_share_is_left(in_flight, connections->records.pool.in_use,
+                               options->max_in_flight) &&
+           !carom_owed_waits(connections, &h1->owed);
 }
 
 /* Let bytes come or not, and keep time, as the state wants it. */

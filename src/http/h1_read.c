@@ -338,8 +338,7 @@ static enum step read_step(struct carom_connection *connection)
         return read_chunked(connection);
     case CAROM_H1_TRAILERS:
         return read_trailers(connection);
-    case CAROM_H1_HELD: /* it may be the beginning of a tunnel, also on a connection's last request
-                         */
+    case CAROM_H1_HELD: /* it may begin a tunnel, also on the last request */
         return STEP_PAUSE;
     default:
         return read_tunnel(connection);
@@ -409,6 +408,7 @@ static void h1_received(struct carom_connection *connection, struct carom_page *
         }
         memset(h1, 0, sizeof *h1);
         carom_node_init(&h1->exchanges);
+        carom_owed_init(&h1->owed, &connection->core);
         connection->core.session = h1;
     }
     if (h1->length == 0) {
@@ -562,6 +562,7 @@ void carom_h1_drop(struct carom_connection *connection)
     if (h1 == NULL)
         return;
     let_go_of_page(connection);
+    carom_node_remove(&h1->owed.waiting);
     connection->core.session = NULL;
     carom_pool_give(carom_h1_pool(carom_connections_of(connection)), h1);
 }

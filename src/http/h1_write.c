@@ -21,6 +21,12 @@ static carom_record *first_of(struct carom_connection *connection)
     return carom_container(h1->exchanges.next, carom_record, link);
 }
 
+static void count_owed(carom_record *record)
+{
+    struct carom_connection *connection = connection_of(record);
+    carom_owed_count(carom_connections_of(connection), &carom_h1_of(connection)->owed, record);
+}
+
 /* ---------------------------------------------------------------- heads */
 
 /* Content that is still to come is more than we would read for nothing. */
@@ -178,24 +184,6 @@ static bool frame_body(struct carom_connection *connection, carom_record *record
     return true;
 }
 
-/* Answers that may gather for a client that does not take them, as a multiple of the write buffer.
- */
-#define AHEAD 4
-
-/* Learn how large answers are lately, and so how many of them a client may have ahead. */
-static void note_answer(struct carom_connections *connections, uint64_t bytes)
-{
-    uint64_t mean = connections->answers_of_eight / 8;
-    if (carom_likely(mean == bytes))
-        return;
-    const carom_options *options = connections->options;
-    connections->answers_of_eight += bytes - mean;
-    mean = connections->answers_of_eight / 8;
-    uint64_t fit = AHEAD * (uint64_t)options->write_buffer / (mean + 1) + 1;
-    connections->requests_ahead =
-        fit < options->max_pipeline ? (uint32_t)fit : options->max_pipeline;
-}
-
 /* Move what a record has ready into the stream. False when the connection cannot go on. */
 static bool move_out(struct carom_connection *connection, carom_record *record)
 {
@@ -210,9 +198,10 @@ static bool move_out(struct carom_connection *connection, carom_record *record)
     if (record->response == CAROM_RESPONSE_ENDED) {
         carom_queue_splice(out, &record->tail, segments);
         record->framed = true;
-        note_answer(carom_connections_of(connection), record->content_framed);
+        carom_owed_learn(carom_connections_of(connection), record->content_framed);
     }
     record->stream_end = connection->stream.sent_total + out->length;
+    count_owed(record);
     return true;
 }
 
@@ -244,6 +233,7 @@ void carom_h1_detach(struct carom_connection *connection, carom_record *record)
     if (h1->fresh == record)
         h1->fresh = NULL;
     carom_node_remove(&record->link);
+    carom_owed_forget(carom_connections_of(connection), &h1->owed, record);
     h1->in_flight--;
     carom_record_drop(record, CAROM_HOLD_EXCHANGE);
 }
@@ -316,8 +306,10 @@ static void complete(struct carom_connection *connection)
     if (!finish_sent(connection))
         return;
     carom_record *record = first_of(connection);
-    if (record != NULL)
+    if (record != NULL) {
         carom_record_drained(record);
+        count_owed(record);
+    }
     struct carom_h1 *h1 = carom_h1_of(connection);
     if (h1->in_flight == 0 && h1->length == 0)
         carom_connection_idle(connection);
@@ -379,6 +371,7 @@ void carom_h1_file_failed(struct carom_connection *connection)
 static void h1_changed(carom_record *record)
 {
     struct carom_connection *connection = connection_of(record);
+    count_owed(record);
     carom_connection_touch(connection);
 }
 

@@ -10,6 +10,7 @@
 
 #include "base/bins.h"
 #include "http/connection.h"
+#include "http/owed.h"
 #include "record/record.h"
 #include "wire/h2_section.h"
 
@@ -59,9 +60,11 @@ struct carom_h2 {
     struct carom_node exchanges; /* records in flight */
     uint32_t in_flight;          /* how many */
     struct carom_page *page;     /* in a delivery: where its bytes lie */
-    struct carom_node fresh;     /* streams whose handler is to be called */
-    struct carom_node changed;   /* streams that have something to do in the next flush */
-    struct carom_node sending;   /* streams with bytes in connection->stream.out, by their end */
+    struct carom_node fresh;     /* streams whose handler is to be called, */
+    uint32_t fresh_count;        /* and how many */
+    struct carom_owed owed;
+    struct carom_node changed; /* streams that have something to do in the next flush */
+    struct carom_node sending; /* streams with bytes in connection->stream.out, by their end */
     struct carom_h2_stream *reading; /* whose section is being received */
     struct carom_h2_section section;
     uint64_t section_size; /* of the section being received, read or not */
@@ -98,6 +101,7 @@ struct carom_h2_stream {
     uint64_t shut_since, sent_bytes;    /* when nothing was found to be sent, though there is what
                                          * to send; the content_framed of the last look */
     uint64_t lingers_since; /* when the answer was out before the content; 0: it is not */
+    bool fresh;             /* the handler is to be called */
     bool closed;            /* nghttp2 knows it no more, or RST_STREAM is on its way */
     bool lost;              /* it was closed before the response was out */
     bool deferred;          /* nghttp2 waits to be told of content */
@@ -128,6 +132,10 @@ static inline struct carom_h2_stream *carom_h2_stream_of(const carom_record *rec
 struct carom_h2_stream *carom_h2_stream_create(struct carom_h2 *h2, int32_t id);
 /* Take the record out of the connection and let go of it. */
 void carom_h2_stream_detach(struct carom_h2 *h2, struct carom_h2_stream *stream);
+/* The handler is to be called with its request. */
+void carom_h2_stream_begin(struct carom_h2 *h2, struct carom_h2_stream *stream);
+/* Take it out of the list of those that are fresh, or changed. */
+void carom_h2_stream_unlist(struct carom_h2 *h2, struct carom_h2_stream *stream);
 /* Look at the stream in the next flush. */
 void carom_h2_stream_touch(struct carom_h2_stream *stream);
 /* The request cannot be served: answer `status` while that is possible. */
@@ -153,6 +161,9 @@ bool carom_h2_frames_receive(struct carom_h2 *h2, const uint8_t *data, size_t le
 /* SETTINGS were read: they must let no window overflow (RFC 9113, 6.9.2); nghttp2 would end only
  * its stream. */
 void carom_h2_frames_settings(struct carom_h2 *h2);
+
+/* Call the handler for fresh streams, as many as may be. Not within a callback of nghttp2. */
+void carom_h2_dispatch(struct carom_h2 *h2);
 
 #define CAROM_H2_COUNT_WINDOW 10000
 /* One more; tells the peer to be calm when it is too many. */

@@ -105,7 +105,7 @@ static void head_complete(struct carom_h2 *h2, struct carom_h2_stream *stream, b
     }
     if (status == 0) {
         record->continue_due = head->expects_continue && content;
-        carom_list_append(&h2->fresh, &stream->link);
+        carom_h2_stream_begin(h2, stream);
         return;
     }
     carom_h2_stream_refuse(stream, status, carom_admission_reason(status));
@@ -268,6 +268,7 @@ static int send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8
     record->content_framed += length;
     h2->framed += length;
     note_sending(h2, stream);
+    carom_owed_count(carom_connections_of(h2->connection), &h2->owed, record);
     return out->length < OUT_AT_MOST ? 0 : NGHTTP2_ERR_PAUSE; /* it would go on by itself */
 }
 
@@ -285,8 +286,10 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, v
         nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
     if (stream == NULL || stream->detached)
         return 0;
-    if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM)
+    if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) {
         stream->record->framed = true;
+        carom_owed_learn(carom_connections_of(h2->connection), stream->record->content_framed);
+    }
     note_sending(h2, stream);
     return 0;
 }
@@ -384,6 +387,7 @@ static void h2_flush(struct carom_connection *connection)
         carom_stream_flush(&connection->stream);
         more = complete(h2) || connection->stream.sent_total != before;
     } while (more && !carom_stream_stalled(&connection->stream));
+    carom_h2_dispatch(h2);
     if (over(h2))
         end(h2);
     else
@@ -391,18 +395,6 @@ static void h2_flush(struct carom_connection *connection)
 }
 
 /* ---------------------------------------------------------------- input */
-
-static void dispatch(struct carom_h2 *h2)
-{
-    struct carom_connections *connections = carom_connections_of(h2->connection);
-    struct carom_node *node;
-    while ((node = carom_list_take(&h2->fresh)) != NULL) {
-        struct carom_h2_stream *stream = carom_container(node, struct carom_h2_stream, link);
-        if (stream->closed) /* it has left again; the handler sees it cancelled at once */
-            carom_h2_stream_touch(stream);
-        carom_admission_dispatch(connections, stream->record);
-    }
-}
 
 static void h2_received(struct carom_connection *connection, struct carom_page *page,
                         const uint8_t *data, uint32_t length)
@@ -418,7 +410,7 @@ static void h2_received(struct carom_connection *connection, struct carom_page *
         abort_for_memory(connection);
         return;
     }
-    dispatch(h2);
+    carom_h2_dispatch(h2);
     h2->processing = false;
     carom_connection_touch(connection);
 }
@@ -477,6 +469,7 @@ static void h2_drop(struct carom_connection *connection)
     if (h2 == NULL)
         return;
     carom_h2_section_lost(h2);
+    carom_node_remove(&h2->owed.waiting);
     nghttp2_session_del(h2->session);
     connection->core.session = NULL;
     carom_pool_give(&carom_h2_shared_of(carom_connections_of(connection))->sessions, h2);
@@ -509,6 +502,7 @@ static bool h2_begin(struct carom_connection *connection)
     connections->h2_connections++;
     *h2 = (struct carom_h2){.connection = connection, .frames = {.skip = NGHTTP2_CLIENT_MAGIC_LEN}};
     carom_node_init(&h2->exchanges);
+    carom_owed_init(&h2->owed, &connection->core);
     carom_node_init(&h2->fresh);
     carom_node_init(&h2->changed);
     carom_node_init(&h2->sending);

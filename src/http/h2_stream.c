@@ -56,17 +56,34 @@ void carom_h2_stream_detach(struct carom_h2 *h2, struct carom_h2_stream *stream)
         nghttp2_session_set_stream_user_data(h2->session, stream->id, NULL);
     if (h2->reading == stream)
         carom_h2_section_lost(h2);
-    carom_node_remove(&stream->link);
+    carom_h2_stream_unlist(h2, stream);
     carom_node_remove(&stream->sending);
     carom_node_remove(&record->link);
+    carom_owed_forget(carom_connections_of(stream->connection), &h2->owed, record);
     h2->in_flight--;
     carom_record_drop(record, CAROM_HOLD_EXCHANGE);
+}
+
+void carom_h2_stream_begin(struct carom_h2 *h2, struct carom_h2_stream *stream)
+{
+    stream->fresh = true;
+    h2->fresh_count++;
+    carom_list_append(&h2->fresh, &stream->link);
+}
+
+void carom_h2_stream_unlist(struct carom_h2 *h2, struct carom_h2_stream *stream)
+{
+    carom_node_remove(&stream->link);
+    h2->fresh_count -= stream->fresh;
+    stream->fresh = false;
 }
 
 void carom_h2_stream_touch(struct carom_h2_stream *stream)
 {
     if (stream->detached)
         return;
+    if (stream->fresh && (stream->closed || carom_record_over(stream->record)))
+        carom_h2_stream_unlist(h2_of(stream), stream); /* no handler gets it any more */
     if (carom_node_alone(&stream->link))
         carom_list_append(&h2_of(stream)->changed, &stream->link);
     carom_connection_touch(stream->connection);
@@ -384,7 +401,9 @@ void carom_h2_stream_sent(struct carom_h2 *h2, struct carom_h2_stream *stream)
 
 static void h2_changed(carom_record *record)
 {
-    carom_h2_stream_touch(carom_h2_stream_of(record));
+    struct carom_h2_stream *stream = carom_h2_stream_of(record);
+    carom_owed_count(carom_connections_of(stream->connection), &h2_of(stream)->owed, record);
+    carom_h2_stream_touch(stream);
 }
 
 static void h2_want(carom_record *record)

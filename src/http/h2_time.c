@@ -38,6 +38,16 @@ void carom_h2_keep_time(struct carom_connection *connection)
     }
 }
 
+/* Whether the peer may send less than it must: what other handlers have not read lies in the
+ * connection's window. (What is read is given back when it is half of that.) */
+static bool holds_back(const carom_options *options, const struct carom_h2 *h2)
+{
+    int32_t left = nghttp2_session_get_local_window_size(h2->session);
+    int32_t half = nghttp2_session_get_effective_local_window_size(h2->session) / 2;
+    uint64_t least = (uint64_t)options->content_rate * options->content_window / 1000;
+    return left < half && (left <= 0 || (uint64_t)left < least);
+}
+
 /* Whether content comes slower than it is waited for, over a whole window. */
 static bool content_too_slow(const carom_options *options, struct carom_h2_stream *stream,
                              uint64_t now)
@@ -46,7 +56,8 @@ static bool content_too_slow(const carom_options *options, struct carom_h2_strea
     uint64_t received = record->content_received, since = stream->waits_since;
     /* Who is about to be told of what came in this turn has waited until now. */
     bool wants = record->wanted || record->collecting || record->wakers[CAROM_READABLE] != NULL;
-    bool waits = record->request == CAROM_REQUEST_CONTENT && wants && !record->head.is_connect;
+    bool waits = record->request == CAROM_REQUEST_CONTENT && wants && !record->head.is_connect &&
+                 !holds_back(options, carom_h2_of(stream->connection));
     if (!waits || options->content_rate == CAROM_OFF || options->content_window == CAROM_OFF) {
         stream->waits_since = 0;
         return false;
@@ -59,10 +70,11 @@ static bool content_too_slow(const carom_options *options, struct carom_h2_strea
     return since != 0 && bytes < (uint64_t)options->content_rate * (now - since) / 1000;
 }
 
-/* Whether the connection's window lets nothing through, of whichever stream. */
+/* Whether the connection's window lets nothing through, of whichever stream. What the network has
+ * not taken yet can bring no credit. */
 static bool connection_shut(struct carom_h2 *h2)
 {
-    bool moves = h2->framed != h2->framed_then;
+    bool moves = h2->framed != h2->framed_then || !carom_node_alone(&h2->sending);
     h2->framed_then = h2->framed;
     return !moves && nghttp2_session_get_remote_window_size(h2->session) <= 0;
 }
@@ -75,7 +87,9 @@ static bool window_shut(const carom_options *options, struct carom_h2_stream *st
     const carom_record *record = stream->record;
     nghttp2_session *session = carom_h2_of(stream->connection)->session;
     bool shut = whole || nghttp2_session_get_stream_remote_window_size(session, stream->id) <= 0;
-    bool moves = record->body.length == 0 || !shut || record->content_framed != stream->sent_bytes;
+    bool moves = record->body.length == 0 || !shut ||
+                 record->content_framed != stream->sent_bytes ||
+                 !carom_node_alone(&stream->sending); /* the connection is timed meanwhile */
     stream->sent_bytes = record->content_framed;
     if (moves || stream->shut_since == 0)
         stream->shut_since = moves ? 0 : now;

@@ -142,6 +142,7 @@ static int find_content(carom_file *file)
 static int take_file(carom_record *record, const carom_file *file)
 {
     record->content_written += file->length;
+    record->lies_in_file = true;
     int error = 0;
     if (record->body_kind != CAROM_BODY_NONE)
         error = carom_queue_append_file(&record->body, &record->records->segments, file->descriptor,

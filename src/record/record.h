@@ -57,6 +57,9 @@ struct carom_guest {
     bool (*work)(struct carom_guest *guest);
     /* The worker wants to sleep; false when there is work. */
     bool (*may_sleep)(struct carom_guest *guest);
+    /* Whether it has not heard yet of as many as `most` requests that were given to it, or of too
+     * many whatever that is. Once it was so, a turn comes when it is so no longer. */
+    bool (*behind)(struct carom_guest *guest, uint32_t most);
     /* It has woken up. */
     void (*awake)(struct carom_guest *guest);
     /* As of a pool: carom_pool_above_floor, and carom_pool_tick. */
@@ -150,6 +153,7 @@ struct carom_record {
     bool continue_due; /* 100 Continue is to be sent when content is wanted */
     bool framed;       /* the whole response is in the stream */
     bool closes;       /* the connection ends after this response */
+    bool lies_in_file; /* the content of the response */
     uint16_t refused;  /* the status with which the engine answers instead of the handler; or 0 */
     uint16_t refusal;  /* the same, if the handler does not: no request, as carom_admission_offer
                           says */
@@ -169,6 +173,7 @@ struct carom_record {
     uint64_t content_written;  /* by the handler */
     uint64_t content_framed;   /* moved from body into the stream */
     uint64_t content_sent;
+    uint64_t owed;       /* of its content, as its connection has counted */
     uint64_t stream_end; /* position in the stream behind the last byte that was moved there */
 
     carom_waker *wakers[CAROM_WAIT_COUNT];

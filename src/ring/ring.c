@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 #include "ring/block.h"
+#include "ring/loan.h"
 #include "ring/message.h"
 #include "ring/request.h"
 #include "ring/slot.h"
@@ -245,6 +246,32 @@ static void tell_refused(struct carom_ring *ring)
     ring->news = true;
 }
 
+/* As many as a VM takes well in one batch. */
+#define UNHEARD_MOST 256
+
+/* Requests that wait for a slot, and news that the VM has not heard, or has not dealt with. */
+static uint32_t unheard(const struct carom_ring *ring)
+{
+    uint32_t heard = atomic_load(carom_ring_atomic(ring->control, CAROM_RING_EVENT_HEAD));
+    return ring->waiting_count + (ring->event_tail - heard);
+}
+
+static bool behind(struct carom_guest *guest, uint32_t most)
+{
+    struct carom_ring *ring = (struct carom_ring *)guest;
+    most = most < ring->options.unheard ? most : ring->options.unheard;
+    bool crowded = unheard(ring) >= most;
+    if (crowded)
+        ring->crowded = most;
+    return crowded;
+}
+
+/* It was behind, and is no longer. */
+static bool has_caught_up(const struct carom_ring *ring)
+{
+    return ring->crowded > 0 && unheard(ring) < ring->crowded;
+}
+
 static bool work(struct carom_guest *guest)
 {
     struct carom_ring *ring = (struct carom_ring *)guest;
@@ -253,6 +280,8 @@ static bool work(struct carom_guest *guest)
         return false;
     }
     bool done = carom_blocks_take(ring, prepare);
+    if (has_caught_up(ring))
+        ring->crowded = 0;
     done |= take_commands(ring);
     done |= close_asked(ring);
     done |= serve_waiting(ring);
@@ -276,7 +305,7 @@ static bool may_sleep(struct carom_guest *guest)
     return !ring->news && !vm_yields(ring) && !carom_ring_has_commands(ring) &&
            atomic_load(&ring->blocks_given) == ring->blocks_seen &&
            (carom_node_alone(&ring->starved) || !carom_ring_has_page(ring)) &&
-           !atomic_load(&ring->abandoned);
+           !has_caught_up(ring) && !atomic_load(&ring->abandoned);
 }
 
 static void awake(struct carom_guest *guest)
@@ -289,7 +318,7 @@ static void awake(struct carom_guest *guest)
 static bool above_floor(const struct carom_guest *guest)
 {
     const struct carom_ring *ring = (const struct carom_ring *)guest;
-    return carom_blocks_above_floor(ring) &&
+    return (carom_blocks_above_floor(ring) || carom_loans_above_floor(ring)) &&
            !atomic_load_explicit(&ring->abandoned, memory_order_relaxed);
 }
 
@@ -298,6 +327,7 @@ static void tick(struct carom_guest *guest)
     struct carom_ring *ring = (struct carom_ring *)guest;
     if (!atomic_load_explicit(&ring->abandoned, memory_order_relaxed))
         carom_blocks_tick(ring);
+    carom_loans_tick(ring);
 }
 
 void carom_ring_wake(carom_ring *ring)
@@ -319,38 +349,6 @@ void carom_ring_abandon(carom_ring *ring)
     atomic_store(&ring->abandoned, true);
     carom_ring_wake(ring);
     carom_inbox_leave(&ring->records->inbox);
-}
-
-/* ---------------------------------------------------------------- loans */
-
-static bool add_loans(struct carom_ring *ring, uint32_t chunk)
-{
-    struct carom_loan *loans = carom_memory_take_zeroed(CAROM_LOAN_CHUNK * sizeof *loans);
-    if (loans == NULL)
-        return false;
-    for (uint32_t i = 0; i < CAROM_LOAN_CHUNK; i++) {
-        loans[i].ring = ring;
-        loans[i].number = chunk * CAROM_LOAN_CHUNK + i;
-    }
-    atomic_store(&ring->loans[chunk], loans);
-    return true;
-}
-
-int carom_ring_lend(carom_ring *ring, uint32_t loan, const void *data, size_t length)
-{
-    if (loan >= CAROM_RING_LOANS)
-        return -CAROM_EINVAL;
-    struct carom_loan *lent = carom_ring_loan(ring, loan);
-    if (lent == NULL && add_loans(ring, loan / CAROM_LOAN_CHUNK))
-        lent = carom_ring_loan(ring, loan);
-    if (lent == NULL)
-        return -CAROM_ENOMEM;
-    if (atomic_load(&lent->state) != CAROM_LOAN_FREE)
-        return -CAROM_ESTATE;
-    lent->data = data;
-    lent->length = length;
-    atomic_store(&lent->state, CAROM_LOAN_GIVEN);
-    return 0;
 }
 
 /* ---------------------------------------------------------------- life */
@@ -393,11 +391,14 @@ int carom_ring_create(carom_ring **made, const carom_ring_options *options, void
     if (ring == NULL)
         return -CAROM_ENOMEM;
     ring->options = *options;
-    ring->guest = (struct carom_guest){work, may_sleep, awake, above_floor, tick};
+    if (ring->options.unheard == 0)
+        ring->options.unheard = UNHEARD_MOST;
+    ring->guest = (struct carom_guest){work, may_sleep, behind, awake, above_floor, tick};
     ring->mask = capacity - 1;
     ring->control = control;
     ring->pages = (uint8_t *)control + pages_offset(capacity);
     ring->waiting_last = &ring->waiting;
+    carom_loans_init(ring);
     carom_node_init(&ring->starved);
     ring->block_most = capacity / CAROM_RING_BLOCK_SLOTS;
     if (options->memory > 0 && options->memory / block_size < ring->block_most)
@@ -421,10 +422,6 @@ void carom_ring_destroy(carom_ring *ring)
     carom_blocks_finish(ring);
     carom_field_list_finish(&ring->fields);
     carom_watch_destroy(ring);
-    for (uint32_t i = 0; i < CAROM_LOAN_CHUNKS; i++) {
-        struct carom_loan *loans = atomic_load(&ring->loans[i]);
-        if (loans != NULL)
-            carom_memory_give(loans, CAROM_LOAN_CHUNK * sizeof *loans);
-    }
+    carom_loans_finish(ring);
     carom_memory_give(ring, sizeof *ring);
 }

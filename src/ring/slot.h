@@ -41,9 +41,15 @@ struct carom_loan {
     atomic_int state; /* enum carom_loan_state */
 };
 
-/* Loans are taken from memory so many at a time, and stay: 40 bytes each. */
+/* Loans are taken from memory so many at a time, 40 bytes each, and given back in a window in which
+ * none of them was lent. */
 #define CAROM_LOAN_CHUNK  256
 #define CAROM_LOAN_CHUNKS (CAROM_RING_LOANS / CAROM_LOAN_CHUNK)
+
+struct carom_loan_chunk {
+    struct carom_loan loans[CAROM_LOAN_CHUNK];
+    bool used; /* since the last tick; under the lock of the loans */
+};
 
 enum carom_block_state {
     CAROM_BLOCK_NONE,  /* the VM may give one of this number */
@@ -80,9 +86,12 @@ struct carom_ring {
     struct carom_field_list fields; /* of the message that is being taken */
     uint64_t refused_told;          /* of records->refused */
     struct carom_ring_watch *watch; /* or NULL: connections are not told of */
-    bool news;                      /* put in since the VM was last told */
+    uint32_t crowded; /* with which `most` it was behind when somebody asked; 0: it was not */
+    bool news;        /* put in since the VM was last told */
+    pthread_mutex_t loans_lock; /* for who lends, and who takes chunks away */
+    atomic_uint loan_chunks;    /* how many there are; changed under the lock */
+    _Atomic(struct carom_loan_chunk *) loans[CAROM_LOAN_CHUNKS];
     /* Written by the VM's thread. */
-    _Atomic(struct carom_loan *) loans[CAROM_LOAN_CHUNKS];
     atomic_uint blocks_given; /* how often */
     atomic_bool abandoned;
 };
@@ -97,11 +106,12 @@ static inline _Atomic uint32_t *carom_ring_atomic(uint32_t *words, unsigned inde
     return (_Atomic uint32_t *)(void *)&words[index];
 }
 
-/* The loan of a number below CAROM_RING_LOANS; NULL: it was never lent. */
+/* The loan of a number below CAROM_RING_LOANS; NULL: it is not lent. The engine's thread, or under
+ * the lock. */
 static inline struct carom_loan *carom_ring_loan(struct carom_ring *ring, uint32_t number)
 {
-    struct carom_loan *chunk = atomic_load(&ring->loans[number / CAROM_LOAN_CHUNK]);
-    return chunk == NULL ? NULL : &chunk[number % CAROM_LOAN_CHUNK];
+    struct carom_loan_chunk *chunk = atomic_load(&ring->loans[number / CAROM_LOAN_CHUNK]);
+    return chunk == NULL ? NULL : &chunk->loans[number % CAROM_LOAN_CHUNK];
 }
 
 /* The slot carries a new request: what was told before and not heard is void. */

@@ -61,6 +61,7 @@ static void set_defaults(carom_options *options)
     DEFAULT(h2_max_control_frames, 1000);
     DEFAULT(h2_ping_interval, 30000);
     DEFAULT(max_response_head, 64 * KIB);
+    DEFAULT(max_unsent, 64 * 1024 * KIB);
 #undef DEFAULT
     if (options->max_pipeline > MAX_PIPELINE)
         options->max_pipeline = MAX_PIPELINE;

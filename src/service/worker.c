@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "http/owed.h"
 #include "http/protocols.h"
 #include "record/waker.h"
 #include "service/options.h"
@@ -167,6 +168,7 @@ static void work(struct carom_worker *worker)
         carom_wakers_pass(records);
         /* After the wakers, which may have news for it, and before what it answers leaves. */
         bool busy = records->guest != NULL && records->guest->work(records->guest);
+        carom_connections_uncrowd(connections);
         carom_connections_flush(connections);
         goes_on = carom_worker_busy(worker) || busy;
         if (!carom_node_alone(&connections->resumed) || carom_streams_wait(&connections->streams))

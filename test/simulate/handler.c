@@ -337,6 +337,12 @@ static bool is_strange(const carom_record *record, uint32_t id)
 
 void handler_called(carom_record *record, void *data)
 {
+    const carom_slice target = carom_request_target(record);
+    if (world->on_ring && target.length == sizeof INNOCENT_TARGET - 1 &&
+        memcmp(target.data, INNOCENT_TARGET, target.length) == 0) {
+        carom_ring_handle(record, data);
+        return;
+    }
     uint32_t id = id_of(carom_request_target(record));
     if (is_strange(record, id)) {
         carom_release(record);

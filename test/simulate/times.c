@@ -84,11 +84,20 @@ static bool content_timed_out(const struct exchange *exchange, uint64_t now)
     return now > exchange->wanting.since + exchange->wanting.left && too_slow(exchange);
 }
 
+/* What other handlers have not read lets the client send less than it must. */
+static bool held_back(const struct client *client)
+{
+    uint64_t least = (uint64_t)world->options.content_rate * world->options.content_window / 1000;
+    return nghttp2_session_get_remote_window_size(client->session) < (int64_t)least;
+}
+
 /* The window that the engine looks at begins and ends at ticks: in twice its length there is a
  * whole one. */
 static void look_at_stream_content(struct exchange *exchange, uint64_t now)
 {
     uint64_t most = 2 * (uint64_t)world->options.content_window + 3 * tick();
+    if (exchange->wanting.since != 0 && held_back(exchange->client))
+        begin_window(exchange, now);
     if (exchange->wanting.rests_at != 0)
         exchange->wanting.since = exchange->wanting.rests_at = 0;
     if (exchange->wanting.since == 0 || now <= exchange->wanting.since + most)

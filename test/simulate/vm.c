@@ -61,18 +61,28 @@ static uint32_t length_of(const struct exchange *exchange)
 
 /* ---------------------------------------------------------------- messages */
 
-static void put(struct exchange *exchange, uint32_t flags)
+static void rouse_engine(void)
 {
-    uint32_t index = (uint32_t)exchange->slot, *words = words_of(index);
+    if (vm.control[CAROM_RING_ENGINE_ASLEEP] == 0)
+        return;
+    vm.control[CAROM_RING_ENGINE_ASLEEP] = 0;
+    carom_ring_wake(vm.ring);
+}
+
+static void put_message(uint32_t index, uint32_t flags)
+{
+    uint32_t *words = words_of(index);
     words[CAROM_SLOT_ECHO] = words[CAROM_SLOT_GENERATION];
-    words[CAROM_SLOT_FLAGS] = flags | exchange->also;
-    exchange->also = 0;
+    words[CAROM_SLOT_FLAGS] = flags;
     vm.control[vm.control[CAROM_RING_COMMANDS_WORD] + (vm.command_tail++ & (CAPACITY - 1))] = index;
     vm.control[CAROM_RING_COMMAND_TAIL] = vm.command_tail;
-    if (vm.control[CAROM_RING_ENGINE_ASLEEP] != 0) {
-        vm.control[CAROM_RING_ENGINE_ASLEEP] = 0;
-        carom_ring_wake(vm.ring);
-    }
+    rouse_engine();
+}
+
+static void put(struct exchange *exchange, uint32_t flags)
+{
+    put_message((uint32_t)exchange->slot, flags | exchange->also);
+    exchange->also = 0;
 }
 
 static uint32_t put_field(uint8_t *to, const char *name, const char *value)
@@ -285,6 +295,18 @@ static uint32_t number_in(const char *text, size_t length)
     return (uint32_t)strtoul(copy + strcspn(copy, "0123456789"), NULL, 10);
 }
 
+/* The innocent asks. */
+static void answer_at_once(uint32_t index)
+{
+    uint32_t *words = words_of(index);
+    words[CAROM_SLOT_STATUS] = 200;
+    words[CAROM_SLOT_FIELDS_LENGTH] = words[CAROM_SLOT_OUT_TRAILERS] = 0;
+    words[CAROM_SLOT_DATA_LENGTH] = words[CAROM_SLOT_WHOLE_LOW] = INNOCENT_CONTENT;
+    words[CAROM_SLOT_WHOLE_HIGH] = 0;
+    words[CAROM_SLOT_DATA_LOAN] = lend(pattern_of(0, true), INNOCENT_CONTENT);
+    put_message(index, CAROM_FLAG_HEAD | CAROM_FLAG_DATA | CAROM_FLAG_END | CAROM_FLAG_RELEASE);
+}
+
 static void request_comes(uint32_t index)
 {
     const uint32_t *words = words_of(index);
@@ -292,6 +314,12 @@ static void request_comes(uint32_t index)
                                                          : (const char *)words + CAROM_SLOT_IN;
     uint32_t count = words[CAROM_SLOT_FIELD_COUNT], named = UINT32_MAX;
     const char *head = table + (size_t)count * 8;
+    if (words[CAROM_SLOT_TARGET_LENGTH] == sizeof INNOCENT_TARGET - 1 &&
+        memcmp(head + words[CAROM_SLOT_TARGET], INNOCENT_TARGET, sizeof INNOCENT_TARGET - 1) == 0) {
+        give_page(words[CAROM_SLOT_HEAD_PAGE]);
+        answer_at_once(index);
+        return;
+    }
     for (uint32_t i = 0; i < count; i++) {
         uint16_t entry[4];
         memcpy(entry, table + (size_t)i * 8, sizeof entry);
@@ -464,9 +492,11 @@ static bool take_event(void)
     if (vm.event_head == vm.control[CAROM_RING_EVENT_TAIL]) {
         vm.control[CAROM_RING_VM_ASLEEP] = 1;
         vm.awake = false;
+        rouse_engine();
         return false;
     }
     event(events[vm.event_head++ & (CAPACITY - 1)]);
+    vm.control[CAROM_RING_EVENT_HEAD] = vm.event_head;
     return true;
 }
 
@@ -533,7 +563,8 @@ void vm_look(void)
 
 void vm_begin(void)
 {
-    const carom_ring_options options = {.capacity = CAPACITY, .wake = wake};
+    const carom_ring_options options = {
+        .capacity = CAPACITY, .unheard = 1 + (uint32_t)(world->seed / 48 % 3) * 3, .wake = wake};
     size_t size = (carom_ring_control_size(CAPACITY) + 63) / 64 * 64;
     vm = (struct vm){.control = aligned_alloc(64, size)};
     if (vm.control == NULL)

@@ -279,6 +279,7 @@ static void quiet(void)
         client_connect();
         return;
     }
+    innocent_look();
     /* A connection of HTTP/2 looks at its streams in every second: time never stands still. */
     if (world->mixed && random_chance(&world->random, 5) && poke())
         return;
@@ -301,6 +302,8 @@ static void step(void)
     struct random *random = &world->random;
     if (++world->steps > world->steps_most)
         world_fail("it does not end");
+    if (world->on_ring && !world->secure)
+        innocent_acts();
     if (world->on_ring && random_chance(random, 40) && vm_act(false))
         return;
     uint32_t kind = random_below(random, 1000);
@@ -426,6 +429,7 @@ void world_run(uint64_t seed)
     if (carom_service_create_on(&it.service, &it.options, carom_loop_simulated_create) != 0 ||
         (it.secure ? line_listen() : carom_service_listen(it.service, "127.0.0.1:0")) != 0)
         world_fail("no service");
+    innocent_begin();
     if (it.on_ring)
         vm_begin();
     it.loop = it.service->workers[0].loop;

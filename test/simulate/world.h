@@ -359,6 +359,15 @@ void times_note(struct client *client);
 /* windows.c: what clients of HTTP/2 may send is what they were granted. */
 void windows_look(void);
 
+/* innocent.c: who must be answered, whatever the others do. */
+#define INNOCENT_TARGET  "/innocent"
+#define INNOCENT_CONTENT 5000 /* bytes of its answer */
+void innocent_begin(void);
+/* A step: sometimes it asks. */
+void innocent_acts(void);
+/* Nothing else happens: it has its answer. */
+void innocent_look(void);
+
 /* vm.c: a VM on a ring, in place of handlers. */
 void vm_begin(void);
 void vm_end(void);

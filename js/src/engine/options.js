@@ -40,6 +40,7 @@ const LIMITS = [
   'h2MaxResets',
   'h2MaxControlFrames',
   'h2PingInterval',
+  'maxUnsent',
   'maxRingMemory',
 ];
 const NAMES = [
@@ -66,6 +67,7 @@ const OFF = -1;
 const MOST = 0xfffffffe; // what a limit can be; and where the engine has another bound:
 const MOST_OF = {
   maxContent: Number.MAX_SAFE_INTEGER,
+  maxUnsent: Number.MAX_SAFE_INTEGER,
   maxTarget: 65280,
   maxHeaderSection: 65280,
   maxFields: 65280,

@@ -4,9 +4,11 @@
 
 const native = require('./native.js');
 const { giveBack } = require('./copies.js');
+const { Loans } = require('./loans.js');
 const { urlsOf } = require('./urls.js');
 const {
   RING_EVENT_TAIL,
+  RING_EVENT_HEAD,
   RING_COMMAND_TAIL,
   RING_RETURN_TAIL,
   RING_ENGINE_ASLEEP,
@@ -40,6 +42,8 @@ const WARN_EACH = 10000; // milliseconds
 const YIELDS = 2; // in VM_ASLEEP
 // Events that are taken before JavaScript's own loop gets its turn again.
 const BATCH = 512;
+// A batch of so many on another thread than the engine's is followed by a look whether they were dealt with.
+const MANY = 64;
 // Bytes that are lent before the engine gets its turn to send them: they are in the cache still, and their
 // memory is used again for the next ones.
 const LENT_AT_ONCE = 256 * 1024;
@@ -107,10 +111,10 @@ class Ring {
     this.refused = 0;
     this.warned = -Infinity;
     this.eventHead = 0;
+    this.eventsDone = 0; // that the engine was told of
     this.commandTail = 0;
     this.returnHead = 0;
-    this.lent = []; // by loan
-    this.freeLoans = [];
+    this.loans = new Loans();
     this.starving = []; // outputs that wait for a loan
     this.lentNow = 0; // bytes, since the engine had its turn
     this.draining = false;
@@ -195,13 +199,11 @@ class Ring {
 
   // Lend bytes to the engine; the number to put into the message, or -1: too many are lent.
   lend(bytes) {
-    const loan = this.freeLoans.length > 0 ? this.freeLoans.pop() : this.lent.length;
+    const loan = this.loans.take(bytes);
     if (native.lend(this.handle, this.index, loan, bytes) < 0) {
-      // of that number there is none, or no memory
-      if (loan < this.lent.length) this.freeLoans.push(loan);
+      this.loans.give(loan); // of that number there is none, or no memory
       return -1;
     }
-    this.lent[loan] = bytes;
     this.lentNow += bytes.length;
     return loan;
   }
@@ -212,9 +214,7 @@ class Ring {
     while (this.returnHead !== tail) {
       const loan = this.control[this.returns + (this.returnHead & (RING_LOANS - 1))];
       this.returnHead = (this.returnHead + 1) | 0;
-      giveBack(this.lent[loan]);
-      this.lent[loan] = null;
-      this.freeLoans.push(loan);
+      giveBack(this.loans.give(loan));
     }
     if (this.starving.length > 0) this.feed();
   }
@@ -224,14 +224,17 @@ class Ring {
     output.starving = true;
   }
 
-  // Those that waited for a loan go on, in turn; who finds none waits again.
+  // Those that waited for a loan go on, in turn, until one finds none: it and those behind it wait again.
   feed() {
     const waiting = this.starving;
     this.starving = [];
-    for (const output of waiting) {
+    let next = 0;
+    while (next < waiting.length && this.starving.length === 0) {
+      const output = waiting[next++];
       output.starving = false;
       output.pump();
     }
+    if (next < waiting.length) this.starving = this.starving.concat(waiting.slice(next));
   }
 
   // What lay in a page was copied. (0: none.)
@@ -350,11 +353,19 @@ class Ring {
     }
   }
 
+  // All that was taken is dealt with: callbacks have returned, and what they left for microtasks was done.
+  tellHeard() {
+    if (this.eventsDone === this.eventHead) return;
+    this.eventsDone = this.eventHead;
+    Atomics.store(this.control, RING_EVENT_HEAD, this.eventHead);
+  }
+
   // Take what is there, and let the engine wake us for what comes after.
   drain(Exchange, accept, again) {
     this.draining = true;
     this.lentNow = 0;
     let more = false;
+    if (!this.inline) this.tellHeard();
     do {
       this.takeReturns();
       this.takeBlocksBack();
@@ -371,6 +382,9 @@ class Ring {
       Atomics.exchange(this.control, RING_VM_ASLEEP, 0) === 1
     );
     this.draining = false;
+    if (this.inline)
+      this.tellHeard(); // before the engine goes on, microtasks run
+    else if (((this.eventHead - this.eventsDone) | 0) >= MANY) more = true;
     this.wakeEngine();
     if (more) setImmediate(again);
   }

@@ -474,27 +474,31 @@ static void handlers_of_reset_streams_are_counted(void **state)
     options.h2_max_streams = 10;
     begin_raw(&options);
     uint32_t i = 0;
-    for (; i < 60; i++) {
+    const uint8_t cancel[4] = {0, 0, 0, NGHTTP2_CANCEL};
+    for (; i < 10; i++) { /* one that has gone before its handler was called costs none */
         send_rapid_reset(i);
+        turn();
+    }
+    assert_int_equal(sim.held_count, 0);
+    for (; i < 70; i++) {
+        frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS | NGHTTP2_FLAG_END_STREAM, 2 * i + 1,
+              SECTION(HOLD));
+        turn();
+        frame(NGHTTP2_RST_STREAM, 0, 2 * i + 1, cancel, 4);
         turn();
     }
     assert_in_range(sim.held_count, 39, 40);
     assert_int_equal(sim.cancelled, sim.held_count);
-    frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS | NGHTTP2_FLAG_END_STREAM, 2 * i + 1,
-          SECTION(HOLD)); /* 503 */
-    turn();
     uint32_t word;
-    assert_int_equal(frames(NGHTTP2_HEADERS, &word), 1);
-    assert_in_range(sim.held_count, 39, 40);
+    assert_in_range(frames(NGHTTP2_HEADERS, &word), 20, 21); /* 503 */
     while (sim.held_count > 0)
         release(sim.held[0]);
-    i++;
     frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS | NGHTTP2_FLAG_END_STREAM, 2 * i + 1,
           SECTION(HOLD)); /* as before */
     turn();
     assert_int_equal(sim.held_count, 1);
     assert_int_equal(frames(NGHTTP2_GOAWAY, &word), 0);
-    assert_in_range(finish().ended[CAROM_REASON_OVER_LIMIT], 20, 22);
+    assert_in_range(finish().ended[CAROM_REASON_OVER_LIMIT], 20, 21);
 }
 
 /* max_in_flight is for all connections of a worker, and one may have no more than what it leaves

@@ -220,6 +220,37 @@ static void dribble_gains_no_time(void **state)
     assert_int_equal(finish().ended[CAROM_REASON_BODY_TIMEOUT], 1);
 }
 
+/* Content of a stream that its handler does not read fills the connection's window: that another
+ * stream's does not come is not the client's fault, until it may come. */
+static void a_handler_that_pauses_does_not_blame_another_stream(void **state)
+{
+    (void)state;
+    static const char much[16384];
+    carom_options options = simulation_options();
+    options.h2_connection_window = options.h2_connection_window_max = 64 * KIB;
+    begin_raw(&options);
+    frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, 1, SECTION(POST));
+    for (int i = 0; i < 4; i++)
+        frame(NGHTTP2_DATA, 0, 1, much, i < 3 ? sizeof much : sizeof much - 1);
+    turn();
+    frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, 3, SECTION(POST));
+    for (int second = 0; second < 60; second++) {
+        say_frame(&ping);
+        wait_for(1);
+    }
+    assert_int_equal(came(NGHTTP2_HEADERS), 0);
+    assert_int_equal(sim.held_count, 2);
+    carom_slice slice;
+    while (carom_request_read(sim.held[0], &slice) == 1)
+        continue;
+    assert_int_equal(carom_respond(sim.held[0], &(carom_response){.status = 204}), 0);
+    turn();
+    assert_int_equal(came(NGHTTP2_HEADERS), 1);
+    assert_in_range(trickle(&silence, NGHTTP2_HEADERS), 5, 12);
+    assert_int_equal(carom_record_outcome(sim.held[1]).reason, CAROM_REASON_BODY_TIMEOUT);
+    finish();
+}
+
 static void a_rate_that_is_off_is_none(void **state)
 {
     (void)state;
@@ -333,6 +364,8 @@ int main(void)
         cmocka_unit_test(the_rate_is_that_of_a_window),
         cmocka_unit_test(a_handler_that_pauses_does_not_blame_its_client),
         cmocka_unit_test(dribble_gains_no_time),
+
+        cmocka_unit_test(a_handler_that_pauses_does_not_blame_another_stream),
         cmocka_unit_test(a_rate_that_is_off_is_none),
         cmocka_unit_test(a_tunnel_is_not_timed),
         cmocka_unit_test(slow_content_holds_up_no_other_stream),

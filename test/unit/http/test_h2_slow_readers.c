@@ -111,6 +111,37 @@ static void who_waits_for_its_turn_is_not_timed(void **state)
     finish();
 }
 
+/* A window that is shut by what the network has yet to take is nobody's fault: credit cannot come
+ * before it, to that stream and to others behind it. */
+static void what_is_taken_slowly_is_not_shut(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    options.handler = endless_handler;
+    begin_raw(&options);
+    carom_peer_set_window(peer, 1000);
+    frame(NGHTTP2_HEADERS, WHOLE, 1, SECTION(HOLD));
+    frame(NGHTTP2_HEADERS, WHOLE, 3, SECTION(HOLD));
+    turn();
+    for (int second = 0; second < 60; second++) {
+        carom_peer_set_window(peer, 1000);
+        say_frame(&ping);
+        wait_for(1);
+        assert_int_equal(carom_record_outcome(sim.held[0]).reason, CAROM_REASON_NONE);
+        assert_int_equal(carom_record_outcome(sim.held[1]).reason, CAROM_REASON_NONE);
+    }
+    int second = 0;
+    for (; sim.held_count > 0;
+         second++) { /* both, once it has all that their windows let through */
+        assert_true(second < 100);
+        carom_peer_set_window(peer, 100000);
+        say_frame(&ping);
+        wait_for(1);
+    }
+    assert_in_range(second, 30, 34);
+    assert_int_equal(finish().ended[CAROM_REASON_WRITE_TIMEOUT], 2);
+}
+
 /* A handler that has nothing to say is not the peer's fault. */
 static void a_handler_that_says_nothing_is_not_timed(void **state)
 {
@@ -176,6 +207,61 @@ static void what_waits_for_slow_readers_has_a_bound(void **state)
         give(0, 1000);
     }
     finish();
+}
+
+static void ask_and_answer(uint32_t i)
+{
+    static char content[2001];
+    memset(content, 'a', sizeof content - 1);
+    frame(NGHTTP2_HEADERS, WHOLE, 2 * i + 1, SECTION(HOLD));
+    turn();
+    if (sim.held_count > 0)
+        answer_and_release(sim.held[0], content);
+    turn();
+}
+
+/* Answers that wait for their client are at most as many bytes as it leaves for others', and one
+ * more; then its requests wait, nobody else's, and go on as it takes what it is owed. One that is
+ * reset meanwhile is not given on any more. */
+static void who_is_owed_much_waits_and_nobody_else(void **state)
+{
+    (void)state;
+    static const uint8_t shut[6] = {0, NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 0, 0, 0, 0};
+    static const uint8_t cancel[4] = {0, 0, 0, NGHTTP2_CANCEL};
+    carom_options options = simulation_options();
+    options.max_unsent = 10000;
+    begin_raw(&options);
+    frame(NGHTTP2_SETTINGS, 0, 0, shut, sizeof shut);
+    for (uint32_t i = 0; i < 6; i++)
+        ask_and_answer(i);
+    carom_stats stats;
+    carom_service_stats(sim.service, &stats);
+    assert_int_equal(stats.records_in_flight, 6);
+    assert_int_equal(sim.service->workers[0].connections.owed, 3 * 2000);
+    struct carom_peer *others[4];
+    for (int i = 0; i < 4; i++) {
+        others[i] = connect_peer();
+        say(others[i], "GET /hold HTTP/1.1\r\nHost: a\r\n\r\n");
+        turn();
+        assert_int_equal(sim.held_count, 1);
+        answer_and_release(sim.held[0], "now");
+        turn();
+        assert_got(others[i], "now");
+    }
+    frame(NGHTTP2_RST_STREAM, 0, 2 * 4 + 1, cancel, sizeof cancel);
+    turn();
+    assert_int_equal(sim.held_count, 0);
+    give(1, 2000);
+    give(3, 2000);
+    turn();
+    assert_int_equal(sim.held_count, 2);
+    while (sim.held_count > 0)
+        answer_and_release(sim.held[0], "");
+    turn();
+    give(5, 2000);
+    turn();
+    assert_int_equal(sim.service->workers[0].connections.owed, 0);
+    assert_int_equal(finish().ended[CAROM_REASON_COMPLETE], 5 + 4);
 }
 
 /* Who takes no bytes at all from the network. */
@@ -300,9 +386,11 @@ int main(void)
     const struct CMUnitTest all[] = {
         cmocka_unit_test(a_stream_that_stands_is_timed),
         cmocka_unit_test(who_waits_for_its_turn_is_not_timed),
+        cmocka_unit_test(what_is_taken_slowly_is_not_shut),
         cmocka_unit_test(a_handler_that_says_nothing_is_not_timed),
         cmocka_unit_test(a_write_timeout_that_is_off_is_none),
         cmocka_unit_test(what_waits_for_slow_readers_has_a_bound),
+        cmocka_unit_test(who_is_owed_much_waits_and_nobody_else),
         cmocka_unit_test(a_peer_that_takes_nothing_is_reset),
         cmocka_unit_test(silence_is_asked_and_answered),
         cmocka_unit_test(who_is_owed_nothing_is_not_asked),

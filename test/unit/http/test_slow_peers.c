@@ -197,8 +197,9 @@ static void endless_handler(carom_record *record, void *data)
     stream_on(&held->waker, 0);
 }
 
-/* 32 answers without an end to a peer that takes a byte now and then: each may keep write_buffer
- * and a piece. A peer that takes something is let be: only who takes nothing is reset. */
+/* 100 requests whose answers have no end, of a peer that takes a byte now and then: two may
+ * keep write_buffer and a piece, and the others wait. A peer that takes something is let be: only
+ * who takes nothing is reset. */
 static void what_waits_for_slow_readers_has_a_bound(void **state)
 {
     (void)state;
@@ -211,9 +212,8 @@ static void what_waits_for_slow_readers_has_a_bound(void **state)
     for (int i = 0; i < 100; i++)
         say(peer, GET("/"));
     turn();
-    assert_int_equal(sim.held_count, 32); /* max_pipeline */
-    const uint64_t bound =
-        32 * (64 * KIB + PIECE) + 512 * KIB; /* write_buffer, a piece; the rest */
+    assert_int_equal(sim.held_count, 1);
+    const uint64_t bound = 2 * (64 * KIB + PIECE) + 512 * KIB; /* write_buffer, a piece; the rest */
     for (int hour = 0; hour < 10; hour++) {
         for (int i = 0; i < 180; i++) {
             pass(20 * SECOND);
@@ -225,7 +225,7 @@ static void what_waits_for_slow_readers_has_a_bound(void **state)
     }
     pass(31 * SECOND);
     assert_true(carom_peer_saw_reset(peer));
-    assert_int_equal(finish().ended[CAROM_REASON_WRITE_TIMEOUT], 32);
+    assert_in_range(finish().ended[CAROM_REASON_WRITE_TIMEOUT], 1, 2);
 }
 
 int main(void)

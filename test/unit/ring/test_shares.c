@@ -1,5 +1,6 @@
 /* The ring gives everybody a share: pages, slots and loans that one client, or a handler that
  * hangs, would like to hold. */
+#include "ring/slot.h"
 #include "unit/ring/tiny_vm.h"
 
 /* Uploads that are not read on, more than there are pages, take none from others. */
@@ -190,6 +191,93 @@ static void loans_are_as_many_as_are_wanted(void **state)
     vm_finish();
 }
 
+/* The numbers that a burst has used cost nothing two windows later; one that is lent stays. */
+static void loans_go_back_after_a_burst(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    static char big[10000];
+    vm_begin(&options);
+    assert_int_equal(carom_ring_lend(vm.ring, 5000, big, sizeof big), 0);
+    for (uint32_t i = 0; i < 600; i++)
+        assert_int_equal(carom_ring_lend(vm.ring, i, big, sizeof big), 0);
+    assert_int_equal(vm.ring->loan_chunks, 3 + 1);
+    struct carom_peer *peer = connect_peer();
+    for (uint32_t i = 0; i < 600; i++) {
+        say(peer, GET("/hold"));
+        turn();
+        uint32_t slot = vm.held[--vm.held_count];
+        compose(slot, 200, "x-vm", "loan", NULL, 0);
+        slot_words(slot)[CAROM_SLOT_DATA_LOAN] = i + 1;
+        command(slot, CAROM_FLAG_HEAD | CAROM_FLAG_DATA | CAROM_FLAG_END | CAROM_FLAG_RELEASE);
+        turn();
+    }
+    assert_int_equal(vm.returns, 600);
+    for (int i = 0; i < 4; i++)
+        pass(CAROM_POOL_WINDOW);
+    assert_int_equal(vm.ring->loan_chunks, 1);
+    assert_int_equal(carom_ring_lend(vm.ring, 5000, big, sizeof big), -CAROM_ESTATE);
+    assert_int_equal(carom_ring_lend(vm.ring, 400, big, sizeof big), 0);
+    vm_finish();
+}
+
+static void stand_still(void)
+{
+    vm.control[CAROM_RING_VM_ASLEEP] = 0;
+}
+
+/* A VM that has not heard of what it was given is given one request of each connection more, and
+ * goes on with all of them, each connection in turn, as it hears. */
+static void who_comes_late_waits_for_one_of_each(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    vm_begin_unheard(&options, 0, 8);
+    vm.grows = true;
+    stand_still();
+    struct carom_peer *greedy[2];
+    for (int i = 0; i < 2; i++) {
+        greedy[i] = connect_peer();
+        for (int k = 0; k < 20; k++)
+            say(greedy[i], GET("/now"));
+        turn();
+    }
+    struct carom_peer *late = connect_peer();
+    say(late, GET("/now"));
+    turn();
+    assert_int_equal(vm.control[CAROM_RING_EVENT_TAIL], 8 + 1 + 1);
+    vm_wake(NULL);
+    carom_ring_wake(vm.ring);
+    turn();
+    assert_got(late, "1 fields");
+    pass(1);
+    assert_int_equal(vm.requests, 2 * 20 + 1);
+    vm_finish();
+}
+
+/* Requests that wait for those before them to be heard of need no answer to any. */
+static void who_is_heard_of_need_not_be_answered(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    vm_begin_unheard(&options, 0, 4);
+    vm.grows = true;
+    stand_still();
+    for (int i = 0; i < 3; i++) {
+        struct carom_peer *peer = connect_peer();
+        for (int k = 0; k < 8; k++)
+            say(peer, GET("/hold"));
+        turn();
+    }
+    assert_int_equal(vm.control[CAROM_RING_EVENT_TAIL], 4 + 1 + 1);
+    vm_wake(NULL);
+    carom_ring_wake(vm.ring);
+    turn();
+    pass(1);
+    assert_int_equal(vm.held_count, 3 * 8);
+    vm_finish();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -199,6 +287,9 @@ int main(void)
         cmocka_unit_test(slots_go_back_after_a_burst),
         cmocka_unit_test(nobody_takes_the_last_slots),
         cmocka_unit_test(loans_are_as_many_as_are_wanted),
+        cmocka_unit_test(loans_go_back_after_a_burst),
+        cmocka_unit_test(who_comes_late_waits_for_one_of_each),
+        cmocka_unit_test(who_is_heard_of_need_not_be_answered),
     };
     return cmocka_run_group_tests_name("ring/shares", tests, NULL, NULL);
 }

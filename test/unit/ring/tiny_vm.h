@@ -224,10 +224,12 @@ static inline void vm_wake(void *data)
         vm_event(
             vm.control[vm.control[CAROM_RING_EVENTS_WORD] + (vm.event_head++ & (CAPACITY - 1))]);
         if (vm.yields && vm.event_head != vm.control[CAROM_RING_EVENT_TAIL]) {
+            vm.control[CAROM_RING_EVENT_HEAD] = vm.event_head;
             vm.control[CAROM_RING_VM_ASLEEP] = 2;
             return;
         }
     }
+    vm.control[CAROM_RING_EVENT_HEAD] = vm.event_head;
     while (vm.return_head != vm.control[CAROM_RING_RETURN_TAIL]) {
         vm.return_head++;
         vm.returns++;
@@ -235,10 +237,10 @@ static inline void vm_wake(void *data)
     vm.control[CAROM_RING_VM_ASLEEP] = 1;
 }
 
-static inline void vm_begin_with(carom_options *options, size_t memory)
+static inline void vm_begin_unheard(carom_options *options, size_t memory, uint32_t unheard)
 {
     const carom_ring_options ring_options = {
-        .capacity = CAPACITY, .memory = memory, .wake = vm_wake};
+        .capacity = CAPACITY, .memory = memory, .unheard = unheard, .wake = vm_wake};
     size_t size = (carom_ring_control_size(CAPACITY) + 63) / 64 * 64;
     vm = (struct vm){.control = aligned_alloc(64, size)};
     assert_non_null(vm.control);
@@ -250,6 +252,11 @@ static inline void vm_begin_with(carom_options *options, size_t memory)
     assert_int_equal(carom_ring_attach(vm.ring, sim.service, 0), 0);
     start();
     assert_int_equal(vm_add_slots(), 0);
+}
+
+static inline void vm_begin_with(carom_options *options, size_t memory)
+{
+    vm_begin_unheard(options, memory, 0);
 }
 
 static inline void vm_begin(carom_options *options)

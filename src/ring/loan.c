@@ -1,0 +1,100 @@
+/* Loans: what the engine keeps of them is taken when the VM lends, and given back by the engine. So
+ * the VM's thread looks at a chunk under the lock only; the engine's takes it away under the lock,
+ * and needs none to look. */
+#include "ring/loan.h"
+
+#include "base/memory.h"
+
+/* NULL when out of memory. */
+static struct carom_loan_chunk *chunk_for(struct carom_ring *ring, uint32_t number)
+{
+    struct carom_loan_chunk *chunk = atomic_load(&ring->loans[number]);
+    if (chunk != NULL)
+        return chunk;
+    chunk = carom_memory_take_zeroed(sizeof *chunk);
+    if (chunk == NULL)
+        return NULL;
+    for (uint32_t i = 0; i < CAROM_LOAN_CHUNK; i++) {
+        chunk->loans[i].ring = ring;
+        chunk->loans[i].number = number * CAROM_LOAN_CHUNK + i;
+    }
+    ring->loan_chunks++;
+    atomic_store(&ring->loans[number], chunk);
+    return chunk;
+}
+
+static int lend(struct carom_loan_chunk *chunk, uint32_t number, const void *data, size_t length)
+{
+    if (chunk == NULL)
+        return -CAROM_ENOMEM;
+    struct carom_loan *loan = &chunk->loans[number % CAROM_LOAN_CHUNK];
+    if (atomic_load(&loan->state) != CAROM_LOAN_FREE)
+        return -CAROM_ESTATE;
+    chunk->used = true;
+    loan->data = data;
+    loan->length = length;
+    atomic_store(&loan->state, CAROM_LOAN_GIVEN);
+    return 0;
+}
+
+int carom_ring_lend(carom_ring *ring, uint32_t loan, const void *data, size_t length)
+{
+    if (loan >= CAROM_RING_LOANS)
+        return -CAROM_EINVAL;
+    pthread_mutex_lock(&ring->loans_lock);
+    int error = lend(chunk_for(ring, loan / CAROM_LOAN_CHUNK), loan, data, length);
+    pthread_mutex_unlock(&ring->loans_lock);
+    return error;
+}
+
+/* ---------------------------------------------------------------- going back */
+
+static bool is_idle(struct carom_loan_chunk *chunk)
+{
+    if (chunk->used)
+        return false;
+    for (uint32_t i = 0; i < CAROM_LOAN_CHUNK; i++)
+        if (atomic_load(&chunk->loans[i].state) != CAROM_LOAN_FREE)
+            return false;
+    return true;
+}
+
+void carom_loans_tick(struct carom_ring *ring)
+{
+    pthread_mutex_lock(&ring->loans_lock);
+    for (uint32_t i = 0; i < CAROM_LOAN_CHUNKS && ring->loan_chunks > 1; i++) {
+        struct carom_loan_chunk *chunk = atomic_load(&ring->loans[i]);
+        if (chunk == NULL)
+            continue;
+        if (is_idle(chunk)) {
+            atomic_store(&ring->loans[i], NULL);
+            ring->loan_chunks--;
+            carom_memory_give(chunk, sizeof *chunk);
+        } else {
+            chunk->used = false;
+        }
+    }
+    pthread_mutex_unlock(&ring->loans_lock);
+}
+
+bool carom_loans_above_floor(const struct carom_ring *ring)
+{
+    return atomic_load_explicit(&ring->loan_chunks, memory_order_relaxed) > 1;
+}
+
+/* ---------------------------------------------------------------- life */
+
+void carom_loans_init(struct carom_ring *ring)
+{
+    pthread_mutex_init(&ring->loans_lock, NULL);
+}
+
+void carom_loans_finish(struct carom_ring *ring)
+{
+    for (uint32_t i = 0; i < CAROM_LOAN_CHUNKS; i++) {
+        struct carom_loan_chunk *chunk = atomic_load(&ring->loans[i]);
+        if (chunk != NULL)
+            carom_memory_give(chunk, sizeof *chunk);
+    }
+    pthread_mutex_destroy(&ring->loans_lock);
+}
