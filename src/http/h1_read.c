@@ -420,13 +420,16 @@ static void h1_received(struct carom_connection *connection, struct carom_page *
         carom_assert(page == h1->held && data == h1->data + h1->length);
         h1->length += length;
     }
-    bool open = process(connection);
+    if (!process(connection))
+        return;
     /* What was answered at once leaves at once, and its records are used again for the next
-     * connection while they are still in the cache. The flush sees to what follows. */
-    if (open && connection->core.listed && carom_h1_all_answered(connection))
-        carom_core_flush(&connection->core);
-    else if (open)
+     * connection while they are still in the cache. The flush sees to what follows; but no bytes
+     * may come now behind those that wait. */
+    bool answered = connection->core.listed && carom_h1_all_answered(connection);
+    if (!answered || h1->length > 0)
         settle(connection);
+    if (answered)
+        carom_core_flush(&connection->core);
 }
 
 static void h1_resume(struct carom_connection *connection)

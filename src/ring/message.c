@@ -126,7 +126,7 @@ static int do_head(struct carom_slot *slot, struct message *message)
     bool phrase = count > 0 && fields[0].name.length == 0;
     carom_response response = {
         .status = (uint16_t)message->status,
-        .fields = fields + phrase,
+        .fields = phrase ? fields + 1 : fields, /* there may be none */
         .field_count = (size_t)count - phrase,
         .content_length = message->length,
     };

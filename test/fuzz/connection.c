@@ -117,10 +117,10 @@ static void respond(struct held *held, unsigned status, size_t length, bool clos
     tale->ended = true;
 }
 
-/* No page has room for this head. */
+/* It is larger than a head may be. */
 static void respond_too_big(struct held *held)
 {
-    static char value[40000];
+    static char value[70000];
     const carom_field field = {CAROM_SLICE("X"), {value, sizeof value}};
     memset(value, 'x', sizeof value);
     const carom_response response = {.status = 200, .fields = &field, .field_count = 1};

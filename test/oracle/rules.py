@@ -19,7 +19,7 @@ REQUEST_LINE = re.compile(rb"(%s) ([!-\"$-~]+) HTTP/([0-9])\.([0-9])" % TOKEN)
 FIELD_LINE = re.compile(rb"(%s):[ \t]*([\t\x20-\x7e\x80-\xff]*?)[ \t]*" % TOKEN)
 HOST = rb"(?:\[[-.~!$&'()*+,;=%:\w]+\]|[-.~!$&'()*+,;=%\w]*)"
 AUTHORITY = re.compile(rb"(%s)(?::([0-9]{0,5}))?" % HOST, re.ASCII)
-ABSOLUTE = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://([^/?]+)(?:[/?].*)?")
+ABSOLUTE = re.compile(rb"[Hh][Tt][Tt][Pp][Ss]?://([^/?]+)(?:[/?].*)?")
 QUOTED = rb'"(?:[\t !#-\[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*"'
 EXTENSION = rb"[ \t]*;[ \t]*%s(?:[ \t]*=[ \t]*(?:%s|%s))?" % (TOKEN, TOKEN, QUOTED)
 CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]+)(?:%s)*" % EXTENSION)
@@ -244,6 +244,8 @@ def read_request(data):
     method, target, minor = read_request_line(line)
     fields = read_fields(data)
     kind, goes_on = framing(method, 10 if minor == b"0" else 11, fields)
+    if target[:8].lower() == b"https://":
+        raise Broken("https in the clear")
     trailers = []
     content = b""
     if kind == "chunked":

@@ -263,6 +263,7 @@ class Exchange(harness.SystemTest):
             self.assertEqual(client.get("/hello").status, 200)
         self.assertEqual(self.done()["ended"]["abandoned"], 1)
 
+    @unittest.skipIf(harness.TLS, "it is not in the clear")
     def test_https_is_not_answered_in_the_clear(self):
         with self.server.connect() as client:
             for target, status in ((b"https://t/hello", 421), (b"http://t/hello", 200), (b"HTTPS://t/hello", 421)):
