@@ -290,7 +290,7 @@ static uint16_t find_range(const carom_record *record, const struct file *file, 
 {
     size_t cursor = 0;
     carom_slice value = carom_request_field_next(record, "Range", &cursor);
-    const char *at = value.data, *end = at + value.length;
+    const char *at = value.data != NULL ? value.data : "", *end = at + value.length;
     uint64_t first, last = UINT64_MAX;
 
     *range = (struct range){0, file->size};
