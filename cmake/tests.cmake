@@ -142,42 +142,7 @@ foreach(name net/file net/loop net/loop_sockets net/loop_turn net/stream service
     endif()
 endforeach()
 
-# ---------------------------------------------------------------- the simulation
-
-# It has one thread: the thread sanitizer has nothing to see in it.
-if(CAROM_STAGE MATCHES "^(gcc|asan)$")
-
-# The engine's sources once more, with coverage marks, under one program (test/simulate). The clock that
-# the engine asks the system for is the simulated one, too.
-file(GLOB sources CONFIGURE_DEPENDS test/simulate/*.c)
-add_library(carom_marked OBJECT ${CAROM_SOURCES})
-set_target_properties(carom_marked PROPERTIES EXPORT_COMPILE_COMMANDS OFF) # examined once already
-add_executable(simulate ${sources} $<TARGET_OBJECTS:carom_marked>)
-foreach(target carom_marked simulate)
-    target_include_directories(${target} PRIVATE include src test)
-    target_compile_definitions(${target} PRIVATE CAROM_MARKS)
-    target_link_libraries(${target} PRIVATE
-        carom_options PkgConfig::NGHTTP2 Threads::Threads ${CAROM_TLS_LIBRARIES})
-endforeach()
-target_link_options(simulate PRIVATE -Wl,--wrap=clock_gettime)
-# So are its calls that are counted (windows.c).
-foreach(name server_new3 del consume consume_connection callbacks_set_on_data_chunk_recv_callback)
-    target_link_options(simulate PRIVATE -Wl,--wrap=nghttp2_session_${name})
-endforeach()
-set_target_properties(simulate PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/test)
-
-# A fixed range of seeds, in which every mark must be reached; fewer where a run is slow. Then the
-# seeds that failed once.
-set(runs 6000 --marks)
-if(CAROM_STAGE STREQUAL "asan")
-    set(runs 1000)
-endif()
-carom_test(simulate/range COMMAND simulate --runs ${runs} COST 60)
-file(STRINGS test/simulate/seeds seeds REGEX "^[0-9]")
-list(TRANSFORM seeds REPLACE " .*" "")
-carom_test(simulate/seeds COMMAND simulate --seeds ${seeds})
-
-endif()
+include(cmake/simulate.cmake)
 
 # ---------------------------------------------------------------- system tests
 

@@ -204,6 +204,13 @@ typedef struct carom_options {
     uint32_t write_buffer;  /* 64 KiB of unsent response: carom_write says EAGAIN */
     uint32_t drain_content; /* 256 KiB of unread request content are read and dropped to
                                keep a connection; beyond, it is closed */
+    uint32_t max_response_head; /* 64 KiB of names and values of a response's fields, and its reason
+                                   phrase, in all; also of its trailers: -CAROM_ETOOBIG */
+    uint64_t max_unsent; /* 64 MiB per worker of answers that wait for their clients (UINT64_MAX: no
+                            limit). A connection that is owed more than it leaves of these, the
+                            largest of its answers not counted, has its further requests wait; one
+                            that is owed a single answer, or none, never does. What lies in files
+                            does not count */
 
     /* Time-outs. */
     uint32_t header_timeout;     /* 10 s from a request's first byte: 408 */
@@ -242,14 +249,6 @@ typedef struct carom_options {
                                        DATA and tiny WINDOW_UPDATE frames in 10 s: the same */
     uint32_t h2_ping_interval;      /* 30 s of silence while streams are open: PING; as long again
                                        without an answer: reset */
-
-    uint32_t max_response_head; /* 64 KiB of names and values of a response's fields, and its reason
-                                   phrase, in all; also of its trailers: -CAROM_ETOOBIG */
-    uint64_t max_unsent; /* 64 MiB per worker of answers that wait for their clients (UINT64_MAX: no
-                            limit). A connection that is owed more than it leaves of these, the
-                            largest of its answers not counted, has its further requests wait; one
-                            that is owed a single answer, or none, never does. What lies in files
-                            does not count */
 } carom_options;
 
 #define CAROM_OPTIONS_INIT                                                                         \

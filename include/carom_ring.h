@@ -181,8 +181,8 @@ typedef struct carom_ring_options {
     bool watch; /* the VM is told of connections, and of what came on HTTP/1.1 and is no request: it
                    gets a slot, without a method, whose target is what came and which is answered as
                    any other (the connection ends behind it), or released, and the engine answers
-                   with the status in VERSION. An Expect that is not 100-continue is for it, too. 24
-                   bytes more for each connection */
+                   with the status in VERSION. An Expect that is not 100-continue is for it, too. 16
+                   bytes more for each connection, and 64 in a table */
 } carom_ring_options;
 
 /* A connection of which there is news. */

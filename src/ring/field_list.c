@@ -14,6 +14,13 @@ void carom_field_list_finish(struct carom_field_list *list)
     *list = (struct carom_field_list){0};
 }
 
+void carom_field_list_tick(struct carom_field_list *list)
+{
+    if (carom_field_list_above_floor(list) && !list->lent)
+        carom_field_list_finish(list);
+    list->lent = false;
+}
+
 /* Room for one more than `count`. */
 static bool grow(struct carom_field_list *list, size_t count)
 {
@@ -85,6 +92,7 @@ int64_t carom_ring_fields_lent(struct carom_field_list *list, const void *data, 
         list->copy = copy;
         list->copy_size = length;
     }
+    list->lent = true;
     if (length > 0)
         memcpy(list->copy, data, length);
     return read_fields(list, list->copy, length, sizeof(uint32_t), fields);

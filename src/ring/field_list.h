@@ -4,6 +4,7 @@
 #ifndef CAROM_RING_FIELD_LIST_H
 #define CAROM_RING_FIELD_LIST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -14,9 +15,17 @@ struct carom_field_list {
     size_t capacity;
     uint8_t *copy; /* of a loan */
     size_t copy_size;
+    bool lent; /* since the last tick there was one */
 };
 
 void carom_field_list_finish(struct carom_field_list *list);
+/* A window is over: in which no long head was read, what those before it took goes back. */
+void carom_field_list_tick(struct carom_field_list *list);
+/* Whether there is something to go back some time. */
+static inline bool carom_field_list_above_floor(const struct carom_field_list *list)
+{
+    return list->copy_size > 0;
+}
 
 /* Fields in memory that is ours, with lengths of half a word. How many, -CAROM_EFIELD, or
  * -CAROM_ENOMEM. */

@@ -318,7 +318,8 @@ static void awake(struct carom_guest *guest)
 static bool above_floor(const struct carom_guest *guest)
 {
     const struct carom_ring *ring = (const struct carom_ring *)guest;
-    return (carom_blocks_above_floor(ring) || carom_loans_above_floor(ring)) &&
+    return (carom_blocks_above_floor(ring) || carom_loans_above_floor(ring) ||
+            carom_field_list_above_floor(&ring->fields)) &&
            !atomic_load_explicit(&ring->abandoned, memory_order_relaxed);
 }
 
@@ -328,6 +329,7 @@ static void tick(struct carom_guest *guest)
     if (!atomic_load_explicit(&ring->abandoned, memory_order_relaxed))
         carom_blocks_tick(ring);
     carom_loans_tick(ring);
+    carom_field_list_tick(&ring->fields);
 }
 
 void carom_ring_wake(carom_ring *ring)

@@ -1,4 +1,5 @@
 /* Fields that lie in a loan, since they are too long for a slot. */
+#include "ring/slot.h"
 #include "unit/ring/vm.h"
 
 #define GET    "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -10,18 +11,6 @@ static uint32_t begin_and_ask(struct carom_peer **peer)
     carom_options options = simulation_options();
     vm_begin_with(&options, CAPACITY);
     return ask(peer, GET);
-}
-
-static int lines_of(struct carom_peer *peer)
-{
-    size_t length;
-    const char *at = carom_peer_received(peer, &length), *end = at + length;
-    int lines = 0;
-    while ((at = memmem(at, (size_t)(end - at), "\r\na: ", 5)) != NULL) {
-        at += 5;
-        lines++;
-    }
-    return lines;
 }
 
 /* `count` fields "a" with values of `length` bytes, lent under the number `loan`: the bytes. */
@@ -140,11 +129,29 @@ static void lent_fields_that_are_wrong_are_refused_and_their_loan_comes_back(voi
     }
 }
 
+static void what_long_fields_took_goes_back(void **state)
+{
+    (void)state;
+    struct carom_peer *peer;
+    uint32_t index = begin_and_ask(&peer);
+    uint8_t *bytes = lend_fields(0, 3, 9000);
+    answer_with_lent_fields(index, 0, ANSWER | CAROM_FLAG_RELEASE);
+    assert_int_equal(lines_of(peer), 3);
+    assert_true(vm.ring->fields.copy_size > 0);
+    for (int i = 0; i < 3; i++)
+        pass(CAROM_POOL_WINDOW);
+    assert_int_equal(vm.ring->fields.copy_size, 0);
+    assert_int_equal(vm.ring->fields.capacity, 0);
+    free(bytes);
+    vm_finish();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fields_in_a_loan_are_sent_up_to_the_limit),
         cmocka_unit_test(trailers_may_lie_in_a_loan),
+        cmocka_unit_test(what_long_fields_took_goes_back),
         cmocka_unit_test(lent_fields_that_are_wrong_are_refused_and_their_loan_comes_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -233,18 +233,6 @@ static void write_fields(uint32_t index, uint32_t count)
         memcpy(slot_out(index) + (size_t)i * 5, "\1\0\0\0a", 5);
 }
 
-static int lines_of(struct carom_peer *peer)
-{
-    size_t length;
-    const char *at = carom_peer_received(peer, &length), *end = at + length;
-    int lines = 0;
-    while ((at = memmem(at, (size_t)(end - at), "\r\na: ", 5)) != NULL) {
-        at += 5;
-        lines++;
-    }
-    return lines;
-}
-
 static void a_message_has_as_many_fields_as_fit(void **state)
 {
     (void)state;

@@ -143,6 +143,19 @@ static inline uint32_t ask(struct carom_peer **peer, const char *request)
     return index;
 }
 
+/* The field lines "a" that a peer has got. */
+static inline int lines_of(struct carom_peer *peer)
+{
+    size_t length;
+    const char *at = carom_peer_received(peer, &length), *end = at + length;
+    int lines = 0;
+    while ((at = memmem(at, (size_t)(end - at), "\r\na: ", 5)) != NULL) {
+        at += 5;
+        lines++;
+    }
+    return lines;
+}
+
 /* Requests that are held, so that one slot is left of a ring of one block. */
 static inline void leave_one_slot(void)
 {
