@@ -364,7 +364,6 @@ int main(void)
         cmocka_unit_test(the_rate_is_that_of_a_window),
         cmocka_unit_test(a_handler_that_pauses_does_not_blame_its_client),
         cmocka_unit_test(dribble_gains_no_time),
-
         cmocka_unit_test(a_handler_that_pauses_does_not_blame_another_stream),
         cmocka_unit_test(a_rate_that_is_off_is_none),
         cmocka_unit_test(a_tunnel_is_not_timed),
