@@ -84,7 +84,7 @@ set(CAROM_PARTS_tls/tls_memory 3)
 set(CAROM_NOT_VALGRIND "^(tls/tls_memory|http/tls|fault/events)$")
 
 # The thread sanitizer looks at what has threads; the rest has one, and is not built for it.
-set(CAROM_THREADED "^(base/inbox|base/memory|net/file|net/loop_turn|http/connection|service/accept|service/service)$")
+set(CAROM_THREADED "^(base/inbox|base/memory|net/file|net/loop_turn|http/connection|service/accept|service/service|service/workers)$")
 
 # test/unit/<floor>/test_<name>.c becomes the test unit/<floor>/<name>, and valgrind/<floor>/<name>.
 function(carom_unit_tests floor name program)
@@ -132,7 +132,7 @@ foreach(source ${sources})
 endforeach()
 
 # What is tested of a real backend is tested of both.
-foreach(name net/file net/loop net/loop_sockets net/loop_turn net/stream service/accept fault/calls)
+foreach(name net/descriptors net/file net/loop net/loop_sockets net/loop_turn net/stream service/accept service/workers fault/calls)
     if(CAROM_STAGE STREQUAL "asan" AND name STREQUAL "fault/calls")
         continue() # the longest; what a failed call leads to is the same code on both
     endif()

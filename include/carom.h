@@ -132,6 +132,8 @@ typedef struct carom_address {
 
 /* A service, opaque: made by carom_service_create, freed by carom_service_destroy. */
 typedef struct carom_service carom_service;
+/* One thread of a service with its loop, opaque: it lives as long as the service. */
+typedef struct carom_worker carom_worker;
 /* One HTTP exchange, opaque: given to the handler, who lets go of it by carom_release. */
 typedef struct carom_record carom_record;
 
@@ -166,6 +168,14 @@ typedef enum carom_edge {
  * on the record until it calls carom_release. */
 typedef void carom_handler(carom_record *record, void *data);
 
+/* A worker begins, on its thread, before anything else happens there; `data` is
+ * options.worker_data. 0, or a negative error, which shuts the service down at once: carom_run, or
+ * the last carom_service_turn, returns it. */
+typedef int carom_on_start(carom_worker *worker, void *data);
+/* A worker whose carom_on_start has returned 0 ends, on its thread: the last that happens there. It
+ * has drained, and what was watched, waited for or posted by then has fired. */
+typedef void carom_on_stop(carom_worker *worker, void *data);
+
 /* How much a line of log matters. */
 typedef enum carom_log_level { CAROM_LOG_ERROR, CAROM_LOG_WARNING, CAROM_LOG_INFO } carom_log_level;
 
@@ -181,6 +191,9 @@ typedef struct carom_options {
     void *handler_data;
     carom_log *log; /* NULL: silent */
     void *log_data;
+    carom_on_start *on_start; /* NULL: nothing is to be done */
+    carom_on_stop *on_stop;   /* the same */
+    void *worker_data;        /* for these two */
     const char *backend;   /* "epoll" (default); "uring": io_uring, where the kernel (6.1 or newer)
                               allows it, otherwise epoll; the log says which */
     uint32_t workers;      /* 1 */
@@ -614,6 +627,84 @@ CAROM_API void carom_unwait(carom_record *record, carom_waker *waker);
 /* Fire `waker` on the record's worker thread: how a thread pool comes back to answer. Any thread.
  * The caller's side keeps the record until the waker has fired. Never allocates, never fails. */
 CAROM_API void carom_post(carom_record *record, carom_waker *waker);
+
+/* ------------------------------------------------------------------ workers */
+
+/* Which of the service's workers it is, from 0. Any thread. */
+CAROM_API uint32_t carom_worker_index(const carom_worker *worker);
+/* The worker of that index; NULL behind the last one. Any thread. */
+CAROM_API carom_worker *carom_service_worker(carom_service *service, uint32_t index);
+/* The worker of a record. Any thread that keeps the record. */
+CAROM_API carom_worker *carom_record_worker(const carom_record *record);
+/* Give a worker data of the program's, such as its pool of connections: carom_on_start is the place
+ * for it. Its thread. */
+CAROM_API void carom_worker_set_data(carom_worker *worker, void *data);
+/* What carom_worker_set_data has given, or NULL. Its thread. */
+CAROM_API void *carom_worker_data(const carom_worker *worker);
+
+/* Fire `waker` on a worker's thread. Any thread, before the service runs, too. What one thread
+ * posts to one worker, by this call or by carom_post, fires in the order in which it was posted; of
+ * several threads, in the order in which the calls took effect. The waker is the worker's until it
+ * has fired. When the worker stops first it fires with -CAROM_ECANCELED, before carom_on_stop; in a
+ * service that never runs it does not. Never allocates. Errors: ESTATE (the worker has stopped: it
+ * will not fire). */
+CAROM_API int carom_post_worker(carom_worker *worker, carom_waker *waker);
+/* Fire `waker` on the worker after `milliseconds`, never early; with -CAROM_ECANCELED when the
+ * worker stops first, which it does without waiting for it. As many at a time as you like, each
+ * with a waker of its own. Its thread. Never allocates. Errors: ESTATE (the waker waits already, or
+ * the worker has stopped). */
+CAROM_API int carom_wait_time_worker(carom_worker *worker, uint32_t milliseconds,
+                                     carom_waker *waker);
+/* Disarm a waker of carom_wait_time_worker; nothing happens when it does not wait. Its thread. */
+CAROM_API void carom_unwait_worker(carom_worker *worker, carom_waker *waker);
+
+/* ------------------------------------------------------------------ descriptors of the program */
+
+typedef struct carom_io carom_io;
+
+/* Called on the worker's thread, never inside another call of this library, while the descriptor is
+ * ready: for `events`, CAROM_WATCH_READABLE and CAROM_WATCH_WRITABLE, of those that are watched
+ * for; what has failed or was hung up is ready for all. Or, the last time, with -CAROM_ECANCELED:
+ * the exchange of its record is over, or its worker stops. It may watch again, unwatch any, close
+ * descriptors, and answer or release records. */
+typedef void carom_io_ready(carom_io *io, int events);
+
+/* A descriptor of the program's that is watched, embedded by its owner in a struct of its own. Set
+ * `ready` and zero the rest; do not touch, move or free it while it is watched. */
+struct carom_io {
+    carom_io_ready *ready;
+    uintptr_t reserved[17];
+};
+
+/* What a descriptor is watched for: one of the first two, or both. */
+enum {
+    CAROM_WATCH_READABLE = 1,
+    CAROM_WATCH_WRITABLE = 2,
+    CAROM_WATCH_ONCE = 4 /* it is unwatched before `ready` is called; otherwise carom_unwatch ends
+                            it, or the end of its record or worker */
+};
+
+/* Watch a descriptor that the program opened, such as the socket of a database, on the worker of a
+ * record: `io->ready` is called for as long as it is ready (level-triggered). It should not block.
+ * It ends with the record: when the exchange is over, after which it fires with -CAROM_ECANCELED
+ * once; and by carom_release, after which it does not. Called again for what is watched it changes
+ * what for, and nothing else.
+ *
+ * The descriptor stays the program's: unwatch it before you close it. One that was closed while it
+ * was watched is not told of any more, even when its number is another's by then; carom_unwatch is
+ * allowed and changes nothing. (Where a child process has inherited it, the kernel goes on
+ * telling.) Allocates only for more descriptors at once than ever before. Errors: EINVAL (events,
+ * no function), ENOENT (no descriptor), EUNSUPPORTED (a regular file, which is ready always),
+ * ESTATE (its number is watched by another carom_io; `io` is watched for another descriptor, record
+ * or worker), EMFILE, ENOMEM. */
+CAROM_API int carom_watch(carom_record *record, carom_io *io, int descriptor, unsigned events);
+/* The same, joined to the worker alone: it ends with it. Its thread. Errors: as carom_watch; ESTATE
+ * when the worker has stopped. */
+CAROM_API int carom_watch_worker(carom_worker *worker, carom_io *io, int descriptor,
+                                 unsigned events);
+/* Watch it no more: it does not fire, and may be freed. Nothing happens when it is not watched. The
+ * worker's thread. */
+CAROM_API void carom_unwatch(carom_io *io);
 
 #ifdef __cplusplus
 }

@@ -55,20 +55,43 @@ void carom_inbox_leave(struct carom_inbox *inbox)
     carom_assert(before > 0);
 }
 
-bool carom_inbox_post(struct carom_inbox *inbox, struct carom_message *message)
+/* What `last` points to when the inbox is closed. */
+static struct carom_message closed;
+
+/* False when it is closed. */
+static bool put_in(struct carom_inbox *inbox, struct carom_message *message)
 {
     struct carom_message *last = atomic_load_explicit(&inbox->last, memory_order_relaxed);
-    do
+    do {
+        if (last == &closed)
+            return false;
         message->next = last;
-    while (!atomic_compare_exchange_weak_explicit(&inbox->last, &last, message,
-                                                  memory_order_seq_cst, memory_order_relaxed));
-    /* The plain load first: while the consumer is awake, producers only read its line. Of those
-     * that see it asleep the one whose exchange succeeds wakes it. */
+    } while (!atomic_compare_exchange_weak_explicit(&inbox->last, &last, message,
+                                                    memory_order_seq_cst, memory_order_relaxed));
+    return true;
+}
+
+/* After a message was put in. The plain load first: while the consumer is awake, producers only
+ * read its line. Of those that see it asleep the one whose exchange succeeds wakes it. */
+static bool must_wake(struct carom_inbox *inbox)
+{
     if (atomic_load_explicit(&inbox->consumer, memory_order_seq_cst) != ASLEEP)
         return false;
     unsigned expected = ASLEEP;
     return atomic_compare_exchange_strong_explicit(&inbox->consumer, &expected, AWAKE,
                                                    memory_order_seq_cst, memory_order_relaxed);
+}
+
+bool carom_inbox_post(struct carom_inbox *inbox, struct carom_message *message)
+{
+    bool open = put_in(inbox, message);
+    carom_assert(open);
+    return must_wake(inbox);
+}
+
+int carom_inbox_offer(struct carom_inbox *inbox, struct carom_message *message)
+{
+    return put_in(inbox, message) ? must_wake(inbox) : -1;
 }
 
 bool carom_inbox_rouse(struct carom_inbox *inbox)
@@ -77,10 +100,11 @@ bool carom_inbox_rouse(struct carom_inbox *inbox)
     return atomic_exchange_explicit(&inbox->consumer, ROUSED, memory_order_acq_rel) == ASLEEP;
 }
 
-struct carom_message *carom_inbox_take_all(struct carom_inbox *inbox)
+/* Take all out, and leave `instead` there. */
+static struct carom_message *exchange(struct carom_inbox *inbox, struct carom_message *instead)
 {
     struct carom_message *newest =
-        atomic_exchange_explicit(&inbox->last, NULL, memory_order_acquire);
+        atomic_exchange_explicit(&inbox->last, instead, memory_order_acquire);
     struct carom_message *oldest = NULL;
     while (newest != NULL) {
         struct carom_message *older = newest->next;
@@ -89,6 +113,16 @@ struct carom_message *carom_inbox_take_all(struct carom_inbox *inbox)
         newest = older;
     }
     return oldest;
+}
+
+struct carom_message *carom_inbox_take_all(struct carom_inbox *inbox)
+{
+    return exchange(inbox, NULL);
+}
+
+struct carom_message *carom_inbox_close(struct carom_inbox *inbox)
+{
+    return exchange(inbox, &closed);
 }
 
 bool carom_inbox_sleep(struct carom_inbox *inbox)

@@ -91,6 +91,29 @@ void carom_timer_disarm(struct carom_wheel *wheel, struct carom_timer *timer)
     wheel->armed--;
 }
 
+/* Those of one slot. */
+static void take_some(struct carom_wheel *wheel, struct carom_node *slot,
+                      void (*fire)(struct carom_timer *timer), struct carom_node *list)
+{
+    struct carom_node *node = slot->next;
+    while (node != slot) {
+        struct carom_timer *timer = carom_container(node, struct carom_timer, node);
+        node = node->next;
+        if (timer->fire == fire) {
+            carom_timer_disarm(wheel, timer);
+            carom_list_append(list, &timer->node);
+        }
+    }
+}
+
+void carom_wheel_take_all(struct carom_wheel *wheel, void (*fire)(struct carom_timer *timer),
+                          struct carom_node *list)
+{
+    for (unsigned level = 0; level < CAROM_WHEEL_LEVELS; level++)
+        for (unsigned slot = 0; slot < CAROM_WHEEL_SLOTS; slot++)
+            take_some(wheel, &wheel->slots[level][slot], fire, list);
+}
+
 /* Rotate right: bit `by` becomes bit 0. */
 static uint64_t rotate(uint64_t bits, unsigned by)
 {

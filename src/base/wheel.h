@@ -36,6 +36,11 @@ static inline bool carom_timer_armed(const struct carom_timer *timer)
     return timer->deadline != 0;
 }
 
+/* Disarm all timers with this `fire` and put them into `list`, by their nodes. Not while it
+ * advances. */
+void carom_wheel_take_all(struct carom_wheel *wheel, void (*fire)(struct carom_timer *timer),
+                          struct carom_node *list);
+
 /* Move the clock to `now` and fire what is due, each timer disarmed first so that it may arm itself
  * or any other again (one armed for the past by a fire function waits for the next advance). */
 void carom_wheel_advance(struct carom_wheel *wheel, uint64_t now);

@@ -70,6 +70,16 @@ struct carom_acceptor {
     uint8_t filled;   /* private to carom_acceptor_batch */
 };
 
+/* One descriptor of which the owner hears when it is ready, and which it reads and writes itself;
+ * embedded by its owner, who sets `ready` and `fd` before it is watched. */
+struct carom_descriptor {
+    /* It is ready for `events` (CAROM_WATCH_READABLE, _WRITABLE), which are among those wanted;
+     * told in each delivery for as long as that holds. It must not watch or unwatch. */
+    void (*ready)(struct carom_descriptor *descriptor, unsigned events);
+    int fd;
+    uint8_t events; /* private to the backend: what it is watched for */
+};
+
 #define CAROM_SEND_PENDING INT64_MIN
 
 struct carom_loop_ops {
@@ -100,6 +110,14 @@ struct carom_loop_ops {
     /* Close, with a reset or in order; a pending send is dropped. `closed` follows in a reclaim,
      * never in this call. Idempotent. */
     void (*close)(struct carom_loop *loop, struct carom_socket *socket, bool reset);
+
+    /* Watch a descriptor, or change what it is watched for. 0 or negative error: ENOENT (no
+     * descriptor), EUNSUPPORTED (of a kind that is ready always: a regular file), ESTATE (somebody
+     * else watches it), EMFILE, ENOMEM; then nothing has changed. */
+    int (*watch)(struct carom_loop *loop, struct carom_descriptor *descriptor, unsigned events);
+    /* Watch it no more: its owner may free it. Nothing to do when it is not watched, or was closed
+     * meanwhile. */
+    void (*unwatch)(struct carom_loop *loop, struct carom_descriptor *descriptor);
 
     /* Wait for the kernel until `deadline` (ms as `now` counts; 0: do not wait, UINT64_MAX: for
      * ever) or a wake. */

@@ -15,6 +15,7 @@
 #include "base/memory.h"
 #include "carom.h"
 #include "net/backend.h"
+#include "net/descriptors.h"
 #include "net/loop.h"
 
 /* Events that one wait takes; the rest are there in the next turn. */
@@ -30,7 +31,7 @@ enum {
     INTEREST_LEFT = 64, /* FIN, behind bytes that are not received now */
 };
 
-enum tag { TAG_SOCKET, TAG_ACCEPTOR, TAG_WAKE, TAG_ALARM, TAG_NOTHING, TAG_MASK = 7 };
+enum tag { TAG_SOCKET, TAG_ACCEPTOR, TAG_WAKE, TAG_ALARM, TAG_WATCHED, TAG_NOTHING, TAG_MASK = 7 };
 
 struct epoll_loop {
     struct carom_loop loop; /* first member */
@@ -40,6 +41,7 @@ struct epoll_loop {
     int64_t seconds;
     struct carom_node failed; /* sockets with a failed send, whose owners are not told yet */
     struct carom_node fresh;  /* those that came in this turn */
+    struct carom_descriptors watched;
     struct epoll_event events[EVENTS];
 };
 
@@ -316,6 +318,26 @@ static void reclaim(struct carom_loop *loop)
     carom_sockets_reclaim(loop);
 }
 
+/* ---------------------------------------------------------------- descriptors of the program */
+
+static int watch(struct carom_loop *loop, struct carom_descriptor *descriptor, unsigned events)
+{
+    struct carom_descriptors *watched = &epoll_of(loop)->watched;
+    bool first = watched->epoll < 0;
+    int error = carom_descriptors_watch(watched, descriptor, events);
+    if (!first || watched->epoll < 0)
+        return error;
+    int refused = control(loop, EPOLL_CTL_ADD, watched->epoll, EPOLLIN, tagged(NULL, TAG_WATCHED));
+    if (refused < 0)
+        carom_descriptors_finish(watched);
+    return refused < 0 ? refused : error;
+}
+
+static void unwatch(struct carom_loop *loop, struct carom_descriptor *descriptor)
+{
+    carom_descriptors_unwatch(&epoll_of(loop)->watched, descriptor);
+}
+
 /* ---------------------------------------------------------------- the turn */
 
 static void read_clock(struct carom_loop *loop)
@@ -378,6 +400,9 @@ static void deliver(struct carom_loop *loop)
         case TAG_ALARM:
             (void)!read(self->timer, &value, sizeof value);
             self->alarm = UINT64_MAX;
+            break;
+        case TAG_WATCHED:
+            carom_descriptors_deliver(&self->watched);
             break;
         default:
             break;
@@ -442,6 +467,7 @@ static void destroy(struct carom_loop *loop)
 {
     struct epoll_loop *self = epoll_of(loop);
     carom_assert(carom_node_alone(&loop->closed));
+    carom_descriptors_finish(&self->watched);
     if (self->timer >= 0)
         close(self->timer);
     if (self->event >= 0)
@@ -461,6 +487,8 @@ static const struct carom_loop_ops epoll_ops = {
     .send = send_queue,
     .shutdown = shutdown_socket,
     .close = close_socket,
+    .watch = watch,
+    .unwatch = unwatch,
     .wait = wait,
     .deliver = deliver,
     .reclaim = reclaim,
@@ -482,6 +510,7 @@ int carom_loop_epoll_create(struct carom_loop **loop, struct carom_arena *arena)
     carom_node_init(&self->loop.closed);
     carom_node_init(&self->failed);
     carom_node_init(&self->fresh);
+    carom_descriptors_init(&self->watched);
     self->timer = -1;
     self->alarm = UINT64_MAX;
     self->event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);

@@ -347,6 +347,52 @@ static void deliver_peer(struct carom_loop *loop, struct carom_peer *peer)
         deliver_send(loop, peer);
 }
 
+/* ---------------------------------------------------------------- descriptors of the program */
+
+static int watch(struct carom_loop *loop, struct carom_descriptor *descriptor, unsigned events)
+{
+    unsigned index = (unsigned)(descriptor->fd - CAROM_SIMULATED_WATCHED_FD);
+    if (descriptor->fd < CAROM_SIMULATED_WATCHED_FD || index >= CAROM_SIMULATED_WATCHED)
+        return -CAROM_ENOENT;
+    struct carom_simulated_watched *watched = &simulated_of(loop)->watched[index];
+    if (watched->descriptor != NULL && watched->descriptor != descriptor)
+        return -CAROM_ESTATE;
+    watched->descriptor = descriptor;
+    descriptor->events = (uint8_t)events;
+    return 0;
+}
+
+static void unwatch(struct carom_loop *loop, struct carom_descriptor *descriptor)
+{
+    for (size_t i = 0; i < CAROM_SIMULATED_WATCHED; i++)
+        if (simulated_of(loop)->watched[i].descriptor == descriptor)
+            simulated_of(loop)->watched[i].descriptor = NULL;
+    descriptor->events = 0;
+}
+
+static unsigned watched_ready(const struct carom_simulated_watched *watched)
+{
+    return watched->descriptor == NULL ? 0 : watched->ready & watched->descriptor->events;
+}
+
+static bool any_watched_ready(const struct carom_simulated *self)
+{
+    for (size_t i = 0; i < CAROM_SIMULATED_WATCHED; i++)
+        if (watched_ready(&self->watched[i]) != 0)
+            return true;
+    return false;
+}
+
+static void deliver_watched(const struct carom_simulated *self)
+{
+    for (size_t i = 0; i < CAROM_SIMULATED_WATCHED; i++) {
+        struct carom_descriptor *descriptor = self->watched[i].descriptor;
+        unsigned events = watched_ready(&self->watched[i]);
+        if (events != 0)
+            descriptor->ready(descriptor, events);
+    }
+}
+
 /* ---------------------------------------------------------------- the turn */
 
 static void read_clock(struct carom_loop *loop)
@@ -394,6 +440,7 @@ static void deliver(struct carom_loop *loop)
     if (self->found_connections)
         accept_batch(self);
     self->found_connections = false;
+    deliver_watched(self);
 }
 
 static void wake(struct carom_loop *loop)
@@ -447,6 +494,8 @@ static const struct carom_loop_ops simulated_ops = {
     .send = send_queue,
     .shutdown = shutdown_socket,
     .close = close_socket,
+    .watch = watch,
+    .unwatch = unwatch,
     .wait = wait,
     .deliver = deliver,
     .reclaim = carom_sockets_reclaim,
@@ -473,6 +522,18 @@ int carom_loop_simulated_create(struct carom_loop **loop, struct carom_arena *ar
     return 0;
 }
 
+void carom_simulated_set_ready(struct carom_loop *loop, unsigned index, unsigned events)
+{
+    carom_assert(index < CAROM_SIMULATED_WATCHED);
+    simulated_of(loop)->watched[index].ready = events;
+}
+
+unsigned carom_simulated_watched(struct carom_loop *loop, unsigned index)
+{
+    const struct carom_descriptor *descriptor = simulated_of(loop)->watched[index].descriptor;
+    return descriptor == NULL ? 0 : descriptor->events;
+}
+
 void carom_simulated_advance(struct carom_loop *loop, uint64_t milliseconds)
 {
     simulated_of(loop)->clock += milliseconds;
@@ -485,7 +546,7 @@ bool carom_simulated_busy(struct carom_loop *loop)
         if (ready(self->peers[i]))
             return true;
     }
-    return atomic_load(&self->awake) || connections_ready(self);
+    return atomic_load(&self->awake) || connections_ready(self) || any_watched_ready(self);
 }
 
 bool carom_simulated_readable(struct carom_loop *loop)

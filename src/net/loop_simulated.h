@@ -34,6 +34,12 @@ bool carom_peer_failed(const struct carom_peer *peer);
 /* Bytes sent by the peer that the engine has not taken. */
 size_t carom_peer_unread(const struct carom_peer *peer);
 
+/* What descriptor CAROM_SIMULATED_WATCHED_FD + `index` of the program is ready for, from now on
+ * (CAROM_WATCH_READABLE, CAROM_WATCH_WRITABLE). */
+void carom_simulated_set_ready(struct carom_loop *loop, unsigned index, unsigned events);
+/* Whether somebody watches it, and for what. */
+unsigned carom_simulated_watched(struct carom_loop *loop, unsigned index);
+
 void carom_simulated_advance(struct carom_loop *loop, uint64_t milliseconds);
 /* Whether a wait(0) and deliver would do anything. */
 bool carom_simulated_busy(struct carom_loop *loop);

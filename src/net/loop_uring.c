@@ -94,6 +94,41 @@ static void door_ready(struct carom_loop *loop, struct door *door)
         free_door(door);
 }
 
+/* ---------------------------------------------------------------- descriptors of the program */
+
+/* A poll ends with the first event and looks at how things stand when it is submitted: begun again
+ * after each delivery it is level-triggered. */
+static void poll_watched(struct carom_loop *loop)
+{
+    struct carom_uring_loop *self = carom_uring_of(loop);
+    if (self->watched.epoll < 0 || self->watched_polled)
+        return;
+    self->watched_polled = true;
+    carom_uring_poll(loop, self->watched.epoll, POLLIN,
+                     carom_uring_tagged(NULL, CAROM_URING_WATCHED));
+}
+
+static int watch_descriptor(struct carom_loop *loop, struct carom_descriptor *descriptor,
+                            unsigned events)
+{
+    int error = carom_descriptors_watch(&carom_uring_of(loop)->watched, descriptor, events);
+    poll_watched(loop);
+    return error;
+}
+
+static void unwatch_descriptor(struct carom_loop *loop, struct carom_descriptor *descriptor)
+{
+    carom_descriptors_unwatch(&carom_uring_of(loop)->watched, descriptor);
+}
+
+static void watched_ready(struct carom_loop *loop)
+{
+    struct carom_uring_loop *self = carom_uring_of(loop);
+    self->watched_polled = false;
+    carom_descriptors_deliver(&self->watched);
+    poll_watched(loop);
+}
+
 /* ---------------------------------------------------------------- the turn */
 
 static void read_clock(struct carom_loop *loop)
@@ -159,6 +194,9 @@ static void completed(struct carom_loop *loop, const struct io_uring_cqe *cqe)
     case CAROM_URING_WAKE:
         if (!(cqe->flags & IORING_CQE_F_MORE))
             watch_wakes(loop);
+        break;
+    case CAROM_URING_WATCHED:
+        watched_ready(loop);
         break;
     default:
         carom_uring_socket_completed(loop, pointer, tag, cqe->res, cqe->flags);
@@ -282,6 +320,7 @@ static void destroy(struct carom_loop *loop)
     carom_uring_sockets_finish(self);
     while (!carom_node_alone(&self->doors))
         free_door(carom_container(self->doors.next, struct door, link));
+    carom_descriptors_finish(&self->watched);
     close_descriptors(self);
     if (self->event >= 0)
         close(self->event);
@@ -298,6 +337,8 @@ static const struct carom_loop_ops uring_ops = {
     .send = carom_uring_socket_send,
     .shutdown = carom_uring_socket_shutdown,
     .close = carom_uring_socket_close,
+    .watch = watch_descriptor,
+    .unwatch = unwatch_descriptor,
     .wait = wait,
     .deliver = deliver,
     .reclaim = carom_sockets_reclaim,
@@ -331,6 +372,7 @@ int carom_loop_uring_create(struct carom_loop **loop, struct carom_arena *arena)
     self->loop.arena = arena;
     carom_node_init(&self->loop.closed);
     carom_node_init(&self->doors);
+    carom_descriptors_init(&self->watched);
     self->ring.fd = self->poll = self->timer = self->news = -1;
     self->alarm = UINT64_MAX;
     self->event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);

@@ -10,6 +10,9 @@
 /* The number of the first peer's descriptor: far from those of the kernel, so that a system call on
  * it fails. Below it is that for a foreign loop. */
 #define CAROM_SIMULATED_FIRST_FD (1 << 24)
+/* Descriptors of the program that can be watched: numbers behind those of all peers. */
+#define CAROM_SIMULATED_WATCHED_FD (CAROM_SIMULATED_FIRST_FD * 2)
+#define CAROM_SIMULATED_WATCHED    64
 /* Acceptors at a time. */
 #define CAROM_SIMULATED_ACCEPTORS 8
 
@@ -41,6 +44,12 @@ struct carom_peer {
     bool saw_fin, saw_reset, saw_close;
 };
 
+/* A descriptor of the program: who watches it, and what it is ready for. */
+struct carom_simulated_watched {
+    struct carom_descriptor *descriptor;
+    unsigned ready;
+};
+
 /* The network. */
 struct carom_simulated {
     struct carom_loop loop;    /* first member */
@@ -50,6 +59,7 @@ struct carom_simulated {
     size_t found_count;
     size_t accepted_count; /* the first ones are accepted, the rest wait */
     struct carom_acceptor *acceptors[CAROM_SIMULATED_ACCEPTORS];
+    struct carom_simulated_watched watched[CAROM_SIMULATED_WATCHED];
     uint64_t clock, now; /* ms: the time it is, and as last read */
     uint64_t alarm;
     struct carom_simulated_whims whims;

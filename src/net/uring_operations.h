@@ -6,7 +6,7 @@
 #include <sys/socket.h>
 
 #include "base/pool.h"
-#include "net/loop.h"
+#include "net/descriptors.h"
 #include "net/uring.h"
 
 /* Pages that the kernel may receive into before it must wait for us. */
@@ -24,7 +24,8 @@ enum carom_uring_tag {
     CAROM_URING_AGAIN,
     CAROM_URING_DOOR, /* an acceptor */
     CAROM_URING_WAKE,
-    CAROM_URING_TAGS, /* a mask */
+    CAROM_URING_WATCHED,  /* the set of watched descriptors */
+    CAROM_URING_TAGS = 7, /* a mask */
 };
 
 /* What a send of several segments points to until it is submitted. */
@@ -41,6 +42,8 @@ struct carom_uring_loop {
     uint32_t missing;                              /* buffers without a page */
     struct carom_pool kept;                        /* bytes of paused sockets */
     struct carom_node doors;
+    struct carom_descriptors watched;
+    bool watched_polled;   /* a poll of that set is under way */
     uint32_t found;        /* completions for the next delivery */
     bool enabled;          /* by the thread that runs it */
     int event;             /* wakes */

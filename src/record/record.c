@@ -169,6 +169,38 @@ void carom_record_set_reason(carom_record *record, carom_reason reason)
         records->cancellations++;
 }
 
+/* ---------------------------------------------------------------- what is joined to it */
+
+void carom_record_join(carom_record *record, struct carom_joined *joined)
+{
+    joined->next = record->joined;
+    joined->from = &record->joined;
+    if (joined->next != NULL)
+        joined->next->from = &joined->next;
+    record->joined = joined;
+}
+
+void carom_joined_leave(struct carom_joined *joined)
+{
+    if (joined->from == NULL)
+        return;
+    *joined->from = joined->next;
+    if (joined->next != NULL)
+        joined->next->from = joined->from;
+    joined->from = NULL;
+}
+
+static void release_joined(carom_record *record)
+{
+    while (record->joined != NULL) {
+        struct carom_joined *joined = record->joined;
+        joined->released(joined);
+        carom_assert(joined->from == NULL);
+    }
+}
+
+/* ---------------------------------------------------------------- its end */
+
 /* Everybody who waits learns that the exchange is over. */
 static void wake_all(carom_record *record)
 {
@@ -177,6 +209,8 @@ static void wake_all(carom_record *record)
     carom_waker_ready(record, CAROM_ENDED, 0);
     carom_waker_ready(record, CAROM_CANCELLED, 0);
     carom_waker_ready(record, CAROM_WAIT_TIMER, -CAROM_ECANCELED);
+    for (struct carom_joined *joined = record->joined; joined != NULL; joined = joined->next)
+        joined->over(joined);
 }
 
 /* What the reader looks at stays until it reads on or releases. */
@@ -309,6 +343,7 @@ void carom_release(carom_record *record)
     carom_record_assert_held(record);
     for (unsigned slot = 0; slot < CAROM_WAIT_COUNT; slot++)
         carom_waker_disarm(record, slot);
+    release_joined(record);
     carom_queue_clear(&record->content, &record->records->segments);
     record->handed = 0;
     record->collecting = false;

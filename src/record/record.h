@@ -137,6 +137,15 @@ struct carom_exchange_ops {
     void (*recycled)(carom_record *record);
 };
 
+/* What is joined to a record and ends with it: a watched descriptor. */
+struct carom_joined {
+    struct carom_joined *next, **from; /* `from` is what points to it; NULL: joined to nothing */
+    /* The exchange is over before the response was complete, or the record is released; then it
+     * must leave. */
+    void (*over)(struct carom_joined *joined);
+    void (*released)(struct carom_joined *joined);
+};
+
 struct carom_record {
     struct carom_node link; /* in its connection, in order */
     struct carom_records *records;
@@ -177,6 +186,7 @@ struct carom_record {
     uint64_t stream_end; /* position in the stream behind the last byte that was moved there */
 
     carom_waker *wakers[CAROM_WAIT_COUNT];
+    struct carom_joined *joined; /* the first */
     struct carom_timer deadline; /* of the handler */
     max_align_t state[];         /* the handler's own */
 };
@@ -197,6 +207,10 @@ void carom_record_drop(carom_record *record, enum carom_hold hold);
 void carom_records_work(struct carom_records *records);
 /* The time; outside a turn the clock is read. */
 uint64_t carom_records_now(struct carom_records *records);
+
+/* Join something to the record, and take it off. */
+void carom_record_join(carom_record *record, struct carom_joined *joined);
+void carom_joined_leave(struct carom_joined *joined);
 
 /* Give the record to the handler: it holds it, with zeroed state. */
 void carom_record_hand_over(carom_record *record);

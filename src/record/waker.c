@@ -13,6 +13,11 @@ static carom_waker *waker_of(struct carom_timer *timer)
     return carom_container(timer, carom_waker, reserved);
 }
 
+struct carom_message *carom_waker_message(carom_waker *waker)
+{
+    return &waiting_of(waker)->message;
+}
+
 static void make_ready(struct carom_records *records, struct carom_waiting *waiting, int status)
 {
     waiting->status = status;
@@ -36,6 +41,23 @@ void carom_waker_ready_alone(struct carom_records *records, carom_waker *waker, 
     carom_timer_init(&waiting->timer, NULL);
     waiting->record = NULL;
     make_ready(records, waiting, status);
+}
+
+void carom_waker_ready_once(struct carom_records *records, carom_waker *waker)
+{
+    if (waiting_of(waker)->state != CAROM_WAKER_READY)
+        carom_waker_ready_alone(records, waker, 0);
+}
+
+void carom_waker_withdraw(struct carom_records *records, carom_waker *waker)
+{
+    struct carom_waiting *waiting = waiting_of(waker);
+    bool ready = waiting->state == CAROM_WAKER_READY && waiting->record == NULL;
+    if (!ready && waiting->state != CAROM_WAKER_TIMED)
+        return;
+    carom_timer_disarm(&records->wheel, &waiting->timer);
+    carom_node_remove(&waiting->timer.node);
+    waiting->state = CAROM_WAKER_IDLE;
 }
 
 void carom_waker_take_out(carom_record *record, unsigned slot)
@@ -137,6 +159,14 @@ static void time_has_come(struct carom_timer *timer)
     carom_waker_ready(waiting->record, CAROM_WAIT_TIMER, 0);
 }
 
+/* The clock was read at the turn's start, rounded down: one more, so that it is never early. */
+static void arm(struct carom_records *records, struct carom_waiting *waiting, uint32_t milliseconds)
+{
+    uint64_t now = carom_records_now(records);
+    carom_timer_arm(&records->wheel, &waiting->timer, now + milliseconds + 1);
+    carom_records_work(records);
+}
+
 int carom_wait_time(carom_record *record, uint32_t milliseconds, carom_waker *waker)
 {
     carom_record_assert_held(record);
@@ -147,14 +177,45 @@ int carom_wait_time(carom_record *record, uint32_t milliseconds, carom_waker *wa
         carom_waker_ready(record, CAROM_WAIT_TIMER, -CAROM_ECANCELED);
         return 0;
     }
-    struct carom_waiting *waiting = waiting_of(waker);
-    waiting->timer.fire = time_has_come;
-    /* The clock was read at the turn's start, rounded down: one more, so that it is never early. */
-    struct carom_records *records = record->records;
-    uint64_t now = carom_records_now(records);
-    carom_timer_arm(&records->wheel, &waiting->timer, now + milliseconds + 1);
-    carom_records_work(records);
+    waiting_of(waker)->timer.fire = time_has_come;
+    arm(record->records, waiting_of(waker), milliseconds);
     return 0;
+}
+
+static void time_has_come_alone(struct carom_timer *timer)
+{
+    carom_waker *waker = waker_of(timer);
+    carom_waker_ready_alone(waiting_of(waker)->records, waker, 0);
+}
+
+int carom_waker_wait_time(struct carom_records *records, uint32_t milliseconds, carom_waker *waker)
+{
+    struct carom_waiting *waiting = waiting_of(waker);
+    if (waiting->state != CAROM_WAKER_IDLE)
+        return -CAROM_ESTATE;
+    carom_timer_init(&waiting->timer, time_has_come_alone);
+    waiting->records = records;
+    waiting->state = CAROM_WAKER_TIMED;
+    arm(records, waiting, milliseconds);
+    return 0;
+}
+
+void carom_wakers_cancel(struct carom_records *records)
+{
+    struct carom_message *message = carom_inbox_close(&records->inbox);
+    while (message != NULL) {
+        struct carom_message *next = message->next;
+        struct carom_timer *timer = carom_container(message, struct carom_timer, node);
+        carom_waker_ready_alone(records, waker_of(timer), -CAROM_ECANCELED);
+        message = next;
+    }
+    struct carom_node timers, *node;
+    carom_node_init(&timers);
+    carom_wheel_take_all(&records->wheel, time_has_come_alone, &timers);
+    while ((node = carom_list_take(&timers)) != NULL) {
+        struct carom_timer *timer = carom_container(node, struct carom_timer, node);
+        carom_waker_ready_alone(records, waker_of(timer), -CAROM_ECANCELED);
+    }
 }
 
 /* Nobody waits for content any more: none comes, and its time stands still. */

@@ -11,7 +11,10 @@ struct carom_waiting {
         struct carom_timer timer; /* its node is also that of the ready list */
         struct carom_message message;
     };
-    carom_record *record; /* whose slot it is in; NULL when posted */
+    union {
+        carom_record *record;          /* whose slot it is in; NULL: no slot */
+        struct carom_records *records; /* timed */
+    };
     int32_t status;
     uint8_t slot;
     uint8_t state; /* enum carom_waker_state */
@@ -25,14 +28,26 @@ enum carom_waker_state {
     CAROM_WAKER_WAITING,
     CAROM_WAKER_READY,
     CAROM_WAKER_POSTED,
+    CAROM_WAKER_TIMED, /* it waits for a time in no slot */
 };
 
 /* Put an idle waker into a free slot of the record; -CAROM_ESTATE when one is there. */
 int carom_waker_wait(carom_record *record, unsigned slot, carom_waker *waker);
 /* Make the waker in a slot of the record ready, if it still waits. */
 void carom_waker_make_ready(carom_record *record, unsigned slot, int status);
+/* What an inbox takes of a waker. */
+struct carom_message *carom_waker_message(carom_waker *waker);
 /* Make a waker that is in no slot ready. */
 void carom_waker_ready_alone(struct carom_records *records, carom_waker *waker, int status);
+/* The same, with 0, unless it is ready already. */
+void carom_waker_ready_once(struct carom_records *records, carom_waker *waker);
+/* Make one that is in no slot idle again: it does not wait for its time, nor is it ready. */
+void carom_waker_withdraw(struct carom_records *records, carom_waker *waker);
+/* Fire a waker that is in no slot after a time, as carom_wait_time. 0 or -CAROM_ESTATE. */
+int carom_waker_wait_time(struct carom_records *records, uint32_t milliseconds, carom_waker *waker);
+/* The worker stops: those that wait for their time, and those that were posted and that nobody can
+ * post any more, become ready, as if cancelled. */
+void carom_wakers_cancel(struct carom_records *records);
 /* Disarm the waker in a slot. */
 void carom_waker_take_out(carom_record *record, unsigned slot);
 /* Move the wakers that other threads have posted to the ready list. */

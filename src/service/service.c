@@ -64,7 +64,7 @@ int carom_service_create_on(carom_service **made, const carom_options *given,
                                   create_loop);
         if (error == 0) {
             worker->connections.near_address = near_address;
-            workers++;
+            worker->index = workers++;
         }
     }
     if (error < 0) {
@@ -201,17 +201,29 @@ int carom_service_start(struct carom_service *service)
     return 0;
 }
 
+/* A worker that cannot begin ends the service. */
+static void begin(struct carom_service *service, struct carom_worker *worker)
+{
+    int none = 0, error = carom_worker_begin(worker);
+    if (error == 0)
+        return;
+    atomic_compare_exchange_strong(&service->failed, &none, error);
+    carom_shutdown(service, 0);
+}
+
 /* Turn until the worker has drained; worker 0, until all workers have. */
 static void *run_worker(void *argument)
 {
     struct carom_worker *worker = argument;
     struct carom_service *service = service_of(worker);
+    begin(service, worker);
     while (carom_worker_turn(worker, true)) {
     }
     if (atomic_fetch_sub(&service->working, 1) == 1)
         carom_worker_rouse(&service->workers[0]);
     while (worker == service->workers && atomic_load(&service->working) > 0)
         carom_worker_turn(worker, true);
+    carom_worker_end(worker);
     return NULL;
 }
 
@@ -282,7 +294,7 @@ int carom_run(carom_service *service)
         pthread_join(service->threads[i], NULL);
     unblock_sigpipe(&before);
     finish_run(service);
-    return error;
+    return error < 0 ? error : atomic_load(&service->failed);
 }
 
 static int start_driven(struct carom_service *service)
@@ -320,10 +332,12 @@ int carom_service_turn(carom_service *service)
     struct carom_worker *worker = &service->workers[0];
     if (worker->connections.records.in_turn)
         return -CAROM_ESTATE;
+    begin(service, worker); /* before the first turn */
     if (carom_worker_turn(worker, false))
         return 1;
+    carom_worker_end(worker);
     finish_run(service);
-    return 0;
+    return atomic_load(&service->failed);
 }
 
 /* ---------------------------------------------------------------- shutdown */

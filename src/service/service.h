@@ -14,6 +14,7 @@ struct carom_service {
     struct carom_log_sink log;
     atomic_int state; /* enum carom_service_state */
     struct carom_shutdown shutdown;
+    atomic_int failed;    /* the first error of an on_start, or 0 */
     atomic_uint working;  /* workers that have not drained */
     carom_waker *drained; /* who waits for that; worker 0's */
 

@@ -278,6 +278,7 @@ int carom_worker_init(struct carom_worker *worker, const carom_options *options,
     worker->shutdown = shutdown;
     worker->log = log;
     worker->drain_deadline = CAROM_NO_DEADLINE;
+    carom_node_init(&worker->watches);
     carom_timer_init(&worker->trim, trim);
     carom_timer_init(&worker->drain_end, deadline_passed);
     carom_doors_init(&worker->doors, connections, log);

@@ -32,6 +32,13 @@ struct carom_worker {
     uint64_t drain_deadline;      /* what drain_end stands at, in the shutdown's clock */
     size_t trimmed;               /* bytes since memory was last returned to the system */
 
+    uint32_t index;            /* of the service's workers */
+    void *data;                /* the program's */
+    struct carom_node watches; /* descriptors of the program's */
+
+    bool asked;      /* on_start was called */
+    bool begun;      /* and went well */
+    bool stopped;    /* nothing may be watched or waited for any more */
     bool cancelling; /* the deadline of the shutdown has passed */
     bool drained;
     bool driven; /* by a foreign loop */
@@ -51,6 +58,12 @@ int carom_worker_init(struct carom_worker *worker, const carom_options *options,
 /* Nothing may be open. */
 void carom_worker_finish(struct carom_worker *worker);
 
+/* On its thread, before its first turn: call options.on_start. 0 or its error; 0 when it was called
+ * before. */
+int carom_worker_begin(struct carom_worker *worker);
+/* On its thread, after its last turn: what still waits fires, then options.on_stop is called. */
+void carom_worker_end(struct carom_worker *worker);
+
 /* One turn; waits for work when `block`. False when the worker has drained, in this turn or
  * before. */
 bool carom_worker_turn(struct carom_worker *worker, bool block);
@@ -60,6 +73,11 @@ void carom_worker_publish(struct carom_worker *worker);
 bool carom_worker_is_here(const struct carom_worker *worker);
 /* Wake the worker: any thread, async-signal-safe. */
 void carom_worker_rouse(struct carom_worker *worker);
+/* What calls that are for its thread only may rely on. */
+static inline void carom_worker_assert_here(const struct carom_worker *worker)
+{
+    carom_assert(pthread_equal(worker->connections.records.thread, pthread_self()));
+}
 /* Whether its next turn has work that no event of the loop will bring. */
 static inline bool carom_worker_busy(const struct carom_worker *worker)
 {

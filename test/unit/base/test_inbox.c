@@ -95,6 +95,26 @@ static void a_refused_sleep_leaves_it_awake(void **state)
     assert_non_null(carom_inbox_take(&inbox));
 }
 
+static void a_closed_inbox_takes_no_more(void **state)
+{
+    (void)state;
+    struct carom_inbox closed;
+    struct carom_message messages[3];
+    carom_inbox_init(&closed);
+    assert_int_equal(carom_inbox_offer(&closed, &messages[0]), 0);
+    assert_true(carom_inbox_sleep(&closed) == false);
+    assert_non_null(carom_inbox_take(&closed));
+    assert_true(carom_inbox_sleep(&closed));
+    assert_int_equal(carom_inbox_offer(&closed, &messages[0]), 1); /* it must be woken */
+    assert_int_equal(carom_inbox_offer(&closed, &messages[1]), 0);
+    const struct carom_message *message = carom_inbox_close(&closed);
+    assert_ptr_equal(message, &messages[0]);
+    assert_ptr_equal(message->next, &messages[1]);
+    assert_null(message->next->next);
+    assert_int_equal(carom_inbox_offer(&closed, &messages[2]), -1);
+    carom_inbox_finish(&closed);
+}
+
 static void a_rouse_is_never_lost(void **state)
 {
     (void)state;
@@ -315,6 +335,7 @@ int main(void)
         TEST(takes_all_oldest_first),
         TEST(only_the_first_poster_wakes),
         TEST(a_refused_sleep_leaves_it_awake),
+        TEST(a_closed_inbox_takes_no_more),
         TEST(a_rouse_is_never_lost),
         TEST(every_message_arrives_once_and_in_order),
         TEST(no_wake_up_is_lost),

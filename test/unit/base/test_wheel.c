@@ -188,6 +188,38 @@ static void moves_and_disarms(void **state)
     assert_int_equal(subjects[1].fired, 1);
 }
 
+static void fires_otherwise(struct carom_timer *timer)
+{
+    note(timer);
+}
+
+static void those_of_one_kind_are_taken(void **state)
+{
+    (void)state;
+    struct carom_node taken;
+    start(1);
+    carom_node_init(&taken);
+    for (unsigned i = 0; i < 40; i++) {
+        if (i % 2 == 1)
+            carom_timer_init(&subjects[i].timer, fires_otherwise);
+        carom_timer_arm(&wheel, &subjects[i].timer, 2 + i * i * i * 1000);
+    }
+    carom_wheel_take_all(&wheel, fires_otherwise, &taken);
+    assert_int_equal(wheel.armed, 20);
+    assert_consistent();
+    for (unsigned count = 0; count < 20; count++) {
+        const struct carom_node *node = carom_list_take(&taken);
+        assert_non_null(node);
+        const struct carom_timer *timer = (const struct carom_timer *)node;
+        assert_ptr_equal(timer->fire, fires_otherwise);
+        assert_false(carom_timer_armed(timer));
+    }
+    assert_true(carom_node_alone(&taken));
+    advance(100000000);
+    for (unsigned i = 0; i < 40; i++)
+        assert_int_equal(subjects[i].fired, i % 2 == 0);
+}
+
 /* ---- fire functions that arm and disarm */
 
 static void again_for_the_past(struct carom_timer *timer)
@@ -376,6 +408,7 @@ int main(void)
         cmocka_unit_test(a_long_gap_takes_no_time),
         cmocka_unit_test(a_passed_deadline_fires_at_the_next_advance),
         cmocka_unit_test(moves_and_disarms),
+        cmocka_unit_test(those_of_one_kind_are_taken),
         cmocka_unit_test(arming_for_the_past_waits_for_the_next_advance),
         cmocka_unit_test(a_periodic_timer_fires_once_in_an_advance),
         cmocka_unit_test(firing_may_disarm_and_move_what_is_due),

@@ -1,0 +1,101 @@
+/* Workers as the program sees them: their beginning and end, their data, posts and times. */
+#include "record/waker.h"
+#include "service/service.h"
+#include "service/watch.h"
+
+/* ---------------------------------------------------------------- beginning and end */
+
+/* What the program does on the worker's thread outside its turns is as if in one. */
+static void enter(struct carom_worker *worker)
+{
+    worker->connections.records.thread = pthread_self();
+    worker->connections.records.in_turn = true;
+}
+
+static void leave(struct carom_worker *worker)
+{
+    worker->connections.records.in_turn = false;
+}
+
+int carom_worker_begin(struct carom_worker *worker)
+{
+    const carom_options *options = worker->connections.options;
+    if (worker->asked)
+        return 0;
+    worker->asked = true;
+    enter(worker);
+    int error = options->on_start == NULL ? 0 : options->on_start(worker, options->worker_data);
+    worker->begun = error >= 0;
+    leave(worker);
+    return error < 0 ? error : 0;
+}
+
+void carom_worker_end(struct carom_worker *worker)
+{
+    const carom_options *options = worker->connections.options;
+    enter(worker);
+    worker->stopped = true;
+    carom_watches_cancel(worker);
+    carom_wakers_cancel(&worker->connections.records);
+    while (carom_wakers_pass(&worker->connections.records)) {
+    }
+    if (worker->begun && options->on_stop != NULL)
+        options->on_stop(worker, options->worker_data);
+    leave(worker);
+}
+
+/* ---------------------------------------------------------------- which, and its data */
+
+uint32_t carom_worker_index(const carom_worker *worker)
+{
+    return worker->index;
+}
+
+carom_worker *carom_service_worker(carom_service *service, uint32_t index)
+{
+    return index < service->options.workers ? &service->workers[index] : NULL;
+}
+
+carom_worker *carom_record_worker(const carom_record *record)
+{
+    return carom_container(record->records, struct carom_worker, connections.records);
+}
+
+void carom_worker_set_data(carom_worker *worker, void *data)
+{
+    carom_worker_assert_here(worker);
+    worker->data = data;
+}
+
+void *carom_worker_data(const carom_worker *worker)
+{
+    carom_worker_assert_here(worker);
+    return worker->data;
+}
+
+/* ---------------------------------------------------------------- posts and times */
+
+int carom_post_worker(carom_worker *worker, carom_waker *waker)
+{
+    struct carom_inbox *inbox = &worker->connections.records.inbox;
+    carom_inbox_enter(inbox);
+    int wake = carom_inbox_offer(inbox, carom_waker_message(waker));
+    if (wake > 0)
+        worker->loop->ops->wake(worker->loop);
+    carom_inbox_leave(inbox);
+    return wake < 0 ? -CAROM_ESTATE : 0;
+}
+
+int carom_wait_time_worker(carom_worker *worker, uint32_t milliseconds, carom_waker *waker)
+{
+    carom_worker_assert_here(worker);
+    if (worker->stopped)
+        return -CAROM_ESTATE;
+    return carom_waker_wait_time(&worker->connections.records, milliseconds, waker);
+}
+
+void carom_unwait_worker(carom_worker *worker, carom_waker *waker)
+{
+    carom_worker_assert_here(worker);
+    carom_waker_withdraw(&worker->connections.records, waker);
+}
