@@ -5,18 +5,25 @@ if(CAROM_STAGE STREQUAL "tsan")
     return()
 endif()
 
-# The engine's sources once more, with coverage marks, under one program (test/simulate). The clock that
-# the engine asks the system for is the simulated one, too.
+# The engine's sources once more, with coverage marks, under one program (test/simulate); a sanitizer's build counts
+# no marks and takes the sources as they are. The clock that the engine asks the system for is the simulated one, too.
 file(GLOB sources CONFIGURE_DEPENDS test/simulate/*.c)
-add_library(carom_marked OBJECT ${CAROM_SOURCES})
-set_target_properties(carom_marked PROPERTIES EXPORT_COMPILE_COMMANDS OFF) # examined once already
-add_executable(simulate ${sources} $<TARGET_OBJECTS:carom_marked>)
-foreach(target carom_marked simulate)
-    target_include_directories(${target} PRIVATE include src test)
-    target_compile_definitions(${target} PRIVATE CAROM_MARKS)
-    target_link_libraries(${target} PRIVATE
-        carom_options PkgConfig::NGHTTP2 Threads::Threads ${CAROM_TLS_LIBRARIES})
-endforeach()
+set(objects carom_objects)
+set(marks)
+if(NOT CAROM_STAGE STREQUAL "asan")
+    set(objects carom_marked)
+    set(marks CAROM_MARKS)
+    add_library(carom_marked OBJECT ${CAROM_SOURCES})
+    set_target_properties(carom_marked PROPERTIES EXPORT_COMPILE_COMMANDS OFF) # examined once already
+    target_include_directories(carom_marked PRIVATE include src)
+    target_compile_definitions(carom_marked PRIVATE ${marks})
+    target_link_libraries(carom_marked PRIVATE carom_options PkgConfig::NGHTTP2 Threads::Threads ${CAROM_TLS_LIBRARIES})
+endif()
+add_executable(simulate ${sources} $<TARGET_OBJECTS:${objects}>)
+target_include_directories(simulate PRIVATE include src test)
+target_compile_definitions(simulate PRIVATE ${marks})
+target_link_libraries(simulate PRIVATE
+    carom_options PkgConfig::NGHTTP2 Threads::Threads ${CAROM_TLS_LIBRARIES})
 target_link_options(simulate PRIVATE -Wl,--wrap=clock_gettime)
 # So are its calls that are counted (windows.c).
 foreach(name server_new3 del consume consume_connection callbacks_set_on_data_chunk_recv_callback)

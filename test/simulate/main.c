@@ -116,7 +116,9 @@ static bool missing(const char *what, const char *name, int from, int to)
     return false;
 }
 
-static bool all_reached(void)
+#ifdef CAROM_MARKS
+
+static bool all_marks_reached(void)
 {
     bool all = true;
     struct carom_mark *const *mark = __start_carom_marks;
@@ -131,6 +133,21 @@ static bool all_reached(void)
                 if ((table->moves[from] & 1u << to) && table->counts[from][to] == 0)
                     all = missing("move", table->name, (int)from, (int)to);
     }
+    return all;
+}
+
+#else
+
+static bool all_marks_reached(void)
+{
+    return missing("mark", "any: built without them", -1, -1);
+}
+
+#endif
+
+static bool all_reached(void)
+{
+    bool all = all_marks_reached();
     for (int reason = CAROM_REASON_NONE + 1; reason < CAROM_REASON_COUNT; reason++)
         if (totals.ended[reason] == 0)
             all = missing("reason", carom_reason_name((carom_reason)reason), -1, -1);

@@ -2,16 +2,14 @@
 
 instructions.json has what was counted last; when they fall, or rise for a good reason:
     CAROM_BUILD=build test_instructions.py --update
-Two runs of different length are compared, so that start and end cancel out. The libraries' share is
+What is counted lies between two dumps that callgrind is asked for while the server runs. The libraries' share is
 printed and not compared: it depends on the processor. So does that of JavaScript, which also depends
 on when it is compiled.
 """
 
-import contextlib
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import tempfile
@@ -58,37 +56,39 @@ def port_of(server, kind):
     return found[1]
 
 
-def count(kind, depth, round_trips):
-    """Instructions by object file of a server that answers `depth` requests at once, so many times."""
+def ask(client, depth):
+    """ROUND_TRIPS times `depth` requests at once."""
+    for _ in range(ROUND_TRIPS):
+        client.send(REQUEST * depth)
+        for _ in range(depth):
+            assert client.answer().status == 200
+
+
+def count(kind, depth):
+    """Instructions by object file of a warm server that answers `depth` requests at once, so many times."""
     with tempfile.TemporaryDirectory() as folder:
         out = os.path.join(folder, "out")
-        server = subprocess.Popen(["valgrind", "--tool=callgrind", "-q", f"--callgrind-out-file={out}", *command(kind, folder)],
+        server = subprocess.Popen(["valgrind", "--tool=callgrind", "-q", f"--callgrind-out-file={out}", f"--vgdb-prefix={folder}/vgdb",
+                                   *command(kind, folder)],
                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0, env={**os.environ, "CAROM_NODE": ADDON})
         try:
-            port = port_of(server, kind)
-            with harness.Client(f"127.0.0.1:{port}") as client:
-                for _ in range(round_trips):
-                    client.send(REQUEST * depth)
-                    for _ in range(depth):
-                        assert client.answer().status == 200
-            server.terminate()
-            if kind == URING: # valgrind lets a signal wait until io_uring_enter returns
-                with contextlib.suppress(ConnectionRefusedError):
-                    socket.create_connection(("127.0.0.1", port)).close()
-            server.communicate(timeout=harness.DEADLINE)
+            with harness.Client(f"127.0.0.1:{port_of(server, kind)}") as client:
+                for _ in ("warm", "counted"):
+                    ask(client, depth)
+                    subprocess.run(["vgdb", f"--vgdb-prefix={folder}/vgdb", f"--pid={server.pid}", "dump"],
+                                   check=True, capture_output=True, timeout=harness.DEADLINE)
         finally:
             server.kill()
             server.stdout.close()
             server.wait()
-        return by_object(out)
+        return by_object(f"{out}.2")
 
 
 def per_request(kind, depth):
     """Ours and the libraries'."""
-    few, many = count(kind, depth, ROUND_TRIPS), count(kind, depth, 2 * ROUND_TRIPS)
-    rise = {file: many[file] - few.get(file, 0) for file in many}
-    ours = sum(number for file, number in rise.items() if file.endswith(("/hello", "/carom.node")))
-    return round(ours / (ROUND_TRIPS * depth)), round((sum(rise.values()) - ours) / (ROUND_TRIPS * depth))
+    counted = count(kind, depth)
+    ours = sum(number for file, number in counted.items() if file.endswith(("/hello", "/carom.node")))
+    return round(ours / (ROUND_TRIPS * depth)), round((sum(counted.values()) - ours) / (ROUND_TRIPS * depth))
 
 
 @unittest.skipUnless(harness.PLAIN, "counts belong to the plain build")
