@@ -6,6 +6,7 @@ import { test } from 'node:test';
 
 const require = createRequire(import.meta.url);
 const { decodeFields, writeFields, writeShort } = require('../src/ring/codec.js');
+const { copyOf, ownBytes, share, giveBack } = require('../src/ring/copies.js');
 const { Ring } = require('../src/ring/ring.js');
 const { Output } = require('../src/exchange/output.js');
 const { addressOf, settingsOf } = require('../src/engine/options.js');
@@ -77,6 +78,70 @@ test('what a burst has lent leaves no more than a few numbers', () => {
   const low = Array.from({ length: 255 }, () => loans.take(bytes));
   assert.equal(Math.max(...low), 255);
   assert.equal(new Set(low).size, 255);
+});
+
+// Sizes that no other test here uses, so that memory which is used again is known.
+test('bytes that several responses have are copied once, until the last one is sent', () => {
+  const bytes = new Uint8Array(600_000).fill(97);
+  const copy = copyOf(bytes);
+  assert.notEqual(copy.buffer, bytes.buffer);
+  assert.equal(copyOf(bytes), copy);
+  giveBack(copy);
+  assert.equal(copyOf(bytes), copy);
+  bytes[599_999] = 98;
+  const other = copyOf(bytes);
+  assert.notEqual(other.buffer, copy.buffer);
+  assert.deepEqual([copy[599_999], other[599_999]], [97, 98]);
+  assert.notEqual(copyOf(bytes.subarray(1)).buffer, other.buffer);
+  giveBack(copy);
+  assert.notEqual(copyOf(new Uint8Array(600_001)).buffer, copy.buffer); // one has it still
+  giveBack(copy);
+  assert.equal(copyOf(new Uint8Array(600_002)).buffer, copy.buffer);
+});
+
+test('text that several responses have is encoded once, until the last one is sent', () => {
+  const text = 'é'.repeat(100_000);
+  const copy = ownBytes(text, false);
+  assert.equal(Buffer.from(copy).toString(), text);
+  assert.equal(ownBytes('é'.repeat(100_000), false), copy);
+  const other = ownBytes(`${text.slice(1)}e`, false);
+  assert.equal(Buffer.from(other).toString(), `${text.slice(1)}e`);
+  giveBack(copy);
+  assert.equal(ownBytes(text, false), copy);
+  giveBack(copy);
+  giveBack(copy);
+  assert.notEqual(ownBytes('x'.repeat(200_000), false).buffer, other.buffer);
+  assert.equal(copy[0], 'x'.charCodeAt(0)); // its memory is used again,
+  assert.equal(Buffer.from(ownBytes(text, false)).toString(), text); // and it is no copy of that text any more
+});
+
+test('a copy that somebody else looks at is nobody else’s any more', () => {
+  const bytes = new Uint8Array(300_000).fill(97);
+  const copy = copyOf(bytes);
+  share(copy);
+  giveBack(copy);
+  for (let i = 0; i < 3; i++) assert.notEqual(copyOf(bytes).buffer, copy.buffer);
+});
+
+test('a batch has fewer events while answers are large', () => {
+  const ring = ringOf(true);
+  const sizes = [];
+  for (const lent of [0, 300_000, 300_000, 300_000, 0, 0, 0, 0]) {
+    ring.lentNow = lent;
+    ring.measureBatch();
+    sizes.push(ring.batch);
+  }
+  assert.deepEqual(sizes, [512, 256, 128, 64, 128, 256, 512, 512]);
+  for (let i = 0; i < 20; i++) {
+    ring.lentNow = 300_000;
+    ring.measureBatch();
+  }
+  assert.equal(ring.batch, 1);
+  ring.slots = [{}, {}];
+  ring.takeNews = () => {};
+  ring.control[RING_EVENT_TAIL] = 2;
+  assert.equal(ring.takeEvents(null, null), true);
+  assert.equal(ring.takeEvents(null, null), false);
 });
 
 test('who waits for a loan goes on in turn, and waits behind one who finds none', () => {

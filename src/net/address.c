@@ -184,6 +184,11 @@ static int open_unix(const struct carom_listen_spec *spec, int backlog)
     return fd;
 }
 
+/* Bytes that the kernel takes beyond those on their way, of each connection: what more a client is
+ * sent, and takes its time for, waits with us, where it is counted. Connections have it of their
+ * listener. */
+#define KERNEL_AHEAD (256 * 1024)
+
 static int open_tcp(const struct carom_listen_spec *spec, bool reuse_port, int backlog)
 {
     int family = spec->address.ss_family;
@@ -191,6 +196,7 @@ static int open_tcp(const struct carom_listen_spec *spec, bool reuse_port, int b
     if (fd < 0)
         return carom_error_from_errno(errno);
     if (set(fd, SOL_SOCKET, SO_REUSEADDR, 1) < 0 || set(fd, IPPROTO_TCP, TCP_NODELAY, 1) < 0 ||
+        set(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, KERNEL_AHEAD) < 0 ||
         (reuse_port && set(fd, SOL_SOCKET, SO_REUSEPORT, 1) < 0) ||
         (family == AF_INET6 && set(fd, IPPROTO_IPV6, IPV6_V6ONLY, !spec->any) < 0) ||
         bind(fd, (const struct sockaddr *)&spec->address, spec->address_length) < 0 ||
@@ -224,7 +230,9 @@ static int check_inherited(int fd)
     if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
         fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
         return carom_error_from_errno(errno);
-    set(fd, IPPROTO_TCP, TCP_NODELAY, 1); /* fails for Unix sockets, which do not need it */
+    /* These fail for Unix sockets, which do not need them. */
+    set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    set(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, KERNEL_AHEAD);
     return fd;
 }
 

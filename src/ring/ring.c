@@ -319,7 +319,8 @@ static bool above_floor(const struct carom_guest *guest)
 {
     const struct carom_ring *ring = (const struct carom_ring *)guest;
     return (carom_blocks_above_floor(ring) || carom_loans_above_floor(ring) ||
-            carom_field_list_above_floor(&ring->fields)) &&
+            carom_field_list_above_floor(&ring->fields) ||
+            (ring->watch != NULL && carom_watch_above_floor(ring->watch))) &&
            !atomic_load_explicit(&ring->abandoned, memory_order_relaxed);
 }
 
@@ -330,6 +331,8 @@ static void tick(struct carom_guest *guest)
         carom_blocks_tick(ring);
     carom_loans_tick(ring);
     carom_field_list_tick(&ring->fields);
+    if (ring->watch != NULL)
+        carom_watch_tick(ring->watch);
 }
 
 void carom_ring_wake(carom_ring *ring)

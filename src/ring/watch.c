@@ -1,6 +1,7 @@
 /* Connections, as the VM hears of them. Worker and VM share a table of them under a lock, which is
  * taken when a connection opens, closes, or has a request; rings that do not watch have none of it.
- */
+ * The table comes in chunks, of which the lowest with room is used first, so that what a burst has
+ * left becomes free as a whole and goes back; eight bytes for each chunk stay. */
 #include "ring/watch.h"
 
 #include <arpa/inet.h>
@@ -8,21 +9,29 @@
 
 #include "base/memory.h"
 
-#define FIRST_ENTRIES 64u
-#define MOST_ENTRIES  (1u << 22)
+#define CHUNK        64u
+#define ALL_FREE     UINT64_MAX
+#define FIRST_CHUNKS 16u /* that there is room for */
+#define MOST_ENTRIES (1u << 22)
 
 /* A connection. Its number is its place in the table + 1; links are numbers, 0: none. */
 struct entry {
     struct carom_core *core; /* NULL: it has closed. The worker alone follows it */
     uint64_t received, sent;
     struct carom_peer_name peer;
-    uint32_t next;       /* with news, or free */
+    uint32_t next;       /* with news */
     uint32_t next_asked; /* that is to be closed */
     uint8_t news, asked; /* enum carom_ring_connection_news, enum carom_ring_close */
     uint8_t reason;
     bool secure;
     bool heard;    /* the VM has, that it has closed */
     bool is_asked; /* it is in that list, perhaps for a connection that had the number before */
+};
+
+struct chunk {
+    struct entry entries[CHUNK];
+    uint64_t free; /* a bit each */
+    bool used;     /* since the last tick */
 };
 
 struct list {
@@ -32,42 +41,126 @@ struct list {
 struct carom_ring_watch {
     struct carom_watcher watcher; /* first member: found from it */
     struct carom_ring *ring;
-    pthread_mutex_t lock; /* of all that follows */
-    struct entry *entries;
-    uint32_t count; /* of entries */
-    uint32_t free;
+    pthread_mutex_t lock;  /* of all that follows */
+    struct chunk **chunks; /* by number / CHUNK; NULL: there is none */
+    uint32_t chunk_room;   /* of that array */
+    uint32_t roomy;        /* no chunk before it has room */
     struct list news, asked;
     uint32_t told;        /* how often one came into `news` */
     uint8_t asked_of_all; /* enum carom_ring_close */
     atomic_bool has_work;
+    atomic_uint spare; /* chunks without a connection, but the first */
 };
 
 static struct entry *entry_of(const struct carom_ring_watch *watch, uint32_t number)
 {
-    return number - 1 < watch->count ? &watch->entries[number - 1] : NULL;
+    uint32_t place = number - 1;
+    if (number == 0 || place / CHUNK >= watch->chunk_room || watch->chunks[place / CHUNK] == NULL)
+        return NULL;
+    return &watch->chunks[place / CHUNK]->entries[place % CHUNK];
 }
 
 /* ---------------------------------------------------------------- the table */
 
-static bool grow(struct carom_ring_watch *watch, uint32_t most)
+static bool make_room(struct carom_ring_watch *watch)
 {
-    uint32_t count = watch->count == 0 ? FIRST_ENTRIES : 2 * watch->count;
-    if (watch->count >= most)
+    uint32_t room = watch->chunk_room == 0 ? FIRST_CHUNKS : 2 * watch->chunk_room;
+    struct chunk **chunks = carom_memory_take_zeroed(room * sizeof *chunks);
+    if (chunks == NULL)
         return false;
-    struct entry *entries = carom_memory_take_zeroed(count * sizeof *entries);
-    if (entries == NULL)
-        return false;
-    if (watch->count > 0) {
-        memcpy(entries, watch->entries, watch->count * sizeof *entries);
-        carom_memory_give(watch->entries, watch->count * sizeof *entries);
+    if (watch->chunk_room > 0) {
+        memcpy(chunks, watch->chunks, watch->chunk_room * sizeof *chunks);
+        carom_memory_give(watch->chunks, watch->chunk_room * sizeof *chunks);
     }
-    for (uint32_t number = count; number > watch->count; number--) {
-        entries[number - 1].next = watch->free;
-        watch->free = number;
-    }
-    watch->entries = entries;
-    watch->count = count;
+    watch->chunks = chunks;
+    watch->chunk_room = room;
     return true;
+}
+
+/* In the place of one that is missing. NULL when out of memory. */
+static struct chunk *add_chunk(struct carom_ring_watch *watch, uint32_t place)
+{
+    struct chunk *chunk = carom_memory_take_zeroed(sizeof *chunk);
+    if (chunk == NULL)
+        return NULL;
+    chunk->free = ALL_FREE;
+    watch->chunks[place] = chunk;
+    watch->spare += place > 0;
+    return chunk;
+}
+
+/* A free number, the lowest; 0: there are as many as there may be, or no memory. */
+static uint32_t take_number(struct carom_ring_watch *watch, uint32_t most)
+{
+    while (watch->roomy < watch->chunk_room && watch->chunks[watch->roomy] != NULL &&
+           watch->chunks[watch->roomy]->free == 0)
+        watch->roomy++;
+    uint32_t place = watch->roomy;
+    if (place * CHUNK >= most || (place == watch->chunk_room && !make_room(watch)))
+        return 0;
+    struct chunk *chunk = watch->chunks[place];
+    if (chunk == NULL)
+        chunk = add_chunk(watch, place);
+    if (chunk == NULL)
+        return 0;
+    uint32_t first = (uint32_t)__builtin_ctzll(chunk->free);
+    if (place * CHUNK + first >= most)
+        return 0;
+    if (chunk->free == ALL_FREE)
+        watch->spare -= place > 0;
+    chunk->free &= chunk->free - 1;
+    chunk->used = true;
+    return place * CHUNK + first + 1;
+}
+
+static void give_number(struct carom_ring_watch *watch, uint32_t number)
+{
+    uint32_t place = (number - 1) / CHUNK;
+    struct chunk *chunk = watch->chunks[place];
+    chunk->free |= (uint64_t)1 << (number - 1) % CHUNK;
+    if (chunk->free == ALL_FREE)
+        watch->spare += place > 0;
+    if (place < watch->roomy)
+        watch->roomy = place;
+}
+
+/* The list of those that are to be closed may have a number that is free. */
+static bool is_idle(const struct chunk *chunk)
+{
+    if (chunk->free != ALL_FREE || chunk->used)
+        return false;
+    for (uint32_t i = 0; i < CHUNK; i++)
+        if (chunk->entries[i].is_asked)
+            return false;
+    return true;
+}
+
+static void drop_chunk(struct carom_ring_watch *watch, uint32_t place)
+{
+    carom_memory_give(watch->chunks[place], sizeof *watch->chunks[place]);
+    watch->chunks[place] = NULL;
+}
+
+void carom_watch_tick(struct carom_ring_watch *watch)
+{
+    pthread_mutex_lock(&watch->lock);
+    for (uint32_t place = 1; place < watch->chunk_room; place++) {
+        struct chunk *chunk = watch->chunks[place];
+        if (chunk == NULL)
+            continue;
+        if (is_idle(chunk)) {
+            drop_chunk(watch, place);
+            watch->spare--;
+        } else {
+            chunk->used = false;
+        }
+    }
+    pthread_mutex_unlock(&watch->lock);
+}
+
+bool carom_watch_above_floor(const struct carom_ring_watch *watch)
+{
+    return atomic_load_explicit(&watch->spare, memory_order_relaxed) > 0;
 }
 
 /* Those that the VM has not heard of count, too, so that a VM that stands cannot make it endless.
@@ -102,10 +195,9 @@ static uint32_t opened(struct carom_watcher *watcher, struct carom_core *core)
 {
     struct carom_ring_watch *watch = (struct carom_ring_watch *)watcher;
     pthread_mutex_lock(&watch->lock);
-    uint32_t number = watch->free != 0 || grow(watch, most_of(core)) ? watch->free : 0;
+    uint32_t number = take_number(watch, most_of(core));
     if (number != 0) {
         struct entry *entry = entry_of(watch, number);
-        watch->free = entry->next;
         *entry = (struct entry){.core = core,
                                 .peer = core->peer,
                                 .next_asked = entry->next_asked,
@@ -180,13 +272,13 @@ static bool close_next(struct carom_ring_watch *watch)
 
 static void close_all(struct carom_ring_watch *watch, uint8_t how)
 {
-    for (uint32_t number = 1;; number++) {
+    uint32_t most = CHUNK;
+    for (uint32_t number = 1; number <= most; number++) {
         pthread_mutex_lock(&watch->lock);
         const struct entry *entry = entry_of(watch, number);
         struct carom_core *core = entry == NULL ? NULL : entry->core;
+        most = watch->chunk_room * CHUNK;
         pthread_mutex_unlock(&watch->lock);
-        if (entry == NULL)
-            return;
         close_core(core, how);
     }
 }
@@ -257,8 +349,7 @@ void carom_ring_forget_connection(carom_ring *ring, uint32_t number)
     struct entry *entry = entry_of(watch, number);
     if (entry != NULL && entry->heard) {
         entry->heard = false;
-        entry->next = watch->free;
-        watch->free = number;
+        give_number(watch, number);
     }
     pthread_mutex_unlock(&watch->lock);
 }
@@ -327,8 +418,11 @@ void carom_watch_destroy(struct carom_ring *ring)
     if (watch == NULL)
         return;
     pthread_mutex_destroy(&watch->lock);
-    if (watch->count > 0)
-        carom_memory_give(watch->entries, watch->count * sizeof *watch->entries);
+    for (uint32_t place = 0; place < watch->chunk_room; place++)
+        if (watch->chunks[place] != NULL)
+            drop_chunk(watch, place);
+    if (watch->chunk_room > 0)
+        carom_memory_give(watch->chunks, watch->chunk_room * sizeof *watch->chunks);
     carom_memory_give(watch, sizeof *watch);
     ring->watch = NULL;
 }

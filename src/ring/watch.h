@@ -17,4 +17,8 @@ uint32_t carom_watch_request(struct carom_ring_watch *watch, const carom_record 
 bool carom_watch_work(struct carom_ring_watch *watch);
 bool carom_watch_has_work(const struct carom_ring_watch *watch);
 
+/* A window is over: what it has not used of the table goes back. The worker's thread. */
+void carom_watch_tick(struct carom_ring_watch *watch);
+bool carom_watch_above_floor(const struct carom_ring_watch *watch);
+
 #endif

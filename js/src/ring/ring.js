@@ -40,7 +40,8 @@ const BLOCK_SIZE = RING_BLOCK_SLOTS * RING_SLOT_SIZE;
 const FIRST_BLOCKS = 4;
 const WARN_EACH = 10000; // milliseconds
 const YIELDS = 2; // in VM_ASLEEP
-// Events that are taken before JavaScript's own loop gets its turn again.
+// Events that are taken before JavaScript's own loop gets its turn again; fewer while answers are large, since those of a batch that
+// come of promises leave at its end.
 const BATCH = 512;
 // A batch of so many on another thread than the engine's is followed by a look whether they were dealt with.
 const MANY = 64;
@@ -117,6 +118,7 @@ class Ring {
     this.loans = new Loans();
     this.starving = []; // outputs that wait for a loan
     this.lentNow = 0; // bytes, since the engine had its turn
+    this.batch = BATCH;
     this.draining = false;
     this.open = true;
     this.watcher = null; // of connections
@@ -167,6 +169,7 @@ class Ring {
       this.slotCount -= RING_BLOCK_SLOTS;
       for (let i = 0; i < RING_BLOCK_SLOTS; i++) this.slots[number * RING_BLOCK_SLOTS + i] = undefined;
     }
+    for (const table of [this.blocks, this.slots]) trim(table);
   }
 
   // Say so when requests were refused, and again while they are.
@@ -289,6 +292,7 @@ class Ring {
       native.forgetConnection(this.handle, this.index, number);
       guarded(() => this.watcher.closed(made, reason));
     }
+    trim(this.connections);
   }
 
   // The last news, when all has ended.
@@ -333,9 +337,15 @@ class Ring {
     return this.inline;
   }
 
-  // Take up to BATCH events; true when more may be there.
+  // The answers of the last batch have shown how many events the next one may have.
+  measureBatch() {
+    this.batch = this.lentNow > LENT_AT_ONCE ? Math.ceil(this.batch / 2) : Math.min(BATCH, 2 * this.batch);
+    this.lentNow = 0;
+  }
+
+  // Take a batch of events; true when more may be there.
   takeEvents(Exchange, accept) {
-    let left = BATCH;
+    let left = this.batch;
     for (;;) {
       const tail = Atomics.load(this.control, RING_EVENT_TAIL);
       if (this.eventHead === tail) return false;
@@ -363,7 +373,7 @@ class Ring {
   // Take what is there, and let the engine wake us for what comes after.
   drain(Exchange, accept, again) {
     this.draining = true;
-    this.lentNow = 0;
+    this.measureBatch();
     let more = false;
     if (!this.inline) this.tellHeard();
     do {
@@ -388,6 +398,11 @@ class Ring {
     this.wakeEngine();
     if (more) setImmediate(again);
   }
+}
+
+// A table by number ends where the last one is.
+function trim(table) {
+  while (table.length > 0 && table.at(-1) === undefined) table.pop();
 }
 
 function raise(error) {

@@ -1,5 +1,6 @@
 /* Connections, as the VM hears of them: their numbers, their ends, what was no request, and how the
  * VM closes them. */
+#include "ring/watch.h"
 #include "unit/ring/vm.h"
 
 #define SLOTS   16
@@ -306,6 +307,48 @@ static void who_has_the_number_of_one_that_was_to_be_closed_stays(void **state)
     vm_finish();
 }
 
+/* Numbers that a burst has used cost nothing two windows later; what stays open keeps its own. */
+static void what_a_burst_has_left_of_the_table_goes_back(void **state)
+{
+    (void)state;
+    enum { COUNT = 200, CHUNK = 64 };
+    struct carom_peer *peers[COUNT];
+    vm_begin();
+    struct carom_ring_watch *watch = vm.ring->watch;
+    for (int round = 0; round < 2; round++) {
+        for (uint32_t i = 0; i < COUNT; i++) {
+            peers[i] = connect_peer();
+            turn();
+            assert_int_equal(heard(CAROM_RING_OPENED).number, i + 1); /* the lowest */
+        }
+        assert_false(carom_watch_above_floor(watch));
+        for (uint32_t number = 1; number < COUNT; number++) {
+            carom_peer_reset(peers[number - 1]);
+            turn();
+            assert_int_equal(heard(CAROM_RING_CLOSED).number, number);
+            carom_ring_forget_connection(vm.ring, number);
+        }
+        assert_true(carom_watch_above_floor(watch));
+        uint64_t before = carom_memory_held();
+        carom_watch_tick(watch);
+        assert_int_equal(carom_memory_held(), before);
+        carom_watch_tick(watch);
+        uint64_t gone = before - carom_memory_held();
+        assert_in_range(gone / 2, CHUNK * 48, CHUNK * 96); /* of the two between first and last */
+        assert_false(carom_watch_above_floor(watch));
+        carom_ring_close_connection(vm.ring, CHUNK + 1, CAROM_CLOSE_NOW); /* there is none */
+        close_connection(round == 0 ? COUNT : 0, CAROM_CLOSE_NOW);
+        assert_int_equal(heard(CAROM_RING_CLOSED).number, COUNT);
+        carom_ring_forget_connection(vm.ring, COUNT);
+    }
+    struct carom_guest *guest = &vm.ring->guest;
+    assert_true(guest->above_floor(guest));
+    for (int i = 0; i < 3; i++)
+        pass(CAROM_POOL_WINDOW);
+    assert_false(guest->above_floor(guest));
+    vm_finish();
+}
+
 static void who_does_not_watch_hears_nothing(void **state)
 {
     (void)state;
@@ -343,6 +386,7 @@ int main(void)
         cmocka_unit_test(only_those_that_are_idle_are_closed),
         cmocka_unit_test(what_was_answered_before_arrives_and_then_it_closes),
         cmocka_unit_test(who_has_the_number_of_one_that_was_to_be_closed_stays),
+        cmocka_unit_test(what_a_burst_has_left_of_the_table_goes_back),
         cmocka_unit_test(who_does_not_watch_hears_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
