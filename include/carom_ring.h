@@ -37,7 +37,8 @@ enum carom_ring_control {
     CAROM_RING_EVENT_TAIL = 16,    /* (atomic) the engine counts what it has put in */
     CAROM_RING_EVENT_HEAD = 32,    /* (atomic) the VM counts what it has taken out and dealt with:
                                       while that is far behind, connections have further requests
-                                      wait. It says so before it sleeps, or soon after */
+                                      wait. It says so when it is called the next time, at the
+                                      latest: it is called for that when somebody waits */
     CAROM_RING_COMMAND_TAIL = 48,  /* (atomic) the VM counts what it has put in */
     CAROM_RING_RETURN_TAIL = 64,   /* (atomic) the engine counts */
     CAROM_RING_ENGINE_ASLEEP = 80, /* (atomic) 1: exchange it for 0 and call carom_ring_wake */

@@ -266,6 +266,15 @@ static bool behind(struct carom_guest *guest, uint32_t most)
     return crowded;
 }
 
+/* Somebody waits for what the VM has heard, and it sleeps without having said so: it does when it
+ * is woken. */
+static bool keeps_silent(const struct carom_ring *ring)
+{
+    return ring->crowded > 0 &&
+           atomic_load(carom_ring_atomic(ring->control, CAROM_RING_VM_ASLEEP)) == 1 &&
+           atomic_load(carom_ring_atomic(ring->control, CAROM_RING_EVENT_HEAD)) != ring->event_tail;
+}
+
 /* It was behind, and is no longer. */
 static bool has_caught_up(const struct carom_ring *ring)
 {
@@ -282,6 +291,8 @@ static bool work(struct carom_guest *guest)
     bool done = carom_blocks_take(ring, prepare);
     if (has_caught_up(ring))
         ring->crowded = 0;
+    if (carom_unlikely(keeps_silent(ring)))
+        ring->news = true;
     done |= take_commands(ring);
     done |= close_asked(ring);
     done |= serve_waiting(ring);
@@ -305,7 +316,7 @@ static bool may_sleep(struct carom_guest *guest)
     return !ring->news && !vm_yields(ring) && !carom_ring_has_commands(ring) &&
            atomic_load(&ring->blocks_given) == ring->blocks_seen &&
            (carom_node_alone(&ring->starved) || !carom_ring_has_page(ring)) &&
-           !has_caught_up(ring) && !atomic_load(&ring->abandoned);
+           !has_caught_up(ring) && !keeps_silent(ring) && !atomic_load(&ring->abandoned);
 }
 
 static void awake(struct carom_guest *guest)

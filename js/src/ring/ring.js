@@ -43,8 +43,6 @@ const YIELDS = 2; // in VM_ASLEEP
 // Events that are taken before JavaScript's own loop gets its turn again; fewer while answers are large, since those of a batch that
 // come of promises leave at its end.
 const BATCH = 512;
-// A batch of so many on another thread than the engine's is followed by a look whether they were dealt with.
-const MANY = 64;
 // Bytes that are lent before the engine gets its turn to send them: they are in the cache still, and their
 // memory is used again for the next ones.
 const LENT_AT_ONCE = 256 * 1024;
@@ -363,7 +361,8 @@ class Ring {
     }
   }
 
-  // All that was taken is dealt with: callbacks have returned, and what they left for microtasks was done.
+  // All that was taken is dealt with: callbacks have returned, and what they left for microtasks was done. So on another thread than
+  // the engine's it is told in the next call, which the engine makes when somebody waits for that.
   tellHeard() {
     if (this.eventsDone === this.eventHead) return;
     this.eventsDone = this.eventHead;
@@ -392,9 +391,7 @@ class Ring {
       Atomics.exchange(this.control, RING_VM_ASLEEP, 0) === 1
     );
     this.draining = false;
-    if (this.inline)
-      this.tellHeard(); // before the engine goes on, microtasks run
-    else if (((this.eventHead - this.eventsDone) | 0) >= MANY) more = true;
+    if (this.inline) this.tellHeard(); // before the engine goes on, microtasks run
     this.wakeEngine();
     if (more) setImmediate(again);
   }

@@ -278,6 +278,29 @@ static void who_is_heard_of_need_not_be_answered(void **state)
     vm_finish();
 }
 
+/* A VM that says what it has heard when it is called the next time is called for that, once, when
+ * somebody waits: each of these connections, which may have a further request. */
+static void who_is_late_to_say_what_it_has_heard_is_called(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    vm_begin_unheard(&options, 0, 4);
+    vm.grows = vm.late = true;
+    struct carom_peer *peers[5];
+    for (int i = 0; i < 5; i++) {
+        peers[i] = connect_peer();
+        say(peers[i], GET("/hold"));
+    }
+    turn();
+    assert_int_equal(vm.held_count, 5);
+    assert_int_equal(vm.control[CAROM_RING_EVENT_HEAD], 5);
+    assert_int_equal(vm.wakes, 2);
+    say(peers[0], GET("/hold"));
+    turn();
+    assert_int_equal(vm.held_count, 5 + 1);
+    vm_finish();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -290,6 +313,7 @@ int main(void)
         cmocka_unit_test(loans_go_back_after_a_burst),
         cmocka_unit_test(who_comes_late_waits_for_one_of_each),
         cmocka_unit_test(who_is_heard_of_need_not_be_answered),
+        cmocka_unit_test(who_is_late_to_say_what_it_has_heard_is_called),
     };
     return cmocka_run_group_tests_name("ring/shares", tests, NULL, NULL);
 }

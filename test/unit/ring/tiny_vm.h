@@ -31,6 +31,7 @@ static struct vm {
     uint32_t streaming[CAPACITY]; /* what is still to be written, by slot */
     bool grows;
     bool pauses;                /* having read once, it reads no more */
+    bool late;                  /* it says what it has heard when it is called the next time */
     bool yields;                /* it takes one event at a time */
     void (*before_event)(void); /* then: before each */
 } vm;
@@ -213,6 +214,7 @@ static inline void vm_wake(void *data)
 {
     (void)data;
     vm.wakes++;
+    vm.control[CAROM_RING_EVENT_HEAD] = vm.event_head;
     vm_take_blocks_back();
     while (vm.grows &&
            vm.control[CAROM_RING_SLOTS_WANTED] > vm.given - vm.control[CAROM_RING_SLOTS] &&
@@ -229,7 +231,8 @@ static inline void vm_wake(void *data)
             return;
         }
     }
-    vm.control[CAROM_RING_EVENT_HEAD] = vm.event_head;
+    if (!vm.late)
+        vm.control[CAROM_RING_EVENT_HEAD] = vm.event_head;
     while (vm.return_head != vm.control[CAROM_RING_RETURN_TAIL]) {
         vm.return_head++;
         vm.returns++;
