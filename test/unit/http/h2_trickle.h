@@ -5,7 +5,6 @@
 #include "unit/http/h2_raw.h"
 
 #define KIB     1024u
-#define SECOND  1000u
 #define FOREVER (24u * 3600)
 #define WHOLE   (NGHTTP2_FLAG_END_HEADERS | NGHTTP2_FLAG_END_STREAM)
 #define NOTHING 99 /* no frame at all */

@@ -22,6 +22,11 @@ struct held {
 
 #define HELD_MAX 64
 
+#define SECOND 1000u /* for pass() */
+
+/* The bytes of a request. */
+#define GET(target) "GET " target " HTTP/1.1\r\nHost: a\r\n\r\n"
+
 static struct simulation {
     carom_service *service;
     struct carom_loop *loop;
@@ -106,6 +111,13 @@ static inline void simulation_handler(carom_record *record, void *data)
     assert_int_equal(carom_request_collect(record, 1000, &held->waker), 0);
 }
 
+/* Holds the request and reads nothing. */
+static inline void idle_handler(carom_record *record, void *data)
+{
+    (void)data;
+    sim.held[sim.held_count++] = record;
+}
+
 static inline carom_options simulation_options(void)
 {
     carom_options options = CAROM_OPTIONS_INIT;
@@ -135,17 +147,23 @@ static inline void begin(const carom_options *options)
     start();
 }
 
+static inline carom_stats stats_now(void)
+{
+    carom_stats stats;
+    carom_service_stats(sim.service, &stats);
+    return stats;
+}
+
 /* Shut down at once; everything must come back. */
 static inline carom_stats finish(void)
 {
-    carom_stats stats;
     carom_shutdown(sim.service, 0);
     turn();
     pass(1);
     while (sim.held_count > 0)
         release(sim.held[0]);
     turn();
-    carom_service_stats(sim.service, &stats);
+    const carom_stats stats = stats_now();
     assert_int_equal(stats.connections_open, 0);
     assert_int_equal(stats.records_in_flight, 0);
     uint64_t ended = 0;
@@ -182,6 +200,15 @@ static inline const char *got(const struct carom_peer *peer)
         memcpy(copy, bytes, length);
     copy[length] = '\0';
     return copy;
+}
+
+/* How often a text has a part. */
+static inline int count(const char *text, const char *part)
+{
+    int found = 0;
+    for (; (text = strstr(text, part)) != NULL; text++)
+        found++;
+    return found;
 }
 
 static inline void assert_got(const struct carom_peer *peer, const char *part)

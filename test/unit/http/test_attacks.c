@@ -5,7 +5,6 @@
 
 #include "unit/http/simulation.h"
 
-#define GET(target) "GET " target " HTTP/1.1\r\nHost: a\r\n\r\n"
 #define CHUNKED_POST(target)                                                                       \
     "POST " target " HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 
@@ -13,9 +12,7 @@
 
 static uint64_t requests(void)
 {
-    carom_stats stats;
-    carom_service_stats(sim.service, &stats);
-    return stats.requests;
+    return stats_now().requests;
 }
 
 /* Answers at once, and reads nothing. */
@@ -293,8 +290,7 @@ static void kept_content_does_not_keep_whole_pages(void **state)
         while (sim.held_count > 1)
             release(sim.held[1]);
         turn();
-        carom_stats stats;
-        carom_service_stats(sim.service, &stats);
+        const carom_stats stats = stats_now();
         most_pages = stats.pages_in_use > most_pages ? stats.pages_in_use : most_pages;
     }
     struct held *held = carom_record_state(sim.held[0]);

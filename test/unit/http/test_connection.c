@@ -8,7 +8,6 @@
 
 #include "unit/http/simulation.h"
 
-#define GET(target)  "GET " target " HTTP/1.1\r\nHost: a\r\n\r\n"
 #define POST(target) "POST " target " HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nabcde"
 #define CHUNKED                                                                                    \
     "POST /now HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"                          \
@@ -16,16 +15,6 @@
 #define MIXED GET("/now") POST("/now") CHUNKED GET("/now")
 
 /* How often `part` occurs. */
-static int count(const char *text, const char *part)
-{
-    int found = 0;
-    while ((text = strstr(text, part)) != NULL) {
-        found++;
-        text += strlen(part);
-    }
-    return found;
-}
-
 static void requests_in_pieces_of_every_size(void **state)
 {
     (void)state;

@@ -7,7 +7,6 @@
 
 #include "unit/http/simulation.h"
 
-#define GET(target)  "GET " target " HTTP/1.1\r\nHost: a\r\n\r\n"
 #define HEAD(target) "HEAD " target " HTTP/1.1\r\nHost: a\r\n\r\n"
 #define TEXT         "0123456789abcdefghij"
 #define LARGE        1000000

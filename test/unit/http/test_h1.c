@@ -2,18 +2,8 @@
  * when nobody reads. */
 #include "unit/http/simulation.h"
 
-#define GET(target)    "GET " target " HTTP/1.1\r\nHost: a\r\n\r\n"
 #define CHUNKED_POST   "POST /now HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 #define LENGTH_POST(n) "POST /now HTTP/1.1\r\nHost: a\r\nContent-Length: " n "\r\n\r\n"
-#define SECOND         1000
-
-static int count(const char *text, const char *part)
-{
-    int found = 0;
-    for (; (text = strstr(text, part)) != NULL; text++)
-        found++;
-    return found;
-}
 
 /* Answers at once, but for "/hold", and reads nothing. */
 static void deaf_handler(carom_record *record, void *data)
@@ -22,20 +12,6 @@ static void deaf_handler(carom_record *record, void *data)
     sim.held[sim.held_count++] = record;
     if (carom_request_target(record).length != strlen("/hold"))
         answer_and_release(record, "deaf");
-}
-
-/* Holds the request and reads nothing. */
-static void idle_handler(carom_record *record, void *data)
-{
-    (void)data;
-    sim.held[sim.held_count++] = record;
-}
-
-static carom_stats stats_now(void)
-{
-    carom_stats stats;
-    carom_service_stats(sim.service, &stats);
-    return stats;
 }
 
 /* ---------------------------------------------------------------- limits */

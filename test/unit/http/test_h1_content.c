@@ -4,10 +4,8 @@
 
 #include "unit/http/simulation.h"
 
-#define GET(target) "GET " target " HTTP/1.1\r\nHost: a\r\n\r\n"
 #define EXPECTING                                                                                  \
     "POST /hold HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n"
-#define SECOND 1000u
 
 static char bytes[300 * 1024];
 
@@ -35,14 +33,6 @@ static uint64_t read_all(carom_record *record)
         length += slice.length;
     turn();
     return length;
-}
-
-static int count(const char *text, const char *part)
-{
-    int found = 0;
-    for (; (text = strstr(text, part)) != NULL; text += strlen(part))
-        found++;
-    return found;
 }
 
 /* ---------------------------------------------------------------- 100 Continue */

@@ -2,31 +2,7 @@
  * answer. */
 #include "unit/http/simulation.h"
 
-#define GET(target)    "GET " target " HTTP/1.1\r\nHost: a\r\n\r\n"
 #define LENGTH_POST(n) "POST /now HTTP/1.1\r\nHost: a\r\nContent-Length: " n "\r\n\r\n"
-#define SECOND         1000
-
-static int count(const char *text, const char *part)
-{
-    int found = 0;
-    for (; (text = strstr(text, part)) != NULL; text++)
-        found++;
-    return found;
-}
-
-/* Holds the request and reads nothing. */
-static void idle_handler(carom_record *record, void *data)
-{
-    (void)data;
-    sim.held[sim.held_count++] = record;
-}
-
-static carom_stats stats_now(void)
-{
-    carom_stats stats;
-    carom_service_stats(sim.service, &stats);
-    return stats;
-}
 
 static void a_silent_connection_is_a_timeout(void **state)
 {

@@ -234,8 +234,7 @@ static void who_is_owed_much_waits_and_nobody_else(void **state)
     frame(NGHTTP2_SETTINGS, 0, 0, shut, sizeof shut);
     for (uint32_t i = 0; i < 6; i++)
         ask_and_answer(i);
-    carom_stats stats;
-    carom_service_stats(sim.service, &stats);
+    const carom_stats stats = stats_now();
     assert_int_equal(stats.records_in_flight, 6);
     assert_int_equal(sim.service->workers[0].connections.owed, 3 * 2000);
     struct carom_peer *others[4];

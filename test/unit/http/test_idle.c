@@ -20,8 +20,7 @@ static void each_is_one_struct(void **state)
     turn();
     for (int i = 0; i < 4; i++)
         pass(CAROM_POOL_WINDOW + 1);
-    carom_stats stats;
-    carom_service_stats(sim.service, &stats);
+    const carom_stats stats = stats_now();
     assert_int_equal(stats.responses, crowd);
     assert_int_equal(worker->connections.pool.in_use, crowd);
     assert_in_range(sizeof(struct carom_connection), 100, 200);

@@ -2,8 +2,6 @@
  * share, answers that their client does not take. */
 #include "unit/http/simulation.h"
 
-#define GET(target) "GET " target " HTTP/1.1\r\nHost: a\r\n\r\n"
-
 /* It reads nothing, so nothing behind the first piece is received. */
 static void keep_unread(carom_record *record, void *data)
 {

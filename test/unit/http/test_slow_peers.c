@@ -5,13 +5,11 @@
 
 #include "unit/http/simulation.h"
 
-#define GET(target) "GET " target " HTTP/1.1\r\nHost: a\r\n\r\n"
 #define CHUNKED_POST(target)                                                                       \
     "POST " target " HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 #define LENGTH_POST(target) "POST " target " HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n"
 
 #define KIB     1024u
-#define SECOND  1000u
 #define FOREVER (24u * 3600)
 
 /* Send `piece` every second until the engine ends the connection; returns after how many. */

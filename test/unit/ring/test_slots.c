@@ -26,9 +26,7 @@ static void answer_whole(uint32_t index, uint32_t flags)
 
 static uint64_t in_flight(void)
 {
-    carom_stats stats;
-    carom_service_stats(sim.service, &stats);
-    return stats.records_in_flight;
+    return stats_now().records_in_flight;
 }
 
 static struct carom_guest *guest(void)

@@ -197,8 +197,7 @@ static void what_the_vm_does_not_answer_the_engine_does(void **state)
     command(ask(&peer, GARBAGE), CAROM_FLAG_RELEASE);
     assert_got(peer, "HTTP/1.1 400 Bad Request\r\n");
     assert_true(carom_peer_saw_fin(peer));
-    carom_stats stats;
-    carom_service_stats(sim.service, &stats);
+    const carom_stats stats = stats_now();
     assert_int_equal(stats.ended[CAROM_REASON_BAD_REQUEST], 1);
     vm_finish();
 }

@@ -10,10 +10,9 @@
 
 #include "carom_ring.h"
 
-#define CAPACITY    64
-#define SLOTS       CAROM_RING_BLOCK_SLOTS
-#define BLOCK       ((size_t)SLOTS * CAROM_RING_SLOT_SIZE)
-#define GET(target) "GET " target " HTTP/1.1\r\nHost: a\r\n\r\n"
+#define CAPACITY 64
+#define SLOTS    CAROM_RING_BLOCK_SLOTS
+#define BLOCK    ((size_t)SLOTS * CAROM_RING_SLOT_SIZE)
 
 /* What the VM keeps; the rest is read from its memory. */
 static struct vm {
