@@ -2,7 +2,6 @@
 #include "ring/slot.h"
 #include "unit/ring/vm.h"
 
-#define GET    "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 #define ANSWER (CAROM_FLAG_HEAD | CAROM_FLAG_DATA | CAROM_FLAG_END)
 
 /* A request of a new client: its slot. */
@@ -10,7 +9,7 @@ static uint32_t begin_and_ask(struct carom_peer **peer)
 {
     carom_options options = simulation_options();
     vm_begin_with(&options, CAPACITY);
-    return ask(peer, GET);
+    return ask(peer, GET("/"));
 }
 
 /* `count` fields "a" with values of `length` bytes, lent under the number `loan`: the bytes. */

@@ -4,7 +4,6 @@
  * news, and nothing happens that a test does not do. */
 #include "unit/ring/vm.h"
 
-#define GET   "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 #define NEVER UINT32_MAX
 
 /* The flags of a whole answer that keeps its slot. */
@@ -182,7 +181,7 @@ static void messages_are_sent_or_refused_as_the_table_says(void **state)
     for (size_t i = 0; i < COUNT(messages); i++) {
         const struct message *message = &messages[i];
         struct carom_peer *peer;
-        uint32_t index = ask(&peer, GET);
+        uint32_t index = ask(&peer, GET("/"));
         write_message(index, message);
         uint32_t bad = bad_commands();
         command(index, ANSWER);
@@ -210,7 +209,7 @@ static void a_refused_message_gives_its_loan_back_once(void **state)
         if (message.error == 0 || message.data != 0)
             continue;
         struct carom_peer *peer;
-        uint32_t index = ask(&peer, GET);
+        uint32_t index = ask(&peer, GET("/"));
         message.loan = 4;
         assert_int_equal(carom_ring_lend(vm.ring, 3, "lent", 4), 0);
         write_message(index, &message);
@@ -239,7 +238,7 @@ static void a_message_has_as_many_fields_as_fit(void **state)
     vm_begin();
     struct carom_peer *peer;
     for (uint32_t count = ROOM_OUT / 5; count > 0; count /= 3) { /* the list is used again */
-        uint32_t index = ask(&peer, GET);
+        uint32_t index = ask(&peer, GET("/"));
         write_fields(index, count);
         command(index, ANSWER | CAROM_FLAG_RELEASE);
         assert_int_equal(news_of(index), 0);
@@ -255,7 +254,7 @@ static void what_the_flags_do_not_mention_may_be_anything(void **state)
     (void)state;
     vm_begin();
     struct carom_peer *peer;
-    uint32_t index = ask(&peer, GET);
+    uint32_t index = ask(&peer, GET("/"));
     write_message(
         index, &(struct message){.data = UINT32_MAX, .loan = UINT32_MAX, .trailers = UINT32_MAX});
     command(index, CAROM_FLAG_HEAD);
@@ -288,7 +287,7 @@ static void bad_trailers_leave_the_end_to_the_vm(void **state)
     vm_begin();
     for (size_t i = 0; i < COUNT(table); i++) {
         struct carom_peer *peer;
-        uint32_t index = ask(&peer, GET);
+        uint32_t index = ask(&peer, GET("/"));
         write_message(index, &table[i]);
         command(index, ANSWER | CAROM_FLAG_RELEASE);
         if (news_of(index) != CAROM_NEWS_ERROR)
@@ -310,7 +309,7 @@ static void a_loan_serves_one_message(void **state)
     (void)state;
     vm_begin();
     struct carom_peer *first, *second;
-    uint32_t one = ask(&first, GET), two = ask(&second, GET);
+    uint32_t one = ask(&first, GET("/")), two = ask(&second, GET("/"));
     /* Longer than what is copied at once: it stays lent while the peer takes nothing. */
     static char bytes[1000];
     memset(bytes, 'b', sizeof bytes);
@@ -330,7 +329,7 @@ static void a_loan_serves_one_message(void **state)
     assert_int_equal(returned(CAROM_RING_LOANS - 1), 1);
     assert_got(first, "\r\nContent-Length: 1000\r\n");
     /* Back is back: another message must not name it. */
-    two = ask(&second, GET);
+    two = ask(&second, GET("/"));
     write_message(two, &message);
     command(two, ANSWER);
     assert_int_equal(returned(CAROM_RING_LOANS - 1), 0);
@@ -343,7 +342,7 @@ static void the_loan_of_a_message_for_nobody_comes_back_once(void **state)
     (void)state;
     vm_begin();
     struct carom_peer *peer;
-    uint32_t index = ask(&peer, GET);
+    uint32_t index = ask(&peer, GET("/"));
     carom_peer_reset(peer);
     turn();
     assert_int_equal(news_of(index), CAROM_NEWS_ENDED);
@@ -382,12 +381,12 @@ static void a_message_for_another_generation_is_counted_and_not_done(void **stat
     (void)state;
     vm_begin();
     struct carom_peer *peer;
-    uint32_t index = ask(&peer, GET);
+    uint32_t index = ask(&peer, GET("/"));
     uint32_t stale = slot_words(index)[CAROM_SLOT_GENERATION];
     command_as(index, ANSWER | CAROM_FLAG_RELEASE, stale);
     assert_got(peer, "HTTP/1.1 200 OK\r\n");
     struct carom_peer *other;
-    assert_int_equal(ask(&other, GET), index); /* the slot's next request */
+    assert_int_equal(ask(&other, GET("/")), index); /* the slot's next request */
     uint32_t generation = slot_words(index)[CAROM_SLOT_GENERATION];
     assert_int_equal(generation, stale + 1);
     const uint32_t wrong[] = {stale,      generation + 1,   0,
@@ -414,7 +413,7 @@ static void commands_for_no_slot_of_the_vm_are_counted(void **state)
     (void)state;
     vm_begin();
     struct carom_peer *peer;
-    uint32_t index = ask(&peer, GET), bad = 0;
+    uint32_t index = ask(&peer, GET("/")), bad = 0;
     const uint32_t none[] = {CAPACITY, CAPACITY + 1, 256 * CAPACITY + index, UINT32_MAX,
                              (1u << 31) + index};
     for (size_t i = 0; i < COUNT(none); i++) {
@@ -441,7 +440,7 @@ static void a_tail_that_runs_ahead_costs_a_round_of_the_queue(void **state)
     (void)state;
     vm_begin();
     struct carom_peer *peer;
-    uint32_t index = ask(&peer, GET);
+    uint32_t index = ask(&peer, GET("/"));
     for (uint32_t i = 0; i < CAPACITY; i++)
         put_command(UINT32_MAX);
     carom_ring_wake(vm.ring);

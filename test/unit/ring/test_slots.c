@@ -5,8 +5,6 @@
 
 #include "record/record.h"
 
-#define GET "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
-
 /* A message without fields or trailers: a status, and content from the slot. */
 static void write_content(uint32_t index, uint32_t status, const char *content)
 {
@@ -44,7 +42,7 @@ static void a_message_waits_for_room(void **state)
     options.write_buffer = 1;
     vm_begin_with(&options, 1);
     struct carom_peer *peer;
-    uint32_t index = ask(&peer, GET);
+    uint32_t index = ask(&peer, GET("/"));
     carom_peer_set_window(peer, 0);
     write_content(index, 103, "");
     command(index, CAROM_FLAG_INFORM);
@@ -72,7 +70,7 @@ static void who_asks_is_told_that_a_message_is_taken(void **state)
     carom_options options = simulation_options();
     vm_begin_with(&options, 1);
     struct carom_peer *peer;
-    uint32_t index = ask(&peer, GET);
+    uint32_t index = ask(&peer, GET("/"));
     write_content(index, 200, "fine");
     command(index, CAROM_FLAG_HEAD | CAROM_FLAG_DATA);
     assert_int_equal(news_of(index), 0);
@@ -92,13 +90,13 @@ static void a_slot_is_new_for_each_request(void **state)
     carom_options options = simulation_options();
     vm_begin_with(&options, 1);
     struct carom_peer *peer;
-    uint32_t index = ask(&peer, GET), generation = slot_words(index)[CAROM_SLOT_GENERATION];
+    uint32_t index = ask(&peer, GET("/")), generation = slot_words(index)[CAROM_SLOT_GENERATION];
     answer_whole(index, CAROM_FLAG_WATCH);
     assert_int_equal(news_of(index), CAROM_NEWS_ENDED);
     assert_int_equal(slot_words(index)[CAROM_SLOT_REASON], CAROM_REASON_COMPLETE);
     assert_int_equal(slot_words(index)[CAROM_SLOT_SENT_LOW], 4);
     command(index, CAROM_FLAG_RELEASE);
-    assert_int_equal(ask(&peer, GET), index);
+    assert_int_equal(ask(&peer, GET("/")), index);
     assert_int_not_equal(slot_words(index)[CAROM_SLOT_GENERATION], generation);
     answer_whole(index, 0);
     assert_int_equal(news_of(index), 0);
@@ -115,8 +113,8 @@ static void who_has_gone_while_it_waited_gets_no_slot(void **state)
     vm_begin_with(&options, 1);
     leave_one_slot();
     struct carom_peer *first, *second = connect_peer(), *third = connect_peer();
-    uint32_t index = ask(&first, GET);
-    say(second, GET);
+    uint32_t index = ask(&first, GET("/"));
+    say(second, GET("/"));
     turn();
     say(third, "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n");
     turn();
@@ -139,8 +137,8 @@ static void a_ring_that_is_given_up_lets_go_of_who_waits(void **state)
     vm_begin_with(&options, 1);
     leave_one_slot();
     struct carom_peer *first, *second = connect_peer();
-    ask(&first, GET);
-    say(second, GET);
+    ask(&first, GET("/"));
+    say(second, GET("/"));
     turn();
     carom_ring_abandon(vm.ring);
     turn();
@@ -219,7 +217,7 @@ static void the_engine_sleeps_only_when_nothing_is_there(void **state)
     carom_options options = simulation_options();
     vm_begin_with(&options, 1);
     struct carom_peer *peer;
-    uint32_t index = ask(&peer, GET);
+    uint32_t index = ask(&peer, GET("/"));
     vm.control[CAROM_RING_ENGINE_ASLEEP] = 0;
     assert_true(guest()->may_sleep(guest()));
     assert_int_equal(vm.control[CAROM_RING_ENGINE_ASLEEP], 1);

@@ -2,7 +2,6 @@
  * by themselves, and who asked to be told is told. */
 #include "unit/ring/vm.h"
 
-#define GET          "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 #define SLOTS        8
 #define WRITE_BUFFER 1000
 #define PIECE        2000 /* more than the buffer: what follows it waits */
@@ -17,7 +16,7 @@ static void begin_small(void)
 /* A request whose client takes nothing yet. */
 static uint32_t ask_stalled(struct carom_peer **peer)
 {
-    uint32_t index = ask(peer, GET);
+    uint32_t index = ask(peer, GET("/"));
     carom_peer_set_window(*peer, 0);
     return index;
 }
@@ -132,7 +131,7 @@ static void the_end_waits_with_its_content(void **state)
     assert_int_equal(count_bytes(peer, 'Y'), PIECE);
     assert_got(peer, "Y\r\n0\r\n\r\n");
     struct carom_peer *other;
-    assert_int_equal(ask(&other, GET), index); /* the slot is free */
+    assert_int_equal(ask(&other, GET("/")), index); /* the slot is free */
     vm_finish();
 }
 
@@ -185,7 +184,7 @@ static void a_message_that_waits_may_be_cancelled(void **state)
     assert_int_equal(bad_commands(), 0);
     assert_true(carom_peer_saw_reset(peer));
     struct carom_peer *other;
-    assert_int_equal(ask(&other, GET), index);
+    assert_int_equal(ask(&other, GET("/")), index);
     carom_peer_set_window(peer, SIZE_MAX);
     turn();
     assert_int_equal(news_of(index), 0);

@@ -4,7 +4,6 @@
 #include "unit/ring/vm.h"
 
 #define SLOTS   16
-#define GET     "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 #define GARBAGE "NO REQUEST\r\n\r\n"
 #define ANSWER  (CAROM_FLAG_HEAD | CAROM_FLAG_DATA | CAROM_FLAG_END | CAROM_FLAG_RELEASE)
 
@@ -65,7 +64,7 @@ static void a_connection_has_one_number_from_its_beginning_to_its_end(void **sta
     assert_int_equal(connection.peer.port, 1);
     assert_false(connection.secure);
     for (int i = 0; i < 2; i++) {
-        say(peer, GET);
+        say(peer, GET("/"));
         turn();
         uint32_t index = new_request();
         assert_int_equal(slot_words(index)[CAROM_SLOT_CONNECTION], 1);
@@ -77,7 +76,7 @@ static void a_connection_has_one_number_from_its_beginning_to_its_end(void **sta
     connection = heard(CAROM_RING_CLOSED);
     assert_int_equal(connection.number, 1);
     assert_int_equal(connection.reason, CAROM_REASON_CLIENT_CLOSED);
-    assert_int_equal(connection.received, 2 * strlen(GET));
+    assert_int_equal(connection.received, 2 * strlen(GET("/")));
     assert_int_equal(connection.sent, strlen(got(peer)));
     vm_finish();
 }
@@ -148,7 +147,7 @@ static void what_is_no_request_is_told_and_may_be_answered(void **state)
     assert_int_equal(words[CAROM_SLOT_TARGET_LENGTH], strlen(GARBAGE));
     assert_memory_equal((const uint8_t *)words + CAROM_SLOT_IN, GARBAGE, strlen(GARBAGE));
     assert_int_equal(words[CAROM_SLOT_CONNECTION], heard(CAROM_RING_OPENED).number);
-    say(peer, GET); /* is not taken any more */
+    say(peer, GET("/")); /* is not taken any more */
     respond(index, "mine", ANSWER);
     assert_got(peer, "HTTP/1.1 200 OK\r\n");
     assert_got(peer, "mine");
@@ -156,20 +155,20 @@ static void what_is_no_request_is_told_and_may_be_answered(void **state)
     assert_true(carom_peer_saw_fin(peer));
     carom_peer_finish(peer);
     turn();
-    assert_int_equal(heard(CAROM_RING_CLOSED).received, strlen(GARBAGE GET));
+    assert_int_equal(heard(CAROM_RING_CLOSED).received, strlen(GARBAGE GET("/")));
     vm_finish();
 }
 
 static void bytes_are_sent_as_they_are(void **state)
 {
     (void)state;
-    static const char *const asked[] = {GARBAGE, GET};
+    static const char *const asked[] = {GARBAGE, GET("/")};
     for (size_t i = 0; i < COUNT(asked); i++) {
         vm_begin();
         uint32_t index = ask(&peer, asked[i]);
         respond(index, "HTTP/1.1 418 Mine\r\nX: y", CAROM_FLAG_RAW | CAROM_FLAG_DATA);
         assert_string_equal(got(peer), "HTTP/1.1 418 Mine\r\nX: y");
-        say(peer, GET); /* nothing behind it is a request */
+        say(peer, GET("/")); /* nothing behind it is a request */
         turn();
         respond(index, "z\r\n\r\n", CAROM_FLAG_DATA | CAROM_FLAG_END | CAROM_FLAG_RELEASE);
         assert_string_equal(got(peer), "HTTP/1.1 418 Mine\r\nX: yz\r\n\r\n");
@@ -230,7 +229,7 @@ static void only_those_that_are_idle_are_closed(void **state)
     vm_begin();
     struct carom_peer *idle = connect_peer();
     turn();
-    uint32_t index = ask(&peer, GET);
+    uint32_t index = ask(&peer, GET("/"));
     struct carom_peer *reading = connect_peer();
     say(reading, "GET / ");
     turn();
@@ -253,10 +252,10 @@ static void what_was_answered_before_arrives_and_then_it_closes(void **state)
     static const uint32_t how[] = {CAROM_CLOSE_NOW, CAROM_CLOSE_RESET};
     for (size_t i = 0; i < COUNT(how); i++) {
         vm_begin();
-        uint32_t index = ask(&peer, GET);
+        uint32_t index = ask(&peer, GET("/"));
         uint64_t received, sent;
         carom_ring_traffic(vm.ring, 1, &received, &sent);
-        assert_int_equal(received, strlen(GET));
+        assert_int_equal(received, strlen(GET("/")));
         assert_int_equal(sent, 0);
         respond(index, "begun", CAROM_FLAG_HEAD | CAROM_FLAG_DATA);
         carom_ring_traffic(vm.ring, 1, &received, &sent);
@@ -359,7 +358,7 @@ static void who_does_not_watch_hears_nothing(void **state)
     assert_got(peer, "HTTP/1.1 400 ");
     assert_int_equal(new_request(), vm.slot_count);
     assert_no_news();
-    uint32_t index = ask(&peer, GET);
+    uint32_t index = ask(&peer, GET("/"));
     assert_int_equal(slot_words(index)[CAROM_SLOT_CONNECTION], 0);
     carom_ring_close_connection(vm.ring, 0, CAROM_CLOSE_NOW);
     assert_false(carom_ring_has_commands(vm.ring));

@@ -10,8 +10,6 @@
 #include <sys/syscall.h>
 #include <sys/un.h>
 
-#define GET "GET /now HTTP/1.1\r\nHost: a\r\n\r\n"
-
 static int pauses; /* lines of log that say so */
 
 static void count_pauses(void *data, carom_log_level level, const char *line)
@@ -51,7 +49,7 @@ static void accepting_goes_on_after_100_ms(void **state)
     begin(&options);
     take_descriptors(true);
     struct carom_peer *peer = connect_peer();
-    say(peer, GET);
+    say(peer, GET("/now"));
     for (int attempt = 1; attempt <= 3; attempt++) { /* and again, while the want lasts */
         turn();
         assert_int_equal(pauses, attempt);
@@ -74,11 +72,11 @@ static void a_connection_that_closes_ends_the_pause(void **state)
     carom_options options = logging_options();
     begin(&options);
     struct carom_peer *first = connect_peer();
-    say(first, GET);
+    say(first, GET("/now"));
     turn();
     take_descriptors(true);
     struct carom_peer *second = connect_peer();
-    say(second, GET);
+    say(second, GET("/now"));
     turn();
     assert_int_equal(pauses, 1);
     take_descriptors(false);
@@ -119,7 +117,7 @@ static void at_the_most_connections_the_rest_wait(void **state)
     struct carom_peer *peers[4];
     for (int i = 0; i < 4; i++) {
         peers[i] = connect_peer();
-        say(peers[i], GET);
+        say(peers[i], GET("/now"));
     }
     turn();
     for (int i = 0; i < 4; i++)
@@ -170,7 +168,7 @@ static int real_connect(void)
 {
     int client = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(connect(client, (struct sockaddr *)&real.un, real.length), 0);
-    assert_int_equal(write(client, GET, strlen(GET)), strlen(GET));
+    assert_int_equal(write(client, GET("/now"), strlen(GET("/now"))), strlen(GET("/now")));
     return client;
 }
 
