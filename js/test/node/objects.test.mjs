@@ -106,6 +106,19 @@ test('HTTP/2 has no reason phrase', { skip }, async (t) => {
   await stop(server);
 });
 
+// RFC 9113, 8.2.3: crumbs are joined by a semicolon; what other lines have in common, by a comma.
+test('the crumbs of a Cookie that come over HTTP/2 are one', { skip }, async (t) => {
+  const http2 = await import('node:http2');
+  const { server, base } = await start(t, (req, res) => res.end(JSON.stringify([req.headers.cookie, req.headers['x-a'], req.rawHeaders])));
+  const client = http2.connect(base);
+  const stream = client.request({ ':path': '/', cookie: ['a=1', 'b=2', 'c=3'], 'x-a': ['1', '2'] });
+  const [cookie, other, raw] = JSON.parse(Buffer.concat(await stream.toArray()));
+  assert.deepEqual([cookie, other], ['a=1; b=2; c=3', '1, 2']);
+  assert.equal(raw.filter((word) => word.toLowerCase() === 'cookie').length, 1);
+  client.close();
+  await stop(server);
+});
+
 test('what node throws for, is thrown for', () => {
   for (const options of ['foo', 42, true, []]) assert.throws(() => createServer(options), { code: 'ERR_INVALID_ARG_TYPE' });
   assert.throws(() => createServer({}, 'foo'), { code: 'ERR_INVALID_ARG_TYPE' });
