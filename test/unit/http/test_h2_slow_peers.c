@@ -87,6 +87,27 @@ static void a_section_has_its_own_time(void **state)
 
 /* ---------------------------------------------------------------- content */
 
+/* A drain lets what is in flight come to its end, in the time that it has always had: 408 comes,
+ * and the connection, which waits for nothing else, ends. */
+static void content_is_timed_behind_goaway(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    begin_raw(&options);
+    frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, 1, SECTION(POST));
+    turn();
+    carom_shutdown(sim.service, CAROM_OFF);
+    turn();
+    frame(NGHTTP2_PING, NGHTTP2_FLAG_ACK, 0, "12345678",
+          8); /* of the first GOAWAY: now the second */
+    turn();
+    assert_int_equal(came(NGHTTP2_GOAWAY), 2);
+    assert_in_range(trickle(&silence, NGHTTP2_HEADERS), 5, 7);
+    pass(5 * SECOND); /* for what was under way */
+    assert_true(carom_peer_saw_fin(peer) || carom_peer_saw_close(peer));
+    assert_int_equal(finish().ended[CAROM_REASON_BODY_TIMEOUT], 1);
+}
+
 /* Only content counts as content: not empty frames, padding, or a byte at a time. */
 static void framing_in_pieces_is_no_content(void **state)
 {
@@ -359,6 +380,7 @@ int main(void)
         cmocka_unit_test(pings_gain_no_time),
         cmocka_unit_test(sections_in_pieces_gain_no_time),
         cmocka_unit_test(a_section_has_its_own_time),
+        cmocka_unit_test(content_is_timed_behind_goaway),
         cmocka_unit_test(framing_in_pieces_is_no_content),
         cmocka_unit_test(a_fast_beginning_buys_no_time),
         cmocka_unit_test(the_rate_is_that_of_a_window),
