@@ -86,7 +86,7 @@ set(CAROM_NOT_VALGRIND "^(tls/tls_memory|http/tls|http/tls_turns|fault/.*)$")
 set(CAROM_SANITIZED "^(tls/tls_memory|fault/events)$")
 
 # The thread sanitizer looks at what has threads; the rest has one, and is not built for it.
-set(CAROM_THREADED "^(base/inbox|base/memory|net/file|net/loop_turn|http/connection|service/accept|service/service|service/workers)$")
+set(CAROM_THREADED "^(base/inbox|base/memory|net/file|net/loop_turn|http/connection|ring/watch_threads|service/accept|service/service|service/workers)$")
 
 # test/unit/<floor>/test_<name>.c becomes the test unit/<floor>/<name>, and valgrind/<floor>/<name>.
 function(carom_unit_tests floor name program)
@@ -250,7 +250,7 @@ if(TARGET carom_node AND CAROM_STAGE STREQUAL "asan")
         OUTPUT_VARIABLE library OUTPUT_STRIP_TRAILING_WHITESPACE)
     # Of what is counted, that nothing is lost: the rest is the same in a build that is examined.
     set(only_counts --test-name-pattern=lent)
-    foreach(name process counts)
+    foreach(name process counts standing node/connections)
         carom_test(js/${name} COMMAND node --test --expose-gc ${only_${name}} test/${name}.test.mjs COST 20
             ENVIRONMENT LD_PRELOAD=${library} ASAN_OPTIONS=detect_leaks=0 CAROM_NODE=$<TARGET_FILE:carom_node>
             PROPERTIES WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR}/js)

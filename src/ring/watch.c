@@ -42,6 +42,7 @@ struct carom_ring_watch {
     struct carom_watcher watcher; /* first member: found from it */
     struct carom_ring *ring;
     pthread_mutex_t lock;  /* of all that follows */
+    pthread_t worker;      /* on which connections are opened */
     struct chunk **chunks; /* by number / CHUNK; NULL: there is none */
     uint32_t chunk_room;   /* of that array */
     uint32_t roomy;        /* no chunk before it has room */
@@ -195,6 +196,7 @@ static uint32_t opened(struct carom_watcher *watcher, struct carom_core *core)
 {
     struct carom_ring_watch *watch = (struct carom_ring_watch *)watcher;
     pthread_mutex_lock(&watch->lock);
+    watch->worker = pthread_self();
     uint32_t number = take_number(watch, most_of(core));
     if (number != 0) {
         struct entry *entry = entry_of(watch, number);
@@ -390,7 +392,7 @@ void carom_ring_traffic(carom_ring *ring, uint32_t number, uint64_t *received, u
     pthread_mutex_lock(&watch->lock);
     struct entry *entry = entry_of(watch, number);
     if (entry != NULL) {
-        if (entry->core != NULL && pthread_equal(ring->records->thread, pthread_self()))
+        if (entry->core != NULL && pthread_equal(watch->worker, pthread_self()))
             note_traffic(entry);
         *received = entry->received;
         *sent = entry->sent;

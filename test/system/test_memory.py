@@ -1,9 +1,22 @@
 """What the engine keeps: the pool after a burst and under steady load, and the cost of a connection
 that is idle."""
 
+import os
+import shutil
+import socket
+import subprocess
 import unittest
 
 import harness
+
+ADDON = os.path.join(os.path.abspath(harness.BUILD), "carom.node")
+JS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "js")
+JS_HELLO = """
+const { serve, Response } = require('./index.js');
+const options = { port: 0, hostname: '127.0.0.1', io: process.argv[1], onListen: ({ port }) => console.log(port) };
+serve(options, () => new Response('Hello, World!'));
+process.stdin.on('end', () => process.exit()).resume();
+"""
 
 MIB = 1024
 FLOOR = 64
@@ -44,6 +57,30 @@ class Memory(harness.SystemTest):
         if harness.PLAIN:
             self.assertLess(harness.resident_kib(server.pid), resident_before + 6 * MIB)
         self.finish(server)
+
+    @unittest.skipUnless(harness.PLAIN and shutil.which("node") and os.path.exists(ADDON), "Node, and no sanitizer")
+    def test_javascript_beside_1000_connections(self):
+        """A hello in Node, with 1,000 requests in flight again and again, grows by 40 MB at most."""
+        if harness.raise_descriptors() < 1100:
+            self.skipTest("too few descriptors")
+        for io in ["inline", "thread"]:
+            with self.subTest(io), subprocess.Popen(["node", "-e", JS_HELLO, io], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                                    cwd=JS,
+                                                    env={**os.environ, "CAROM_NODE": ADDON}) as server:
+                port = int(server.stdout.readline())
+                before = harness.resident_kib(server.pid)
+                clients = [socket.create_connection(("127.0.0.1", port), harness.DEADLINE) for _ in range(1000)]
+                for _ in range(20):
+                    for client in clients:
+                        client.sendall(HELLO)
+                    for client in clients:
+                        self.assertIn(b"Hello, World!", client.recv(4096))
+                grown = harness.resident_kib(server.pid) - before
+                print(f"1,000 connections, {io}: {before} KiB, and {grown} more", flush=True)
+                self.assertLess(grown, 40_000)
+                for client in clients:
+                    client.close()
+                server.stdin.close()
 
     def test_steady_load_has_a_bound(self):
         """Records that exist are never more than the most that were in flight, or the floor."""

@@ -158,6 +158,19 @@ static void cookies_are_joined(void **state)
     end();
 }
 
+/* Gateways that end TLS send what they were asked for. */
+static void https_in_the_clear_is_a_gateways(void **state)
+{
+    (void)state;
+    begin_plain();
+    const nghttp2_nv pairs[] = {NV(":method", "GET"), NV(":scheme", "https"), NV(":path", "/now"),
+                                NV(":authority", "a")};
+    int32_t id = request_with(&client, pairs, 4, false);
+    converse(&client);
+    assert_int_equal(reply_of(&client, id)->status, 200);
+    end();
+}
+
 static void what_h1_refuses_is_refused(void **state)
 {
     (void)state;
@@ -567,6 +580,7 @@ int main(void)
         cmocka_unit_test(many_at_once_in_any_order),
         cmocka_unit_test(cookies_are_joined),
         cmocka_unit_test(crumbs_of_cookies_are_one_field),
+        cmocka_unit_test(https_in_the_clear_is_a_gateways),
         cmocka_unit_test(what_h1_refuses_is_refused),
         cmocka_unit_test(limits_of_a_section),
         cmocka_unit_test(a_shut_window_holds_its_stream_only),
