@@ -10,6 +10,14 @@
  * return 0 (or a count) or a negative error: -CAROM_EAGAIN, -CAROM_ECANCELED, ... Times are in
  * milliseconds, sizes in bytes.
  *
+ * Any function may fail with -CAROM_EINVAL, too: a pointer is NULL where there must be something.
+ * One that takes a record may fail with -CAROM_ESTATE: it was released. Those that only tell of a
+ * record have nothing to tell then: data NULL, 0. This is noticed until the record's memory is
+ * another's; a pointer to a record that was released cannot be told from one to the exchange that
+ * has its memory next. So keep a carom_ref where a record is kept across time, threads or queues.
+ * On the wrong thread a call ends the program, with a line that names it on standard error; so does
+ * a second carom_release, and in a build with CAROM_DEBUG_CHECKS every call after it.
+ *
  * tidy: long because it is the whole interface
  */
 #ifndef CAROM_H
@@ -434,9 +442,9 @@ CAROM_API int carom_request_version(const carom_record *record);
  * 9110, 7.8) or :protocol of an extended CONNECT over HTTP/2 (with 200: RFC 8441). data is NULL
  * when it asks for nothing, or for a plain tunnel (CONNECT). Valid until release. */
 CAROM_API carom_slice carom_request_protocol(const carom_record *record);
-/* How many field lines there are, and field line `index` in the order received (index < count is
- * asserted). Of HTTP/2, :authority is Host, the first, and Cookie is one line (RFC 9113, 8.2.3).
- * Valid until release. RFC 9110, 5. */
+/* How many field lines there are, and field line `index` in the order received (index < count, or
+ * the program ends). Of HTTP/2, :authority is Host, the first, and Cookie is one line (RFC
+ * 9113, 8.2.3). Valid until release. RFC 9110, 5. */
 CAROM_API size_t carom_request_field_count(const carom_record *record);
 /* Field line `index` in the order received; index < count is asserted. Valid until release. */
 CAROM_API carom_field carom_request_field_at(const carom_record *record, size_t index);
@@ -513,7 +521,8 @@ typedef struct carom_response {
     const carom_field *fields; /* copied before the call returns */
     size_t field_count;
     carom_content content;   /* carom_respond */
-    uint64_t content_length; /* carom_respond_begin: the length, or CAROM_LENGTH_UNKNOWN */
+    uint64_t content_length; /* carom_respond_begin: the length; 0, or CAROM_LENGTH_UNKNOWN: it is
+                                not known */
     carom_slice phrase;      /* of HTTP/1, copied; empty: that of the status (RFC 9112, 4) */
 } carom_response;
 
@@ -602,6 +611,22 @@ CAROM_API void carom_cancel(carom_record *record);
  * a 500, or a 405 to a CONNECT (RFC 9110, 9.3.6); an unended one a reset. */
 CAROM_API void carom_release(carom_record *record);
 
+/* A record to come back to: a pointer that outlives it, and a number. It may be copied, stored and
+ * handed to other threads. All zeros is a reference to nothing. */
+typedef struct carom_ref {
+    struct carom_life *life;
+    uint64_t generation;
+} carom_ref;
+
+/* A reference to the record, for what is kept across time, threads or queues: unlike the pointer,
+ * it can be asked whether the record is still yours. To nothing, if the record is NULL or was
+ * released.
+ */
+CAROM_API carom_ref carom_record_ref(carom_record *record);
+/* The record, or NULL: it was released. A client that has left does not make it NULL: the record is
+ * to be released all the same. On the record's worker thread, until the service is destroyed. */
+CAROM_API carom_record *carom_record_get(carom_ref ref);
+
 /* How a record stands; the byte counts are of content. */
 typedef struct carom_outcome {
     carom_reason reason; /* CAROM_REASON_NONE while it runs */
@@ -625,8 +650,10 @@ CAROM_API int carom_wait_time(carom_record *record, uint32_t milliseconds, carom
  * waker given to carom_post. */
 CAROM_API void carom_unwait(carom_record *record, carom_waker *waker);
 /* Fire `waker` on the record's worker thread: how a thread pool comes back to answer. Any thread.
- * The caller's side keeps the record until the waker has fired. Never allocates, never fails. */
-CAROM_API void carom_post(carom_record *record, carom_waker *waker);
+ * The caller's side keeps the record until the waker has fired. Never allocates. Errors: EINVAL (no
+ * record, or no function), ESTATE (it is posted or waits already, or the record was released): it
+ * will not be fired for this call. */
+CAROM_API int carom_post(carom_record *record, carom_waker *waker);
 
 /* ------------------------------------------------------------------ workers */
 
@@ -646,8 +673,9 @@ CAROM_API void *carom_worker_data(const carom_worker *worker);
  * posts to one worker, by this call or by carom_post, fires in the order in which it was posted; of
  * several threads, in the order in which the calls took effect. The waker is the worker's until it
  * has fired. When the worker stops first it fires with -CAROM_ECANCELED, before carom_on_stop; in a
- * service that never runs it does not. Never allocates. Errors: ESTATE (the worker has stopped: it
- * will not fire). */
+ * service that never runs it does not. Never allocates. Errors: EINVAL (no function), ESTATE (it
+ * waits or was posted and has not fired, or the worker has stopped): it will not fire for this
+ * call. */
 CAROM_API int carom_post_worker(carom_worker *worker, carom_waker *waker);
 /* Fire `waker` on the worker after `milliseconds`, never early; with -CAROM_ECANCELED when the
  * worker stops first, which it does without waiting for it. As many at a time as you like, each

@@ -38,6 +38,8 @@ static int begin(struct echo *echo)
     };
 
     echo->begun = true;
+    if (length == 0)
+        return carom_respond(echo->record, &head); /* nothing is to come */
     return carom_respond_begin(echo->record, &head);
 }
 
@@ -68,7 +70,7 @@ static void pump(struct echo *echo)
         echo->piece.length = 0;
     } while (error == 0);
     if (more == 0 && error == 0)
-        carom_end(echo->record, NULL, 0);
+        carom_end(echo->record, NULL, 0); /* refused, and rightly, after a whole response */
     carom_release(echo->record);
 }
 

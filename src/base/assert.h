@@ -4,6 +4,9 @@
 #define CAROM_BASE_ASSERT_H
 
 _Noreturn void carom_assert_failed(const char *expression, const char *file, int line);
+/* The program has called us as it must not, and going on would do harm: `call` is the public
+ * function, `what` is what is wrong with the call. */
+_Noreturn void carom_misused(const char *call, const char *what);
 
 #define carom_assert(expression)                                                                   \
     (__builtin_expect(!!(expression), 1) ? (void)0                                                 \

@@ -7,13 +7,30 @@
 void carom_pool_init(struct carom_pool *pool, size_t object_size, uint32_t floor)
 {
     carom_assert(object_size >= sizeof(void *));
-    *pool = (struct carom_pool){.object_size = object_size, .floor = floor};
+    *pool = (struct carom_pool){.object_size = object_size, .kept = sizeof(void *), .floor = floor};
+}
+
+/* An object from the allocator that its owner knows of; NULL when out of memory. */
+static void *make(struct carom_pool *pool)
+{
+    void *object = carom_memory_take(pool->object_size);
+    if (object == NULL || pool->made == NULL || pool->made(pool, object) == 0)
+        return object;
+    carom_memory_give(object, pool->object_size);
+    return NULL;
+}
+
+static void unmake(struct carom_pool *pool, void *object)
+{
+    if (pool->unmade != NULL)
+        pool->unmade(pool, object);
+    carom_memory_give(object, pool->object_size);
 }
 
 int carom_pool_fill(struct carom_pool *pool)
 {
     while (pool->free_count < pool->floor) {
-        void *object = carom_memory_take(pool->object_size);
+        void *object = make(pool);
         if (object == NULL)
             return -CAROM_ENOMEM;
         *(void **)object = pool->free;
@@ -34,7 +51,7 @@ static void release(struct carom_pool *pool, uint32_t count)
         void *object = pool->free;
         carom_pool_unpoison(pool, object);
         pool->free = *(void **)object;
-        carom_memory_give(object, pool->object_size);
+        unmake(pool, object);
     }
 }
 
@@ -49,7 +66,7 @@ void *carom_pool_take_slow(struct carom_pool *pool)
 {
     carom_assert(pool->free_count == 0 &&
                  pool->low_water == 0); /* so the next tick trims nothing */
-    void *object = carom_memory_take(pool->object_size);
+    void *object = make(pool);
     if (object == NULL)
         return NULL;
     pool->allocated++;

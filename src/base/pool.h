@@ -4,10 +4,12 @@
  * floor within two windows. (Comparing at each recycle, the textbook rule, empties the pool at the
  * end of every batch.)
  *
- * Under AddressSanitizer a free object is poisoned, but for the word that links it: a leak checker
- * must be able to follow that. Objects are not zeroed by the pool, and what an object holds beyond
- * its first word survives from give to take (a generation, say), though it must not be looked at.
- */
+ * Under AddressSanitizer a free object is poisoned, but for the word that links it, which a leak
+ * checker must be able to follow, and for what its owner keeps readable (`kept`). Objects are not
+ * zeroed by the pool, and what an object holds beyond its first word survives from give to take.
+ *
+ * An owner that must know of its objects while they lie in the pool, too, is told when one comes
+ * from the allocator and when it goes back there (`made`, `unmade`). */
 #ifndef CAROM_BASE_POOL_H
 #define CAROM_BASE_POOL_H
 
@@ -33,6 +35,10 @@
 struct carom_pool {
     void *free; /* first free object; its first word points to the next */
     size_t object_size;
+    size_t kept; /* bytes at the start of an object that stay readable while it is free */
+    /* 0, or -CAROM_ENOMEM: there is no such object. Both may be NULL. */
+    int (*made)(struct carom_pool *pool, void *object);
+    void (*unmade)(struct carom_pool *pool, void *object);
     uint32_t floor;
     uint32_t free_count;
     uint32_t low_water; /* the fewest free since the last tick */
@@ -61,8 +67,7 @@ void *carom_pool_take_slow(struct carom_pool *pool);
 static inline void carom_pool_poison(const struct carom_pool *pool, void *object)
 {
 #ifdef CAROM_POOL_POISONS
-    __asan_poison_memory_region((char *)object + sizeof(void *),
-                                pool->object_size - sizeof(void *));
+    __asan_poison_memory_region((char *)object + pool->kept, pool->object_size - pool->kept);
 #else
     (void)pool;
     (void)object;
@@ -72,8 +77,7 @@ static inline void carom_pool_poison(const struct carom_pool *pool, void *object
 static inline void carom_pool_unpoison(const struct carom_pool *pool, void *object)
 {
 #ifdef CAROM_POOL_POISONS
-    __asan_unpoison_memory_region((char *)object + sizeof(void *),
-                                  pool->object_size - sizeof(void *));
+    __asan_unpoison_memory_region((char *)object + pool->kept, pool->object_size - pool->kept);
 #else
     (void)pool;
     (void)object;
@@ -102,8 +106,8 @@ static inline void carom_pool_give(struct carom_pool *pool, void *object)
     carom_assert(pool->in_use > 0);
     carom_assert(object != pool->free); /* the commonest double give, caught for nothing */
 #ifdef CAROM_POOL_POISONS
-    carom_assert(pool->object_size < 2 * sizeof(void *) ||
-                 !__asan_address_is_poisoned((char *)object + sizeof(void *)));
+    carom_assert(pool->object_size < pool->kept + sizeof(void *) ||
+                 !__asan_address_is_poisoned((char *)object + pool->kept));
 #endif
     *(void **)object = pool->free;
     pool->free = object;

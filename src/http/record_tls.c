@@ -1,5 +1,6 @@
 /* What a record can tell of the TLS below its connection. */
-#include "record/record.h"
+#include "http/record_tls.h"
+
 #include "tls/tls_session.h"
 
 static struct carom_tls_session *session_of(const carom_record *record)
@@ -7,21 +8,35 @@ static struct carom_tls_session *session_of(const carom_record *record)
     return record->ops->tls == NULL ? NULL : record->ops->tls(record);
 }
 
-int carom_record_tls(const carom_record *record, carom_tls_info *info)
+int carom_tls_of_record(const carom_record *record, carom_tls_info *info, carom_slice *der)
 {
-    const struct carom_tls_session *session = session_of(record);
-    *info = (carom_tls_info){0};
+    struct carom_tls_session *session = session_of(record);
     if (session == NULL)
         return -CAROM_ENOENT;
-    carom_tls_describe(session, info);
+    if (info != NULL)
+        carom_tls_describe(session, info);
+    if (der != NULL)
+        *der = carom_tls_peer_certificate(session);
     return 0;
+}
+
+int carom_record_tls(const carom_record *record, carom_tls_info *info)
+{
+    int error = carom_record_check(record, __func__);
+    if (info == NULL)
+        return -CAROM_EINVAL;
+    *info = (carom_tls_info){0};
+    return error < 0 ? error : carom_tls_of_record(record, info, NULL);
 }
 
 int carom_record_tls_certificate(const carom_record *record, carom_slice *der)
 {
-    struct carom_tls_session *session = session_of(record);
+    int error = carom_record_check(record, __func__);
+    if (der == NULL)
+        return -CAROM_EINVAL;
     *der = (carom_slice){NULL, 0};
-    if (session != NULL)
-        *der = carom_tls_peer_certificate(session);
+    if (error < 0)
+        return error;
+    carom_tls_of_record(record, NULL, der);
     return der->length > 0 ? 0 : -CAROM_ENOENT;
 }

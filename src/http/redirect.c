@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "carom.h"
+#include "record/record.h"
 
 /* Of a URI that we make; a longer target is not redirected as a whole (max_target is 8 KiB). */
 #define LOCATION_SIZE (10 * 1024)
@@ -39,6 +39,9 @@ static carom_slice authority_of(carom_slice target, carom_slice *rest)
 int carom_redirect_to_https(carom_record *record, uint16_t port)
 {
     char location[LOCATION_SIZE], suffix[8] = "";
+    int error = carom_record_check(record, __func__);
+    if (error < 0)
+        return error;
     carom_slice path = carom_request_target(record), rest;
     carom_slice host = authority_of(path, &rest);
     if (host.data != NULL)

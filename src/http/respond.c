@@ -21,10 +21,18 @@ static void give_back(const carom_content *content)
         content->give_back(content->owner);
 }
 
-/* Whether the handler may call at all. */
-static int guard(const carom_record *record)
+/* Whether there is what is said to be there. */
+static int check_content(const carom_content *content)
 {
-    carom_record_assert_held(record);
+    return content->data == NULL && content->length > 0 ? -CAROM_EINVAL : 0;
+}
+
+/* Whether the handler may call at all. */
+static int guard(const carom_record *record, const char *call)
+{
+    int error = carom_record_check(record, call);
+    if (error < 0)
+        return error;
     if (carom_record_over(record)) {
         CAROM_MARK_IF(record->refused == 0, "cancelled, then answered");
         CAROM_MARK_IF(record->refused != 0, "refused, then answered");
@@ -34,9 +42,11 @@ static int guard(const carom_record *record)
 }
 
 /* Whether a final head may be given. */
-static int guard_open(const carom_record *record)
+static int guard_open(const carom_record *record, const carom_response *response, const char *call)
 {
-    int error = guard(record);
+    int error = guard(record, call);
+    if (error == 0 && response == NULL)
+        error = -CAROM_EINVAL;
     if (error == 0 && record->response != CAROM_RESPONSE_OPEN)
         error = -CAROM_ESTATE;
     return error;
@@ -96,14 +106,17 @@ static int take_head(carom_record *record, const struct carom_response_plan *pla
 int carom_respond(carom_record *record, const carom_response *response)
 {
     struct carom_response_plan plan;
-    int error = guard_open(record);
+    int error = guard_open(record, response, __func__);
+    if (error == 0)
+        error = check_content(&response->content);
     if (error == 0)
         error = plan_response(&plan, CAROM_HEAD_FINAL, record, response, response->content.length);
     plan.whole = true;
     if (error == 0)
         error = take_head(record, &plan, response);
     if (error < 0) {
-        give_back(&response->content);
+        if (response != NULL)
+            give_back(&response->content);
         return error;
     }
     carom_response_move(record, CAROM_RESPONSE_ENDED);
@@ -154,15 +167,19 @@ static int take_file(carom_record *record, const carom_file *file)
 
 int carom_respond_file(carom_record *record, const carom_response *response, const carom_file *file)
 {
+    if (file == NULL)
+        return -CAROM_EINVAL;
     carom_file taken = *file;
     if (taken.give_back == NULL) {
         taken.give_back = close_descriptor;
         taken.owner = (void *)(intptr_t)taken.descriptor;
     }
-    carom_response bare = *response;
+    carom_response bare = {0};
+    if (response != NULL)
+        bare = *response;
     bare.content = (carom_content){0};
     struct carom_response_plan plan;
-    int error = guard_open(record);
+    int error = guard_open(record, response, __func__);
     if (error == 0)
         error = find_content(&taken);
     if (error == 0)
@@ -182,12 +199,12 @@ int carom_respond_file(carom_record *record, const carom_response *response, con
     return error;
 }
 
-int carom_respond_begin(carom_record *record, const carom_response *response)
+int carom_response_begin(carom_record *record, const carom_response *response, uint64_t length)
 {
     struct carom_response_plan plan;
-    int error = guard_open(record);
+    int error = guard_open(record, response, "carom_respond_begin");
     if (error == 0)
-        error = plan_response(&plan, CAROM_HEAD_FINAL, record, response, response->content_length);
+        error = plan_response(&plan, CAROM_HEAD_FINAL, record, response, length);
     if (error == 0)
         error = take_head(record, &plan, response);
     if (error < 0)
@@ -197,9 +214,16 @@ int carom_respond_begin(carom_record *record, const carom_response *response)
     return 0;
 }
 
+int carom_respond_begin(carom_record *record, const carom_response *response)
+{
+    bool known = response != NULL && response->content_length > 0;
+    return carom_response_begin(record, response,
+                                known ? response->content_length : CAROM_LENGTH_UNKNOWN);
+}
+
 int carom_respond_raw(carom_record *record)
 {
-    int error = guard_open(record);
+    int error = guard_open(record, &(carom_response){0}, __func__);
     if (error < 0)
         return error;
     if (record->ops->raw == NULL)
@@ -215,7 +239,11 @@ int carom_respond_raw(carom_record *record)
 
 int carom_write(carom_record *record, const carom_content *content)
 {
-    int error = guard(record);
+    int error = guard(record, __func__);
+    if (content == NULL)
+        return error < 0 ? error : -CAROM_EINVAL;
+    if (error == 0)
+        error = check_content(content);
     if (error == 0 && record->response != CAROM_RESPONSE_BEGUN)
         error = -CAROM_ESTATE;
     else if (error == 0 && content->length > record->content_expected - record->content_written)
@@ -235,7 +263,7 @@ int carom_write(carom_record *record, const carom_content *content)
 
 int carom_end(carom_record *record, const carom_field *trailers, size_t trailer_count)
 {
-    int error = guard(record);
+    int error = guard(record, __func__);
     if (error < 0)
         return error;
     if (record->response != CAROM_RESPONSE_BEGUN)
@@ -259,7 +287,7 @@ int carom_end(carom_record *record, const carom_field *trailers, size_t trailer_
 int carom_inform(carom_record *record, const carom_response *response)
 {
     struct carom_response_plan plan;
-    int error = guard_open(record);
+    int error = guard_open(record, response, __func__);
     if (error == 0)
         error = plan_response(&plan, CAROM_HEAD_INFORM, record, response, 0);
     if (error < 0 || record->head.version == 10)
@@ -273,7 +301,7 @@ int carom_inform(carom_record *record, const carom_response *response)
 int carom_upgrade(carom_record *record, const carom_response *response)
 {
     struct carom_response_plan plan;
-    int error = guard_open(record);
+    int error = guard_open(record, response, __func__);
     if (error < 0)
         return error;
     if (record->request != CAROM_REQUEST_WHOLE ||

@@ -1,4 +1,4 @@
-/* What the engine answers by itself, by way of the record's exchange. */
+/* Responses as other parts of the engine give them. */
 #ifndef CAROM_HTTP_RESPOND_H
 #define CAROM_HTTP_RESPOND_H
 
@@ -6,5 +6,7 @@
 
 /* The engine's own answer, record->refused, in place of the handler's. False when out of memory. */
 bool carom_respond_refusal(carom_record *record);
+/* carom_respond_begin with a length that is what it says: 0 is no content, and not unknown. */
+int carom_response_begin(carom_record *record, const carom_response *response, uint64_t length);
 
 #endif

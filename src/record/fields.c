@@ -28,6 +28,7 @@ void carom_fields_clear(struct carom_fields *fields)
     fields->capacity = inline_capacity(fields->limit);
     if (fields->page != NULL)
         carom_page_drop(fields->page);
+    fields->base = NULL;
     fields->page = NULL;
 }
 

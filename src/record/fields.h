@@ -32,7 +32,7 @@ struct carom_fields {
 };
 
 void carom_fields_init(struct carom_fields *fields, struct carom_pool *tables, uint32_t limit);
-/* Give the table and the page back. */
+/* Give the table and the page back: it is as it was after init. */
 void carom_fields_clear(struct carom_fields *fields);
 /* 0; -CAROM_ETOOBIG past the limit; -CAROM_ENOMEM. */
 int carom_fields_grow(struct carom_fields *fields);

@@ -41,12 +41,33 @@ void carom_response_move(carom_record *record, enum carom_response_state to)
     carom_state_move(response_moves, &record->response, (uint8_t)to);
 }
 
+/* What lies in the pool can be asked whether somebody holds it. */
+static int record_made(struct carom_pool *pool, void *object)
+{
+    carom_record *record = object;
+    record->records = carom_container(pool, struct carom_records, pool);
+    record->holds = 0;
+    carom_fields_init(&record->head.fields, &record->records->tables, record->records->max_fields);
+    carom_fields_init(&record->trailers, &record->records->tables, record->records->max_fields);
+    record->life = carom_life_take(&record->records->lives, record->records, record);
+    return record->life == NULL ? -CAROM_ENOMEM : 0;
+}
+
+static void record_unmade(struct carom_pool *pool, void *object)
+{
+    struct carom_records *records = carom_container(pool, struct carom_records, pool);
+    carom_life_give(&records->lives, ((carom_record *)object)->life);
+}
+
 void carom_records_init(struct carom_records *records, const carom_options *options,
                         uint32_t page_size, uint64_t now)
 {
     memset(records, 0, sizeof *records);
     uint32_t floor = options->pool_floor;
     carom_pool_init(&records->pool, sizeof(carom_record) + options->record_state, floor);
+    records->pool.kept = offsetof(carom_record, ops);
+    records->pool.made = record_made;
+    records->pool.unmade = record_unmade;
     carom_pool_init(&records->segments, sizeof(struct carom_segment), floor * SEGMENTS_PER_RECORD);
     carom_pool_init(&records->tables, options->max_fields * sizeof(struct carom_field_span), floor);
     carom_pages_init(&records->pages, page_size, floor);
@@ -66,6 +87,7 @@ void carom_records_finish(struct carom_records *records)
     carom_inbox_finish(&records->inbox);
     carom_arena_finish(&records->outgoing);
     carom_pool_finish(&records->pool);
+    carom_lives_finish(&records->lives);
     carom_pool_finish(&records->segments);
     carom_pool_finish(&records->tables);
     carom_pages_finish(&records->pages);
@@ -84,6 +106,21 @@ uint64_t carom_records_now(struct carom_records *records)
     return records->now;
 }
 
+#define WAS_RELEASED "the record was released"
+
+int carom_record_refuses(const carom_record *record, const char *call)
+{
+    if (record == NULL)
+        return -CAROM_EINVAL;
+    if (record->holds & CAROM_HOLD_HANDLER)
+        carom_misused(call, "this is not the thread of the record's worker");
+#ifdef CAROM_EXPENSIVE_CHECKS
+    carom_misused(call, WAS_RELEASED);
+#else
+    return -CAROM_ESTATE;
+#endif
+}
+
 static void handler_is_late(struct carom_timer *timer);
 
 carom_record *carom_record_take(struct carom_records *records, const struct carom_exchange_ops *ops,
@@ -92,16 +129,13 @@ carom_record *carom_record_take(struct carom_records *records, const struct caro
     carom_record *record = carom_pool_take(&records->pool);
     if (record == NULL)
         return NULL;
-    /* All but the handler's state and the tables of spans, which are written before they are read.
-     */
+    /* All but the handler's state and the spans, which are written before they are read, and the
+     * field tables, which are as they were made whenever the record lies in its pool. */
     carom_node_init(&record->link);
-    record->records = records;
     record->ops = ops;
     record->exchange = exchange;
-    memset(&record->holds, 0, offsetof(carom_record, head) - offsetof(carom_record, holds));
     record->holds = CAROM_HOLD_EXCHANGE;
-    carom_fields_init(&record->head.fields, &records->tables, records->max_fields);
-    carom_fields_init(&record->trailers, &records->tables, records->max_fields);
+    memset(&record->request, 0, offsetof(carom_record, head) - offsetof(carom_record, request));
     memset(&record->head.content_length, 0,
            sizeof record->head - offsetof(struct carom_request_head, content_length));
     memset(&record->content, 0, offsetof(carom_record, deadline) - offsetof(carom_record, content));
@@ -117,6 +151,19 @@ static void drop_output(carom_record *record)
     carom_queue_clear(&record->tail, segments);
 }
 
+/* Whoever still looks at it shall see that it is nothing. */
+static void poison(carom_record *record)
+{
+#ifdef CAROM_EXPENSIVE_CHECKS
+    struct carom_records *records = record->records;
+    memset(&record->ops, 0xd5, records->pool.object_size - offsetof(carom_record, ops));
+    carom_fields_init(&record->head.fields, &records->tables, records->max_fields);
+    carom_fields_init(&record->trailers, &records->tables, records->max_fields);
+#else
+    (void)record;
+#endif
+}
+
 static void recycle(carom_record *record)
 {
     struct carom_records *records = record->records;
@@ -126,6 +173,7 @@ static void recycle(carom_record *record)
     carom_fields_clear(&record->head.fields);
     carom_fields_clear(&record->trailers);
     record->ops->recycled(record);
+    poison(record);
     carom_pool_give(&records->pool, record);
 }
 
@@ -142,7 +190,8 @@ void carom_record_drop(carom_record *record, enum carom_hold hold)
     carom_assert(record->holds & hold);
     if (hold == CAROM_HOLD_EXCHANGE && record->request < CAROM_REQUEST_WHOLE)
         carom_record_content_dropped(record);
-    record->holds &= (uint8_t)~hold;
+    /* Others look at it in carom_post, while they keep the handler's hold. */
+    __atomic_store_n(&record->holds, record->holds & (uint8_t)~hold, __ATOMIC_RELAXED);
     CAROM_MARK_IF(record->holds == CAROM_HOLD_EXCHANGE, "holds: released before the end");
     CAROM_MARK_IF(record->holds == CAROM_HOLD_HANDLER, "holds: the record outlives its exchange");
     if (record->holds == 0)
@@ -152,6 +201,8 @@ void carom_record_drop(carom_record *record, enum carom_hold hold)
 void carom_record_hand_over(carom_record *record)
 {
     record->holds |= CAROM_HOLD_HANDLER;
+    record->life->generation++;
+    record->life->since = record->records->now;
     if (record->records->state_size > 0)
         memset(record->state, 0, record->records->state_size);
 }
@@ -301,11 +352,18 @@ static void handler_is_late(struct carom_timer *timer)
 
 void *carom_record_state(carom_record *record)
 {
+    if (!carom_record_tells(record, __func__))
+        return NULL;
     return record->records->state_size > 0 ? record->state : NULL;
 }
 
 void carom_record_peer(const carom_record *record, carom_address *address)
 {
+    if (address == NULL)
+        return;
+    *address = (carom_address){.family = CAROM_FAMILY_NONE};
+    if (!carom_record_tells(record, __func__))
+        return;
     const struct carom_peer_name *name = record->ops->peer(record);
     *address = (carom_address){.family = (carom_family)name->family};
     address->port = ntohs(name->port);
@@ -316,11 +374,17 @@ void carom_record_peer(const carom_record *record, carom_address *address)
 
 void carom_record_local(const carom_record *record, carom_address *address)
 {
-    record->ops->local(record, address);
+    if (address == NULL)
+        return;
+    *address = (carom_address){.family = CAROM_FAMILY_NONE};
+    if (carom_record_tells(record, __func__))
+        record->ops->local(record, address);
 }
 
 carom_outcome carom_record_outcome(const carom_record *record)
 {
+    if (!carom_record_tells(record, __func__))
+        return (carom_outcome){CAROM_REASON_NONE, 0, 0};
     uint64_t sent = record->content_sent;
     if (record->response < CAROM_RESPONSE_SENT && (record->holds & CAROM_HOLD_EXCHANGE)) {
         uint64_t unreceived = record->ops->unreceived(record);
@@ -331,8 +395,8 @@ carom_outcome carom_record_outcome(const carom_record *record)
 
 void carom_cancel(carom_record *record)
 {
-    carom_record_assert_held(record);
-    if (record->response >= CAROM_RESPONSE_SENT || carom_record_over(record))
+    if (carom_record_check(record, __func__) < 0 || record->response >= CAROM_RESPONSE_SENT ||
+        carom_record_over(record))
         return;
     carom_record_cancel(record, CAROM_REASON_CANCELED);
     record->ops->changed(record);
@@ -340,9 +404,14 @@ void carom_cancel(carom_record *record)
 
 void carom_release(carom_record *record)
 {
-    carom_record_assert_held(record);
-    for (unsigned slot = 0; slot < CAROM_WAIT_COUNT; slot++)
-        carom_waker_disarm(record, slot);
+    if (record == NULL)
+        return;
+    if (carom_record_check(record, __func__) < 0) /* the next time it would be another's */
+        carom_misused(__func__, WAS_RELEASED);
+    record->life->generation++;
+    if (record->waits != 0)
+        for (unsigned slot = 0; slot < CAROM_WAIT_COUNT; slot++)
+            carom_waker_disarm(record, slot);
     release_joined(record);
     carom_queue_clear(&record->content, &record->records->segments);
     record->handed = 0;
@@ -366,4 +435,23 @@ void carom_release(carom_record *record)
         record->ops->released(record);
     }
     carom_record_drop(record, CAROM_HOLD_HANDLER);
+}
+
+/* ---------------------------------------------------------------- references */
+
+carom_ref carom_record_ref(carom_record *record)
+{
+    if (carom_record_check(record, __func__) < 0)
+        return (carom_ref){NULL, 0};
+    return (carom_ref){record->life, record->life->generation};
+}
+
+carom_record *carom_record_get(carom_ref ref)
+{
+    struct carom_life *life = ref.life;
+    if (life == NULL)
+        return NULL;
+    if (!pthread_equal(life->records->thread, pthread_self()))
+        carom_misused(__func__, "this is not the thread of the record's worker");
+    return life->generation == ref.generation ? life->record : NULL;
 }

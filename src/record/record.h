@@ -21,6 +21,7 @@
 #include "base/wheel.h"
 #include "carom.h"
 #include "record/fields.h"
+#include "record/life.h"
 
 struct carom_response_plan;
 struct carom_tls_session;
@@ -29,6 +30,7 @@ struct carom_tls_session;
  * over: a drain ends when it and the connections are at zero. */
 struct carom_records {
     struct carom_pool pool;     /* records, each with options.record_state bytes behind it */
+    struct carom_lives lives;   /* of all records that the pool has made */
     struct carom_pool segments; /* of all queues */
     struct carom_pool tables;   /* of fields */
     struct carom_pages pages;
@@ -147,16 +149,20 @@ struct carom_joined {
 };
 
 struct carom_record {
-    struct carom_node link; /* in its connection, in order */
+    /* What can be read while it lies in the pool, too. */
+    struct carom_node link;  /* in its connection, in order */
+    struct carom_life *life; /* its own, as long as the pool has it */
     struct carom_records *records;
+    uint8_t holds;
+
     const struct carom_exchange_ops *ops;
     void *exchange; /* valid until recycled */
 
-    uint8_t holds;
     uint8_t request;   /* enum carom_request_state */
     uint8_t response;  /* enum carom_response_state */
     uint8_t reason;    /* carom_reason; written once */
     uint8_t body_kind; /* enum carom_body of the response, once begun */
+    uint8_t waits;     /* a bit for each of `wakers` that is there */
     bool wanted;       /* the reader found nothing: content may come */
     bool collecting;   /* the waiting reader wants all of it */
     bool continue_due; /* 100 Continue is to be sent when content is wanted */
@@ -223,12 +229,36 @@ static inline bool carom_record_over(const carom_record *record)
     return record->reason > CAROM_REASON_COMPLETE;
 }
 
-/* What every call of the handler may rely on: it holds the record, and this is its worker's
- * thread. */
-static inline void carom_record_assert_held(const carom_record *record)
+/* Why a public call on a record is refused: -CAROM_EINVAL, there is none, or -CAROM_ESTATE, the
+ * handler has released it; in debug builds that ends the program. So does, always, a call on
+ * another thread than its worker's: there we may not even look. */
+int carom_record_refuses(const carom_record *record, const char *call);
+
+/* Whether the handler holds the record, as far as that can be seen: it may have been released and
+ * be another's by now. */
+static inline bool carom_record_is_held(const carom_record *record)
 {
-    carom_assert(record->holds & CAROM_HOLD_HANDLER);
-    carom_assert(pthread_equal(record->records->thread, pthread_self()));
+    return record != NULL && (record->holds & CAROM_HOLD_HANDLER) != 0;
+}
+
+/* What every call of the handler may rely on: it holds the record, and this is its worker's
+ * thread. 0, or as carom_record_refuses. */
+static inline int carom_record_check(const carom_record *record, const char *call)
+{
+    if (carom_likely(carom_record_is_held(record) &&
+                     pthread_equal(record->records->thread, pthread_self())))
+        return 0;
+    return carom_record_refuses(record, call);
+}
+
+/* The same for what only tells of the record, on whatever thread: false, and the call has nothing
+ * to tell. */
+static inline bool carom_record_tells(const carom_record *record, const char *call)
+{
+    if (carom_likely(carom_record_is_held(record)))
+        return true;
+    carom_record_refuses(record, call);
+    return false;
 }
 
 /* The one cancel door: write the reason, drop what was to be sent and what nobody reads, wake

@@ -4,63 +4,90 @@
 #include "record/record.h"
 #include "record/waker.h"
 
+static const carom_slice nothing = {NULL, 0};
+
 carom_slice carom_request_method(const carom_record *record)
 {
+    if (!carom_record_tells(record, __func__))
+        return nothing;
     return carom_fields_slice(&record->head.fields, record->head.method);
 }
 
 carom_slice carom_request_target(const carom_record *record)
 {
+    if (!carom_record_tells(record, __func__))
+        return nothing;
     return carom_fields_slice(&record->head.fields, record->head.target);
 }
 
 int carom_request_version(const carom_record *record)
 {
-    return record->head.version;
+    return carom_record_tells(record, __func__) ? record->head.version : 0;
 }
 
 size_t carom_request_field_count(const carom_record *record)
 {
-    return record->head.fields.count;
+    return carom_record_tells(record, __func__) ? record->head.fields.count : 0;
+}
+
+static carom_field field_at(const struct carom_fields *fields, size_t index, const char *call)
+{
+    if (index >= fields->count)
+        carom_misused(call, "there is no line of this index");
+    return carom_fields_at(fields, index);
 }
 
 carom_field carom_request_field_at(const carom_record *record, size_t index)
 {
-    return carom_fields_at(&record->head.fields, index);
+    if (!carom_record_tells(record, __func__))
+        return (carom_field){nothing, nothing};
+    return field_at(&record->head.fields, index, __func__);
 }
 
 carom_slice carom_request_field_next(const carom_record *record, const char *name, size_t *cursor)
 {
+    if (!carom_record_tells(record, __func__) || name == NULL || cursor == NULL)
+        return nothing;
     return carom_fields_next(&record->head.fields, name, cursor);
 }
 
 carom_slice carom_request_field(const carom_record *record, const char *name)
 {
     size_t cursor = 0;
+    if (!carom_record_tells(record, __func__) || name == NULL)
+        return nothing;
     return carom_fields_next(&record->head.fields, name, &cursor);
 }
 
 carom_slice carom_request_protocol(const carom_record *record)
 {
+    if (!carom_record_tells(record, __func__))
+        return nothing;
     if (record->head.protocol.length > 0)
         return carom_fields_slice(&record->head.fields, record->head.protocol);
     if (record->head.wants_upgrade)
         return carom_request_field(record, "upgrade");
-    return (carom_slice){NULL, 0};
+    return nothing;
 }
 
 size_t carom_request_trailer_count(const carom_record *record)
 {
+    if (!carom_record_tells(record, __func__))
+        return 0;
     return record->request == CAROM_REQUEST_WHOLE ? record->trailers.count : 0;
 }
 
 carom_field carom_request_trailer_at(const carom_record *record, size_t index)
 {
-    return carom_fields_at(&record->trailers, index);
+    if (!carom_record_tells(record, __func__))
+        return (carom_field){nothing, nothing};
+    return field_at(&record->trailers, index, __func__);
 }
 
 int64_t carom_request_content_length(const carom_record *record)
 {
+    if (!carom_record_tells(record, __func__))
+        return 0;
     switch (record->head.framing) {
     case CAROM_FRAMING_LENGTH:
         return (int64_t)record->head.content_length;
@@ -73,8 +100,12 @@ int64_t carom_request_content_length(const carom_record *record)
 
 int carom_request_read(carom_record *record, carom_slice *bytes)
 {
-    carom_record_assert_held(record);
-    *bytes = (carom_slice){NULL, 0};
+    int error = carom_record_check(record, __func__);
+    if (bytes == NULL)
+        return -CAROM_EINVAL;
+    *bytes = nothing;
+    if (error < 0)
+        return error;
     carom_queue_consume(&record->content, &record->records->segments, record->handed);
     record->handed = 0;
     if (carom_record_over(record)) {
@@ -107,8 +138,9 @@ static bool content_exceeds(const carom_record *record, uint64_t limit)
 
 int carom_request_collect(carom_record *record, uint64_t limit, carom_waker *waker)
 {
-    carom_record_assert_held(record);
-    int error = carom_waker_wait(record, CAROM_READABLE, waker);
+    int error = carom_record_check(record, __func__);
+    if (error == 0)
+        error = carom_waker_wait(record, CAROM_READABLE, waker);
     if (error < 0)
         return error;
     if (carom_record_over(record) || record->request == CAROM_REQUEST_DROPPED) {
@@ -128,5 +160,5 @@ int carom_request_collect(carom_record *record, uint64_t limit, carom_waker *wak
 
 uint64_t carom_request_buffered(const carom_record *record)
 {
-    return record->content.length - record->handed;
+    return carom_record_tells(record, __func__) ? record->content.length - record->handed : 0;
 }

@@ -18,18 +18,59 @@ struct carom_message *carom_waker_message(carom_waker *waker)
     return &waiting_of(waker)->message;
 }
 
+int carom_waker_claim(carom_waker *waker)
+{
+    if (!carom_waker_is_set(waker))
+        return -CAROM_EINVAL;
+    unsigned char idle = CAROM_WAKER_IDLE;
+    return atomic_compare_exchange_strong_explicit(&waiting_of(waker)->state, &idle,
+                                                   CAROM_WAKER_POSTED, memory_order_acquire,
+                                                   memory_order_relaxed)
+               ? 0
+               : -CAROM_ESTATE;
+}
+
+/* Plain stores and loads on the worker's thread. */
+static void set_state(struct carom_waiting *waiting, enum carom_waker_state state)
+{
+    atomic_store_explicit(&waiting->state, (unsigned char)state, memory_order_relaxed);
+}
+
+static bool is_in(struct carom_waiting *waiting, enum carom_waker_state state)
+{
+    return atomic_load_explicit(&waiting->state, memory_order_relaxed) == state;
+}
+
+/* Release: whoever posts it from now on finds that we have done with it. */
+static void set_idle(struct carom_waiting *waiting)
+{
+    atomic_store_explicit(&waiting->state, CAROM_WAKER_IDLE, memory_order_release);
+}
+
+void carom_waker_disclaim(carom_waker *waker)
+{
+    set_idle(waiting_of(waker));
+}
+
 static void make_ready(struct carom_records *records, struct carom_waiting *waiting, int status)
 {
     waiting->status = status;
-    waiting->state = CAROM_WAKER_READY;
+    set_state(waiting, CAROM_WAKER_READY);
     carom_list_append(&records->ready, &waiting->timer.node);
     carom_records_work(records);
+}
+
+/* Its slot is free again. */
+static void leave_slot(carom_record *record, unsigned slot)
+{
+    record->wakers[slot] = NULL;
+    record->waits &= (uint8_t) ~(1u << slot);
 }
 
 void carom_waker_make_ready(carom_record *record, unsigned slot, int status)
 {
     struct carom_waiting *waiting = waiting_of(record->wakers[slot]);
-    if (waiting->state != CAROM_WAKER_WAITING)
+    if (!is_in(waiting, CAROM_WAKER_WAITING))
         return;
     carom_timer_disarm(&record->records->wheel, &waiting->timer);
     make_ready(record->records, waiting, status);
@@ -45,19 +86,19 @@ void carom_waker_ready_alone(struct carom_records *records, carom_waker *waker, 
 
 void carom_waker_ready_once(struct carom_records *records, carom_waker *waker)
 {
-    if (waiting_of(waker)->state != CAROM_WAKER_READY)
+    if (!is_in(waiting_of(waker), CAROM_WAKER_READY))
         carom_waker_ready_alone(records, waker, 0);
 }
 
 void carom_waker_withdraw(struct carom_records *records, carom_waker *waker)
 {
     struct carom_waiting *waiting = waiting_of(waker);
-    bool ready = waiting->state == CAROM_WAKER_READY && waiting->record == NULL;
-    if (!ready && waiting->state != CAROM_WAKER_TIMED)
+    bool ready = is_in(waiting, CAROM_WAKER_READY) && waiting->record == NULL;
+    if (!ready && !is_in(waiting, CAROM_WAKER_TIMED))
         return;
     carom_timer_disarm(&records->wheel, &waiting->timer);
     carom_node_remove(&waiting->timer.node);
-    waiting->state = CAROM_WAKER_IDLE;
+    set_idle(waiting);
 }
 
 void carom_waker_take_out(carom_record *record, unsigned slot)
@@ -65,8 +106,8 @@ void carom_waker_take_out(carom_record *record, unsigned slot)
     struct carom_waiting *waiting = waiting_of(record->wakers[slot]);
     carom_timer_disarm(&record->records->wheel, &waiting->timer);
     carom_node_remove(&waiting->timer.node);
-    waiting->state = CAROM_WAKER_IDLE;
-    record->wakers[slot] = NULL;
+    set_idle(waiting);
+    leave_slot(record, slot);
 }
 
 void carom_wakers_take_posted(struct carom_records *records)
@@ -93,24 +134,28 @@ bool carom_wakers_pass(struct carom_records *records)
         struct carom_timer *timer = carom_container(node, struct carom_timer, node);
         carom_waker *waker = waker_of(timer);
         struct carom_waiting *waiting = waiting_of(waker);
+        int status = waiting->status;
         if (waiting->record != NULL)
-            waiting->record->wakers[waiting->slot] = NULL;
-        waiting->state = CAROM_WAKER_IDLE;
-        waker->wake(waker, waiting->status);
+            leave_slot(waiting->record, waiting->slot);
+        set_idle(waiting);
+        waker->wake(waker, status);
     }
     return true;
 }
 
 int carom_waker_wait(carom_record *record, unsigned slot, carom_waker *waker)
 {
+    if (!carom_waker_is_set(waker))
+        return -CAROM_EINVAL;
     struct carom_waiting *waiting = waiting_of(waker);
-    if (record->wakers[slot] != NULL || waiting->state != CAROM_WAKER_IDLE)
+    if (record->wakers[slot] != NULL || !is_in(waiting, CAROM_WAKER_IDLE))
         return -CAROM_ESTATE;
     carom_timer_init(&waiting->timer, NULL);
     waiting->record = record;
     waiting->slot = (uint8_t)slot;
-    waiting->state = CAROM_WAKER_WAITING;
+    set_state(waiting, CAROM_WAKER_WAITING);
     record->wakers[slot] = waker;
+    record->waits |= (uint8_t)(1u << slot);
     return 0;
 }
 
@@ -138,9 +183,10 @@ static bool edge_now(carom_record *record, carom_edge edge, int *status)
 
 int carom_wait(carom_record *record, carom_edge edge, carom_waker *waker)
 {
-    carom_record_assert_held(record);
-    carom_assert(edge < CAROM_EDGE_COUNT);
-    int error = carom_waker_wait(record, edge, waker);
+    int error = carom_record_check(record, __func__);
+    if (error == 0)
+        error = (unsigned)edge >= CAROM_EDGE_COUNT ? -CAROM_EINVAL
+                                                   : carom_waker_wait(record, edge, waker);
     if (error < 0)
         return error;
     int status;
@@ -169,8 +215,9 @@ static void arm(struct carom_records *records, struct carom_waiting *waiting, ui
 
 int carom_wait_time(carom_record *record, uint32_t milliseconds, carom_waker *waker)
 {
-    carom_record_assert_held(record);
-    int error = carom_waker_wait(record, CAROM_WAIT_TIMER, waker);
+    int error = carom_record_check(record, __func__);
+    if (error == 0)
+        error = carom_waker_wait(record, CAROM_WAIT_TIMER, waker);
     if (error < 0)
         return error;
     if (carom_record_over(record)) {
@@ -190,12 +237,14 @@ static void time_has_come_alone(struct carom_timer *timer)
 
 int carom_waker_wait_time(struct carom_records *records, uint32_t milliseconds, carom_waker *waker)
 {
+    if (!carom_waker_is_set(waker))
+        return -CAROM_EINVAL;
     struct carom_waiting *waiting = waiting_of(waker);
-    if (waiting->state != CAROM_WAKER_IDLE)
+    if (!is_in(waiting, CAROM_WAKER_IDLE))
         return -CAROM_ESTATE;
     carom_timer_init(&waiting->timer, time_has_come_alone);
     waiting->records = records;
-    waiting->state = CAROM_WAKER_TIMED;
+    set_state(waiting, CAROM_WAKER_TIMED);
     arm(records, waiting, milliseconds);
     return 0;
 }
@@ -228,6 +277,8 @@ static void stop_wanting(carom_record *record)
 
 void carom_unwait(carom_record *record, carom_waker *waker)
 {
+    if (waker == NULL || carom_record_check(record, __func__) < 0)
+        return;
     for (unsigned slot = 0; slot < CAROM_WAIT_COUNT; slot++)
         if (record->wakers[slot] == waker) {
             carom_waker_disarm(record, slot);
@@ -236,13 +287,21 @@ void carom_unwait(carom_record *record, carom_waker *waker)
         }
 }
 
-void carom_post(carom_record *record, carom_waker *waker)
+int carom_post(carom_record *record, carom_waker *waker)
 {
-    /* Of the record only what never changes is read: this may be any thread. */
+    /* This may be any thread. Of the record only what never changes is read, and whether the
+     * handler holds it: who posts sees to it that this does not change, either. */
+    if (record == NULL)
+        return -CAROM_EINVAL;
+    if (!(__atomic_load_n(&record->holds, __ATOMIC_RELAXED) & CAROM_HOLD_HANDLER))
+        return carom_record_refuses(record, __func__);
     struct carom_records *records = record->records;
-    struct carom_waiting *waiting = waiting_of(waker);
+    int error = carom_waker_claim(waker);
+    if (error < 0)
+        return error;
     carom_inbox_enter(&records->inbox);
-    if (carom_inbox_post(&records->inbox, &waiting->message))
+    if (carom_inbox_post(&records->inbox, carom_waker_message(waker)))
         records->rouse(records);
     carom_inbox_leave(&records->inbox);
+    return 0;
 }

@@ -3,6 +3,8 @@
 #ifndef CAROM_RECORD_WAKER_H
 #define CAROM_RECORD_WAKER_H
 
+#include <stdatomic.h>
+
 #include "record/record.h"
 
 /* What carom_waker.reserved holds. */
@@ -17,7 +19,7 @@ struct carom_waiting {
     };
     int32_t status;
     uint8_t slot;
-    uint8_t state; /* enum carom_waker_state */
+    atomic_uchar state; /* enum carom_waker_state; any thread makes it POSTED, if it is IDLE */
 };
 
 _Static_assert(sizeof(struct carom_waiting) <= sizeof(((carom_waker *)0)->reserved),
@@ -31,12 +33,23 @@ enum carom_waker_state {
     CAROM_WAKER_TIMED, /* it waits for a time in no slot */
 };
 
-/* Put an idle waker into a free slot of the record; -CAROM_ESTATE when one is there. */
+/* Put an idle waker into a free slot of the record; -CAROM_ESTATE when one is there, or it is not
+ * idle; -CAROM_EINVAL when it is none. */
 int carom_waker_wait(carom_record *record, unsigned slot, carom_waker *waker);
 /* Make the waker in a slot of the record ready, if it still waits. */
 void carom_waker_make_ready(carom_record *record, unsigned slot, int status);
+/* Any thread: this caller, and no other, may put the waker into an inbox, and this is how it gives
+ * that up again. -CAROM_EINVAL: there is no such waker; -CAROM_ESTATE: it waits or is posted. */
+int carom_waker_claim(carom_waker *waker);
+void carom_waker_disclaim(carom_waker *waker);
 /* What an inbox takes of a waker. */
 struct carom_message *carom_waker_message(carom_waker *waker);
+/* Whether it is one that can fire. */
+static inline bool carom_waker_is_set(const carom_waker *waker)
+{
+    return waker != NULL && waker->wake != NULL;
+}
+
 /* Make a waker that is in no slot ready. */
 void carom_waker_ready_alone(struct carom_records *records, carom_waker *waker, int status);
 /* The same, with 0, unless it is ready already. */

@@ -100,7 +100,7 @@ struct carom_slot *carom_slot_at(const struct carom_ring *ring, uint32_t index)
 
 int carom_ring_add_block(carom_ring *ring, uint32_t number, void *memory)
 {
-    if (memory == NULL || (uintptr_t)memory % 8 != 0)
+    if (ring == NULL || memory == NULL || (uintptr_t)memory % 8 != 0)
         return -CAROM_EINVAL;
     if (number >= ring->block_most)
         return -CAROM_ETOOBIG;

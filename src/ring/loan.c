@@ -39,7 +39,7 @@ static int lend(struct carom_loan_chunk *chunk, uint32_t number, const void *dat
 
 int carom_ring_lend(carom_ring *ring, uint32_t loan, const void *data, size_t length)
 {
-    if (loan >= CAROM_RING_LOANS)
+    if (ring == NULL || loan >= CAROM_RING_LOANS || (data == NULL && length > 0))
         return -CAROM_EINVAL;
     pthread_mutex_lock(&ring->loans_lock);
     int error = lend(chunk_for(ring, loan / CAROM_LOAN_CHUNK), loan, data, length);

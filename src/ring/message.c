@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "http/respond.h"
 #include "ring/block.h"
 #include "ring/field_list.h"
 #include "ring/request.h"
@@ -128,7 +129,6 @@ static int do_head(struct carom_slot *slot, struct message *message)
         .status = (uint16_t)message->status,
         .fields = phrase ? fields + 1 : fields, /* there may be none */
         .field_count = (size_t)count - phrase,
-        .content_length = message->length,
     };
     if (phrase)
         response.phrase = fields[0].value;
@@ -137,7 +137,7 @@ static int do_head(struct carom_slot *slot, struct message *message)
     if (message->flags & CAROM_FLAG_UPGRADE)
         return carom_upgrade(slot->record, &response);
     if (!is_whole(slot, message))
-        return carom_respond_begin(slot->record, &response);
+        return carom_response_begin(slot->record, &response, message->length);
     if (!content_of(slot, message, &response.content))
         return -CAROM_EINVAL;
     return carom_respond(slot->record, &response);

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "http/record_tls.h"
 #include "ring/block.h"
 #include "ring/loan.h"
 #include "ring/message.h"
@@ -81,8 +82,11 @@ static void refuse(carom_record *record)
 void carom_ring_handle(carom_record *record, void *data)
 {
     (void)data;
+    if (carom_record_check(record, __func__) < 0)
+        return;
     struct carom_ring *ring = (struct carom_ring *)record->records->guest;
-    if (carom_unlikely(atomic_load_explicit(&ring->abandoned, memory_order_relaxed))) {
+    if (carom_unlikely(ring == NULL || /* none was attached to this worker: 500 */
+                       atomic_load_explicit(&ring->abandoned, memory_order_relaxed))) {
         carom_release(record);
         return;
     }
@@ -163,6 +167,8 @@ static bool close_asked(struct carom_ring *ring)
 
 bool carom_ring_has_commands(const carom_ring *ring)
 {
+    if (ring == NULL)
+        return false;
     return atomic_load(carom_ring_atomic(ring->control, CAROM_RING_COMMAND_TAIL)) !=
                ring->command_head ||
            (ring->watch != NULL && carom_watch_has_work(ring->watch));
@@ -195,16 +201,15 @@ static void prepare(struct carom_slot *slot)
  * it can be read while the worker encrypts. */
 int carom_ring_tls(carom_ring *ring, uint32_t index, carom_tls_info *info, carom_slice *der)
 {
+    if (ring == NULL || info == NULL)
+        return -CAROM_EINVAL;
     const struct carom_slot *slot = carom_slot_at(ring, index);
     *info = (carom_tls_info){0};
     if (der != NULL)
         *der = (carom_slice){NULL, 0};
     if (slot == NULL || slot->record == NULL)
         return -CAROM_EINVAL;
-    int error = carom_record_tls(slot->record, info);
-    if (error == 0 && der != NULL)
-        carom_record_tls_certificate(slot->record, der);
-    return error;
+    return carom_tls_of_record(slot->record, info, der);
 }
 
 /* ---------------------------------------------------------------- the worker's turn */
@@ -348,6 +353,8 @@ static void tick(struct carom_guest *guest)
 
 void carom_ring_wake(carom_ring *ring)
 {
+    if (ring == NULL || ring->records == NULL) /* attached to no worker: none sleeps */
+        return;
     carom_inbox_enter(&ring->records->inbox);
     if (carom_inbox_rouse(&ring->records->inbox))
         ring->records->rouse(ring->records);
@@ -356,6 +363,8 @@ void carom_ring_wake(carom_ring *ring)
 
 void carom_ring_abandon(carom_ring *ring)
 {
+    if (ring == NULL)
+        return;
     if (ring->records == NULL) {
         atomic_store(&ring->abandoned, true);
         return;
@@ -398,6 +407,8 @@ int carom_ring_create(carom_ring **made, const carom_ring_options *options, void
                       size_t size)
 {
     const size_t block_size = (size_t)CAROM_RING_BLOCK_SLOTS * CAROM_RING_SLOT_SIZE;
+    if (made == NULL || options == NULL || options->wake == NULL || control == NULL)
+        return -CAROM_EINVAL;
     uint32_t capacity = options->capacity;
     if (capacity < CAROM_RING_BLOCK_SLOTS || (capacity & (capacity - 1)) != 0 ||
         capacity > 1u << 20 || size < carom_ring_control_size(capacity) ||

@@ -316,10 +316,15 @@ static void describe(carom_address *address, const struct carom_peer_name *peer)
                   sizeof address->text);
 }
 
+static struct carom_ring_watch *watch_of(const carom_ring *ring)
+{
+    return ring == NULL ? NULL : ring->watch;
+}
+
 int carom_ring_take_connection(carom_ring *ring, carom_ring_connection *connection)
 {
-    struct carom_ring_watch *watch = ring->watch;
-    if (watch == NULL)
+    struct carom_ring_watch *watch = watch_of(ring);
+    if (watch == NULL || connection == NULL)
         return 0;
     pthread_mutex_lock(&watch->lock);
     uint32_t number = watch->news.first;
@@ -344,7 +349,7 @@ int carom_ring_take_connection(carom_ring *ring, carom_ring_connection *connecti
 
 void carom_ring_forget_connection(carom_ring *ring, uint32_t number)
 {
-    struct carom_ring_watch *watch = ring->watch;
+    struct carom_ring_watch *watch = watch_of(ring);
     if (watch == NULL)
         return;
     pthread_mutex_lock(&watch->lock);
@@ -358,7 +363,7 @@ void carom_ring_forget_connection(carom_ring *ring, uint32_t number)
 
 void carom_ring_close_connection(carom_ring *ring, uint32_t number, uint32_t how)
 {
-    struct carom_ring_watch *watch = ring->watch;
+    struct carom_ring_watch *watch = watch_of(ring);
     if (watch == NULL || how < CAROM_CLOSE_IDLE || how > CAROM_CLOSE_RESET)
         return;
     pthread_mutex_lock(&watch->lock);
@@ -385,7 +390,9 @@ void carom_ring_close_connection(carom_ring *ring, uint32_t number, uint32_t how
 
 void carom_ring_traffic(carom_ring *ring, uint32_t number, uint64_t *received, uint64_t *sent)
 {
-    struct carom_ring_watch *watch = ring->watch;
+    struct carom_ring_watch *watch = watch_of(ring);
+    if (received == NULL || sent == NULL)
+        return;
     *received = *sent = 0;
     if (watch == NULL)
         return;

@@ -12,6 +12,8 @@ static bool heads_fit_ring(const carom_options *options)
 
 int carom_ring_attach(carom_ring *ring, carom_service *service, uint32_t worker)
 {
+    if (ring == NULL || service == NULL)
+        return -CAROM_EINVAL;
     const carom_options *options = &service->options;
     if (worker >= options->workers || options->record_state < sizeof(struct carom_ring_state) ||
         !heads_fit_ring(options))

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "record/waker.h"
 #include "service/options.h"
 
 /* ---------------------------------------------------------------- create, destroy */
@@ -79,7 +80,7 @@ int carom_service_create_on(carom_service **made, const carom_options *given,
 int carom_service_create(carom_service **service, const carom_options *given)
 {
     carom_options options;
-    int error = carom_options_resolve(&options, given);
+    int error = service == NULL ? -CAROM_EINVAL : carom_options_resolve(&options, given);
     if (error < 0)
         return error;
     const struct carom_log_sink log = {options.log, options.log_data};
@@ -100,12 +101,12 @@ int carom_service_create(carom_service **service, const carom_options *given)
 
 const char *carom_service_backend(const carom_service *service)
 {
-    return service->workers[0].loop->ops->name;
+    return service == NULL ? "" : service->workers[0].loop->ops->name;
 }
 
 int carom_service_adjust(carom_service *service, const carom_options *options)
 {
-    if (options == NULL || options->size != sizeof *options)
+    if (service == NULL || options == NULL || options->size != sizeof *options)
         return -CAROM_EINVAL;
     struct carom_worker *worker = &service->workers[0];
     int state = atomic_load(&service->state);
@@ -143,6 +144,8 @@ int carom_service_destroy(carom_service *service)
 static int listen_on(struct carom_service *service, const char *address,
                      const carom_tls_options *tls)
 {
+    if (service == NULL)
+        return -CAROM_EINVAL;
     if (atomic_load(&service->state) != CAROM_SERVICE_IDLE)
         return -CAROM_ESTATE;
     return carom_listeners_add(&service->listeners, address, tls);
@@ -161,12 +164,12 @@ int carom_service_listen_tls(carom_service *service, const char *address,
 
 size_t carom_service_listener_count(const carom_service *service)
 {
-    return service->listeners.count;
+    return service == NULL ? 0 : service->listeners.count;
 }
 
 int carom_service_listener(const carom_service *service, size_t index, carom_address *address)
 {
-    if (index >= service->listeners.count)
+    if (service == NULL || address == NULL || index >= service->listeners.count)
         return -CAROM_EINVAL;
     *address = service->listeners.list[index]->address;
     return 0;
@@ -174,16 +177,19 @@ int carom_service_listener(const carom_service *service, size_t index, carom_add
 
 int carom_tls_reload(carom_service *service)
 {
-    return carom_certificates_reload(&service->listeners);
+    return service == NULL ? -CAROM_EINVAL : carom_certificates_reload(&service->listeners);
 }
 
 int carom_tls_replace(carom_service *service, const carom_tls_options *options)
 {
-    return carom_certificates_replace(&service->listeners, options);
+    return service == NULL ? -CAROM_EINVAL
+                           : carom_certificates_replace(&service->listeners, options);
 }
 
 int carom_tls_set_ticket_keys(carom_service *service, carom_slice keys)
 {
+    if (service == NULL || (keys.data == NULL && keys.length > 0))
+        return -CAROM_EINVAL;
     return carom_certificates_set_keys(&service->listeners, keys);
 }
 
@@ -278,7 +284,7 @@ int carom_run(carom_service *service)
 {
     uint32_t started = 0;
     sigset_t before;
-    int error = carom_service_start(service);
+    int error = service == NULL ? -CAROM_EINVAL : carom_service_start(service);
     if (error < 0)
         return error;
     block_sigpipe(service, &before);
@@ -299,6 +305,8 @@ int carom_run(carom_service *service)
 
 static int start_driven(struct carom_service *service)
 {
+    if (service == NULL)
+        return -CAROM_EINVAL;
     int state = atomic_load(&service->state);
     if (service->options.workers != 1 || state == CAROM_SERVICE_DRAINED)
         return -CAROM_ESTATE;
@@ -344,6 +352,8 @@ int carom_service_turn(carom_service *service)
 
 void carom_shutdown(carom_service *service, uint32_t milliseconds)
 {
+    if (service == NULL)
+        return;
     /* Inside before anybody can see it: a service that drains at once is not destroyed under us. */
     struct carom_inbox *inbox = &service->workers[0].connections.records.inbox;
     carom_inbox_enter(inbox);
@@ -362,6 +372,8 @@ void carom_shutdown(carom_service *service, uint32_t milliseconds)
 
 int carom_service_wait_drained(carom_service *service, carom_waker *waker)
 {
+    if (service == NULL || !carom_waker_is_set(waker))
+        return -CAROM_EINVAL;
     if (service->drained != NULL || atomic_load(&service->state) == CAROM_SERVICE_DRAINED)
         return -CAROM_ESTATE;
     service->drained = waker;

@@ -7,6 +7,8 @@
 void carom_service_stats(const carom_service *service, carom_stats *stats)
 {
     uint64_t sums[CAROM_STATS_WORDS] = {0};
+    if (service == NULL || stats == NULL)
+        return;
     for (uint32_t w = 0; w < service->options.workers; w++) {
         const struct carom_worker *worker = &service->workers[w];
         if (carom_worker_is_here(worker))

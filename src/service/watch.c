@@ -139,9 +139,9 @@ static int watch(struct carom_worker *worker, carom_io *io, int fd, unsigned eve
 
 int carom_watch_worker(carom_worker *worker, carom_io *io, int descriptor, unsigned events)
 {
-    carom_worker_assert_here(worker);
-    if (!valid(io, events))
+    if (worker == NULL || !valid(io, events))
         return -CAROM_EINVAL;
+    carom_worker_assert_here(worker, __func__);
     if (worker->stopped || watching_of(io)->joined.from != NULL)
         return -CAROM_ESTATE;
     return watch(worker, io, descriptor, events);
@@ -158,14 +158,16 @@ static bool is_joined(const carom_record *record, const struct watching *watchin
 
 int carom_watch(carom_record *record, carom_io *io, int descriptor, unsigned events)
 {
-    carom_record_assert_held(record);
+    int error = carom_record_check(record, __func__);
+    if (error < 0)
+        return error;
     if (!valid(io, events))
         return -CAROM_EINVAL;
     struct watching *watching = watching_of(io);
     bool fresh = watching->worker == NULL;
     if (!fresh && !is_joined(record, watching))
         return -CAROM_ESTATE;
-    int error = watch(carom_record_worker(record), io, descriptor, events);
+    error = watch(carom_record_worker(record), io, descriptor, events);
     if (error < 0 || !fresh)
         return error;
     carom_record_join(record, &watching->joined);
@@ -176,9 +178,11 @@ int carom_watch(carom_record *record, carom_io *io, int descriptor, unsigned eve
 
 void carom_unwatch(carom_io *io)
 {
+    if (io == NULL)
+        return;
     struct watching *watching = watching_of(io);
     if (watching->worker == NULL)
         return;
-    carom_worker_assert_here(watching->worker);
+    carom_worker_assert_here(watching->worker, __func__);
     leave(watching);
 }

@@ -74,9 +74,10 @@ bool carom_worker_is_here(const struct carom_worker *worker);
 /* Wake the worker: any thread, async-signal-safe. */
 void carom_worker_rouse(struct carom_worker *worker);
 /* What calls that are for its thread only may rely on. */
-static inline void carom_worker_assert_here(const struct carom_worker *worker)
+static inline void carom_worker_assert_here(const struct carom_worker *worker, const char *call)
 {
-    carom_assert(pthread_equal(worker->connections.records.thread, pthread_self()));
+    if (carom_unlikely(!pthread_equal(worker->connections.records.thread, pthread_self())))
+        carom_misused(call, "this is not the worker's thread");
 }
 /* Whether its next turn has work that no event of the loop will bring. */
 static inline bool carom_worker_busy(const struct carom_worker *worker)

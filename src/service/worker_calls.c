@@ -48,28 +48,34 @@ void carom_worker_end(struct carom_worker *worker)
 
 uint32_t carom_worker_index(const carom_worker *worker)
 {
-    return worker->index;
+    return worker == NULL ? 0 : worker->index;
 }
 
 carom_worker *carom_service_worker(carom_service *service, uint32_t index)
 {
-    return index < service->options.workers ? &service->workers[index] : NULL;
+    return service != NULL && index < service->options.workers ? &service->workers[index] : NULL;
 }
 
 carom_worker *carom_record_worker(const carom_record *record)
 {
+    if (record == NULL)
+        return NULL;
     return carom_container(record->records, struct carom_worker, connections.records);
 }
 
 void carom_worker_set_data(carom_worker *worker, void *data)
 {
-    carom_worker_assert_here(worker);
+    if (worker == NULL)
+        return;
+    carom_worker_assert_here(worker, __func__);
     worker->data = data;
 }
 
 void *carom_worker_data(const carom_worker *worker)
 {
-    carom_worker_assert_here(worker);
+    if (worker == NULL)
+        return NULL;
+    carom_worker_assert_here(worker, __func__);
     return worker->data;
 }
 
@@ -77,18 +83,26 @@ void *carom_worker_data(const carom_worker *worker)
 
 int carom_post_worker(carom_worker *worker, carom_waker *waker)
 {
+    int error = worker == NULL ? -CAROM_EINVAL : carom_waker_claim(waker);
+    if (error < 0)
+        return error;
     struct carom_inbox *inbox = &worker->connections.records.inbox;
     carom_inbox_enter(inbox);
     int wake = carom_inbox_offer(inbox, carom_waker_message(waker));
     if (wake > 0)
         worker->loop->ops->wake(worker->loop);
     carom_inbox_leave(inbox);
-    return wake < 0 ? -CAROM_ESTATE : 0;
+    if (wake >= 0)
+        return 0;
+    carom_waker_disclaim(waker);
+    return -CAROM_ESTATE;
 }
 
 int carom_wait_time_worker(carom_worker *worker, uint32_t milliseconds, carom_waker *waker)
 {
-    carom_worker_assert_here(worker);
+    if (worker == NULL || !carom_waker_is_set(waker))
+        return -CAROM_EINVAL;
+    carom_worker_assert_here(worker, __func__);
     if (worker->stopped)
         return -CAROM_ESTATE;
     return carom_waker_wait_time(&worker->connections.records, milliseconds, waker);
@@ -96,6 +110,8 @@ int carom_wait_time_worker(carom_worker *worker, uint32_t milliseconds, carom_wa
 
 void carom_unwait_worker(carom_worker *worker, carom_waker *waker)
 {
-    carom_worker_assert_here(worker);
+    if (worker == NULL || waker == NULL)
+        return;
+    carom_worker_assert_here(worker, __func__);
     carom_waker_withdraw(&worker->connections.records, waker);
 }

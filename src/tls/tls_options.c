@@ -90,7 +90,7 @@ static void copy_all(struct carom_tls_kept *kept, const carom_tls_options *optio
 
 static bool valid_protocols(const carom_tls_options *options)
 {
-    if (options->protocol_count > MOST_PROTOCOLS)
+    if (options->protocol_count > MOST_PROTOCOLS || options->protocols == NULL)
         return false;
     for (size_t i = 0; i < options->protocol_count; i++) {
         size_t length = options->protocols[i] == NULL ? 0 : strlen(options->protocols[i]);
@@ -122,6 +122,7 @@ static int resolve(carom_tls_options *to, const carom_tls_options *given, bool h
     if (to->certificates == NULL || to->certificate_count == 0 ||
         to->certificate_count > MOST_CERTIFICATES || !valid_protocols(to) ||
         (to->min_version != 12 && to->min_version != 13) ||
+        (to->ticket_keys.data == NULL && to->ticket_keys.length > 0) ||
         (unsigned)to->client > CAROM_TLS_CLIENT_REQUIRED ||
         (to->client != CAROM_TLS_CLIENT_OFF && !trust) ||
         (to->ticket_lifetime > MOST_LIFETIME && to->ticket_lifetime != CAROM_OFF))

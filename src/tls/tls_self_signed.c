@@ -85,8 +85,10 @@ static bool take_over(carom_slice *to, BIO *bio)
 int carom_tls_self_signed(carom_tls_certificate *made, const char *names)
 {
     char text[NAMES_SIZE];
+    if (made == NULL)
+        return -CAROM_EINVAL;
     *made = (carom_tls_certificate){0};
-    if (!write_names(text, names))
+    if (names == NULL || !write_names(text, names))
         return -CAROM_EINVAL;
     ERR_clear_error();
     EVP_PKEY *key = EVP_EC_gen("P-256");
@@ -113,6 +115,8 @@ int carom_tls_self_signed(carom_tls_certificate *made, const char *names)
 
 void carom_tls_certificate_free(carom_tls_certificate *made)
 {
+    if (made == NULL)
+        return;
     OPENSSL_cleanse((void *)(uintptr_t)made->key.data, made->key.length);
     carom_memory_give((void *)(uintptr_t)made->certificate.data, made->certificate.length);
     carom_memory_give((void *)(uintptr_t)made->key.data, made->key.length);

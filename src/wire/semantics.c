@@ -182,15 +182,24 @@ static int note_field(struct noted *noted, const carom_field *field, enum carom_
     }
 }
 
-/* Nothing a handler sets can split a response. */
-static bool may_be_sent(const carom_field *field)
+/* Whether the bytes that it names are there. */
+static bool is_there(carom_slice slice)
 {
+    return slice.data != NULL || slice.length == 0;
+}
+
+/* Nothing a handler sets can split a response. 0, -CAROM_EFIELD, -CAROM_EINVAL (no bytes). */
+static int check_field(const carom_field *field)
+{
+    if (!is_there(field->name) || !is_there(field->value))
+        return -CAROM_EINVAL;
     const uint8_t *name = (const uint8_t *)field->name.data;
     const uint8_t *value = (const uint8_t *)field->value.data;
     size_t name_length = field->name.length, value_length = field->value.length;
-    return name_length > 0 && name_length < UINT16_MAX && value_length < UINT32_MAX &&
-           carom_token_length(name, (uint32_t)name_length) == name_length &&
-           carom_value_length(value, (uint32_t)value_length) == value_length;
+    bool sent = name_length > 0 && name_length < UINT16_MAX && value_length < UINT32_MAX &&
+                carom_token_length(name, (uint32_t)name_length) == name_length &&
+                carom_value_length(value, (uint32_t)value_length) == value_length;
+    return sent ? 0 : -CAROM_EFIELD;
 }
 
 static bool phrase_may_be_sent(carom_slice phrase)
@@ -252,14 +261,15 @@ int carom_response_plan(struct carom_response_plan *plan, enum carom_response_ki
 {
     struct noted noted = {0};
     uint64_t bytes = response->phrase.length;
-    if (!status_allowed(kind, request, response->status))
+    if (!status_allowed(kind, request, response->status) || !is_there(response->phrase) ||
+        (response->fields == NULL && response->field_count > 0))
         return -CAROM_EINVAL;
     if (!phrase_may_be_sent(response->phrase))
         return -CAROM_EFIELD;
     for (size_t i = 0; i < response->field_count; i++) {
-        if (!may_be_sent(&response->fields[i]))
-            return -CAROM_EFIELD;
-        int error = note_field(&noted, &response->fields[i], kind);
+        int error = check_field(&response->fields[i]);
+        if (error == 0)
+            error = note_field(&noted, &response->fields[i], kind);
         if (error < 0)
             return error;
         bytes += response->fields[i].name.length + response->fields[i].value.length;
@@ -307,8 +317,11 @@ uint64_t carom_fields_bytes(const carom_field *fields, size_t count)
 
 int carom_trailers_check(const carom_field *trailers, size_t count)
 {
-    for (size_t i = 0; i < count; i++)
-        if (!may_be_sent(&trailers[i]) || !trailer_allowed(trailers[i].name))
-            return -CAROM_EFIELD;
-    return 0;
+    int error = trailers == NULL && count > 0 ? -CAROM_EINVAL : 0;
+    for (size_t i = 0; error == 0 && i < count; i++) {
+        error = check_field(&trailers[i]);
+        if (error == 0 && !trailer_allowed(trailers[i].name))
+            error = -CAROM_EFIELD;
+    }
+    return error;
 }

@@ -52,13 +52,13 @@ enum carom_response_kind { CAROM_HEAD_FINAL, CAROM_HEAD_INFORM, CAROM_HEAD_UPGRA
  * characters in values (not HTAB) and names that are no tokens. Unknown length: chunked for
  * HTTP/1.1 and, in frames of its own, for HTTP/2; until close for 1.0. HEAD, 1xx, 204, 304: no
  * body; 1xx, 204: no Content-Length (RFC 9110, 8.6). 2xx to CONNECT is an upgrade's alone: its
- * content would be taken for the tunnel's (RFC 9110, 9.3.6). 0, -CAROM_EINVAL (status),
- * -CAROM_EFIELD, -CAROM_ELENGTH. */
+ * content would be taken for the tunnel's (RFC 9110, 9.3.6). 0, -CAROM_EINVAL (status, or bytes
+ * that are not there), -CAROM_EFIELD, -CAROM_ELENGTH. */
 int carom_response_plan(struct carom_response_plan *plan, enum carom_response_kind kind,
                         const struct carom_request_head *request, const carom_response *response,
                         uint64_t length);
-/* Check trailers: names, values, and no framing, routing or Content-* fields. 0 or -CAROM_EFIELD.
- */
+/* Check trailers: names, values, and no framing, routing or Content-* fields. 0, -CAROM_EFIELD, or
+ * -CAROM_EINVAL (bytes that are not there). */
 int carom_trailers_check(const carom_field *trailers, size_t count);
 /* The bytes of the names and values. */
 uint64_t carom_fields_bytes(const carom_field *fields, size_t count);

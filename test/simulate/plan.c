@@ -259,7 +259,8 @@ static void draw_handler(struct exchange *exchange)
     exchange->status = statuses[random_below(random, sizeof statuses / sizeof *statuses)];
     exchange->length = random_size(random, random_chance(random, 10) ? 200000 : 3000);
     exchange->piece = 1 + random_size(random, exchange->length / 4 + 20);
-    exchange->known = random_chance(random, 50);
+    /* In C a length of 0 is one that is not known. */
+    exchange->known = random_chance(random, 50) && (exchange->length > 0 || world->on_ring);
     exchange->lent = random_chance(random, 50);
     exchange->stubborn = random_chance(random, 30);
     exchange->twice = random_chance(random, 10);

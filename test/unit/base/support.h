@@ -1,9 +1,10 @@
 /* What the unit tests of src/base share: cmocka, random numbers from a printed seed, and a way to
- * see that an assertion of the library stops the program. */
+ * see that an assertion of the library stops the program, and what it says. */
 #ifndef CAROM_TEST_UNIT_BASE_SUPPORT_H
 #define CAROM_TEST_UNIT_BASE_SUPPORT_H
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -41,6 +42,35 @@ static inline bool dies(void (*run)(void *data), void *data)
     int status = 0;
     assert_int_equal(waitpid(child, &status, 0), child);
     return !WIFEXITED(status) || WEXITSTATUS(status) != 0;
+}
+
+/* See that `run(data)` ends the process by abort, with this and nothing else on standard error;
+ * tried in a child. */
+static inline void assert_says(void (*run)(void *data), void *data, const char *text)
+{
+    int ends[2];
+    char said[1024] = "";
+    size_t length = 0;
+    ssize_t got;
+    fflush(NULL);
+    assert_int_equal(pipe(ends), 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        signal(SIGABRT, SIG_DFL); /* cmocka, or a sanitizer, would have a word, too */
+        dup2(ends[1], STDERR_FILENO);
+        close(STDOUT_FILENO);
+        run(data);
+        _exit(0);
+    }
+    close(ends[1]);
+    while ((got = read(ends[0], said + length, sizeof said - 1 - length)) > 0)
+        length += (size_t)got;
+    close(ends[0]);
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_string_equal(said, text);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
 }
 
 /* The seed of a random test: CAROM_SEED, or the clock's; printed, so that a failure can be

@@ -1,0 +1,56 @@
+/* Lives: a word for each record that outlives it, so that a reference to a record can be asked
+ * whether that is over, whatever has become of the record's memory. A worker makes one with each
+ * object of its pool of records, and keeps the memory of lives until it ends: as many as there were
+ * records at once. */
+#ifndef CAROM_RECORD_LIFE_H
+#define CAROM_RECORD_LIFE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "carom.h"
+
+struct carom_records;
+struct carom_life_block;
+
+struct carom_life {
+    struct carom_records *records;
+    union {
+        carom_record *record;
+        struct carom_life *next; /* of those that are free */
+    };
+    uint64_t generation; /* odd while a handler holds the record */
+    uint64_t since;      /* ms of the worker's clock: when it was given the record */
+};
+
+/* All of a worker. */
+struct carom_lives {
+    struct carom_life *free;
+    struct carom_life_block *blocks;
+};
+
+/* A life for an object of the pool; NULL when out of memory. */
+struct carom_life *carom_life_take(struct carom_lives *lives, struct carom_records *records,
+                                   carom_record *record);
+/* The object goes back to the allocator. */
+void carom_life_give(struct carom_lives *lives, struct carom_life *life);
+/* None is taken any more, and nobody may ask a reference. */
+void carom_lives_finish(struct carom_lives *lives);
+
+/* Where somebody stands who looks at all; begins as zero. */
+struct carom_life_cursor {
+    const struct carom_life_block *block;
+    uint32_t index;
+    bool begun;
+};
+
+/* The next record that a handler holds; NULL behind the last. Records may be released on the way;
+ * one that comes meanwhile may be missed. */
+carom_record *carom_lives_next(const struct carom_lives *lives, struct carom_life_cursor *cursor);
+
+static inline bool carom_life_is_held(const struct carom_life *life)
+{
+    return (life->generation & 1) != 0;
+}
+
+#endif
