@@ -30,7 +30,7 @@ set(CMAKE_C_EXTENSIONS OFF)
 set(CMAKE_C_VISIBILITY_PRESET hidden)
 
 add_library(carom_options INTERFACE)
-target_compile_definitions(carom_options INTERFACE _GNU_SOURCE)
+target_compile_definitions(carom_options INTERFACE _GNU_SOURCE _FILE_OFFSET_BITS=64)
 target_compile_options(carom_options INTERFACE
     -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith
     -Wvla -Wwrite-strings -Wformat=2 -Wconversion -Wno-sign-conversion -fno-common

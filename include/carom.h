@@ -158,7 +158,7 @@ typedef void carom_wake(carom_waker *waker, int status);
  * do not touch, move or free it while it waits. Releasing a record disarms all its wakers. */
 struct carom_waker {
     carom_wake *wake;
-    uintptr_t reserved[6];
+    uint64_t reserved[6];
 };
 
 /* What can be waited for on a record; each has one place for a waker. */
@@ -701,7 +701,7 @@ typedef void carom_io_ready(carom_io *io, int events);
  * `ready` and zero the rest; do not touch, move or free it while it is watched. */
 struct carom_io {
     carom_io_ready *ready;
-    uintptr_t reserved[17];
+    uint64_t reserved[17];
 };
 
 /* What a descriptor is watched for: one of the first two, or both. */

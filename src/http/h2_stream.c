@@ -142,10 +142,10 @@ void carom_h2_stream_credit(struct carom_h2 *h2, struct carom_h2_stream *stream)
     uint64_t owed = given - stream->credited;
     stream->credited = given;
     if (stream->closed || record->request != CAROM_REQUEST_CONTENT) {
-        nghttp2_session_consume_connection(h2->session, owed);
+        nghttp2_session_consume_connection(h2->session, (size_t)owed);
         return;
     }
-    nghttp2_session_consume(h2->session, stream->id, owed);
+    nghttp2_session_consume(h2->session, stream->id, (size_t)owed);
     grow_windows(h2, stream, owed);
 }
 
@@ -154,7 +154,7 @@ static void leave(struct carom_h2 *h2, struct carom_h2_stream *stream)
 {
     uint64_t owed = stream->record->content_received - stream->credited;
     if (owed > 0)
-        nghttp2_session_consume_connection(h2->session, owed);
+        nghttp2_session_consume_connection(h2->session, (size_t)owed);
     stream->credited += owed;
     carom_h2_stream_detach(h2, stream);
 }
@@ -220,7 +220,7 @@ static int h2_end(carom_record *record, const carom_field *trailers, size_t coun
     struct carom_records *records = record->records;
     if (record->body_kind != CAROM_BODY_CHUNKED || count == 0)
         return 0;
-    size_t room = 2 * sizeof(uint32_t) * count + carom_fields_bytes(trailers, count);
+    size_t room = 2 * sizeof(uint32_t) * count + (size_t)carom_fields_bytes(trailers, count);
     struct carom_page *page = carom_arena_hold(&records->outgoing, room);
     if (page == NULL)
         return -CAROM_ENOMEM;

@@ -200,7 +200,7 @@ static int64_t take(struct carom_loop *loop, struct carom_peer *peer,
         return why_broken(peer);
     carom_assert(!peer->saw_fin);
     int64_t taken = 0;
-    size_t room = part_of(self, least(queue->length, peer->window), 0);
+    size_t room = part_of(self, least((size_t)queue->length, peer->window), 0);
     if (carom_file_is_next(queue))
         return take_of_file(self, peer, queue->first, room);
     struct iovec vectors[VECTORS];

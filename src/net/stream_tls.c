@@ -175,7 +175,7 @@ static void note_burst(struct carom_stream *stream)
 
 /* Encrypt what comes next of `out`: a batch, less when there is less. 0, or an error where nothing
  * could be encrypted: what was encrypted before is sent first. */
-static int encrypt(struct carom_stream *stream)
+static int encrypt_unsent(struct carom_stream *stream)
 {
     struct carom_stream_tls *tls = stream->tls;
     struct carom_tls_session *session = &tls->session;
@@ -219,7 +219,7 @@ static bool next_batch(struct carom_stream *stream, uint64_t *budget)
         go_on_later(stream);
         return false;
     }
-    int error = encrypt(stream);
+    int error = encrypt_unsent(stream);
     if (error < 0) {
         break_later(stream, error);
         return false;

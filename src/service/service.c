@@ -95,7 +95,7 @@ int carom_service_create(carom_service **service, const carom_options *given)
     if (error != -CAROM_EUNSUPPORTED)
         return error;
     carom_log_line(&log, CAROM_LOG_WARNING, "backend: %s, because %s is refused: %s", usual->title,
-                   asked->title, strerrordesc_np(why));
+                   asked->title, strerror(why));
     return carom_service_create_on(service, given, usual->create);
 }
 

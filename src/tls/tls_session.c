@@ -19,7 +19,7 @@ static int bio_read(BIO *bio, char *to, size_t room, size_t *length)
     BIO_clear_retry_flags(bio);
     while (have < room && session->in.length > 0) {
         const struct carom_segment *first = session->in.first;
-        size_t piece = first->length < room - have ? first->length : room - have;
+        size_t piece = first->length < room - have ? (size_t)first->length : room - have;
         memcpy(to + have, first->data, piece);
         have += piece;
         carom_queue_consume(&session->in, session->segments, piece);

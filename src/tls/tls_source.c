@@ -11,7 +11,7 @@ int carom_tls_complain(const struct carom_log_sink *log, const char *file, const
     unsigned long code = ERR_peek_last_error();
     const char *why = ERR_reason_error_string(code);
     if (code != 0 && ERR_GET_LIB(code) == ERR_LIB_SYS)
-        why = strerrordesc_np((int)ERR_GET_REASON(code));
+        why = strerror((int)ERR_GET_REASON(code));
     if (code != 0 && ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE)
         error = -CAROM_ENOMEM;
     carom_log_line(log, CAROM_LOG_ERROR, "TLS: %s: %s: %s", file == NULL ? "(in memory)" : file,
@@ -29,7 +29,7 @@ BIO *carom_tls_open_source(const struct carom_log_sink *log, const char *file, c
     BIO *bio = BIO_new_file(file, "r");
     if (bio == NULL) {
         ERR_clear_error();
-        carom_log_line(log, CAROM_LOG_ERROR, "TLS: %s: %s: %s", file, what, strerrordesc_np(errno));
+        carom_log_line(log, CAROM_LOG_ERROR, "TLS: %s: %s: %s", file, what, strerror(errno));
     }
     return bio;
 }

@@ -33,7 +33,7 @@ static uint8_t *put_field(uint8_t *to, const carom_field *field)
 
 size_t carom_h1_head_room(size_t count, uint64_t bytes)
 {
-    return HEAD_ROOM + bytes + 4 * count; /* ": " and CRLF */
+    return HEAD_ROOM + (size_t)bytes + 4 * count; /* ": " and CRLF */
 }
 
 static uint8_t *put_status_line(uint8_t *to, unsigned status, carom_slice phrase)
