@@ -10,7 +10,7 @@ const { copyOf, ownBytes, share, giveBack } = require('../src/ring/copies.js');
 const { Ring } = require('../src/ring/ring.js');
 const { Output } = require('../src/exchange/output.js');
 const { addressOf, settingsOf } = require('../src/engine/options.js');
-const { RING_CONTROL_WORDS, RING_EVENT_HEAD, RING_EVENT_TAIL, RING_RETURN_TAIL } = require('../src/ring/layout.js');
+const { RING_BLOCKS_BACK, RING_CONTROL_WORDS, RING_EVENT_HEAD, RING_EVENT_TAIL, RING_RETURN_TAIL } = require('../src/ring/layout.js');
 
 test('a short text is written whole, or not at all', () => {
   const bytes = Buffer.alloc(100);
@@ -142,6 +142,30 @@ test('a batch has fewer events while answers are large', () => {
   ring.control[RING_EVENT_TAIL] = 2;
   assert.equal(ring.takeEvents(null, null), true);
   assert.equal(ring.takeEvents(null, null), false);
+});
+
+test('tables by number end where the last one is, after a burst', (t) => {
+  const ring = ringOf(true);
+  t.mock.method(require('../src/ring/native.js'), 'forgetConnection', () => {});
+  ring.blocks = [{}, {}];
+  ring.slots = Array.from({ length: 32 }, () => ({}));
+  ring.slotCount = 32;
+  ring.control[ring.blockWords] = 1; // the engine has that one still
+  ring.control[RING_BLOCKS_BACK] = 1;
+  ring.takeBlocksBack();
+  assert.deepEqual([ring.blocks.length, ring.slots.length, ring.slotCount], [1, 16, 16]);
+  const closed = [];
+  ring.watcher = { closed: (made) => closed.push(made) };
+  const one = (made) => ({ connection: {}, made });
+  ring.connections = [undefined, one('a'), one('b'), one('c')];
+  const goes = (number) => ring.gone.push({ number, reason: '', received: 0, sent: 0 });
+  goes(2);
+  ring.tellGone();
+  assert.equal(ring.connections.length, 4);
+  goes(3);
+  ring.tellGone();
+  assert.equal(ring.connections.length, 2);
+  assert.deepEqual(closed, ['b', 'c']);
 });
 
 test('who waits for a loan goes on in turn, and waits behind one who finds none', () => {
