@@ -202,12 +202,13 @@ typedef struct carom_options {
     carom_on_start *on_start; /* NULL: nothing is to be done */
     carom_on_stop *on_stop;   /* the same */
     void *worker_data;        /* for these two */
-    const char *backend;   /* "epoll" (default); "uring": io_uring, where the kernel (6.1 or newer)
-                              allows it, otherwise epoll; the log says which */
-    uint32_t workers;      /* 1 */
-    uint32_t backlog;      /* 4096: connections the kernel queues for accept */
-    uint32_t record_state; /* 0: bytes of the handler's own memory with each record */
-    uint32_t pool_floor;   /* 64: objects each pool has from the start and keeps */
+    const char *backend; /* "epoll" (default); "uring": io_uring, where the kernel (6.1 or newer)
+                            allows it, otherwise epoll; the log says which */
+    uint32_t workers;    /* 1 */
+    uint32_t backlog;    /* 4096: connections the kernel queues for accept */
+    uint32_t
+        record_state;    /* 0: bytes of the handler's own memory with each record; 1 MiB at most */
+    uint32_t pool_floor; /* 64: objects each pool has from the start and keeps */
 
     /* Limits: what happens when one is reached stands behind it. */
     uint32_t max_target;         /* 8 KiB: 414 */
@@ -278,7 +279,8 @@ typedef struct carom_options {
     }
 
 /* Make a service in *service; nothing listens yet. Options are copied. Errors: EINVAL (no handler,
- * or limits that contradict each other), ENOMEM, EMFILE, EUNSUPPORTED (backend). Any thread. */
+ * or a limit that cannot be: the log says which option and why), ENOMEM, EMFILE, EUNSUPPORTED
+ * (backend). Any thread. */
 CAROM_API int carom_service_create(carom_service **service, const carom_options *options);
 
 /* Free a service that is not running: never run, or drained. Listening sockets are closed and Unix
@@ -288,6 +290,7 @@ CAROM_API int carom_service_destroy(carom_service *service);
 
 /* Listen on `address`, before the service runs; more than one call is more than one listener:
  *   "127.0.0.1:8080", "[::1]:8080", "*:8080" (all IPv6 and IPv4), port 0 for any free port;
+ *   "localhost:8080" (127.0.0.1), ":8080" and "8080" (as "*:8080");
  *   "unix:/run/app.sock", "unix:/run/app.sock?mode=0660" (a stale socket file is replaced);
  *   "unix:@name" (abstract); "fd:3" (a listening socket that was inherited);
  *   "systemd:" (all descriptors of LISTEN_FDS, sd_listen_fds(3)).

@@ -34,14 +34,19 @@ static int number(const char *text, int most)
     return value;
 }
 
+/* "8080" and ":8080" are "*:8080"; "localhost" is 127.0.0.1, which no name service is asked for. */
 static int parse_tcp(const char *text, struct carom_listen_spec *spec)
 {
     char host[INET6_ADDRSTRLEN];
     const char *colon = strrchr(text, ':');
-    if (colon == NULL)
-        return -CAROM_EADDRESS;
-    int port = number(colon + 1, UINT16_MAX);
-    size_t length = (size_t)(colon - text);
+    int port = number(colon == NULL ? text : colon + 1, UINT16_MAX);
+    size_t length = colon == NULL ? 0 : (size_t)(colon - text);
+    if (length == 0) {
+        text = "*";
+        length = 1;
+    } else if (length == 9 && memcmp(text, "localhost", 9) == 0) {
+        text = "127.0.0.1";
+    }
     bool brackets = length >= 2 && text[0] == '[' && text[length - 1] == ']';
     if (brackets) {
         text++;

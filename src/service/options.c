@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/log.h"
 #include "base/page.h"
 #include "net/backends.h"
 
@@ -12,6 +13,8 @@
 #define MAX_SECTION (4u * 1024 * KIB)
 #define MAX_FIELDS  10000u
 #define MAX_WORKERS 1024u
+/* A pool keeps many of them. */
+#define MAX_RECORD_STATE (1024 * KIB)
 /* A connection counts its requests in flight in 16 bits. */
 #define MAX_PIPELINE UINT16_MAX
 /* RFC 9113, 6.9.1. */
@@ -63,15 +66,61 @@ static void set_defaults(carom_options *options)
     DEFAULT(max_response_head, 64 * KIB);
     DEFAULT(max_unsent, 64 * 1024 * KIB);
 #undef DEFAULT
-    if (options->max_pipeline > MAX_PIPELINE)
+    if (options->max_pipeline == CAROM_OFF)
         options->max_pipeline = MAX_PIPELINE;
     if (options->backend == NULL)
         options->backend = carom_backend_find(NULL)->name;
 }
 
-static bool windows_agree(uint32_t window, uint32_t most)
+/* An option that may be this much and this little. */
+struct bound {
+    const char *name;
+    uint64_t value, least, most;
+};
+
+/* Whoever made a mistake with one of fifty options shall not have to guess which. */
+static bool are_within(const carom_options *options, const struct bound *bounds, size_t count)
 {
-    return window >= MIN_WINDOW && window <= most && most <= MAX_WINDOW;
+    const struct carom_log_sink log = {options->log, options->log_data};
+    for (size_t i = 0; i < count; i++) {
+        const struct bound *bound = &bounds[i];
+        if (bound->value >= bound->least && bound->value <= bound->most)
+            continue;
+        bool much = bound->value > bound->most;
+        carom_log_line(&log, CAROM_LOG_ERROR, "options: %s is %llu, and may be %llu at %s",
+                       bound->name, (unsigned long long)bound->value,
+                       (unsigned long long)(much ? bound->most : bound->least),
+                       much ? "most" : "least");
+        return false;
+    }
+    return true;
+}
+
+static bool are_valid(const carom_options *options)
+{
+#define BOUND(option, least, most)                                                                 \
+    {                                                                                              \
+#option, options->option, least, most                                                      \
+    }
+    const struct bound bounds[] = {
+        BOUND(workers, 1, MAX_WORKERS),
+        BOUND(backlog, 1, INT32_MAX),
+        BOUND(record_state, 0, MAX_RECORD_STATE),
+        BOUND(max_target, 1, MAX_SECTION),
+        BOUND(max_header_section, 1, MAX_SECTION),
+        BOUND(max_fields, 1, MAX_FIELDS),
+        BOUND(max_pipeline, 1, MAX_PIPELINE),
+        BOUND(h2_max_streams, 1, MAX_STREAMS),
+        BOUND(h2_stream_window_max, MIN_WINDOW, MAX_WINDOW),
+        BOUND(h2_stream_window, MIN_WINDOW, options->h2_stream_window_max),
+        BOUND(h2_connection_window_max, MIN_WINDOW, MAX_WINDOW),
+        BOUND(h2_connection_window, MIN_WINDOW, options->h2_connection_window_max),
+    };
+#undef BOUND
+    const struct carom_log_sink log = {options->log, options->log_data};
+    if (options->handler == NULL)
+        carom_log_line(&log, CAROM_LOG_ERROR, "options: there is no handler");
+    return options->handler != NULL && are_within(options, bounds, sizeof bounds / sizeof *bounds);
 }
 
 int carom_options_resolve(carom_options *to, const carom_options *given)
@@ -84,11 +133,7 @@ int carom_options_resolve(carom_options *to, const carom_options *given)
     memcpy(to, given, given->size);
     to->size = sizeof *to;
     set_defaults(to);
-    if (to->handler == NULL || to->workers > MAX_WORKERS || to->backlog > INT32_MAX ||
-        to->max_target > MAX_SECTION || to->max_header_section > MAX_SECTION ||
-        to->max_fields > MAX_FIELDS || to->h2_max_streams > MAX_STREAMS ||
-        !windows_agree(to->h2_stream_window, to->h2_stream_window_max) ||
-        !windows_agree(to->h2_connection_window, to->h2_connection_window_max))
+    if (!are_valid(to))
         return -CAROM_EINVAL;
     if (carom_backend_find(to->backend) == NULL)
         return -CAROM_EUNSUPPORTED;

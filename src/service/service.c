@@ -200,6 +200,9 @@ int carom_service_start(struct carom_service *service)
     int idle = CAROM_SERVICE_IDLE;
     if (!atomic_compare_exchange_strong(&service->state, &idle, CAROM_SERVICE_RUNNING))
         return -CAROM_ESTATE;
+    if (service->listeners.count == 0)
+        carom_log_line(&service->log, CAROM_LOG_WARNING,
+                       "the service runs without a listener: nobody can connect");
     atomic_store(&service->working, service->options.workers);
     for (uint32_t i = 0; i < service->options.workers; i++)
         carom_doors_update(&service->workers[i].doors);

@@ -71,11 +71,40 @@ static void trim(struct carom_timer *timer)
 
 /* ---------------------------------------------------------------- shutdown */
 
+/* A record that is never released holds the service for ever: the log says which, and since when.
+ */
+static void tell_held(struct carom_worker *worker)
+{
+    const struct carom_records *records = &worker->connections.records;
+    struct carom_life_cursor cursor = {0};
+    carom_record *record, *oldest = NULL;
+    unsigned count = 0;
+    while ((record = carom_lives_next(&records->lives, &cursor)) != NULL) {
+        count++;
+        if (oldest == NULL || record->life->since < oldest->life->since)
+            oldest = record;
+    }
+    if (oldest == NULL)
+        return;
+    carom_slice target = carom_request_target(oldest);
+    carom_log_line(worker->log, CAROM_LOG_WARNING,
+                   "the deadline of the shutdown has passed, and %u records are not released; the "
+                   "oldest, after %llu ms: %.*s",
+                   count, (unsigned long long)(records->now - oldest->life->since),
+                   (int)(target.length < 200 ? target.length : 200), target.data);
+}
+
 static void deadline_passed(struct carom_timer *timer)
 {
     struct carom_worker *worker = carom_container(timer, struct carom_worker, drain_end);
+    if (worker->cancelling) {
+        tell_held(worker);
+        return;
+    }
     worker->cancelling = true;
     carom_connections_cancel(&worker->connections);
+    /* Handlers are told in this turn; those who have not let go by the next one hold us up. */
+    carom_timer_arm(&worker->connections.records.wheel, timer, worker->connections.records.now + 1);
 }
 
 /* A shutdown was asked for, perhaps once more. */

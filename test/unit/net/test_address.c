@@ -68,6 +68,21 @@ static void tcp_addresses_are_parsed(void **state)
                      0);
 }
 
+static void short_forms_are_parsed(void **state)
+{
+    (void)state;
+    static const char *const pairs[][2] = {
+        {"8080", "*:8080"}, {":8080", "*:8080"}, {":0", "*:0"}, {"localhost:80", "127.0.0.1:80"}};
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+        struct carom_listen_spec other;
+        assert_int_equal(carom_listen_parse(pairs[i][0], &spec), 0);
+        assert_int_equal(carom_listen_parse(pairs[i][1], &other), 0);
+        assert_int_equal(spec.any, other.any);
+        assert_int_equal(spec.address_length, other.address_length);
+        assert_memory_equal(&spec.address, &other.address, other.address_length);
+    }
+}
+
 static void unix_addresses_are_parsed(void **state)
 {
     (void)state;
@@ -107,8 +122,10 @@ static void anything_else_is_no_address(void **state)
     (void)state;
     static const char *const bad[] = {
         "",
-        "8080",
-        ":8080",
+        ":",
+        "80808",
+        ":80808",
+        "80a",
         "127.0.0.1",
         "127.0.0.1:",
         "127.0.0.1:65536",
@@ -120,7 +137,10 @@ static void anything_else_is_no_address(void **state)
         "127.0.0.1:0x50",
         "127.0.0:80",
         "256.0.0.1:80",
-        "localhost:80",
+        "localhost",
+        "localhost:",
+        "localhosts:80",
+        "local:80",
         "::1:80",
         "[::1]",
         "[::1]80",
@@ -465,6 +485,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
     const struct CMUnitTest tests[] = {
         TEST(tcp_addresses_are_parsed),
+        TEST(short_forms_are_parsed),
         TEST(unix_addresses_are_parsed),
         TEST(inherited_descriptors_are_parsed),
         TEST(anything_else_is_no_address),

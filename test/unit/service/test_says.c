@@ -1,0 +1,155 @@
+/* What the log says of a program's mistakes: an option that cannot be, a service that nobody can
+ * reach, records that are not released when a shutdown's deadline has passed. */
+#include "unit/http/simulation.h"
+
+#include "service/options.h"
+
+static char said[512];
+static int lines;
+
+static void note(void *data, carom_log_level level, const char *line)
+{
+    (void)data;
+    (void)level;
+    snprintf(said, sizeof said, "%s", line);
+    lines++;
+}
+
+static carom_options noted_options(void)
+{
+    carom_options options = simulation_options();
+    options.log = note;
+    said[0] = '\0';
+    lines = 0;
+    return options;
+}
+
+static void no_handler(carom_options *options)
+{
+    options->handler = NULL;
+}
+static void workers(carom_options *options)
+{
+    options->workers = 1025;
+}
+static void record_state(carom_options *options)
+{
+    options->record_state = 1u << 31;
+}
+static void record_state_by_one(carom_options *options)
+{
+    options->record_state = 1024 * 1024 + 1;
+}
+static void pipeline(carom_options *options)
+{
+    options->max_pipeline = 70000;
+}
+static void target(carom_options *options)
+{
+    options->max_target = 4194305;
+}
+static void window(carom_options *options)
+{
+    options->h2_stream_window = 1023;
+}
+static void window_beyond_its_limit(carom_options *options)
+{
+    options->h2_connection_window = 100000;
+    options->h2_connection_window_max = 99999;
+}
+
+static void an_option_that_is_refused_is_named(void **state)
+{
+    (void)state;
+    static const struct {
+        void (*set)(carom_options *options);
+        const char *line;
+    } cases[] = {
+        {no_handler, "options: there is no handler"},
+        {workers, "options: workers is 1025, and may be 1024 at most"},
+        {record_state, "options: record_state is 2147483648, and may be 1048576 at most"},
+        {record_state_by_one, "options: record_state is 1048577, and may be 1048576 at most"},
+        {pipeline, "options: max_pipeline is 70000, and may be 65535 at most"},
+        {target, "options: max_target is 4194305, and may be 4194304 at most"},
+        {window, "options: h2_stream_window is 1023, and may be 1024 at least"},
+        {window_beyond_its_limit,
+         "options: h2_connection_window is 100000, and may be 99999 at most"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        carom_options options = noted_options();
+        carom_service *service;
+        cases[i].set(&options);
+        assert_int_equal(carom_service_create(&service, &options), -CAROM_EINVAL);
+        assert_string_equal(said, cases[i].line);
+        assert_int_equal(lines, 1);
+    }
+    carom_options options = noted_options();
+    carom_options resolved;
+    options.record_state = 1024 * 1024;
+    options.max_pipeline = 65535;
+    assert_int_equal(carom_options_resolve(&resolved, &options), 0);
+    assert_int_equal(lines, 0);
+}
+
+static void nobody_can_reach_it(void **state)
+{
+    (void)state;
+    carom_options options = noted_options();
+    create(&options);
+    assert_int_equal(carom_service_start(sim.service), 0);
+    assert_string_equal(said, "the service runs without a listener: nobody can connect");
+    finish();
+    options = noted_options();
+    begin(&options);
+    assert_int_equal(lines, 0);
+    finish();
+}
+
+static void what_holds_a_shutdown_up_is_named(void **state)
+{
+    (void)state;
+    carom_options options = noted_options();
+    begin(&options);
+    struct carom_peer *first = connect_peer(), *second = connect_peer();
+    say(first, "GET /hold HTTP/1.1\r\nHost: a\r\n\r\n");
+    turn();
+    pass(700);
+    say(second, "GET /held HTTP/1.1\r\nHost: a\r\n\r\n");
+    turn();
+    carom_shutdown(sim.service, 0);
+    turn();
+    pass(300); /* handlers were told, and have had their turn */
+    const char *line =
+        "the deadline of the shutdown has passed, and 2 records are not released; the "
+        "oldest, after ";
+    assert_memory_equal(said, line, strlen(line));
+    assert_string_equal(strstr(said, " ms: "), " ms: /hold");
+    assert_in_range(atoi(said + strlen(line)), 700, 1000);
+    assert_int_equal(lines, 1);
+    pass(10000);
+    assert_int_equal(lines, 1);
+    finish();
+}
+
+/* Handlers that let go when they are told are no news. */
+static void a_shutdown_that_nobody_holds_up_says_nothing(void **state)
+{
+    (void)state;
+    carom_options options = noted_options();
+    begin(&options);
+    say(connect_peer(), "GET /now HTTP/1.1\r\nHost: a\r\n\r\n");
+    turn();
+    finish();
+    assert_int_equal(lines, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest all[] = {
+        cmocka_unit_test(an_option_that_is_refused_is_named),
+        cmocka_unit_test(nobody_can_reach_it),
+        cmocka_unit_test(what_holds_a_shutdown_up_is_named),
+        cmocka_unit_test(a_shutdown_that_nobody_holds_up_says_nothing),
+    };
+    return cmocka_run_group_tests(all, NULL, NULL);
+}
