@@ -246,7 +246,9 @@ typedef struct carom_options {
     uint32_t handler_timeout;    /* off: from handler to response head: 503 */
     uint32_t linger_timeout;     /* 2 s of reading on after a close, so that the answer arrives */
 
-    bool half_close; /* keep answering a peer that has sent FIN (default: it cancels) */
+    bool half_close;    /* keep answering a peer that has sent FIN (default: it cancels) */
+    bool host_optional; /* take requests of HTTP/1.1 without Host (default: 400, as RFC 9112, 3.2,
+                           wants it) */
     bool reuse_port; /* share TCP ports with other services and processes of this user that ask for
                         it too (SO_REUSEPORT): the kernel spreads connections over them */
 
@@ -420,9 +422,9 @@ typedef struct carom_stats {
     uint64_t h2_connections, h2_calmed; /* spoke HTTP/2; and were ended with ENHANCE_YOUR_CALM */
 } carom_stats;
 
-/* Change max_connections, max_connection_requests, header_timeout, keep_alive, keep_alive_grace:
- * those that are not 0. Time-outs that run keep their time. For one worker, on the thread that
- * gives it turns. Errors: EINVAL (size), ESTATE (more workers, or carom_run). */
+/* Change max_connections, max_connection_requests, header_timeout, first_byte_timeout, keep_alive,
+ * keep_alive_grace: those that are not 0; and switch half_close on, if it is true. Time-outs that
+ * run keep their time. For one worker, on the thread that gives it turns. Errors: EINVAL (size), ESTATE (more workers, or carom_run). */
 CAROM_API int carom_service_adjust(carom_service *service, const carom_options *options);
 
 /* Read the statistics. Any thread; each number is exact, together they are of about one moment. */

@@ -295,6 +295,8 @@ export interface Limits {
   lingerTimeout?: number | boolean;
   /** Go on answering a client that has closed its sending side. Default false: that cancels. */
   halfClose?: boolean;
+  /** Take requests of HTTP/1.1 without Host, their URL having that of the server. Default false: 400 (RFC 9112, 3.2). */
+  hostOptional?: boolean;
   /** From accept to the end of the TLS handshake; then closed. Default 10,000. */
   handshakeTimeout?: number | boolean;
   /** Most steps of TLS handshakes in one turn of a worker; the rest waits for the next. Default 16. */

@@ -86,6 +86,7 @@ static const struct {
     SETTING("handlerTimeout", handler_timeout, WORD),
     SETTING("lingerTimeout", linger_timeout, WORD),
     SETTING("halfClose", half_close, BOOL),
+    SETTING("hostOptional", host_optional, BOOL),
     SETTING("reusePort", reuse_port, BOOL),
     SETTING("handshakeTimeout", handshake_timeout, WORD),
     SETTING("maxHandshakes", max_handshakes, WORD),

@@ -119,8 +119,10 @@ int carom_service_adjust(carom_service *service, const carom_options *options)
     ADJUST(max_connections);
     ADJUST(max_connection_requests);
     ADJUST(header_timeout);
+    ADJUST(first_byte_timeout);
     ADJUST(keep_alive);
     ADJUST(keep_alive_grace);
+    ADJUST(half_close);
 #undef ADJUST
     carom_connections_adjusted(&worker->connections);
     if (state == CAROM_SERVICE_RUNNING)

@@ -240,7 +240,7 @@ static int decide_content(const struct carom_h1_framing *framing, struct carom_r
 
 int carom_h1_framing_decide(const struct carom_h1_framing *framing, struct carom_request_head *head)
 {
-    if (!(framing->seen & SEEN_HOST) && head->version != 10)
+    if (!(framing->seen & SEEN_HOST) && head->version != 10 && !framing->host_optional)
         return -400;
     int error = decide_content(framing, head);
     if (error < 0)

@@ -7,12 +7,13 @@
 #include "record/fields.h"
 
 /* What was met among the field lines of a head so far; private to h1_framing.c, but for the last
- * member. All zero at first. */
+ * two members. All zero at first. */
 struct carom_h1_framing {
     uint8_t seen;         /* which framing fields */
     uint8_t connection;   /* connection options */
     uint8_t codings;      /* transfer codings */
     bool any_expectation; /* the handler sees to those that are not 100-continue */
+    bool host_optional;   /* HTTP/1.1 without Host is taken */
 };
 
 /* Note a field line, if it is one of those. 0 or minus the status of a refusal. */

@@ -29,6 +29,7 @@ const LIMITS = [
   'handlerTimeout',
   'lingerTimeout',
   'halfClose',
+  'hostOptional',
   'reusePort',
   'handshakeTimeout',
   'maxHandshakes',
@@ -62,7 +63,7 @@ const NAMES = [
   ...NAMES_OF_TLS,
   ...LIMITS,
 ];
-const SWITCHES = new Set(['refuseConnections', 'halfClose', 'reusePort']);
+const SWITCHES = new Set(['refuseConnections', 'halfClose', 'hostOptional', 'reusePort']);
 const OFF = -1;
 const MOST = 0xfffffffe; // what a limit can be; and where the engine has another bound:
 const MOST_OF = {
@@ -103,6 +104,11 @@ function limitOf(name, value) {
   if (typeof value !== 'number' || !(value >= 0)) throw new TypeError(`${name} must be a number of at least 0, or false for off`);
   if (value > most) throw new RangeError(`${name} must be up to ${most}, or false for off`);
   return Math.ceil(value);
+}
+
+// Bytes for the fields of a head and the table of them, beside its target and what else is in its first line.
+function roomForHead(maxTarget = 8192) {
+  return RING_PAGE_SIZE - maxTarget - 256;
 }
 
 // The largest head must fit into a page of the ring, together with the table of its fields.
@@ -192,4 +198,4 @@ function ioOf(options) {
   return io;
 }
 
-module.exports = { NAMES, settingsOf, ringBytes, maxHeadOf, backendOf, addressOf, deadlineOf, ioOf, integer };
+module.exports = { roomForHead, NAMES, settingsOf, ringBytes, maxHeadOf, backendOf, addressOf, deadlineOf, ioOf, integer };

@@ -117,6 +117,18 @@ static void what_was_read_is_not_read_again(void **state)
     }
 }
 
+static void host_may_be_optional(void **state)
+{
+    (void)state;
+    static const char text[] = "GET / HTTP/1.1\r\nA: b\r\n\r\n";
+    fresh(MAX_FIELDS);
+    assert_int_equal(read_part(&limits, text, strlen(text)), -400);
+    carom_fields_clear(&head.fields);
+    fresh(MAX_FIELDS);
+    reader.framing.host_optional = true;
+    assert_int_equal(read_part(&limits, text, strlen(text)), strlen(text));
+}
+
 /* ---------------------------------------------------------------- limits */
 
 /* The same result whole and byte by byte. */
@@ -341,6 +353,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(spans_count_from_the_first_byte, begin, end),
         cmocka_unit_test_setup_teardown(nothing_is_left_of_what_the_head_was_before, begin, end),
         cmocka_unit_test_setup_teardown(what_was_read_is_not_read_again, begin, end),
+        cmocka_unit_test_setup_teardown(host_may_be_optional, begin, end),
         cmocka_unit_test_setup_teardown(targets_have_a_limit, begin, end),
         cmocka_unit_test_setup_teardown(cuts_change_no_refusal, begin, end),
         cmocka_unit_test_setup_teardown(header_sections_have_a_limit, begin, end),
