@@ -60,7 +60,7 @@ void carom_admission_offer(struct carom_connections *connections, carom_record *
     head->expects_continue = head->wants_upgrade = false;
     head->fields.count = 0;
     head->fields.base = data;
-    head->fields.page = carom_page_hold(page);
+    head->fields.page = page == NULL ? NULL : carom_page_hold(page);
     record->refusal = (uint16_t)status;
     record->refusal_reason = (uint8_t)reason;
     carom_record_content_dropped(record);

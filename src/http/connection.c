@@ -16,10 +16,9 @@ static struct carom_connection *of_stream(struct carom_stream *stream)
 
 /* Nothing is in flight. Orderly, unless the last of what was said is still here: what is cut off
  * must be seen to be. */
-static void close_now(struct carom_connection *connection)
+static void close_idle(struct carom_connection *connection, carom_reason reason)
 {
-    bool reset = connection->stream.out.length > 0;
-    carom_connection_abort(connection, CAROM_REASON_CLIENT_CLOSED, reset);
+    carom_connection_abort(connection, reason, connection->stream.out.length > 0);
 }
 
 /* ---------------------------------------------------------------- events of the stream */
@@ -162,7 +161,7 @@ void carom_connection_end(struct carom_connection *connection, bool linger)
         return;
     uint32_t timeout = carom_connections_of(connection)->options->linger_timeout;
     if (connection->core.peer_done || !linger || timeout == CAROM_OFF)
-        close_now(connection);
+        close_idle(connection, CAROM_REASON_CLIENT_CLOSED);
     else
         linger_for(connection, timeout, CAROM_REASON_CLIENT_CLOSED);
 }
@@ -245,13 +244,17 @@ static void core_resume(struct carom_core *core)
 static void core_read_timeout(struct carom_core *core)
 {
     struct carom_connection *connection = of_core(core);
-    if (core->state == CAROM_CONNECTION_OPEN && core->session != NULL) {
+    bool open = core->state == CAROM_CONNECTION_OPEN;
+    bool silent = open && core->session == NULL && core->requests == 0;
+    if (open && core->session != NULL) {
         carom_connection_protocol(connection)->read_timeout(connection);
-        return;
+    } else if (silent && carom_core_number(core) != 0 && connection->stream.tls == NULL) {
+        core->speaks = CAROM_SPEAKS_H1; /* for all that is known */
+        carom_connection_protocol(connection)->silent(connection);
+    } else {
+        core->connections->records.timeouts += silent;
+        close_idle(connection, open ? CAROM_REASON_HEADER_TIMEOUT : CAROM_REASON_CLIENT_CLOSED);
     }
-    if (core->requests == 0 && core->state == CAROM_CONNECTION_OPEN)
-        core->connections->records.timeouts++;
-    close_now(connection);
 }
 
 static void core_drain(struct carom_core *core)

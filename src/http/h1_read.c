@@ -152,6 +152,7 @@ static carom_record *begin_request(struct carom_connection *connection)
     struct carom_h1_reader *reader = &carom_h1_of(connection)->reader;
     carom_h1_reader_init(reader);
     reader->framing.any_expectation = carom_connections_of(connection)->watcher != NULL;
+    reader->framing.host_optional = options_of(connection)->host_optional;
     return record;
 }
 
@@ -362,9 +363,8 @@ static void keep_rest(struct carom_connection *connection, enum step last)
         out_of_memory(connection);
         return;
     }
-    bool first_bytes = h1->phase == CAROM_H1_HEAD && h1->reading != NULL &&
-                       connection->core.read_deadline == CAROM_NO_TIME;
-    if (first_bytes)
+    if (h1->phase == CAROM_H1_HEAD && h1->reading != NULL &&
+        connection->core.read_deadline == CAROM_NO_TIME) /* its first bytes */
         carom_connection_read_within(connection, options_of(connection)->header_timeout);
 }
 
@@ -396,21 +396,26 @@ static void settle(struct carom_connection *connection)
         carom_h1_drop(connection); /* only empty lines have come: its time runs on */
 }
 
+static bool make_session(struct carom_connection *connection)
+{
+    struct carom_h1 *h1 = carom_pool_take(carom_h1_pool(carom_connections_of(connection)));
+    if (h1 == NULL)
+        return false;
+    memset(h1, 0, sizeof *h1);
+    carom_node_init(&h1->exchanges);
+    carom_owed_init(&h1->owed, &connection->core);
+    connection->core.session = h1;
+    return true;
+}
+
 static void h1_received(struct carom_connection *connection, struct carom_page *page,
                         const uint8_t *data, uint32_t length)
 {
-    struct carom_h1 *h1 = carom_h1_of(connection);
-    if (h1 == NULL) {
-        h1 = carom_pool_take(carom_h1_pool(carom_connections_of(connection)));
-        if (h1 == NULL) {
-            out_of_memory(connection);
-            return;
-        }
-        memset(h1, 0, sizeof *h1);
-        carom_node_init(&h1->exchanges);
-        carom_owed_init(&h1->owed, &connection->core);
-        connection->core.session = h1;
+    if (connection->core.session == NULL && !make_session(connection)) {
+        out_of_memory(connection);
+        return;
     }
+    struct carom_h1 *h1 = carom_h1_of(connection);
     if (h1->length == 0) {
         h1->page = page;
         h1->data = data;
@@ -507,19 +512,24 @@ static void h1_read_timeout(struct carom_connection *connection)
     struct carom_h1 *h1 = carom_h1_of(connection);
     if (h1->reading == NULL)
         return;
+    h1->rate.since = h1->rate.left = 0;
     if (h1->phase == CAROM_H1_HEAD) {
         refuse_head(connection, 408, CAROM_REASON_HEADER_TIMEOUT);
         let_go_of_page(connection);
-        return;
-    }
-    h1->rate.since = 0;
-    h1->rate.left = 0;
-    if (carom_h1_too_slow(connection)) {
+    } else if (carom_h1_too_slow(connection)) {
         let_go_of_page(connection);
         refuse(connection, 408, CAROM_REASON_BODY_TIMEOUT);
     } else {
         carom_h1_update_receiving(connection);
     }
+}
+
+static void h1_silent(struct carom_connection *connection)
+{
+    if (!make_session(connection) || begin_request(connection) == NULL)
+        out_of_memory(connection);
+    else
+        refuse_head(connection, 408, CAROM_REASON_HEADER_TIMEOUT);
 }
 
 /* ---------------------------------------------------------------- backpressure */
@@ -579,6 +589,7 @@ const struct carom_protocol carom_h1_protocol = {
     .left = h1_left,
     .resume = h1_resume,
     .read_timeout = h1_read_timeout,
+    .silent = h1_silent,
     .flush = carom_h1_flush,
     .file_failed = carom_h1_file_failed,
     .drain = NULL, /* what is in flight is answered; the last says Connection: close */

@@ -35,6 +35,9 @@ struct carom_protocol {
     void (*resume)(struct carom_connection *connection);
     /* The read deadline has passed. Needs the session. */
     void (*read_timeout)(struct carom_connection *connection);
+    /* Not one byte has come in time: offer the watcher a refusal. NULL: it is not spoken unasked.
+     */
+    void (*silent)(struct carom_connection *connection);
     /* Move what is ready into the stream and send it; complete what was sent. Needs the session. */
     void (*flush)(struct carom_connection *connection);
     /* The file of the response that is being sent has failed: cancel it, and no other. Needs the
