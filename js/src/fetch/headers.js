@@ -1,6 +1,7 @@
 // Headers (Fetch, 5.1). Names are kept in lower case, in one flat list: [name, value, ...].
 'use strict';
 
+const { isProxy } = require('node:util').types;
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 // Names that were seen and their lower-case form. Programs use few names, so most are found here.
 const names = new Map();
@@ -101,7 +102,7 @@ function listOf(init) {
 
 function listOfRecord(init) {
   const list = [];
-  if (Object.getPrototypeOf(init) === Object.prototype) {
+  if (!isProxy(init) && Object.getPrototypeOf(init) === Object.prototype) {
     // what for-in finds is its own
     for (const key in init) list.push(lowerName(key), fieldValue(init[key]));
     return list;
@@ -146,6 +147,11 @@ delete HeadersIterator.prototype.constructor;
 Object.defineProperty(HeadersIterator.prototype, 'next', { enumerable: true });
 Object.defineProperty(HeadersIterator.prototype, Symbol.toStringTag, { value: 'Headers Iterator', configurable: true });
 
+// Whether iterating gives its fields: programs may give an object an iterator of its own.
+function isPlain(headers) {
+  return headers[Symbol.iterator] === Headers.prototype[Symbol.iterator];
+}
+
 class Headers {
   #list = null; // null: not decoded from the exchange yet
   #exchange = null;
@@ -154,7 +160,7 @@ class Headers {
 
   constructor(init = undefined) {
     this.#guard = 'none';
-    this.#list = init === undefined ? [] : #list in Object(init) ? [...init.#fields()] : listOf(init);
+    this.#list = init === undefined ? [] : #list in Object(init) && isPlain(init) ? [...init.#fields()] : listOf(init);
   }
 
   static #make(list, exchange, guard) {
