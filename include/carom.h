@@ -424,7 +424,8 @@ typedef struct carom_stats {
 
 /* Change max_connections, max_connection_requests, header_timeout, first_byte_timeout, keep_alive,
  * keep_alive_grace: those that are not 0; and switch half_close on, if it is true. Time-outs that
- * run keep their time. For one worker, on the thread that gives it turns. Errors: EINVAL (size), ESTATE (more workers, or carom_run). */
+ * run keep their time. For one worker, on the thread that gives it turns. Errors: EINVAL (size),
+ * ESTATE (more workers, or carom_run). */
 CAROM_API int carom_service_adjust(carom_service *service, const carom_options *options);
 
 /* Read the statistics. Any thread; each number is exact, together they are of about one moment. */

@@ -7,7 +7,7 @@ import { Limits, ServeOptions, TlsOptions } from './index.js';
  *
  * Of node:http `keepAliveTimeout`, `keepAliveTimeoutBuffer`, `headersTimeout`, `requestTimeout`, `maxHeaderSize`,
  * `joinDuplicateHeaders`, `highWaterMark`, `rejectNonStandardBodyWrites`, `IncomingMessage` and `ServerResponse` (the methods of their
- * prototypes; no constructor is called) mean something here. `insecureHTTPParser: true`, `requireHostHeader: false` and
+ * prototypes; no constructor is called) and `requireHostHeader` mean something here. `insecureHTTPParser: true` and
  * `shouldUpgradeCallback` are refused. These have no effect: `connectionsCheckingInterval` (each time is looked at when it is due),
  * `noDelay` (it is on), `keepAlive`, `keepAliveInitialDelay`, `optimizeEmptyRequests`, `uniqueHeaders`.
  */
@@ -40,7 +40,7 @@ export class Server extends HttpServer {
   /** Most requests of a connection; the last one is answered with Connection: close. 0 or null: no limit. */
   maxRequestsPerSocket: number | null;
   /**
-   * Fields of a request that its listener sees; further ones are left out. The engine answers 431 for more than 100, or than this
+   * Fields of a request that its listener sees; further ones are left out. The engine answers 431 for more than 1,000, or than this
    * was when the server began to listen, if that is more.
    */
   maxHeadersCount: number | null;

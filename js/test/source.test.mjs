@@ -33,7 +33,6 @@ const REVIEWED = {
     /(?:^|[\s(])((?:file:\/\/)?\/[^\s()][^()]*?:\d+)(?::\d+)?\)?$/,
     /^file:\/\//,
   ],
-  'exchange/exchange.js': [/\b(?:0:)+0\b|\b0\b/g, /:{3,}/], // of an address: at most 39 characters
   'exchange/refusal.js': [/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, /^[\t\x20-\x7e\x80-\xff]*$/, /^\d{1,18}$/, /^(close|keep-alive)$/i],
   'fetch/body.js': [/[\ud800-\udfff]/, /\r\n?|\n/g, /\r/g, /\n/g, /"/g],
   'fetch/headers.js': [
@@ -61,8 +60,9 @@ const REVIEWED = {
     /(^|,)\s*upgrade\s*(,|$)/i, // from each comma to the next character that is no blank, and no further
   ],
   'node/listen.js': [/^[0-9]+$/],
-  'node/client-error.js': [/^\S+ \S+ HTTP\/1\.[01]\r\n/, /\r\ncontent-length[ \t]*:/i, /\r\ntransfer-encoding[ \t]*:/i],
-  'node/response.js': [/(^|,)\s*close\s*(,|$)/i], // likewise
+  'node/client-error.js': [/^\S+ \S+ HTTP\/1\.[01]\r\n/, /\r\ncontent-length[ \t]*:/i, /\r\ntransfer-encoding[ \t]*:/i, /\r[^\n]/],
+  'node/response.js': [/(^|,)\s*close\s*(,|$)/i, /(^|,)\s*chunked\s*$/i], // likewise
+  'ring/codec.js': [/\b(?:0:)+0\b|\b0\b/g, /:{3,}/], // of an address: at most 39 characters
   'serve/framing.js': [/^\d{1,15}$/, /[\0-\x08\x0e-\x1f\x7f]/],
   'serve/serve.js': [/[^!-~]|[?#]/],
   'node/raw-head.js': [/^HTTP\/1\.[01] ([0-9]{3})(?: (.*))?$/],

@@ -54,7 +54,7 @@ const {
 } = require('../ring/layout.js');
 const { Output } = require('./output.js');
 const { ClientGone } = require('./client-gone.js');
-const { fieldsBytes, writeFields, decodeFields, writeShort } = require('../ring/codec.js');
+const { fieldsBytes, writeFields, decodeFields, writeShort, sameName, ipv6Text } = require('../ring/codec.js');
 const { ownBytes } = require('../ring/copies.js');
 const urls = require('../ring/urls.js');
 const { whyRefused } = require('./refusal.js');
@@ -272,10 +272,15 @@ class Exchange {
     return start < 0 ? null : this.slot.bytes.utf8Slice(start, start + this.slot.words[SLOT_CONTENT_HERE]);
   }
 
+  // Whether it has come whole with the head, and nobody has taken it.
+  get contentIsHere() {
+    return this.input === null && this.slot.words[SLOT_CONTENT_HERE] !== 0;
+  }
+
   // Where the content lies that has come whole, or -1: it has not, or is taken.
   takeContent() {
+    if (!this.contentIsHere) return -1;
     const words = this.slot.words;
-    if (this.input !== null || words[SLOT_CONTENT_HERE] === 0) return -1;
     this.input = ALL_READ;
     return this.table === SLOT_IN ? this.headStart() + words[SLOT_HEAD_LENGTH] : SLOT_IN; // behind a long head it is alone
   }
@@ -302,10 +307,16 @@ class Exchange {
     this.keepsContent = true;
   }
 
-  // Nobody wants what is left of it.
+  // Nobody wants what is left of it, nor a piece that was asked for.
   dropContent() {
+    const { input } = this;
     this.keepsContent = false;
-    if (this.input !== null && this.input !== ALL_READ) this.input.lost = true;
+    if (input !== null && input !== ALL_READ) {
+      input.lost = true;
+      const { reading } = input;
+      input.reading = null;
+      if (reading !== null) reading.reject(new ClientGone('client-closed'));
+    }
     this.releaseIfDone();
   }
 
@@ -430,6 +441,11 @@ class Exchange {
   write(bytes) {
     if (this.over || this.ended) return true;
     return this.stream().write(ownBytes(bytes, false));
+  }
+
+  // What was given so far leaves in a message of its own.
+  flush() {
+    if (this.output !== null) this.output.pump();
   }
 
   ready() {
@@ -573,25 +589,5 @@ Exchange.prototype.keepsContent = false;
 Exchange.prototype.idle = undefined; // the time in which the next piece of content must be asked for, once the response is sent
 Exchange.prototype.timer = null; // of a time-out of its own
 Exchange.prototype.failed = false; // its handler did, and onError was asked
-
-function sameName(bytes, place, name) {
-  for (let i = 0; i < name.length; i++) {
-    let byte = bytes[place + i];
-    if (byte >= 65 && byte <= 90) byte |= 32;
-    if (byte !== name.charCodeAt(i)) return false;
-  }
-  return true;
-}
-
-function ipv6Text(bytes, at) {
-  const groups = [];
-  for (let i = 0; i < 16; i += 2) groups.push(((bytes[at + i] << 8) | bytes[at + i + 1]).toString(16));
-  if (groups.slice(0, 5).every((group) => group === '0') && groups[5] === 'ffff') return bytes.subarray(at + 12, at + 16).join('.'); // IPv4 on an IPv6 socket
-  const text = groups.join(':');
-  const zeros = text.match(/\b(?:0:)+0\b|\b0\b/g);
-  if (zeros === null) return text;
-  const longest = zeros.reduce((a, b) => (b.length > a.length ? b : a));
-  return longest.length < 3 ? text : text.replace(longest, '::').replace(/:{3,}/, '::');
-}
 
 module.exports = { Exchange, ROOM };

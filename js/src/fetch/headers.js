@@ -148,7 +148,7 @@ Object.defineProperty(HeadersIterator.prototype, 'next', { enumerable: true });
 Object.defineProperty(HeadersIterator.prototype, Symbol.toStringTag, { value: 'Headers Iterator', configurable: true });
 
 // Whether iterating gives its fields: programs may give an object an iterator of its own.
-function isPlain(headers) {
+function iteratesFields(headers) {
   return headers[Symbol.iterator] === Headers.prototype[Symbol.iterator];
 }
 
@@ -160,7 +160,7 @@ class Headers {
 
   constructor(init = undefined) {
     this.#guard = 'none';
-    this.#list = init === undefined ? [] : #list in Object(init) && isPlain(init) ? [...init.#fields()] : listOf(init);
+    this.#list = init === undefined ? [] : #list in Object(init) && iteratesFields(init) ? [...init.#fields()] : listOf(init);
   }
 
   static #make(list, exchange, guard) {

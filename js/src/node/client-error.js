@@ -16,22 +16,41 @@ const LINE = /^\S+ \S+ HTTP\/1\.[01]\r\n/;
 const LENGTH = /\r\ncontent-length[ \t]*:/i;
 const CODING = /\r\ntransfer-encoding[ \t]*:/i;
 
+const BARE_CR = /\r[^\n]/;
+
 function codeOf(status, text) {
   if (BY_STATUS[status] !== undefined) return BY_STATUS[status];
-  const [method] = text.trimStart().split(' ', 1);
-  if (!METHODS.includes(method)) return ['HPE_INVALID_METHOD', 'Parse Error: Invalid method encountered'];
+  if (!METHODS.includes(methodOf(text))) return ['HPE_INVALID_METHOD', 'Parse Error: Invalid method encountered'];
   if (!LINE.test(text)) return ['HPE_INVALID_CONSTANT', 'Parse Error: Expected HTTP/'];
+  if (BARE_CR.test(text)) return ['HPE_LF_EXPECTED', 'Parse Error: Missing expected LF after header value'];
   if (CODING.test(text)) return ['HPE_INVALID_TRANSFER_ENCODING', "Parse Error: Transfer-Encoding can't be present with Content-Length"];
   if (LENGTH.test(text)) return ['HPE_UNEXPECTED_CONTENT_LENGTH', 'Parse Error: Invalid Content-Length'];
   return ['HPE_INVALID_HEADER_TOKEN', 'Parse Error: Invalid header token'];
 }
 
+function methodOf(text) {
+  return text.trimStart().split(' ', 1)[0];
+}
+
+// How much of a method that is none could have been one; at least the first byte was looked at.
+function likeMethod(text) {
+  const given = methodOf(text);
+  let most = 1;
+  for (const method of METHODS) {
+    let length = 0;
+    while (length < given.length && given[length] === method[length]) length++;
+    most = Math.max(most, length);
+  }
+  return most;
+}
+
 // `bytes`: what came, as far as it did; null: not known.
 function clientError(status, bytes = null) {
-  const [code, message] = codeOf(status, bytes === null ? '' : bytes.latin1Slice());
+  const text = bytes === null ? '' : bytes.latin1Slice();
+  const [code, message] = codeOf(status, text);
   const error = coded(Error, code, message);
   if (bytes !== null && status !== 408) {
-    error.bytesParsed = bytes.length;
+    error.bytesParsed = code === 'HPE_INVALID_METHOD' ? likeMethod(text) : bytes.length;
     error.reason = message.replace('Parse Error: ', '');
     error.rawPacket = bytes;
   }

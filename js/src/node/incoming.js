@@ -11,6 +11,7 @@ class IncomingMessage extends http.IncomingMessage {
     this.exchange = exchange;
     this._read = pull;
     this._destroy = tearDown;
+    this.readAhead = readAhead;
     this.responseSent = responseSent;
     const { version } = exchange;
     this.httpVersionMajor = Math.floor(version / 10);
@@ -24,6 +25,13 @@ class IncomingMessage extends http.IncomingMessage {
     this._addHeaderLines(fields, maxHeadersCount > 0 ? Math.min(fields.length, 2 * maxHeadersCount) : fields.length);
     if (exchange.contentLength === 0) this.complete = true;
   }
+}
+
+// What comes is received as far as the stream takes it, though nobody reads, so that `complete` and 'aborted' say what is. Who waits
+// for a 100 is not told to send.
+function readAhead() {
+  if (this._consumed || this.complete || this.destroyed || this.exchange.released || this.exchange.field('expect') !== null) return;
+  this.read(0);
 }
 
 function toBuffer(bytes) {
@@ -48,6 +56,7 @@ function pull() {
       return;
     }
   }
+  this.exchange.keepContent();
   this.exchange.read().then(
     (bytes) => {
       if (this.destroyed || this._dumped) return;
@@ -67,11 +76,6 @@ function pull() {
   );
 }
 
-// Whether the content flows although nobody listens for it.
-function isDropped(request) {
-  return request.readableFlowing === true && request.listenerCount('data') + request.listenerCount('readable') === 0;
-}
-
 function tearDown(error, callback) {
   if (!this.readableEnded || !this.complete) {
     this.aborted = true;
@@ -86,21 +90,18 @@ function tornDown(request, error, callback) {
   callback(request.listenerCount('error') > 0 ? error : null);
 }
 
-// Called when the response has been sent. Content that nobody reads is dropped; a reader of content that is still missing is told
-// that it will not come.
+// Called when the response has been sent. Who reads goes on; for those who only want to know of its end content flows unread. What
+// nobody asks for is left to the engine, which knows how much of it a connection is worth.
 function responseSent(request) {
   if (request.destroyed || request.readableEnded) return;
-  if (request.complete || !request._consumed) {
-    if (request.listenerCount('end') + request.listenerCount('close') === 0) return;
-    if (request._consumed && !request._dumped && request.readableFlowing !== null) return;
-    request.complete = true;
+  if (request.listenerCount('data') + request.listenerCount('readable') > 0 || request.readableFlowing === false) return;
+  const left = !request.complete && request._consumed;
+  if (!request._consumed) request.complete = true; // and cannot be read any more
+  if (request.listenerCount('end') + request.listenerCount('close') > 0) request.resume();
+  else if (left) {
     request._dumped = true;
-    request.resume();
-  } else if (isDropped(request)) {
-    request.complete = true;
-    request._dumped = true;
-    request.push(null);
-  } else request.destroy(connectionReset());
+    request.exchange.dropContent();
+  }
 }
 
 module.exports = { IncomingMessage };

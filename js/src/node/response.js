@@ -16,7 +16,10 @@ class ServerResponse extends http.ServerResponse {
     this.rejectsBody = options.rejectNonStandardBodyWrites === true;
     this.given = 0; // bytes of content
     this.fields = null; // of the head, flat
+    this.headStatus = 0; // of the head, once it is made
     this.statedLength = -1; // what Content-Length says
+    this.saysChunked = false; // and Transfer-Encoding
+    this.interim = ''; // an informational response, as far as node has passed it
     this.needsDrain = false;
     this.callbacks = null; // of writes that wait for room
     this.write = write;
@@ -57,7 +60,10 @@ function addField(response, name, value) {
       if (isNamed(name, 'proxy-connection')) return;
       break;
     case 17:
-      if (isNamed(name, 'transfer-encoding')) return;
+      if (isNamed(name, 'transfer-encoding')) {
+        response.saysChunked = /(^|,)\s*chunked\s*$/i.test(value);
+        return;
+      }
   }
   response.fields.push(name, typeof value === 'string' ? value : String(value));
 }
@@ -96,6 +102,7 @@ function storeHeader(statusLine, headers) {
     this.fields.push('Connection', 'close');
   if (this.statedLength >= 0 && this.fields.some((name, i) => i % 2 === 0 && isNamed(name, 'trailer')))
     throw coded(Error, 'ERR_HTTP_TRAILER_INVALID', 'Trailers are invalid with this transfer encoding');
+  this.headStatus = this.statusCode; // what is set from now on comes too late
   this._header = `${statusLine}\r\n`;
   this._headerSent = false;
 }
@@ -109,22 +116,35 @@ function sayLength(response) {
 function begin(response) {
   response._headerSent = true;
   sayLength(response);
-  response.exchange.begin(response.statusCode, response.fields, response._hasBody ? response.statedLength : -1);
+  response.exchange.begin(response.headStatus, response.fields, response._hasBody ? response.statedLength : -1);
 }
 
-// Sends an informational response, which node passes as text. The engine sends 100 by itself when content is first read.
+// Sends an informational response, which node passes as text, in pieces perhaps. The engine sends 100 by itself when content is
+// first read.
 function writeRaw(text, encoding, callback) {
   if (typeof encoding === 'function') callback = encoding;
-  const lines = String(text).split('\r\n');
-  const status = Number(lines[0].split(' ')[1]);
+  this.interim += String(text);
+  for (let end = this.interim.indexOf('\r\n\r\n'); end >= 0; end = this.interim.indexOf('\r\n\r\n')) {
+    inform(this, this.interim.slice(0, end).split('\r\n'));
+    this.interim = this.interim.slice(end + 4);
+  }
+  if (typeof callback === 'function') process.nextTick(callback);
+  return true;
+}
+
+function inform({ req, exchange }, [first, ...lines]) {
+  const status = Number(first.split(' ')[1]);
+  if (status === 100) req.read(0);
+  else if (status > 101 && status < 200) exchange.inform(status, fieldsOf(lines));
+}
+
+function fieldsOf(lines) {
   const fields = [];
-  for (const line of lines.slice(1)) {
+  for (const line of lines) {
     const colon = line.indexOf(': ');
     if (colon > 0) fields.push(line.slice(0, colon), line.slice(colon + 2));
   }
-  if (status > 101 && status < 200) this.exchange.inform(status, fields);
-  if (typeof callback === 'function') process.nextTick(callback);
-  return true;
+  return fields;
 }
 
 // Checks early hints, since node puts them into text without looking for what would split the response.
@@ -257,13 +277,7 @@ function callBack(response, error) {
 // ---------------------------------------------------------------- the end
 
 function trailersOf(response) {
-  if (!response._trailer) return null;
-  const fields = [];
-  for (const line of response._trailer.split('\r\n')) {
-    const colon = line.indexOf(': ');
-    if (colon > 0) fields.push(line.slice(0, colon), line.slice(colon + 2));
-  }
-  return fields;
+  return response._trailer ? fieldsOf(response._trailer.split('\r\n')) : null;
 }
 
 function end(chunk, encoding, callback) {
@@ -288,7 +302,7 @@ function end(chunk, encoding, callback) {
   if (this.destroyed) return this;
   const body = some && chunk.length > 0 ? encoded(chunk, encoding) : null;
   const trailers = trailersOf(this);
-  if (this._headerSent || trailers !== null) endStream(this, body, trailers);
+  if (this._headerSent || trailers !== null || this.saysChunked) endStream(this, body, trailers);
   else endWhole(this, body);
   return this;
 }
@@ -306,15 +320,17 @@ function endWhole(response, body) {
   const { exchange, transaction, req } = response;
   response._headerSent = true;
   sayLength(response);
+  if (!req.complete && !exchange.contentIsHere) req.readAhead();
   const alone = req.complete || !req._consumed;
   if (alone) exchange.onend = null;
-  exchange.respond(response.statusCode, response.fields, body);
+  exchange.respond(response.headStatus, response.fields, body);
   if (alone) transaction.complete();
 }
 
 function endStream(response, body, trailers) {
   const { exchange } = response;
   if (!response._headerSent) begin(response);
+  if (response.saysChunked) exchange.flush(); // or the engine would see the length, and say it
   if (body !== null && response._hasBody) exchange.write(body);
   if (trailers !== null) exchange.end(trailers);
   else exchange.end();

@@ -11,7 +11,8 @@ const { clientError, refusal } = require('./client-error.js');
 const { IncomingMessage } = require('./incoming.js');
 const { ServerResponse } = require('./response.js');
 const { placeOf } = require('./listen.js');
-const { Socket } = require('./socket.js');
+const { inject } = require('./injected.js');
+const { Socket, SecureSocket, socketFor, streamSocketFor } = require('./socket.js');
 const { Transaction } = require('./transaction.js');
 const { UpgradeSocket } = require('./upgrade.js');
 const { coded, listenError } = require('./errors.js');
@@ -54,6 +55,11 @@ const TELLS_OF_ITSELF = major > 22 || (major === 22 && minor >= 12);
 class Server extends EventEmitter {
   constructor(options, listener) {
     super();
+    this.setUp(options, listener);
+  }
+
+  // Constructors that are functions call node's without new, for an object of theirs.
+  setUp(options, listener) {
     if (typeof options === 'function') {
       listener = options;
       options = {};
@@ -67,6 +73,10 @@ class Server extends EventEmitter {
     this.referenced = true;
     this.timeout = 0;
     this.sockets = new Set(); // that are open
+    this.noDelay = true; // always
+    this.halfOpen = false; // who has sent FIN is still answered
+    this.reader = null; // of connections that a program brings (injected.js)
+    this.on('connection', takeOther);
     this.chosen = chosenOf(this.options);
     this.checkTls();
     this.madeAt = callSite();
@@ -149,6 +159,8 @@ class Server extends EventEmitter {
   settings({ host, port, path, fd, backlog, exclusive }) {
     const settings = { ...this.options.carom, ...tlsSettings(this.options), [MADE_AT]: this.madeAt };
     addChosen(settings, this.chosen);
+    if (this.options.requireHostHeader === false) settings.hostOptional = true;
+    if (this.halfOpen) settings.halfClose = true;
     if (backlog > 0) settings.backlog = backlog;
     if (exclusive) settings.reusePort = false; // in a cluster
     if (fd !== undefined) settings.fd = fd;
@@ -236,6 +248,16 @@ class Server extends EventEmitter {
     return this.sockets.size;
   }
 
+  get httpAllowHalfOpen() {
+    return this.halfOpen;
+  }
+
+  // While it listens it can be set, and holds from then on.
+  set httpAllowHalfOpen(value) {
+    this.halfOpen = Boolean(value);
+    if (this.halfOpen && this.handle !== null) this.handle.adjust({ halfClose: true });
+  }
+
   setTimeout(milliseconds, callback) {
     if (typeof milliseconds === 'function') {
       callback = milliseconds;
@@ -254,7 +276,7 @@ class Server extends EventEmitter {
   }
 
   opened(connection) {
-    const socket = new Socket(this, connection);
+    const socket = socketFor(this, connection);
     this.sockets.add(socket);
     if (this.timeout > 0) socket.setTimeout(this.timeout);
     process.nextTick(tellOpened, this, socket, connection.secure);
@@ -281,7 +303,7 @@ class Server extends EventEmitter {
   // Over HTTP/2 each exchange has a socket of its own.
   socketOf(exchange) {
     const socket = exchange.version < 20 ? exchange.connection : undefined;
-    return socket || new Socket(this, null, exchange);
+    return socket || streamSocketFor(this, exchange);
   }
 
   // What is no request, or came too late.
@@ -290,7 +312,9 @@ class Server extends EventEmitter {
     const transaction = new Transaction(exchange, socket);
     socket.enter(transaction);
     const error = clientError(exchange.refusal, Buffer.from(exchange.target, 'latin1'));
-    if (!this.emit('clientError', error, socket)) socket.end(refusal(exchange.refusal));
+    if (this.emit('clientError', error, socket)) return;
+    socket.refusal = error;
+    socket.end(refusal(exchange.refusal));
   }
 
   serve(exchange) {
@@ -313,6 +337,7 @@ class Server extends EventEmitter {
       return;
     }
     this.emit('request', request, response);
+    if (!request.complete && !request._consumed) process.nextTick(readAhead, request);
   }
 
   // The options IncomingMessage and ServerResponse: their methods are there, though their constructors are not called.
@@ -327,6 +352,7 @@ class Server extends EventEmitter {
     let event = null;
     if (
       this.listenerCount('upgrade') > 0 &&
+      exchange.contentLength === 0 && // the protocol would change behind the content: such a request is answered like others
       exchange.field('upgrade') !== null &&
       /(^|,)\s*upgrade\s*(,|$)/i.test(exchange.field('connection') || '')
     )
@@ -361,8 +387,15 @@ function SecureServer() {}
 const ofServer = Object.getOwnPropertyDescriptors(Server.prototype);
 SecureServer.prototype = Object.create(https.Server?.prototype || Server.prototype, ofServer);
 
-// Node's may be called without new.
-const CallableServer = new Proxy(Server, { apply: (target, self, args) => createServer(...args) });
+// Node's may be called without new, also for an object that inherits from it.
+const CallableServer = new Proxy(Server, {
+  apply(target, self, args) {
+    if (!(self instanceof Server)) return createServer(...args);
+    EventEmitter.call(self);
+    self.setUp(...args);
+    return self;
+  },
+});
 Server.prototype.constructor = SecureServer.prototype.constructor = CallableServer;
 Object.defineProperty(Server, Symbol.hasInstance, {
   value(object) {
@@ -384,6 +417,14 @@ function finished(server, handle) {
 // When it listens again, or an older engine goes on, it has not closed.
 function closed(server) {
   if (server.handle === null && server.closing.size === 0 && !server.opening) server.emit('close');
+}
+
+function readAhead(request) {
+  request.readAhead();
+}
+
+function takeOther(socket) {
+  if (!(socket instanceof Socket || socket instanceof SecureSocket)) inject(this, socket);
 }
 
 function tellOpened(server, socket, secure) {

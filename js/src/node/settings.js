@@ -3,21 +3,22 @@
 'use strict';
 
 const { coded } = require('./errors.js');
+const { roomForHead } = require('../engine/options.js');
 
-// By node's name: the engine's option, what it is when nobody sets it (false: off), and whether it can change while the server listens.
+// By node's name: the engine's option (and one that is alike), what it is when nobody sets it (false: off), and whether it can change while the server listens.
 const SETTINGS = {
   keepAliveTimeout: { option: 'keepAlive', byDefault: 5000 },
-  keepAliveTimeoutBuffer: { option: 'keepAliveGrace', byDefault: 1000 },
-  headersTimeout: { option: 'headerTimeout', byDefault: 60000, isTime: true },
-  requestTimeout: { option: 'headerTimeout', byDefault: 300000, isTime: true },
+  keepAliveTimeoutBuffer: { option: 'keepAliveGrace', byDefault: 1000, engine: 1 },
+  headersTimeout: { option: 'headerTimeout', alike: 'firstByteTimeout', byDefault: 60000, isTime: true },
+  requestTimeout: { option: 'headerTimeout', alike: 'firstByteTimeout', byDefault: 300000, isTime: true },
   maxConnections: { option: 'maxConnections', byDefault: null, engine: 16384 },
   maxRequestsPerSocket: { option: 'maxConnectionRequests', byDefault: 0, engine: false },
-  maxHeadersCount: { option: 'maxFields', byDefault: null, engine: 100, fixed: true },
+  maxHeadersCount: { option: 'maxFields', byDefault: null, engine: 1000, fixed: true },
   maxHeaderSize: { option: 'maxHeaderSection', byDefault: null, engine: 16384, fixed: true },
 };
 
 // Options whose every other value would have to be ignored.
-const ONLY = { insecureHTTPParser: false, requireHostHeader: true, shouldUpgradeCallback: undefined };
+const ONLY = { insecureHTTPParser: false, shouldUpgradeCallback: undefined };
 
 function checkTime(name, value) {
   if (typeof value !== 'number') throw coded(TypeError, 'ERR_INVALID_ARG_TYPE', `The "${name}" argument must be of type number.`);
@@ -65,16 +66,28 @@ function forEngine(name, chosen) {
 
 // Adds to `settings`, in which stands what `carom` says: that goes before what nobody has chosen.
 function addChosen(settings, chosen) {
-  for (const [name, { option, byDefault }] of Object.entries(SETTINGS))
-    if (chosen[name] !== byDefault || settings[option] === undefined) settings[option] = forEngine(name, chosen);
+  for (const [name, { option, alike, byDefault }] of Object.entries(SETTINGS))
+    for (const one of alike === undefined ? [option] : [option, alike])
+      if (chosen[name] !== byDefault || settings[one] === undefined) settings[one] = forEngine(name, chosen);
+  fitHead(settings);
+}
+
+// A head and the table of its fields have one page: a section that would be too large for it is as large as can be, and leaves room
+// for fewer fields, but for a hundred.
+function fitHead(settings) {
+  const { maxTarget, maxFields } = settings;
+  const room = roomForHead(maxTarget);
+  settings.maxHeaderSection = Math.min(settings.maxHeaderSection, room - 8 * Math.min(maxFields, 100));
+  settings.maxFields = Math.min(maxFields, Math.floor((room - settings.maxHeaderSection) / 8));
 }
 
 function change(server, name, value) {
-  const { option, fixed } = SETTINGS[name];
+  const { option, alike, fixed } = SETTINGS[name];
   const chosen = { ...server.chosen, [name]: value };
   if (server.handle !== null && !fixed) {
     try {
-      server.handle.adjust({ [option]: forEngine(name, chosen) });
+      const value = forEngine(name, chosen);
+      server.handle.adjust(alike === undefined ? { [option]: value } : { [option]: value, [alike]: value });
     } catch (error) {
       if (error.code !== 'CAROM_ESTATE') throw error;
       throw coded(Error, error.code, `${name} cannot change while the server listens: its engine has threads of its own`);

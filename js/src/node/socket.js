@@ -4,8 +4,11 @@
 'use strict';
 
 const { EventEmitter } = require('node:events');
+const { Socket: NetSocket } = require('node:net');
+const { TLSSocket } = require('node:tls');
 const { endError, refusal } = require('./client-error.js');
 const { coded } = require('./errors.js');
+const { belong } = require('./kinship.js');
 const { secure } = require('./secure.js');
 const { CLOSE_NOW, CLOSE_RESET } = require('../engine/closing.js');
 
@@ -25,6 +28,7 @@ class Socket extends EventEmitter {
     this.timeout = 0;
     this.timer = null;
     this.isRaw = false; // raw bytes were written
+    this.refusal = null; // why what came on it is no request, when nobody has dealt with that
     this.on('error', failed);
   }
 
@@ -183,9 +187,8 @@ class Socket extends EventEmitter {
     this.destroyed = true;
     this.rest();
     for (const transaction of [...this.transactions]) transaction.gone(null, reason);
-    const error = lost === 'client-reset' ? coded(Error, 'ECONNRESET', 'read ECONNRESET') : null;
-    if (error !== null) error.syscall = 'read';
-    process.nextTick(closeWith, this, error);
+    if (lost === 'header-timeout') process.nextTick(tellIdle, this);
+    process.nextTick(closeWith, this, this.refusal || (lost === 'client-reset' ? readError() : null));
   }
 
   // ---------------------------------------------------------------- raw bytes
@@ -226,6 +229,8 @@ class Socket extends EventEmitter {
     const [transaction] = this.transactions;
     if (transaction === undefined || !transaction.isRaw) return false;
     transaction.exchange.end();
+    if (transaction.request !== null) transaction.request._dumped = true; // its content is nobody's any more
+    transaction.exchange.dropContent();
     return true;
   }
 
@@ -238,7 +243,7 @@ class Socket extends EventEmitter {
     return this;
   }
   setEncoding() {
-    return this;
+    throw coded(Error, 'ERR_HTTP_SOCKET_ENCODING', 'Changing the socket encoding is not allowed per RFC7230 Section 3.');
   }
   pause() {
     return this;
@@ -265,6 +270,13 @@ Socket.prototype.pending = false;
 Socket.prototype.writableHighWaterMark = 65536;
 Socket.prototype.writableCorked = 0;
 
+// The same over TLS.
+class SecureSocket extends Socket {}
+for (const [name, member] of Object.entries(Object.getOwnPropertyDescriptors(Socket.prototype)))
+  if (name !== 'constructor') Object.defineProperty(SecureSocket.prototype, name, member);
+belong(Socket.prototype, NetSocket);
+belong(SecureSocket.prototype, TLSSocket);
+
 function familyOf({ transport, hostname }) {
   return transport !== 'tcp' ? undefined : hostname.includes(':') ? 'IPv6' : 'IPv4';
 }
@@ -283,10 +295,22 @@ function ranOut(socket) {
 
 // As node's servers do: what is wrong with a socket is told by the server.
 function failed(error) {
-  if (this.server.emit('clientError', error, this) || this.destroyed) return;
+  if (error === this.refusal || this.server.emit('clientError', error, this) || this.destroyed) return;
   const [transaction] = this.transactions;
   if (transaction !== undefined && !transaction.response?.headersSent) this.end(refusal(400));
   else this.destroy();
+}
+
+// The engine has closed it, since no request came in time: nobody can keep it open any more.
+function tellIdle(socket) {
+  socket.emit('timeout');
+  socket.server.emit('timeout', socket);
+}
+
+function readError() {
+  const error = coded(Error, 'ECONNRESET', 'read ECONNRESET');
+  error.syscall = 'read';
+  return error;
 }
 
 function closeWith(socket, error) {
@@ -301,4 +325,14 @@ function close(socket, error) {
   socket.emit('close', Boolean(error));
 }
 
-module.exports = { Socket };
+// The socket of a connection of the ring.
+function socketFor(server, connection) {
+  return new (connection.secure ? SecureSocket : Socket)(server, connection);
+}
+
+// That of one exchange over HTTP/2.
+function streamSocketFor(server, exchange) {
+  return new (exchange.secure ? SecureSocket : Socket)(server, null, exchange);
+}
+
+module.exports = { Socket, SecureSocket, socketFor, streamSocketFor };

@@ -59,14 +59,13 @@ class Transaction {
   // The engine has refused the response. Node has no event for that which nobody need listen to, so it is a warning; the client
   // gets a 500, or a reset when it has the head already.
   refuse(error) {
-    const { exchange, request } = this;
+    const { exchange } = this;
     if (this.failed || this.isRaw || error.code === 'CAROM_ELENGTH') exchange.cancel();
     else {
       this.failed = true;
       exchange.respond(500, [], null);
     }
-    const what = request === null ? 'what is no request' : `${request.method} ${request.url}`;
-    process.emitWarning(`the response to ${what} was refused: ${error.message}`, { code: error.code });
+    process.emitWarning(`a response was refused: ${error.message}`, { code: error.code });
   }
 }
 
@@ -77,8 +76,15 @@ function contentLate({ over, request, exchange, socket }) {
   else socket.end(refusal(408));
 }
 
-function closeResponse({ response }) {
+function closeResponse(transaction) {
+  const { response } = transaction;
   if (response !== null) response.closeNow(response);
+  letGo(transaction);
+}
+
+// The exchange and the socket outlive the request, and would keep it.
+function letGo(transaction) {
+  transaction.request = transaction.response = null;
 }
 
 function finishResponse(transaction) {
@@ -89,6 +95,7 @@ function finishResponse(transaction) {
   }
   request.responseSent(request);
   response.closeNow(response);
+  letGo(transaction);
 }
 
 module.exports = { Transaction };

@@ -20,7 +20,7 @@ class UpgradeSocket extends Duplex {
     this.wanted = false;
     this.isOver = false;
     exchange.onend = (reason) => this.ended(reason);
-    exchange.onerror = (error) => this.destroy(error);
+    exchange.onerror = (error) => this.refused(error);
   }
 
   _read() {
@@ -31,7 +31,8 @@ class UpgradeSocket extends Duplex {
     this.exchange.read().then(
       (bytes) => {
         if (this.destroyed) return;
-        this.push(bytes === null ? null : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+        if (bytes !== null) this.push(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+        else if (!this.push(null)) this.read(0); // 'end', also when nobody reads
       },
       () => {
         if (!this.destroyed) this.destroy(connectionReset());
@@ -73,11 +74,22 @@ class UpgradeSocket extends Duplex {
       this.exchange.upgrade(status, fields);
       this.switched = true;
       if (this.wanted) this._read();
+      else this.read(0); // to hear of the client's end, as sockets of node do
       this.writeRaw(rest, callback);
     } else {
       this.answered = { status, fields, parts: [rest] };
       callback();
     }
+  }
+
+  // The engine does not take what was written as a head. It ends no process that has no listener for it.
+  refused(error) {
+    if (this.listenerCount('error') > 0) {
+      this.destroy(error);
+      return;
+    }
+    process.emitWarning(error.message, { code: error.code });
+    this.destroy();
   }
 
   _final(callback) {

@@ -133,4 +133,26 @@ function writeShort(bytes, at, room, string) {
   return bytes.utf8Write(string, at, room);
 }
 
-module.exports = { encodeFields, fieldsBytes, writeFields, decodeFields, writeShort };
+// Whether the bytes at `place` are that name, which is lower-case.
+function sameName(bytes, place, name) {
+  for (let i = 0; i < name.length; i++) {
+    let byte = bytes[place + i];
+    if (byte >= 65 && byte <= 90) byte |= 32;
+    if (byte !== name.charCodeAt(i)) return false;
+  }
+  return true;
+}
+
+// The text of an address of IPv6, or of the IPv4 within (RFC 5952).
+function ipv6Text(bytes, at) {
+  const groups = [];
+  for (let i = 0; i < 16; i += 2) groups.push(((bytes[at + i] << 8) | bytes[at + i + 1]).toString(16));
+  if (groups.slice(0, 5).every((group) => group === '0') && groups[5] === 'ffff') return bytes.subarray(at + 12, at + 16).join('.'); // IPv4 on an IPv6 socket
+  const text = groups.join(':');
+  const zeros = text.match(/\b(?:0:)+0\b|\b0\b/g);
+  if (zeros === null) return text;
+  const longest = zeros.reduce((a, b) => (b.length > a.length ? b : a));
+  return longest.length < 3 ? text : text.replace(longest, '::').replace(/:{3,}/, '::');
+}
+
+module.exports = { sameName, ipv6Text, encodeFields, fieldsBytes, writeFields, decodeFields, writeShort };

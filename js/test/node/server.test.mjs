@@ -125,7 +125,7 @@ test('HEAD says the length that was stated, also of what is written and left out
   }
 });
 
-test('content that is dropped ends, also after the response', { skip }, async (t) => {
+test('content that flows unread ends when it has come, also after the response', { skip }, async (t) => {
   const events = [];
   let closed;
   const close = new Promise((resolve) => {
@@ -139,6 +139,9 @@ test('content that is dropped ends, also after the response', { skip }, async (t
   });
   const socket = net.connect(port, '127.0.0.1');
   socket.write('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n');
+  await once(socket, 'data');
+  assert.deepEqual(events, []);
+  socket.write('late');
   await close;
   assert.deepEqual(events, ['end']);
   socket.destroy();

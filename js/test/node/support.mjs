@@ -57,6 +57,7 @@ export class FakeExchange {
     this.onend = null;
     this.calls = [];
     this.reads = 0;
+    this.kept = this.dropped = false; // what is left of the content
     this.waiting = null;
   }
 
@@ -76,6 +77,15 @@ export class FakeExchange {
   contentNow() {
     if (this.content === null) return new Uint8Array(0);
     return Array.isArray(this.content) ? null : this.content;
+  }
+  get contentIsHere() {
+    return this.content !== null && !Array.isArray(this.content);
+  }
+  keepContent() {
+    this.kept = true;
+  }
+  dropContent() {
+    this.dropped = true;
   }
   async read() {
     this.reads++;
@@ -107,6 +117,9 @@ export class FakeExchange {
     this.note('write', text(bytes));
     this.room -= bytes.length;
     return this.room > 0;
+  }
+  flush() {
+    this.note('flush');
   }
   ready() {
     return new Promise((resolve, reject) => {

@@ -80,15 +80,33 @@ test('content in pieces, with trailers', async () => {
   assert.deepEqual(req.rawTrailers, ['X-Sum', '7']);
 });
 
-test('nothing is read before somebody wants it, nor more than there is room for', async () => {
+test('what comes is received before somebody reads, but no more than there is room for', async () => {
   const content = Array.from({ length: 20 }, () => Buffer.alloc(16384));
   const exchange = new FakeExchange({ method: 'POST', content });
   const { req } = serve(exchange);
-  await ticks();
-  assert.equal(exchange.reads, 0);
+  for (let i = 0; i < 10; i++) await ticks();
+  const { reads } = exchange;
+  assert.ok(reads > 0 && reads < 8, `${reads} reads`);
   req.on('readable', () => {});
   for (let i = 0; i < 10; i++) await ticks();
-  assert.ok(exchange.reads > 0 && exchange.reads < 8, `${exchange.reads} reads`);
+  assert.ok(exchange.reads < 8, `${exchange.reads} reads`);
+});
+
+test('content is complete when it has come, though nobody reads it', async () => {
+  const { req } = serve(new FakeExchange({ method: 'POST', content: [Buffer.from('a'), Buffer.from('b')] }));
+  for (let i = 0; i < 10 && !req.complete; i++) await ticks();
+  assert.equal(req.complete, true);
+  assert.equal(req.read().toString(), 'ab');
+});
+
+test('who waits for a 100 is not told to send before somebody reads', async () => {
+  const exchange = new FakeExchange({ method: 'POST', content: ['never'], fields: ['Host', 'a', 'Expect', '100-continue'] });
+  const { res } = serve(exchange);
+  await ticks();
+  res.statusCode = 413;
+  res.end('no');
+  await ticks();
+  assert.equal(exchange.reads, 0);
 });
 
 test('no content', async () => {
@@ -122,7 +140,7 @@ test('one end() is one respond()', async () => {
     ],
     [
       (req, res) => {
-        res.setHeader('Transfer-Encoding', 'chunked');
+        res.setHeader('Proxy-Connection', 'keep-alive');
         res.end('6869', 'hex');
       },
       [],
@@ -133,6 +151,22 @@ test('one end() is one respond()', async () => {
     serve(exchange, listener);
     assert.deepEqual(exchange.calls, [['respond', 200, fields, body]]);
   }
+});
+
+test('who asks for chunks gets them, though the length is known', () => {
+  const exchange = new FakeExchange();
+  serve(exchange, (req, res) => res.setHeader('Transfer-Encoding', 'chunked').end('hi'));
+  assert.deepEqual(exchange.calls.slice(0, 3), [['begin', 200, [], -1], ['flush'], ['write', 'hi']]);
+});
+
+test('a status that is set behind the head comes too late', () => {
+  const exchange = new FakeExchange();
+  serve(exchange, (req, res) => {
+    res.writeHead(200);
+    res.statusCode = 201;
+    res.end('hi');
+  });
+  assert.deepEqual(exchange.calls, [['respond', 200, [], 'hi']]);
 });
 
 test('the state of a response', async () => {
@@ -361,13 +395,23 @@ test('a response that is whole is not cancelled by what follows', async () => {
   );
 });
 
-test('content that nobody reads', async () => {
+test('content that nobody reads is left to the engine', async () => {
   const exchange = new FakeExchange({ method: 'POST', content: ['never'] });
   const { req, res } = serve(exchange);
-  const closed = once(req, 'close');
   res.end('a');
-  await closed;
+  await once(res, 'close');
   assert.equal(req.aborted, false);
+  assert.equal(exchange.dropped, true);
+});
+
+test('content goes on behind the response for who listens', async () => {
+  const exchange = new FakeExchange({ method: 'POST', content: [Buffer.from('a'), Buffer.from('b')] });
+  const { req, res } = serve(exchange);
+  let text = '';
+  res.on('finish', () => req.on('data', (piece) => (text += piece)));
+  res.end('early');
+  await once(req, 'end');
+  assert.deepEqual([text, exchange.kept, exchange.dropped], ['ab', true, false]);
 });
 
 test('time-outs', async () => {

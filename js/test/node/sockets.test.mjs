@@ -1,0 +1,108 @@
+// Sockets as others look at them: their kinds, streams that a program brings itself, and connections that change their protocol.
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import http from 'node:http';
+import net from 'node:net';
+import test from 'node:test';
+import { createServer, Server, skip, start } from './support.mjs';
+
+const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
+const UPGRADE = 'GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: test\r\n';
+const SWITCH = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: test\r\n\r\n';
+
+async function raw(port, text) {
+  const client = net.connect(port, '127.0.0.1');
+  client.end(text);
+  return Buffer.concat(await client.toArray()).toString('latin1');
+}
+
+test('a socket is a net.Socket for those who ask, and has what it has', { skip }, async (t) => {
+  const { port } = await start(t, (req, res) => {
+    assert.ok(req.socket instanceof net.Socket);
+    assert.deepEqual([req.socket.pipe, req.socket.read, req.socket.destroyed], [undefined, undefined, false]);
+    assert.throws(() => req.socket.setEncoding('utf8'), { code: 'ERR_HTTP_SOCKET_ENCODING' });
+    let told = 0;
+    req.socket.on('own', () => told++);
+    req.socket.emit('own');
+    res.end(`told ${told}`);
+  });
+  assert.match(await raw(port, GET), /told 1$/);
+});
+
+test('a refusal that nobody deals with is an error of its socket, and of no other', { skip }, async (t) => {
+  const { server, port } = await start(t, () => assert.fail('no request'));
+  const [, [error]] = await Promise.all([
+    raw(port, 'GET@ / HTTP/1.1\r\nHost: a\r\n\r\n'),
+    once(server, 'connection').then(([socket]) => new Promise((resolve) => socket.on('error', (...args) => resolve(args)))),
+  ]);
+  assert.equal(error.code, 'HPE_INVALID_METHOD');
+  assert.equal(error.bytesParsed, 3);
+  assert.equal(error.rawPacket.toString(), 'GET@ / HTTP/1.1\r\nHost: a\r\n\r\n');
+});
+
+test('a stream that a program brings is served by its listeners', { skip }, async (t) => {
+  const server = createServer((req, res) => {
+    res.setHeader('X-Mine', String(req.socket instanceof net.Socket));
+    res.end(`hello ${req.url}`);
+  });
+  const front = net.createServer((socket) => server.emit('connection', socket)).listen(0, '127.0.0.1');
+  t.after(() => front.close());
+  await once(front, 'listening');
+  const answer = await raw(front.address().port, GET.replace('/', '/mine').replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n'));
+  assert.match(answer, /^HTTP\/1\.1 200 OK\r\n/);
+  assert.match(answer, /hello \/mine$/);
+  const refused = once(server, 'clientError');
+  const client = net.connect(front.address().port, '127.0.0.1');
+  client.write('nonsense\r\n\r\n');
+  const [error, socket] = await refused;
+  assert.equal(error.code, 'HPE_INVALID_METHOD');
+  socket.destroy();
+  await client.toArray();
+});
+
+test('an object that inherits the old way is a server', { skip }, async () => {
+  function Mine() {
+    Server.call(this, (req, res) => res.end('mine'));
+  }
+  Object.setPrototypeOf(Mine.prototype, Server.prototype);
+  const server = new Mine();
+  assert.ok(server instanceof Mine && server instanceof http.Server);
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  assert.match(await raw(server.address().port, GET), /mine$/);
+  server.close();
+  await once(server, 'close');
+});
+
+test('the end of a client is heard on an upgraded connection, though nobody reads', { skip }, async (t) => {
+  const { server, port } = await start(t, () => assert.fail('no request'));
+  server.on('upgrade', (req, socket) => {
+    socket.write(SWITCH);
+    socket.on('end', () => socket.end('bye'));
+  });
+  const client = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+  client.write(`${UPGRADE}\r\n`);
+  let text = '';
+  client.on('data', (data) => {
+    text += data;
+    if (text.endsWith('\r\n\r\n')) client.end();
+  });
+  await once(client, 'end');
+  assert.match(text, /^HTTP\/1\.1 101 [^]*\r\n\r\nbye$/);
+});
+
+test('a request with content is not upgraded, and a head that is refused ends no process', { skip }, async (t) => {
+  const { server, port } = await start(t, (req, res) => res.end('as ever'));
+  server.on('upgrade', (req, socket) => socket.write(SWITCH.replace('test', 'te\0st')));
+  const client = net.connect(port, '127.0.0.1');
+  client.write(`${UPGRADE}Transfer-Encoding: chunked\r\n\r\n4\r\nhead\r\n0\r\n\r\n`);
+  const [answer] = await once(client, 'data');
+  assert.match(answer.toString(), /as ever$/);
+  client.destroy();
+  const warned = once(process, 'warning');
+  const other = net.connect(port, '127.0.0.1').on('error', () => {});
+  other.write(`${UPGRADE}\r\n`);
+  const [warning] = await warned;
+  assert.match(warning.message, /upgrade/i);
+  if (!other.closed) await new Promise((resolve) => other.once('close', resolve));
+});
