@@ -4,6 +4,9 @@
 set(CAROM_NEEDS_upload libcrypto)
 set(CAROM_NEEDS_embed libuv)
 set(CAROM_NEEDS_app jansson)
+set(CAROM_NEEDS_database libpq)
+set(CAROM_NEEDS_cache hiredis)
+set(CAROM_NEEDS_proxy libcurl)
 
 # Those that are measured, and so linked as libcarom.so is.
 set(CAROM_MEASURED hello app engine large parse)

@@ -184,6 +184,11 @@ typedef int carom_on_start(carom_worker *worker, void *data);
  * has drained, and what was watched, waited for or posted by then has fired. */
 typedef void carom_on_stop(carom_worker *worker, void *data);
 
+/* A connection has ended, and all its records are released: its state (carom_connection_state)
+ * goes. `data` is options.worker_data. On the worker's thread, perhaps inside carom_release: of
+ * this library it may call carom_post_worker only. */
+typedef void carom_on_connection_end(void *state, void *data);
+
 /* How much a line of log matters. */
 typedef enum carom_log_level { CAROM_LOG_ERROR, CAROM_LOG_WARNING, CAROM_LOG_INFO } carom_log_level;
 
@@ -199,16 +204,18 @@ typedef struct carom_options {
     void *handler_data;
     carom_log *log; /* NULL: silent */
     void *log_data;
-    carom_on_start *on_start; /* NULL: nothing is to be done */
-    carom_on_stop *on_stop;   /* the same */
-    void *worker_data;        /* for these two */
+    carom_on_start *on_start;                   /* NULL: nothing is to be done */
+    carom_on_stop *on_stop;                     /* the same */
+    carom_on_connection_end *on_connection_end; /* the same */
+    void *worker_data;                          /* for these three */
     const char *backend; /* "epoll" (default); "uring": io_uring, where the kernel (6.1 or newer)
                             allows it, otherwise epoll; the log says which */
     uint32_t workers;    /* 1 */
     uint32_t backlog;    /* 4096: connections the kernel queues for accept */
     uint32_t
-        record_state;    /* 0: bytes of the handler's own memory with each record; 1 MiB at most */
-    uint32_t pool_floor; /* 64: objects each pool has from the start and keeps */
+        record_state; /* 0: bytes of the handler's own memory with each record; 1 MiB at most */
+    uint32_t connection_state; /* 0: and with each connection */
+    uint32_t pool_floor;       /* 64: objects each pool has from the start and keeps */
 
     /* Limits: what happens when one is reached stands behind it. */
     uint32_t max_target;         /* 8 KiB: 414 */
@@ -487,6 +494,23 @@ CAROM_API int carom_record_tls_certificate(const carom_record *record, carom_sli
 /* The handler's own memory: options.record_state bytes, zeroed before the handler is called; NULL
  * when that is 0. It lives until release. */
 CAROM_API void *carom_record_state(carom_record *record);
+
+/* The program's own memory with the connection of a record, the same for all its records:
+ * options.connection_state bytes, zeroed when it is first asked for; NULL when that is 0. It lives
+ * until the connection has ended and all its records are released; then on_connection_end is
+ * told, if it was ever asked for. */
+CAROM_API void *carom_connection_state(const carom_record *record);
+/* The socket of a record's connection, to ask the kernel of it by getsockopt (SO_PEERCRED,
+ * TCP_INFO): it stays the library's, and must not be read, written, watched or closed. Of HTTP/2
+ * all streams have the same one. Errors: ENOENT (it has closed). */
+CAROM_API int carom_connection_descriptor(const carom_record *record);
+
+/* Let the response head take `milliseconds` from now, in the place of options.handler_timeout;
+ * CAROM_OFF: as long as it likes. Errors: ECANCELED, ESTATE (it has begun). */
+CAROM_API int carom_set_handler_timeout(carom_record *record, uint32_t milliseconds);
+/* The least rate of content that is waited for, in bytes a second over options.content_window, in
+ * the place of options.content_rate; CAROM_OFF: as slow as it likes, 0: that of the options. */
+CAROM_API void carom_set_content_rate(carom_record *record, uint32_t rate);
 
 /* Take the next piece of content in *bytes: valid until the next read or the release. Returns 1, or
  * 0 at the end. Errors: EAGAIN (wait for CAROM_READABLE), ECANCELED. The socket is read only while

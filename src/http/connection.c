@@ -271,6 +271,11 @@ static void core_abort(struct carom_core *core, carom_reason reason, bool reset)
     carom_connection_abort(of_core(core), reason, reset);
 }
 
+static int core_descriptor(const struct carom_core *core)
+{
+    return carom_container(core, struct carom_connection, core)->stream.socket.fd;
+}
+
 static uint64_t core_sent(const struct carom_core *core)
 {
     const struct carom_connection *connection =
@@ -291,6 +296,7 @@ const struct carom_carrier carom_stream_carrier = {
     .read_timeout = core_read_timeout,
     .drain = core_drain,
     .abort = core_abort,
+    .descriptor = core_descriptor,
     .sent = core_sent,
     .dispose = core_dispose,
 };
@@ -327,6 +333,11 @@ void carom_connections_add_pool(struct carom_connections *connections, struct ca
         connections->pools_always++;
 }
 
+static size_t object_size(const carom_options *options, bool watched)
+{
+    return sizeof(struct carom_connection) + carom_core_behind(options, watched);
+}
+
 void carom_connections_init(struct carom_connections *connections, const carom_options *options,
                             uint32_t page_size)
 {
@@ -341,7 +352,7 @@ void carom_connections_init(struct carom_connections *connections, const carom_o
     carom_connections_adjusted(connections);
     carom_records_init(records, options, page_size, 0);
     carom_pages_init(&connections->small, SMALL_PAGE, options->pool_floor);
-    carom_pool_init(&connections->pool, sizeof(struct carom_connection), options->pool_floor);
+    carom_pool_init(&connections->pool, object_size(options, false), options->pool_floor);
     carom_streams_init(&connections->streams, &records->segments, &records->pages,
                        &records->outgoing, &connection_events);
     connections->streams.most_handshakes = options->max_handshakes;
@@ -363,7 +374,7 @@ int carom_connections_watch(struct carom_connections *connections, struct carom_
     struct carom_pool *pool = &connections->pool;
     uint32_t floor = pool->floor;
     carom_pool_finish(pool);
-    carom_pool_init(pool, sizeof(struct carom_connection) + sizeof(struct carom_watched), floor);
+    carom_pool_init(pool, object_size(connections->options, true), floor);
     connections->watcher = watcher;
     return carom_pool_fill(pool);
 }

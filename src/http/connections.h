@@ -71,6 +71,12 @@ static inline bool carom_connections_busy(const struct carom_connections *connec
            !carom_node_alone(&connections->records.ready) ||
            carom_streams_wait(&connections->streams);
 }
+/* The least rate of content of a record, or of none, that is waited for. */
+static inline uint32_t carom_content_rate(const carom_record *record, const carom_options *options)
+{
+    return record != NULL && record->content_rate != 0 ? record->content_rate
+                                                       : options->content_rate;
+}
 /* Whether there are as many as there may be. */
 static inline bool carom_connections_full(const struct carom_connections *connections)
 {

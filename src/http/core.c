@@ -1,6 +1,7 @@
 /* Cores of connections: references, the lists of the turn, deadlines, the drain. */
 #include "http/core.h"
 
+#include <stddef.h>
 #include <string.h>
 
 static const struct carom_carrier *carrier_of(const struct carom_core *core)
@@ -18,11 +19,21 @@ void carom_core_hold(struct carom_core *core)
     core->refs++;
 }
 
+static void tell_state_ends(const struct carom_core *core)
+{
+    const carom_options *options = core->connections->options;
+    if (options->on_connection_end != NULL)
+        options->on_connection_end(carom_core_state(core), options->worker_data);
+}
+
 void carom_core_drop(struct carom_core *core)
 {
     carom_assert(core->refs > 0);
-    if (--core->refs == 0)
-        carrier_of(core)->dispose(core);
+    if (--core->refs > 0)
+        return;
+    if (carom_unlikely(core->has_state))
+        tell_state_ends(core);
+    carrier_of(core)->dispose(core);
 }
 
 /* ---------------------------------------------------------------- the lists of the turn */
@@ -173,6 +184,23 @@ void carom_core_close(struct carom_core *core)
     carom_timer_disarm(&core->connections->records.wheel, &core->timer);
     if (!core->listed)
         carom_node_remove(&core->link);
+}
+
+/* ---------------------------------------------------------------- what lies behind it */
+
+#define ALIGNMENT _Alignof(max_align_t)
+
+size_t carom_core_behind(const carom_options *options, bool watched)
+{
+    size_t state = options->connection_state;
+    return (watched ? sizeof(struct carom_watched) : 0) + (state > 0 ? state + ALIGNMENT : 0);
+}
+
+void *carom_core_state(const struct carom_core *core)
+{
+    size_t watched = core->connections->watcher == NULL ? 0 : sizeof(struct carom_watched);
+    uintptr_t behind = (uintptr_t)(core + 1) + watched;
+    return (void *)((behind + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT);
 }
 
 /* ---------------------------------------------------------------- the watcher */

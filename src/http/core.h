@@ -38,6 +38,7 @@ struct carom_core {
     bool resumed : 1;   /* its input waits for the next turn */
     bool peer_done : 1; /* the peer has sent FIN */
     bool last : 1;      /* no further request is taken */
+    bool has_state : 1; /* the program has asked for its memory with this connection */
 };
 
 /* What a core asks of what carries its bytes: the stream of a connection, say. It is told by the
@@ -53,6 +54,8 @@ struct carom_carrier {
     void (*drain)(struct carom_core *core);
     /* Close at once; what is in flight is cancelled with `reason`. */
     void (*abort)(struct carom_core *core, carom_reason reason, bool reset);
+    /* The socket, or -1: it has closed, or there is none. */
+    int (*descriptor)(const struct carom_core *core);
     /* Bytes that were sent so far. */
     uint64_t (*sent)(const struct carom_core *core);
     /* Nobody refers to the core any more: free it. */
@@ -86,6 +89,11 @@ static inline struct carom_watched *carom_core_watched(const struct carom_core *
 {
     return (struct carom_watched *)(uintptr_t)(core + 1);
 }
+/* The program's memory with a connection, options.connection_state bytes: behind what is watched.
+ */
+void *carom_core_state(const struct carom_core *core);
+/* What lies behind a core at most. */
+size_t carom_core_behind(const carom_options *options, bool watched);
 /* The number by which its watcher knows it; 0: it does not. */
 uint32_t carom_core_number(const struct carom_core *core);
 uint64_t carom_core_sent(const struct carom_core *core);

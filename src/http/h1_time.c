@@ -4,8 +4,10 @@
 bool carom_h1_too_slow(struct carom_connection *connection)
 {
     const carom_options *options = carom_connections_of(connection)->options;
-    uint64_t least = (uint64_t)options->content_rate * options->content_window / 1000;
-    return options->content_rate != CAROM_OFF && carom_h1_of(connection)->rate.bytes < least;
+    const struct carom_h1 *h1 = carom_h1_of(connection);
+    uint32_t rate = carom_content_rate(h1->reading, options);
+    uint64_t least = (uint64_t)rate * options->content_window / 1000;
+    return rate != CAROM_OFF && h1->rate.bytes < least;
 }
 
 void carom_h1_rate_start(struct carom_connection *connection)

@@ -423,6 +423,11 @@ static uint32_t h1_connection(const carom_record *record)
     return carom_core_number(&connection_of(record)->core);
 }
 
+static struct carom_core *h1_core(const carom_record *record)
+{
+    return &connection_of(record)->core;
+}
+
 static uint32_t h1_siblings(const carom_record *record)
 {
     return carom_connection_records(connection_of(record));
@@ -445,6 +450,7 @@ const struct carom_exchange_ops carom_h1_exchange_ops = {
     .peer = h1_peer,
     .local = h1_local,
     .connection = h1_connection,
+    .core = h1_core,
     .siblings = h1_siblings,
     .tls = h1_tls,
     .recycled = h1_recycled,

@@ -448,6 +448,11 @@ static uint32_t h2_connection(const carom_record *record)
     return carom_core_number(&carom_h2_stream_of(record)->connection->core);
 }
 
+static struct carom_core *h2_core(const carom_record *record)
+{
+    return &carom_h2_stream_of(record)->connection->core;
+}
+
 static uint32_t h2_siblings(const carom_record *record)
 {
     return carom_connection_records(carom_h2_stream_of(record)->connection);
@@ -474,6 +479,7 @@ const struct carom_exchange_ops carom_h2_exchange_ops = {
     .peer = h2_peer,
     .local = h2_local,
     .connection = h2_connection,
+    .core = h2_core,
     .siblings = h2_siblings,
     .tls = h2_tls,
     .recycled = h2_recycled,

@@ -40,11 +40,11 @@ void carom_h2_keep_time(struct carom_connection *connection)
 
 /* Whether the peer may send less than it must: what other handlers have not read lies in the
  * connection's window. (What is read is given back when it is half of that.) */
-static bool holds_back(const carom_options *options, const struct carom_h2 *h2)
+static bool holds_back(const carom_options *options, const struct carom_h2 *h2, uint32_t rate)
 {
     int32_t left = nghttp2_session_get_local_window_size(h2->session);
     int32_t half = nghttp2_session_get_effective_local_window_size(h2->session) / 2;
-    uint64_t least = (uint64_t)options->content_rate * options->content_window / 1000;
+    uint64_t least = (uint64_t)rate * options->content_window / 1000;
     return left < half && (left <= 0 || (uint64_t)left < least);
 }
 
@@ -54,11 +54,12 @@ static bool content_too_slow(const carom_options *options, struct carom_h2_strea
 {
     const carom_record *record = stream->record;
     uint64_t received = record->content_received, since = stream->waits_since;
+    uint32_t rate = carom_content_rate(record, options);
     /* Who is about to be told of what came in this turn has waited until now. */
     bool wants = record->wanted || record->collecting || record->wakers[CAROM_READABLE] != NULL;
     bool waits = record->request == CAROM_REQUEST_CONTENT && wants && !record->head.is_connect &&
-                 !holds_back(options, carom_h2_of(stream->connection));
-    if (!waits || options->content_rate == CAROM_OFF || options->content_window == CAROM_OFF) {
+                 !holds_back(options, carom_h2_of(stream->connection), rate);
+    if (!waits || rate == CAROM_OFF || options->content_window == CAROM_OFF) {
         stream->waits_since = 0;
         return false;
     }
@@ -67,7 +68,7 @@ static bool content_too_slow(const carom_options *options, struct carom_h2_strea
     uint64_t bytes = received - stream->rate_bytes;
     stream->waits_since = now;
     stream->rate_bytes = received;
-    return since != 0 && bytes < (uint64_t)options->content_rate * (now - since) / 1000;
+    return since != 0 && bytes < (uint64_t)rate * (now - since) / 1000;
 }
 
 /* Whether the connection's window lets nothing through, of whichever stream. What the network has

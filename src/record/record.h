@@ -23,6 +23,7 @@
 #include "record/fields.h"
 #include "record/life.h"
 
+struct carom_core;
 struct carom_response_plan;
 struct carom_tls_session;
 
@@ -130,6 +131,8 @@ struct carom_exchange_ops {
     void (*local)(const carom_record *record, carom_address *address);
     /* The number by which a watcher knows its connection; 0: it does not. */
     uint32_t (*connection)(const carom_record *record);
+    /* The core of its connection. */
+    struct carom_core *(*core)(const carom_record *record);
     /* How many records its connection has, this one and those that only a handler holds among them.
      */
     uint32_t (*siblings)(const carom_record *record);
@@ -180,6 +183,7 @@ struct carom_record {
     size_t handed;              /* bytes of its first segment that the reader looks at */
     uint64_t collect_limit;
     uint64_t content_received;
+    uint32_t content_rate; /* that is waited for, if not options.content_rate; or 0 */
 
     struct carom_queue out;    /* heads, ready for the wire */
     struct carom_queue body;   /* content, not framed yet */

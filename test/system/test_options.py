@@ -15,8 +15,8 @@ KINDS = {"uint32_t": "WORD", "uint64_t": "LONG", "bool": "BOOL"}
 OF_C_ONLY = {
     "handler", "handler_data",  # the argument of serve
     "log", "log_data",          # the console
-    "on_start", "on_stop", "worker_data",  # the addon's workers are its own
-    "record_state",             # the addon's own
+    "on_start", "on_stop", "on_connection_end", "worker_data",  # the addon's workers are its own
+    "record_state", "connection_state",  # the addon's own
     "backend", "workers",       # arguments of the addon's `create`
     "h2_connect_protocol",      # no API in JavaScript answers an extended CONNECT
 }

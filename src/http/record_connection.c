@@ -1,0 +1,55 @@
+/* What the handler may have of a record's connection, and its say in how long things may take. */
+#include <string.h>
+
+#include "http/core.h"
+
+void *carom_connection_state(const carom_record *record)
+{
+    if (!carom_record_tells(record, __func__))
+        return NULL;
+    struct carom_core *core = record->ops->core(record);
+    size_t size = core->connections->options->connection_state;
+    if (size == 0)
+        return NULL;
+    if (!core->has_state)
+        memset(carom_core_state(core), 0, size);
+    core->has_state = true;
+    return carom_core_state(core);
+}
+
+int carom_connection_descriptor(const carom_record *record)
+{
+    int error = carom_record_check(record, __func__);
+    if (error < 0)
+        return error;
+    const struct carom_core *core = record->ops->core(record);
+    int fd = core->state == CAROM_CONNECTION_CLOSED
+                 ? -1
+                 : carom_protocols[core->speaks]->carrier->descriptor(core);
+    return fd < 0 ? -CAROM_ENOENT : fd;
+}
+
+int carom_set_handler_timeout(carom_record *record, uint32_t milliseconds)
+{
+    int error = carom_record_check(record, __func__);
+    if (error < 0)
+        return error;
+    struct carom_records *records = record->records;
+    if (carom_record_over(record))
+        return -CAROM_ECANCELED;
+    if (record->response != CAROM_RESPONSE_OPEN)
+        return -CAROM_ESTATE;
+    if (milliseconds == CAROM_OFF)
+        carom_timer_disarm(&records->wheel, &record->deadline);
+    else
+        carom_timer_arm(&records->wheel, &record->deadline,
+                        carom_records_now(records) + milliseconds + 1);
+    carom_records_work(records);
+    return 0;
+}
+
+void carom_set_content_rate(carom_record *record, uint32_t rate)
+{
+    if (carom_record_check(record, __func__) == 0)
+        record->content_rate = rate;
+}
