@@ -52,8 +52,8 @@ static size_t on_upload(char *to, size_t one, size_t room, void *data)
         carom_wait(transfer->record, CAROM_READABLE, &transfer->ready);
         return CURL_READFUNC_PAUSE;
     }
-    if (result < 0)
-        return CURL_READFUNC_ABORT;
+    if (result <= 0)
+        return result == 0 ? 0 : CURL_READFUNC_ABORT;
     size_t length = piece->length < one * room ? piece->length : one * room;
     if (length > 0)
         memcpy(to, piece->data, length);
