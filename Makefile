@@ -53,7 +53,8 @@ mutants: ## put small faults in, one by one, and see the test named for each fai
 oracles: build ## compare what Carom, Node and nginx read: make oracles SECONDS=60 SEED=1
 	@CAROM_BUILD="$(abspath $(BUILD))" $(PYTHON) test/oracle/oracles.py --long --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
-install: build ## headers and libraries: make install PREFIX=/usr/local DESTDIR=
+install: configure ## headers and libraries: make install PREFIX=/usr/local DESTDIR=
+	@cmake --build $(BUILD) --target carom_static carom_shared
 	@cmake --install $(BUILD) --prefix $(abspath $(PREFIX))
 
 package: build ## the npm package, build/carom-*.tgz

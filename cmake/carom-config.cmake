@@ -1,7 +1,20 @@
-# find_package(carom) gives carom::carom (shared) and carom::carom_static.
+# find_package(carom) gives carom::carom (shared), and carom::carom_static where what an archive is linked with can
+# be found, too. COMPONENTS shared looks for no more than the first, COMPONENTS static insists on the second.
 include(CMakeFindDependencyMacro)
 find_dependency(Threads)
-if(@CAROM_TLS@)
-    find_dependency(OpenSSL 3.0)
+include(${CMAKE_CURRENT_LIST_DIR}/carom-shared-targets.cmake)
+set(carom_shared_FOUND TRUE)
+
+if(NOT carom_FIND_COMPONENTS OR "static" IN_LIST carom_FIND_COMPONENTS)
+    set(carom_static_FOUND TRUE)
+    if(@CAROM_TLS@)
+        find_package(OpenSSL 3.0 QUIET)
+        set(carom_static_FOUND ${OpenSSL_FOUND})
+    endif()
+    if(carom_static_FOUND)
+        include(${CMAKE_CURRENT_LIST_DIR}/carom-static-targets.cmake)
+    elseif(carom_FIND_REQUIRED_static)
+        set(carom_FOUND FALSE)
+        set(carom_NOT_FOUND_MESSAGE "carom::carom_static needs OpenSSL's development files (Debian: libssl-dev)")
+    endif()
 endif()
-include(${CMAKE_CURRENT_LIST_DIR}/carom-targets.cmake)

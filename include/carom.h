@@ -282,10 +282,21 @@ typedef struct carom_options {
                                        without an answer: reset */
 } carom_options;
 
+#ifdef __cplusplus
+#define CAROM_OPTIONS_INIT carom_options_init()
+/* Options that are all at their defaults: C++ before C++20 cannot name a member. Any thread. */
+static inline carom_options carom_options_init()
+{
+    carom_options options = carom_options();
+    options.size = sizeof options;
+    return options;
+}
+#else
 #define CAROM_OPTIONS_INIT                                                                         \
     {                                                                                              \
         .size = sizeof(carom_options)                                                              \
     }
+#endif
 
 /* Make a service in *service; nothing listens yet. Options are copied. Errors: EINVAL (no handler,
  * or a limit that cannot be: the log says which option and why), ENOMEM, EMFILE, EUNSUPPORTED
@@ -354,10 +365,21 @@ typedef struct carom_tls_options {
     uint32_t watch; /* never: ms between checks for changed files, which are then loaded again */
 } carom_tls_options;
 
+#ifdef __cplusplus
+#define CAROM_TLS_OPTIONS_INIT carom_tls_options_init()
+/* The same of TLS. Any thread. */
+static inline carom_tls_options carom_tls_options_init()
+{
+    carom_tls_options options = carom_tls_options();
+    options.size = sizeof options;
+    return options;
+}
+#else
 #define CAROM_TLS_OPTIONS_INIT                                                                     \
     {                                                                                              \
         .size = sizeof(carom_tls_options)                                                          \
     }
+#endif
 
 /* As carom_service_listen, for TLS 1.2 and 1.3. Errors: also EINVAL (options, ciphers),
  * ECERTIFICATE and EKEY (a line of log says which file and why), EUNSUPPORTED (a build without

@@ -1,6 +1,6 @@
 /* proxy: a reverse proxy by libcurl's multi interface, on the worker's own thread.
  *
- *     proxy PORT UPSTREAM     UPSTREAM as "http://127.0.0.1:9000"
+ *     proxy [PORT [UPSTREAM]]     8080 and http://127.0.0.1:8081
  *
  * Content goes both ways as it comes, a piece at a time: who reads slowly slows the sender down, at
  * either end, because curl's transfer is paused while its other end cannot go on. A client that
@@ -184,10 +184,8 @@ int main(int argc, char **argv)
 {
     static struct curl_worker workers[2];
     carom_options options = CAROM_OPTIONS_INIT;
-    if (argc != 3)
-        return 2;
     curl_global_init(CURL_GLOBAL_DEFAULT);
-    upstream = argv[2];
+    upstream = argc > 2 ? argv[2] : "http://127.0.0.1:8081";
     options.handler = handle;
     options.record_state = sizeof(struct transfer);
     options.workers = 2;

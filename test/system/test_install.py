@@ -1,5 +1,5 @@
 """What `make install` puts down is enough to build with: a small program finds Carom by pkg-config and by
-find_package, in C and with its header read as C++, and the library exports what the header declares."""
+find_package, its headers can be read as C99 to C17 and as C++11 to C++20, and the library exports what they declare."""
 
 import os
 import re
@@ -42,6 +42,20 @@ int main(void)
 }
 """
 
+HEADERS = """
+#include <carom.h>
+#include <carom_ring.h>
+
+size_t sizes(void);
+size_t sizes(void)
+{
+    carom_options options = CAROM_OPTIONS_INIT;
+    carom_tls_options tls = CAROM_TLS_OPTIONS_INIT;
+    const carom_slice name = CAROM_SLICE("name");
+    return options.size + tls.size + name.length;
+}
+"""
+
 CMAKE = """cmake_minimum_required(VERSION 3.20)
 project(consumer LANGUAGES C)
 find_package(carom {version} REQUIRED)
@@ -49,6 +63,16 @@ add_executable(shared consumer.c)
 target_link_libraries(shared PRIVATE carom::carom)
 add_executable(static consumer.c)
 target_link_libraries(static PRIVATE carom::carom_static)
+"""
+
+SHARED = """cmake_minimum_required(VERSION 3.20)
+project(consumer LANGUAGES C)
+find_package(carom REQUIRED {words})
+if(NOT TARGET carom::carom_static)
+    message(STATUS "shared only")
+endif()
+add_executable(shared consumer.c)
+target_link_libraries(shared PRIVATE carom::carom)
 """
 
 
@@ -100,8 +124,7 @@ class Install(unittest.TestCase):
 
     def test_pkg_config(self):
         usual = self.command(["pkg-config", "--variable", "pc_path", "pkg-config"]).strip()  # libssl is there
-        environment = {"PKG_CONFIG_LIBDIR": os.path.dirname(self.installed("carom.pc")) + ":" + usual,
-                       "PKG_CONFIG_SYSROOT_DIR": self.root}
+        environment = {"PKG_CONFIG_LIBDIR": os.path.dirname(self.installed("carom.pc")) + ":" + usual}
         self.assertEqual(self.command(["pkg-config", "--modversion", "carom"], **environment).strip(), self.version)
         flags = self.command(["pkg-config", "--cflags", "--libs", "carom"], **environment).split()
         self.assertIn("-lcarom", flags)
@@ -123,15 +146,36 @@ class Install(unittest.TestCase):
         self.command(["cmake", "--build", "cmake"])
         self.run_consumer("cmake/shared")
         self.run_consumer("cmake/static")
+        # A machine without OpenSSL's development files can use the shared library, and is told what the other needs.
+        without = "-DCMAKE_DISABLE_FIND_PACKAGE_OpenSSL=ON"
+        for words, says in (("", "shared only"), ("COMPONENTS shared", "shared only")):
+            with open(os.path.join(self.work, "CMakeLists.txt"), "w", encoding="ascii") as file:
+                file.write(SHARED.format(words=words))
+            said = self.command(["cmake", "-S", ".", "-B", f"shared{len(words)}", "-G", "Ninja", without,
+                                 f"-DCMAKE_PREFIX_PATH={prefix}"])
+            self.assertIn(says, said)
+            self.command(["cmake", "--build", f"shared{len(words)}"])
+        with open(os.path.join(self.work, "CMakeLists.txt"), "w", encoding="ascii") as file:
+            file.write(SHARED.format(words="COMPONENTS static"))
+        with self.assertRaisesRegex(AssertionError, r"libssl-dev"):
+            self.command(["cmake", "-S", ".", "-B", "none", "-G", "Ninja", without, f"-DCMAKE_PREFIX_PATH={prefix}"])
         with self.assertRaisesRegex(AssertionError, r"compatible\s+with\s+requested version"):
             with open(os.path.join(self.work, "CMakeLists.txt"), "w", encoding="ascii") as file:
                 file.write(CMAKE.format(version="99.0"))
             self.command(["cmake", "-S", ".", "-B", "newer", "-G", "Ninja", f"-DCMAKE_PREFIX_PATH={prefix}"])
 
-    def test_header_as_cpp(self):
-        for name in ("carom.h", "carom_ring.h"):
-            self.command(["clang", "-x", "c++", "-std=c++17", "-Wall", "-Wextra", "-Werror",
-                          "-fsyntax-only", self.installed(name)])
+    def test_headers_in_every_standard(self):
+        """Both headers, and what they define for the program that includes them, without a warning."""
+        source = os.path.join(self.work, "headers.c")
+        with open(source, "w", encoding="ascii") as file:
+            file.write(HEADERS)
+        folder = os.path.dirname(self.installed("carom.h"))
+        for language, compilers, standards in (("c", ("gcc", "clang"), ("c99", "c11", "c17")),
+                                               ("c++", ("clang",), ("c++11", "c++14", "c++17", "c++20"))):
+            for compiler in compilers:
+                for standard in standards:
+                    self.command([compiler, "-x", language, f"-std={standard}", "-Wall", "-Wextra", "-Wpedantic", "-Werror",
+                                  "-fsyntax-only", f"-I{folder}", source])
 
     def test_exports_what_the_header_declares(self):
         code = re.sub(r"/\*.*?\*/", "", self.header, flags=re.S)
