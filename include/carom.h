@@ -167,6 +167,8 @@ typedef enum carom_edge {
     CAROM_WRITABLE,  /* carom_write would not say EAGAIN */
     CAROM_ENDED,     /* the response has been handed to the kernel whole, or never will be */
     CAROM_CANCELLED, /* the exchange ended before the response was complete */
+    CAROM_DRAINING,  /* a shutdown has begun: what has no end of its own, such as a stream of events
+                        or a  long poll, should come to one */
     CAROM_EDGE_COUNT
 } carom_edge;
 
@@ -691,9 +693,12 @@ CAROM_API carom_outcome carom_record_outcome(const carom_record *record);
 
 /* ------------------------------------------------------------------ waiting */
 
+/* Whether a shutdown has begun, so that nothing should go on for long. Its worker's thread. */
+CAROM_API bool carom_record_draining(const carom_record *record);
+
 /* Fire `waker` at `edge`; in the next pass when it is true already. When the exchange ends first,
- * READABLE and WRITABLE fire with -CAROM_ECANCELED; CANCELLED does not fire for a record that ended
- * well. Errors: ESTATE (somebody waits on this edge). Never allocates. */
+ * READABLE, WRITABLE and DRAINING fire with -CAROM_ECANCELED; CANCELLED does not fire for a record
+ * that ended well. Errors: ESTATE (somebody waits on this edge). Never allocates. */
 CAROM_API int carom_wait(carom_record *record, carom_edge edge, carom_waker *waker);
 /* Fire `waker` after `milliseconds`, never early; with -CAROM_ECANCELED at once when the exchange
  * is cancelled first. One such wait per record. Errors: ESTATE. */

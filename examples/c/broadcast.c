@@ -31,7 +31,8 @@ struct event {
 
 struct listener { /* in its record's state */
     carom_record *record;
-    carom_waker wait; /* for the end; of who posts, for the content */
+    carom_waker wait;  /* for the end; of who posts, for the content */
+    carom_waker drain; /* the service shuts down */
     struct listener *next, **from;
 };
 
@@ -106,14 +107,27 @@ static void on_content(carom_waker *waker, int status)
     finish(listener->record, 200, answer);
 }
 
-static void on_gone(carom_waker *waker, int status)
+static void leave(struct listener *listener)
 {
-    struct listener *listener = OF(waker, struct listener, wait);
-    (void)status;
     *listener->from = listener->next;
     if (listener->next != NULL)
         listener->next->from = listener->from;
     carom_release(listener->record);
+}
+
+static void on_gone(carom_waker *waker, int status)
+{
+    (void)status;
+    leave(OF(waker, struct listener, wait));
+}
+
+static void on_drain(carom_waker *waker, int status)
+{
+    struct listener *listener = OF(waker, struct listener, drain);
+    if (status < 0)
+        return; /* it is over, which on_gone is told */
+    carom_end(listener->record, NULL, 0);
+    leave(listener);
 }
 
 static void listen_on(struct audience *audience, struct listener *listener)
@@ -123,12 +137,14 @@ static void listen_on(struct audience *audience, struct listener *listener)
         .status = 200, .fields = &type, .field_count = 1, .content_length = CAROM_LENGTH_UNKNOWN};
     carom_respond_begin(listener->record, &response);
     listener->wait.wake = on_gone;
+    listener->drain.wake = on_drain;
     listener->from = &audience->first;
     listener->next = audience->first;
     if (listener->next != NULL)
         listener->next->from = &listener->next;
     audience->first = listener;
     carom_wait(listener->record, CAROM_CANCELLED, &listener->wait);
+    carom_wait(listener->record, CAROM_DRAINING, &listener->drain);
 }
 
 static void handle(carom_record *record, void *data)

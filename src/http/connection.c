@@ -170,7 +170,7 @@ void carom_connection_idle(struct carom_connection *connection)
 {
     carom_connection_protocol(connection)->drop(connection);
     if (connection->core.peer_done || connection->core.last ||
-        carom_connections_of(connection)->draining) {
+        carom_connections_of(connection)->records.draining) {
         carom_connection_end(connection, connection->core.last);
         return;
     }

@@ -33,7 +33,6 @@ struct carom_connections {
     struct carom_node dirty;   /* cores that have something to send, */
     struct carom_node resumed; /* or input that waited and can go on, */
     struct carom_node open;    /* and all others that are not closed */
-    bool draining;             /* no further request is taken */
 
     int64_t seconds; /* what date_line says */
     uint8_t date_line[CAROM_DATE_LINE];

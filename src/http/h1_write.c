@@ -48,13 +48,14 @@ static enum carom_h1_connection connection_lines(carom_record *record,
                                                  const struct carom_response_plan *plan)
 {
     struct carom_connection *connection = connection_of(record);
-    CAROM_MARK_IF(carom_connections_of(connection)->draining, "drain with requests in flight");
+    CAROM_MARK_IF(carom_connections_of(connection)->records.draining,
+                  "drain with requests in flight");
     if (plan->body == CAROM_BODY_TUNNEL) {
-        CAROM_MARK_IF(carom_connections_of(connection)->draining, "drain, then an upgrade");
+        CAROM_MARK_IF(carom_connections_of(connection)->records.draining, "drain, then an upgrade");
         return record->head.is_connect ? CAROM_H1_KEEP : CAROM_H1_UPGRADE;
     }
     /* What was taken in before the end is still answered: the last of it says so. */
-    bool ending = connection->core.peer_done || carom_connections_of(connection)->draining;
+    bool ending = connection->core.peer_done || carom_connections_of(connection)->records.draining;
     bool last = record->link.next == &carom_h1_of(connection)->exchanges;
     /* No tunnel: what follows was meant for its other end, and is no request (RFC 9931). */
     bool refused = record->head.is_connect;

@@ -519,7 +519,7 @@ static bool h2_begin(struct carom_connection *connection)
         return false;
     }
     carom_connection_read_within(connection, connections->options->first_byte_timeout);
-    if (connections->draining)
+    if (connections->records.draining)
         carom_h2_drain(connection);
     return true;
 }

@@ -255,6 +255,7 @@ static void release_joined(carom_record *record)
 /* Everybody who waits learns that the exchange is over. */
 static void wake_all(carom_record *record)
 {
+    carom_waker_ready(record, CAROM_DRAINING, -CAROM_ECANCELED);
     carom_waker_ready(record, CAROM_READABLE, -CAROM_ECANCELED);
     carom_waker_ready(record, CAROM_WRITABLE, -CAROM_ECANCELED);
     carom_waker_ready(record, CAROM_ENDED, 0);
@@ -262,6 +263,15 @@ static void wake_all(carom_record *record)
     carom_waker_ready(record, CAROM_WAIT_TIMER, -CAROM_ECANCELED);
     for (struct carom_joined *joined = record->joined; joined != NULL; joined = joined->next)
         joined->over(joined);
+}
+
+void carom_records_drain(struct carom_records *records)
+{
+    struct carom_life_cursor cursor = {0};
+    carom_record *record;
+    records->draining = true;
+    while ((record = carom_lives_next(&records->lives, &cursor)) != NULL)
+        carom_waker_ready(record, CAROM_DRAINING, 0);
 }
 
 /* What the reader looks at stays until it reads on or releases. */
@@ -299,6 +309,7 @@ void carom_record_sent(carom_record *record)
     carom_response_move(record, CAROM_RESPONSE_SENT);
     record->content_sent = record->content_framed;
     carom_record_set_reason(record, CAROM_REASON_COMPLETE);
+    carom_waker_ready(record, CAROM_DRAINING, -CAROM_ECANCELED);
     carom_waker_ready(record, CAROM_ENDED, 0);
     carom_waker_ready(record, CAROM_WRITABLE, -CAROM_ECANCELED);
     carom_waker_disarm(record, CAROM_CANCELLED);
@@ -379,6 +390,11 @@ void carom_record_local(const carom_record *record, carom_address *address)
     *address = (carom_address){.family = CAROM_FAMILY_NONE};
     if (carom_record_tells(record, __func__))
         record->ops->local(record, address);
+}
+
+bool carom_record_draining(const carom_record *record)
+{
+    return carom_record_tells(record, __func__) && record->records->draining;
 }
 
 carom_outcome carom_record_outcome(const carom_record *record)

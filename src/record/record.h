@@ -47,8 +47,9 @@ struct carom_records {
     uint32_t max_response_head;
     struct carom_guest *guest; /* or NULL */
     pthread_t thread;          /* of the last turn */
-    bool in_turn; /* false: the worker is outside its turn and must be told of new work */
-    uint64_t now; /* ms of the worker's clock, read once a turn */
+    bool in_turn;  /* false: the worker is outside its turn and must be told of new work */
+    bool draining; /* carom_records_drain */
+    uint64_t now;  /* ms of the worker's clock, read once a turn */
     uint64_t ended[CAROM_REASON_COUNT];
     uint64_t cancellations, timeouts;
     uint64_t refused; /* requests that were answered 503, since what they needed was taken */
@@ -206,6 +207,8 @@ void carom_records_init(struct carom_records *records, const carom_options *opti
                         uint32_t page_size, uint64_t now);
 /* All records must be recycled. */
 void carom_records_finish(struct carom_records *records);
+/* A shutdown has begun: handlers that wait for it are told. */
+void carom_records_drain(struct carom_records *records);
 
 /* A fresh record, held by the exchange; NULL when out of memory. */
 carom_record *carom_record_take(struct carom_records *records, const struct carom_exchange_ops *ops,

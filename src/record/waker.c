@@ -176,6 +176,10 @@ static bool edge_now(carom_record *record, carom_edge edge, int *status)
         return over || answered || carom_record_unsent(record) < record->records->write_buffer;
     case CAROM_ENDED:
         return over || answered;
+    case CAROM_DRAINING:
+        if (over || answered)
+            *status = -CAROM_ECANCELED;
+        return over || answered || record->records->draining;
     default:
         return over;
     }

@@ -74,7 +74,7 @@ static void look(struct carom_timer *timer)
     struct carom_certificates *certificates =
         carom_container(timer, struct carom_certificates, watch);
     const struct carom_listeners *listeners = certificates->listeners;
-    if (listeners->workers[0].connections.draining)
+    if (listeners->workers[0].connections.records.draining)
         return;
     for (size_t i = 0; i < listeners->count; i++) {
         struct carom_tls *tls = listeners->list[i]->tls;

@@ -114,7 +114,7 @@ static void look_at_shutdown(struct carom_worker *worker)
     if (!atomic_load_explicit(&shutdown->asked, memory_order_acquire))
         return;
     uint64_t deadline = atomic_load_explicit(&shutdown->deadline, memory_order_acquire);
-    if (worker->connections.draining && deadline == worker->drain_deadline)
+    if (worker->connections.records.draining && deadline == worker->drain_deadline)
         return;
     worker->drain_deadline = deadline;
     if (deadline != CAROM_NO_DEADLINE && !worker->cancelling) {
@@ -123,8 +123,8 @@ static void look_at_shutdown(struct carom_worker *worker)
         carom_timer_arm(&worker->connections.records.wheel, &worker->drain_end,
                         worker->connections.records.now + left);
     }
-    if (!worker->connections.draining) {
-        worker->connections.draining = true;
+    if (!worker->connections.records.draining) {
+        carom_records_drain(&worker->connections.records);
         carom_doors_close(&worker->doors);
         carom_connections_drain(&worker->connections);
     }
@@ -132,7 +132,7 @@ static void look_at_shutdown(struct carom_worker *worker)
 
 static bool has_drained(struct carom_worker *worker)
 {
-    return worker->connections.draining && worker->connections.pool.in_use == 0 &&
+    return worker->connections.records.draining && worker->connections.pool.in_use == 0 &&
            worker->connections.records.pool.in_use == 0 &&
            carom_node_alone(&worker->connections.records.ready);
 }

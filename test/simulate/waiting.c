@@ -10,7 +10,8 @@ enum { SLOT_TIMER = CAROM_EDGE_COUNT, SLOT_POSTED, SLOT_COUNT };
 
 static const char *const names[SLOT_COUNT] = {
     [CAROM_READABLE] = "READABLE",   [CAROM_WRITABLE] = "WRITABLE", [CAROM_ENDED] = "ENDED",
-    [CAROM_CANCELLED] = "CANCELLED", [SLOT_TIMER] = "the time",     [SLOT_POSTED] = "the post",
+    [CAROM_CANCELLED] = "CANCELLED", [CAROM_DRAINING] = "DRAINING", [SLOT_TIMER] = "the time",
+    [SLOT_POSTED] = "the post",
 };
 
 static bool waits(const struct exchange *exchange, unsigned slot)
@@ -192,6 +193,15 @@ static void on_cancelled(carom_waker *waker, int status)
         handler_release(exchange);
 }
 
+static void on_draining(carom_waker *waker, int status)
+{
+    struct exchange *exchange = carom_container(waker, struct exchange, draining);
+    bool over = carom_record_outcome(exchange->record).reason != CAROM_REASON_NONE;
+    fires(exchange, CAROM_DRAINING);
+    if (status == 0 ? !world->draining || !carom_record_draining(exchange->record) : !over)
+        world_fail("request %u is told of a drain that is none", exchange->id);
+}
+
 void waiting_called(struct exchange *exchange)
 {
     exchange->readable.wake = on_readable;
@@ -200,10 +210,13 @@ void waiting_called(struct exchange *exchange)
     exchange->posted.wake = on_posted;
     exchange->ended.wake = on_ended;
     exchange->cancelled.wake = on_cancelled;
+    exchange->draining.wake = on_draining;
+    arm(exchange, CAROM_DRAINING);
     arm(exchange, CAROM_CANCELLED);
     arm(exchange, CAROM_ENDED);
     if (carom_wait(exchange->record, CAROM_CANCELLED, &exchange->cancelled) != 0 ||
-        carom_wait(exchange->record, CAROM_ENDED, &exchange->ended) != 0)
+        carom_wait(exchange->record, CAROM_ENDED, &exchange->ended) != 0 ||
+        carom_wait(exchange->record, CAROM_DRAINING, &exchange->draining) != 0)
         world_fail("request %u cannot wait", exchange->id);
 }
 
@@ -232,6 +245,7 @@ void waiting_look(const struct exchange *exchange)
     bool buffered = !exchange->collects && carom_request_buffered(exchange->record) > 0;
     now[CAROM_ENDED] = reason != CAROM_REASON_NONE;
     now[CAROM_CANCELLED] = over;
+    now[CAROM_DRAINING] = reason != CAROM_REASON_NONE || world->draining;
     now[CAROM_READABLE] = over || buffered || has_come(exchange, CAROM_READABLE);
     now[CAROM_WRITABLE] = reason != CAROM_REASON_NONE ||
                           carom_record_unsent(exchange->record) == 0 ||

@@ -66,7 +66,7 @@ struct exchange {
 
     /* How far the handler is. */
     carom_record *record;
-    carom_waker readable, writable, cancelled, ended, timer, posted;
+    carom_waker readable, writable, cancelled, draining, ended, timer, posted;
     uint8_t at;
     uint8_t pausing; /* enum pause */
     bool handed, released;

@@ -359,7 +359,7 @@ class Broadcast(unittest.TestCase):
         self.assertEqual(ask(broadcast.port, "/", "POST", bytes(1025))[0], 413)
         broadcast.signal()
         for peer in staying:
-            self.assertEqual(programs.read_all(peer), b"")
+            self.assertEqual(programs.read_all(peer), b"0\r\n\r\n")  # an end, not a break
         self.assertEqual(broadcast.wait_exit(), 0)
         self.assertEqual(broadcast.errors, [])
 

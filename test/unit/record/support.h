@@ -137,6 +137,13 @@ static inline void leave(carom_record *record)
     carom_record_drop(record, CAROM_HOLD_EXCHANGE);
 }
 
+/* Let the handler go, then the exchange. */
+static inline void finish(carom_record *record)
+{
+    carom_release(record);
+    leave(record);
+}
+
 /* Bytes that know how often they were given back. */
 struct lent {
     char bytes[8];

@@ -4,12 +4,6 @@
 
 #include "unit/record/support.h"
 
-static void finish(carom_record *record)
-{
-    carom_release(record);
-    leave(record);
-}
-
 static void a_reference_tells_when_the_record_is_over(void **state)
 {
     (void)state;

@@ -168,6 +168,7 @@ static void assert_all_were_told(void)
     assert_fired(waiters[CAROM_WRITABLE], 1, -CAROM_ECANCELED);
     assert_fired(waiters[CAROM_ENDED], 1, 0);
     assert_fired(waiters[CAROM_CANCELLED], 1, 0);
+    assert_fired(waiters[CAROM_DRAINING], 1, -CAROM_ECANCELED);
     assert_fired(waiters[CAROM_WAIT_TIMER], 1, -CAROM_ECANCELED);
     carom_wheel_advance(&records.wheel, clock_now + 5000);
     pass();
@@ -228,6 +229,34 @@ static void a_refusal_tells_everybody_and_leaves_the_response_open(void **state)
     assert_int_equal(exchange.released, 1);
     leave(record);
     assert_int_equal(out.given_back, 1);
+}
+
+/* A drain is told to who waits for it, once, and to who asks for it later; not to who is over. */
+static void a_drain_is_told(void **state)
+{
+    (void)state;
+    struct waiter waits = WAITER, late = WAITER, over = WAITER;
+    carom_record *record = take(), *done = take(), *silent = take();
+    assert_int_equal(carom_wait(record, CAROM_DRAINING, &waits.waker), 0);
+    assert_int_equal(carom_wait(done, CAROM_DRAINING, &over.waker), 0);
+    carom_record_cancel(done, CAROM_REASON_CLIENT_RESET);
+    pass();
+    assert_int_equal(waits.fired, 0);
+    assert_fired(over, 1, -CAROM_ECANCELED);
+    assert_false(carom_record_draining(record));
+    carom_records_drain(&records);
+    assert_int_equal(waits.fired, 0); /* never within a call */
+    pass();
+    assert_fired(waits, 1, 0);
+    assert_int_equal(over.fired, 1);
+    assert_true(carom_record_draining(silent));
+    assert_int_equal(carom_wait(silent, CAROM_DRAINING, &late.waker), 0);
+    pass();
+    assert_fired(late, 1, 0);
+    finish(record);
+    finish(done);
+    finish(silent);
+    records.draining = false;
 }
 
 static void a_response_that_was_sent_wakes_its_writer_and_its_end(void **state)
@@ -528,6 +557,7 @@ int main(void)
         TEST(what_the_handler_never_had_is_no_cancellation),
         TEST(a_cancel_tells_everybody_once_and_drops_the_output),
         TEST(a_refusal_tells_everybody_and_leaves_the_response_open),
+        TEST(a_drain_is_told),
         TEST(a_response_that_was_sent_wakes_its_writer_and_its_end),
         TEST(a_late_handler_is_refused),
         TEST(a_handler_that_has_begun_is_not_late),

@@ -2,13 +2,6 @@
  * which order wakers fire, gathering content, and posts from other threads. */
 #include "unit/record/support.h"
 
-/* Let the handler go, then the exchange. */
-static void finish(carom_record *record)
-{
-    carom_release(record);
-    leave(record);
-}
-
 /* ---------------------------------------------------------------- edges */
 
 static void readable_is_what_has_not_been_read(void **state)
@@ -111,11 +104,11 @@ static void who_comes_late_is_told_at_once(void **state)
     static const struct {
         int fired, status;
     } expected[LATE_COUNT][CAROM_WAIT_COUNT] = {
-        [CANCELLED] =
-            {{1, -CAROM_ECANCELED}, {1, -CAROM_ECANCELED}, {1, 0}, {1, 0}, {1, -CAROM_ECANCELED}},
-        [REFUSED] =
-            {{1, -CAROM_ECANCELED}, {1, -CAROM_ECANCELED}, {1, 0}, {1, 0}, {1, -CAROM_ECANCELED}},
-        [SENT] = {{1, 0}, {1, -CAROM_ECANCELED}, {1, 0}, {0, 0}, {0, 0}},
+#define OVER {1, -CAROM_ECANCELED}
+        [CANCELLED] = {OVER, OVER, {1, 0}, {1, 0}, OVER, OVER},
+        [REFUSED] = {OVER, OVER, {1, 0}, {1, 0}, OVER, OVER},
+        [SENT] = {{1, 0}, OVER, {1, 0}, {0, 0}, OVER, {0, 0}},
+#undef OVER
     };
     for (int late = 0; late < LATE_COUNT; late++) {
         carom_record *record = take();
@@ -128,7 +121,7 @@ static void who_comes_late_is_told_at_once(void **state)
             carom_response_move(record, CAROM_RESPONSE_ENDED);
             carom_record_sent(record);
         }
-        struct waiter waiters[CAROM_WAIT_COUNT] = {WAITER, WAITER, WAITER, WAITER, WAITER};
+        struct waiter waiters[CAROM_WAIT_COUNT] = {WAITER, WAITER, WAITER, WAITER, WAITER, WAITER};
         for (int edge = 0; edge < CAROM_EDGE_COUNT; edge++)
             assert_int_equal(carom_wait(record, (carom_edge)edge, &waiters[edge].waker), 0);
         assert_int_equal(carom_wait_time(record, 10, &waiters[CAROM_WAIT_TIMER].waker), 0);
@@ -229,7 +222,7 @@ static void unwait_ends_one_wait_of_many(void **state)
 {
     (void)state;
     carom_record *record = take();
-    struct waiter waiters[CAROM_WAIT_COUNT] = {WAITER, WAITER, WAITER, WAITER, WAITER};
+    struct waiter waiters[CAROM_WAIT_COUNT] = {WAITER, WAITER, WAITER, WAITER, WAITER, WAITER};
     exchange.unsent = WRITE_BUFFER;
     for (unsigned slot = 0; slot < CAROM_WAIT_COUNT; slot++)
         wait_in(record, slot, &waiters[slot]);
