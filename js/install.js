@@ -76,6 +76,7 @@ function build() {
       '-D_GNU_SOURCE',
       '-O2',
       '-g',
+      ...(process.env.CFLAGS || '').split(' ').filter(Boolean),
       '-fPIC',
       '-fvisibility=hidden',
       '-shared',
