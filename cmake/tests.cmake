@@ -188,10 +188,9 @@ foreach(source ${sources})
     carom_system_test(system/${name} ${name} ${only} COST ${CAROM_COST_${name}})
     # Those that look at programs of their own, or at how bytes are understood, are the same on both backends; in
     # slow builds the most telling ones must do.
-    set(environment CAROM_BACKEND=uring)
     if(NOT name MATCHES "^(addon|backend|clients|docs|examples|install|instructions|options|oracles|tls)$" AND
        (NOT CAROM_SANITIZE OR name MATCHES "^(exchange|cancellation)$"))
-        carom_system_test(uring/${name} ${name} ENVIRONMENT ${environment})
+        carom_system_test(uring/${name} ${name} ENVIRONMENT CAROM_BACKEND=uring)
     endif()
 endforeach()
 

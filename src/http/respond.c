@@ -42,14 +42,17 @@ static int guard(const carom_record *record, const char *call)
 }
 
 /* Whether a final head may be given. */
-static int guard_open(const carom_record *record, const carom_response *response, const char *call)
+static int guard_open(const carom_record *record, const char *call)
 {
     int error = guard(record, call);
-    if (error == 0 && response == NULL)
-        error = -CAROM_EINVAL;
-    if (error == 0 && record->response != CAROM_RESPONSE_OPEN)
-        error = -CAROM_ESTATE;
-    return error;
+    return error == 0 && record->response != CAROM_RESPONSE_OPEN ? -CAROM_ESTATE : error;
+}
+
+/* And there is one. */
+static int guard_head(const carom_record *record, const carom_response *response, const char *call)
+{
+    int error = guard_open(record, call);
+    return error == 0 && response == NULL ? -CAROM_EINVAL : error;
 }
 
 /* Check a response, and that its head is within the limit. */
@@ -106,7 +109,7 @@ static int take_head(carom_record *record, const struct carom_response_plan *pla
 int carom_respond(carom_record *record, const carom_response *response)
 {
     struct carom_response_plan plan;
-    int error = guard_open(record, response, __func__);
+    int error = guard_head(record, response, __func__);
     if (error == 0)
         error = check_content(&response->content);
     if (error == 0)
@@ -179,7 +182,7 @@ int carom_respond_file(carom_record *record, const carom_response *response, con
         bare = *response;
     bare.content = (carom_content){0};
     struct carom_response_plan plan;
-    int error = guard_open(record, response, __func__);
+    int error = guard_head(record, response, __func__);
     if (error == 0)
         error = find_content(&taken);
     if (error == 0)
@@ -202,7 +205,7 @@ int carom_respond_file(carom_record *record, const carom_response *response, con
 int carom_response_begin(carom_record *record, const carom_response *response, uint64_t length)
 {
     struct carom_response_plan plan;
-    int error = guard_open(record, response, "carom_respond_begin");
+    int error = guard_head(record, response, "carom_respond_begin");
     if (error == 0)
         error = plan_response(&plan, CAROM_HEAD_FINAL, record, response, length);
     if (error == 0)
@@ -223,7 +226,7 @@ int carom_respond_begin(carom_record *record, const carom_response *response)
 
 int carom_respond_raw(carom_record *record)
 {
-    int error = guard_open(record, &(carom_response){0}, __func__);
+    int error = guard_open(record, __func__);
     if (error < 0)
         return error;
     if (record->ops->raw == NULL)
@@ -287,7 +290,7 @@ int carom_end(carom_record *record, const carom_field *trailers, size_t trailer_
 int carom_inform(carom_record *record, const carom_response *response)
 {
     struct carom_response_plan plan;
-    int error = guard_open(record, response, __func__);
+    int error = guard_head(record, response, __func__);
     if (error == 0)
         error = plan_response(&plan, CAROM_HEAD_INFORM, record, response, 0);
     if (error < 0 || record->head.version == 10)
@@ -301,7 +304,7 @@ int carom_inform(carom_record *record, const carom_response *response)
 int carom_upgrade(carom_record *record, const carom_response *response)
 {
     struct carom_response_plan plan;
-    int error = guard_open(record, response, __func__);
+    int error = guard_head(record, response, __func__);
     if (error < 0)
         return error;
     if (record->request != CAROM_REQUEST_WHOLE ||

@@ -16,7 +16,7 @@ struct watching {
     struct carom_worker *worker; /* NULL: it is not watched */
     uint8_t ready;               /* the events that have come */
     bool once;
-    bool over; /* its record or its worker ends; the loop watches it no more */
+    bool over; /* its record or its worker ends */
 };
 
 _Static_assert(sizeof(struct watching) <= sizeof(((carom_io *)0)->reserved),
@@ -37,15 +37,10 @@ static struct carom_records *records_of(const struct watching *watching)
     return &watching->worker->connections.records;
 }
 
-static void unwatch_at_loop(struct watching *watching)
+static void leave(struct watching *watching)
 {
     struct carom_loop *loop = watching->worker->loop;
     loop->ops->unwatch(loop, &watching->descriptor);
-}
-
-static void leave(struct watching *watching)
-{
-    unwatch_at_loop(watching);
     carom_waker_withdraw(records_of(watching), &watching->waker);
     carom_joined_leave(&watching->joined);
     carom_node_remove(&watching->node);
@@ -77,9 +72,9 @@ static void fire(carom_waker *waker, int status)
     io_of(watching)->ready(io_of(watching), events);
 }
 
+/* It fires in the next pass, which is before the loop is asked again, and is unwatched there. */
 static void end(struct watching *watching)
 {
-    unwatch_at_loop(watching);
     watching->over = true;
     carom_waker_ready_once(records_of(watching), &watching->waker);
 }

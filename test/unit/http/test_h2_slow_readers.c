@@ -295,6 +295,31 @@ static void a_peer_that_takes_nothing_is_reset(void **state)
     assert_int_equal(finish().ended[CAROM_REASON_WRITE_TIMEOUT], 32);
 }
 
+/* A window can be opened again only by who has got what shut it: while the network takes its time,
+ * no stream is blamed for that, and the peer has that of the connection. */
+static void what_is_on_its_way_shuts_no_window(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    options.handler = endless_handler;
+    begin_raw(&options);
+    carom_peer_set_window(peer, 0);
+    for (uint32_t id = 1; id <= 3;
+         id += 2) { /* the first has all of the window, the second waits */
+        frame(NGHTTP2_HEADERS, WHOLE, id, SECTION(HOLD));
+        turn();
+    }
+    for (int i = 0; i < 5; i++) {
+        pass(25 * SECOND);
+        carom_peer_set_window(peer, 5);
+        say_frame(&ping); /* it is not silent */
+        turn();
+    }
+    assert_false(carom_peer_saw_close(peer));
+    assert_int_equal(stats_now().ended[CAROM_REASON_WRITE_TIMEOUT], 0);
+    assert_int_equal(finish().ended[CAROM_REASON_WRITE_TIMEOUT], 0);
+}
+
 /* ---------------------------------------------------------------- silence */
 
 /* PING is asked once, and the answer is waited for as long again. */
@@ -391,6 +416,7 @@ int main(void)
         cmocka_unit_test(what_waits_for_slow_readers_has_a_bound),
         cmocka_unit_test(who_is_owed_much_waits_and_nobody_else),
         cmocka_unit_test(a_peer_that_takes_nothing_is_reset),
+        cmocka_unit_test(what_is_on_its_way_shuts_no_window),
         cmocka_unit_test(silence_is_asked_and_answered),
         cmocka_unit_test(who_is_owed_nothing_is_not_asked),
         cmocka_unit_test(a_drain_does_not_wait_for_an_answer),

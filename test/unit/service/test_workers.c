@@ -171,6 +171,39 @@ static void posts_and_bytes_come_to_their_workers_in_order(void **state)
     assert_int_equal(carom_service_destroy(service), 0);
 }
 
+static atomic_int fired;
+
+static void count_fired(carom_waker *waker, int status)
+{
+    (void)waker;
+    assert_int_equal(status, 0);
+    atomic_fetch_add(&fired, 1);
+}
+
+/* One post at a time, each to a worker that has nothing else to wake it. */
+static void a_post_wakes_a_worker_that_sleeps(void **state)
+{
+    (void)state;
+    pthread_t runner;
+    int result = 1;
+    fail_at = -1;
+    create();
+    assert_int_equal(pthread_create(&runner, NULL, run, &result), 0);
+    for (int i = 0; i < 10 * WORKERS; i++) {
+        carom_waker waker = {.wake = count_fired};
+        carom_worker *worker = carom_service_worker(service, (uint32_t)i % WORKERS);
+        assert_int_equal(carom_post_worker(worker, &waker), 0);
+        while (atomic_load(&fired) <= i)
+            usleep(100);
+    }
+    carom_shutdown(service, CAROM_OFF);
+    assert_int_equal(pthread_join(runner, NULL), 0);
+    assert_int_equal(result, 0);
+    for (int i = 0; i < WORKERS; i++)
+        close(owns[i].fds[1]);
+    assert_int_equal(carom_service_destroy(service), 0);
+}
+
 static void one_that_cannot_begin_ends_them_all(void **state)
 {
     (void)state;
@@ -205,6 +238,7 @@ int main(void)
     skip_where_refused();
     const struct CMUnitTest all[] = {
         cmocka_unit_test(posts_and_bytes_come_to_their_workers_in_order),
+        cmocka_unit_test(a_post_wakes_a_worker_that_sleeps),
         cmocka_unit_test(one_that_cannot_begin_ends_them_all),
         cmocka_unit_test(one_that_never_runs_fires_nothing),
     };
