@@ -254,6 +254,8 @@ typedef struct carom_options {
     uint32_t write_timeout;      /* 30 s without the peer taking a byte: reset */
     uint32_t handler_timeout;    /* off: from handler to response head: 503 */
     uint32_t linger_timeout;     /* 2 s of reading on after a close, so that the answer arrives */
+    uint32_t held_warning;       /* off: ms that a handler may hold a record before a warning in
+                                    the log names the oldest of those; each counts once */
 
     bool half_close;    /* keep answering a peer that has sent FIN (default: it cancels) */
     bool host_optional; /* take requests of HTTP/1.1 without Host (default: 400, as RFC 9112, 3.2,
@@ -690,6 +692,39 @@ typedef struct carom_outcome {
 
 /* How the record stands or ended. */
 CAROM_API carom_outcome carom_record_outcome(const carom_record *record);
+
+/* How far the response of a record is that its handler holds. */
+typedef enum carom_progress {
+    CAROM_PROGRESS_UNANSWERED, /* no final head yet */
+    CAROM_PROGRESS_BEGUN,      /* content is to come */
+    CAROM_PROGRESS_ANSWERED,   /* all is given: what is missing is carom_release */
+    CAROM_PROGRESS_CANCELLED   /* the exchange is over: the same */
+} carom_progress;
+
+/* The lower-case name ("unanswered") of how far a response is; never NULL. Static memory. Any
+ * thread. */
+CAROM_API const char *carom_progress_name(carom_progress progress);
+
+/* A record that a handler holds. Valid until the callback returns; a later version may add to its
+ * end. */
+typedef struct carom_record_info {
+    carom_slice method, target;
+    carom_progress progress;
+    uint64_t age;              /* milliseconds since the handler was given it */
+    uint64_t content_received; /* bytes of content */
+    uint64_t content_sent;     /* the same, handed to the kernel */
+    carom_ref ref;
+} carom_record_info;
+
+/* Sees one record, on its worker's thread; `data` is the caller's. It may answer or release this
+ * record. */
+typedef void carom_see_record(void *data, const carom_record_info *info);
+
+/* See each record that handlers hold on worker `worker` (below options.workers), in no order, and
+ * return how many; `see` may be NULL. On that worker's thread: carom_post_worker leads there.
+ * Allocates nothing. 0 when there is no such worker. */
+CAROM_API size_t carom_service_records(const carom_service *service, uint32_t worker,
+                                       carom_see_record *see, void *data);
 
 /* ------------------------------------------------------------------ waiting */
 

@@ -432,6 +432,8 @@ export interface Server extends AsyncDisposable {
   readonly finished: Promise<void>;
   /** How many requests are being answered. */
   readonly pendingRequests: number;
+  /** Aborts when a shutdown begins: for what has no end of its own, such as a stream of events, to come to one. */
+  readonly draining: AbortSignal;
   /**
    * Stop accepting, close idle connections, answer what is in flight; resolves as `finished` does.
    * A further call can only bring the deadline nearer.

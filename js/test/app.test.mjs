@@ -126,6 +126,35 @@ for (const { name, alpn, tls, options: over, origin: originOf, fetch } of TRANSP
         );
       });
 
+      test('a stream without an end ends when a shutdown begins', () => {
+        const told = [];
+        return serving(
+          { io },
+          () =>
+            new Response(
+              new ReadableStream({
+                start(controller) {
+                  controller.enqueue(new TextEncoder().encode('event\n'));
+                  told.push(controller);
+                },
+              }),
+            ),
+          async (origin, server) => {
+            assert.equal(server.draining.aborted, false);
+            server.draining.addEventListener('abort', () => {
+              for (const controller of told) controller.close();
+            });
+            const response = await fetch(origin);
+            while (told.length === 0) await sleep(1);
+            const down = server.shutdown();
+            assert.equal(server.draining.aborted, true);
+            assert.equal(await response.text(), 'event\n');
+            await down;
+            assert.equal(server.stats().ended.complete, 1);
+          },
+        );
+      });
+
       test('many at once, each its own', () =>
         serving(
           { io },

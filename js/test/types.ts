@@ -21,6 +21,7 @@ const server = serve(
 const { recordsInFlight } = server.stats();
 void recordsInFlight;
 server.reload(() => new Response('x'));
+server.draining satisfies AbortSignal;
 server.shutdown({ deadline: 1000 }).then(() => server.finished);
 carom.serve({ fetch: () => new Response(new Request('http://a').url) });
 carom.serve({

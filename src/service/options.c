@@ -53,6 +53,7 @@ static void set_defaults(carom_options *options)
     DEFAULT(write_timeout, 30000);
     DEFAULT(handler_timeout, CAROM_OFF);
     DEFAULT(linger_timeout, 2000);
+    DEFAULT(held_warning, CAROM_OFF);
     DEFAULT(handshake_timeout, 10000);
     DEFAULT(max_handshakes, 16);
     DEFAULT(h2_max_streams, 128);
@@ -135,8 +136,12 @@ int carom_options_resolve(carom_options *to, const carom_options *given)
     set_defaults(to);
     if (!are_valid(to))
         return -CAROM_EINVAL;
-    if (carom_backend_find(to->backend) == NULL)
+    if (carom_backend_find(to->backend) == NULL) {
+        const struct carom_log_sink log = {to->log, to->log_data};
+        carom_log_line(&log, CAROM_LOG_ERROR,
+                       "options: backend is \"%s\", and may be epoll or uring", to->backend);
         return -CAROM_EUNSUPPORTED;
+    }
     return 0;
 }
 

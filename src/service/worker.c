@@ -71,34 +71,11 @@ static void trim(struct carom_timer *timer)
 
 /* ---------------------------------------------------------------- shutdown */
 
-/* A record that is never released holds the service for ever: the log says which, and since when.
- */
-static void tell_held(struct carom_worker *worker)
-{
-    const struct carom_records *records = &worker->connections.records;
-    struct carom_life_cursor cursor = {0};
-    carom_record *record, *oldest = NULL;
-    unsigned count = 0;
-    while ((record = carom_lives_next(&records->lives, &cursor)) != NULL) {
-        count++;
-        if (oldest == NULL || record->life->since < oldest->life->since)
-            oldest = record;
-    }
-    if (oldest == NULL)
-        return;
-    carom_slice target = carom_request_target(oldest);
-    carom_log_line(worker->log, CAROM_LOG_WARNING,
-                   "the deadline of the shutdown has passed, and %u records are not released; the "
-                   "oldest, after %llu ms: %.*s",
-                   count, (unsigned long long)(records->now - oldest->life->since),
-                   (int)(target.length < 200 ? target.length : 200), target.data);
-}
-
 static void deadline_passed(struct carom_timer *timer)
 {
     struct carom_worker *worker = carom_container(timer, struct carom_worker, drain_end);
     if (worker->cancelling) {
-        tell_held(worker);
+        carom_held_tell_shutdown(&worker->held);
         return;
     }
     worker->cancelling = true;
@@ -205,6 +182,7 @@ static void work(struct carom_worker *worker)
     }
     worker->loop->ops->reclaim(worker->loop);
     tell_refused(worker);
+    carom_held_turn(&worker->held);
     if (!carom_timer_armed(&worker->trim) && pools_above_floor(connections))
         carom_timer_arm(&records->wheel, &worker->trim, records->now + CAROM_POOL_WINDOW);
 }
@@ -309,6 +287,7 @@ int carom_worker_init(struct carom_worker *worker, const carom_options *options,
     worker->drain_deadline = CAROM_NO_DEADLINE;
     carom_node_init(&worker->watches);
     carom_timer_init(&worker->trim, trim);
+    carom_held_init(&worker->held, records, log, options->held_warning);
     carom_timer_init(&worker->drain_end, deadline_passed);
     carom_doors_init(&worker->doors, connections, log);
 

@@ -8,6 +8,7 @@
 #include "http/connection.h"
 #include "net/backends.h"
 #include "service/door.h"
+#include "service/held.h"
 
 #define CAROM_NO_DEADLINE UINT64_MAX
 
@@ -28,6 +29,7 @@ struct carom_worker {
     struct carom_doors doors;
 
     struct carom_timer trim;      /* armed while a pool is above its floor */
+    struct carom_held held;       /* what it tells of records */
     struct carom_timer drain_end; /* the deadline of a shutdown */
     uint64_t drain_deadline;      /* what drain_end stands at, in the shutdown's clock */
     size_t trimmed;               /* bytes since memory was last returned to the system */

@@ -1,4 +1,5 @@
-/* Workers as the program sees them: their beginning and end, their data, posts and times. */
+/* Workers as the program sees them: their beginning and end, their data and records, posts and
+ * times. */
 #include "record/waker.h"
 #include "service/service.h"
 #include "service/watch.h"
@@ -77,6 +78,25 @@ void *carom_worker_data(const carom_worker *worker)
         return NULL;
     carom_worker_assert_here(worker, __func__);
     return worker->data;
+}
+
+size_t carom_service_records(const carom_service *service, uint32_t index, carom_see_record *see,
+                             void *data)
+{
+    if (service == NULL || index >= service->options.workers)
+        return 0;
+    const struct carom_worker *worker = &service->workers[index];
+    carom_worker_assert_here(worker, __func__);
+    struct carom_life_cursor cursor = {0};
+    carom_record *record;
+    size_t count = 0;
+    while ((record = carom_lives_next(&worker->connections.records.lives, &cursor)) != NULL) {
+        const carom_record_info info = carom_held_info(record);
+        count++;
+        if (see != NULL)
+            see(data, &info);
+    }
+    return count;
 }
 
 /* ---------------------------------------------------------------- posts and times */

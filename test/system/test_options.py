@@ -17,6 +17,7 @@ OF_C_ONLY = {
     "log", "log_data",          # the console
     "on_start", "on_stop", "on_connection_end", "worker_data",  # the addon's workers are its own
     "record_state", "connection_state",  # the addon's own
+    "held_warning",             # the log, of which the addon keeps what is said in its own calls
     "backend", "workers",       # arguments of the addon's `create`
     "h2_connect_protocol",      # no API in JavaScript answers an extended CONNECT
 }

@@ -17,6 +17,7 @@ function notAResponse(value) {
 class Server {
   #engine;
   #origin;
+  #drain = new AbortController();
 
   constructor(options, handler) {
     this.options = options;
@@ -59,8 +60,14 @@ class Server {
     return recordsInFlight;
   }
 
+  get draining() {
+    return this.#drain.signal;
+  }
+
   shutdown(options) {
-    return this.#engine.shutdown(options);
+    const finished = this.#engine.shutdown(options);
+    this.#drain.abort(new DOMException('the server shuts down', 'AbortError'));
+    return finished;
   }
 
   stats() {

@@ -38,6 +38,12 @@ static void never(carom_waker *waker, int status)
     fail_msg("%p fired", (void *)waker);
 }
 
+static void no_event(carom_io *io, int events)
+{
+    (void)events;
+    fail_msg("%p is ready", (void *)io);
+}
+
 static carom_waker waker, other_waker, no_function;
 
 static int make_wakers(void **state)
@@ -356,6 +362,71 @@ static void this_is_another_thread(void **state)
         snprintf(line, sizeof line, "carom: %s: this is not the thread of the record's worker\n",
                  calls[i].name);
         assert_says(attempt_on_another_thread, &what, line);
+    }
+    finish();
+}
+
+/* What takes a worker, or tells of one. */
+static void list(void)
+{
+    carom_service_records(sim.service, 0, NULL, NULL);
+}
+static void set_data(void)
+{
+    carom_worker_set_data(carom_service_worker(sim.service, 0), NULL);
+}
+static void data(void)
+{
+    carom_worker_data(carom_service_worker(sim.service, 0));
+}
+static void wait_time_worker(void)
+{
+    carom_wait_time_worker(carom_service_worker(sim.service, 0), 10, &waker);
+}
+static void unwait_worker(void)
+{
+    carom_unwait_worker(carom_service_worker(sim.service, 0), &waker);
+}
+static void watch_worker(void)
+{
+    static carom_io io = {.ready = no_event};
+    carom_watch_worker(carom_service_worker(sim.service, 0), &io, 0, CAROM_WATCH_READABLE);
+}
+
+static void *call_there(void *data)
+{
+    (*(void (**)(void))data)();
+    return NULL;
+}
+
+static void call_on_another_thread(void *data)
+{
+    pthread_t thread;
+    pthread_create(&thread, NULL, call_there, data);
+    pthread_join(thread, NULL);
+}
+
+static void this_is_another_thread_than_the_workers(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        void (*call)(void);
+    } of_a_worker[] = {
+        {"carom_service_records", list},
+        {"carom_worker_set_data", set_data},
+        {"carom_worker_data", data},
+        {"carom_wait_time_worker", wait_time_worker},
+        {"carom_unwait_worker", unwait_worker},
+        {"carom_watch_worker", watch_worker},
+    };
+    hold_one();
+    for (size_t i = 0; i < COUNT(of_a_worker); i++) {
+        char line[160];
+        void (*call)(void) = of_a_worker[i].call;
+        snprintf(line, sizeof line, "carom: %s: this is not the worker's thread\n",
+                 of_a_worker[i].name);
+        assert_says(call_on_another_thread, &call, line);
     }
     finish();
 }
@@ -725,6 +796,7 @@ int main(void)
         cmocka_unit_test_setup(there_is_no_record, make_wakers),
         cmocka_unit_test_setup(the_record_was_released, make_wakers),
         cmocka_unit_test_setup(this_is_another_thread, make_wakers),
+        cmocka_unit_test_setup(this_is_another_thread_than_the_workers, make_wakers),
         cmocka_unit_test_setup(a_wrong_call_is_told_and_does_nothing, make_wakers),
         cmocka_unit_test_setup(a_line_that_is_not_there, make_wakers),
         cmocka_unit_test_setup(there_is_no_service, make_wakers),

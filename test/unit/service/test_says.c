@@ -1,5 +1,6 @@
-/* What the log says of a program's mistakes: an option that cannot be, a service that nobody can
- * reach, records that are not released when a shutdown's deadline has passed. */
+/* What is said of a program's mistakes: the log names an option that cannot be, a service that
+ * nobody can reach, records that are held for long or beyond a shutdown's deadline; and the program
+ * may list what is held. */
 #include "unit/http/simulation.h"
 
 #include "service/options.h"
@@ -85,6 +86,10 @@ static void an_option_that_is_refused_is_named(void **state)
     }
     carom_options options = noted_options();
     carom_options resolved;
+    options.backend = "kqueue";
+    assert_int_equal(carom_options_resolve(&resolved, &options), -CAROM_EUNSUPPORTED);
+    assert_string_equal(said, "options: backend is \"kqueue\", and may be epoll or uring");
+    options = noted_options();
     options.record_state = 1024 * 1024;
     options.max_pipeline = 65535;
     assert_int_equal(carom_options_resolve(&resolved, &options), 0);
@@ -123,7 +128,7 @@ static void what_holds_a_shutdown_up_is_named(void **state)
         "the deadline of the shutdown has passed, and 2 records are not released; the "
         "oldest, after ";
     assert_memory_equal(said, line, strlen(line));
-    assert_string_equal(strstr(said, " ms: "), " ms: /hold");
+    assert_string_equal(strstr(said, " ms, is "), " ms, is cancelled: /hold");
     assert_in_range(atoi(said + strlen(line)), 700, 1000);
     assert_int_equal(lines, 1);
     pass(10000);
@@ -143,6 +148,103 @@ static void a_shutdown_that_nobody_holds_up_says_nothing(void **state)
     assert_int_equal(lines, 0);
 }
 
+/* ---------------------------------------------------------------- records that are held for long
+ */
+
+/* A record is told of when it comes of age, together with others, and not again. */
+static void what_is_held_for_long_is_told_once(void **state)
+{
+    (void)state;
+    carom_options options = noted_options();
+    options.held_warning = 4000;
+    begin(&options);
+    say(connect_peer(), GET("/hold"));
+    turn();
+    pass(1500);
+    say(connect_peer(), GET("/held"));
+    turn();
+    pass(2000);
+    assert_int_equal(lines, 0);
+    for (int i = 0; i < 3; i++)
+        pass(500);
+    assert_int_equal(lines, 1);
+    const char *line = "held_warning: 4000 ms have passed, and 1 records are not released; the "
+                       "oldest, after ";
+    assert_memory_equal(said, line, strlen(line));
+    assert_in_range(atoi(said + strlen(line)), 4000, 5000);
+    assert_string_equal(strstr(said, " ms, is "), " ms, is unanswered: /hold");
+    assert_int_equal(answer(sim.held[1], "text"), 0); /* answered, and not released: /held */
+    for (int i = 0; i < 20; i++)
+        pass(500);
+    assert_int_equal(lines, 2);
+    assert_string_equal(strstr(said, " ms, is "), " ms, is answered: /held");
+    finish();
+}
+
+static void by_default_nothing_is_told_of_what_is_held(void **state)
+{
+    (void)state;
+    carom_options options = noted_options();
+    options.handler_timeout = options.first_byte_timeout = CAROM_OFF;
+    begin(&options);
+    say(connect_peer(), GET("/hold"));
+    turn();
+    for (int i = 0; i < 100; i++)
+        pass(100 * SECOND);
+    assert_int_equal(lines, 0);
+    finish();
+}
+
+struct seen {
+    int count;
+    carom_record_info infos[4];
+};
+
+static void see(void *data, const carom_record_info *info)
+{
+    struct seen *seen = data;
+    seen->infos[seen->count++] = *info;
+}
+
+static void records_in_flight_are_listed(void **state)
+{
+    (void)state;
+    carom_options options = noted_options();
+    begin(&options);
+    turn();
+    assert_int_equal(carom_service_records(sim.service, 0, see, NULL), 0);
+    say(connect_peer(), "POST /hold HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n123");
+    turn();
+    pass(700);
+    say(connect_peer(), GET("/held"));
+    turn();
+    assert_int_equal(carom_respond_begin(sim.held[1], &(carom_response){.status = 200}), 0);
+    struct seen seen = {0};
+    assert_int_equal(carom_service_records(sim.service, 0, see, &seen), 2);
+    assert_int_equal(seen.count, 2);
+    const carom_record_info *post = &seen.infos[0], *get = &seen.infos[1];
+    if (post->method.length == 3) {
+        post = &seen.infos[1];
+        get = &seen.infos[0];
+    }
+    assert_memory_equal(post->method.data, "POST", 4);
+    assert_int_equal(post->target.length, 5);
+    assert_memory_equal(post->target.data, "/hold", 5);
+    assert_in_range(post->age, 700, 800);
+    assert_int_equal(post->content_received, 3);
+    assert_ptr_equal(carom_record_get(post->ref), sim.held[0]);
+    assert_string_equal(carom_progress_name(post->progress), "unanswered");
+    assert_memory_equal(get->target.data, "/held", 5);
+    assert_in_range(get->age, 0, 50);
+    assert_string_equal(carom_progress_name(get->progress), "begun");
+    assert_int_equal(carom_service_records(sim.service, 0, NULL, NULL), 2);
+    assert_int_equal(carom_service_records(sim.service, 1, see, NULL), 0);
+    assert_int_equal(carom_service_records(NULL, 0, see, NULL), 0);
+    finish();
+    assert_string_equal(carom_progress_name(CAROM_PROGRESS_CANCELLED), "cancelled");
+    assert_string_equal(carom_progress_name((carom_progress)4), "unknown");
+}
+
 int main(void)
 {
     const struct CMUnitTest all[] = {
@@ -150,6 +252,9 @@ int main(void)
         cmocka_unit_test(nobody_can_reach_it),
         cmocka_unit_test(what_holds_a_shutdown_up_is_named),
         cmocka_unit_test(a_shutdown_that_nobody_holds_up_says_nothing),
+        cmocka_unit_test(what_is_held_for_long_is_told_once),
+        cmocka_unit_test(by_default_nothing_is_told_of_what_is_held),
+        cmocka_unit_test(records_in_flight_are_listed),
     };
     return cmocka_run_group_tests(all, NULL, NULL);
 }

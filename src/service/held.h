@@ -1,0 +1,28 @@
+/* Records that handlers hold: what the log and the program are told of them. */
+#ifndef CAROM_SERVICE_HELD_H
+#define CAROM_SERVICE_HELD_H
+
+#include "base/log.h"
+#include "record/record.h"
+
+/* Of a worker: looks at its records from time to time, where options.held_warning is set. */
+struct carom_held {
+    struct carom_records *records;
+    const struct carom_log_sink *log;
+    uint32_t limit;           /* ms that a record may be held before the log says so; CAROM_OFF */
+    struct carom_timer timer; /* armed while records are in use */
+    uint64_t looked;          /* when it looked the last time */
+};
+
+void carom_held_init(struct carom_held *held, struct carom_records *records,
+                     const struct carom_log_sink *log, uint32_t limit);
+/* At the end of a turn: see to it that records that are held for long are told of. */
+void carom_held_turn(struct carom_held *held);
+/* The deadline of a shutdown has passed, and handlers have had a turn to let go: the log hears of
+ * what they hold all the same, since that holds the service up for ever. */
+void carom_held_tell_shutdown(const struct carom_held *held);
+
+/* What the program is told of a record that a handler holds. */
+carom_record_info carom_held_info(carom_record *record);
+
+#endif
