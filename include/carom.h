@@ -210,13 +210,13 @@ typedef struct carom_options {
     carom_on_stop *on_stop;                     /* the same */
     carom_on_connection_end *on_connection_end; /* the same */
     void *worker_data;                          /* for these three */
-    const char *backend; /* "epoll" (default); "uring": io_uring, where the kernel (6.1 or newer)
-                            allows it, otherwise epoll; the log says which */
-    uint32_t workers;    /* 1 */
-    uint32_t backlog;    /* 4096: connections the kernel queues for accept */
-    uint32_t
-        record_state; /* 0: bytes of the handler's own memory with each record; 1 MiB at most */
-    uint32_t connection_state; /* 0: and with each connection */
+    const char *backend;   /* "epoll" (default); "uring": io_uring, where the kernel (6.1 or newer)
+                              allows it, otherwise epoll; the log says which */
+    uint32_t workers;      /* 1 */
+    uint32_t backlog;      /* 4096: connections the kernel queues for accept */
+    uint32_t record_state; /* 0: bytes of the handler's own memory with each record; at most
+                              1 MiB */
+    uint32_t connection_state; /* 0: and with each connection; 1 MiB at most */
     uint32_t pool_floor;       /* 64: objects each pool has from the start and keeps */
 
     /* Limits: what happens when one is reached stands behind it. */
@@ -301,6 +301,38 @@ static inline carom_options carom_options_init()
         .size = sizeof(carom_options)                                                              \
     }
 #endif
+
+/* What an option is by its name. */
+typedef enum carom_option_type {
+    CAROM_OPTION_FLAG,   /* "true" or "false" */
+    CAROM_OPTION_NUMBER, /* "4096", "64 KiB", "10 s", "off" */
+    CAROM_OPTION_TEXT    /* a word */
+} carom_option_type;
+
+/* An option that has a name: a member of carom_options. Static memory; a later version may add to
+ * its end. */
+typedef struct carom_option {
+    const char *name;
+    carom_option_type type;
+    const char *unit;     /* of a number: "bytes", "ms", or "": pieces */
+    uint64_t usual;       /* the default of a number; CAROM_OFF, or UINT64_MAX: off */
+    uint64_t least, most; /* what a number may be */
+} carom_option;
+
+/* Option `index`, in the order of carom_options, or NULL behind the last: all numbers, all that are
+ * true or false, and the backend. Any thread. */
+CAROM_API const carom_option *carom_option_at(size_t index);
+/* Set an option by its name, as configuration files, command lines and foreign languages do. A
+ * number of bytes may have KiB, MiB or GiB behind it, one of milliseconds ms, s or min; "0" is the
+ * default, "off" is CAROM_OFF. Both texts are the caller's. Errors: ENOENT (no such option), EINVAL
+ * (value, or options->size); a line of options->log says which and why, so set that first. Any
+ * thread. */
+CAROM_API int carom_options_set(carom_options *options, const char *name, const char *value);
+/* The bytes of carom_options in the library that runs, for languages that cannot read this header:
+ * take so many zeros, put this number where `size` is, and set the four members behind it, each of
+ * a pointer, which will stay where they are: handler, handler_data, log, log_data. The rest has
+ * names. Any thread. */
+CAROM_API size_t carom_options_size(void);
 
 /* Make a service in *service; nothing listens yet. Options are copied. Errors: EINVAL (no handler,
  * or a limit that cannot be: the log says which option and why), ENOMEM, EMFILE, EUNSUPPORTED

@@ -1,9 +1,9 @@
 /* hello: answer every request with "Hello, World!".
  *
- *     hello [PORT] [--workers N] [--backend epoll|uring] [--tls CERTIFICATE KEY |
- * --tls-self-signed]
+ *     hello [PORT] [--OPTION VALUE]... [--tls CERTIFICATE KEY | --tls-self-signed]
  *
- * PORT is 8080 unless given; 0 takes any free port. With --tls it speaks HTTPS: CERTIFICATE and KEY
+ * PORT is 8080 unless given; 0 takes any free port. OPTION is one of the library's, as "--workers
+ * 4" or "--keep_alive '30 s'" (docs/c/options.md). With --tls it speaks HTTPS: CERTIFICATE and KEY
  * are PEM files, which SIGHUP loads again. Ctrl-C (SIGINT) or SIGTERM stops accepting,
  * answers what is in flight, and prints the statistics; a second one cancels what is still open.
  */
@@ -95,25 +95,10 @@ static void *reload(void *data)
 /* Read the arguments, or say what is wrong with one and return false. */
 static bool read_arguments(int argc, char **argv, struct settings *settings)
 {
-    carom_options *options = &settings->options;
     for (int i = 1; i < argc; i++) {
         const char *word = argv[i];
 
-        if (strcmp(word, "--workers") == 0) {
-            long workers = i + 1 < argc ? parse(argv[++i], 1, 256) : -1;
-            if (workers < 0) {
-                fprintf(stderr, "hello: --workers needs a number from 1 to 256\n");
-                return false;
-            }
-            options->workers = (uint32_t)workers;
-        } else if (strcmp(word, "--backend") == 0) {
-            const char *name = i + 1 < argc ? argv[++i] : "";
-            if (strcmp(name, "epoll") != 0 && strcmp(name, "uring") != 0) {
-                fprintf(stderr, "hello: --backend needs a name: epoll or uring\n");
-                return false;
-            }
-            options->backend = name;
-        } else if (strcmp(word, "--tls") == 0) {
+        if (strcmp(word, "--tls") == 0) {
             if (i + 2 >= argc) {
                 fprintf(stderr, "hello: --tls needs two files: CERTIFICATE KEY\n");
                 return false;
@@ -123,12 +108,10 @@ static bool read_arguments(int argc, char **argv, struct settings *settings)
             settings->tls = true;
         } else if (strcmp(word, "--tls-self-signed") == 0) {
             settings->tls = settings->self_signed = true;
-        } else if (word[0] == '-') {
-            fprintf(stderr,
-                    "hello: unknown option '%s'; use hello [PORT] [--workers N] "
-                    "[--backend epoll|uring] [--tls CERTIFICATE KEY | --tls-self-signed]\n",
-                    word);
-            return false;
+        } else if (strncmp(word, "--", 2) == 0) {
+            const char *value = i + 1 < argc ? argv[++i] : "";
+            if (carom_options_set(&settings->options, word + 2, value) < 0)
+                return false; /* log_line has said what is wrong */
         } else {
             settings->port = parse(word, 0, 65535);
             if (settings->port < 0) {

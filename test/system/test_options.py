@@ -1,6 +1,8 @@
-"""An option is the same wherever it stands. The struct carom_options of include/carom.h is the table; the defaults of the
-engine, the addon, JavaScript's options, its types and the documents are compared with it."""
+"""An option is the same wherever it stands. The struct carom_options of include/carom.h is compared with the table of the
+engine, read by carom_option_at as a language without the header does; the addon, JavaScript's options, its types and the
+documents with both."""
 
+import ctypes
 import os
 import re
 import unittest
@@ -45,13 +47,36 @@ def camel(name):
 def of_header():
     """Of each option of carom.h: (type, default in its comment)."""
     body = read("include/carom.h").split("typedef struct carom_options {")[1].split("} carom_options;")[0]
-    fields = re.findall(r"^    (?:const )?(\w+) \*?(\w+);[ \n]*(?:/\* *(.*?)\*/)?", body, re.M | re.S)
+    fields = re.findall(r"^    (?:const )?(\w+)\s+\*?(\w+);[ \n]*(?:/\* *(.*?)\*/)?", body, re.M | re.S)
     return {name: (kind, value(re.sub(r"\s+", " ", text))) for kind, name, text in fields if name != "size"}
 
 
+class Option(ctypes.Structure):
+    """carom_option"""
+    _fields_ = [("name", ctypes.c_char_p), ("type", ctypes.c_int), ("unit", ctypes.c_char_p),
+                ("usual", ctypes.c_uint64), ("least", ctypes.c_uint64), ("most", ctypes.c_uint64)]
+
+
+FLAG, NUMBER, TEXT = range(3)
+
+
+def library():
+    carom = ctypes.CDLL(Path(os.environ.get("CAROM_BUILD", ROOT / "build")) / "libcarom.so")
+    carom.carom_option_at.restype = ctypes.POINTER(Option)
+    carom.carom_option_at.argtypes = [ctypes.c_size_t]
+    carom.carom_options_size.restype = ctypes.c_size_t
+    carom.carom_options_set.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_char_p]
+    return carom
+
+
 def of_engine():
-    found = re.findall(r"^    DEFAULT\((\w+), ([^;]*)\);", read("src/service/options.c"), re.M)
-    return {name: OFF if text == "CAROM_OFF" else eval(text, {"KIB": 1024}) for name, text in found}
+    """Of each option that has a name in text: (type, unit, default)."""
+    carom, found = library(), {}
+    while option := carom.carom_option_at(len(found)):
+        told = option.contents
+        usual = OFF if told.usual == 0xFFFFFFFF else told.usual
+        found[told.name.decode()] = (told.type, told.unit.decode(), usual)
+    return found
 
 
 def of_addon():
@@ -93,8 +118,28 @@ class Options(unittest.TestCase):
 
     def test_comments_and_engine_agree(self):
         self.assertNotIn(None, self.numbers.values(), "carom.h: a comment does not begin with the default")
-        self.assertEqual({name: default for name, default in self.numbers.items() if default != 0}, of_engine(),
+        engine = of_engine()
+        self.assertEqual(self.numbers, {name: usual for name, (kind, _, usual) in engine.items() if kind == NUMBER},
                          "include/carom.h and src/service/options.c")
+        self.assertEqual([name for name, (kind, _) in self.options.items() if kind == "bool"],
+                         [name for name, (kind, _, _) in engine.items() if kind == FLAG])
+        self.assertEqual(list(engine), [name for name in self.options if name in engine], "the order of carom_options")
+
+    def test_each_is_set_by_its_name_from_another_language(self):
+        carom, said = library(), []
+        size = carom.carom_options_size()
+        options = (ctypes.c_char * size)()
+        note = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int, ctypes.c_char_p)(lambda _, level, line: said.append(line.decode()))
+        pointer = ctypes.sizeof(ctypes.c_void_p)
+        options[:pointer] = size.to_bytes(pointer, "little")
+        options[3 * pointer:4 * pointer] = ctypes.cast(note, ctypes.c_void_p).value.to_bytes(pointer, "little")
+        for name, (kind, unit, _) in of_engine().items():
+            good = {FLAG: "true", TEXT: "epoll", NUMBER: {"ms": "2 s", "bytes": "4 KiB", "": "7"}[unit]}[kind]
+            self.assertEqual(0, carom.carom_options_set(options, name.encode(), good.encode()), said)
+            self.assertEqual(-3, carom.carom_options_set(options, name.encode(), b"no value at all"))
+            self.assertIn(name, said.pop())
+        self.assertEqual(-12, carom.carom_options_set(options, b"keep_alife", b"1"))
+        self.assertEqual(["options: there is no keep_alife"], said)
 
     def test_the_document_has_each_with_its_default(self):
         table = of_document()

@@ -28,78 +28,6 @@ struct settings {
     bool log;
 };
 
-enum width { WIDTH_32, WIDTH_64, WIDTH_BOOL };
-
-static const struct number {
-    const char *name;
-    size_t offset;
-    enum width width;
-} numbers[] = {
-#define OPTION(name, width)                                                                        \
-    {                                                                                              \
-#name, offsetof(struct settings, options.name), width                                      \
-    }
-    OPTION(workers, WIDTH_32),
-    OPTION(backlog, WIDTH_32),
-    OPTION(pool_floor, WIDTH_32),
-    OPTION(max_target, WIDTH_32),
-    OPTION(max_header_section, WIDTH_32),
-    OPTION(max_fields, WIDTH_32),
-    OPTION(max_content, WIDTH_64),
-    OPTION(max_connections, WIDTH_32),
-    OPTION(refuse_connections, WIDTH_BOOL),
-    OPTION(max_in_flight, WIDTH_32),
-    OPTION(max_connection_requests, WIDTH_32),
-    OPTION(max_pipeline, WIDTH_32),
-    OPTION(write_buffer, WIDTH_32),
-    OPTION(drain_content, WIDTH_32),
-    OPTION(max_response_head, WIDTH_32),
-    OPTION(header_timeout, WIDTH_32),
-    OPTION(first_byte_timeout, WIDTH_32),
-    OPTION(keep_alive, WIDTH_32),
-    OPTION(keep_alive_grace, WIDTH_32),
-    OPTION(content_rate, WIDTH_32),
-    OPTION(content_window, WIDTH_32),
-    OPTION(write_timeout, WIDTH_32),
-    OPTION(handler_timeout, WIDTH_32),
-    OPTION(linger_timeout, WIDTH_32),
-    OPTION(half_close, WIDTH_BOOL),
-    OPTION(reuse_port, WIDTH_BOOL),
-    OPTION(handshake_timeout, WIDTH_32),
-    OPTION(max_handshakes, WIDTH_32),
-#undef OPTION
-    {"threads", offsetof(struct settings, threads), WIDTH_32},
-    {"embedded", offsetof(struct settings, embedded), WIDTH_BOOL},
-    {"log", offsetof(struct settings, log), WIDTH_BOOL},
-};
-
-static bool set_number(struct settings *settings, const char *name, const char *value)
-{
-    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
-        if (strcmp(numbers[i].name, name) != 0)
-            continue;
-        char *at = (char *)settings + numbers[i].offset;
-        char *end = NULL;
-        uint64_t number = UINT64_MAX;
-        if (strcmp(value, "off") != 0) {
-            errno = 0;
-            number = strtoull(value, &end, 10);
-            if (errno != 0 || *end != '\0' || end == value)
-                return false;
-        }
-        uint32_t narrow = number > UINT32_MAX ? UINT32_MAX : (uint32_t)number;
-        bool flag = number != 0;
-        if (numbers[i].width == WIDTH_32)
-            memcpy(at, &narrow, sizeof(narrow));
-        else if (numbers[i].width == WIDTH_64)
-            memcpy(at, &number, sizeof(number));
-        else
-            memcpy(at, &flag, sizeof(flag));
-        return true;
-    }
-    return false;
-}
-
 static bool set_option(struct settings *settings, const char *name, const char *value)
 {
     if (strcmp(name, "listen") == 0) {
@@ -108,16 +36,20 @@ static bool set_option(struct settings *settings, const char *name, const char *
         settings->listen[settings->listen_count++] = value;
         return true;
     }
-    if (strcmp(name, "backend") == 0) {
-        settings->options.backend = value;
-        return true;
-    }
     if (strcmp(name, "deadline") == 0) {
         server.deadline =
             strcmp(value, "off") == 0 ? CAROM_OFF : (uint32_t)strtoul(value, NULL, 10);
         return true;
     }
-    return tls_option(name, value) || set_number(settings, name, value);
+    if (strcmp(name, "threads") == 0)
+        settings->threads = (uint32_t)strtoul(value, NULL, 10);
+    else if (strcmp(name, "embedded") == 0)
+        settings->embedded = strcmp(value, "1") == 0;
+    else if (strcmp(name, "log") == 0)
+        settings->log = strcmp(value, "1") == 0;
+    else
+        return tls_option(name, value) || carom_options_set(&settings->options, name, value) == 0;
+    return true;
 }
 
 static bool read_arguments(struct settings *settings, int count, char **arguments)

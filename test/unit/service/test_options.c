@@ -112,6 +112,112 @@ static void the_longest_keep_alive_is_not_short(void **state)
     finish();
 }
 
+/* ---------------------------------------------------------------- set by name */
+
+static char said[512];
+static void note(void *data, carom_log_level level, const char *line)
+{
+    (void)data;
+    assert_int_equal(level, CAROM_LOG_ERROR);
+    snprintf(said, sizeof said, "%s", line);
+}
+
+static void options_are_set_by_their_names(void **state)
+{
+    (void)state;
+    carom_options options = CAROM_OPTIONS_INIT;
+    char backend[] = "uring";
+    assert_int_equal(carom_options_set(&options, "workers", "4"), 0);
+    assert_int_equal(options.workers, 4);
+    assert_int_equal(carom_options_set(&options, "keep_alive", "30 s"), 0);
+    assert_int_equal(options.keep_alive, 30000);
+    assert_int_equal(carom_options_set(&options, "keep_alive", "2min"), 0);
+    assert_int_equal(options.keep_alive, 120000);
+    assert_int_equal(carom_options_set(&options, "max_content", "8 GiB"), 0);
+    assert_true(options.max_content == UINT64_C(8) << 30);
+    assert_int_equal(carom_options_set(&options, "max_content", "off"), 0);
+    assert_true(options.max_content == UINT64_MAX);
+    assert_int_equal(carom_options_set(&options, "handler_timeout", "off"), 0);
+    assert_int_equal(options.handler_timeout, CAROM_OFF);
+    assert_int_equal(carom_options_set(&options, "keep_alive", "0"), 0);
+    assert_int_equal(options.keep_alive, 0);
+    assert_int_equal(carom_options_set(&options, "half_close", "true"), 0);
+    assert_true(options.half_close);
+    assert_int_equal(carom_options_set(&options, "half_close", "off"), 0);
+    assert_false(options.half_close);
+    assert_int_equal(carom_options_set(&options, "backend", backend), 0);
+    memset(backend, 'x', sizeof backend - 1);
+    assert_string_equal(options.backend, "uring");
+}
+
+static void what_cannot_be_set_is_named(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *value, *line;
+    } cases[] = {
+        {"keep_alife", "1", "options: there is no keep_alife"},
+        {"keep_alive", "soon", "options: keep_alive is \"soon\", which is no number of ms"},
+        {"keep_alive", "1 KiB", "options: keep_alive is \"1 KiB\", which is no number of ms"},
+        {"keep_alive", "-1", "options: keep_alive is \"-1\", which is no number of ms"},
+        {"keep_alive", "", "options: keep_alive is \"\", which is no number of ms"},
+        {"keep_alive", "9999999 min",
+         "options: keep_alive is 599999940000, and may be 4294967295 at most"},
+        {"max_content", "17179869184 GiB",
+         "options: max_content is \"17179869184 GiB\", which is no number of bytes"},
+        {"max_content", "18446744073709551616",
+         "options: max_content is \"18446744073709551616\", which is no number of bytes"},
+        {"workers", "1 s", "options: workers is \"1 s\", which is no number"},
+        {"max_pipeline", "65536", "options: max_pipeline is 65536, and may be 65535 at most"},
+        {"max_target", "off", "options: max_target is 4294967295, and may be 4194304 at most"},
+        {"half_close", "yes", "options: half_close is \"yes\", and may be true or false"},
+        {"backend", "kqueue", "options: backend is \"kqueue\", and may be epoll or uring"},
+    };
+    carom_options options = CAROM_OPTIONS_INIT, before;
+    options.log = note;
+    before = options;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        int error = carom_options_set(&options, cases[i].name, cases[i].value);
+        assert_int_equal(error, i == 0 ? -CAROM_ENOENT : -CAROM_EINVAL);
+        assert_string_equal(said, cases[i].line);
+        assert_memory_equal(&options, &before, sizeof options);
+    }
+    assert_int_equal(carom_options_set(NULL, "workers", "1"), -CAROM_EINVAL);
+    assert_int_equal(carom_options_set(&options, NULL, "1"), -CAROM_EINVAL);
+    assert_int_equal(carom_options_set(&options, "workers", NULL), -CAROM_EINVAL);
+    options.size = 0;
+    assert_int_equal(carom_options_set(&options, "workers", "1"), -CAROM_EINVAL);
+}
+
+/* Set to its default, to its ends and beyond them, each has the value that the struct would have,
+ * and what may be set is not refused later. */
+static void each_option_is_listed(void **state)
+{
+    (void)state;
+    const carom_option *option;
+    carom_options usual, resolved, given = CAROM_OPTIONS_INIT;
+    size_t count = 0;
+    char text[32];
+    given.handler = simulation_handler;
+    assert_int_equal(carom_options_resolve(&usual, &given), 0);
+    for (; (option = carom_option_at(count)) != NULL; count++) {
+        if (option->type != CAROM_OPTION_NUMBER)
+            continue;
+        carom_options options = given;
+        snprintf(text, sizeof text, "%llu", (unsigned long long)option->usual);
+        assert_int_equal(carom_options_set(&options, option->name, text), 0);
+        assert_int_equal(carom_options_resolve(&resolved, &options), 0);
+        assert_memory_equal(&resolved, &usual, sizeof usual);
+        if (option->most == UINT64_MAX)
+            continue;
+        snprintf(text, sizeof text, "%llu", (unsigned long long)option->most + 1);
+        assert_int_equal(carom_options_set(&options, option->name, text), -CAROM_EINVAL);
+    }
+    assert_null(carom_option_at(count + 1));
+    assert_string_equal(carom_option_at(count - 1)->name, "h2_ping_interval");
+    assert_int_equal(carom_options_size(), sizeof(carom_options));
+}
+
 int main(void)
 {
     const struct CMUnitTest all[] = {
@@ -120,6 +226,9 @@ int main(void)
         cmocka_unit_test(what_is_not_given_has_a_default),
         cmocka_unit_test(a_pipeline_without_a_limit_has_one),
         cmocka_unit_test(the_longest_keep_alive_is_not_short),
+        cmocka_unit_test(options_are_set_by_their_names),
+        cmocka_unit_test(what_cannot_be_set_is_named),
+        cmocka_unit_test(each_option_is_listed),
     };
     return cmocka_run_group_tests(all, NULL, NULL);
 }
