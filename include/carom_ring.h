@@ -34,6 +34,7 @@ enum carom_ring_control {
     CAROM_RING_BLOCKS_WORD = 5,    /* where a word for each block of slots begins: 1 while the
                                       engine has it */
     CAROM_RING_BAD_COMMANDS = 6,   /* commands that named no slot of the VM's */
+    CAROM_RING_PROTOCOL = 7,       /* CAROM_RING_VERSION of the engine */
     CAROM_RING_EVENT_TAIL = 16,    /* (atomic) the engine counts what it has put in */
     CAROM_RING_EVENT_HEAD = 32,    /* (atomic) the VM counts what it has taken out and dealt with:
                                       while that is far behind, connections have further requests
@@ -56,6 +57,15 @@ enum carom_ring_control {
                                        puts something there for the VM, and the VM 0 when it has
                                        copied that */
     CAROM_RING_CONTROL_WORDS = 144, /* the queues begin here */
+};
+
+/* The version of all numbers in this file and of their meaning. It rises with each change. What
+ * comes anew is such that a VM of a lower version need not know of it: words and flags that are 0
+ * unless it writes them, news that are told only to who asked. Where that cannot be, the number
+ * jumps to the next hundred, and a VM of the old hundred must not go on. 1: the first. 2: PROTOCOL,
+ * LOCAL, SLOT_PROTOCOL, TIMER, files as loans. */
+enum carom_ring_version {
+    CAROM_RING_VERSION = 2,
 };
 
 /* Sizes in bytes. */
@@ -97,6 +107,10 @@ enum carom_ring_slot {
     CAROM_SLOT_PEER = 19,       /* carom_family, port << 16 */
     CAROM_SLOT_ADDRESS = 20,    /* 4 words: the peer's address in network byte order */
     CAROM_SLOT_CONNECTION = 24, /* the number of its connection, for a ring with options.watch */
+    CAROM_SLOT_LOCAL = 25,      /* the local address, as PEER and ADDRESS: 5 words */
+    CAROM_SLOT_PROTOCOL = 30,   /* what the client would speak after UPGRADE: offset in the head,
+                                   length << 16; 0: nothing, or a plain tunnel (CONNECT). Of HTTP/1.1
+                                   the Upgrade field, of HTTP/2 :protocol (RFC 8441, 4) */
 
     CAROM_SLOT_FLAGS = 32, /* (atomic) enum carom_ring_flag: the message; 0 when it was taken */
     CAROM_SLOT_ECHO = 33,  /* the GENERATION that the message is for */
@@ -111,6 +125,7 @@ enum carom_ring_slot {
     CAROM_SLOT_FIELDS_LOAN = 42, /* 0: in the slot; else the number of the loan + 1 where the fields
                                     lie, or of END without HEAD and DATA the trailers. It is given
                                     back as soon as they are read */
+    CAROM_SLOT_TIME = 43,        /* TIMER: milliseconds; all ones: never */
 };
 
 /* Bytes of a slot. Fields and trailers of the VM are: length of the name (half-word), length of the
@@ -123,27 +138,32 @@ enum carom_ring_area {
 
 /* What the engine tells. */
 enum carom_ring_news {
-    CAROM_NEWS_REQUEST = 1,      /* the slot carries a new request */
-    CAROM_NEWS_CONTENT = 2,      /* a piece of content lies in a page, until the VM gives it back */
-    CAROM_NEWS_CONTENT_END = 4,  /* that was the last (or there was none) */
-    CAROM_NEWS_ROOM = 8,         /* the message was taken */
-    CAROM_NEWS_ENDED = 16,       /* the exchange is over: REASON */
-    CAROM_NEWS_ERROR = 32,       /* the message was refused: ERROR; nothing of it was sent */
-    CAROM_NEWS_CONTENT_LOST = 64 /* no more content will come */
+    CAROM_NEWS_REQUEST = 1,     /* the slot carries a new request */
+    CAROM_NEWS_CONTENT = 2,     /* a piece of content lies in a page, until the VM gives it back */
+    CAROM_NEWS_CONTENT_END = 4, /* that was the last (or there was none) */
+    CAROM_NEWS_ROOM = 8,        /* the message was taken */
+    CAROM_NEWS_ENDED = 16,      /* the exchange is over: REASON */
+    CAROM_NEWS_ERROR = 32,      /* the message was refused: ERROR; nothing of it was sent */
+    CAROM_NEWS_CONTENT_LOST = 64, /* no more content will come */
+    CAROM_NEWS_TIME = 128         /* the time of TIMER has passed */
 };
 
-/* What the VM wants; several at once are done in this order. */
+/* What the VM wants. Of several at once WATCH and TIMER are done first, then the others in this
+ * order. */
 enum carom_ring_flag {
     CAROM_FLAG_RAW = 1, /* the response begins, without a head: DATA is bytes as they are */
     CAROM_FLAG_CANCEL = 2,
-    CAROM_FLAG_INFORM = 4,   /* STATUS and fields: an informational response */
-    CAROM_FLAG_UPGRADE = 8,  /* STATUS and fields: take the connection over */
-    CAROM_FLAG_HEAD = 16,    /* STATUS and fields: the response begins */
-    CAROM_FLAG_DATA = 32,    /* content */
-    CAROM_FLAG_END = 64,     /* it ends, with trailers */
-    CAROM_FLAG_READ = 128,   /* the next piece of content is wanted */
-    CAROM_FLAG_WATCH = 256,  /* tell ENDED; for one that ends badly it is told anyway */
-    CAROM_FLAG_RELEASE = 512 /* the slot is the engine's again */
+    CAROM_FLAG_INFORM = 4,    /* STATUS and fields: an informational response */
+    CAROM_FLAG_UPGRADE = 8,   /* STATUS and fields: take the connection over */
+    CAROM_FLAG_HEAD = 16,     /* STATUS and fields: the response begins */
+    CAROM_FLAG_DATA = 32,     /* content */
+    CAROM_FLAG_END = 64,      /* it ends, with trailers */
+    CAROM_FLAG_READ = 128,    /* the next piece of content is wanted */
+    CAROM_FLAG_WATCH = 256,   /* tell ENDED; for one that ends badly it is told anyway */
+    CAROM_FLAG_RELEASE = 512, /* the slot is the engine's again */
+    CAROM_FLAG_TIMER = 1024   /* tell TIME after that many milliseconds, never early, unless the
+                                 exchange is cancelled or released first; it takes the place of one
+                                 that runs. It runs although the rest of the message waits */
 };
 
 /* What is told of a connection, both at once, when it was short. */
@@ -231,6 +251,15 @@ CAROM_API bool carom_ring_has_commands(const carom_ring *ring);
  * keeps of it is taken for 256 numbers at a time, when the first of them is lent: begin with the
  * low ones. Errors: EINVAL, ESTATE (this number is lent), ENOMEM. The VM's thread. */
 CAROM_API int carom_ring_lend(carom_ring *ring, uint32_t loan, const void *data, size_t length);
+
+/* Lend a file, or a part of it, in the same way: `length` bytes from `offset` of a regular file
+ * that is open for reading, or CAROM_LENGTH_UNKNOWN for all to its end. It can be named by
+ * DATA_LOAN of a whole answer only: HEAD, DATA and END in one message, without trailers (else
+ * EINVAL). The descriptor must stay open until the number comes back, and is the VM's to close; all
+ * else is as in carom_respond_file, whose errors ERROR may tell. Errors of the call: as
+ * carom_ring_lend; EINVAL also for a negative descriptor. The VM's thread. */
+CAROM_API int carom_ring_lend_file(carom_ring *ring, uint32_t loan, int descriptor, uint64_t offset,
+                                   uint64_t length);
 
 /* What is known of the TLS below the request in a slot, and if `der` is not NULL the client's
  * certificate, as carom_record_tls and carom_record_tls_certificate tell; empty: none. For a slot

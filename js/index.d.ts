@@ -53,6 +53,8 @@ export type RemoteAddr = TcpAddr | UnixPeer;
 export interface ServeHandlerInfo {
   /** The client. First look at it before the response is sent; after that a TypeError is thrown. */
   readonly remoteAddr: RemoteAddr;
+  /** Our end of the connection: where there are many addresses, the one that the client asked. To be looked at as `remoteAddr`. */
+  readonly localAddr: RemoteAddr;
   /** The protocol (RFC 7301, 6); `'h2c'` is HTTP/2 in the clear. To be looked at as `remoteAddr`. */
   readonly alpn: 'http/1.0' | 'http/1.1' | 'h2' | 'h2c';
   /** The connection's TLS, or null: it is plain. To be looked at as `remoteAddr`. */

@@ -193,6 +193,7 @@ for (const { name, alpn, tls, options: over, origin: originOf, fetch } of TRANSP
             assert.ok(request instanceof Request);
             assert.ok(request instanceof globalThis.Request);
             assert.equal(info.remoteAddr.hostname, '127.0.0.1');
+            assert.deepEqual(info.localAddr, { transport: 'tcp', hostname: '127.0.0.1', port: Number(new URL(request.url).port) });
             return Response.json({ url: request.url, test: request.headers.get('X-Test'), body: await request.json() });
           },
           async (origin) => {

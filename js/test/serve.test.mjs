@@ -130,6 +130,17 @@ for (const io of WAYS) {
       assert.equal(lines.length, 1);
     });
 
+    test('info.localAddr is the address that the client asked, not the one that is listened on', () =>
+      serving(
+        { io, hostname: '0.0.0.0' },
+        (request, info) => Response.json(info.localAddr),
+        async (origin, server) => {
+          const { port } = server.addr;
+          for (const hostname of ['127.0.0.1', '127.0.0.2'])
+            assert.deepEqual(await (await fetch(`http://${hostname}:${port}/`)).json(), { transport: 'tcp', hostname, port });
+        },
+      ));
+
     test('fields are sent as given, each set-cookie by itself', () =>
       serving(
         { io },

@@ -1,6 +1,7 @@
 /* Connections: events of the stream, flush, linger, close; and what they share. */
 #include "http/connection.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -191,6 +192,20 @@ void carom_connection_local(const struct carom_connection *connection, carom_add
             ->near_address(carom_connections_of(connection), connection->core.listener, address);
 }
 
+const struct carom_peer_name *carom_connection_near(const struct carom_connection *connection)
+{
+    struct carom_peer_name *near = &carom_core_watched(&connection->core)->near;
+    carom_address address;
+    if (carom_likely(near->family != CAROM_FAMILY_NONE))
+        return near;
+    carom_connection_local(connection, &address);
+    near->family = (uint16_t)address.family;
+    near->port = htons(address.port);
+    if (address.family != CAROM_UNIX)
+        inet_pton(address.family == CAROM_IPV4 ? AF_INET : AF_INET6, address.text, near->bytes);
+    return near;
+}
+
 /* ---------------------------------------------------------------- content */
 
 int carom_connection_keep_content(struct carom_connection *connection, carom_record *record,
@@ -376,6 +391,7 @@ int carom_connections_watch(struct carom_connections *connections, struct carom_
     carom_pool_finish(pool);
     carom_pool_init(pool, object_size(connections->options, true), floor);
     connections->watcher = watcher;
+    connections->watched = true;
     return carom_pool_fill(pool);
 }
 

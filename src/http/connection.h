@@ -42,8 +42,9 @@ void carom_connections_init(struct carom_connections *connections, const carom_o
                             uint32_t page_size);
 /* The options have changed. */
 void carom_connections_adjusted(struct carom_connections *connections);
-/* From now on `watcher` hears of connections, and the handler is called for what is no request, too
- * (carom_admission_offer). There are none yet. 0 or -CAROM_ENOMEM. */
+/* There is a ring: from now on each connection keeps its local address (carom_connection_near). If
+ * `watcher` is not NULL it hears of connections, and the handler is called for what is no request,
+ * too (carom_admission_offer). There are none yet. 0 or -CAROM_ENOMEM. */
 int carom_connections_watch(struct carom_connections *connections, struct carom_watcher *watcher);
 /* Nothing may be open. */
 void carom_connections_finish(struct carom_connections *connections);
@@ -92,6 +93,8 @@ int carom_connection_keep_content(struct carom_connection *connection, carom_rec
 
 /* The address of its near end. */
 void carom_connection_local(const struct carom_connection *connection, carom_address *address);
+/* The same for a ring, which is told with every request: the kernel is asked once. */
+const struct carom_peer_name *carom_connection_near(const struct carom_connection *connection);
 
 /* Nothing is in flight and nothing is read: wait for the next request, or end. */
 void carom_connection_idle(struct carom_connection *connection);

@@ -45,7 +45,8 @@ struct carom_connections {
     uint32_t pool_count, pools_always;
     bool look_at_all_pools;
 
-    struct carom_watcher *watcher; /* or NULL: carom_connections_watch */
+    struct carom_watcher *watcher; /* or NULL */
+    bool watched;                  /* carom_connections_watch */
     uint64_t accepted, refused, requests, responses;
     /* Content of eight answers, as they have been lately, and of HTTP/1.1 how many such answers a
      * client may have ahead, at most max_pipeline. */

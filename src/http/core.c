@@ -169,7 +169,7 @@ void carom_core_init(struct carom_core *core, struct carom_connections *connecti
 {
     memset(core, 0, sizeof *core);
     core->connections = connections;
-    if (connections->watcher != NULL)
+    if (connections->watched)
         *carom_core_watched(core) = (struct carom_watched){0};
     core->listener = listener;
     core->refs = 1;
@@ -198,7 +198,7 @@ size_t carom_core_behind(const carom_options *options, bool watched)
 
 void *carom_core_state(const struct carom_core *core)
 {
-    size_t watched = core->connections->watcher == NULL ? 0 : sizeof(struct carom_watched);
+    size_t watched = core->connections->watched ? sizeof(struct carom_watched) : 0;
     uintptr_t behind = (uintptr_t)(core + 1) + watched;
     return (void *)((behind + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT);
 }

@@ -14,11 +14,13 @@ enum carom_connection_state {
 
 #define CAROM_NO_TIME UINT64_MAX
 
-/* What is known of a connection for its watcher. It lies behind the core, if there is a watcher. */
+/* What is known of a connection for a ring. It lies behind the core, if the connections are watched
+ * (carom_connections_watch). */
 struct carom_watched {
-    uint32_t number;   /* of the watcher's; 0: it has not heard of it */
-    bool secure;       /* over TLS */
-    uint64_t received; /* bytes, as the protocol sees them */
+    struct carom_peer_name near; /* the local address; of no family before it is asked for */
+    uint32_t number;             /* of the watcher's; 0: it has not heard of it */
+    bool secure;                 /* over TLS */
+    uint64_t received;           /* bytes, as the protocol sees them */
 };
 
 /* The last member of what has it. */
@@ -84,7 +86,7 @@ void carom_core_write_within(struct carom_core *core, uint32_t milliseconds);
 /* The same for as long as an idle connection may wait for its next request. */
 void carom_core_wait_idle(struct carom_core *core);
 
-/* Only if there is a watcher. */
+/* Only if they are watched. */
 static inline struct carom_watched *carom_core_watched(const struct carom_core *core)
 {
     return (struct carom_watched *)(uintptr_t)(core + 1);

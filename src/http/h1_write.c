@@ -419,6 +419,11 @@ static void h1_local(const carom_record *record, carom_address *address)
     carom_connection_local(connection_of(record), address);
 }
 
+static const struct carom_peer_name *h1_near(const carom_record *record)
+{
+    return carom_connection_near(connection_of(record));
+}
+
 static uint32_t h1_connection(const carom_record *record)
 {
     return carom_core_number(&connection_of(record)->core);
@@ -450,6 +455,7 @@ const struct carom_exchange_ops carom_h1_exchange_ops = {
     .released = h1_released,
     .peer = h1_peer,
     .local = h1_local,
+    .near = h1_near,
     .connection = h1_connection,
     .core = h1_core,
     .siblings = h1_siblings,

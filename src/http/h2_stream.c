@@ -463,6 +463,11 @@ static void h2_local(const carom_record *record, carom_address *address)
     carom_connection_local(carom_h2_stream_of(record)->connection, address);
 }
 
+static const struct carom_peer_name *h2_near(const carom_record *record)
+{
+    return carom_connection_near(carom_h2_stream_of(record)->connection);
+}
+
 static struct carom_tls_session *h2_tls(const carom_record *record)
 {
     return carom_stream_session(&carom_h2_stream_of(record)->connection->stream);
@@ -478,6 +483,7 @@ const struct carom_exchange_ops carom_h2_exchange_ops = {
     .released = h2_changed,
     .peer = h2_peer,
     .local = h2_local,
+    .near = h2_near,
     .connection = h2_connection,
     .core = h2_core,
     .siblings = h2_siblings,

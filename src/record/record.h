@@ -130,6 +130,8 @@ struct carom_exchange_ops {
     void (*released)(carom_record *record);
     const struct carom_peer_name *(*peer)(const carom_record *record);
     void (*local)(const carom_record *record, carom_address *address);
+    /* The same as `peer` is told; only where there is a guest. */
+    const struct carom_peer_name *(*near)(const carom_record *record);
     /* The number by which a watcher knows its connection; 0: it does not. */
     uint32_t (*connection)(const carom_record *record);
     /* The core of its connection. */

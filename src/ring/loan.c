@@ -23,7 +23,8 @@ static struct carom_loan_chunk *chunk_for(struct carom_ring *ring, uint32_t numb
     return chunk;
 }
 
-static int lend(struct carom_loan_chunk *chunk, uint32_t number, const void *data, size_t length)
+/* `what` has what is lent: all but its ring, number and state. */
+static int lend_from(struct carom_loan_chunk *chunk, uint32_t number, const struct carom_loan *what)
 {
     if (chunk == NULL)
         return -CAROM_ENOMEM;
@@ -31,20 +32,37 @@ static int lend(struct carom_loan_chunk *chunk, uint32_t number, const void *dat
     if (atomic_load(&loan->state) != CAROM_LOAN_FREE)
         return -CAROM_ESTATE;
     chunk->used = true;
-    loan->data = data;
-    loan->length = length;
+    if (what->descriptor < 0)
+        loan->data = what->data;
+    else
+        loan->offset = what->offset;
+    loan->length = what->length;
+    loan->descriptor = what->descriptor;
     atomic_store(&loan->state, CAROM_LOAN_GIVEN);
     return 0;
 }
 
-int carom_ring_lend(carom_ring *ring, uint32_t loan, const void *data, size_t length)
+static int lend(carom_ring *ring, uint32_t number, const struct carom_loan *what)
 {
-    if (ring == NULL || loan >= CAROM_RING_LOANS || (data == NULL && length > 0))
+    if (ring == NULL || number >= CAROM_RING_LOANS)
         return -CAROM_EINVAL;
     pthread_mutex_lock(&ring->loans_lock);
-    int error = lend(chunk_for(ring, loan / CAROM_LOAN_CHUNK), loan, data, length);
+    int error = lend_from(chunk_for(ring, number / CAROM_LOAN_CHUNK), number, what);
     pthread_mutex_unlock(&ring->loans_lock);
     return error;
+}
+
+int carom_ring_lend(carom_ring *ring, uint32_t loan, const void *data, size_t length)
+{
+    const struct carom_loan what = {.data = data, .length = length, .descriptor = -1};
+    return data == NULL && length > 0 ? -CAROM_EINVAL : lend(ring, loan, &what);
+}
+
+int carom_ring_lend_file(carom_ring *ring, uint32_t loan, int descriptor, uint64_t offset,
+                         uint64_t length)
+{
+    const struct carom_loan what = {.offset = offset, .length = length, .descriptor = descriptor};
+    return descriptor < 0 ? -CAROM_EINVAL : lend(ring, loan, &what);
 }
 
 /* ---------------------------------------------------------------- going back */

@@ -64,6 +64,13 @@ static void return_loan(void *owner)
     ring->news = true;
 }
 
+/* Whether a number + 1 is that of a file which is lent; 0 is allowed. */
+static bool names_file(struct carom_ring *ring, uint32_t number)
+{
+    const struct carom_loan *loan = number == 0 ? NULL : carom_ring_loan(ring, number - 1);
+    return loan != NULL && atomic_load(&loan->state) == CAROM_LOAN_GIVEN && loan->descriptor >= 0;
+}
+
 /* The loan of a number + 1, which the VM has given and the engine has now; NULL: it is none. */
 static struct carom_loan *take_loan(struct carom_ring *ring, uint32_t number)
 {
@@ -74,18 +81,40 @@ static struct carom_loan *take_loan(struct carom_ring *ring, uint32_t number)
     return loan;
 }
 
-/* The content of a message; false when its loan is none. */
+/* The same of one that is bytes; a file stays the VM's. */
+static struct carom_loan *take_bytes(struct carom_ring *ring, uint32_t number)
+{
+    return names_file(ring, number) ? NULL : take_loan(ring, number);
+}
+
+/* The content of a message; false when its loan is none, or a file. */
 static bool content_of(struct carom_slot *slot, struct message *message, carom_content *content)
 {
     *content = (carom_content){.data = message->out + message->fields, .length = message->data};
     if (message->loan == 0)
         return true;
-    struct carom_loan *loan = take_loan(slot->ring, message->loan);
+    struct carom_loan *loan = take_bytes(slot->ring, message->loan);
     if (loan == NULL)
         return false;
     message->loan_used = true;
-    *content = (carom_content){loan->data, loan->length, return_loan, loan};
+    *content = (carom_content){loan->data, (size_t)loan->length, return_loan, loan};
     return true;
+}
+
+/* A whole answer, with the content of the message, or of the file that it names. */
+static int respond(struct carom_slot *slot, struct message *message, carom_response *response)
+{
+    if (!names_file(slot->ring, message->loan)) {
+        if (!content_of(slot, message, &response->content))
+            return -CAROM_EINVAL;
+        return carom_respond(slot->record, response);
+    }
+    struct carom_loan *loan = take_loan(slot->ring, message->loan);
+    if (loan == NULL)
+        return -CAROM_EINVAL;
+    message->loan_used = true;
+    const carom_file file = {loan->descriptor, loan->offset, loan->length, return_loan, loan};
+    return carom_respond_file(slot->record, response, &file);
 }
 
 /* ---------------------------------------------------------------- fields */
@@ -97,11 +126,11 @@ static int64_t take_fields(struct carom_ring *ring, struct message *message, con
 {
     if (message->fields_loan == 0)
         return carom_ring_fields_here(&ring->fields, at, length, fields);
-    struct carom_loan *loan = take_loan(ring, message->fields_loan);
-    message->fields_loan = 0;
+    struct carom_loan *loan = take_bytes(ring, message->fields_loan);
     if (loan == NULL)
         return -CAROM_EINVAL;
-    int64_t count = carom_ring_fields_lent(&ring->fields, loan->data, loan->length,
+    message->fields_loan = 0;
+    int64_t count = carom_ring_fields_lent(&ring->fields, loan->data, (size_t)loan->length,
                                            ring->records->max_response_head, fields);
     return_loan(loan);
     return count;
@@ -138,9 +167,7 @@ static int do_head(struct carom_slot *slot, struct message *message)
         return carom_upgrade(slot->record, &response);
     if (!is_whole(slot, message))
         return carom_response_begin(slot->record, &response, message->length);
-    if (!content_of(slot, message, &response.content))
-        return -CAROM_EINVAL;
-    return carom_respond(slot->record, &response);
+    return respond(slot, message, &response);
 }
 
 static int do_data(struct carom_slot *slot, struct message *message)
@@ -223,6 +250,14 @@ static void taken(struct carom_slot *slot, uint32_t flags)
         carom_slot_tell(slot, CAROM_NEWS_ROOM);
 }
 
+static void set_timer(struct carom_slot *slot)
+{
+    uint32_t time = word(slot, CAROM_SLOT_TIME);
+    carom_unwait(slot->record, &slot->timer);
+    if (time != CAROM_OFF)
+        carom_wait_time(slot->record, time, &slot->timer);
+}
+
 static void refuse(struct carom_slot *slot, int error)
 {
     slot->words[CAROM_SLOT_ERROR] = (uint32_t)-error;
@@ -248,6 +283,8 @@ void carom_slot_take_message(struct carom_slot *slot)
     carom_unwait(slot->record, &slot->writable);
     if (flags & CAROM_FLAG_WATCH)
         slot->watched = true;
+    if (flags & CAROM_FLAG_TIMER)
+        set_timer(slot);
     if (flags & CAROM_FLAG_CANCEL)
         carom_cancel(slot->record);
     const uint32_t response = CAROM_FLAG_RAW | CAROM_FLAG_INFORM | CAROM_FLAG_UPGRADE |
@@ -258,7 +295,7 @@ void carom_slot_take_message(struct carom_slot *slot)
         int error = copy_message(slot, flags, &message) ? do_response(slot, &message, &left)
                                                         : -CAROM_EINVAL;
         if (error == -CAROM_EAGAIN) {
-            block(slot, left & ~(uint32_t)CAROM_FLAG_WATCH);
+            block(slot, left & ~(uint32_t)(CAROM_FLAG_WATCH | CAROM_FLAG_TIMER));
             return;
         }
         if (error < 0)

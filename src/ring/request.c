@@ -34,6 +34,24 @@ static void write_head(uint8_t *to, const struct carom_request_head *head, uint3
     memcpy(to + (size_t)head->fields.count * FIELD_ENTRY, head->fields.base + start, length);
 }
 
+static void write_address(uint32_t *words, const struct carom_peer_name *name)
+{
+    words[0] = name->family | (uint32_t)ntohs(name->port) << 16;
+    memcpy(&words[1], name->bytes, sizeof name->bytes);
+}
+
+/* Where the head says what the client would speak: half-words of offset and length; 0: it does not.
+ */
+static uint32_t place_of_protocol(const carom_record *record)
+{
+    const struct carom_request_head *head = &record->head;
+    if (carom_likely(!head->wants_upgrade && head->protocol.length == 0))
+        return 0;
+    carom_slice protocol = carom_request_protocol(record);
+    const char *start = (const char *)head->fields.base + head->method.offset;
+    return (uint32_t)(protocol.data - start) | (uint32_t)protocol.length << 16;
+}
+
 static void write_numbers(struct carom_slot *slot, uint32_t head_length, uint32_t head_page)
 {
     const carom_record *record = slot->record;
@@ -51,9 +69,9 @@ static void write_numbers(struct carom_slot *slot, uint32_t head_length, uint32_
     words[CAROM_SLOT_LENGTH_LOW] = (uint32_t)length;
     words[CAROM_SLOT_LENGTH_HIGH] = (uint32_t)((uint64_t)length >> 32);
     words[CAROM_SLOT_CONTENT_HERE] = 0;
-    const struct carom_peer_name *peer = record->ops->peer(record);
-    words[CAROM_SLOT_PEER] = peer->family | (uint32_t)ntohs(peer->port) << 16;
-    memcpy(&words[CAROM_SLOT_ADDRESS], peer->bytes, sizeof peer->bytes);
+    write_address(&words[CAROM_SLOT_PEER], record->ops->peer(record));
+    write_address(&words[CAROM_SLOT_LOCAL], record->ops->near(record));
+    words[CAROM_SLOT_PROTOCOL] = place_of_protocol(record);
     if (carom_unlikely(slot->ring->watch != NULL))
         words[CAROM_SLOT_CONNECTION] = carom_watch_request(slot->ring->watch, record);
 }

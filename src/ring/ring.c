@@ -182,6 +182,12 @@ static void slot_readable(carom_waker *waker, int status)
     carom_slot_read(carom_container(waker, struct carom_slot, readable));
 }
 
+static void slot_timer(carom_waker *waker, int status)
+{
+    if (status == 0) /* ENDED is told otherwise */
+        carom_slot_tell(carom_container(waker, struct carom_slot, timer), CAROM_NEWS_TIME);
+}
+
 static void slot_writable(carom_waker *waker, int status)
 {
     (void)status;
@@ -194,6 +200,7 @@ static void prepare(struct carom_slot *slot)
     slot->ended.wake = tell_ended;
     slot->readable.wake = slot_readable;
     slot->writable.wake = slot_writable;
+    slot->timer.wake = slot_timer;
 }
 
 /* The record of a slot that the VM holds is the same until it lets go, and so is its connection's
@@ -400,6 +407,7 @@ static void write_control(struct carom_ring *ring)
     ring->control[CAROM_RING_BLOCKS_WORD] =
         CAROM_RING_CONTROL_WORDS + 2 * capacity + CAROM_RING_LOANS;
     ring->control[CAROM_RING_PAGES_BYTE] = (uint32_t)pages_offset(capacity);
+    ring->control[CAROM_RING_PROTOCOL] = CAROM_RING_VERSION;
     ring->control[CAROM_RING_VM_ASLEEP] = 1;
 }
 

@@ -28,15 +28,20 @@ struct carom_slot {
     uint8_t state;
     bool watched; /* ENDED is told, however it ends */
     bool reading; /* the VM waits for content */
-    carom_waker ended, readable, writable;
+    carom_waker ended, readable, writable, timer;
 };
 
 enum carom_loan_state { CAROM_LOAN_FREE, CAROM_LOAN_GIVEN, CAROM_LOAN_USED };
 
+/* Bytes, or a part of a file. */
 struct carom_loan {
     struct carom_ring *ring;
-    const void *data;
-    size_t length;
+    union {
+        const void *data;
+        uint64_t offset;
+    };
+    uint64_t length;
+    int descriptor; /* or -1: bytes */
     uint32_t number;
     atomic_int state; /* enum carom_loan_state */
 };

@@ -438,5 +438,5 @@ void carom_watch_destroy(struct carom_ring *ring)
 
 struct carom_watcher *carom_ring_watcher(struct carom_ring *ring)
 {
-    return &ring->watch->watcher;
+    return ring->watch == NULL ? NULL : &ring->watch->watcher;
 }

@@ -9,6 +9,7 @@
 /* Sets ring->watch. 0 or -CAROM_ENOMEM. */
 int carom_watch_create(struct carom_ring *ring);
 void carom_watch_destroy(struct carom_ring *ring);
+/* NULL: connections are not told of. */
 struct carom_watcher *carom_ring_watcher(struct carom_ring *ring);
 
 /* A request is told to the VM: the number of its connection. The worker's thread. */

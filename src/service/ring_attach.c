@@ -22,11 +22,9 @@ int carom_ring_attach(carom_ring *ring, carom_service *service, uint32_t worker)
     struct carom_records *records = &connections->records;
     if (atomic_load(&service->state) != CAROM_SERVICE_IDLE || records->guest != NULL)
         return -CAROM_ESTATE;
-    if (ring->watch != NULL) {
-        int error = carom_connections_watch(connections, carom_ring_watcher(ring));
-        if (error < 0)
-            return error;
-    }
+    int error = carom_connections_watch(connections, carom_ring_watcher(ring));
+    if (error < 0)
+        return error;
     ring->records = records;
     records->guest = &ring->guest;
     return 0;

@@ -104,7 +104,7 @@ static inline bool reply_head(struct bytes_left *left, struct reply *reply)
         carom_assert(isdigit((unsigned char)line[i]));
         reply->status = reply->status * 10 + (unsigned)(line[i] - '0');
     }
-    carom_assert(reply->status >= 100 && reply->status <= 599);
+    carom_assert(reply->status >= 100 && reply->status <= 999);
     while (reply_line(left, &line, &length)) {
         if (length == 0) {
             reply->head = (size_t)(left->at - start);

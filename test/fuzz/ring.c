@@ -1,10 +1,13 @@
 /* Fuzzes the ring: a VM that writes what the input says into the memory that it shares with the
- * engine: messages that are nearly right, words and bytes anywhere, commands, loans, more slots,
- * while peers send requests, read slowly and leave. Nothing is accessed that must not be; loans
- * come back; peers get lawful responses. When the VM has come to its senses and released what it
- * holds, a new request is answered as if nothing had been.
+ * engine: messages that are nearly right, words and bytes anywhere, commands, timers, loans of
+ * bytes and of files, more slots, while peers send requests, read slowly and leave. Nothing is
+ * accessed that must not be; loans come back; peers get lawful responses. When the VM has come to
+ * its senses and released what it holds, a new request is answered as if nothing had been.
  *
  * Input: mode (1 byte), then orders, each a byte with its arguments (see obey). */
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include "fuzz/network.h"
 #include "fuzz/reply.h"
 
@@ -138,6 +141,23 @@ static void lend(uint8_t which, size_t length)
     } else {
         free(bytes);
     }
+}
+
+/* A part of a file of 4,096 bytes, or more than there is. */
+static void lend_file(uint8_t which, uint8_t part)
+{
+    static int file = -1;
+    uint32_t loan = which % MOST_LOANS;
+    if (file < 0) {
+        file = memfd_create("fuzz", MFD_CLOEXEC);
+        carom_assert(file >= 0 && ftruncate(file, 4096) == 0);
+    }
+    uint64_t length = part & 1 ? CAROM_LENGTH_UNKNOWN : part * 32u;
+    if (carom_ring_lend_file(vm.ring, loan, part == 255 ? 0x7fffffff : file, part * 4u, length) < 0)
+        return;
+    carom_assert(vm.loans[loan] == NULL);
+    vm.loans[loan] = room_for(1);
+    vm.lent++;
 }
 
 /* The memory of loans that have come back is gone at once. */
@@ -350,6 +370,9 @@ static void obey(struct input *input)
         break;
     case 'L':
         lend(which, take_byte(input) * 100u);
+        break;
+    case 'F':
+        lend_file(which, take_byte(input));
         break;
     case 'A':
         add_block(which);

@@ -44,7 +44,7 @@ int main(void)
 
 HEADERS = """
 #include <carom.h>
-#include <carom_ring.h>
+#include <carom_vm.h>
 
 size_t sizes(void);
 size_t sizes(void)
@@ -90,7 +90,7 @@ class Install(unittest.TestCase):
         with open(cls.source, "w", encoding="ascii") as file:
             file.write(PROGRAM)
         cls.header = ""
-        for name in ("carom.h", "carom_ring.h"):
+        for name in ("carom.h", "carom_ring.h", "carom_vm.h"):
             with open(cls.installed(name), encoding="utf-8") as file:
                 cls.header += file.read()
         cls.version = re.search(r'#define CAROM_VERSION "(.*)"', cls.header)[1]

@@ -22,8 +22,8 @@ const {
   SLOT_REASON,
   SLOT_ERROR,
   SLOT_PEER,
-  SLOT_ADDRESS,
   SLOT_CONNECTION,
+  SLOT_LOCAL,
   SLOT_FLAGS,
   SLOT_ECHO,
   SLOT_STATUS,
@@ -247,13 +247,21 @@ class Exchange {
   }
 
   remoteAddress() {
+    return this.addressAt(SLOT_PEER);
+  }
+
+  localAddress() {
+    return this.addressAt(SLOT_LOCAL);
+  }
+
+  // A word of family and port, and four of the address.
+  addressAt(word) {
     if (this.released) throw tooLate(); // the slot may be another client's
-    const words = this.slot.words;
-    const family = words[SLOT_PEER] & 0xffff;
-    const at = SLOT_ADDRESS * 4;
-    const bytes = this.slot.bytes;
-    if (family === 1) return { transport: 'tcp', hostname: bytes.subarray(at, at + 4).join('.'), port: words[SLOT_PEER] >>> 16 };
-    if (family === 2) return { transport: 'tcp', hostname: ipv6Text(bytes, at), port: words[SLOT_PEER] >>> 16 };
+    const { words, bytes } = this.slot;
+    const family = words[word] & 0xffff;
+    const at = (word + 1) * 4;
+    if (family === 1) return { transport: 'tcp', hostname: bytes.subarray(at, at + 4).join('.'), port: words[word] >>> 16 };
+    if (family === 2) return { transport: 'tcp', hostname: ipv6Text(bytes, at), port: words[word] >>> 16 };
     return { transport: 'unix', hostname: '', port: 0 };
   }
 

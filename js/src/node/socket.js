@@ -20,6 +20,7 @@ class Socket extends EventEmitter {
     this.engineConnection = connection;
     this.exchange = exchange; // the last one
     this.peer = connection === null ? exchange.remoteAddress() : connection.peer;
+    this.near = null; // our end, once it was asked for
     this.transactions = []; // in flight, in order
     this.parser = null;
     this._httpMessage = null;
@@ -50,8 +51,10 @@ class Socket extends EventEmitter {
   get localFamily() {
     return familyOf(this.local);
   }
+  // The engine tells it with each request; without one in flight it is where the server listens.
   get local() {
-    const addr = this.server !== null && this.server.addr;
+    if (this.near === null && this.exchange !== null && !this.exchange.released) this.near = this.exchange.localAddress();
+    const addr = this.near !== null ? this.near : this.server !== null && this.server.addr;
     return addr && addr.transport === 'tcp' ? addr : { transport: 'unix' };
   }
 

@@ -7,6 +7,7 @@ const { Headers } = require('../fetch/headers.js');
 class Info {
   #exchange;
   #address = null;
+  #local = null;
   #protocol = null;
   #tls = undefined;
   #completed = null;
@@ -18,6 +19,11 @@ class Info {
   get remoteAddr() {
     if (this.#address === null) this.#address = this.#exchange.remoteAddress();
     return this.#address;
+  }
+
+  get localAddr() {
+    if (this.#local === null) this.#local = this.#exchange.localAddress();
+    return this.#local;
   }
 
   get alpn() {

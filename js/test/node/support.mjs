@@ -74,6 +74,9 @@ export class FakeExchange {
   remoteAddress() {
     return { transport: 'tcp', hostname: '192.0.2.1', port: 4242 };
   }
+  localAddress() {
+    return { transport: 'tcp', hostname: '192.0.2.2', port: 80 };
+  }
   contentNow() {
     if (this.content === null) return new Uint8Array(0);
     return Array.isArray(this.content) ? null : this.content;

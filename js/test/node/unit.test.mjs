@@ -53,6 +53,7 @@ test('the head of a request', () => {
     [req.socket.remoteAddress, req.socket.remotePort, req.socket.remoteFamily, req.socket.encrypted],
     ['192.0.2.1', 4242, 'IPv4', false],
   );
+  assert.deepEqual(req.socket.address(), { address: '192.0.2.2', family: 'IPv4', port: 80 });
   assert.equal(req.setTimeout(0), req);
 });
 

@@ -1,5 +1,6 @@
 /* What the VM reads of a request: the words and bytes of its slot and of its pages, and when a slot
  * or a page is its own. */
+#include "unit/http/h2_client.h"
 #include "unit/ring/vm.h"
 
 #define SLOTS   8
@@ -80,6 +81,89 @@ static void a_head_is_told_by_places_from_its_method_on(void **state)
     vm_finish();
 }
 
+/* Told with every request; on the simulated network all are local to the listener's address. */
+static void the_local_address_is_told(void **state)
+{
+    (void)state;
+    vm_begin();
+    carom_address listener;
+    assert_int_equal(carom_service_listener(sim.service, 0, &listener), 0);
+    for (int i = 0; i < 2; i++) {
+        const uint32_t *words = slot_words(ask_text("GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
+        assert_int_equal(words[CAROM_SLOT_LOCAL] & 0xffff, CAROM_IPV4);
+        assert_int_equal(words[CAROM_SLOT_LOCAL] >> 16, listener.port);
+        assert_memory_equal(&words[CAROM_SLOT_LOCAL + 1], "\177\0\0\1", 4);
+    }
+    vm_finish();
+}
+
+static void assert_protocol(uint32_t index, const char *protocol)
+{
+    uint16_t entry[4];
+    uint32_t place = slot_words(index)[CAROM_SLOT_PROTOCOL];
+    assert_int_equal(place >> 16, strlen(protocol));
+    assert_memory_equal(head_of(index, 0, entry) + (place & 0xffff), protocol, strlen(protocol));
+}
+
+static void what_the_client_would_speak_is_told(void **state)
+{
+    (void)state;
+    vm_begin();
+    uint32_t index = ask_text("\r\nGET / HTTP/1.1\r\nHost: a\r\nUpgrade: echo/1\r\n"
+                              "Connection: upgrade\r\n\r\n");
+    assert_protocol(index, "echo/1");
+    assert_int_equal(slot_words(index)[CAROM_SLOT_VERSION], 11 + 256);
+    /* Upgrade alone is a field like others. */
+    index = ask_text("GET / HTTP/1.1\r\nHost: a\r\nUpgrade: echo/1\r\n\r\n");
+    assert_int_equal(slot_words(index)[CAROM_SLOT_PROTOCOL], 0);
+    index = ask_text("CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n");
+    assert_int_equal(slot_words(index)[CAROM_SLOT_PROTOCOL], 0);
+    vm_finish();
+}
+
+static ssize_t send_nothing(nghttp2_session *session, int32_t id, uint8_t *to, size_t room,
+                            uint32_t *flags, nghttp2_data_source *source, void *data)
+{
+    (void)session, (void)id, (void)to, (void)room, (void)flags, (void)source, (void)data;
+    return NGHTTP2_ERR_DEFERRED;
+}
+
+static uint32_t extended_connect(struct client *client)
+{
+    const nghttp2_nv pairs[] = {NV(":method", "CONNECT"), NV(":protocol", "websocket"),
+                                NV(":scheme", "http"), NV(":path", "/chat"), NV(":authority", "a")};
+    const nghttp2_data_provider open = {.read_callback = send_nothing};
+    client_begin(client, 0, false);
+    converse(client);
+    client->replies[client->count++].id =
+        nghttp2_submit_request(client->session, NULL, pairs, 5, &open, NULL);
+    converse(client);
+    return new_request();
+}
+
+static void an_extended_connect_tells_its_protocol(void **state)
+{
+    (void)state;
+    struct client client;
+    carom_options options = simulation_options();
+    options.h2_connect_protocol = true;
+    vm_begin_with(&options, SLOTS);
+    uint32_t index = extended_connect(&client);
+    assert_int_not_equal(index, vm.slot_count);
+    assert_int_equal(slot_words(index)[CAROM_SLOT_VERSION], 20);
+    assert_protocol(index, "websocket");
+    memset(slot_words(index) + CAROM_SLOT_STATUS, 0, 8 * sizeof(uint32_t));
+    slot_words(index)[CAROM_SLOT_STATUS] = 200;
+    command(index, CAROM_FLAG_UPGRADE);
+    assert_int_equal(news_of(index), 0);
+    converse(&client);
+    assert_int_equal(reply_of(&client, 1)->status, 200);
+    assert_false(reply_of(&client, 1)->ended);
+    command(index, CAROM_FLAG_END | CAROM_FLAG_RELEASE);
+    client_end(&client);
+    vm_finish();
+}
+
 static void lengths_are_of_64_bits(void **state)
 {
     (void)state;
@@ -152,6 +236,9 @@ int main(void)
 {
     const struct CMUnitTest all[] = {
         cmocka_unit_test(a_head_is_told_by_places_from_its_method_on),
+        cmocka_unit_test(the_local_address_is_told),
+        cmocka_unit_test(what_the_client_would_speak_is_told),
+        cmocka_unit_test(an_extended_connect_tells_its_protocol),
         cmocka_unit_test(lengths_are_of_64_bits),
         cmocka_unit_test(content_goes_with_the_head_where_it_fits),
         cmocka_unit_test(content_with_trailers_is_read),

@@ -23,7 +23,7 @@ static uint32_t *slot_words(uint32_t index)
     return vm.slots + (size_t)index * (CAROM_RING_SLOT_SIZE / sizeof(uint32_t));
 }
 
-static uint8_t *slot_out(uint32_t index)
+static inline uint8_t *slot_out(uint32_t index)
 {
     return (uint8_t *)slot_words(index) + CAROM_SLOT_OUT;
 }
