@@ -28,7 +28,10 @@ class Listeners(harness.SystemTest):
     def hello(self, address):
         with harness.Client(address) as client:
             self.assertEqual(client.get("/hello").body, b"hello\n")
-            return client.get("/peer").body.decode().split(" ")
+            peer = client.get("/peer").body.decode().split(" ")
+            if peer[0] != "unix":
+                self.assertEqual(int(peer[2]), client.socket.getsockname()[1])
+            return peer
 
     def error(self, address, *words):
         run = subprocess.run([harness.SERVE, "--listen", address, *words], capture_output=True, text=True,

@@ -172,6 +172,7 @@ static inline carom_stats finish(void)
     assert_int_equal(ended, stats.records_recycled);
     assert_int_equal(stats.ended[CAROM_REASON_NONE], 0);
     assert_true(sim.service->workers[0].drained);
+    assert_int_equal(sim.service->workers[0].connections.owed, 0);
     atomic_store(&sim.service->state, CAROM_SERVICE_DRAINED);
     assert_int_equal(carom_service_destroy(sim.service), 0);
     return stats;

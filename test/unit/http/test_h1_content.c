@@ -460,7 +460,7 @@ static void content_is_read_behind_its_answer(void **state)
         say(peer, GET("/now"));
         turn();
         assert_int_equal(sim.held_count, !closes);
-        finish();
+        assert_int_equal(finish().responses, 1);
     }
 }
 

@@ -94,6 +94,32 @@ static void content_has_a_rate(void **state)
     finish();
 }
 
+/* Who collects waits all through it, from one window into the next. */
+static void content_that_is_collected_has_a_rate(void **state)
+{
+    (void)state;
+    static char content[250];
+    memset(content, 'x', sizeof content);
+    carom_options options = simulation_options();
+    options.content_rate = 100;
+    options.content_window = 2 * SECOND;
+    begin(&options);
+    struct carom_peer *peer = connect_peer();
+    say(peer, LENGTH_POST("900"));
+    turn();
+    for (int window = 0; window < 2; window++) {
+        pass(SECOND);
+        carom_peer_send(peer, content, sizeof content);
+        turn();
+        pass(SECOND + 100);
+        assert_int_equal(stats_now().timeouts, 0);
+    }
+    pass(2 * SECOND + 100); /* in this one nothing comes */
+    assert_int_equal(stats_now().timeouts, 1);
+    assert_got(peer, "HTTP/1.1 408 Request Timeout\r\n");
+    finish();
+}
+
 /* The time in which the handler does not read is its own; that in which the client was waited for
  * before counts on. */
 static void the_rate_stands_still_while_nobody_reads(void **state)
@@ -149,6 +175,7 @@ int main(void)
         cmocka_unit_test(a_late_reader_is_seen_behind_slow_content),
         cmocka_unit_test(slow_content_is_seen_of_each_request),
         cmocka_unit_test(content_has_a_rate),
+        cmocka_unit_test(content_that_is_collected_has_a_rate),
         cmocka_unit_test(the_rate_stands_still_while_nobody_reads),
         cmocka_unit_test(an_empty_line_behind_content_begins_nothing),
     };

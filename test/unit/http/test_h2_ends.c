@@ -261,6 +261,76 @@ static void fin_cancels_what_was_not_answered(void **state)
     end();
 }
 
+/* The stream is closed when its last frame is made, which may be long before the network takes it.
+ */
+static void an_answer_that_waits_in_the_network_is_whole(void **state)
+{
+    (void)state;
+    const carom_options options = simulation_options();
+    begin_client(&options);
+    int32_t id = request(&client, "GET", "/hold");
+    converse(&client);
+    carom_peer_set_window(client.peer, 0);
+    answer_and_release(sim.held[0], "whole");
+    turn();
+    pass(1000);
+    carom_peer_set_window(client.peer, SIZE_MAX);
+    converse(&client);
+    assert_string_equal(reply_of(&client, id)->body, "whole");
+    client_end(&client);
+    carom_stats stats = finish();
+    assert_int_equal(stats.ended[CAROM_REASON_COMPLETE], 1);
+    assert_int_equal(stats.cancellations, 0);
+}
+
+/* With half_close who has sent FIN is still answered. A section that FIN cuts off comes to no end,
+ * and nobody waits for that. */
+static void fin_in_a_section_leaves_the_answers(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    options.half_close = true;
+    begin_raw(&options);
+    frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS | NGHTTP2_FLAG_END_STREAM, 1, SECTION(HOLD));
+    frame(NGHTTP2_HEADERS, 0, 3, SECTION(HOLD));
+    turn();
+    carom_peer_finish(peer);
+    turn();
+    for (int i = 0; i < 12; i++)
+        pass(1000);
+    assert_int_equal(sim.held_count, 1);
+    answer_and_release(sim.held[0], "late");
+    turn();
+    carom_stats stats = finish();
+    assert_int_equal(stats.ended[CAROM_REASON_COMPLETE], 1);
+    assert_int_equal(stats.h2_calmed, 0);
+    assert_int_equal(stats.timeouts, 0);
+}
+
+/* Fields of one connection of HTTP/1.1 (RFC 9113, 8.2.2). */
+static void what_is_of_one_hop_of_h1_is_left_out(void **state)
+{
+    (void)state;
+    static const carom_field fields[] = {
+        {CAROM_SLICE("Proxy-Connection"), CAROM_SLICE("keep-alive")},
+        {CAROM_SLICE("Connection"), CAROM_SLICE("keep-alive")},
+        {CAROM_SLICE("Upgrade"), CAROM_SLICE("x")},
+        {CAROM_SLICE("X-Stays"), CAROM_SLICE("y")},
+    };
+    const carom_options options = simulation_options();
+    begin_client(&options);
+    int32_t id = request(&client, "GET", "/hold");
+    converse(&client);
+    const carom_response response = {.status = 200, .fields = fields, .field_count = COUNT(fields)};
+    assert_int_equal(carom_respond(sim.held[0], &response), 0);
+    converse(&client);
+    const char *got = reply_of(&client, id)->fields;
+    assert_null(strstr(got, "connection"));
+    assert_null(strstr(got, "upgrade"));
+    assert_non_null(strstr(got, "x-stays: y\n"));
+    end();
+}
+
 /* A length beyond the limit is refused before a handler hears of it, content without a length when
  * it is beyond. */
 static void content_has_its_limit(void **state)
@@ -328,6 +398,9 @@ int main(void)
         cmocka_unit_test(a_streamed_answer_ends_without_content),
         cmocka_unit_test(a_handler_ends_the_connection),
         cmocka_unit_test(fin_cancels_what_was_not_answered),
+        cmocka_unit_test(an_answer_that_waits_in_the_network_is_whole),
+        cmocka_unit_test(fin_in_a_section_leaves_the_answers),
+        cmocka_unit_test(what_is_of_one_hop_of_h1_is_left_out),
         cmocka_unit_test(content_has_its_limit),
         cmocka_unit_test(an_id_that_was_passed_over_is_idle),
     };

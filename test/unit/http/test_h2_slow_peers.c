@@ -374,6 +374,22 @@ static void a_refused_peer_that_goes_on_is_cut(void **state)
     finish();
 }
 
+/* What comes so often that in between not one of the count has faded, but over a while many have.
+ */
+static void what_comes_steadily_fades_too(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    begin_raw(&options);
+    for (uint32_t i = 0; i < 1500; i++) {
+        frame(NGHTTP2_PING, 0, 0, "12345678", 8); /* 1,000 in 10 s may come at once */
+        pass(9);
+    }
+    uint32_t code;
+    assert_int_equal(frames(NGHTTP2_GOAWAY, &code), 0);
+    assert_int_equal(finish().h2_calmed, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest all[] = {
@@ -392,6 +408,7 @@ int main(void)
         cmocka_unit_test(slow_content_holds_up_no_other_stream),
         cmocka_unit_test(announced_content_takes_no_memory),
         cmocka_unit_test(a_refused_peer_that_goes_on_is_cut),
+        cmocka_unit_test(what_comes_steadily_fades_too),
     };
     return cmocka_run_group_tests_name("http/h2_slow_peers", all, NULL, NULL);
 }

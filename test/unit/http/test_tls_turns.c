@@ -309,6 +309,47 @@ static void requests_before_fin_are_answered_after_the_wait(void **state)
     assert_int_equal(finish().ended[CAROM_REASON_COMPLETE], 5 * MANY);
 }
 
+static int ends;
+static const struct carom_stream_events *real_events;
+
+static void count_end(struct carom_stream *stream, int error)
+{
+    assert_int_equal(error, 0);
+    ends++;
+    real_events->ended(stream, error);
+}
+
+/* close_notify and the FIN behind it are one end, also for who goes on answering. */
+static void the_end_is_told_once(void **state)
+{
+    (void)state;
+    struct client client;
+    carom_options options = simulation_options();
+    carom_tls_options tls = tls_options();
+    options.half_close = true;
+    begin_tls(&options, &tls);
+    real_events = worker()->connections.streams.events;
+    struct carom_stream_events counted = *real_events;
+    counted.ended = count_end;
+    worker()->connections.streams.events = &counted;
+    ends = 0;
+    client_init(&client);
+    shake_hands(&client);
+    client_say(&client, hold);
+    SSL_shutdown(client.ssl);
+    exchange(&client);
+    assert_int_equal(ends, 1);
+    carom_peer_finish(client.peer);
+    turn();
+    assert_int_equal(ends, 1);
+    answer_and_release(sim.held[0], "late");
+    exchange(&client);
+    assert_client_got(&client, "late");
+    assert_int_equal(ends, 1);
+    assert_int_equal(finish().ended[CAROM_REASON_COMPLETE], 1);
+    client_finish(&client);
+}
+
 int main(void)
 {
     const struct CMUnitTest all[] = {
@@ -320,6 +361,7 @@ int main(void)
         cmocka_unit_test(who_waits_sends_no_more_than_has_room),
         cmocka_unit_test(who_has_waited_is_heard_to_the_end),
         cmocka_unit_test(requests_before_fin_are_answered_after_the_wait),
+        cmocka_unit_test(the_end_is_told_once),
     };
     return cmocka_run_group_tests_name("http/tls_turns", all, prepare, unprepare);
 }

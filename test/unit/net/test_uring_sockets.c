@@ -206,6 +206,31 @@ static void pending_sends_count(void **state)
     close(peer);
 }
 
+/* There are so many for the sends of one turn; those of the turns before have been taken. */
+static void places_for_messages_are_used_again(void **state)
+{
+    (void)state;
+    static const char zeros[65536];
+    int peer = open_unix(&one);
+    for (int i = 1; i <= CAROM_URING_MESSAGES + 2; i++) {
+        struct carom_queue queue = {0};
+        ssize_t taken, total = 0;
+        char got[2];
+        while ((taken = write(one.socket.fd, zeros, sizeof zeros)) > 0)
+            total += taken;
+        carom_queue_append_borrowed(&queue, &segments, "a", 1, NULL, NULL);
+        assert_int_equal(send_text(&one, &queue, "b"), CAROM_SEND_PENDING);
+        assert_in_range(carom_uring_of(loop)->message_count, 1, CAROM_URING_MESSAGES);
+        drain(peer, total);
+        turn_until(one.sents == i);
+        assert_int_equal(read(peer, got, sizeof got), 2);
+        assert_memory_equal(got, "ab", 2);
+        carom_queue_clear(&queue, &segments);
+    }
+    owner_close(&one);
+    close(peer);
+}
+
 /* What found no room among the completions is asked for, also by turns that do not sleep. */
 static void completions_beyond_their_room_come(void **state)
 {
@@ -276,6 +301,7 @@ int main(void)
         TEST(a_landing_page_takes_what_it_has_room_for),
         TEST(buffers_of_closed_sockets_are_used_again),
         TEST(pending_sends_count),
+        TEST(places_for_messages_are_used_again),
         TEST(completions_beyond_their_room_come),
         TEST(wakes_are_watched_again),
         TEST(memory_for_kept_bytes_goes_back),

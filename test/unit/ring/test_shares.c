@@ -113,6 +113,14 @@ static void slots_go_back_after_a_burst(void **state)
         for (int i = 0; i < 3 * SLOTS; i++)
             assert_got(peers[i], "at last");
     }
+    /* Then nothing is left to go back, and nobody looks for it. */
+    struct carom_guest *guest = sim.service->workers[0].connections.records.guest;
+    assert_true(guest->above_floor(guest));
+    pass(CAROM_POOL_WINDOW);
+    pass(CAROM_POOL_WINDOW);
+    pass(CAROM_POOL_WINDOW);
+    assert_int_equal(vm.block_count, 1);
+    assert_false(guest->above_floor(guest));
     vm_finish();
 }
 

@@ -167,28 +167,34 @@ static void a_loan_waits_and_comes_back_when_its_client_leaves(void **state)
     }
 }
 
-/* What a VM thinks better of while it waits. */
+/* What a VM thinks better of while it waits, and lets go at once or when it hears of the end. */
 static void a_message_that_waits_may_be_cancelled(void **state)
 {
     (void)state;
-    begin_small();
-    struct carom_peer *peer;
-    uint32_t index = ask_stalled(&peer);
-    write_message(index, 200, 0, PIECE, 'X');
-    command(index, CAROM_FLAG_HEAD | CAROM_FLAG_DATA);
-    write_message(index, 0, 0, PIECE, 'Y');
-    command(index, CAROM_FLAG_DATA);
-    assert_int_equal(flags_of(index), CAROM_FLAG_DATA);
-    command(index, CAROM_FLAG_CANCEL | CAROM_FLAG_RELEASE);
-    assert_int_equal(flags_of(index), 0);
-    assert_int_equal(bad_commands(), 0);
-    assert_true(carom_peer_saw_reset(peer));
-    struct carom_peer *other;
-    assert_int_equal(ask(&other, GET("/")), index);
-    carom_peer_set_window(peer, SIZE_MAX);
-    turn();
-    assert_int_equal(news_of(index), 0);
-    vm_finish();
+    for (int at_once = 0; at_once < 2; at_once++) {
+        begin_small();
+        struct carom_peer *peer;
+        uint32_t index = ask_stalled(&peer);
+        write_message(index, 200, 0, PIECE, 'X');
+        command(index, CAROM_FLAG_HEAD | CAROM_FLAG_DATA);
+        write_message(index, 0, 0, PIECE, 'Y');
+        command(index, CAROM_FLAG_DATA);
+        assert_int_equal(flags_of(index), CAROM_FLAG_DATA);
+        command(index, CAROM_FLAG_CANCEL | (at_once ? CAROM_FLAG_RELEASE : 0));
+        assert_int_equal(flags_of(index), 0);
+        assert_int_equal(bad_commands(), 0);
+        assert_true(carom_peer_saw_reset(peer));
+        assert_int_equal(news_of(index), at_once ? 0 : CAROM_NEWS_ENDED);
+        if (!at_once)
+            command(index, CAROM_FLAG_RELEASE);
+        struct carom_peer *other;
+        assert_int_equal(ask(&other, GET("/")), index);
+        carom_peer_set_window(peer, SIZE_MAX);
+        turn();
+        assert_int_equal(news_of(index), 0);
+        assert_int_equal(bad_commands(), 0);
+        vm_finish();
+    }
 }
 
 int main(void)

@@ -1,6 +1,7 @@
 /* The life of a service: which call may come when; and its end while other threads are still inside
  * carom_post or carom_shutdown. */
 #include <dirent.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <sched.h>
@@ -333,6 +334,71 @@ static void workers_listen_on_one_port(void **state)
     assert_int_equal(carom_service_destroy(service), 0);
 }
 
+/* A number is free as soon as it is closed, and the program may have it by then. */
+static void a_shared_descriptor_is_closed_once(void **state)
+{
+    (void)state;
+    carom_options options = CAROM_OPTIONS_INIT;
+    carom_service *service;
+    options.handler = never_called;
+    options.workers = 3;
+    assert_int_equal(carom_service_create(&service, &options), 0);
+    assert_int_equal(carom_service_listen(service, "unix:@carom-shared"), 0);
+    int shared = service->listeners.list[0]->shared_fd;
+    assert_true(shared >= 0);
+    for (uint32_t i = 0; i < options.workers; i++) {
+        carom_doors_close(&service->workers[i].doors);
+        assert_true(fcntl(shared, F_GETFD) >= 0);
+    }
+    assert_int_equal(carom_service_destroy(service), 0);
+    assert_true(fcntl(shared, F_GETFD) < 0);
+}
+
+static int pipes; /* SIGPIPE, as the program has had it */
+
+static void count_pipe(int signal)
+{
+    (void)signal;
+    pipes++;
+}
+
+/* As a file that is sent to who has left. */
+static int raise_pipe(carom_worker *worker, void *service)
+{
+    (void)worker;
+    raise(SIGPIPE);
+    carom_shutdown(*(carom_service **)service, 0);
+    return 0;
+}
+
+/* What sending has raised is not the program's; what it had blocked itself, and has waited, is. */
+static void sigpipe_stays_within_the_run(void **state)
+{
+    (void)state;
+    sigset_t pipe, pending;
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    void (*before)(int) = signal(SIGPIPE, count_pipe);
+    for (int blocked = 0; blocked < 2; blocked++) {
+        carom_options options = CAROM_OPTIONS_INIT;
+        carom_service *service;
+        options.handler = never_called;
+        options.on_start = raise_pipe;
+        options.worker_data = &service;
+        pipes = 0;
+        assert_int_equal(carom_service_create(&service, &options), 0);
+        if (blocked)
+            assert_int_equal(pthread_sigmask(SIG_BLOCK, &pipe, NULL), 0);
+        assert_int_equal(carom_run(service), 0);
+        assert_int_equal(sigpending(&pending), 0);
+        assert_int_equal(sigismember(&pending, SIGPIPE), blocked);
+        assert_int_equal(pthread_sigmask(SIG_UNBLOCK, &pipe, NULL), 0);
+        assert_int_equal(pipes, blocked);
+        assert_int_equal(carom_service_destroy(service), 0);
+    }
+    signal(SIGPIPE, before);
+}
+
 /* They are the program's, as is the thread that calls carom_run. */
 static void threads_of_ours_take_no_signals(void **state)
 {
@@ -370,6 +436,8 @@ int main(void)
         cmocka_unit_test(refusals_are_told_now_and_then),
         cmocka_unit_test(statistics_are_of_all_workers),
         cmocka_unit_test(workers_listen_on_one_port),
+        cmocka_unit_test(a_shared_descriptor_is_closed_once),
+        cmocka_unit_test(sigpipe_stays_within_the_run),
         cmocka_unit_test(threads_of_ours_take_no_signals),
     };
     return cmocka_run_group_tests(all, NULL, NULL);

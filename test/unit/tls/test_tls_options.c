@@ -2,9 +2,11 @@
  * protocols, files that are watched. */
 #include "unit/http/tls_client.h"
 
+#include <fcntl.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "tls/tls.h"
@@ -180,6 +182,49 @@ static void what_could_not_be_loaded_waits_for_a_change(void **state)
     carom_tls_destroy(loaded);
 }
 
+/* What could not take its place is no reason to load it again. */
+static void what_was_refused_changes_nothing(void **state)
+{
+    (void)state;
+    struct carom_tls *loaded;
+    const carom_tls_certificate named = {.certificate_file = path};
+    const carom_tls_certificate missing = {.certificate_file = "/nonexistent/certificate"};
+    carom_tls_options tls = tls_options(), refused = tls_options();
+    tls.certificates = &named;
+    refused.certificates = &missing;
+    write_file(&certificate);
+    assert_int_equal(carom_tls_create(&loaded, &tls, &silent, false), 0);
+    assert_int_equal(carom_tls_exchange(loaded, &refused), -CAROM_ECERTIFICATE);
+    assert_false(carom_tls_changed(loaded));
+    write_file(&other);
+    assert_true(carom_tls_changed(loaded));
+    carom_tls_destroy(loaded);
+}
+
+/* As whoever renews a certificate may keep its time, and the new one is as long. */
+static void a_file_in_the_place_of_another_is_a_change(void **state)
+{
+    (void)state;
+    struct carom_tls *loaded;
+    char second[sizeof path + 2];
+    struct stat before;
+    const carom_tls_certificate named = {.certificate_file = path};
+    carom_tls_options tls = tls_options();
+    tls.certificates = &named;
+    write_file(&certificate);
+    assert_int_equal(carom_tls_create(&loaded, &tls, &silent, false), 0);
+    assert_int_equal(stat(path, &before), 0);
+    snprintf(second, sizeof second, "%s-2", path);
+    assert_int_equal(rename(path, second), 0);
+    write_file(&certificate);
+    const struct timespec times[] = {before.st_atim, before.st_mtim};
+    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+    assert_true(carom_tls_changed(loaded));
+    assert_int_equal(rename(second, path), 0);
+    assert_false(carom_tls_changed(loaded));
+    carom_tls_destroy(loaded);
+}
+
 static void what_was_exchanged_is_freed(void **state)
 {
     (void)state;
@@ -310,6 +355,8 @@ int main(void)
         cmocka_unit_test(a_chain_is_sent_whole),
         cmocka_unit_test(protocols_are_chosen_in_our_order),
         cmocka_unit_test(what_could_not_be_loaded_waits_for_a_change),
+        cmocka_unit_test(what_was_refused_changes_nothing),
+        cmocka_unit_test(a_file_in_the_place_of_another_is_a_change),
         cmocka_unit_test(what_was_exchanged_is_freed),
         cmocka_unit_test(one_bad_file_is_told),
         cmocka_unit_test(the_shortest_time_of_all_is_watched),

@@ -57,6 +57,8 @@ static void a_burst_begins_with_small_records(void **state)
     pass(1100);
     ask(&client, &small, &largest); /* another */
     assert_int_equal(small, 40 * 1024 / 1300 + 1);
+    ask(&client, &small, &largest); /* and the same */
+    assert_int_equal(small, 0);
     client_finish(&client);
     finish();
 }
