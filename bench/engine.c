@@ -87,7 +87,7 @@ static double once(int depth)
         turn(service);
         busy += thread_time() - start;
     }
-    carom_stats stats;
+    carom_stats stats = CAROM_STATS_INIT;
     carom_service_stats(service, &stats);
     must(stats.responses == (uint64_t)TURNS * CONNECTIONS * (uint64_t)depth,
          "not all were answered");

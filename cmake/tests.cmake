@@ -285,3 +285,7 @@ foreach(option self-test check)
     carom_test(tools/mutants-${option} STAGE tidy
         COMMAND ${CAROM_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/tools/mutants --${option})
 endforeach()
+
+# What programs rely on that were compiled against the last release: kept in test/abi.
+carom_test(tools/abi STAGE tidy COMMAND ${CAROM_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/tools/abi)
+carom_test(tools/abi-self-test STAGE tidy COMMAND ${CAROM_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/tools/abi --self-test)

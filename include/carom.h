@@ -109,6 +109,25 @@ CAROM_API const char *carom_reason_text(carom_reason reason);
 /* The version of the library that runs, as "major.minor.patch". Any thread. */
 CAROM_API const char *carom_version(void);
 
+/* ------------------------------------------------------------------ memory */
+
+/* Where the library takes memory from: all that it asks for goes through here, but OpenSSL's own
+ * (CRYPTO_set_mem_functions) and what libc takes for threads. Called on any thread; neither may
+ * call the library. Nothing is taken for a request once pools are warm. */
+typedef struct carom_allocator {
+    /* `size` bytes, at least 1, at a multiple of `alignment`, which is a power of two; NULL: there
+     * are none. */
+    void *(*allocate)(void *data, size_t size, size_t alignment);
+    /* Give back what allocate gave, with the same size; never NULL. */
+    void (*release)(void *data, void *memory, size_t size);
+    void *data;
+} carom_allocator;
+
+/* Let memory come from `allocator`, which is copied, for the whole process and until its end.
+ * Before any other call of the library that makes something. Errors: EINVAL (a function is
+ * missing), ESTATE (memory was taken already). Not beside other calls of the library. */
+CAROM_API int carom_set_allocator(const carom_allocator *allocator);
+
 /* ------------------------------------------------------------------ values */
 
 /* Bytes that somebody else owns; not terminated by a zero. */
@@ -363,6 +382,7 @@ typedef struct carom_tls_certificate {
     const char *ocsp_file;        /* an OCSP response (DER) to staple (RFC 6066, 8); NULL: none */
     const char *server_names;     /* "example.org,*.example.org": for clients that ask for these, in
                                      the place of the names that stand in it; NULL: those */
+    uint64_t reserved[4];         /* zero, or EINVAL */
 } carom_tls_certificate;
 
 /* Whether clients are asked for a certificate. */
@@ -471,8 +491,13 @@ CAROM_API void carom_shutdown(carom_service *service, uint32_t deadline);
  * thread. Errors: ESTATE (somebody waits already). */
 CAROM_API int carom_service_wait_drained(carom_service *service, carom_waker *waker);
 
-/* Counters since the start, summed over the workers; gauges are of this moment. */
+/* Places for reasons in carom_stats.ended: later versions have more reasons. */
+#define CAROM_REASONS_MOST 32
+
+/* Counters since the start, summed over the workers; gauges are of this moment. Start from
+ * CAROM_STATS_INIT. */
 typedef struct carom_stats {
+    uint64_t size; /* set by CAROM_STATS_INIT */
     uint64_t connections_accepted, connections_refused, connections_open;
     uint64_t requests, responses, requests_refused; /* heads parsed; completed; 503: no room */
     uint64_t bytes_received, bytes_sent;            /* on the sockets */
@@ -482,10 +507,26 @@ typedef struct carom_stats {
     uint64_t memory;      /* bytes held by the library, whole process */
     uint64_t allocations; /* how often it has asked for memory, whole process */
     uint64_t timeouts, cancellations;
-    uint64_t ended[CAROM_REASON_COUNT];               /* records by reason */
+    uint64_t ended[CAROM_REASONS_MOST];               /* records by reason */
     uint64_t tls_handshakes, tls_resumed, tls_failed; /* done; of these, resumed; and not done */
     uint64_t h2_connections, h2_calmed; /* spoke HTTP/2; and were ended with ENHANCE_YOUR_CALM */
 } carom_stats;
+
+#ifdef __cplusplus
+#define CAROM_STATS_INIT carom_stats_init()
+/* Statistics that carom_service_stats can fill. Any thread. */
+static inline carom_stats carom_stats_init()
+{
+    carom_stats stats = carom_stats();
+    stats.size = sizeof stats;
+    return stats;
+}
+#else
+#define CAROM_STATS_INIT                                                                           \
+    {                                                                                              \
+        .size = sizeof(carom_stats)                                                                \
+    }
+#endif
 
 /* Change max_connections, max_connection_requests, header_timeout, first_byte_timeout, keep_alive,
  * keep_alive_grace: those that are not 0; and switch half_close on, if it is true. Time-outs that
@@ -493,8 +534,9 @@ typedef struct carom_stats {
  * ESTATE (more workers, or carom_run). */
 CAROM_API int carom_service_adjust(carom_service *service, const carom_options *options);
 
-/* Read the statistics. Any thread; each number is exact, together they are of about one moment. */
-CAROM_API void carom_service_stats(const carom_service *service, carom_stats *stats);
+/* Read the statistics; what the library that runs does not count is 0. Any thread; each number is
+ * exact, together they are of about one moment. Errors: EINVAL (stats->size is not set). */
+CAROM_API int carom_service_stats(const carom_service *service, carom_stats *stats);
 
 /* The backend that a service runs on, "epoll" or "uring": what options.backend asked for, or what
  * there was instead. Static text. Any thread. */
@@ -542,6 +584,7 @@ typedef struct carom_tls_info {
     carom_slice server_name; /* that the client has named */
     bool resumed;
     bool client_certificate; /* it has a certificate, and we trust it */
+    uint64_t reserved[4];
 } carom_tls_info;
 
 /* The TLS below a record. Valid until release. Errors: ENOENT (none: plain). */
@@ -612,6 +655,7 @@ typedef struct carom_response {
     uint64_t content_length; /* carom_respond_begin: the length; 0, or CAROM_LENGTH_UNKNOWN: it is
                                 not known */
     carom_slice phrase;      /* of HTTP/1, copied; empty: that of the status (RFC 9112, 4) */
+    uint64_t reserved[2];    /* zero, or EINVAL: a later version may have a meaning for it */
 } carom_response;
 
 /* Answer, whole. Date and Content-Length are added (unless Date is set); HEAD, 204 and 304 get no
@@ -633,6 +677,7 @@ typedef struct carom_file {
     uint64_t length;
     carom_give_back *give_back; /* as in carom_content */
     void *owner;
+    uint64_t reserved[2]; /* zero, or EINVAL */
 } carom_file;
 
 /* Answer, whole, with content from a file; response->content is not looked at. Otherwise like

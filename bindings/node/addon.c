@@ -477,7 +477,7 @@ static napi_value stats(napi_env env, napi_callback_info info)
     struct server *server = server_of(env, arguments[0]);
     if (server == NULL)
         return NULL;
-    carom_stats now;
+    carom_stats now = CAROM_STATS_INIT;
     napi_value result, ended;
     carom_service_stats(server->service, &now);
     napi_create_object(env, &result);

@@ -40,7 +40,7 @@ static const char *conninfo = "host=/run/postgresql dbname=postgres";
 
 static void finish(struct request *request, uint16_t status, const char *json)
 {
-    const carom_response response = {status, NULL, 0, {json, strlen(json), NULL, NULL}, 0, {0}};
+    const carom_response response = {.status = status, .content = {json, strlen(json), NULL, NULL}};
     carom_respond(request->record, &response);
     carom_release(request->record);
 }

@@ -400,7 +400,8 @@ static void answer_file(carom_record *record, const struct file *file, const cha
                  (unsigned long long)file->size);
         fields[response.field_count++] = field("Content-Range", content_range);
     }
-    content = (carom_file){file->descriptor, range.first, range.length, NULL, NULL};
+    content =
+        (carom_file){.descriptor = file->descriptor, .offset = range.first, .length = range.length};
     if (carom_respond_file(record, &response, &content) == -CAROM_ELENGTH)
         answer_text(record, 503, "it is being changed\n", NULL);
 }

@@ -157,7 +157,7 @@ static void explain(int error, const struct settings *settings)
 /* The numbers of the run, and why each record ended. */
 static void print_statistics(void)
 {
-    carom_stats stats;
+    carom_stats stats = CAROM_STATS_INIT;
 
     carom_service_stats(service, &stats);
     printf("connections %llu\n", (unsigned long long)stats.connections_accepted);

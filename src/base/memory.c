@@ -1,5 +1,5 @@
-/* The door to the allocator: posix_memalign and malloc behind counters. The counters are statistics
- * and order nothing, so they are relaxed. */
+/* The door to the allocator: the program's, or posix_memalign and malloc, behind counters. The
+ * counters are statistics and order nothing, so they are relaxed. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* posix_memalign, malloc_trim */
 #endif
@@ -7,10 +7,12 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/assert.h"
+#include "carom.h"
 
 #ifdef __GLIBC__
 #include <malloc.h>
@@ -43,15 +45,40 @@ static bool allow(void)
     return true;
 }
 
+static void *allocate(void *data, size_t size, size_t alignment)
+{
+    void *memory = NULL;
+    (void)data;
+    if (alignment <= _Alignof(max_align_t))
+        return malloc(size);
+    return posix_memalign(&memory, alignment, size) == 0 ? memory : NULL;
+}
+
+static void release(void *data, void *memory, size_t size)
+{
+    (void)data;
+    (void)size;
+    free(memory);
+}
+
+static carom_allocator allocator = {allocate, release, NULL};
+
+int carom_set_allocator(const carom_allocator *given)
+{
+    if (given == NULL || given->allocate == NULL || given->release == NULL)
+        return -CAROM_EINVAL;
+    if (carom_memory_taken() > 0)
+        return -CAROM_ESTATE;
+    allocator = *given;
+    return 0;
+}
+
 void *carom_memory_take(size_t size)
 {
     if (!allow())
         return NULL;
-    void *memory = NULL;
-    if (size < CACHE_LINE)
-        memory = malloc(size > 0 ? size : 1); /* malloc(0) may give NULL */
-    else if (posix_memalign(&memory, CACHE_LINE, size) != 0)
-        memory = NULL;
+    void *memory = allocator.allocate(allocator.data, size > 0 ? size : 1,
+                                      size < CACHE_LINE ? _Alignof(max_align_t) : CACHE_LINE);
     if (memory == NULL)
         return NULL;
     atomic_fetch_add_explicit(&held, size, memory_order_relaxed);
@@ -73,7 +100,7 @@ void carom_memory_give(void *memory, size_t size)
         return;
     uint_fast64_t before = atomic_fetch_sub_explicit(&held, size, memory_order_relaxed);
     carom_assert(before >= size);
-    free(memory);
+    allocator.release(allocator.data, memory, size > 0 ? size : 1);
 }
 
 void carom_memory_return_to_system(void)

@@ -48,11 +48,19 @@ static int guard_open(const carom_record *record, const char *call)
     return error == 0 && record->response != CAROM_RESPONSE_OPEN ? -CAROM_ESTATE : error;
 }
 
+/* What a later version has a meaning for, and a struct that nobody has cleared, are not taken. */
+static bool is_clear(const uint64_t reserved[2])
+{
+    return (reserved[0] | reserved[1]) == 0;
+}
+
 /* And there is one. */
 static int guard_head(const carom_record *record, const carom_response *response, const char *call)
 {
     int error = guard_open(record, call);
-    return error == 0 && response == NULL ? -CAROM_EINVAL : error;
+    if (error == 0 && (response == NULL || !is_clear(response->reserved)))
+        error = -CAROM_EINVAL;
+    return error;
 }
 
 /* Check a response, and that its head is within the limit. */
@@ -183,6 +191,8 @@ int carom_respond_file(carom_record *record, const carom_response *response, con
     bare.content = (carom_content){0};
     struct carom_response_plan plan;
     int error = guard_head(record, response, __func__);
+    if (error == 0 && !is_clear(file->reserved))
+        error = -CAROM_EINVAL;
     if (error == 0)
         error = find_content(&taken);
     if (error == 0)

@@ -113,7 +113,11 @@ static int respond(struct carom_slot *slot, struct message *message, carom_respo
     if (loan == NULL)
         return -CAROM_EINVAL;
     message->loan_used = true;
-    const carom_file file = {loan->descriptor, loan->offset, loan->length, return_loan, loan};
+    const carom_file file = {.descriptor = loan->descriptor,
+                             .offset = loan->offset,
+                             .length = loan->length,
+                             .give_back = return_loan,
+                             .owner = loan};
     return carom_respond_file(slot->record, response, &file);
 }
 

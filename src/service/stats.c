@@ -4,11 +4,11 @@
 #include "base/memory.h"
 #include "service/service.h"
 
-void carom_service_stats(const carom_service *service, carom_stats *stats)
+int carom_service_stats(const carom_service *service, carom_stats *stats)
 {
     uint64_t sums[CAROM_STATS_WORDS] = {0};
-    if (service == NULL || stats == NULL)
-        return;
+    if (service == NULL || stats == NULL || stats->size < sizeof stats->size)
+        return -CAROM_EINVAL;
     for (uint32_t w = 0; w < service->options.workers; w++) {
         const struct carom_worker *worker = &service->workers[w];
         if (carom_worker_is_here(worker))
@@ -16,7 +16,13 @@ void carom_service_stats(const carom_service *service, carom_stats *stats)
         for (int i = 0; i < CAROM_STATS_WORDS; i++)
             sums[i] += atomic_load_explicit(&worker->published[i], memory_order_relaxed);
     }
-    memcpy(stats, sums, sizeof *stats);
-    stats->memory = carom_memory_held();
-    stats->allocations = carom_memory_taken();
+    carom_stats read;
+    memcpy(&read, sums, sizeof read);
+    read.size = stats->size;
+    read.memory = carom_memory_held();
+    read.allocations = carom_memory_taken();
+    /* A program may have been compiled with fewer counters, or with more. */
+    memset(stats, 0, stats->size);
+    memcpy(stats, &read, read.size < sizeof read ? read.size : sizeof read);
+    return 0;
 }

@@ -19,7 +19,10 @@ struct carom_shutdown {
 };
 
 enum { CAROM_STATS_WORDS = sizeof(carom_stats) / sizeof(uint64_t) };
-_Static_assert(sizeof(carom_stats) % sizeof(uint64_t) == 0, "statistics are words");
+_Static_assert(sizeof(carom_stats) % sizeof(uint64_t) == 0 &&
+                   offsetof(carom_stats, connections_accepted) == sizeof(uint64_t),
+               "statistics are words, and the first of them, its size, is not counted");
+_Static_assert((int)CAROM_REASON_COUNT <= (int)CAROM_REASONS_MOST, "each reason has its place");
 
 struct carom_worker {
     struct carom_connections connections; /* first member: found from it */

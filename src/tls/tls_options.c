@@ -88,6 +88,18 @@ static void copy_all(struct carom_tls_kept *kept, const carom_tls_options *optio
     kept->protocols = copy_protocols(copier, options);
 }
 
+static bool valid_certificates(const carom_tls_options *options)
+{
+    if (options->certificates == NULL || options->certificate_count == 0 ||
+        options->certificate_count > MOST_CERTIFICATES)
+        return false;
+    for (size_t i = 0; i < options->certificate_count; i++)
+        for (int word = 0; word < 4; word++)
+            if (options->certificates[i].reserved[word] != 0)
+                return false;
+    return true;
+}
+
 static bool valid_protocols(const carom_tls_options *options)
 {
     if (options->protocol_count > MOST_PROTOCOLS || options->protocols == NULL)
@@ -119,8 +131,7 @@ static int resolve(carom_tls_options *to, const carom_tls_options *given, bool h
     if (to->ticket_lifetime == 0)
         to->ticket_lifetime = TICKET_LIFETIME;
     bool trust = to->client_ca_file != NULL || to->client_ca.length > 0;
-    if (to->certificates == NULL || to->certificate_count == 0 ||
-        to->certificate_count > MOST_CERTIFICATES || !valid_protocols(to) ||
+    if (!valid_certificates(to) || !valid_protocols(to) ||
         (to->min_version != 12 && to->min_version != 13) ||
         (to->ticket_keys.data == NULL && to->ticket_keys.length > 0) ||
         (unsigned)to->client > CAROM_TLS_CLIENT_REQUIRED ||

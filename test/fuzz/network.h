@@ -92,7 +92,7 @@ static inline void network_shut_down(void)
 /* After the shutdown, and when the handler has released all. Returns the statistics. */
 static inline carom_stats network_finish(void)
 {
-    carom_stats stats;
+    carom_stats stats = CAROM_STATS_INIT;
     network_turn();
     carom_service_stats(network.service, &stats);
     carom_assert(stats.connections_open == 0 && stats.records_in_flight == 0);

@@ -362,7 +362,7 @@ static void look_at_the_end(void)
 {
     struct carom_worker *worker = worker_of();
     struct carom_records *records = &worker->connections.records;
-    carom_stats stats;
+    carom_stats stats = CAROM_STATS_INIT;
     carom_service_stats(world->service, &stats);
     uint64_t ended = 0;
     for (int reason = 0; reason < CAROM_REASON_COUNT; reason++) {

@@ -181,9 +181,9 @@ class Install(unittest.TestCase):
         code = re.sub(r"/\*.*?\*/", "", self.header, flags=re.S)
         declared = set(re.findall(r"^CAROM_API\b[^;]*?\b(\w+)\(", code, re.M))
         symbols = self.command(["nm", "-D", "--defined-only", self.installed(f"libcarom.so.{self.version}")])
-        exported = {line.split()[2] for line in symbols.splitlines()}
+        exported = {line.split()[2] for line in symbols.splitlines()} - {"CAROM_0"}  # the version, of which each is
         self.assertGreater(len(declared), 30)
-        self.assertEqual(exported, declared)
+        self.assertEqual(exported, {f"{name}@@CAROM_0" for name in declared})
 
     def test_archive_has_no_foreign_names(self):
         symbols = self.command(["nm", "-g", "--defined-only", self.installed("libcarom.a")])

@@ -189,7 +189,7 @@ static void route_allocations(struct exchange *exchange)
 
 int stats_text(char *text, size_t room)
 {
-    carom_stats s;
+    carom_stats s = CAROM_STATS_INIT;
     carom_service_stats(server.service, &s);
     const struct {
         const char *name;

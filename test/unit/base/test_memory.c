@@ -2,9 +2,12 @@
 #include "unit/base/support.h"
 
 #include <pthread.h>
+#include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
+#include "carom.h"
 
 static int let_all_through(void **state)
 {
@@ -31,6 +34,68 @@ static void counts_what_is_held_and_taken(void **state)
     carom_memory_give(NULL, 77);
     assert_int_equal(carom_memory_held(), held);
     carom_memory_return_to_system();
+}
+
+/* ---------------------------------------------------------------- an allocator of the program's */
+
+static uint64_t allocated, released, bytes;
+
+static void *count_allocate(void *data, size_t size, size_t alignment)
+{
+    void *memory = NULL;
+    assert_ptr_equal(data, &allocated);
+    assert_true(size > 0);
+    assert_int_equal(alignment, size < 64 ? _Alignof(max_align_t) : 64);
+    if (posix_memalign(&memory, alignment, size) != 0)
+        return NULL;
+    allocated++;
+    bytes += size;
+    return memory;
+}
+
+static void count_release(void *data, void *memory, size_t size)
+{
+    assert_ptr_equal(data, &allocated);
+    assert_non_null(memory);
+    released++;
+    bytes -= size;
+    free(memory);
+}
+
+static void answer(carom_record *record, void *data)
+{
+    (void)data;
+    carom_release(record);
+}
+
+/* All that is taken goes through it, a service included; and it cannot come too late. */
+static void memory_is_taken_where_the_program_says(void **state)
+{
+    (void)state;
+    const carom_allocator counting = {count_allocate, count_release, &allocated};
+    carom_options options = CAROM_OPTIONS_INIT;
+    carom_stats stats = CAROM_STATS_INIT;
+    carom_service *service;
+    assert_int_equal(carom_set_allocator(NULL), -CAROM_EINVAL);
+    assert_int_equal(carom_set_allocator(&(carom_allocator){count_allocate, NULL, NULL}),
+                     -CAROM_EINVAL);
+    assert_int_equal(carom_set_allocator(&(carom_allocator){NULL, count_release, NULL}),
+                     -CAROM_EINVAL);
+    assert_int_equal(carom_set_allocator(&counting), 0);
+    options.handler = answer;
+    options.workers = 2;
+    assert_int_equal(carom_service_create(&service, &options), 0);
+    assert_int_equal(carom_service_listen(service, "127.0.0.1:0"), 0);
+    carom_service_stats(service, &stats);
+    assert_true(allocated > 100);
+    assert_int_equal(stats.allocations, allocated);
+    assert_int_equal(stats.memory, bytes);
+    assert_int_equal(carom_set_allocator(&counting), -CAROM_ESTATE);
+    assert_int_equal(carom_service_destroy(service), 0);
+    assert_int_equal(released, allocated);
+    assert_int_equal(bytes, 0);
+    void *none = carom_memory_take(0); /* an allocator is never asked for nothing */
+    carom_memory_give(none, 0);
 }
 
 static void aligns_by_size(void **state)
@@ -183,6 +248,7 @@ static void giving_more_than_was_taken_asserts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(memory_is_taken_where_the_program_says), /* the first that takes any */
         cmocka_unit_test_teardown(counts_what_is_held_and_taken, let_all_through),
         cmocka_unit_test_teardown(aligns_by_size, let_all_through),
         cmocka_unit_test_teardown(zeroes_what_was_used_before, let_all_through),

@@ -149,7 +149,7 @@ static inline void begin(const carom_options *options)
 
 static inline carom_stats stats_now(void)
 {
-    carom_stats stats;
+    carom_stats stats = CAROM_STATS_INIT;
     carom_service_stats(sim.service, &stats);
     return stats;
 }

@@ -57,7 +57,8 @@ static void use_file(size_t file_length, uint64_t offset, uint64_t length)
     use.status = 200;
     use.result = 1;
     use.given_back = 0;
-    use.file = (carom_file){make_file(file_length), offset, length, count_back, &use.given_back};
+    use.file =
+        (carom_file){make_file(file_length), offset, length, count_back, &use.given_back, {0}};
 }
 
 static bool is_open(int fd)
@@ -174,8 +175,8 @@ static void what_is_no_file_is_refused_and_nothing_sent(void **state)
         carom_record *record = sim.held[0];
         use.status = 200;
         use.given_back = 0;
-        use.file = (carom_file){cases[i].descriptor, cases[i].offset, cases[i].length, count_back,
-                                &use.given_back};
+        use.file = (carom_file){cases[i].descriptor, cases[i].offset, cases[i].length,
+                                count_back,          &use.given_back, {0}};
         assert_int_equal(answer_file(record), cases[i].error);
         assert_int_equal(use.given_back, 1);
         answer_and_release(record, "other"); /* nothing was sent */
@@ -350,7 +351,7 @@ static void files_need_no_allocation_after_warm_up(void **state)
     begin_files();
     use_file(20, 0, 20);
     struct carom_peer *peer = ask(GET("/file") GET("/file"));
-    carom_stats before, after;
+    carom_stats before = CAROM_STATS_INIT, after = CAROM_STATS_INIT;
     carom_service_stats(sim.service, &before);
     for (int i = 0; i < 10; i++) {
         say(peer, GET("/file"));

@@ -83,7 +83,7 @@ static void nothing_is_served_behind_goaway(void **state)
     assert_int_equal(sim.held_count, 1);
     carom_shutdown(sim.service, CAROM_OFF);
     turn();
-    carom_stats before, after;
+    carom_stats before = CAROM_STATS_INIT, after = CAROM_STATS_INIT;
     carom_service_stats(sim.service, &before);
     carom_peer_send(client.peer, answer_and_request, sizeof answer_and_request - 1);
     turn();

@@ -495,6 +495,17 @@ static int another_length(carom_record *record)
     response.field_count = 1;
     return carom_respond(record, &response);
 }
+static int no_zeros(carom_record *record)
+{
+    return carom_respond(record, &(carom_response){.status = 200, .reserved = {0, 1}});
+}
+static int no_zeros_of_a_file(carom_record *record)
+{
+    const carom_file file = {.descriptor = open("/dev/null", O_RDONLY), .reserved = {1}};
+    int error = carom_respond_file(record, &ok, &file);
+    assert_int_equal(fcntl(file.descriptor, F_GETFD), -1);
+    return error;
+}
 static int no_file(carom_record *record)
 {
     return carom_respond_file(record, &ok, NULL);
@@ -678,6 +689,8 @@ static const struct {
     MISUSE(a_split_field, -CAROM_EFIELD),
     MISUSE(framing_of_ones_own, -CAROM_EFIELD),
     MISUSE(another_length, -CAROM_ELENGTH),
+    MISUSE(no_zeros, -CAROM_EINVAL),
+    MISUSE(no_zeros_of_a_file, -CAROM_EINVAL),
     MISUSE(no_file, -CAROM_EINVAL),
     MISUSE(no_response_for_a_file, -CAROM_EINVAL),
     MISUSE(no_descriptor, -CAROM_ENOENT),
@@ -750,7 +763,7 @@ static void there_is_no_service(void **state)
     const carom_tls_options tls_options = CAROM_TLS_OPTIONS_INIT;
     carom_service *service;
     carom_address address;
-    carom_stats stats;
+    carom_stats stats = CAROM_STATS_INIT;
     assert_int_equal(carom_service_create(NULL, &options), -CAROM_EINVAL);
     assert_int_equal(carom_service_create(&service, NULL), -CAROM_EINVAL);
     assert_int_equal(carom_service_listen(NULL, "127.0.0.1:0"), -CAROM_EINVAL);
@@ -768,7 +781,7 @@ static void there_is_no_service(void **state)
     carom_shutdown(NULL, 0);
     assert_int_equal(carom_service_wait_drained(NULL, &waker), -CAROM_EINVAL);
     assert_int_equal(carom_service_adjust(NULL, &options), -CAROM_EINVAL);
-    carom_service_stats(NULL, &stats);
+    assert_int_equal(carom_service_stats(NULL, &stats), -CAROM_EINVAL);
     assert_string_equal(carom_service_backend(NULL), "");
     assert_int_equal(carom_service_destroy(NULL), 0);
 }
@@ -786,7 +799,9 @@ static void a_service_is_asked_for_what_it_cannot(void **state)
     assert_int_equal(carom_service_listener(sim.service, 0, NULL), -CAROM_EINVAL);
     assert_int_equal(carom_tls_set_ticket_keys(sim.service, (carom_slice){NULL, 80}),
                      -CAROM_EINVAL);
-    carom_service_stats(sim.service, NULL);
+    assert_int_equal(carom_service_stats(sim.service, NULL), -CAROM_EINVAL);
+    assert_int_equal(carom_service_stats(sim.service, &(carom_stats){0}), -CAROM_EINVAL);
+    assert_int_equal(carom_set_allocator(NULL), -CAROM_EINVAL);
     finish();
 }
 

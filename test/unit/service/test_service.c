@@ -300,7 +300,7 @@ static void never_called(carom_record *record, void *data)
 static void statistics_are_of_all_workers(void **state)
 {
     (void)state;
-    carom_stats stats;
+    carom_stats stats = CAROM_STATS_INIT;
     carom_options options = CAROM_OPTIONS_INIT;
     carom_service *service;
     options.handler = never_called;
