@@ -333,8 +333,13 @@ void carom_connections_adjusted(struct carom_connections *connections)
     connections->keep_alive_length = 0;
     if (connections->options->keep_alive == CAROM_OFF)
         return;
+    uint32_t most = connections->options->max_connection_requests;
+    char requests[sizeof ", max=4294967295"] = "";
+    if (most != CAROM_OFF)
+        snprintf(requests, sizeof requests, ", max=%u", most);
     int length = snprintf(connections->keep_alive_line, sizeof connections->keep_alive_line,
-                          "Keep-Alive: timeout=%u\r\n", connections->options->keep_alive / 1000);
+                          "Keep-Alive: timeout=%u%s\r\n", connections->options->keep_alive / 1000,
+                          requests);
     connections->keep_alive_length = (uint32_t)length;
 }
 

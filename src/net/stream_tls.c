@@ -383,16 +383,19 @@ static void tell_end(struct carom_stream *stream)
     stream->streams->events->ended(stream, 0);
 }
 
-/* Take what has come as far as it goes. */
+/* Take what has come as far as it goes. An end that came together with bytes is told in the next
+ * turn, as TCP's is: a request can be answered till then. */
 static void work(struct carom_stream *stream)
 {
     struct carom_tls_session *session = &stream->tls->session;
-    bool more = true;
+    bool more = true, handed_over = false;
     while (more && !stream->socket.closing && !stream->broken) {
-        if (session->state == CAROM_TLS_SHAKING)
+        if (session->state == CAROM_TLS_SHAKING) {
             more = shake_hands(stream);
-        else
+        } else {
             more = session->state == CAROM_TLS_OPEN && decrypt(stream);
+            handed_over |= more;
+        }
     }
     if (stream->socket.closing)
         return;
@@ -402,7 +405,11 @@ static void work(struct carom_stream *stream)
         carom_stream_tls_send(stream);
     if (session->out.length > MOST_ENCRYPTED)
         break_later(stream, -CAROM_ETOOBIG);
-    if (!stream->socket.closing)
+    if (stream->socket.closing)
+        return;
+    if (handed_over && session->peer_done)
+        go_on_later(stream);
+    else
         tell_end(stream);
 }
 

@@ -82,12 +82,10 @@ static uint8_t *put_connection(uint8_t *to, const struct carom_response_plan *pl
     return put(to, extra->keep_alive_line.data, extra->keep_alive_line.length);
 }
 
-/* Connection is the engine's to say, and Content-Length is written from the plan. */
-static bool left_out(const carom_field *field)
+static bool is_named(const carom_field *field, const char *lower, size_t length)
 {
-    const uint8_t *name = (const uint8_t *)field->name.data;
-    return (field->name.length == 10 && carom_equals_lower(name, "connection", 10)) ||
-           (field->name.length == 14 && carom_equals_lower(name, "content-length", 14));
+    return field->name.length == length &&
+           carom_equals_lower((const uint8_t *)field->name.data, lower, length);
 }
 
 size_t carom_h1_head_write(uint8_t *to, const struct carom_response_plan *plan,
@@ -95,15 +93,25 @@ size_t carom_h1_head_write(uint8_t *to, const struct carom_response_plan *plan,
                            const struct carom_h1_extra *extra)
 {
     uint8_t *start = to;
+    bool final = plan->status >= 200 || plan->body == CAROM_BODY_TUNNEL;
+    bool connection = !final; /* is written, or not to be */
     to = put_status_line(to, plan->status, extra->phrase);
-    for (size_t i = 0; i < count; i++)
-        if (!left_out(&fields[i]))
+    for (size_t i = 0; i < count; i++) {
+        if (is_named(&fields[i], "content-length", 14))
+            continue; /* written from the plan */
+        if (!is_named(&fields[i], "connection", 10)) {
             to = put_field(to, &fields[i]);
-    if (plan->status >= 200 || plan->body == CAROM_BODY_TUNNEL) {
+        } else if (!connection) { /* the engine's words in the handler's place */
+            to = put_connection(to, plan, extra);
+            connection = true;
+        }
+    }
+    if (final) {
         if (!plan->own_date)
             to = put(to, extra->date_line, CAROM_DATE_LINE);
         to = put_framing(to, plan);
-        to = put_connection(to, plan, extra);
+        if (!connection)
+            to = put_connection(to, plan, extra);
     }
     to = PUT(to, "\r\n");
     return (size_t)(to - start);

@@ -19,8 +19,9 @@ struct carom_h1_extra {
 /* An upper bound of the bytes that a head with so many fields needs, whose names, values and phrase
  * take `bytes`. */
 size_t carom_h1_head_room(size_t count, uint64_t bytes);
-/* Write a head that carom_response_plan accepted; returns its length. Handler's Connection fields
- * are left out. An informational head gets neither Date nor connection lines. */
+/* Write a head that carom_response_plan accepted; returns its length. The connection lines stand
+ * where the handler's Connection does, else at the end. An informational head gets neither Date nor
+ * connection lines. */
 size_t carom_h1_head_write(uint8_t *to, const struct carom_response_plan *plan,
                            const carom_field *fields, size_t count,
                            const struct carom_h1_extra *extra);

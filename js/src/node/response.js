@@ -6,6 +6,12 @@
 const http = require('node:http');
 const { coded } = require('./errors.js');
 
+// Statuses whose phrase node has from elsewhere than the engine, which has those of RFC 9110.
+const OTHER_PHRASES = new Set([413, 418, 422, 509, 510]);
+
+// Emits 'prefinish', and ends what node measures for observers of perf_hooks.
+const finishMeasured = http.ServerResponse.prototype._finish;
+
 class ServerResponse extends http.ServerResponse {
   constructor(request, exchange, transaction, options) {
     super(request, options);
@@ -39,13 +45,14 @@ function isNamed(name, lower) {
 }
 
 // Framing and the life of the connection are the engine's. So what a copied head says of another connection is left out (RFC 9110,
-// 7.6.1), but for the wish to close.
+// 7.6.1), but for what is asked of this one.
 function addField(response, name, value) {
   switch (name.length) {
     case 10:
       if (isNamed(name, 'keep-alive')) return;
       if (isNamed(name, 'connection')) {
         if (/(^|,)\s*close\s*(,|$)/i.test(value)) response.fields.push(name, 'close');
+        else if (/^keep-alive$/i.test(value)) response.fields.push(name, 'keep-alive'); // where it stands, and if it is so
         return;
       }
       break;
@@ -89,7 +96,7 @@ function addPhrase({ fields, statusMessage, req }) {
 // before; otherwise `headers` is as the caller wrote it.
 function storeHeader(statusLine, headers) {
   this.fields = [];
-  if (this.statusMessage !== http.STATUS_CODES[this.statusCode]) addPhrase(this);
+  if (this.statusMessage !== http.STATUS_CODES[this.statusCode] || OTHER_PHRASES.has(this.statusCode)) addPhrase(this);
   const names = this.getRawHeaderNames();
   if (names.length > 0) for (const name of names) addValues(this, name, this.getHeader(name));
   else if (Array.isArray(headers)) {
@@ -233,6 +240,7 @@ function send(chunk, encoding, callback) {
     encoding = null;
   }
   if (!this._headerSent) begin(this);
+  this.socket.handed += chunk.length;
   const room = !this._hasBody || chunk.length === 0 || this.exchange.write(encoded(chunk, encoding));
   this.socket.touch();
   if (room && !this.needsDrain) {
@@ -298,7 +306,7 @@ function end(chunk, encoding, callback) {
   checkContent(this, some && chunk.length > 0 ? chunk : null, encoding, true);
   if (typeof callback === 'function') this.once('finish', callback);
   this.finished = true;
-  this.emit('prefinish');
+  finishMeasured.call(this);
   if (this.destroyed) return this;
   const body = some && chunk.length > 0 ? encoded(chunk, encoding) : null;
   const trailers = trailersOf(this);
@@ -322,6 +330,7 @@ function endWhole(response, body) {
   sayLength(response);
   if (!req.complete && !exchange.contentIsHere) req.readAhead();
   const alone = req.complete || !req._consumed;
+  if (body !== null) response.socket.handed += body.length;
   if (alone) exchange.onend = null;
   exchange.respond(response.headStatus, response.fields, body);
   if (alone) transaction.complete();
@@ -331,7 +340,10 @@ function endStream(response, body, trailers) {
   const { exchange } = response;
   if (!response._headerSent) begin(response);
   if (response.saysChunked) exchange.flush(); // or the engine would see the length, and say it
-  if (body !== null && response._hasBody) exchange.write(body);
+  if (body !== null && response._hasBody) {
+    response.socket.handed += body.length;
+    exchange.write(body);
+  }
   if (trailers !== null) exchange.end(trailers);
   else exchange.end();
 }

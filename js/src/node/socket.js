@@ -28,6 +28,7 @@ class Socket extends EventEmitter {
     this.closed = false;
     this.timeout = 0;
     this.timer = null;
+    this.handed = 0; // length of the content that the engine was given, sent or not
     this.isRaw = false; // raw bytes were written
     this.refusal = null; // why what came on it is no request, when nobody has dealt with that
     this.on('error', failed);
@@ -72,9 +73,9 @@ class Socket extends EventEmitter {
   get bytesRead() {
     return this.engineConnection === null ? 0 : this.engineConnection.traffic()[0];
   }
-  // What waits in JavaScript included.
+  // What waits in JavaScript included. The engine knows of what it has sent; till then content counts by its length.
   get bytesWritten() {
-    return this.engineConnection === null ? 0 : this.engineConnection.traffic()[1] + this.writableLength;
+    return this.engineConnection === null ? 0 : Math.max(this.engineConnection.traffic()[1], this.handed) + this.writableLength;
   }
   get writableLength() {
     let length = 0;

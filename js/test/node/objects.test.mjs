@@ -4,6 +4,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
 import http from 'node:http';
 import net from 'node:net';
+import { PerformanceObserver } from 'node:perf_hooks';
 import test from 'node:test';
 import { skip, start, createServer, FakeExchange } from './support.mjs';
 
@@ -12,6 +13,14 @@ const stop = (server) =>
     server.close(resolve);
     server.closeAllConnections();
   });
+
+function deferred() {
+  const made = {};
+  made.promise = new Promise((resolve) => {
+    made.resolve = resolve;
+  });
+  return made;
+}
 
 async function raw(port, text) {
   const client = net.connect(port, '127.0.0.1');
@@ -65,6 +74,31 @@ test('channels of diagnostics', { skip }, async (t) => {
   await stop(server);
 });
 
+test('observers of performance are told of requests', { skip }, async (t) => {
+  const seen = [];
+  const told = deferred();
+  const observer = new PerformanceObserver((list) => {
+    for (const entry of list.getEntries()) if (entry.name === 'HttpRequest') seen.push(entry);
+    if (seen.length > 0) told.resolve();
+  });
+  observer.observe({ type: 'http' });
+  const { base } = await start(t, (req, res) => res.setHeader('X-A', 'b').end('x'));
+  await (await fetch(`${base}/a`)).text();
+  await told.promise;
+  observer.disconnect();
+  const [{ detail, duration }] = seen;
+  assert.deepEqual([detail.req.method, detail.req.url, detail.res.statusCode, detail.res.headers['x-a']], ['GET', '/a', 200, 'b']);
+  assert.ok(duration > 0);
+});
+
+test('Connection: keep-alive stands where the listener puts it, if it is so', { skip }, async (t) => {
+  const { port } = await start(t, (req, res) => res.writeHead(200, { Connection: 'keep-alive', 'X-A': 'b' }).end());
+  assert.match(await raw(port, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'), /^HTTP\/1.1 200 OK\r\nConnection: \S+\r\n(Keep-Alive: .*\r\n)?X-A: b\r\n/);
+  const closes = await raw(port, 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+  assert.match(closes, /^HTTP\/1.1 200 OK\r\nConnection: close\r\nX-A: b\r\n/);
+  assert.doesNotMatch(closes, /keep-alive/i);
+});
+
 test('statuses and reason phrases as node has them', { skip }, async (t) => {
   const { server, port } = await start(t, (req, res) => {
     const [status, phrase] = req.url.slice(1).split('/');
@@ -81,6 +115,8 @@ test('statuses and reason phrases as node has them', { skip }, async (t) => {
     ['/404', '404 Not Found'],
     ['/299', '299 unknown'],
     ['/999', '999 unknown'],
+    ['/413', '413 Payload Too Large'],
+    ['/422', '422 Unprocessable Entity'],
     ['/600/My%20Own', '600 My Own'],
     ['/200/Fine', '200 Fine'],
     ['/418/set', '418 Set \xfc'],

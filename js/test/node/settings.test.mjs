@@ -45,6 +45,11 @@ test('set while it listens', { skip }, async (t) => {
   assert.equal((await ask(port)).connection, 'close');
   server.maxRequestsPerSocket = 0;
   assert.notEqual((await ask(port)).connection, 'close');
+  server.keepAliveTimeout = 7000;
+  server.maxRequestsPerSocket = 3;
+  assert.equal((await ask(port))['keep-alive'], 'timeout=7, max=3');
+  server.keepAliveTimeout = 0;
+  server.maxRequestsPerSocket = 0;
   server.maxConnections = 3;
   server.headersTimeout = 60_000;
   server.keepAliveTimeoutBuffer = 10;

@@ -29,6 +29,22 @@ test('a socket is a net.Socket for those who ask, and has what it has', { skip }
   assert.match(await raw(port, GET), /told 1$/);
 });
 
+test('bytes that the engine has yet to send are written', { skip }, async (t) => {
+  for (const [whole, least] of [[true, 12], [false, 17]]) {
+    const { promise, port } = await new Promise((resolve) => {
+      const told = new Promise((tell) => {
+        start(t, (req, res) => {
+          res.on('finish', () => tell(req.socket.bytesWritten));
+          if (!whole) res.write('more ');
+          res.end('hello world\n');
+        }).then(({ port }) => resolve({ promise: told, port }));
+      });
+    });
+    await raw(port, GET);
+    assert.ok((await promise) >= least, `${await promise}`);
+  }
+});
+
 test('a refusal that nobody deals with is an error of its socket, and of no other', { skip }, async (t) => {
   const { server, port } = await start(t, () => assert.fail('no request'));
   const [, [error]] = await Promise.all([

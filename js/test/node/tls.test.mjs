@@ -42,6 +42,13 @@ async function get(port, options = {}) {
   return { text: String(Buffer.concat(await response.toArray())), shown: response.socket.getPeerCertificate() };
 }
 
+test('a request is answered at once though its client closes at once', { skip }, async (t) => {
+  const { port } = await start(t, (req, res) => res.end('hello'), own);
+  const client = tls.connect({ port, host: '127.0.0.1', ca: own.cert, servername: 'localhost' });
+  client.end('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+  assert.match(String(Buffer.concat(await client.toArray())), /^HTTP\/1.1 200 OK\r\n[^]*hello$/);
+});
+
 test('serves, and the socket tells of its TLS', { skip }, async (t) => {
   const { port } = await start(
     t,
