@@ -337,9 +337,9 @@ void carom_connections_adjusted(struct carom_connections *connections)
     char requests[sizeof ", max=4294967295"] = "";
     if (most != CAROM_OFF)
         snprintf(requests, sizeof requests, ", max=%u", most);
-    int length = snprintf(connections->keep_alive_line, sizeof connections->keep_alive_line,
-                          "Keep-Alive: timeout=%u%s\r\n", connections->options->keep_alive / 1000,
-                          requests);
+    int length =
+        snprintf(connections->keep_alive_line, sizeof connections->keep_alive_line,
+                 "Keep-Alive: timeout=%u%s\r\n", connections->options->keep_alive / 1000, requests);
     connections->keep_alive_length = (uint32_t)length;
 }
 

@@ -93,7 +93,10 @@ test('observers of performance are told of requests', { skip }, async (t) => {
 
 test('Connection: keep-alive stands where the listener puts it, if it is so', { skip }, async (t) => {
   const { port } = await start(t, (req, res) => res.writeHead(200, { Connection: 'keep-alive', 'X-A': 'b' }).end());
-  assert.match(await raw(port, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'), /^HTTP\/1.1 200 OK\r\nConnection: \S+\r\n(Keep-Alive: .*\r\n)?X-A: b\r\n/);
+  assert.match(
+    await raw(port, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'),
+    /^HTTP\/1.1 200 OK\r\nConnection: \S+\r\n(Keep-Alive: .*\r\n)?X-A: b\r\n/,
+  );
   const closes = await raw(port, 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
   assert.match(closes, /^HTTP\/1.1 200 OK\r\nConnection: close\r\nX-A: b\r\n/);
   assert.doesNotMatch(closes, /keep-alive/i);

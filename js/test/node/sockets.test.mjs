@@ -30,7 +30,10 @@ test('a socket is a net.Socket for those who ask, and has what it has', { skip }
 });
 
 test('bytes that the engine has yet to send are written', { skip }, async (t) => {
-  for (const [whole, least] of [[true, 12], [false, 17]]) {
+  for (const [whole, least] of [
+    [true, 12],
+    [false, 17],
+  ]) {
     const { promise, port } = await new Promise((resolve) => {
       const told = new Promise((tell) => {
         start(t, (req, res) => {

@@ -64,7 +64,8 @@ static void lines_of_the_engine_are_written_once(void **state)
     check(&hello, fields, 4, &extra,
           "HTTP/1.1 200 OK\r\nConnection: close\r\nA: 1\r\nContent-Lengths: 2\r\n" DATE
           "Content-Length: 12\r\n\r\n");
-    extra.connection = CAROM_H1_KEEP; /* the words are the engine's, and stand where the handler has its own */
+    extra.connection =
+        CAROM_H1_KEEP; /* the words are the engine's, and stand where the handler has its own */
     const carom_field twice[] = {field("Connection", "keep-alive"), field("A", "1"),
                                  field("Connection", "keep-alive")};
     check(&hello, twice, 3, &extra,
