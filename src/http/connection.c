@@ -72,6 +72,7 @@ static void ended(struct carom_stream *stream, int error)
         return;
     }
     connection->core.peer_done = true;
+    connection->core.unread = false;
     if (connection->core.state == CAROM_CONNECTION_OPEN && connection->core.session != NULL)
         carom_connection_protocol(connection)->ended(connection);
     else if (!carom_stream_stalled(stream))
@@ -161,7 +162,9 @@ void carom_connection_end(struct carom_connection *connection, bool linger)
     if (connection->core.state != CAROM_CONNECTION_OPEN)
         return;
     uint32_t timeout = carom_connections_of(connection)->options->linger_timeout;
-    if (connection->core.peer_done || !linger || timeout == CAROM_OFF)
+    bool unread = connection->core.unread;
+    bool done = !unread && (connection->core.peer_done || !linger);
+    if (done || timeout == CAROM_OFF)
         close_idle(connection, CAROM_REASON_CLIENT_CLOSED);
     else
         linger_for(connection, timeout, CAROM_REASON_CLIENT_CLOSED);
@@ -244,11 +247,16 @@ static void core_flush(struct carom_core *core)
         carom_connection_protocol(connection)->flush(connection);
     if (connection->core.state == CAROM_CONNECTION_CLOSED)
         return;
-    if (!carom_stream_stalled(&connection->stream))
-        connection->core.write_deadline = CAROM_NO_TIME;
-    else if (connection->core.write_deadline == CAROM_NO_TIME)
-        carom_core_write_within(&connection->core,
-                                carom_connections_of(connection)->options->write_timeout);
+    if (carom_stream_stalled(&connection->stream)) {
+        uint32_t timeout = carom_connections_of(connection)->options->write_timeout;
+        if (core->write_deadline == CAROM_NO_TIME)
+            carom_core_write_within(core, timeout);
+        return;
+    }
+    core->write_deadline = CAROM_NO_TIME;
+    /* The last of what was sent waited for the kernel, and the peer's FIN came meanwhile. */
+    if (core->state == CAROM_CONNECTION_LINGERING && core->peer_done && !core->unread)
+        carom_connection_abort(connection, CAROM_REASON_CLIENT_CLOSED, false);
 }
 
 static void core_resume(struct carom_core *core)

@@ -39,6 +39,7 @@ struct carom_core {
     bool listed : 1;    /* as dirty or resumed, and held by that */
     bool resumed : 1;   /* its input waits for the next turn */
     bool peer_done : 1; /* the peer has sent FIN */
+    bool unread : 1;    /* and that lies behind bytes that nobody has received yet */
     bool last : 1;      /* no further request is taken */
     bool has_state : 1; /* the program has asked for its memory with this connection */
 };

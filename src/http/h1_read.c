@@ -502,7 +502,7 @@ static void h1_left(struct carom_connection *connection)
     if (!waits)
         return;
     CAROM_MARK("FIN behind what is not read");
-    connection->core.peer_done = true;
+    connection->core.peer_done = connection->core.unread = true;
     let_go_of_page(connection);
     h1_ended(connection);
 }

@@ -210,8 +210,10 @@ static bool move_out(struct carom_connection *connection, carom_record *record)
  * Orderly when it is the client who has closed, otherwise with a reset. */
 static void end_at_cancelled(struct carom_connection *connection)
 {
-    bool reset = !connection->core.peer_done;
-    carom_connection_abort(connection, CAROM_REASON_CLIENT_RESET, reset);
+    if (connection->core.unread)
+        carom_connection_end(connection, true);
+    else
+        carom_connection_abort(connection, CAROM_REASON_CLIENT_RESET, !connection->core.peer_done);
 }
 
 /* ---------------------------------------------------------------- completion */

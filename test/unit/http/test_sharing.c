@@ -61,6 +61,34 @@ static void fin_behind_a_full_pipeline_is_noticed(void **state)
         release(sim.held[0]);
     turn();
     assert_true(carom_peer_saw_close(peer));
+    assert_false(carom_peer_saw_reset(peer)); /* which would have taken the answer from it */
+    finish();
+}
+
+/* Nor does a close in front of content that nobody read take from a client what it was answered. */
+static void an_answer_arrives_though_content_and_fin_were_not_read(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    options.handler = keep_unread;
+    begin(&options);
+    struct carom_peer *peer = connect_peer();
+    carom_peer_set_piece(peer, 1000);
+    carom_peer_set_window(peer, 10);
+    static char content[100000];
+    say(peer, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n");
+    carom_peer_send(peer, content, sizeof content);
+    turn();
+    answer(sim.held[0], "not read");
+    turn();
+    carom_peer_finish(peer);
+    turn();
+    release(sim.held[0]);
+    carom_peer_set_window(peer, SIZE_MAX);
+    turn();
+    assert_got(peer, "not read");
+    assert_true(carom_peer_saw_close(peer));
+    assert_false(carom_peer_saw_reset(peer));
     finish();
 }
 
@@ -169,6 +197,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fin_behind_content_that_is_not_read_is_noticed),
         cmocka_unit_test(fin_behind_a_full_pipeline_is_noticed),
+        cmocka_unit_test(an_answer_arrives_though_content_and_fin_were_not_read),
         cmocka_unit_test(fin_behind_requests_that_can_wait_takes_nothing_from_them),
         cmocka_unit_test(a_connection_leaves_as_much_as_it_has),
         cmocka_unit_test(a_pipeline_waits_for_its_client),
