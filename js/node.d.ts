@@ -18,8 +18,8 @@ export interface Options extends ServerOptions, TlsOptions {
 /**
  * A server like that of node:http. Errors of listening come as 'error' events with node's codes. It also listens on `fd`, a
  * listening socket that was inherited. In a worker of node:cluster the port is shared with the other workers (SO_REUSEPORT: each
- * worker has a queue of connections of its own), unless `exclusive` is true; port 0 is another port in each worker. `ipv6Only` and
- * handles of node are refused.
+ * worker has a queue of connections of its own), unless `exclusive` is true; port 0 is another port in each worker. Handles of
+ * node are refused.
  */
 export class Server extends HttpServer {
   constructor(listener?: RequestListener);

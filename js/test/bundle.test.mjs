@@ -7,7 +7,17 @@ import path from 'node:path';
 import { test } from 'node:test';
 
 const PACKAGE = new URL('..', import.meta.url).pathname;
-const BUN = path.join(PACKAGE, 'node_modules/.bin/bun');
+const tool = (name) => path.join(PACKAGE, 'node_modules/.bin', name);
+const BUNDLERS = [
+  (form, file) => [
+    tool('bun'),
+    ['build', 'app.mjs', '--target=node', `--format=${form}`, `--outfile=${file}`, '--external', 'carom', '--external', 'carom/node'],
+  ],
+  (form, file) => [
+    tool('esbuild'),
+    ['app.mjs', '--bundle', '--platform=node', '--external:carom', `--format=${form}`, `--outfile=${file}`, '--log-level=error'],
+  ],
+];
 const APP = `import { serve } from 'carom';
 import { createServer } from 'carom/node';
 const server = serve({ port: 0, hostname: '127.0.0.1', onListen() {} }, () => new Response(typeof createServer));
@@ -28,10 +38,13 @@ test('a bundle without the package in it', (t) => {
     ['esm', 'mjs'],
     ['cjs', 'cjs'],
   ]) {
-    const external = ['--external', 'carom', '--external', 'carom/node'];
-    const built = run(BUN, 'build', 'app.mjs', '--target=node', `--format=${form}`, `--outfile=out.${ending}`, ...external);
-    assert.equal(built.status, 0, built.stderr);
-    const { stdout, stderr } = run(process.execPath, `out.${ending}`);
-    assert.equal(stdout, 'function\n', stderr);
+    for (const bundler of BUNDLERS) {
+      const [program, words] = bundler(form, `out.${ending}`);
+      const built = run(program, ...words);
+      assert.equal(built.status, 0, built.stderr);
+      const { stdout, stderr } = run(process.execPath, `out.${ending}`);
+      assert.equal(stdout, 'function\n', stderr);
+      rmSync(path.join(folder, `out.${ending}`));
+    }
   }
 });

@@ -64,6 +64,9 @@ const NAMES = [
   ...LIMITS,
 ];
 const SWITCHES = new Set(['refuseConnections', 'halfClose', 'hostOptional', 'reusePort']);
+// For `carom/node`: a listener on all addresses takes no IPv4; the mode of a Unix socket.
+const IPV6_ONLY = Symbol('ipv6Only');
+const SOCKET_MODE = Symbol('mode');
 const OFF = -1;
 const MOST = 0xfffffffe; // what a limit can be; and where the engine has another bound:
 const MOST_OF = {
@@ -176,9 +179,13 @@ function text(options, name) {
 
 function addressOf(options) {
   if (options.fd !== undefined) return `fd:${integer(options, 'fd', 0, 0, 0x7fffffff)}`;
-  if (options.path !== undefined) return `unix:${text(options, 'path')}`;
+  if (options.path !== undefined) {
+    const mode = options[SOCKET_MODE];
+    return `unix:${text(options, 'path')}${mode === undefined ? '' : `?mode=0${mode.toString(8)}`}`;
+  }
   const port = integer(options, 'port', 8000, 0, 65535);
   const hostname = options.hostname === undefined ? '*' : text(options, 'hostname');
+  if (options[IPV6_ONLY] && (hostname === '*' || hostname === '::')) return `[::]:${port}`;
   if (hostname === '*' || hostname === '::' || hostname === '[::]') return `*:${port}`;
   if (hostname === 'localhost') return `127.0.0.1:${port}`;
   return hostname.includes(':') && !hostname.startsWith('[') ? `[${hostname}]:${port}` : `${hostname}:${port}`;
@@ -198,4 +205,17 @@ function ioOf(options) {
   return io;
 }
 
-module.exports = { roomForHead, NAMES, settingsOf, ringBytes, maxHeadOf, backendOf, addressOf, deadlineOf, ioOf, integer };
+module.exports = {
+  IPV6_ONLY,
+  SOCKET_MODE,
+  roomForHead,
+  NAMES,
+  settingsOf,
+  ringBytes,
+  maxHeadOf,
+  backendOf,
+  addressOf,
+  deadlineOf,
+  ioOf,
+  integer,
+};

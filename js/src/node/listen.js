@@ -9,19 +9,25 @@ function portOf(value) {
   throw coded(RangeError, 'ERR_SOCKET_BAD_PORT', `options.port should be >= 0 and < 65536. Received ${String(value)}.`);
 }
 
+// The mode of a Unix socket, or undefined: as the process makes files.
+function modeOf({ readableAll, writableAll }) {
+  if (!readableAll && !writableAll) return undefined;
+  return (0o777 & ~process.umask()) | (readableAll ? 0o444 : 0) | (writableAll ? 0o222 : 0);
+}
+
 // listen([port[, host[, backlog]]][, callback]), listen(path[, backlog][, callback]),
-// listen({ port, host, path, fd, backlog, signal, exclusive }[, callback])
+// listen({ port, host, path, fd, backlog, signal, exclusive, ipv6Only, readableAll, writableAll }[, callback])
 function placeOf(args) {
   const callback = typeof args[args.length - 1] === 'function' ? args[args.length - 1] : null;
   const given = args.filter((arg) => typeof arg !== 'function');
   const [first] = given;
   if (first !== null && typeof first === 'object') {
-    const { port, host, path, fd, backlog, signal, exclusive } = first;
-    if (first.ipv6Only || first._handle || first.handle)
-      throw coded(TypeError, 'ERR_INVALID_ARG_VALUE', 'Carom listens on no handle of node, nor has it ipv6Only.');
-    if (typeof path === 'string') return { place: { path, backlog, signal }, callback };
+    const { port, host, path, fd, backlog, signal, exclusive, ipv6Only } = first;
+    if (first._handle || first.handle || typeof first.getsockname === 'function')
+      throw coded(TypeError, 'ERR_INVALID_ARG_VALUE', 'Carom listens on no handle of node: give its descriptor, as { fd }.');
+    if (typeof path === 'string') return { place: { path, backlog, signal, mode: modeOf(first) }, callback };
     if (port === undefined && typeof fd === 'number' && fd >= 0) return { place: { fd, signal }, callback };
-    return { place: { port: portOf(port), host: host || undefined, backlog, signal, exclusive }, callback };
+    return { place: { port: portOf(port), host: host || undefined, backlog, signal, exclusive, ipv6Only: Boolean(ipv6Only) }, callback };
   }
   if (typeof first === 'string' && !/^[0-9]+$/.test(first.trim()))
     return { place: { path: first, backlog: Number(given[1]) || 0 }, callback };

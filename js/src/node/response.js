@@ -239,6 +239,11 @@ function send(chunk, encoding, callback) {
     callback = encoding;
     encoding = null;
   }
+  if (this.transaction.over) {
+    // It was destroyed in this turn.
+    if (typeof callback === 'function') process.nextTick(callback, coded(Error, 'ERR_STREAM_DESTROYED', 'The connection was destroyed'));
+    return false;
+  }
   if (!this._headerSent) begin(this);
   this.socket.handed += chunk.length;
   const room = !this._hasBody || chunk.length === 0 || this.exchange.write(encoded(chunk, encoding));
@@ -307,7 +312,7 @@ function end(chunk, encoding, callback) {
   if (typeof callback === 'function') this.once('finish', callback);
   this.finished = true;
   finishMeasured.call(this);
-  if (this.destroyed) return this;
+  if (this.destroyed || this.transaction.over) return this;
   const body = some && chunk.length > 0 ? encoded(chunk, encoding) : null;
   const trailers = trailersOf(this);
   if (this._headerSent || trailers !== null || this.saysChunked) endStream(this, body, trailers);

@@ -19,6 +19,7 @@ const { coded, listenError } = require('./errors.js');
 const { chosenOf, addChosen, settable } = require('./settings.js');
 const { callSite, MADE_AT } = require('../engine/call-site.js');
 const { CLOSE_IDLE, CLOSE_NOW } = require('../engine/closing.js');
+const { IPV6_ONLY, SOCKET_MODE } = require('../engine/options.js');
 const { meantBy, noOption } = require('../engine/option-names.js');
 const { tlsOf, CURES, NAMES_OF_TLS } = require('../engine/tls-options.js');
 
@@ -156,7 +157,7 @@ class Server extends EventEmitter {
   }
 
   // The options for the engine. What is not named here has the engine's defaults.
-  settings({ host, port, path, fd, backlog, exclusive }) {
+  settings({ host, port, path, fd, backlog, exclusive, ipv6Only, mode }) {
     const settings = { ...this.options.carom, ...tlsSettings(this.options), [MADE_AT]: this.madeAt };
     addChosen(settings, this.chosen);
     if (this.options.requireHostHeader === false) settings.hostOptional = true;
@@ -164,9 +165,12 @@ class Server extends EventEmitter {
     if (backlog > 0) settings.backlog = backlog;
     if (exclusive) settings.reusePort = false; // in a cluster
     if (fd !== undefined) settings.fd = fd;
-    else if (path !== undefined) settings.path = path;
-    else {
+    else if (path !== undefined) {
+      settings.path = path;
+      settings[SOCKET_MODE] = mode;
+    } else {
       settings.port = port;
+      settings[IPV6_ONLY] = ipv6Only;
       if (host !== undefined) settings.hostname = host;
     }
     return settings;

@@ -123,6 +123,23 @@ test('what was written before destroy arrives', { skip }, async (t) => {
   }
 });
 
+test('what is answered behind destroy in the same turn does not arrive', { skip }, async (t) => {
+  for (const [way, answer] of [
+    ['socket', (res) => res.end('late')],
+    ['request', (res) => res.end('late')],
+    ['response', (res) => res.end('late')],
+    ['socket', (res) => res.write('late')],
+  ]) {
+    const { port } = await start(t, (req, res) => {
+      ({ socket: req.socket, request: req, response: res })[way].destroy();
+      answer(res.on('error', () => {}));
+    });
+    const client = net.connect(port, '127.0.0.1');
+    client.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+    assert.equal(String(Buffer.concat(await client.toArray())), '', way);
+  }
+});
+
 test('a connection may be destroyed that has no request', { skip }, async (t) => {
   const { server, port } = await start(t, () => {});
   const opened = once(server, 'connection');

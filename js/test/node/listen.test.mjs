@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import net from 'node:net';
-import { tmpdir } from 'node:os';
+import { networkInterfaces, tmpdir } from 'node:os';
 import path from 'node:path';
 import test from 'node:test';
 import { closeAfter, skip, createServer } from './support.mjs';
@@ -45,7 +45,70 @@ test('no descriptor, and what cannot be listened on', { skip }, async () => {
   const server = createServer().listen({ fd: 30000 });
   const [error] = await once(server, 'error');
   assert.equal(error.syscall, 'listen');
-  assert.throws(() => createServer().listen({ port: 0, ipv6Only: true }), { code: 'ERR_INVALID_ARG_VALUE' });
+  const holder = net.createServer().listen(0, '127.0.0.1');
+  await once(holder, 'listening');
+  for (const handle of [holder, holder._handle, { _handle: holder._handle }])
+    assert.throws(() => createServer().listen(handle), { code: 'ERR_INVALID_ARG_VALUE', message: /no handle of node.*\{ fd \}/ });
+  holder.close();
+});
+
+const HAS_IPV6 = Object.values(networkInterfaces())
+  .flat()
+  .some(({ address }) => address === '::1');
+
+test('ipv6Only leaves the port of IPv4 free', { skip: skip || !HAS_IPV6 }, async (t) => {
+  const six = closeAfter(
+    t,
+    createServer((req, res) => res.end('six')),
+  ).listen({ port: 0, ipv6Only: true });
+  await once(six, 'listening');
+  const { port } = six.address();
+  const four = closeAfter(
+    t,
+    createServer((req, res) => res.end('four')),
+  ).listen(port, '127.0.0.1');
+  await once(four, 'listening');
+  assert.equal(await (await fetch(`http://[::1]:${port}`)).text(), 'six');
+  assert.equal(await (await fetch(`http://127.0.0.1:${port}`)).text(), 'four');
+});
+
+test('a Unix socket has the mode that is asked for, and one server', { skip }, async (t) => {
+  const folder = await mkdtemp(path.join(tmpdir(), 'carom-listen-'));
+  t.after(() => rm(folder, { recursive: true }));
+  const usual = 0o777 & ~process.umask();
+  for (const [name, options, mode] of [
+    ['a', {}, usual],
+    ['b', { readableAll: true }, usual | 0o444],
+    ['c', { writableAll: true }, usual | 0o222],
+    ['d', { readableAll: true, writableAll: true }, usual | 0o666],
+  ]) {
+    const place = path.join(folder, name);
+    const server = closeAfter(t, createServer()).listen({ path: place, ...options });
+    await once(server, 'listening');
+    assert.equal((await stat(place)).mode & 0o777, mode);
+    assert.equal(server.address(), place);
+    const [error] = await once(createServer().listen(place), 'error'); // as it is in two workers of a cluster
+    assert.equal(error.code, 'EADDRINUSE');
+  }
+});
+
+test('a worker of a cluster may have its port for itself', { skip }, async () => {
+  const program = `
+    const cluster = require('node:cluster');
+    if (cluster.isPrimary) {
+      const worker = cluster.fork();
+      worker.on('message', (told) => console.log(told));
+      return;
+    }
+    const { createServer } = require(${NODE});
+    const taken = (exclusive) => new Promise((resolve) => {
+      const first = createServer().listen({ port: 0, host: '127.0.0.1', exclusive }, () => {
+        const second = createServer().listen({ port: first.address().port, host: '127.0.0.1', exclusive, backlog: 7 });
+        second.on('listening', () => resolve('shared')).on('error', (error) => resolve(error.code));
+      });
+    });
+    taken(true).then(async (one) => process.send([one, await taken(false)].join(), () => process.exit()));`;
+  assert.deepEqual(await output(program), [0, 'EADDRINUSE,shared\n']);
 });
 
 // Two workers, which say where they listen; then they are told to disconnect, and end by themselves.

@@ -1,8 +1,10 @@
 // What a server, a request and a response are to others: classes of node, channels of diagnostics, statuses and reason phrases.
 import assert from 'node:assert/strict';
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
 import http from 'node:http';
+import https from 'node:https';
 import net from 'node:net';
 import { PerformanceObserver } from 'node:perf_hooks';
 import test from 'node:test';
@@ -72,6 +74,35 @@ test('channels of diagnostics', { skip }, async (t) => {
   unsubscribe('http.server.request.start', begins);
   unsubscribe('http.server.response.finish', ends);
   await stop(server);
+});
+
+// So does @opentelemetry/instrumentation-http, whose spans are those of the requests then.
+test('who wraps emit of the servers of node is told of requests, and its context is that of the listener', { skip }, async (t) => {
+  const context = new AsyncLocalStorage();
+  const seen = [];
+  for (const [{ prototype }, name, options] of [
+    [http.Server, 'http', {}],
+    [https.Server, 'https', { tls: 'dev' }],
+  ]) {
+    const { emit } = prototype;
+    prototype.emit = function (event, ...args) {
+      if (event !== 'request') return emit.call(this, event, ...args);
+      const [request, response] = args;
+      response.once('close', () => seen.push(`${name} ${request.url} ${response.statusCode}`));
+      return context.run(`span of ${request.url}`, () => emit.call(this, event, ...args));
+    };
+    t.after(() => {
+      delete prototype.emit; // what is inherited is there again
+    });
+    const { server, port } = await start(t, (req, res) => setImmediate(() => res.writeHead(201).end(context.getStore())), {
+      carom: options,
+    });
+    const request = (name === 'http' ? http : https).get({ port, host: '127.0.0.1', path: '/a', rejectUnauthorized: false, agent: false });
+    const [response] = await once(request, 'response');
+    assert.equal(String(Buffer.concat(await response.toArray())), 'span of /a');
+    await stop(server);
+    assert.equal(seen.at(-1), `${name} /a 201`);
+  }
 });
 
 test('observers of performance are told of requests', { skip }, async (t) => {
