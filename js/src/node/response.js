@@ -52,7 +52,7 @@ function addField(response, name, value) {
       if (isNamed(name, 'keep-alive')) return;
       if (isNamed(name, 'connection')) {
         if (/(^|,)\s*close\s*(,|$)/i.test(value)) response.fields.push(name, 'close');
-        else if (/^keep-alive$/i.test(value)) response.fields.push(name, 'keep-alive'); // where it stands, and if it is so
+        else if (isNamed(String(value), 'keep-alive')) response.fields.push(name, 'keep-alive'); // where it stands, and if it is so
         return;
       }
       break;
