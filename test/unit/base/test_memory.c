@@ -38,7 +38,7 @@ static void counts_what_is_held_and_taken(void **state)
 
 /* ---------------------------------------------------------------- an allocator of the program's */
 
-static uint64_t allocated, released, bytes;
+static _Atomic uint64_t allocated, released, bytes; /* by any thread */
 
 static void *count_allocate(void *data, size_t size, size_t alignment)
 {
