@@ -87,6 +87,7 @@ class Exchange {
     this.output = null; // what is streamed
     this.input = null; // who reads content
     this.fields = null; // of the response, as they were given
+    this.status = 0; // and its status
     this.source = null; // what gives the content of the response, until it has; told when the client goes
     if (slot.words[SLOT_HEAD_PAGE] !== 0) this.takeLongHead();
   }
@@ -377,6 +378,7 @@ class Exchange {
       return;
     }
     this.fields = fields;
+    this.status = status;
     const used = writeFields(slot.bytes, SLOT_OUT, ROOM, fields);
     if (used < 0) {
       this.stream().whole(status, fields, ownBytes(body, own));
@@ -490,7 +492,7 @@ class Exchange {
   fail(code, text) {
     const { maxHead, server } = this.slot.ring;
     const which = this.released ? '' : `, in the response to ${this.method} ${this.target.split('?', 1)[0]}`;
-    const error = new TypeError(`${whyRefused(code, text, this.fields || [], maxHead)}${which}${server}`);
+    const error = new TypeError(`${whyRefused(code, text, this, maxHead)}${which}${server}`);
     error.code = code;
     if (this.onerror !== null) this.onerror(error);
     else this.respond(500, [], null);

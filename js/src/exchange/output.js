@@ -72,6 +72,7 @@ class Output {
 
   pushHead(flag, status, fields, length) {
     this.exchange.fields = fields;
+    this.exchange.status = status;
     const fits = this.exchange.fits(fields);
     if (fits) this.heads.push({ flag, status, fields: fields.slice(), length });
     return fits;

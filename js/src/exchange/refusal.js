@@ -52,8 +52,10 @@ function tooLong(fields, most) {
   return `response fields may take ${most} bytes in all (maxResponseHead), and these take ${fieldsBytes(fields)}: ${fields[at]} alone has ${fields[at + 1].length}`;
 }
 
-// `text` is the engine's for the error `code`; `fields` those of the response, flat; `most` is maxResponseHead.
-function whyRefused(code, text, fields, most) {
+// `text` is the engine's for the error `code`; `status` and `fields`, flat or null, are those of the response; `most` is maxResponseHead.
+function whyRefused(code, text, { status, fields }, most) {
+  fields ||= [];
+  if (code === 'CAROM_EINVAL' && status > 0) return `${status} is no status that may be sent here`;
   if (code === 'CAROM_ETOOBIG' && fields.length > 0) return tooLong(fields, most);
   if (code === 'CAROM_EFIELD') return wrongField(fields) || text;
   if (code === 'CAROM_ELENGTH') {

@@ -45,6 +45,8 @@ test('a status that is no final one', { skip }, async (t) => {
     seen: [500, 200, 500, 299],
     warnings: ['CAROM_EINVAL', 'CAROM_EINVAL'],
   });
+  const [[{ message }]] = await Promise.all([once(process, 'warning'), outcomes(t, listener, ['/199'])]);
+  assert.match(message, /199 is no status that may be sent here, in the response to GET \/199, of the server made at /);
 });
 
 test('more or less content than was said, piped', { skip }, async (t) => {
