@@ -78,8 +78,9 @@ static inline void carom_connection_read_within(struct carom_connection *connect
 }
 
 /* No answer follows any more: FIN, then read on for a while (`linger`: the peer may still be
- * sending, and a close would make its kernel throw our answer away) or close. It reads on, too, where
- * the peer's FIN lies behind bytes that nobody has received. What is still in flight is cancelled. */
+ * sending, and a close would make its kernel throw our answer away) or close. It reads on, too,
+ * where the peer's FIN lies behind bytes that nobody has received. What is still in flight is
+ * cancelled. */
 void carom_connection_end(struct carom_connection *connection, bool linger);
 /* Close at once; what is in flight is cancelled with `reason`. */
 void carom_connection_abort(struct carom_connection *connection, carom_reason reason, bool reset);

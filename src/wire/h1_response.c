@@ -63,7 +63,7 @@ static uint8_t *put_framing(uint8_t *to, const struct carom_response_plan *plan)
 }
 
 static inline uint8_t *put_connection(uint8_t *to, const struct carom_response_plan *plan,
-                               const struct carom_h1_extra *extra)
+                                      const struct carom_h1_extra *extra)
 {
     /* Upgrade is hop-by-hop, also where it only says what could be spoken (RFC 9110, 7.8). */
     if (plan->upgrade_field && extra->connection != CAROM_H1_UPGRADE)
