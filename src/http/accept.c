@@ -39,7 +39,7 @@ static void refuse_connection(struct carom_connection *connection)
     struct carom_connections *connections = carom_connections_of(connection);
     connections->refused++;
     uint32_t most = connections->options->max_connections + REFUSALS;
-    if (connections->pool.in_use > most || connection->stream.tls != NULL) {
+    if (connections->count > most || connection->stream.tls != NULL) {
         carom_connection_abort(connection, CAROM_REASON_OVER_LIMIT, false);
         return;
     }

@@ -1,25 +1,24 @@
 /* Admission: limits on requests, refusals, and the call of the handler. */
 #include "http/admission.h"
 
-bool carom_admission_count(struct carom_connection *connection)
+bool carom_admission_count(struct carom_core *core)
 {
-    struct carom_connections *connections = carom_connections_of(connection);
+    struct carom_connections *connections = core->connections;
     connections->requests++;
-    return ++connection->core.requests >= connections->options->max_connection_requests;
+    return ++core->requests >= connections->options->max_connection_requests;
 }
 
-unsigned carom_admission_status(const struct carom_connection *connection,
-                                const carom_record *record)
+unsigned carom_admission_status(const struct carom_core *core, const carom_record *record)
 {
-    struct carom_connections *connections = carom_connections_of(connection);
+    struct carom_connections *connections = core->connections;
     const carom_options *options = connections->options;
     const struct carom_request_head *head = &record->head;
-    if (head->asks_https && record->ops->tls(record) == NULL)
+    if (head->asks_https && carom_core_tls(core) == NULL)
         return 421; /* RFC 9110, 7.4 */
     if (head->framing == CAROM_FRAMING_LENGTH && head->content_length > options->max_content)
         return 413;
     /* Beside the one that has just begun. */
-    uint32_t siblings = carom_connection_records(connection) - 1;
+    uint32_t siblings = carom_core_records(core) - 1;
     uint32_t used = connections->records.pool.in_use - 1;
     if (carom_share_is_left(siblings, used, options->max_in_flight))
         return 0;

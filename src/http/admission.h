@@ -1,16 +1,15 @@
-/* Admission: what is asked of every request whose head is complete, whatever the version of HTTP,
- * and its way to the handler. */
+/* Admission: what is asked of every request whose head is complete, whatever the version of HTTP
+ * and whatever carries it, and its way to the handler. */
 #ifndef CAROM_HTTP_ADMISSION_H
 #define CAROM_HTTP_ADMISSION_H
 
-#include "http/connection.h"
+#include "http/core.h"
 
 /* A head is complete: count it. True when this is the last request of its connection. */
-bool carom_admission_count(struct carom_connection *connection);
+bool carom_admission_count(struct carom_core *core);
 /* Compare a complete head with the limits. 0, or the status (413, 503) with which the request is to
  * be refused. */
-unsigned carom_admission_status(const struct carom_connection *connection,
-                                const carom_record *record);
+unsigned carom_admission_status(const struct carom_core *core, const carom_record *record);
 /* The reason that stands behind the status of a refusal. */
 carom_reason carom_admission_reason(unsigned status);
 /* The request cannot be served: the engine answers `status`, where an answer is still possible, and

@@ -1,7 +1,6 @@
 /* Connections: events of the stream, flush, linger, close; and what they share. */
 #include "http/connection.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -97,10 +96,7 @@ static void sent(struct carom_stream *stream)
 
 static void closed(struct carom_stream *stream)
 {
-    struct carom_connection *connection = of_stream(stream);
-    struct carom_connections *connections = carom_connections_of(connection);
-    carom_connection_drop(connection);
-    connections->freed(connections);
+    carom_connection_drop(of_stream(stream));
 }
 
 /* The handshake is over. When it failed, the peer shall get to know why. */
@@ -183,56 +179,6 @@ void carom_connection_idle(struct carom_connection *connection)
     carom_core_wait_idle(&connection->core);
 }
 
-void carom_connection_local(const struct carom_connection *connection, carom_address *address)
-{
-    struct sockaddr_storage name;
-    socklen_t length = sizeof name;
-    bool open = connection->core.state != CAROM_CONNECTION_CLOSED;
-    if (open && getsockname(connection->stream.socket.fd, (struct sockaddr *)&name, &length) == 0)
-        carom_address_describe((const struct sockaddr *)&name, length, address);
-    else
-        carom_connections_of(connection)
-            ->near_address(carom_connections_of(connection), connection->core.listener, address);
-}
-
-const struct carom_peer_name *carom_connection_near(const struct carom_connection *connection)
-{
-    struct carom_peer_name *near = &carom_core_watched(&connection->core)->near;
-    carom_address address;
-    if (carom_likely(near->family != CAROM_FAMILY_NONE))
-        return near;
-    carom_connection_local(connection, &address);
-    near->family = (uint16_t)address.family;
-    near->port = htons(address.port);
-    if (address.family != CAROM_UNIX)
-        inet_pton(address.family == CAROM_IPV4 ? AF_INET : AF_INET6, address.text, near->bytes);
-    return near;
-}
-
-/* ---------------------------------------------------------------- content */
-
-int carom_connection_keep_content(struct carom_connection *connection, carom_record *record,
-                                  bool packed, struct carom_page *page, const uint8_t *data,
-                                  uint32_t length)
-{
-    struct carom_connections *connections = carom_connections_of(connection);
-    struct carom_pool *segments = &connections->records.segments;
-    if (!packed || length >= connections->small.size / 2)
-        return carom_queue_append_page(&record->content, segments, page, data, length);
-    const struct carom_segment *last = record->content.last;
-    bool room = last != NULL && last->page->home == &connections->small &&
-                last->page->size - last->page->used >= length;
-    page = room ? carom_page_hold(last->page) : carom_page_take(&connections->small);
-    if (page == NULL)
-        return -CAROM_ENOMEM;
-    uint8_t *to = page->data + page->used;
-    memcpy(to, data, length);
-    page->used += length;
-    int error = carom_queue_append_page(&record->content, segments, page, to, length);
-    carom_page_drop(page);
-    return error;
-}
-
 /* ---------------------------------------------------------------- what the core asks */
 
 static struct carom_connection *of_core(struct carom_core *core)
@@ -306,6 +252,24 @@ static uint64_t core_sent(const struct carom_core *core)
     return connection->stream.sent_total;
 }
 
+static void core_local(const struct carom_core *core, carom_address *address)
+{
+    struct sockaddr_storage name;
+    socklen_t length = sizeof name;
+    bool open = core->state != CAROM_CONNECTION_CLOSED;
+    if (open && getsockname(core_descriptor(core), (struct sockaddr *)&name, &length) == 0)
+        carom_address_describe((const struct sockaddr *)&name, length, address);
+    else
+        core->connections->near_address(core->connections, core->listener, address);
+}
+
+static struct carom_tls_session *core_tls(const struct carom_core *core)
+{
+    const struct carom_connection *connection =
+        carom_container(core, struct carom_connection, core);
+    return carom_stream_session(&connection->stream);
+}
+
 static void core_dispose(struct carom_core *core)
 {
     struct carom_connections *connections = core->connections;
@@ -321,6 +285,8 @@ const struct carom_carrier carom_stream_carrier = {
     .abort = core_abort,
     .descriptor = core_descriptor,
     .sent = core_sent,
+    .local = core_local,
+    .tls = core_tls,
     .dispose = core_dispose,
 };
 

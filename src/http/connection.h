@@ -1,10 +1,11 @@
-/* A connection of a stream of bytes: the stream, and the core that all connections have. What is
- * independent of the protocol version is here; the rest is behind protocol.h. An idle connection is
- * this struct and nothing else, so its size counts: at most 200 bytes. */
+/* A connection on a stream of bytes: the stream, and the core that all connections have. What is
+ * independent of the protocol version is here; the rest is behind stream_protocol.h. An idle
+ * connection is this struct and nothing else, so its size counts: at most 200 bytes. */
 #ifndef CAROM_HTTP_CONNECTION_H
 #define CAROM_HTTP_CONNECTION_H
 
 #include "http/core.h"
+#include "http/stream_protocol.h"
 #include "net/stream.h"
 
 struct carom_connection {
@@ -21,20 +22,15 @@ carom_connections_of(const struct carom_connection *connection)
     return connection->core.connections;
 }
 
-static inline const struct carom_protocol *
+/* What a connection speaks is spoken on streams of bytes. */
+static inline const struct carom_stream_protocol *
 carom_connection_protocol(const struct carom_connection *connection)
 {
-    return carom_protocols[connection->core.speaks];
+    return (const struct carom_stream_protocol *)carom_protocols[connection->core.speaks];
 }
 
 /* The carrier of protocols that are spoken on a stream of bytes. */
 extern const struct carom_carrier carom_stream_carrier;
-
-/* Its records, those that only a handler holds among them. It is open. */
-static inline uint32_t carom_connection_records(const struct carom_connection *connection)
-{
-    return connection->core.refs - 1 - connection->core.listed;
-}
 
 /* Make what the connections of a worker share, but for protocols, loop and owner; nothing is
  * allocated yet. `page_size` bytes make a page. */
@@ -42,7 +38,7 @@ void carom_connections_init(struct carom_connections *connections, const carom_o
                             uint32_t page_size);
 /* The options have changed. */
 void carom_connections_adjusted(struct carom_connections *connections);
-/* There is a ring: from now on each connection keeps its local address (carom_connection_near). If
+/* There is a ring: from now on each connection keeps its local address (carom_core_near). If
  * `watcher` is not NULL it hears of connections, and the handler is called for what is no request,
  * too (carom_admission_offer). There are none yet. 0 or -CAROM_ENOMEM. */
 int carom_connections_watch(struct carom_connections *connections, struct carom_watcher *watcher);
@@ -84,18 +80,6 @@ static inline void carom_connection_read_within(struct carom_connection *connect
 void carom_connection_end(struct carom_connection *connection, bool linger);
 /* Close at once; what is in flight is cancelled with `reason`. */
 void carom_connection_abort(struct carom_connection *connection, carom_reason reason, bool reset);
-
-/* Put content of a request, `data` in `page`, where its reader finds it. What may wait for long
- * (`packed`) is copied behind the piece before it when it is small, or else a few bytes would each
- * keep the whole page in which they came. 0 or -CAROM_ENOMEM. */
-int carom_connection_keep_content(struct carom_connection *connection, carom_record *record,
-                                  bool packed, struct carom_page *page, const uint8_t *data,
-                                  uint32_t length);
-
-/* The address of its near end. */
-void carom_connection_local(const struct carom_connection *connection, carom_address *address);
-/* The same for a ring, which is told with every request: the kernel is asked once. */
-const struct carom_peer_name *carom_connection_near(const struct carom_connection *connection);
 
 /* Nothing is in flight and nothing is read: wait for the next request, or end. */
 void carom_connection_idle(struct carom_connection *connection);

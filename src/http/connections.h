@@ -26,7 +26,7 @@ struct carom_connections {
     struct carom_streams streams;
     const carom_options *options;
     struct carom_pages small; /* pages for the beginnings of heads */
-    struct carom_pool pool;   /* connections */
+    struct carom_pool pool;   /* connections of streams */
 
     void *shared[CAROM_SPEAKS_COUNT]; /* by enum carom_speaks: what those that speak it share */
 
@@ -47,6 +47,8 @@ struct carom_connections {
 
     struct carom_watcher *watcher; /* or NULL */
     bool watched;                  /* carom_connections_watch */
+    uint32_t count;                /* of cores: those that are open, and those closed ones of which
+                                      a handler still has a record */
     uint64_t accepted, refused, requests, responses;
     /* Content of eight answers, as they have been lately, and of HTTP/1.1 how many such answers a
      * client may have ahead, at most max_pipeline. */
@@ -71,16 +73,10 @@ static inline bool carom_connections_busy(const struct carom_connections *connec
            !carom_node_alone(&connections->records.ready) ||
            carom_streams_wait(&connections->streams);
 }
-/* The least rate of content of a record, or of none, that is waited for. */
-static inline uint32_t carom_content_rate(const carom_record *record, const carom_options *options)
-{
-    return record != NULL && record->content_rate != 0 ? record->content_rate
-                                                       : options->content_rate;
-}
 /* Whether there are as many as there may be. */
 static inline bool carom_connections_full(const struct carom_connections *connections)
 {
-    return connections->pool.in_use >= connections->options->max_connections;
+    return connections->count >= connections->options->max_connections;
 }
 
 #endif

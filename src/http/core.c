@@ -1,6 +1,7 @@
 /* Cores of connections: references, the lists of the turn, deadlines, the drain. */
 #include "http/core.h"
 
+#include <arpa/inet.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -33,7 +34,10 @@ void carom_core_drop(struct carom_core *core)
         return;
     if (carom_unlikely(core->has_state))
         tell_state_ends(core);
+    struct carom_connections *connections = core->connections;
     carrier_of(core)->dispose(core);
+    connections->count--;
+    connections->freed(connections);
 }
 
 /* ---------------------------------------------------------------- the lists of the turn */
@@ -169,6 +173,7 @@ void carom_core_init(struct carom_core *core, struct carom_connections *connecti
 {
     memset(core, 0, sizeof *core);
     core->connections = connections;
+    connections->count++;
     if (connections->watched)
         *carom_core_watched(core) = (struct carom_watched){0};
     core->listener = listener;
@@ -213,6 +218,25 @@ uint32_t carom_core_number(const struct carom_core *core)
 uint64_t carom_core_sent(const struct carom_core *core)
 {
     return carrier_of(core)->sent(core);
+}
+
+const struct carom_peer_name *carom_core_near(struct carom_core *core)
+{
+    struct carom_peer_name *near = &carom_core_watched(core)->near;
+    carom_address address;
+    if (carom_likely(near->family != CAROM_FAMILY_NONE))
+        return near;
+    carrier_of(core)->local(core, &address);
+    near->family = (uint16_t)address.family;
+    near->port = htons(address.port);
+    if (address.family != CAROM_UNIX)
+        inet_pton(address.family == CAROM_IPV4 ? AF_INET : AF_INET6, address.text, near->bytes);
+    return near;
+}
+
+struct carom_tls_session *carom_core_tls(const struct carom_core *core)
+{
+    return carrier_of(core)->tls(core);
 }
 
 bool carom_core_is_idle(const struct carom_core *core)

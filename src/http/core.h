@@ -23,6 +23,13 @@ struct carom_watched {
     uint64_t received;           /* bytes, as the protocol sees them */
 };
 
+/* The peer of a connection; of a Unix one nothing is kept. */
+struct carom_peer_name {
+    uint8_t bytes[16]; /* the address in network byte order */
+    uint16_t port;     /* in network byte order */
+    uint16_t family;   /* carom_family */
+};
+
 /* The last member of what has it. */
 struct carom_core {
     struct carom_connections *connections; /* of its worker */
@@ -61,6 +68,10 @@ struct carom_carrier {
     int (*descriptor)(const struct carom_core *core);
     /* Bytes that were sent so far. */
     uint64_t (*sent)(const struct carom_core *core);
+    /* The address of its near end. It may be closed. */
+    void (*local)(const struct carom_core *core, carom_address *address);
+    /* Its session of TLS; NULL: there is none. It may be closed; on any thread. */
+    struct carom_tls_session *(*tls)(const struct carom_core *core);
     /* Nobody refers to the core any more: free it. */
     void (*dispose)(struct carom_core *core);
 };
@@ -68,6 +79,11 @@ struct carom_carrier {
 /* A core that is open, held once, and in no list yet. */
 void carom_core_init(struct carom_core *core, struct carom_connections *connections,
                      uint16_t listener);
+/* Its records, those that only a handler holds among them. It is open. */
+static inline uint32_t carom_core_records(const struct carom_core *core)
+{
+    return core->refs - 1 - core->listed;
+}
 void carom_core_hold(struct carom_core *core);
 void carom_core_drop(struct carom_core *core);
 /* It is closed: no deadline any more, and no list but one that holds it. */
@@ -100,6 +116,11 @@ size_t carom_core_behind(const carom_options *options, bool watched);
 /* The number by which its watcher knows it; 0: it does not. */
 uint32_t carom_core_number(const struct carom_core *core);
 uint64_t carom_core_sent(const struct carom_core *core);
+/* The local address, for a ring, which is told it with every request: the carrier is asked once.
+ * Only if they are watched. */
+const struct carom_peer_name *carom_core_near(struct carom_core *core);
+/* As carrier->tls. */
+struct carom_tls_session *carom_core_tls(const struct carom_core *core);
 /* Whether nobody has a record of it, and no request of it is being read. It is open. */
 bool carom_core_is_idle(const struct carom_core *core);
 /* As carrier->flush, then carrier->abort. It may be closed. */

@@ -46,7 +46,7 @@ struct carom_h1 {
     struct carom_owed owed;
 };
 
-extern const struct carom_protocol carom_h1_protocol;
+extern const struct carom_stream_protocol carom_h1_protocol;
 extern const struct carom_exchange_ops carom_h1_exchange_ops;
 
 /* Make what connections share, a pool of struct carom_h1; 0 or -CAROM_ENOMEM. And free it. */

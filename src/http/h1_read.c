@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "http/admission.h"
+#include "http/content.h"
 #include "http/h1.h"
 
 enum step {
@@ -162,11 +163,11 @@ static enum step accept_head(struct carom_connection *connection, carom_record *
     struct carom_h1 *h1 = carom_h1_of(connection);
     const struct carom_request_head *head = &record->head;
     connection->core.read_deadline = CAROM_NO_TIME;
-    if (carom_admission_count(connection))
+    if (carom_admission_count(&connection->core))
         record->closes = true;
     if (!head->keep_alive || record->closes)
         connection->core.last = true; /* RFC 9112, 9.6: not one further request is taken */
-    unsigned status = carom_admission_status(connection, record);
+    unsigned status = carom_admission_status(&connection->core, record);
     if (status != 0)
         return refuse(connection, status, carom_admission_reason(status));
     h1->fresh = record;
@@ -253,8 +254,8 @@ static enum step take_content(struct carom_connection *connection, const uint8_t
         }
         return STEP_ON;
     }
-    if (carom_connection_keep_content(connection, record, record->collecting, h1->page, data,
-                                      length) < 0)
+    if (carom_content_keep(carom_connections_of(connection), record, record->collecting, h1->page,
+                           data, length) < 0)
         return out_of_memory(connection);
     carom_record_content_added(record);
     return STEP_ON;
@@ -580,10 +581,10 @@ void carom_h1_drop(struct carom_connection *connection)
     carom_pool_give(carom_h1_pool(carom_connections_of(connection)), h1);
 }
 
-const struct carom_protocol carom_h1_protocol = {
-    .carrier = &carom_stream_carrier,
-    .share = carom_h1_share,
-    .unshare = carom_h1_unshare,
+const struct carom_stream_protocol carom_h1_protocol = {
+    .protocol.carrier = &carom_stream_carrier,
+    .protocol.share = carom_h1_share,
+    .protocol.unshare = carom_h1_unshare,
     .received = h1_received,
     .ended = h1_ended,
     .left = h1_left,

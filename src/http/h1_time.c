@@ -1,4 +1,5 @@
 /* HTTP/1.1, time: content that comes too slowly while somebody waits for it. */
+#include "http/content.h"
 #include "http/h1.h"
 
 bool carom_h1_too_slow(struct carom_connection *connection)

@@ -411,39 +411,9 @@ static void h1_recycled(carom_record *record)
     carom_connection_drop(connection_of(record));
 }
 
-static const struct carom_peer_name *h1_peer(const carom_record *record)
-{
-    return &connection_of(record)->core.peer;
-}
-
-static void h1_local(const carom_record *record, carom_address *address)
-{
-    carom_connection_local(connection_of(record), address);
-}
-
-static const struct carom_peer_name *h1_near(const carom_record *record)
-{
-    return carom_connection_near(connection_of(record));
-}
-
-static uint32_t h1_connection(const carom_record *record)
-{
-    return carom_core_number(&connection_of(record)->core);
-}
-
 static struct carom_core *h1_core(const carom_record *record)
 {
     return &connection_of(record)->core;
-}
-
-static uint32_t h1_siblings(const carom_record *record)
-{
-    return carom_connection_records(connection_of(record));
-}
-
-static struct carom_tls_session *h1_tls(const carom_record *record)
-{
-    return carom_stream_session(&connection_of(record)->stream);
 }
 
 const struct carom_exchange_ops carom_h1_exchange_ops = {
@@ -455,12 +425,6 @@ const struct carom_exchange_ops carom_h1_exchange_ops = {
     .unsent = h1_unsent,
     .unreceived = h1_unsent,
     .released = h1_released,
-    .peer = h1_peer,
-    .local = h1_local,
-    .near = h1_near,
-    .connection = h1_connection,
     .core = h1_core,
-    .siblings = h1_siblings,
-    .tls = h1_tls,
     .recycled = h1_recycled,
 };

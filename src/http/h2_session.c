@@ -4,6 +4,7 @@
 
 #include "base/memory.h"
 #include "http/admission.h"
+#include "http/content.h"
 #include "http/h2.h"
 #include "http/h2_memory.h"
 
@@ -92,13 +93,13 @@ static void head_complete(struct carom_h2 *h2, struct carom_h2_stream *stream, b
     carom_record *record = stream->record;
     struct carom_request_head *head = &record->head;
     carom_h2_section_head(&h2->section, &connections->records.outgoing, head, ended);
-    if (carom_admission_count(connection))
+    if (carom_admission_count(&connection->core))
         carom_h2_drain(connection);
     bool content = head->framing != CAROM_FRAMING_NONE && !ended;
     carom_request_move(record, content ? CAROM_REQUEST_CONTENT : CAROM_REQUEST_WHOLE);
     unsigned status = h2->section.status;
     if (status == 0)
-        status = carom_admission_status(connection, record);
+        status = carom_admission_status(&connection->core, record);
     if (status == 0 && connection->core.refs > 4 * connections->options->h2_max_streams) {
         connections->records.refused++;
         status = 503; /* clients have left their streams, and the handlers still hold them */
@@ -205,8 +206,8 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
         unread = true;
     }
     if (!unread) {
-        if (carom_connection_keep_content(h2->connection, record, true, h2->page, data,
-                                          (uint32_t)length) < 0)
+        if (carom_content_keep(carom_connections_of(h2->connection), record, true, h2->page, data,
+                               (uint32_t)length) < 0)
             return NGHTTP2_ERR_CALLBACK_FAILURE;
         bool collecting = record->collecting;
         carom_record_content_added(record);
@@ -576,10 +577,10 @@ static void h2_unshare(struct carom_connections *connections)
     carom_memory_give(shared, sizeof *shared);
 }
 
-const struct carom_protocol carom_h2_protocol = {
-    .carrier = &carom_stream_carrier,
-    .share = h2_share,
-    .unshare = h2_unshare,
+const struct carom_stream_protocol carom_h2_protocol = {
+    .protocol.carrier = &carom_stream_carrier,
+    .protocol.share = h2_share,
+    .protocol.unshare = h2_unshare,
     .begin = h2_begin,
     .received = h2_received,
     .ended = h2_ended,

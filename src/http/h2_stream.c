@@ -438,39 +438,9 @@ static void h2_recycled(carom_record *record)
     carom_connection_drop(connection);
 }
 
-static const struct carom_peer_name *h2_peer(const carom_record *record)
-{
-    return &carom_h2_stream_of(record)->connection->core.peer;
-}
-
-static uint32_t h2_connection(const carom_record *record)
-{
-    return carom_core_number(&carom_h2_stream_of(record)->connection->core);
-}
-
 static struct carom_core *h2_core(const carom_record *record)
 {
     return &carom_h2_stream_of(record)->connection->core;
-}
-
-static uint32_t h2_siblings(const carom_record *record)
-{
-    return carom_connection_records(carom_h2_stream_of(record)->connection);
-}
-
-static void h2_local(const carom_record *record, carom_address *address)
-{
-    carom_connection_local(carom_h2_stream_of(record)->connection, address);
-}
-
-static const struct carom_peer_name *h2_near(const carom_record *record)
-{
-    return carom_connection_near(carom_h2_stream_of(record)->connection);
-}
-
-static struct carom_tls_session *h2_tls(const carom_record *record)
-{
-    return carom_stream_session(&carom_h2_stream_of(record)->connection->stream);
 }
 
 const struct carom_exchange_ops carom_h2_exchange_ops = {
@@ -481,12 +451,6 @@ const struct carom_exchange_ops carom_h2_exchange_ops = {
     .unsent = h2_unsent,
     .unreceived = h2_unsent,
     .released = h2_changed,
-    .peer = h2_peer,
-    .local = h2_local,
-    .near = h2_near,
-    .connection = h2_connection,
     .core = h2_core,
-    .siblings = h2_siblings,
-    .tls = h2_tls,
     .recycled = h2_recycled,
 };

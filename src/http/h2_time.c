@@ -1,4 +1,5 @@
 /* HTTP/2, time: what comes too slowly, or not at all, and who says nothing. */
+#include "http/content.h"
 #include "http/h2.h"
 
 /* Streams are looked at so often, or more often when a time-out is shorter. */

@@ -129,8 +129,8 @@ static void opening_drop(struct carom_connection *connection)
     connection->core.session = NULL;
 }
 
-const struct carom_protocol carom_opening_protocol = {
-    .carrier = &carom_stream_carrier,
+const struct carom_stream_protocol carom_opening_protocol = {
+    .protocol.carrier = &carom_stream_carrier,
     .received = opening_received,
     .ended = opening_ended,
     .resume = opening_nothing,

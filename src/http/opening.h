@@ -6,6 +6,6 @@
 
 #include "http/protocol.h"
 
-extern const struct carom_protocol carom_opening_protocol;
+extern const struct carom_stream_protocol carom_opening_protocol;
 
 #endif

@@ -1,17 +1,11 @@
-/* What a connection asks of the protocol that is spoken on it: HTTP/1.1 (h1.h), HTTP/2 (h2.h), or,
- * before the first bytes have told which, opening.c. Which there are is known to protocols.c alone.
- * The protocol's state is connection->session, which exists only while the protocol needs it; a
- * call that is said to need it is made only then.
- */
+/* Protocols, whatever carries their bytes: what a core (core.h) asks by way of the protocol that it
+ * speaks. Which there are is known to protocols.c alone. Those that are spoken on a stream of bytes
+ * have more to do: stream_protocol.h. */
 #ifndef CAROM_HTTP_PROTOCOL_H
 #define CAROM_HTTP_PROTOCOL_H
 
-#include "record/record.h"
-
-struct carom_connection;
-struct carom_connections;
-
 struct carom_carrier;
+struct carom_connections;
 
 struct carom_protocol {
     /* What carries its bytes (core.h). */
@@ -20,35 +14,6 @@ struct carom_protocol {
      * -CAROM_ENOMEM. NULL: they share nothing. `unshare` is called in any case. */
     int (*share)(struct carom_connections *connections);
     void (*unshare)(struct carom_connections *connections);
-    /* The connection speaks it from now on: make a session, if one is needed at once. False when
-     * out of memory. NULL: the first bytes make it. */
-    bool (*begin)(struct carom_connection *connection);
-    /* Bytes have come; as in carom_stream_events. */
-    void (*received)(struct carom_connection *connection, struct carom_page *page,
-                     const uint8_t *data, uint32_t length);
-    /* FIN has come. Needs the session. */
-    void (*ended)(struct carom_connection *connection);
-    /* While receiving is off, FIN has come behind what is not received. Needs the session. NULL:
-     * receiving is never off. */
-    void (*left)(struct carom_connection *connection);
-    /* Go on with input that waited. */
-    void (*resume)(struct carom_connection *connection);
-    /* The read deadline has passed. Needs the session. */
-    void (*read_timeout)(struct carom_connection *connection);
-    /* Not one byte has come in time: offer the watcher a refusal. NULL: it is not spoken unasked.
-     */
-    void (*silent)(struct carom_connection *connection);
-    /* Move what is ready into the stream and send it; complete what was sent. Needs the session. */
-    void (*flush)(struct carom_connection *connection);
-    /* The file of the response that is being sent has failed: cancel it, and no other. Needs the
-     * session. */
-    void (*file_failed)(struct carom_connection *connection);
-    /* A drain begins. Needs the session. NULL: there is nothing to say. */
-    void (*drain)(struct carom_connection *connection);
-    /* Cancel all records, take them out of the connection and let go of them. Needs the session. */
-    void (*cancel)(struct carom_connection *connection, carom_reason reason);
-    /* Free the session, if there is one, and what it holds. */
-    void (*drop)(struct carom_connection *connection);
 };
 
 enum carom_speaks {

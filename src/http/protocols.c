@@ -6,9 +6,9 @@
 #include "http/opening.h"
 
 const struct carom_protocol *const carom_protocols[CAROM_SPEAKS_COUNT] = {
-    [CAROM_SPEAKS_NOTHING_YET] = &carom_opening_protocol,
-    [CAROM_SPEAKS_H1] = &carom_h1_protocol,
-    [CAROM_SPEAKS_H2] = &carom_h2_protocol,
+    [CAROM_SPEAKS_NOTHING_YET] = &carom_opening_protocol.protocol,
+    [CAROM_SPEAKS_H1] = &carom_h1_protocol.protocol,
+    [CAROM_SPEAKS_H2] = &carom_h2_protocol.protocol,
 };
 
 int carom_protocols_init(struct carom_connections *connections)

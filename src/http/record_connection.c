@@ -1,7 +1,39 @@
 /* What the handler may have of a record's connection, and its say in how long things may take. */
+#include <arpa/inet.h>
 #include <string.h>
 
 #include "http/core.h"
+
+static const struct carom_carrier *carrier_of(const struct carom_core *core)
+{
+    return carom_protocols[core->speaks]->carrier;
+}
+
+void carom_record_peer(const carom_record *record, carom_address *address)
+{
+    if (address == NULL)
+        return;
+    *address = (carom_address){.family = CAROM_FAMILY_NONE};
+    if (!carom_record_tells(record, __func__))
+        return;
+    const struct carom_peer_name *name = &record->ops->core(record)->peer;
+    *address = (carom_address){.family = (carom_family)name->family};
+    address->port = ntohs(name->port);
+    if (name->family != CAROM_UNIX)
+        inet_ntop(name->family == CAROM_IPV4 ? AF_INET : AF_INET6, name->bytes, address->text,
+                  sizeof address->text);
+}
+
+void carom_record_local(const carom_record *record, carom_address *address)
+{
+    if (address == NULL)
+        return;
+    *address = (carom_address){.family = CAROM_FAMILY_NONE};
+    if (!carom_record_tells(record, __func__))
+        return;
+    const struct carom_core *core = record->ops->core(record);
+    carrier_of(core)->local(core, address);
+}
 
 void *carom_connection_state(const carom_record *record)
 {
@@ -23,9 +55,7 @@ int carom_connection_descriptor(const carom_record *record)
     if (error < 0)
         return error;
     const struct carom_core *core = record->ops->core(record);
-    int fd = core->state == CAROM_CONNECTION_CLOSED
-                 ? -1
-                 : carom_protocols[core->speaks]->carrier->descriptor(core);
+    int fd = core->state == CAROM_CONNECTION_CLOSED ? -1 : carrier_of(core)->descriptor(core);
     return fd < 0 ? -CAROM_ENOENT : fd;
 }
 

@@ -1,16 +1,12 @@
 /* What a record can tell of the TLS below its connection. */
 #include "http/record_tls.h"
 
+#include "http/core.h"
 #include "tls/tls_session.h"
-
-static struct carom_tls_session *session_of(const carom_record *record)
-{
-    return record->ops->tls == NULL ? NULL : record->ops->tls(record);
-}
 
 int carom_tls_of_record(const carom_record *record, carom_tls_info *info, carom_slice *der)
 {
-    struct carom_tls_session *session = session_of(record);
+    struct carom_tls_session *session = carom_core_tls(record->ops->core(record));
     if (session == NULL)
         return -CAROM_ENOENT;
     if (info != NULL)

@@ -1,7 +1,6 @@
 /* The record's life: take, hand over, cancel, sent, release, recycle. */
 #include "record/record.h"
 
-#include <arpa/inet.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -366,30 +365,6 @@ void *carom_record_state(carom_record *record)
     if (!carom_record_tells(record, __func__))
         return NULL;
     return record->records->state_size > 0 ? record->state : NULL;
-}
-
-void carom_record_peer(const carom_record *record, carom_address *address)
-{
-    if (address == NULL)
-        return;
-    *address = (carom_address){.family = CAROM_FAMILY_NONE};
-    if (!carom_record_tells(record, __func__))
-        return;
-    const struct carom_peer_name *name = record->ops->peer(record);
-    *address = (carom_address){.family = (carom_family)name->family};
-    address->port = ntohs(name->port);
-    if (name->family != CAROM_UNIX)
-        inet_ntop(name->family == CAROM_IPV4 ? AF_INET : AF_INET6, name->bytes, address->text,
-                  sizeof address->text);
-}
-
-void carom_record_local(const carom_record *record, carom_address *address)
-{
-    if (address == NULL)
-        return;
-    *address = (carom_address){.family = CAROM_FAMILY_NONE};
-    if (carom_record_tells(record, __func__))
-        record->ops->local(record, address);
 }
 
 bool carom_record_draining(const carom_record *record)

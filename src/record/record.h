@@ -25,7 +25,6 @@
 
 struct carom_core;
 struct carom_response_plan;
-struct carom_tls_session;
 
 /* What the records of one worker share. The count of records in use is the signal that all is
  * over: a drain ends when it and the connections are at zero. */
@@ -94,15 +93,8 @@ enum carom_hold { CAROM_HOLD_EXCHANGE = 1, CAROM_HOLD_HANDLER = 2 };
 /* For what a waker waits: the edges, and the timer. */
 enum { CAROM_WAIT_TIMER = CAROM_EDGE_COUNT, CAROM_WAIT_COUNT };
 
-/* The peer of a connection; of a Unix one nothing is kept. */
-struct carom_peer_name {
-    uint8_t bytes[16]; /* the address in network byte order */
-    uint16_t port;     /* in network byte order */
-    uint16_t family;   /* carom_family */
-};
-
 /* What a record asks of its exchange. Called only while the exchange holds the record, but for
- * `peer`, `local` and `recycled`. */
+ * `core` and `recycled`. */
 struct carom_exchange_ops {
     /* Encode a planned head (a final one when plan->status >= 200) into record->out. The content of
      * a whole response may be taken along, copied, when it is small: content_written and
@@ -128,19 +120,8 @@ struct carom_exchange_ops {
     uint64_t (*unreceived)(const carom_record *record);
     /* The handler has let go. */
     void (*released)(carom_record *record);
-    const struct carom_peer_name *(*peer)(const carom_record *record);
-    void (*local)(const carom_record *record, carom_address *address);
-    /* The same as `peer` is told; only where there is a guest. */
-    const struct carom_peer_name *(*near)(const carom_record *record);
-    /* The number by which a watcher knows its connection; 0: it does not. */
-    uint32_t (*connection)(const carom_record *record);
-    /* The core of its connection. */
+    /* The core of its connection (http/core.h), by which all else is asked that is about that. */
     struct carom_core *(*core)(const carom_record *record);
-    /* How many records its connection has, this one and those that only a handler holds among them.
-     */
-    uint32_t (*siblings)(const carom_record *record);
-    /* Its connection's session of TLS; NULL: plain. The op itself may be NULL, too. */
-    struct carom_tls_session *(*tls)(const carom_record *record);
     /* The record is about to be recycled. */
     void (*recycled)(carom_record *record);
 };

@@ -69,8 +69,9 @@ static void write_numbers(struct carom_slot *slot, uint32_t head_length, uint32_
     words[CAROM_SLOT_LENGTH_LOW] = (uint32_t)length;
     words[CAROM_SLOT_LENGTH_HIGH] = (uint32_t)((uint64_t)length >> 32);
     words[CAROM_SLOT_CONTENT_HERE] = 0;
-    write_address(&words[CAROM_SLOT_PEER], record->ops->peer(record));
-    write_address(&words[CAROM_SLOT_LOCAL], record->ops->near(record));
+    struct carom_core *core = record->ops->core(record);
+    write_address(&words[CAROM_SLOT_PEER], &core->peer);
+    write_address(&words[CAROM_SLOT_LOCAL], carom_core_near(core));
     words[CAROM_SLOT_PROTOCOL] = place_of_protocol(record);
     if (carom_unlikely(slot->ring->watch != NULL))
         words[CAROM_SLOT_CONNECTION] = carom_watch_request(slot->ring->watch, record);

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "http/core.h"
 #include "http/record_tls.h"
 #include "ring/block.h"
 #include "ring/loan.h"
@@ -93,7 +94,7 @@ void carom_ring_handle(carom_record *record, void *data)
     uint32_t used = ring->held + ring->waiting_count;
     uint32_t most = ring->block_most * CAROM_RING_BLOCK_SLOTS;
     if (carom_unlikely(used >= most / 2) && /* or it leaves more than there are connections' */
-        !carom_share_is_left(record->ops->siblings(record) - 1, used, most)) {
+        !carom_share_is_left(carom_core_records(record->ops->core(record)) - 1, used, most)) {
         refuse(record);
         return;
     }

@@ -232,7 +232,7 @@ static void closed(struct carom_watcher *watcher, struct carom_core *core, carom
 
 uint32_t carom_watch_request(struct carom_ring_watch *watch, const carom_record *record)
 {
-    uint32_t number = record->ops->connection(record);
+    uint32_t number = carom_core_number(record->ops->core(record));
     pthread_mutex_lock(&watch->lock);
     struct entry *entry = entry_of(watch, number);
     if (entry != NULL && entry->core != NULL)

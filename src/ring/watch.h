@@ -3,7 +3,7 @@
 #ifndef CAROM_RING_WATCH_H
 #define CAROM_RING_WATCH_H
 
-#include "http/connection.h"
+#include "http/core.h"
 #include "ring/slot.h"
 
 /* Sets ring->watch. 0 or -CAROM_ENOMEM. */

@@ -109,7 +109,7 @@ static void look_at_shutdown(struct carom_worker *worker)
 
 static bool has_drained(struct carom_worker *worker)
 {
-    return worker->connections.records.draining && worker->connections.pool.in_use == 0 &&
+    return worker->connections.records.draining && worker->connections.count == 0 &&
            worker->connections.records.pool.in_use == 0 &&
            carom_node_alone(&worker->connections.records.ready);
 }
@@ -237,7 +237,7 @@ void carom_worker_publish(struct carom_worker *worker)
     const struct carom_pool *pool = &records->pool, *pages = &records->pages.pool;
     PUBLISH(connections_accepted, connections->accepted);
     PUBLISH(connections_refused, connections->refused);
-    PUBLISH(connections_open, connections->pool.in_use);
+    PUBLISH(connections_open, connections->count);
     PUBLISH(requests, connections->requests);
     PUBLISH(responses, connections->responses);
     PUBLISH(bytes_received, worker->loop->bytes_received);
@@ -274,6 +274,7 @@ static void rouse(struct carom_records *records)
 static void freed(struct carom_connections *connections)
 {
     carom_doors_update(&((struct carom_worker *)connections)->doors);
+    carom_records_work(&connections->records); /* a drain may be over, too */
 }
 
 int carom_worker_init(struct carom_worker *worker, const carom_options *options,

@@ -21,7 +21,6 @@ static uint64_t clock_now;   /* what the records' clock says when it is read */
 static struct exchange {
     int changed, wants, rests, released, recycled, rouses, clock_reads;
     uint64_t unsent, unreceived;
-    struct carom_peer_name peer;
 } exchange;
 
 static inline void exchange_changed(carom_record *record)
@@ -57,12 +56,6 @@ static inline void exchange_released(carom_record *record)
     exchange.released++;
 }
 
-static inline const struct carom_peer_name *exchange_peer(const carom_record *record)
-{
-    (void)record;
-    return &exchange.peer;
-}
-
 static inline void exchange_recycled(carom_record *record)
 {
     assert_int_equal(record->holds, 0);
@@ -75,7 +68,6 @@ static const struct carom_exchange_ops exchange_ops = {
     .unsent = exchange_unsent,
     .unreceived = exchange_unreceived,
     .released = exchange_released,
-    .peer = exchange_peer,
     .recycled = exchange_recycled,
 };
 

@@ -523,29 +523,6 @@ static void the_head_is_told_from_its_bytes(void **state)
     leave(record);
 }
 
-static void the_peer_is_told_in_words(void **state)
-{
-    (void)state;
-    carom_record *record = take();
-    carom_address address;
-    exchange.peer = (struct carom_peer_name){{192, 0, 2, 1}, htons(8080), CAROM_IPV4};
-    carom_record_peer(record, &address);
-    assert_int_equal(address.family, CAROM_IPV4);
-    assert_int_equal(address.port, 8080);
-    assert_string_equal(address.text, "192.0.2.1");
-    exchange.peer = (struct carom_peer_name){{0x20, 1, 0xd, 0xb8, [15] = 7}, htons(1), CAROM_IPV6};
-    carom_record_peer(record, &address);
-    assert_int_equal(address.family, CAROM_IPV6);
-    assert_int_equal(address.port, 1);
-    assert_string_equal(address.text, "2001:db8::7");
-    exchange.peer = (struct carom_peer_name){.family = CAROM_UNIX};
-    carom_record_peer(record, &address);
-    assert_int_equal(address.family, CAROM_UNIX);
-    assert_string_equal(address.text, "");
-    carom_release(record);
-    leave(record);
-}
-
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
@@ -567,7 +544,6 @@ int main(void)
         TEST(a_record_is_taken_as_new),
         TEST(lengths_and_trailers_are_told_when_they_are_known),
         TEST(the_head_is_told_from_its_bytes),
-        TEST(the_peer_is_told_in_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -132,6 +132,30 @@ static void at_the_most_connections_the_rest_wait(void **state)
     finish();
 }
 
+/* A connection that has closed counts for as long as a handler has a record of it. When it lets go,
+ * whether in a turn or between two, the next one has its turn. */
+static void a_record_that_is_let_go_of_makes_room(void **state)
+{
+    (void)state;
+    carom_options options = logging_options();
+    options.max_connections = 1;
+    begin(&options);
+    struct carom_peer *peers[3];
+    for (int i = 0; i < 3; i++)
+        peers[i] = connect_peer();
+    for (int i = 0; i < 2; i++) {
+        say(peers[i], GET("/hold"));
+        turn();
+        carom_peer_reset(peers[i]);
+        turn();
+        assert_false(carom_peer_accepted(peers[i + 1]));
+        release(sim.held[0]);
+        turn();
+        assert_true(carom_peer_accepted(peers[i + 1]));
+    }
+    finish();
+}
+
 /* ---------------------------------------------------------------- real sockets */
 
 /* Instead of the C library's: the monotonic clock stands where the test has put it, and accept4
@@ -286,6 +310,7 @@ int main(void)
         cmocka_unit_test(a_connection_that_closes_ends_the_pause),
         cmocka_unit_test(a_pause_does_not_outlive_the_listener),
         cmocka_unit_test(at_the_most_connections_the_rest_wait),
+        cmocka_unit_test(a_record_that_is_let_go_of_makes_room),
         cmocka_unit_test(want_of_descriptors_is_outlived),
         cmocka_unit_test(a_pause_takes_no_turns),
     };

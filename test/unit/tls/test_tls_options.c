@@ -315,7 +315,7 @@ static void want_of_memory_is_no_fault_of_the_peer(void **state)
     client_init(&client);
     shake_hands(&client);
     client_say(&client, hold);
-    struct carom_tls_session *session = sim.held[0]->ops->tls(sim.held[0]);
+    struct carom_tls_session *session = carom_core_tls(sim.held[0]->ops->core(sim.held[0]));
     struct carom_pages pages;
     struct carom_arena arena, *outgoing = session->outgoing;
     carom_pages_init(&pages, 4096, 0);
