@@ -8,24 +8,6 @@ bool carom_admission_count(struct carom_core *core)
     return ++core->requests >= connections->options->max_connection_requests;
 }
 
-unsigned carom_admission_status(const struct carom_core *core, const carom_record *record)
-{
-    struct carom_connections *connections = core->connections;
-    const carom_options *options = connections->options;
-    const struct carom_request_head *head = &record->head;
-    if (head->asks_https && carom_core_tls(core) == NULL)
-        return 421; /* RFC 9110, 7.4 */
-    if (head->framing == CAROM_FRAMING_LENGTH && head->content_length > options->max_content)
-        return 413;
-    /* Beside the one that has just begun. */
-    uint32_t siblings = carom_core_records(core) - 1;
-    uint32_t used = connections->records.pool.in_use - 1;
-    if (carom_share_is_left(siblings, used, options->max_in_flight))
-        return 0;
-    connections->records.refused++;
-    return 503;
-}
-
 carom_reason carom_admission_reason(unsigned status)
 {
     bool limit = status == 413 || status == 414 || status == 431 || status == 503;

@@ -7,9 +7,26 @@
 
 /* A head is complete: count it. True when this is the last request of its connection. */
 bool carom_admission_count(struct carom_core *core);
-/* Compare a complete head with the limits. 0, or the status (413, 503) with which the request is to
+/* Compare a complete head with the limits. 0, or the status (413, 421, 503) with which it is to
  * be refused. */
-unsigned carom_admission_status(const struct carom_core *core, const carom_record *record);
+static inline unsigned carom_admission_status(const struct carom_core *core,
+                                              const carom_record *record)
+{
+    struct carom_connections *connections = core->connections;
+    const carom_options *options = connections->options;
+    const struct carom_request_head *head = &record->head;
+    if (carom_unlikely(head->asks_https) && carom_core_tls(core) == NULL)
+        return 421; /* RFC 9110, 7.4 */
+    if (head->framing == CAROM_FRAMING_LENGTH && head->content_length > options->max_content)
+        return 413;
+    /* Beside the one that has just begun. */
+    uint32_t siblings = carom_core_records(core) - 1;
+    uint32_t used = connections->records.pool.in_use - 1;
+    if (carom_share_is_left(siblings, used, options->max_in_flight))
+        return 0;
+    connections->records.refused++;
+    return 503;
+}
 /* The reason that stands behind the status of a refusal. */
 carom_reason carom_admission_reason(unsigned status);
 /* The request cannot be served: the engine answers `status`, where an answer is still possible, and

@@ -15,11 +15,6 @@ static struct carom_core *of_link(struct carom_node *node)
     return carom_container(node, struct carom_core, link);
 }
 
-void carom_core_hold(struct carom_core *core)
-{
-    core->refs++;
-}
-
 static void tell_state_ends(const struct carom_core *core)
 {
     const carom_options *options = core->connections->options;
@@ -27,11 +22,8 @@ static void tell_state_ends(const struct carom_core *core)
         options->on_connection_end(carom_core_state(core), options->worker_data);
 }
 
-void carom_core_drop(struct carom_core *core)
+void carom_core_let_go(struct carom_core *core)
 {
-    carom_assert(core->refs > 0);
-    if (--core->refs > 0)
-        return;
     if (carom_unlikely(core->has_state))
         tell_state_ends(core);
     struct carom_connections *connections = core->connections;

@@ -84,8 +84,18 @@ static inline uint32_t carom_core_records(const struct carom_core *core)
 {
     return core->refs - 1 - core->listed;
 }
-void carom_core_hold(struct carom_core *core);
-void carom_core_drop(struct carom_core *core);
+static inline void carom_core_hold(struct carom_core *core)
+{
+    core->refs++;
+}
+/* Nobody refers to it: it goes, and others may come. */
+void carom_core_let_go(struct carom_core *core);
+static inline void carom_core_drop(struct carom_core *core)
+{
+    carom_assert(core->refs > 0);
+    if (carom_unlikely(--core->refs == 0))
+        carom_core_let_go(core);
+}
 /* It is closed: no deadline any more, and no list but one that holds it. */
 void carom_core_close(struct carom_core *core);
 
