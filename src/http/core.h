@@ -14,6 +14,13 @@ enum carom_connection_state {
 
 #define CAROM_NO_TIME UINT64_MAX
 
+/* The address of one end of a connection; of a Unix one nothing is kept. */
+struct carom_peer_name {
+    uint8_t bytes[16]; /* the address in network byte order */
+    uint16_t port;     /* in network byte order */
+    uint16_t family;   /* carom_family */
+};
+
 /* What is known of a connection for a ring. It lies behind the core, if the connections are watched
  * (carom_connections_watch). */
 struct carom_watched {
@@ -21,13 +28,6 @@ struct carom_watched {
     uint32_t number;             /* of the watcher's; 0: it has not heard of it */
     bool secure;                 /* over TLS */
     uint64_t received;           /* bytes, as the protocol sees them */
-};
-
-/* The peer of a connection; of a Unix one nothing is kept. */
-struct carom_peer_name {
-    uint8_t bytes[16]; /* the address in network byte order */
-    uint16_t port;     /* in network byte order */
-    uint16_t family;   /* carom_family */
 };
 
 /* The last member of what has it. */
