@@ -58,8 +58,9 @@ endif()
 if(CAROM_SANITIZE OR CAROM_FUZZ)
     target_compile_options(carom_options INTERFACE ${flags} -fno-omit-frame-pointer -O1)
     target_link_options(carom_options INTERFACE ${flags})
-    find_program(CAROM_GOLD ld.gold)
-    if(CAROM_SANITIZE AND CAROM_GOLD) # a hundred programs are linked; it takes half of the time
-        target_link_options(carom_options INTERFACE -fuse-ld=gold)
-    endif()
+endif()
+# Links what is only tested: a hundred programs, in less than half of the time.
+find_program(CAROM_GOLD ld.gold)
+if(CAROM_SANITIZE AND CAROM_GOLD)
+    target_link_options(carom_options INTERFACE -fuse-ld=gold)
 endif()

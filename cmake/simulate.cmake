@@ -35,7 +35,7 @@ set_target_properties(simulate PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINAR
 # seeds that failed once.
 set(runs 4000 --marks)
 if(CAROM_STAGE STREQUAL "asan")
-    set(runs 1000)
+    set(runs 700)
 endif()
 carom_test(simulate/range COMMAND simulate --runs ${runs} COST 60)
 file(STRINGS test/simulate/seeds seeds REGEX "^[0-9]")
