@@ -180,6 +180,28 @@ test('a body that is cancelled after the response is not waited for', async () =
   });
 });
 
+test('a stream is cancelled though its first chunk is awaited', async () => {
+  let reading, heard;
+  const began = new Promise((resolve) => {
+    reading = resolve;
+  });
+  const cancelled = new Promise((resolve) => {
+    heard = resolve;
+  });
+  const pull = () => {
+    reading();
+    return new Promise(() => {});
+  };
+  const handler = () => new Response(new ReadableStream({ pull, cancel: heard }), { headers: { 'content-encoding': 'gzip' } });
+  await serving(handler, async (port) => {
+    const client = begin(port);
+    await began;
+    await new Promise(setImmediate);
+    client.leave();
+    await cancelled;
+  });
+});
+
 test('a stream is cancelled in the context in which it was given', async () => {
   const storage = new AsyncLocalStorage();
   const cancelled = new Promise((resolve) => {

@@ -408,7 +408,8 @@ for (const io of WAYS)
       );
     });
 
-    test('a reload reads files again, of which a key may be encrypted', async () => {
+    test('a reload reads files again, of which a key may be encrypted', async (t) => {
+      const warn = t.mock.method(console, 'warn', () => {});
       const file = path.join(folder, 'renewed.pem');
       writeFileSync(file, cert + key);
       await serving({ io, certFile: file }, hello, async (port, server) => {
@@ -434,6 +435,10 @@ for (const io of WAYS)
       });
       await serving({ io }, hello, (port, server) =>
         assert.throws(() => server.reloadTls(own), { name: 'TypeError', code: 'CAROM_ESTATE' }),
+      );
+      assert.deepEqual(
+        warn.mock.calls.map((call) => call.arguments),
+        [],
       );
     });
 

@@ -530,3 +530,17 @@ describe('Headers: the class', () => {
     );
   });
 });
+
+test('names that are never the same take no memory', { skip: globalThis.gc === undefined && 'the runtime has no gc()' }, () => {
+  const held = () => {
+    globalThis.gc();
+    return process.memoryUsage().heapUsed;
+  };
+  const use = (count, letter) => {
+    for (let i = 0; i < count; i++) new Headers({ [`${letter}-${i}`]: '1' });
+  };
+  use(1000, 'a');
+  const before = held();
+  use(100_000, 'b');
+  assert.ok(held() - before < 3_000_000, `${held() - before} bytes`);
+});

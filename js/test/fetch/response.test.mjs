@@ -331,4 +331,16 @@ describe('responseParts', () => {
     for await (const chunk of body) all += typeof chunk === 'string' ? chunk : text(chunk);
     assert.equal(all, 'ab');
   });
+
+  test('an async iterable that cannot be ended says so to who cancels', async () => {
+    const iterable = {
+      [Symbol.asyncIterator]: () => ({
+        next: async () => ({ done: false, value: 'a' }),
+        return: async () => {
+          throw new Error('not now');
+        },
+      }),
+    };
+    await assert.rejects(new Response(iterable).body.cancel(), /not now/);
+  });
 });

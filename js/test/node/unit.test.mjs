@@ -500,6 +500,29 @@ test('what is written moves the time-out of the socket', () => {
   res.end();
 });
 
+test('what is received moves it, too', async () => {
+  const { req } = serve(new FakeExchange({ method: 'POST', content: [Buffer.from('a'), Buffer.from('b')] }));
+  let moved = 0;
+  req.socket.setTimeout(1000);
+  req.socket.timer.refresh = () => moved++;
+  for await (const piece of req) assert.equal(piece.length, 1);
+  assert.equal(moved, 3); // with the end
+  req.socket.setTimeout(0);
+});
+
+test('an upgraded socket has one time-out', async () => {
+  const server = createServer();
+  let ran = 0;
+  server.on('upgrade', (req, socket) => {
+    socket.on('timeout', () => ran++);
+    socket.setTimeout(1);
+    socket.setTimeout(0);
+  });
+  server.accept(new FakeExchange({ fields: ['Connection', 'upgrade', 'Upgrade', 'echo'] }));
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  assert.equal(ran, 0);
+});
+
 test('no time runs behind a response', async () => {
   const { res } = serve(new FakeExchange());
   const { socket } = res;
