@@ -3,7 +3,7 @@
  * carom_ring.h says what each word of the shared memory means, and a VM may read and write them by
  * itself, as that of JavaScript does. These calls do it for one that would rather not: they own the
  * memory, take news, find the parts of a request, compose messages, and know when to sleep and whom
- * to wake. docs/bindings/guide.md shows how they are used, examples/bindings/vm.c a whole server.
+ * to wake.
  *
  * A VM's calls are made on its own thread, which may be the worker's. A slot is named by its
  * number, and a request in it by the GENERATION that was told with REQUEST.
