@@ -145,7 +145,6 @@ for (const { name, alpn, tls, options: over, origin: originOf, fetch } of TRANSP
               for (const controller of told) controller.close();
             });
             const response = await fetch(origin);
-            while (told.length === 0) await sleep(1);
             const down = server.shutdown();
             assert.equal(server.draining.aborted, true);
             assert.equal(await response.text(), 'event\n');

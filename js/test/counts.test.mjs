@@ -144,3 +144,19 @@ for (const io of ['inline', 'thread'])
     assert.throws(() => serve({ ...quiet, io, routes: { health: new Response() } }, () => {}), TypeError);
     assert.deepEqual(held(), before);
   });
+
+for (const io of ['inline', 'thread'])
+  test(`${io}: a server that has ended leaves no memory of its rings`, async () => {
+    const held = async (enough) => {
+      for (let i = 0; i < 50; i++) {
+        global.gc();
+        await sleep(5);
+        if (process.memoryUsage().arrayBuffers <= enough) break;
+      }
+      return process.memoryUsage().arrayBuffers;
+    };
+    const before = await held(0);
+    for (let i = 0; i < 4; i++) await serve({ ...quiet, io }, () => {}).shutdown({ deadline: 0 });
+    const after = await held(before + 1_000_000); // a ring has more than 2 MB
+    assert.ok(after - before <= 1_000_000, `${before} to ${after} bytes`);
+  });

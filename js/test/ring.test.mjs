@@ -8,9 +8,28 @@ const require = createRequire(import.meta.url);
 const { decodeFields, writeFields, writeShort } = require('../src/ring/codec.js');
 const { copyOf, ownBytes, share, giveBack } = require('../src/ring/copies.js');
 const { Ring } = require('../src/ring/ring.js');
+const native = require('../src/ring/native.js');
+const { open } = require('../src/engine/engine.js');
+const { Exchange } = require('../src/exchange/exchange.js');
 const { Output } = require('../src/exchange/output.js');
 const { addressOf, settingsOf } = require('../src/engine/options.js');
-const { RING_BLOCKS_BACK, RING_CONTROL_WORDS, RING_EVENT_HEAD, RING_EVENT_TAIL, RING_RETURN_TAIL } = require('../src/ring/layout.js');
+const {
+  RING_BLOCKS_BACK,
+  RING_CONTROL_WORDS,
+  RING_EVENT_HEAD,
+  RING_EVENT_TAIL,
+  RING_RETURN_TAIL,
+  RING_SLOT_SIZE,
+  SLOT_FLAGS,
+  SLOT_LENGTH_HIGH,
+  SLOT_LENGTH_LOW,
+  SLOT_PIECE_LENGTH,
+  SLOT_PIECE_PAGE,
+  SLOT_REASON,
+  NEWS_CONTENT,
+  NEWS_CONTENT_END,
+  NEWS_ENDED,
+} = require('../src/ring/layout.js');
 
 test('a short text is written whole, or not at all', () => {
   const bytes = Buffer.alloc(100);
@@ -211,6 +230,47 @@ test('what is lent is counted, and the number of a loan that was refused is free
   const loans = [10, 20, 30, 40].map((length) => ring.lend(new Uint8Array(length)));
   assert.deepEqual(loans, [0, 1, -1, 2]);
   assert.equal(ring.lentNow, 70);
+});
+
+test('the time for content behind its response stands still while it is read', async (t) => {
+  const timers = [];
+  t.mock.method(globalThis, 'setTimeout', () => timers[timers.push({ cleared: false }) - 1]);
+  t.mock.method(globalThis, 'clearTimeout', (timer) => {
+    if (timer !== undefined) timer.cleared = true;
+  });
+  const block = new ArrayBuffer(RING_SLOT_SIZE);
+  const words = new Int32Array(block);
+  const slot = { words, bytes: Buffer.from(block), ring: { pages: Buffer.from('abc'), post() {} } };
+  words[SLOT_LENGTH_LOW] = words[SLOT_LENGTH_HIGH] = -1;
+  const exchange = new Exchange(slot, 1);
+  const tell = (news) => {
+    words[SLOT_FLAGS] = 0;
+    exchange.hear(news);
+  };
+  exchange.keepContent();
+  const first = exchange.read();
+  [words[SLOT_PIECE_PAGE], words[SLOT_PIECE_LENGTH]] = [1, 3];
+  tell(NEWS_CONTENT);
+  assert.equal(Buffer.from(await first).toString(), 'abc');
+  words[SLOT_REASON] = native.reasons().indexOf('complete');
+  tell(NEWS_ENDED);
+  assert.deepEqual(timers, [{ cleared: false }]);
+  const second = exchange.read();
+  assert.deepEqual(timers, [{ cleared: true }]);
+  words[SLOT_PIECE_LENGTH] = 0;
+  tell(NEWS_CONTENT_END);
+  assert.equal(await second, null);
+  assert.equal(exchange.released, true);
+});
+
+test('a handle whose server is over answers nothing', async () => {
+  const engine = open({ port: 0, hostname: '127.0.0.1', io: 'inline' }, () => {});
+  const { handle } = engine;
+  assert.equal(native.stats(handle).requests, 0);
+  await engine.shutdown();
+  await new Promise(setImmediate); // it is told before all is freed
+  assert.deepEqual([native.stats(handle), native.backend(handle)], [undefined, undefined]);
+  for (const call of [native.start, native.replaceTls, native.adjust]) assert.ok(call(handle, {}) < 0);
 });
 
 // An engine on a thread may take all that a stream gives, so that it never has to wait.

@@ -186,6 +186,7 @@ for (const io of WAYS) {
           assert.match(got, /^HTTP\/1.1 103 Early Hints\r\nlink: [^]*HTTP\/1.1 200 OK[^]*\r\n4\r\nbody\r\n0\r\nx-sum: 42\r\n\r\n$/);
           const { calls } = server.stats();
           assert.equal(await (await fetch(`${origin}/health?x`)).text(), 'fine');
+          assert.equal((await fetch(`${origin}/health`, { method: 'HEAD' })).headers.get('content-length'), '4');
           assert.equal(server.stats().calls, calls);
           for (const [target, method] of [
             ['/healthy', 'GET'],

@@ -5,11 +5,6 @@
 #include <stddef.h>
 #include <string.h>
 
-static const struct carom_carrier *carrier_of(const struct carom_core *core)
-{
-    return carom_protocols[core->speaks]->carrier;
-}
-
 static struct carom_core *of_link(struct carom_node *node)
 {
     return carom_container(node, struct carom_core, link);
@@ -27,7 +22,7 @@ void carom_core_let_go(struct carom_core *core)
     if (carom_unlikely(core->has_state))
         tell_state_ends(core);
     struct carom_connections *connections = core->connections;
-    carrier_of(core)->dispose(core);
+    carom_core_carrier(core)->dispose(core);
     connections->count--;
     connections->freed(connections);
 }
@@ -70,7 +65,7 @@ static void flush(struct carom_core *core)
 {
     delist(core);
     if (core->state != CAROM_CONNECTION_CLOSED)
-        carrier_of(core)->flush(core);
+        carom_core_carrier(core)->flush(core);
     if (core->resumed)
         enlist(&core->connections->resumed, core);
     carom_core_drop(core);
@@ -98,7 +93,7 @@ void carom_connections_resume(struct carom_connections *connections)
         struct carom_core *core = of_link(now.next);
         delist(core);
         core->resumed = false;
-        carrier_of(core)->resume(core);
+        carom_core_carrier(core)->resume(core);
         carom_core_touch(core);
         carom_core_drop(core);
     }
@@ -145,12 +140,12 @@ static void timer_fires(struct carom_timer *timer)
     struct carom_core *core = carom_container(timer, struct carom_core, timer);
     uint64_t now = core->connections->records.now;
     if (core->write_deadline <= now) {
-        carrier_of(core)->abort(core, CAROM_REASON_WRITE_TIMEOUT, true);
+        carom_core_carrier(core)->abort(core, CAROM_REASON_WRITE_TIMEOUT, true);
         return;
     }
     if (core->read_deadline <= now) {
         core->read_deadline = CAROM_NO_TIME;
-        carrier_of(core)->read_timeout(core);
+        carom_core_carrier(core)->read_timeout(core);
     }
     if (core->state != CAROM_CONNECTION_CLOSED) {
         arm(core, core->read_deadline);
@@ -209,7 +204,7 @@ uint32_t carom_core_number(const struct carom_core *core)
 
 uint64_t carom_core_sent(const struct carom_core *core)
 {
-    return carrier_of(core)->sent(core);
+    return carom_core_carrier(core)->sent(core);
 }
 
 const struct carom_peer_name *carom_core_near(struct carom_core *core)
@@ -218,7 +213,7 @@ const struct carom_peer_name *carom_core_near(struct carom_core *core)
     carom_address address;
     if (carom_likely(near->family != CAROM_FAMILY_NONE))
         return near;
-    carrier_of(core)->local(core, &address);
+    carom_core_carrier(core)->local(core, &address);
     near->family = (uint16_t)address.family;
     near->port = htons(address.port);
     if (address.family != CAROM_UNIX)
@@ -228,7 +223,7 @@ const struct carom_peer_name *carom_core_near(struct carom_core *core)
 
 struct carom_tls_session *carom_core_tls(const struct carom_core *core)
 {
-    return carrier_of(core)->tls(core);
+    return carom_core_carrier(core)->tls(core);
 }
 
 bool carom_core_is_idle(const struct carom_core *core)
@@ -240,8 +235,8 @@ void carom_core_destroy(struct carom_core *core, carom_reason reason, bool reset
 {
     carom_core_hold(core);
     if (core->state == CAROM_CONNECTION_OPEN)
-        carrier_of(core)->flush(core);
-    carrier_of(core)->abort(core, reason, reset);
+        carom_core_carrier(core)->flush(core);
+    carom_core_carrier(core)->abort(core, reason, reset);
     carom_core_drop(core);
 }
 
@@ -273,7 +268,7 @@ static void drain(struct carom_node *list)
     while (node != list) {
         struct carom_core *core = of_link(node);
         node = node->next;
-        carrier_of(core)->drain(core);
+        carom_core_carrier(core)->drain(core);
     }
 }
 
@@ -291,7 +286,7 @@ static void cancel(struct carom_node *list)
         struct carom_core *core = of_link(node);
         node = node->next;
         if (core->state != CAROM_CONNECTION_CLOSED)
-            carrier_of(core)->abort(core, CAROM_REASON_SHUTDOWN, true);
+            carom_core_carrier(core)->abort(core, CAROM_REASON_SHUTDOWN, true);
     }
 }
 

@@ -76,6 +76,11 @@ struct carom_carrier {
     void (*dispose)(struct carom_core *core);
 };
 
+static inline const struct carom_carrier *carom_core_carrier(const struct carom_core *core)
+{
+    return carom_protocols[core->speaks]->carrier;
+}
+
 /* A core that is open, held once, and in no list yet. */
 void carom_core_init(struct carom_core *core, struct carom_connections *connections,
                      uint16_t listener);

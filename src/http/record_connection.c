@@ -4,11 +4,6 @@
 
 #include "http/core.h"
 
-static const struct carom_carrier *carrier_of(const struct carom_core *core)
-{
-    return carom_protocols[core->speaks]->carrier;
-}
-
 void carom_record_peer(const carom_record *record, carom_address *address)
 {
     if (address == NULL)
@@ -32,7 +27,7 @@ void carom_record_local(const carom_record *record, carom_address *address)
     if (!carom_record_tells(record, __func__))
         return;
     const struct carom_core *core = record->ops->core(record);
-    carrier_of(core)->local(core, address);
+    carom_core_carrier(core)->local(core, address);
 }
 
 void *carom_connection_state(const carom_record *record)
@@ -55,7 +50,8 @@ int carom_connection_descriptor(const carom_record *record)
     if (error < 0)
         return error;
     const struct carom_core *core = record->ops->core(record);
-    int fd = core->state == CAROM_CONNECTION_CLOSED ? -1 : carrier_of(core)->descriptor(core);
+    int fd =
+        core->state == CAROM_CONNECTION_CLOSED ? -1 : carom_core_carrier(core)->descriptor(core);
     return fd < 0 ? -CAROM_ENOENT : fd;
 }
 

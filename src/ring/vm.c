@@ -165,10 +165,10 @@ static bool take_event(carom_vm *vm, carom_vm_event *event)
             (carom_slice){(const char *)page_of(vm, vm->page), words[CAROM_SLOT_PIECE_LENGTH]};
     if (news & CAROM_NEWS_ENDED)
         event->reason = (carom_reason)words[CAROM_SLOT_REASON];
-    if (news & CAROM_NEWS_ERROR)
+    if (news & CAROM_NEWS_ERROR) {
         event->error = -(int)words[CAROM_SLOT_ERROR];
-    if (news & CAROM_NEWS_ERROR)
         vm->held[slot].held = true; /* its RELEASE was not done, either */
+    }
     return news != 0;
 }
 

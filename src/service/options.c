@@ -292,7 +292,10 @@ int carom_options_set(carom_options *options, const char *name, const char *valu
     const struct carom_log_sink log = {options->log, options->log_data};
     const struct option *option = find(name);
     if (option == NULL) {
-        carom_log_line(&log, CAROM_LOG_ERROR, "options: there is no %s", name);
+        carom_log_line(&log, CAROM_LOG_ERROR,
+                       "options: there is no %s; docs/c/options.md and carom_option_at say which "
+                       "there are",
+                       name);
         return -CAROM_ENOENT;
     }
     if (option->told.type == CAROM_OPTION_NUMBER)

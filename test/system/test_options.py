@@ -139,7 +139,7 @@ class Options(unittest.TestCase):
             self.assertEqual(-3, carom.carom_options_set(options, name.encode(), b"no value at all"))
             self.assertIn(name, said.pop())
         self.assertEqual(-12, carom.carom_options_set(options, b"keep_alife", b"1"))
-        self.assertEqual(["options: there is no keep_alife"], said)
+        self.assertEqual(["options: there is no keep_alife; docs/c/options.md and carom_option_at say which there are"], said)
 
     def test_the_document_has_each_with_its_default(self):
         table = of_document()

@@ -36,6 +36,11 @@ class ServerResponse extends http.ServerResponse {
     this.writeEarlyHints = writeEarlyHints;
     this.closeNow = closeNow;
   }
+
+  // From version 24 on node keeps this for what it sends by itself.
+  get writableFinished() {
+    return this.finished && (!this.socket || this.socket.writableLength === 0);
+  }
 }
 
 // ---------------------------------------------------------------- the head

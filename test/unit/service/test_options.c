@@ -156,7 +156,9 @@ static void what_cannot_be_set_is_named(void **state)
     static const struct {
         const char *name, *value, *line;
     } cases[] = {
-        {"keep_alife", "1", "options: there is no keep_alife"},
+        {"keep_alife", "1",
+         "options: there is no keep_alife; "
+         "docs/c/options.md and carom_option_at say which there are"},
         {"keep_alive", "soon", "options: keep_alive is \"soon\", which is no number of ms"},
         {"keep_alive", "1 KiB", "options: keep_alive is \"1 KiB\", which is no number of ms"},
         {"keep_alive", "-1", "options: keep_alive is \"-1\", which is no number of ms"},

@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "unit/http/simulation.h"
 
@@ -297,16 +298,24 @@ static void never_called(carom_record *record, void *data)
     carom_release(record);
 }
 
+#define WORKERS 3
+
+static carom_service *service_of_three(void)
+{
+    carom_options options = CAROM_OPTIONS_INIT;
+    carom_service *service;
+    options.handler = never_called;
+    options.workers = WORKERS;
+    assert_int_equal(carom_service_create(&service, &options), 0);
+    return service;
+}
+
 static void statistics_are_of_all_workers(void **state)
 {
     (void)state;
     carom_stats stats = CAROM_STATS_INIT;
-    carom_options options = CAROM_OPTIONS_INIT;
-    carom_service *service;
-    options.handler = never_called;
-    options.workers = 3;
-    assert_int_equal(carom_service_create(&service, &options), 0);
-    for (uint32_t i = 0; i < options.workers; i++)
+    carom_service *service = service_of_three();
+    for (uint32_t i = 0; i < WORKERS; i++)
         atomic_store(&service->workers[i].published[offsetof(carom_stats, requests) / 8], 1u << i);
     carom_service_stats(service, &stats);
     assert_int_equal(stats.requests, 7);
@@ -316,15 +325,11 @@ static void statistics_are_of_all_workers(void **state)
 static void workers_listen_on_one_port(void **state)
 {
     (void)state;
-    carom_options options = CAROM_OPTIONS_INIT;
-    carom_service *service;
-    options.handler = never_called;
-    options.workers = 3;
-    assert_int_equal(carom_service_create(&service, &options), 0);
+    carom_service *service = service_of_three();
     assert_int_equal(carom_service_listen(service, "127.0.0.1:0"), 0);
     const struct carom_door *doors = service->listeners.list[0]->doors;
     struct sockaddr_in first, name;
-    for (uint32_t i = 0; i < options.workers; i++) {
+    for (uint32_t i = 0; i < WORKERS; i++) {
         socklen_t length = sizeof name;
         assert_int_equal(getsockname(doors[i].acceptor.fd, (struct sockaddr *)&name, &length), 0);
         if (i == 0)
@@ -338,15 +343,13 @@ static void workers_listen_on_one_port(void **state)
 static void a_shared_descriptor_is_closed_once(void **state)
 {
     (void)state;
-    carom_options options = CAROM_OPTIONS_INIT;
-    carom_service *service;
-    options.handler = never_called;
-    options.workers = 3;
-    assert_int_equal(carom_service_create(&service, &options), 0);
-    assert_int_equal(carom_service_listen(service, "unix:@carom-shared"), 0);
+    carom_service *service = service_of_three();
+    char name[64];
+    snprintf(name, sizeof name, "unix:@carom-shared-%d", (int)getpid());
+    assert_int_equal(carom_service_listen(service, name), 0);
     int shared = service->listeners.list[0]->shared_fd;
     assert_true(shared >= 0);
-    for (uint32_t i = 0; i < options.workers; i++) {
+    for (uint32_t i = 0; i < WORKERS; i++) {
         carom_doors_close(&service->workers[i].doors);
         assert_true(fcntl(shared, F_GETFD) >= 0);
     }
