@@ -83,6 +83,8 @@ serve(() => ({ status: 200, body: null }));
 // carom/node stands where a server of node:http does.
 import type http from 'node:http';
 import Fastify from 'fastify';
+import { Server as SocketIo } from 'socket.io';
+import { WebSocketServer } from 'ws';
 import { createServer, type Server } from 'carom/node';
 
 const node: Server = createServer({ keepAliveTimeout: 1000, carom: { maxInFlight: 10 } }, (req, res) => {
@@ -93,4 +95,6 @@ asHttp.on('clientError', (error, socket) => socket.end(String(error)));
 node.keepAliveTimeoutBuffer = 10;
 node.setSecureContext({ certFile: 'a', keyFile: 'b' });
 Fastify({ serverFactory: (handler) => createServer(handler) });
+new SocketIo(createServer());
+new WebSocketServer({ server: createServer() });
 void fetch(`http://127.0.0.1:${server.addr.port}/`);
