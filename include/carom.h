@@ -31,8 +31,10 @@
 extern "C" {
 #endif
 
+/* The version of this header; carom_version has that of the library. */
 #define CAROM_VERSION "0.1.0"
 
+/* Stands before each function that the library shows. */
 #if defined(__GNUC__)
 #define CAROM_API __attribute__((visibility("default")))
 #else
@@ -94,7 +96,7 @@ typedef enum carom_reason {
 #define X(name, text) CAROM_REASON_##name,
     CAROM_REASON_TABLE(X)
 #undef X
-        CAROM_REASON_COUNT
+        CAROM_REASON_COUNT /* how many this version has */
 } carom_reason;
 
 /* The name ("CAROM_EAGAIN") and the text of an error, given negative or positive; never NULL.
@@ -120,7 +122,7 @@ typedef struct carom_allocator {
     void *(*allocate)(void *data, size_t size, size_t alignment);
     /* Give back what allocate gave, with the same size; never NULL. */
     void (*release)(void *data, void *memory, size_t size);
-    void *data;
+    void *data; /* for both */
 } carom_allocator;
 
 /* Let memory come from `allocator`, which is copied, for the whole process and until its end.
@@ -132,10 +134,11 @@ CAROM_API int carom_set_allocator(const carom_allocator *allocator);
 
 /* Bytes that somebody else owns; not terminated by a zero. */
 typedef struct carom_slice {
-    const char *data;
-    size_t length;
+    const char *data; /* NULL where there is nothing, which is not the same as empty */
+    size_t length;    /* in bytes */
 } carom_slice;
 
+/* A slice of a string literal, as an initializer. */
 #define CAROM_SLICE(literal)                                                                       \
     {                                                                                              \
         (literal), sizeof(literal) - 1                                                             \
@@ -143,18 +146,23 @@ typedef struct carom_slice {
 
 /* A field line (RFC 9110, 5): the name as sent, the value without surrounding white space. */
 typedef struct carom_field {
-    carom_slice name;
-    carom_slice value;
+    carom_slice name;  /* compared without regard to case */
+    carom_slice value; /* without line ends and NUL */
 } carom_field;
 
-/* What kind of address: NONE where there is nothing to say. */
-typedef enum carom_family { CAROM_FAMILY_NONE, CAROM_IPV4, CAROM_IPV6, CAROM_UNIX } carom_family;
+/* What kind of address. */
+typedef enum carom_family {
+    CAROM_FAMILY_NONE, /* there is nothing to say */
+    CAROM_IPV4,        /* of the internet, 4 bytes */
+    CAROM_IPV6,        /* of the internet, 16 bytes */
+    CAROM_UNIX         /* of a Unix socket */
+} carom_family;
 
-/* An endpoint. `text` is "192.0.2.1", "2001:db8::1", "/run/x.sock", "@abstract", or "". */
+/* An endpoint. */
 typedef struct carom_address {
-    carom_family family;
-    uint16_t port;
-    char text[110];
+    carom_family family; /* what kind */
+    uint16_t port;       /* of IPv4 and IPv6 */
+    char text[110];      /* "192.0.2.1", "2001:db8::1", "/run/x.sock", "@abstract", or "" */
 } carom_address;
 
 /* A service, opaque: made by carom_service_create, freed by carom_service_destroy. */
@@ -176,8 +184,8 @@ typedef void carom_wake(carom_waker *waker, int status);
 /* A one-shot callback that its owner embeds in a struct of its own. Set `wake` and zero the rest;
  * do not touch, move or free it while it waits. Releasing a record disarms all its wakers. */
 struct carom_waker {
-    carom_wake *wake;
-    uint64_t reserved[6];
+    carom_wake *wake;     /* what is called */
+    uint64_t reserved[6]; /* the library's: zero before the first wait */
 };
 
 /* What can be waited for on a record; each has one place for a waker. */
@@ -188,7 +196,7 @@ typedef enum carom_edge {
     CAROM_CANCELLED, /* the exchange ended before the response was complete */
     CAROM_DRAINING,  /* a shutdown has begun: what has no end of its own, such as a stream of events
                         or a  long poll, should come to one */
-    CAROM_EDGE_COUNT
+    CAROM_EDGE_COUNT /* how many this version has */
 } carom_edge;
 
 /* ------------------------------------------------------------------ service */
@@ -220,11 +228,11 @@ typedef void carom_log(void *data, carom_log_level level, const char *line);
 
 /* Options. Start from CAROM_OPTIONS_INIT; zero means the default that stands beside the option. */
 typedef struct carom_options {
-    size_t size; /* set by CAROM_OPTIONS_INIT */
-    carom_handler *handler;
-    void *handler_data;
-    carom_log *log; /* NULL: silent */
-    void *log_data;
+    size_t size;                                /* set by CAROM_OPTIONS_INIT */
+    carom_handler *handler;                     /* there is no default: EINVAL */
+    void *handler_data;                         /* for the handler */
+    carom_log *log;                             /* NULL: silent */
+    void *log_data;                             /* for the log */
     carom_on_start *on_start;                   /* NULL: nothing is to be done */
     carom_on_stop *on_stop;                     /* the same */
     carom_on_connection_end *on_connection_end; /* the same */
@@ -305,6 +313,7 @@ typedef struct carom_options {
                                        without an answer: reset */
 } carom_options;
 
+/* Options that are all at their defaults, as an initializer. */
 #ifdef __cplusplus
 #define CAROM_OPTIONS_INIT carom_options_init()
 /* Options that are all at their defaults: C++ before C++20 cannot name a member. Any thread. */
@@ -331,11 +340,11 @@ typedef enum carom_option_type {
 /* An option that has a name: a member of carom_options. Static memory; a later version may add to
  * its end. */
 typedef struct carom_option {
-    const char *name;
-    carom_option_type type;
-    const char *unit;     /* of a number: "bytes", "ms", or "": pieces */
-    uint64_t usual;       /* the default of a number; CAROM_OFF, or UINT64_MAX: off */
-    uint64_t least, most; /* what a number may be */
+    const char *name;       /* of the member */
+    carom_option_type type; /* what its text may be */
+    const char *unit;       /* of a number: "bytes", "ms", or "": pieces */
+    uint64_t usual;         /* the default of a number; CAROM_OFF, or UINT64_MAX: off */
+    uint64_t least, most;   /* what a number may be */
 } carom_option;
 
 /* Option `index`, in the order of carom_options, or NULL behind the last: all numbers, all that are
@@ -387,7 +396,7 @@ typedef struct carom_tls_certificate {
 
 /* Whether clients are asked for a certificate. */
 typedef enum carom_tls_client {
-    CAROM_TLS_CLIENT_OFF,
+    CAROM_TLS_CLIENT_OFF,     /* they are not */
     CAROM_TLS_CLIENT_WANTED,  /* they may have none; a bad one ends the handshake */
     CAROM_TLS_CLIENT_REQUIRED /* without a good one there is no connection */
 } carom_tls_client;
@@ -401,26 +410,27 @@ typedef struct carom_tls_options {
     size_t size;                               /* set by CAROM_TLS_OPTIONS_INIT */
     const carom_tls_certificate *certificates; /* the first is for clients that name no server, or
                                                   one that is in no certificate */
-    size_t certificate_count;
+    size_t certificate_count;                  /* at least 1 */
     bool refuse_unknown_names;    /* false: see above; true: unrecognized_name ends the handshake */
     const char *const *protocols; /* ALPN (RFC 7301), ours by preference: "h2" (unless
                                      options.no_http2), "http/1.1", "http/1.0" */
-    size_t protocol_count;
-    uint16_t min_version; /* 12: TLS 1.2; 13: TLS 1.3 only */
-    const char *ciphers;  /* of TLS 1.2 and before, as in openssl-ciphers(1): ECDHE with AES-GCM or
-                             ChaCha20-Poly1305 */
-    const char *suites;   /* of TLS 1.3: all three */
-    const char *groups;   /* X25519:P-256:P-384 */
+    size_t protocol_count;        /* 0: those that the service speaks */
+    uint16_t min_version;         /* 12: TLS 1.2; 13: TLS 1.3 only */
+    const char *ciphers; /* of TLS 1.2 and before, as in openssl-ciphers(1): ECDHE with AES-GCM or
+                            ChaCha20-Poly1305 */
+    const char *suites;  /* of TLS 1.3: all three */
+    const char *groups;  /* X25519:P-256:P-384 */
     carom_tls_client client;    /* off */
-    const char *client_ca_file; /* PEM: whom to trust for that; or from memory */
-    carom_slice client_ca;
-    carom_slice ticket_keys;  /* 1 to 8 keys, the first one for new tickets: the same in all
-                                 processes  that are to know each other's clients; empty: random,
-                                 changed every  half `ticket_lifetime` */
-    uint32_t ticket_lifetime; /* 7,200 s (RFC 8446, 4.6.1); CAROM_OFF: no tickets */
+    const char *client_ca_file; /* PEM: whom to trust for that */
+    carom_slice client_ca;      /* the same, from memory, where client_ca_file is NULL */
+    carom_slice ticket_keys;    /* 1 to 8 keys, the first one for new tickets: the same in all
+                                   processes  that are to know each other's clients; empty: random,
+                                   changed every  half `ticket_lifetime` */
+    uint32_t ticket_lifetime;   /* 7,200 s (RFC 8446, 4.6.1); CAROM_OFF: no tickets */
     uint32_t watch; /* never: ms between checks for changed files, which are then loaded again */
 } carom_tls_options;
 
+/* Options of TLS that are all at their defaults, as an initializer. */
 #ifdef __cplusplus
 #define CAROM_TLS_OPTIONS_INIT carom_tls_options_init()
 /* The same of TLS. Any thread. */
@@ -497,21 +507,36 @@ CAROM_API int carom_service_wait_drained(carom_service *service, carom_waker *wa
 /* Counters since the start, summed over the workers; gauges are of this moment. Start from
  * CAROM_STATS_INIT. */
 typedef struct carom_stats {
-    uint64_t size; /* set by CAROM_STATS_INIT */
-    uint64_t connections_accepted, connections_refused, connections_open;
-    uint64_t requests, responses, requests_refused; /* heads parsed; completed; 503: no room */
-    uint64_t bytes_received, bytes_sent;            /* on the sockets */
-    uint64_t records_in_flight, records_peak, records_pooled; /* gauges; peak since the start */
-    uint64_t records_recycled, records_allocated;
-    uint64_t pages_in_use, pages_pooled;
-    uint64_t memory;      /* bytes held by the library, whole process */
-    uint64_t allocations; /* how often it has asked for memory, whole process */
-    uint64_t timeouts, cancellations;
-    uint64_t ended[CAROM_REASONS_MOST];               /* records by reason */
-    uint64_t tls_handshakes, tls_resumed, tls_failed; /* done; of these, resumed; and not done */
-    uint64_t h2_connections, h2_calmed; /* spoke HTTP/2; and were ended with ENHANCE_YOUR_CALM */
+    uint64_t size;                 /* set by CAROM_STATS_INIT */
+    uint64_t connections_accepted; /* by the listeners */
+    uint64_t connections_refused; /* answered 503 at max_connections (options.refuse_connections) */
+    uint64_t connections_open;    /* gauge */
+    uint64_t requests;            /* heads that were parsed */
+    uint64_t responses;           /* that were handed to the kernel whole */
+    uint64_t requests_refused;    /* answered 503, because there was no room */
+    uint64_t bytes_received;      /* on the sockets */
+    uint64_t bytes_sent;          /* the same */
+    uint64_t records_in_flight;   /* gauge: taken from the pool */
+    uint64_t records_peak;        /* the most of them since the start */
+    uint64_t records_pooled;      /* gauge: in the pool */
+    uint64_t records_recycled;    /* that came back to the pool */
+    uint64_t records_allocated;   /* for which the pool asked for memory */
+    uint64_t pages_in_use;        /* gauge: pages of received and unsent bytes */
+    uint64_t pages_pooled;        /* gauge: in the pool */
+    uint64_t memory;              /* gauge: bytes held by the library, whole process */
+    uint64_t allocations;         /* how often it has asked for memory, whole process */
+    uint64_t timeouts;            /* records and connections that a time-out ended */
+    uint64_t cancellations;       /* records that ended before their response was complete, while
+                                     the handler held them */
+    uint64_t ended[CAROM_REASONS_MOST]; /* records, by carom_reason */
+    uint64_t tls_handshakes;            /* that were done */
+    uint64_t tls_resumed;               /* of these, without a new exchange of certificates */
+    uint64_t tls_failed;                /* that were not done */
+    uint64_t h2_connections;            /* that spoke HTTP/2 */
+    uint64_t h2_calmed;                 /* of these, ended with ENHANCE_YOUR_CALM */
 } carom_stats;
 
+/* Statistics that carom_service_stats can fill, as an initializer. */
 #ifdef __cplusplus
 #define CAROM_STATS_INIT carom_stats_init()
 /* Statistics that carom_service_stats can fill. Any thread. */
@@ -582,9 +607,9 @@ typedef struct carom_tls_info {
     carom_slice cipher;      /* "TLS_AES_256_GCM_SHA384" (IANA) */
     carom_slice protocol;    /* ALPN */
     carom_slice server_name; /* that the client has named */
-    bool resumed;
+    bool resumed;            /* from a ticket */
     bool client_certificate; /* it has a certificate, and we trust it */
-    uint64_t reserved[4];
+    uint64_t reserved[4];    /* the library's */
 } carom_tls_info;
 
 /* The TLS below a record. Valid until release. Errors: ENOENT (none: plain). */
@@ -635,27 +660,28 @@ typedef void carom_give_back(void *owner);
  * are borrowed, must not change, and are given back later (also when the call fails, before it
  * returns). For bytes that live for ever use carom_static_content. */
 typedef struct carom_content {
-    const void *data;
-    size_t length;
-    carom_give_back *give_back;
-    void *owner;
+    const void *data;           /* NULL only when there is no length */
+    size_t length;              /* in bytes */
+    carom_give_back *give_back; /* NULL: copy them */
+    void *owner;                /* for give_back */
 } carom_content;
 
 /* A give_back that does nothing: the bytes outlive the service. */
 CAROM_API void carom_static_content(void *owner);
 
+/* A length that is not known. */
 #define CAROM_LENGTH_UNKNOWN UINT64_MAX
 
 /* A response head, and for carom_respond its whole content. */
 typedef struct carom_response {
     uint16_t status;           /* 200 to 999; 102 to 199 for inform; 101 or 2xx for upgrade */
     const carom_field *fields; /* copied before the call returns */
-    size_t field_count;
-    carom_content content;   /* carom_respond */
-    uint64_t content_length; /* carom_respond_begin: the length; 0, or CAROM_LENGTH_UNKNOWN: it is
-                                not known */
-    carom_slice phrase;      /* of HTTP/1, copied; empty: that of the status (RFC 9112, 4) */
-    uint64_t reserved[2];    /* zero, or EINVAL: a later version may have a meaning for it */
+    size_t field_count;        /* 0: none */
+    carom_content content;     /* carom_respond */
+    uint64_t content_length;   /* carom_respond_begin: the length; 0, or CAROM_LENGTH_UNKNOWN: it is
+                                  not known */
+    carom_slice phrase;        /* of HTTP/1, copied; empty: that of the status (RFC 9112, 4) */
+    uint64_t reserved[2];      /* zero, or EINVAL: a later version may have a meaning for it */
 } carom_response;
 
 /* Answer, whole. Date and Content-Length are added (unless Date is set); HEAD, 204 and 304 get no
@@ -672,12 +698,12 @@ CAROM_API int carom_respond(carom_record *record, const carom_response *response
  * open, and is given back: for one that is kept open for many answers. Its position is neither used
  * nor changed, so one descriptor may serve several answers at once. */
 typedef struct carom_file {
-    int descriptor; /* of a regular file, open for reading */
-    uint64_t offset;
-    uint64_t length;
-    carom_give_back *give_back; /* as in carom_content */
-    void *owner;
-    uint64_t reserved[2]; /* zero, or EINVAL */
+    int descriptor;             /* of a regular file, open for reading */
+    uint64_t offset;            /* of the first byte */
+    uint64_t length;            /* in bytes, or CAROM_LENGTH_UNKNOWN */
+    carom_give_back *give_back; /* NULL: the descriptor is closed */
+    void *owner;                /* for give_back */
+    uint64_t reserved[2];       /* zero, or EINVAL */
 } carom_file;
 
 /* Answer, whole, with content from a file; response->content is not looked at. Otherwise like
@@ -747,8 +773,8 @@ CAROM_API void carom_release(carom_record *record);
 /* A record to come back to: a pointer that outlives it, and a number. It may be copied, stored and
  * handed to other threads. All zeros is a reference to nothing. */
 typedef struct carom_ref {
-    struct carom_life *life;
-    uint64_t generation;
+    struct carom_life *life; /* the library's: do not look at it */
+    uint64_t generation;     /* the same */
 } carom_ref;
 
 /* A reference to the record, for what is kept across time, threads or queues: unlike the pointer,
@@ -762,9 +788,9 @@ CAROM_API carom_record *carom_record_get(carom_ref ref);
 
 /* How a record stands; the byte counts are of content. */
 typedef struct carom_outcome {
-    carom_reason reason; /* CAROM_REASON_NONE while it runs */
-    uint64_t content_received;
-    uint64_t content_sent; /* handed to the kernel */
+    carom_reason reason;       /* CAROM_REASON_NONE while it runs */
+    uint64_t content_received; /* by the library */
+    uint64_t content_sent;     /* handed to the kernel */
 } carom_outcome;
 
 /* How the record stands or ended. */
@@ -785,12 +811,13 @@ CAROM_API const char *carom_progress_name(carom_progress progress);
 /* A record that a handler holds. Valid until the callback returns; a later version may add to its
  * end. */
 typedef struct carom_record_info {
-    carom_slice method, target;
-    carom_progress progress;
+    carom_slice method;        /* as carom_request_method */
+    carom_slice target;        /* as carom_request_target */
+    carom_progress progress;   /* how far its response is */
     uint64_t age;              /* milliseconds since the handler was given it */
     uint64_t content_received; /* bytes of content */
     uint64_t content_sent;     /* the same, handed to the kernel */
-    carom_ref ref;
+    carom_ref ref;             /* to come back to it */
 } carom_record_info;
 
 /* Sees one record, on its worker's thread; `data` is the caller's. It may answer or release this
@@ -869,14 +896,14 @@ typedef void carom_io_ready(carom_io *io, int events);
 /* A descriptor of the program's that is watched, embedded by its owner in a struct of its own. Set
  * `ready` and zero the rest; do not touch, move or free it while it is watched. */
 struct carom_io {
-    carom_io_ready *ready;
-    uint64_t reserved[17];
+    carom_io_ready *ready; /* what is called */
+    uint64_t reserved[17]; /* the library's: zero before it is first watched */
 };
 
 /* What a descriptor is watched for: one of the first two, or both. */
 enum {
-    CAROM_WATCH_READABLE = 1,
-    CAROM_WATCH_WRITABLE = 2,
+    CAROM_WATCH_READABLE = 1, /* there is something to read, or its end */
+    CAROM_WATCH_WRITABLE = 2, /* there is room to write, or nobody who reads */
     CAROM_WATCH_ONCE = 4 /* it is unwatched before `ready` is called; otherwise carom_unwatch ends
                             it, or the end of its record or worker */
 };

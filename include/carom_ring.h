@@ -65,14 +65,14 @@ enum carom_ring_control {
  * jumps to the next hundred, and a VM of the old hundred must not go on. 1: the first. 2: PROTOCOL,
  * LOCAL, SLOT_PROTOCOL, TIMER, files as loans. */
 enum carom_ring_version {
-    CAROM_RING_VERSION = 2,
+    CAROM_RING_VERSION = 2, /* of this header */
 };
 
 /* Sizes in bytes. */
 enum carom_ring_size {
-    CAROM_RING_SLOT_SIZE = 8192,
-    CAROM_RING_BLOCK_SLOTS = 16, /* slots of a block */
-    CAROM_RING_PAGE_SIZE = 65536,
+    CAROM_RING_SLOT_SIZE = 8192,  /* a slot */
+    CAROM_RING_BLOCK_SLOTS = 16,  /* slots of a block */
+    CAROM_RING_PAGE_SIZE = 65536, /* a page */
     CAROM_RING_PAGES = 16,     /* pages of a ring, through which content goes to the VM, and heads
                                   that are too long for a slot: never held, but in passing */
     CAROM_RING_LOANS = 262144, /* loans at a time; a power of two */
@@ -89,20 +89,20 @@ enum carom_ring_slot {
     CAROM_SLOT_VERSION = 4,       /* 10, 11, 20; + 256 when the client asks for an upgrade; + a
                                      status << 16 when it is no request: see options.watch */
     CAROM_SLOT_TARGET = 5,        /* offset in the head */
-    CAROM_SLOT_TARGET_LENGTH = 6,
-    CAROM_SLOT_FIELD_COUNT = 7, /* of 4 half-words before the head: offset and length of a name,
-                                   offset and length of its value */
-    CAROM_SLOT_HEAD_LENGTH = 8,
-    CAROM_SLOT_LENGTH_LOW = 9, /* Content-Length; all ones in both: only the end will tell */
-    CAROM_SLOT_LENGTH_HIGH = 10,
+    CAROM_SLOT_TARGET_LENGTH = 6, /* in bytes */
+    CAROM_SLOT_FIELD_COUNT = 7,   /* of 4 half-words before the head: offset and length of a name,
+                                     offset and length of its value */
+    CAROM_SLOT_HEAD_LENGTH = 8,   /* in bytes: method, target, fields */
+    CAROM_SLOT_LENGTH_LOW = 9,    /* Content-Length; all ones in both: only the end will tell */
+    CAROM_SLOT_LENGTH_HIGH = 10,  /* its upper half */
     CAROM_SLOT_CONTENT_HERE = 11, /* bytes of content behind the head; they are all of it */
     CAROM_SLOT_PIECE_PAGE = 12,   /* CONTENT, CONTENT_END: the number of the page + 1; 0: none */
-    CAROM_SLOT_PIECE_LENGTH = 13,
+    CAROM_SLOT_PIECE_LENGTH = 13, /* in bytes */
     CAROM_SLOT_TRAILERS_LENGTH =
-        14,                   /* CONTENT_END: bytes of trailers in that page, behind the piece */
-    CAROM_SLOT_REASON = 15,   /* ENDED: carom_reason */
-    CAROM_SLOT_SENT_LOW = 16, /* ENDED: bytes of content sent */
-    CAROM_SLOT_SENT_HIGH = 17,
+        14,                     /* CONTENT_END: bytes of trailers in that page, behind the piece */
+    CAROM_SLOT_REASON = 15,     /* ENDED: carom_reason */
+    CAROM_SLOT_SENT_LOW = 16,   /* ENDED: bytes of content sent */
+    CAROM_SLOT_SENT_HIGH = 17,  /* their upper half */
     CAROM_SLOT_ERROR = 18,      /* ERROR: a carom_error */
     CAROM_SLOT_PEER = 19,       /* carom_family, port << 16 */
     CAROM_SLOT_ADDRESS = 20,    /* 4 words: the peer's address in network byte order */
@@ -112,14 +112,14 @@ enum carom_ring_slot {
                                    length << 16; 0: nothing, or a plain tunnel (CONNECT). Of HTTP/1.1
                                    the Upgrade field, of HTTP/2 :protocol (RFC 8441, 4) */
 
-    CAROM_SLOT_FLAGS = 32, /* (atomic) enum carom_ring_flag: the message; 0 when it was taken */
-    CAROM_SLOT_ECHO = 33,  /* the GENERATION that the message is for */
-    CAROM_SLOT_STATUS = 34,
+    CAROM_SLOT_FLAGS = 32,  /* (atomic) enum carom_ring_flag: the message; 0 when it was taken */
+    CAROM_SLOT_ECHO = 33,   /* the GENERATION that the message is for */
+    CAROM_SLOT_STATUS = 34, /* of HEAD, INFORM and UPGRADE */
     CAROM_SLOT_FIELDS_LENGTH = 35, /* bytes of fields at SLOT_OUT; 0 without a head */
     CAROM_SLOT_DATA_LENGTH = 36,   /* bytes of content behind them, or of the loan */
     CAROM_SLOT_DATA_LOAN = 37,     /* 0: in the slot; else the number of the loan + 1 */
     CAROM_SLOT_WHOLE_LOW = 38, /* HEAD without DATA and END: length of content; all ones: unknown */
-    CAROM_SLOT_WHOLE_HIGH = 39,
+    CAROM_SLOT_WHOLE_HIGH = 39,   /* its upper half */
     CAROM_SLOT_OUT_TRAILERS = 40, /* bytes of trailers behind the content in the slot */
     CAROM_SLOT_NOTIFY = 41,       /* (atomic) 1: ROOM when the message has been taken */
     CAROM_SLOT_FIELDS_LOAN = 42, /* 0: in the slot; else the number of the loan + 1 where the fields
@@ -151,8 +151,8 @@ enum carom_ring_news {
 /* What the VM wants. Of several at once WATCH and TIMER are done first, then the others in this
  * order. */
 enum carom_ring_flag {
-    CAROM_FLAG_RAW = 1, /* the response begins, without a head: DATA is bytes as they are */
-    CAROM_FLAG_CANCEL = 2,
+    CAROM_FLAG_RAW = 1,       /* the response begins, without a head: DATA is bytes as they are */
+    CAROM_FLAG_CANCEL = 2,    /* as carom_cancel */
     CAROM_FLAG_INFORM = 4,    /* STATUS and fields: an informational response */
     CAROM_FLAG_UPGRADE = 8,   /* STATUS and fields: take the connection over */
     CAROM_FLAG_HEAD = 16,     /* STATUS and fields: the response begins */
@@ -198,7 +198,7 @@ typedef struct carom_ring_options {
     void (*wake)(
         void *data); /* VM_ASLEEP was 1 and there are events, or it was 2 (it is 0 now). On the
                         worker's thread, in its turn; it may run the VM there and then */
-    void *data;
+    void *data;      /* for wake */
     bool watch; /* the VM is told of connections, and of what came on HTTP/1.1 and is no request: it
                    gets a slot, without a method, whose target is what came and which is answered as
                    any other (the connection ends behind it), or released, and the engine answers

@@ -22,7 +22,8 @@ typedef struct carom_vm carom_vm;
 
 /* News of one slot. What it points to is valid until the next carom_vm_next. */
 typedef struct carom_vm_event {
-    uint32_t slot, generation;
+    uint32_t slot;       /* its number */
+    uint32_t generation; /* of the request in it, for carom_vm_begin */
     uint32_t news;       /* enum carom_ring_news, several at once */
     carom_slice piece;   /* CONTENT: the bytes */
     carom_reason reason; /* ENDED */
