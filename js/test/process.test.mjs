@@ -1,5 +1,9 @@
 // A server and its process: it keeps it alive, lets it go, and never brings it down.
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test, describe } from 'node:test';
 
 import { run } from './support.mjs';
@@ -51,6 +55,27 @@ for (const io of ['inline', 'thread']) {
       );
       assert.equal(code, 1);
       assert.match(output, /Error: elsewhere/);
+    });
+
+    test('an error of the ring itself is uncaught, and what waits is served all the same', async () => {
+      const { code, output } = await run(
+        program(`
+        const { Ring } = require('./src/ring/ring.js');
+        const { warnOfRefusals } = Ring.prototype;
+        let calls = 0, heard = 0;
+        Ring.prototype.warnOfRefusals = function () {
+          if (++calls % 2 === 1) throw new Error('a fault of ours');
+          warnOfRefusals.call(this);
+        };
+        process.on('uncaughtException', ({ message }) => { if (message === 'a fault of ours') heard++; });
+        const s = serve(quiet, () => new Response('served'));
+        (async () => {
+          const port = s.addr.port;
+          for (let i = 1; i <= 3; i++) console.log(await (await fetch('http://127.0.0.1:' + port)).text(), heard >= i);
+          process.exit(0);
+        })();`),
+      );
+      assert.deepEqual({ code, output }, { code: 0, output: 'served true\nserved true\nserved true\n' });
     });
 
     test('a worker thread may serve, and be terminated', async () => {
@@ -152,3 +177,31 @@ for (const io of ['inline', 'thread']) {
     });
   });
 }
+
+// What deasync and its like do.
+test('a handler may run the loop within itself', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'carom-'));
+  const addon = join(folder, 'nested.node');
+  const source = new URL('./nested-loop.c', import.meta.url).pathname;
+  execFileSync(process.env.CC || 'cc', ['-shared', '-fPIC', '-o', addon, source]);
+  const { code, output } = await run(
+    START.replace('IO', "'inline'") +
+      CLIENT +
+      `const module = { exports: {} };
+      process.dlopen(module, ${JSON.stringify(addon)});
+      const s = serve(quiet, (request) => {
+        if (request.url.endsWith('/within')) return new Response('within');
+        other.write('GET /within HTTP/1.1\\r\\nHost: a\\r\\nConnection: close\\r\\n\\r\\n'); // the engine could be asked for it at once
+        for (let i = 0; i < 10; i++) module.exports();
+        return new Response('around');
+      });
+      s.finished.then(() => { console.log('it has ended'); process.exit(0); });
+      const other = net.connect(s.addr.port, '127.0.0.1', async () => {
+        const answer = new Promise((resolve) => { let text = ''; other.on('data', (data) => { text += data; }).on('end', () => resolve(text.slice(-6))); });
+        console.log(await (await fetch('http://127.0.0.1:' + s.addr.port)).text(), await answer);
+        process.exit(0);
+      });`,
+  );
+  rmSync(folder, { recursive: true });
+  assert.deepEqual({ code, output }, { code: 0, output: 'around within\n' });
+});

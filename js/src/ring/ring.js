@@ -175,11 +175,10 @@ class Ring {
     const refused = Atomics.load(this.control, RING_REFUSED);
     const now = Date.now();
     if (refused === this.refused || now - this.warned < WARN_EACH) return;
-    console.warn(
-      `carom: ${(refused - this.refused) >>> 0} requests were answered 503, since all that may be in flight are (maxInFlight, maxRingMemory)`,
-    );
+    const count = (refused - this.refused) >>> 0;
     this.refused = refused;
     this.warned = now;
+    console.warn(`carom: ${count} requests were answered 503, since all that may be in flight are (maxInFlight, maxRingMemory)`);
   }
 
   // Put a slot in the queue of commands: its message is written.
@@ -369,31 +368,40 @@ class Ring {
     Atomics.store(this.control, RING_EVENT_HEAD, this.eventHead);
   }
 
-  // Take what is there, and let the engine wake us for what comes after.
+  // Take what is there, and let the engine wake us for what comes after. An exception is uncaught, and the next call takes the rest.
   drain(Exchange, accept, again) {
+    let more = true;
     this.draining = true;
-    this.measureBatch();
-    let more = false;
-    if (!this.inline) this.tellHeard();
+    try {
+      this.measureBatch();
+      if (!this.inline) this.tellHeard();
+      more = this.takeBatch(Exchange, accept);
+    } finally {
+      this.draining = false;
+      if (this.inline) this.tellHeard(); // before the engine goes on, microtasks run
+      this.wakeEngine();
+      if (more) setImmediate(again);
+    }
+  }
+
+  // True when more is there; otherwise the engine knows that we sleep.
+  takeBatch(Exchange, accept) {
     do {
       this.takeReturns();
       this.takeBlocksBack();
       this.growIfWanted();
       this.warnOfRefusals();
       if (this.watcher !== null) this.takeConnections();
-      more = this.takeEvents(Exchange, accept);
+      const more = this.takeEvents(Exchange, accept);
       if (this.watcher !== null) this.tellGone();
-      if (more || this.control[RING_VM_ASLEEP] === YIELDS) break;
+      if (more || this.control[RING_VM_ASLEEP] === YIELDS) return more;
       Atomics.store(this.control, RING_VM_ASLEEP, 1);
       // What came just before that store woke nobody.
     } while (
       (Atomics.load(this.control, RING_EVENT_TAIL) !== this.eventHead || this.slotsLacking > 0 || this.hasConnectionNews) &&
       Atomics.exchange(this.control, RING_VM_ASLEEP, 0) === 1
     );
-    this.draining = false;
-    if (this.inline) this.tellHeard(); // before the engine goes on, microtasks run
-    this.wakeEngine();
-    if (more) setImmediate(again);
+    return false;
   }
 }
 
