@@ -243,7 +243,8 @@ CAROM_API void carom_ring_handle(carom_record *record, void *data);
 
 /* Commands are there, and ENGINE_ASLEEP was 1. The VM's thread. */
 CAROM_API void carom_ring_wake(carom_ring *ring);
-/* Whether commands wait that the engine has not taken. The VM's thread. */
+/* Whether there is anything that the engine has not taken: commands, a block, a connection to be
+ * closed. The VM's thread, which drives the worker. */
 CAROM_API bool carom_ring_has_commands(const carom_ring *ring);
 
 /* Lend bytes of the VM's to the engine under a number below CAROM_RING_LOANS, to be named by one

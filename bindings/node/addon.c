@@ -314,10 +314,7 @@ static napi_value add_block(napi_env env, napi_callback_info info)
     if (ring == NULL || napi_get_arraybuffer_info(env, arguments[3], &memory, &size) != napi_ok ||
         size < (size_t)CAROM_RING_BLOCK_SLOTS * CAROM_RING_SLOT_SIZE)
         return number(env, -CAROM_EINVAL);
-    int error = carom_ring_add_block(ring->ring, to_uint(env, arguments[2]), memory);
-    if (error == 0 && ring->server->running)
-        carom_ring_wake(ring->ring);
-    return number(env, error);
+    return number(env, carom_ring_add_block(ring->ring, to_uint(env, arguments[2]), memory));
 }
 
 /* wake(server, ring) */

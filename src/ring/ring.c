@@ -172,6 +172,7 @@ bool carom_ring_has_commands(const carom_ring *ring)
         return false;
     return atomic_load(carom_ring_atomic(ring->control, CAROM_RING_COMMAND_TAIL)) !=
                ring->command_head ||
+           atomic_load(&ring->blocks_given) != ring->blocks_seen ||
            (ring->watch != NULL && carom_watch_has_work(ring->watch));
 }
 
@@ -327,7 +328,6 @@ static bool may_sleep(struct carom_guest *guest)
     struct carom_ring *ring = (struct carom_ring *)guest;
     atomic_store(carom_ring_atomic(ring->control, CAROM_RING_ENGINE_ASLEEP), 1);
     return !ring->news && !vm_yields(ring) && !carom_ring_has_commands(ring) &&
-           atomic_load(&ring->blocks_given) == ring->blocks_seen &&
            (carom_node_alone(&ring->starved) || !carom_ring_has_page(ring)) &&
            !has_caught_up(ring) && !keeps_silent(ring) && !atomic_load(&ring->abandoned);
 }

@@ -246,8 +246,15 @@ static void memory_of_slots_is_whole_and_aligned(void **state)
     assert_int_equal(carom_ring_add_block(vm.ring, 1, NULL), -CAROM_EINVAL);
     assert_int_equal(carom_ring_add_block(vm.ring, CAPACITY / CAROM_RING_BLOCK_SLOTS, memory),
                      -CAROM_ETOOBIG);
+    turn();
+    assert_false(carom_ring_has_commands(vm.ring));
     assert_int_equal(carom_ring_add_block(vm.ring, 1, memory), 0);
     assert_int_equal(carom_ring_add_block(vm.ring, 1, memory), -CAROM_ESTATE);
+    assert_true(carom_ring_has_commands(vm.ring)); /* it is to be taken */
+    assert_false(guest()->may_sleep(guest()));
+    turn();
+    assert_false(carom_ring_has_commands(vm.ring));
+    assert_int_equal(vm.control[CAROM_RING_SLOTS], 2 * CAROM_RING_BLOCK_SLOTS);
     vm_finish();
 }
 
