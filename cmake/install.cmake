@@ -1,5 +1,6 @@
 # What `make install` puts where: headers, both libraries, carom.pc and the CMake package. The component
-# `runtime` has what a program needs that is linked with the shared library, `development` has the rest.
+# `runtime` has what a program needs that is linked with the shared library, `development` what one is made with,
+# `docs` the pages of `make reference`, if they were made.
 
 set(CAROM_CMAKE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/carom)
 include(CMakePackageConfigHelpers)
@@ -23,6 +24,9 @@ endif()
 file(RELATIVE_PATH CAROM_PC_TO_PREFIX /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
 configure_file(cmake/carom.pc.in carom.pc @ONLY)
 install(FILES ${CMAKE_BINARY_DIR}/carom.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT development)
+
+install(DIRECTORY ${CMAKE_BINARY_DIR}/reference/man/ DESTINATION ${CMAKE_INSTALL_MANDIR} COMPONENT docs OPTIONAL)
+install(DIRECTORY ${CMAKE_BINARY_DIR}/reference/html DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT docs OPTIONAL)
 
 write_basic_package_version_file(${CMAKE_BINARY_DIR}/carom-config-version.cmake
     COMPATIBILITY SameMinorVersion)

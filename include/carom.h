@@ -344,7 +344,8 @@ typedef struct carom_option {
     carom_option_type type; /* what its text may be */
     const char *unit;       /* of a number: "bytes", "ms", or "": pieces */
     uint64_t usual;         /* the default of a number; CAROM_OFF, or UINT64_MAX: off */
-    uint64_t least, most;   /* what a number may be */
+    uint64_t least;         /* what a number may be */
+    uint64_t most;          /* the same */
 } carom_option;
 
 /* Option `index`, in the order of carom_options, or NULL behind the last: all numbers, all that are
@@ -387,7 +388,8 @@ CAROM_API int carom_service_listen(carom_service *service, const char *address);
 typedef struct carom_tls_certificate {
     const char *certificate_file; /* the certificate, then those that lead to its root */
     const char *key_file;         /* not encrypted; NULL, and `key` empty: with the certificate */
-    carom_slice certificate, key; /* the same, from memory */
+    carom_slice certificate;      /* the same, from memory */
+    carom_slice key;              /* the same */
     const char *ocsp_file;        /* an OCSP response (DER) to staple (RFC 6066, 8); NULL: none */
     const char *server_names;     /* "example.org,*.example.org": for clients that ask for these, in
                                      the place of the names that stand in it; NULL: those */

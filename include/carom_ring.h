@@ -208,12 +208,13 @@ typedef struct carom_ring_options {
 
 /* A connection of which there is news. */
 typedef struct carom_ring_connection {
-    uint32_t number;         /* as in CAROM_SLOT_CONNECTION: small, and not 0 */
-    uint32_t news;           /* enum carom_ring_connection_news */
-    carom_address peer;      /* OPENED */
-    bool secure;             /* OPENED: over TLS */
-    carom_reason reason;     /* CLOSED; CLIENT_CLOSED also for one that was idle */
-    uint64_t received, sent; /* CLOSED: bytes, before encryption */
+    uint32_t number;     /* as in CAROM_SLOT_CONNECTION: small, and not 0 */
+    uint32_t news;       /* enum carom_ring_connection_news */
+    carom_address peer;  /* OPENED */
+    bool secure;         /* OPENED: over TLS */
+    carom_reason reason; /* CLOSED; CLIENT_CLOSED also for one that was idle */
+    uint64_t received;   /* CLOSED: bytes, before encryption */
+    uint64_t sent;       /* the same */
 } carom_ring_connection;
 
 /* Bytes of a control block for so many slots. Any thread. */

@@ -171,7 +171,7 @@ class Install(unittest.TestCase):
             file.write(HEADERS)
         folder = os.path.dirname(self.installed("carom.h"))
         for language, compilers, standards in (("c", ("gcc", "clang"), ("c99", "c11", "c17")),
-                                               ("c++", ("clang",), ("c++11", "c++14", "c++17", "c++20"))):
+                                               ("c++", ("g++", "clang++"), ("c++11", "c++14", "c++17", "c++20"))):
             for compiler in compilers:
                 for standard in standards:
                     self.command([compiler, "-x", language, f"-std={standard}", "-Wall", "-Wextra", "-Wpedantic", "-Werror",
