@@ -7,9 +7,10 @@ set(CAROM_NEEDS_app jansson)
 set(CAROM_NEEDS_database libpq)
 set(CAROM_NEEDS_cache hiredis)
 set(CAROM_NEEDS_proxy libcurl)
+set(CAROM_NEEDS_duk duktape)
 
 # Those that are measured, and so linked as libcarom.so is.
-set(CAROM_MEASURED hello app engine large parse)
+set(CAROM_MEASURED hello vm duk app engine large parse)
 
 # Make the program <folder>/<name> in the build directory from one source file. The target is called
 # <folder>-<name> with - for /, and is left out, with a message, when a library it needs is missing.
@@ -39,7 +40,7 @@ function(carom_program source folder)
         OUTPUT_NAME ${name} RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/${folder})
 endfunction()
 
-file(GLOB sources CONFIGURE_DEPENDS examples/c/*.c)
+file(GLOB sources CONFIGURE_DEPENDS examples/c/*.c examples/bindings/*.c)
 foreach(source ${sources})
     carom_program(${source} examples)
 endforeach()

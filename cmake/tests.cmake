@@ -156,7 +156,7 @@ include(cmake/simulate.cmake)
 
 # Servers of several threads: workers, a pool of threads that answers, reloading beside serving.
 set(CAROM_THREADED_SYSTEM
-    "^system/(calls|cancellation|drain|examples|exchange|listeners|tls)$|^uring/exchange$|^tls/exchange$")
+    "^system/(bindings|calls|cancellation|drain|examples|exchange|listeners|tls)$|^uring/exchange$|^tls/exchange$")
 
 # What counts, and what asks whether others understand us, is the same in a build that is examined.
 set(CAROM_COUNTING_SYSTEM "^system/(addon|allocation|backend|calls|clients|docs|install|instructions|memory|options|oracles)$")
@@ -187,11 +187,13 @@ foreach(source ${sources})
         set(only -k reload -k watch -k many_handshakes)
     elseif(CAROM_STAGE STREQUAL "tsan" AND name STREQUAL "examples") # those with workers, or with threads of their own
         set(only -k Hello -k Later -k Embed)
+    elseif(CAROM_STAGE STREQUAL "tsan" AND name STREQUAL "bindings") # the other is not compiled with it, and has one thread
+        set(only -k vm)
     endif()
     carom_system_test(system/${name} ${name} ${only} COST ${CAROM_COST_${name}})
     # Those that look at programs of their own, or at how bytes are understood, are the same on both backends; in
     # slow builds the most telling ones must do.
-    if(NOT name MATCHES "^(addon|backend|clients|docs|examples|install|instructions|options|oracles|tls)$" AND
+    if(NOT name MATCHES "^(addon|backend|bindings|clients|docs|examples|install|instructions|options|oracles|tls)$" AND
        (NOT CAROM_SANITIZE OR name MATCHES "^(exchange|cancellation)$"))
         carom_system_test(uring/${name} ${name} ENVIRONMENT CAROM_BACKEND=uring)
     endif()

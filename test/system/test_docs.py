@@ -60,6 +60,10 @@ class Docs(unittest.TestCase):
         page = prose(ROOT / "examples/README.md")
         for example in [*ROOT.glob("examples/c/*.c"), *ROOT.glob("examples/js/*.mjs")]:
             self.assertIn(f"[{example.name}]({example.parent.name}/{example.name})", page)
+        page = prose(ROOT / "examples/bindings/README.md")
+        for example in ROOT.glob("examples/bindings/*.*"):
+            if example.suffix != ".md":
+                self.assertIn(f"[{example.name}]({example.name})", page)
 
     def test_every_call_is_explained(self):
         calls = re.findall(r"^CAROM_API [^;]*?(carom_\w+)\(", HEADER, re.M)
