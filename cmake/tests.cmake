@@ -241,6 +241,9 @@ if(TARGET carom_node AND CAROM_STAGE STREQUAL "gcc")
         test/limits.test.mjs test/hono.test.mjs)
     carom_js_test(bun node_modules/.bin/bun test --timeout 600000 ${files})
     carom_js_test(deno node_modules/.bin/deno test --quiet --no-check --allow-all ${files})
+    # Bun runs all of its files in one process, and these change what is global.
+    carom_js_test(bun/globals node_modules/.bin/bun test --timeout 600000 test/globals)
+    carom_js_test(deno/globals node_modules/.bin/deno test --quiet --no-check --allow-all test/globals)
 endif()
 
 # The addon with every access checked, while garbage is written into the memory that it shares with

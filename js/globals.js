@@ -1,4 +1,4 @@
 // Puts our Headers, Request and Response in the place of the runtime's, for programs that ask for it.
 'use strict';
 
-Object.assign(globalThis, require('./src/fetch/index.js'));
+require('./src/globals/index.js').install();

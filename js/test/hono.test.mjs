@@ -51,11 +51,13 @@ for (const { name, options, origin, fetch } of TRANSPORTS)
     t.after(() => server.shutdown({ deadline: 0 }));
 
     await t.test('hello, and HEAD', async () => {
-      assert.equal(await (await fetch(base)).text(), 'Hello, Hono!');
-      const head = await fetch(base, { method: 'HEAD' }); // of which Hono takes the content away
+      const hello = await fetch(base);
+      assert.match(hello.headers.get('content-type'), /^text\/plain; ?charset=utf-8$/i);
+      assert.equal(await hello.text(), 'Hello, Hono!');
+      const head = await fetch(base, { method: 'HEAD' }); // of which Hono takes the content away, and so the type that Bun infers late
       assert.deepEqual(
-        [head.status, head.headers.get('content-type').toLowerCase(), head.headers.get('content-length')],
-        [200, 'text/plain;charset=utf-8', null],
+        [head.status, head.headers.get('content-type')?.toLowerCase(), head.headers.get('content-length')],
+        [200, globalThis.Bun ? undefined : 'text/plain;charset=utf-8', null],
       );
     });
     await t.test('JSON body', async () => {

@@ -52,7 +52,7 @@ const REVIEWED = {
     /^https?:\/\//i,
     /^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._~%!$&'()*+,;=]+)(?::\d*)?$/,
   ],
-  'fetch/response.js': [/^[\t\x20-\x7e\x80-\xff]*$/],
+  'fetch/foreign.js': [/^[\t\x20-\x7e\x80-\xff]*$/],
   'engine/options.js': [/^[0-9]+$/],
   'engine/tls-options.js': [/[^A-Za-z0-9._*-]/],
   'node/server.js': [

@@ -23,11 +23,11 @@ const tells = (() => {
 
 class Body {
   constructor(source, type, length) {
-    this.source = source; // string, Uint8Array, Blob, exchange, async iterable; null: there is only the stream
+    this.source = source; // string, Uint8Array, Blob, exchange, async iterable; null: there is only the stream, or the witness
     this.type = type; // content-type that goes with it, or null
     this.length = length; // bytes, or -1
     this.stream = null;
-    this.witness = null; // where only a Response of the runtime can tell: one over the stream
+    this.witness = null; // an object of the runtime that has this content; one over the stream, where nothing else tells of that
     this.used = false; // it was consumed, or went to somebody else
     this.mark = null; // of a stream of our own: whether that was read from
     this.scope = null; // of a program's stream: what its AsyncLocalStorages held when it was given
@@ -40,14 +40,23 @@ class Body {
     this.stream = stream;
   }
 
+  // A Request or Response of the runtime was made with the content, which it has from now on: what is asked here is asked there.
+  follow(native) {
+    this.source = this.stream = this.mark = null;
+    this.witness = native;
+  }
+
   get isUsed() {
-    if (this.used || this.stream === null) return this.used;
+    if (this.used) return true;
+    if (this.stream === null) return this.witness !== null && this.witness.bodyUsed;
     if (this.mark !== null && this.mark.read) return true;
     return tells ? isDisturbed(this.stream) : this.witness.bodyUsed;
   }
 
   get isUnusable() {
-    return this.isUsed || (this.stream !== null && this.stream.locked);
+    if (this.isUsed) return true;
+    const stream = this.stream === null && this.witness !== null ? this.witness.body : this.stream;
+    return stream !== null && stream.locked;
   }
 }
 
@@ -223,6 +232,7 @@ function streamOf(body) {
     body.stream.getReader().cancel();
     return body.stream;
   }
+  if (body.source === null) return body.witness.body;
   body.mark = { read: false };
   body.adopt(makeStream(body.source, body.mark));
   return body.stream;
@@ -230,6 +240,11 @@ function streamOf(body) {
 
 // Makes two bodies of one ("clone", Fetch 2.2.4). What reads either of them reads from the stream of both, which is not used by that.
 function clone(body) {
+  if (body.stream === null && body.source === null) {
+    const copy = new Body(null, body.type, body.length);
+    copy.follow(body.witness.clone());
+    return copy;
+  }
   if (body.stream === null && !isExchange(body.source) && !isIterable(body.source)) {
     if (body.source instanceof Uint8Array) share(body.source);
     return new Body(body.source, body.type, body.length);
@@ -245,9 +260,9 @@ function clone(body) {
 // Gives the content to a new body ("create a proxy", Fetch 2.2.4). This one counts as used, and its stream stays in its place.
 function handOver(body) {
   const other = new Body(body.source, body.type, body.length);
-  if (body.stream !== null) {
+  if (body.stream !== null || body.source === null) {
     other.source = null;
-    other.adopt(body.stream.pipeThrough(new TransformStream()));
+    other.adopt(streamOf(body).pipeThrough(new TransformStream()));
   } else if (body.source instanceof Uint8Array) share(body.source);
   body.used = true;
   return other;
@@ -255,8 +270,8 @@ function handOver(body) {
 
 // What Request and Response of the runtime take for this body, without adding a type to it.
 function forRuntime(body) {
-  if (body.stream !== null) return body.stream;
   const { source } = body;
+  if (body.stream !== null || source === null) return streamOf(body);
   if (typeof source === 'string') return encoder.encode(source);
   if (source instanceof Uint8Array || source instanceof Blob) return source;
   return (isExchange(source) && source.contentNow()) || streamOf(body);
@@ -304,7 +319,7 @@ function gatherExchange(exchange) {
 // All bytes of the body: at once when they are there already, else as a promise. The caller must not change them.
 function consume(body) {
   const { source } = body;
-  if (body.stream !== null || isIterable(source)) {
+  if (body.stream !== null || source === null || isIterable(source)) {
     const all = gatherStream(streamOf(body));
     body.used = true;
     return all;

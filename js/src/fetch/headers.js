@@ -2,6 +2,9 @@
 'use strict';
 
 const { isProxy } = require('node:util').types;
+
+const { standIn } = require('./stand-in.js');
+
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 // Names that were seen and their lower-case form. Programs use few names, so most are found here.
 const names = new Map();
@@ -298,17 +301,6 @@ class Headers {
   }
 }
 
-// Makes our class a subclass of the runtime's, so that `instanceof` holds. Members of the runtime's prototype that ours lacks
-// would fail on our objects, so they are hidden.
-function standIn(ours, native) {
-  if (native === undefined) return;
-  for (const key of Reflect.ownKeys(native.prototype))
-    if (!Object.hasOwn(ours.prototype, key))
-      Object.defineProperty(ours.prototype, key, { value: undefined, writable: true, configurable: true });
-  Object.setPrototypeOf(ours.prototype, native.prototype);
-  Object.setPrototypeOf(ours, native);
-}
-
 function needArguments(method, given, wanted) {
   if (given < wanted) throw new TypeError(`Headers.${method}: ${wanted} arguments are needed, ${given} given`);
 }
@@ -323,18 +315,9 @@ for (const name of ['append', 'delete', 'get', 'getSetCookie', 'has', 'set', 'fo
 
 Object.defineProperty(Headers.prototype, Symbol.toStringTag, { value: 'Headers', configurable: true });
 
-// Deno's Response takes Headers by a symbol of their prototype.
-for (const symbol of Object.getOwnPropertySymbols(globalThis.Headers.prototype))
-  if (symbol.description === 'iterable headers')
-    Object.defineProperty(Headers.prototype, symbol, {
-      get() {
-        return [...this];
-      },
-      configurable: true,
-    });
-
 const { internals } = Headers;
 delete Headers.internals;
-standIn(Headers, globalThis.Headers);
+const NativeHeaders = globalThis.Headers;
+standIn(Headers, NativeHeaders, NativeHeaders && new NativeHeaders(), (headers) => new NativeHeaders([...headers]));
 
-module.exports = { Headers, internals, standIn };
+module.exports = { Headers, internals };

@@ -4,9 +4,10 @@
 
 const { AsyncResource } = require('node:async_hooks');
 
-const { Headers, internals, standIn } = require('./headers.js');
+const { Headers, internals } = require('./headers.js');
 const { extract, ofExchange, clone, handOver, forRuntime, mixin, isIterable } = require('./body.js');
 const { hopByHop, without } = require('./hop-by-hop.js');
+const { standIn } = require('./stand-in.js');
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const SIMPLE = new Set(['GET', 'HEAD', 'POST']);
@@ -178,6 +179,9 @@ class Request {
       throw new TypeError(`Request: the method ${this.#method} is not for the mode no-cors`);
     internals.setGuard(this.#headers, this.#settings.mode === 'no-cors' ? 'request-no-cors' : 'request');
     for (const [name, value] of new Headers(headers)) this.#headers.append(name, value);
+    // It is the length of what another body takes the place of.
+    if (other !== null && init.headers === undefined && init.body !== undefined && init.body !== null)
+      this.#headers.delete('content-length');
   }
 
   #takeSignal(other, init) {
@@ -215,9 +219,9 @@ class Request {
     return #url in from && from.method === this.#method;
   }
 
-  // This request as `init` for a Request of the runtime, under the members that `init` has. The body goes over. Fields of the
-  // connection by which the request came stay behind; so do a body that the runtime's classes refuse, and what tells of it.
-  #asInit(init) {
+  // This request as `init` for a Request of the runtime, under the members that `init` has, with the body as `give` gives it. Fields
+  // of the connection by which the request came stay behind; so do a body that the runtime's classes refuse, and what tells of it.
+  #asInit(init, give) {
     const parts = { method: this.method, signal: this.signal };
     for (const [name, value] of Object.entries(this.#settings)) if (value !== DEFAULTS[name]) parts[name] = value;
     for (const name in init) if (init[name] !== undefined) parts[name] = init[name];
@@ -227,9 +231,17 @@ class Request {
     if (body !== null && bodyless && !isBodyless(this.method))
       throw new TypeError(`Request: a request with the method ${parts.method} has no body`);
     const taken = body !== null && !bodyless;
-    if (taken) Object.assign(parts, { body: forRuntime(handOver(body)), duplex: 'half' });
+    if (taken) Object.assign(parts, { body: give(body), duplex: 'half' });
     if (init.headers === undefined) parts.headers = pairsOf(this.headers, taken);
     return parts;
+  }
+
+  // A Request of the runtime with what this one has; it has the body from then on.
+  #native() {
+    const init = this.#asInit({}, forRuntime);
+    const native = new NativeRequest(this.url, init);
+    if (init.body !== undefined) this.#body.follow(native);
+    return native;
   }
 
   #ownBody() {
@@ -341,7 +353,8 @@ class Request {
   static {
     Request.internals = {
       isOurs: (value) => value !== null && typeof value === 'object' && #url in value,
-      asInit: (request, init) => request.#asInit(init),
+      asInit: (request, init) => request.#asInit(init, (body) => forRuntime(handOver(body))),
+      make: (request) => request.#native(),
       body: (request) => request.#ownBody(),
       exchange: (request) => (#exchange in request ? request.#exchange : null),
       abort(request, reason) {
@@ -382,7 +395,19 @@ for (const name of [
 Object.defineProperty(Request.prototype, Symbol.toStringTag, { value: 'Request', configurable: true });
 
 const NativeRequest = globalThis.Request;
-standIn(Request, NativeRequest);
+const natives = new WeakMap();
+
+// The Request of the runtime that stands for one of ours: made when the runtime first looks.
+function nativeRequest(request) {
+  let native = natives.get(request);
+  if (native === undefined) {
+    native = own.make(request);
+    natives.set(request, native);
+  }
+  return native;
+}
+
+standIn(Request, NativeRequest, NativeRequest && new NativeRequest('http://localhost/'), nativeRequest);
 
 function isNative(value) {
   return NativeRequest !== undefined && value instanceof NativeRequest;
@@ -412,4 +437,4 @@ function partsOfRequest(request, init) {
 
 partsOfRequest.isOurs = (value) => own.isOurs(value);
 
-module.exports = { Request, requestFromExchange, abortRequest, partsOfRequest };
+module.exports = { Request, requestFromExchange, abortRequest, partsOfRequest, nativeRequest };

@@ -1,12 +1,14 @@
 // Response (Fetch, 5.5).
 'use strict';
 
-const { internals, standIn } = require('./headers.js');
-const { extract, clone, mixin, streamOf } = require('./body.js');
+const { internals } = require('./headers.js');
+const { extract, clone, forRuntime, mixin, streamOf } = require('./body.js');
+const { standIn } = require('./stand-in.js');
+const { foreignParts, isPhrase } = require('./foreign.js');
 const { endToEnd } = require('./hop-by-hop.js');
 
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
-const REASON_PHRASE = /^[\t\x20-\x7e\x80-\xff]*$/;
+const NativeResponse = globalThis.Response;
 
 function hasNullBody(status) {
   return status < 200 || status === 204 || status === 205 || status === 304;
@@ -36,7 +38,7 @@ class Response {
     }
     if (statusText !== undefined) {
       const text = `${statusText}`;
-      if (!REASON_PHRASE.test(text)) throw new TypeError('Response: this statusText cannot be sent');
+      if (!isPhrase(text)) throw new TypeError('Response: this statusText cannot be sent');
       this.#statusText = text;
     }
     this.#fields = headers === undefined ? [] : internals.listOf(headers);
@@ -137,13 +139,28 @@ class Response {
       statusText: response.#statusText,
       fields: response.#fields,
       scope: body === null ? null : body.scope,
-      body: body === null ? null : body.stream === null ? body.source : body.stream,
+      body: body === null ? null : body.stream !== null || body.source === null ? streamOf(body) : body.source,
     };
+  }
+
+  // A Response of the runtime with what this one has; it has the body from then on.
+  static #native(response) {
+    if (response.#type === 'error') return NativeResponse.error();
+    const body = response.#body;
+    if (body !== null && body.isUnusable) throw new TypeError('the body of this Response was read already, or is locked');
+    const native = new NativeResponse(body === null ? null : forRuntime(body), {
+      status: response.#status,
+      statusText: response.#statusText,
+      headers: [...response.headers],
+    });
+    if (body !== null) body.follow(native);
+    return native;
   }
 
   static {
     Response.internals = {
-      isOurs: (value) => #body in value,
+      isOurs: (value) => value !== null && typeof value === 'object' && #body in value,
+      make: (response) => Response.#native(response),
       parts: (response) => Response.#parts(response),
       body: (response) => response.#body,
     };
@@ -162,60 +179,7 @@ for (const name of ['type', 'url', 'redirected', 'status', 'ok', 'statusText', '
 for (const name of ['error', 'json', 'redirect']) Object.defineProperty(Response, name, { enumerable: true });
 Object.defineProperty(Response.prototype, Symbol.toStringTag, { value: 'Response', configurable: true });
 
-// ---------------------------------------------------------------- those of others
-
-// Responses of the runtime that were made of a string, where it notes the type of that only when it sends them itself (Bun).
-const ofText = new WeakSet();
-const TEXT = ['content-type', 'text/plain;charset=utf-8'];
-
-// Whether it can be sent: a Response of ours, of the runtime, or of a library or another realm, which has the shape of one.
-function isResponse(value) {
-  if (value === null || typeof value !== 'object') return false;
-  const { status, headers } = value;
-  if (typeof status !== 'number' || headers === null || typeof headers !== 'object') return false;
-  return (typeof headers.forEach === 'function' || typeof headers[Symbol.iterator] === 'function') && 'body' in value;
-}
-
-// All values of Set-Cookie, or null: these Headers give them one by one, or cannot.
-function cookiesOf(headers) {
-  if (typeof headers.getSetCookie === 'function') return headers.getSetCookie();
-  if (typeof headers.raw === 'function') return headers.raw()['set-cookie'] || []; // node-fetch
-  return null;
-}
-
-function fieldsOf(headers) {
-  const fields = [];
-  const cookies = cookiesOf(headers);
-  const add = (value, name) => {
-    const lower = `${name}`.toLowerCase();
-    if (lower === '') throw new TypeError('a field of the response has no name');
-    if (cookies === null || lower !== 'set-cookie') fields.push(lower, `${value}`);
-  };
-  if (typeof headers[Symbol.iterator] === 'function') for (const [name, value] of headers) add(value, name);
-  else headers.forEach(add);
-  if (cookies !== null) for (const cookie of cookies) fields.push('set-cookie', `${cookie}`);
-  return fields;
-}
-
-// Theirs may be anything.
-function phraseOf({ statusText }) {
-  return typeof statusText === 'string' && REASON_PHRASE.test(statusText) ? statusText : '';
-}
-
-// The headers first: Bun forgets the type of a body once that was looked at.
-function partsOfForeign(response) {
-  const fields = endToEnd(fieldsOf(response.headers));
-  const { status, body } = response;
-  if (response.bodyUsed || (body && body.locked)) throw new TypeError('the body of this Response was read already, or is locked');
-  if (ofText.has(response) && !fields.includes('content-type')) fields.push(...TEXT);
-  return {
-    status: status === 0 ? 500 : status,
-    statusText: phraseOf(response),
-    fields,
-    body: body === undefined ? null : body,
-    foreign: true,
-  };
-}
+// ---------------------------------------------------------------- sent
 
 // A field without a name is the reason phrase, which HTTP/1.1 has.
 function withPhrase(statusText, fields) {
@@ -226,7 +190,7 @@ function withPhrase(statusText, fields) {
 // is where a body that is a stream was given.
 function responseParts(response) {
   if (!own.isOurs(response)) {
-    const parts = partsOfForeign(response);
+    const parts = foreignParts(response);
     parts.fields = withPhrase(parts.statusText, parts.fields);
     return parts;
   }
@@ -238,6 +202,18 @@ function responseParts(response) {
   return parts;
 }
 
-standIn(Response, globalThis.Response);
+const natives = new WeakMap();
 
-module.exports = { Response, responseParts, isResponse, ofText };
+// The Response of the runtime that stands for one of ours: made when it is first asked for.
+function nativeResponse(response) {
+  let native = natives.get(response);
+  if (native === undefined) {
+    native = own.make(response);
+    natives.set(response, native);
+  }
+  return native;
+}
+
+standIn(Response, NativeResponse, NativeResponse && new NativeResponse(''), nativeResponse);
+
+module.exports = { Response, responseParts, nativeResponse, isOurResponse: own.isOurs };

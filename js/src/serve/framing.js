@@ -86,4 +86,9 @@ function forWhole(fields, body) {
   return length === null || Number(length) === bytes ? left : without(left, 'content-length');
 }
 
-module.exports = { codingOf, forContent, forWhole };
+// The fields for content of which the runtime has told no type yet: text has one.
+function withType(fields, bytes) {
+  return isText(bytes) ? [...fields, 'content-type', 'text/plain;charset=utf-8'] : fields;
+}
+
+module.exports = { codingOf, forContent, forWhole, withType };

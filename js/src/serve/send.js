@@ -2,7 +2,7 @@
 'use strict';
 
 const { responseParts } = require('../fetch/response.js');
-const { codingOf, forContent, forWhole } = require('./framing.js');
+const { codingOf, forContent, forWhole, withType } = require('./framing.js');
 
 // Blobs of up to this size are read whole and sent at once; larger ones are streamed.
 const SMALL_BLOB = 65536;
@@ -103,41 +103,91 @@ function sendWhole(exchange, status, fields, body, own) {
   exchange.respond(status, stands ? fields : forWhole(fields, body), body, own);
 }
 
+// Responses whose content is looked at since the event loop turned last.
+const looks = [];
+
+function turned() {
+  for (const look of looks.splice(0)) look.turned();
+}
+
 // Sends content that can only be read as a stream, after a look at how it begins. Most streams have one chunk. When the stream has
 // ended before the event loop turns, the length is known and the response is sent whole. Otherwise it is streamed, so that the
 // client gets the head and can leave. A head that names a coding waits for the first chunk, which shows whether it fits.
-async function sendAhead(server, exchange, { status, fields, body, scope }) {
-  try {
-    const source = sourceOf(body, scope);
-    if (exchange.over || hasNoContent(exchange, status)) {
-      sendStream(server, exchange, { status, fields }, source);
-      return;
-    }
-    exchange.source = source;
-    const turn = new Promise((resolve) => {
-      setImmediate(resolve);
-    });
-    const read = [source.next()];
-    const first = await (codingOf(fields) === null ? Promise.race([read[0], turn]) : read[0]);
-    if (first?.done) {
-      sendWhole(exchange, status, fields, null);
-      return;
-    }
-    if (first !== undefined) {
-      read.push(source.next());
-      const second = await Promise.race([read[1], turn]);
-      if (second?.done) {
-        sendWhole(exchange, status, fields, toBytes(first.value));
-        return;
-      }
-    }
-    const fitting = forContent(fields, first === undefined ? '' : toBytes(first.value));
-    const next = () => read.shift() || source.next();
-    sendStream(server, exchange, { status, fields: fitting }, { next, cancel: source.cancel });
-  } catch (error) {
-    exchange.source = null;
-    server.fail(exchange, error);
+class Look {
+  constructor(server, exchange, parts, source) {
+    this.server = server;
+    this.exchange = exchange;
+    this.parts = parts;
+    this.source = source;
+    this.first = undefined; // a chunk
+    this.reads = []; // those that were begun
+    this.over = false;
+    this.late = false;
+    this.failed = (error) => this.fail(error);
+    if (looks.push(this) === 1) setImmediate(turned);
+    this.read((result) => this.begin(result));
   }
+
+  read(next) {
+    const read = this.source.next();
+    this.reads.push(read);
+    read.then((result) => {
+      if (this.over) return;
+      try {
+        next(result);
+      } catch (error) {
+        this.fail(error);
+      }
+    }, this.failed);
+  }
+
+  begin({ done, value }) {
+    if (done) {
+      this.whole(null);
+      return;
+    }
+    this.first = toBytes(value);
+    if (this.late) this.stream();
+    else this.read((result) => (result.done ? this.whole(this.first) : this.stream()));
+  }
+
+  turned() {
+    if (this.over) return;
+    this.late = true;
+    if (this.first !== undefined || codingOf(this.parts.fields) === null) this.stream();
+  }
+
+  whole(body) {
+    this.over = true;
+    this.exchange.source = null;
+    const { status, fields, untyped } = this.parts;
+    sendWhole(this.exchange, status, untyped && body !== null && typeof body !== 'string' ? withType(fields, body) : fields, body);
+  }
+
+  stream() {
+    this.over = true;
+    const { status, fields } = this.parts;
+    const fitting = forContent(fields, this.first === undefined ? '' : this.first);
+    const next = () => this.reads.shift() || this.source.next();
+    sendStream(this.server, this.exchange, { status, fields: fitting }, { next, cancel: this.source.cancel });
+  }
+
+  fail(error) {
+    if (this.over) return;
+    this.over = true;
+    this.exchange.source = null;
+    this.server.fail(this.exchange, error);
+  }
+}
+
+function sendAhead(server, exchange, parts) {
+  const source = sourceOf(parts.body, parts.scope);
+  if (exchange.over || hasNoContent(exchange, parts.status)) {
+    sendStream(server, exchange, parts, source);
+    return;
+  }
+  exchange.source = source;
+  new Look(server, exchange, parts, source);
 }
 
 function sendBlob(server, exchange, parts) {

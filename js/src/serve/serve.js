@@ -3,7 +3,8 @@
 
 const { open, addRoute } = require('../engine/engine.js');
 const { requestFromExchange, abortRequest } = require('../fetch/request.js');
-const { Response, responseParts, isResponse } = require('../fetch/response.js');
+const { isResponse } = require('../fetch/foreign.js');
+const { responseParts, isOurResponse } = require('../fetch/response.js');
 const { Info } = require('./info.js');
 const { send, isGone } = require('./send.js');
 
@@ -123,7 +124,7 @@ class Server {
     try {
       const { handler } = this;
       const result = handler(requestFromExchange(exchange, this.origin), new Info(exchange));
-      if (result !== null && typeof result === 'object' && !(result instanceof Response) && typeof result.then === 'function')
+      if (result !== null && typeof result === 'object' && !isOurResponse(result) && typeof result.then === 'function')
         Promise.resolve(result).then(
           (response) => this.deliver(exchange, response),
           (error) => this.fail(exchange, error),
@@ -136,7 +137,7 @@ class Server {
 
   deliver(exchange, response) {
     try {
-      if (!isResponse(response)) throw notAResponse(response);
+      if (!isOurResponse(response) && !isResponse(response)) throw notAResponse(response);
       send(this, exchange, response);
     } catch (error) {
       this.fail(exchange, error);
@@ -176,7 +177,7 @@ class Server {
         throw new TypeError(
           `a route is a path as it is sent, of up to ${LONGEST_ROUTE} characters of ASCII, without a query: ${path.slice(0, 100)}`,
         );
-      const ours = response instanceof Response;
+      const ours = isOurResponse(response);
       if (!isResponse(response)) throw new TypeError(`the route ${path} must be a Response`);
       const { status, fields, body } = responseParts(ours ? response.clone() : response); // others may have it too
       const bytes = body === null ? new Uint8Array(0) : typeof body === 'string' ? Buffer.from(body) : body;

@@ -8,7 +8,10 @@ import responses from '../../src/fetch/response.js';
 export const { Headers, Request, Response } = classes;
 export const { requestFromExchange, abortRequest } = requests;
 export const { responseParts } = responses;
-export const native = { Headers: globalThis.Headers, Request: globalThis.Request, Response: globalThis.Response };
+// The runtime's, also where ours are in their place.
+export const native = Object.fromEntries(Object.entries(classes).map(([name, Class]) => [name, Object.getPrototypeOf(Class)]));
+// Whether the runtime's own code sees what is in ours: that it looks inside by symbols.
+export const looksInside = Object.getOwnPropertySymbols(new native.Response()).length > 0;
 // Debian's Node 18 joins cookies in its own Headers.
 export const joinsCookies = native.Headers.prototype.getSetCookie === undefined && "the runtime's Headers join cookies";
 export const ORIGIN = 'http://origin.test:8080';

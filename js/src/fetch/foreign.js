@@ -1,0 +1,61 @@
+// Responses that are not of our class: the runtime's, those of libraries and of other realms.
+'use strict';
+
+const { endToEnd } = require('./hop-by-hop.js');
+
+const REASON_PHRASE = /^[\t\x20-\x7e\x80-\xff]*$/;
+const isPhrase = (text) => REASON_PHRASE.test(text);
+
+// Whether it can be sent: a Response of ours, of the runtime, or of a library or another realm, which has the shape of one.
+function isResponse(value) {
+  if (value === null || typeof value !== 'object') return false;
+  const { status, headers } = value;
+  if (typeof status !== 'number' || headers === null || typeof headers !== 'object') return false;
+  return (typeof headers.forEach === 'function' || typeof headers[Symbol.iterator] === 'function') && 'body' in value;
+}
+
+// All values of Set-Cookie, or null: these Headers give them one by one, or cannot.
+function cookiesOf(headers) {
+  if (typeof headers.getSetCookie === 'function') return headers.getSetCookie();
+  if (typeof headers.raw === 'function') return headers.raw()['set-cookie'] || []; // node-fetch
+  return null;
+}
+
+function fieldsOf(headers) {
+  const fields = [];
+  const cookies = cookiesOf(headers);
+  const add = (value, name) => {
+    const lower = `${name}`.toLowerCase();
+    if (lower === '') throw new TypeError('a field of the response has no name');
+    if (cookies === null || lower !== 'set-cookie') fields.push(lower, `${value}`);
+  };
+  if (typeof headers[Symbol.iterator] === 'function') for (const [name, value] of headers) add(value, name);
+  else headers.forEach(add);
+  if (cookies !== null) for (const cookie of cookies) fields.push('set-cookie', `${cookie}`);
+  return fields;
+}
+
+// Theirs may be anything.
+function phraseOf({ statusText }) {
+  return typeof statusText === 'string' && isPhrase(statusText) ? statusText : '';
+}
+
+// Where the runtime notes the type of a string only when it sends the response itself (Bun), what was a string and what bytes cannot be
+// told apart; so the content will have to say whether it is text.
+const notesTypeLate = typeof globalThis.Response === 'function' && !new globalThis.Response('').headers.has('content-type');
+
+function foreignParts(response) {
+  const fields = endToEnd(fieldsOf(response.headers));
+  const { status, body } = response;
+  if (response.bodyUsed || (body && body.locked)) throw new TypeError('the body of this Response was read already, or is locked');
+  return {
+    status: status === 0 ? 500 : status,
+    statusText: phraseOf(response),
+    fields,
+    body: body === undefined ? null : body,
+    foreign: true,
+    untyped: notesTypeLate && !fields.includes('content-type'),
+  };
+}
+
+module.exports = { foreignParts, isResponse, isPhrase };
