@@ -32,7 +32,11 @@ const opened = [];
 globalThis.openedByDocuments = opened;
 const carom = path.join(folder, 'node_modules/carom');
 mkdirSync(carom);
-writeFileSync(path.join(carom, 'package.json'), '{ "exports": { ".": "./index.mjs", "./node": "./node.mjs" } }');
+writeFileSync(
+  path.join(carom, 'package.json'),
+  '{ "exports": { ".": "./index.mjs", "./node": "./node.mjs", "./globals": "./globals.mjs" } }',
+);
+writeFileSync(path.join(carom, 'globals.mjs'), `import '${ROOT}js/globals.mjs';`);
 writeFileSync(
   path.join(carom, 'index.mjs'),
   `import * as real from '${ROOT}js/index.mjs'; export * from '${ROOT}js/index.mjs';

@@ -17,8 +17,8 @@ returns a Response, or a promise of one.
   --tls-watch      load the certificate again when its files change
   --no-http2       speak HTTP/1.1 only
   --watch          load the app anew when its files change (its imports too, on Node)
-  --log FORM       short, json or off (short)
-  --globals        put Carom's Request, Response and Headers in the place of the runtime's
+  --log FORM       a line for each request: short, json or off (off; with --watch: short)
+  --no-globals     leave the runtime's Request, Response and Headers in their place, which cost more
   --deadline S     seconds that requests have to end after SIGTERM (10)
 
 carom --help (or -h), carom --version
@@ -39,7 +39,7 @@ const OPTIONS = {
   'tls-dev': null,
   'tls-watch': null,
   'no-http2': null,
-  globals: null,
+  'no-globals': null,
   deadline: 'a number of seconds',
   help: null,
   version: null,
@@ -56,7 +56,7 @@ const CHECKS = {
 class UsageError extends Error {}
 
 function parse(words) {
-  const options = { log: 'short', deadline: '10' };
+  const options = { deadline: '10' };
   const plain = [];
   for (let i = 0; i < words.length; i++) {
     if (words[i] === '-h') words[i] = '--help';

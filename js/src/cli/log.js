@@ -1,5 +1,8 @@
-// Access logs: one line for each request, when its response is out or its client has gone.
+// Access logs: one line for each request, when its response is out or its client has gone. Lines of one turn of the event loop are
+// written at once.
 'use strict';
+
+const { whenOver } = require('../serve/info.js');
 
 const COLOURS = { 2: 32, 3: 36, 4: 33, 5: 31 };
 
@@ -7,41 +10,72 @@ function milliseconds(since) {
   return Math.round((performance.now() - since) * 10) / 10;
 }
 
-function short(entry, colours) {
-  const status = String(entry.status);
-  const shown = colours && COLOURS[status[0]] ? `\x1b[${COLOURS[status[0]]}m${status}\x1b[0m` : status;
-  const outcome = entry.outcome === 'complete' ? '' : ` (${entry.outcome})`;
-  return `${shown} ${entry.method} ${entry.target} ${entry.bytes} B ${entry.ms} ms${outcome}`;
+// The path and query of a URL.
+function targetOf(url) {
+  return url.slice(url.indexOf('/', url.indexOf('//') + 2));
 }
 
-// A handler that calls `fetch`, and writes a line to `output` when the exchange has ended.
-function logged(fetch, form, output) {
-  if (form === 'off') return fetch;
-  const colours = Boolean(output.isTTY);
-  const finish = (entry, since, { bytesSent = 0 }, outcome) => {
-    entry.bytes = bytesSent;
-    entry.ms = milliseconds(since);
-    entry.outcome = outcome;
-    output.write(`${form === 'json' ? JSON.stringify(entry) : short(entry, colours)}\n`);
-  };
-  return async (request, info) => {
-    const since = performance.now();
-    const { pathname, search } = new URL(request.url);
-    const entry = {
-      time: new Date().toISOString(),
-      remote: info.remoteAddr.hostname,
-      method: request.method,
-      target: pathname + search,
-      status: 500,
+const isPromise = (value) => value !== null && typeof value === 'object' && typeof value.then === 'function';
+
+class Log {
+  constructor(form, output) {
+    this.form = form;
+    this.output = output;
+    this.colours = Boolean(output.isTTY);
+    this.lines = '';
+    this.second = 0; // since 1970, and how its beginning is written
+    this.written = '';
+  }
+
+  flush() {
+    const { lines } = this;
+    this.lines = '';
+    if (lines !== '') this.output.write(lines);
+  }
+
+  add(line) {
+    if (this.lines === '') setImmediate(() => this.flush());
+    this.lines += `${line}\n`;
+  }
+
+  short({ method, target, status }, bytes, ms, outcome) {
+    const colour = this.colours ? COLOURS[Math.trunc(status / 100)] : undefined;
+    const shown = colour === undefined ? status : `\x1b[${colour}m${status}\x1b[0m`;
+    this.add(`${shown} ${method} ${target} ${bytes} B ${ms} ms${outcome === 'complete' ? '' : ` (${outcome})`}`);
+  }
+
+  // The time as ISO 8601 has it: of a second only its milliseconds are written anew.
+  time() {
+    const now = Date.now();
+    const second = Math.trunc(now / 1000);
+    if (second !== this.second) {
+      this.second = second;
+      this.written = new Date(second * 1000).toISOString().slice(0, -4);
+    }
+    return `${this.written}${String(now % 1000).padStart(3, '0')}Z`;
+  }
+
+  // A handler that calls `fetch` and has a line written when the exchange has ended.
+  of(fetch) {
+    if (this.form === 'off') return fetch;
+    const json = this.form === 'json';
+    return (request, info) => {
+      const since = performance.now();
+      const entry = { method: request.method, target: targetOf(request.url), status: 500 };
+      const first = json ? { time: this.time(), remote: info.remoteAddr.hostname } : null;
+      whenOver(info, (outcome, bytes) => {
+        const ms = milliseconds(since);
+        if (json) this.add(JSON.stringify({ ...first, ...entry, bytes, ms, outcome }));
+        else this.short(entry, bytes, ms, outcome);
+      });
+      const note = (response) => {
+        if (response !== null && typeof response === 'object' && typeof response.status === 'number') entry.status = response.status;
+        return response;
+      };
+      const response = fetch(request, info);
+      return isPromise(response) ? response.then(note) : note(response);
     };
-    info.completed.then(
-      (done) => finish(entry, since, done, 'complete'),
-      (error) => finish(entry, since, error, error.reason || 'failed'),
-    );
-    const response = await fetch(request, info);
-    if (response !== null && typeof response === 'object' && typeof response.status === 'number') entry.status = response.status;
-    return response;
-  };
+  }
 }
 
-module.exports = { logged };
+module.exports = { Log };

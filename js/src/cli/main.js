@@ -5,7 +5,7 @@ const fs = require('node:fs');
 const os = require('node:os');
 const { parseArguments, UsageError, HELP } = require('./arguments.js');
 const { loadApp, describe, AppError } = require('./app.js');
-const { logged } = require('./log.js');
+const { Log } = require('./log.js');
 const { Watch } = require('./watch.js');
 
 const CURES = {
@@ -61,7 +61,7 @@ function optionsOf(given, fromApp) {
   return options;
 }
 
-function drainOnSignals(server, deadline) {
+function drainOnSignals(server, deadline, log) {
   let stopping = false;
   for (const signal of ['SIGINT', 'SIGTERM']) {
     process.on(signal, async () => {
@@ -69,6 +69,7 @@ function drainOnSignals(server, deadline) {
       stopping = true;
       process.stderr.write('carom: answering what is in flight; once more to stop at once\n');
       await server.shutdown({ deadline });
+      log.flush();
       const { requests = 0, responses = 0 } = server.stats();
       process.stderr.write(`carom: ${requests} requests, ${responses} responses\n`);
       process.exit(0);
@@ -96,13 +97,14 @@ function reloadOnChange(server, given) {
 
 async function serveApp(app, given) {
   const { serve } = require('../serve/serve.js');
-  if (given.globals) require('../../globals.js');
+  if (!given['no-globals']) require('../globals/index.js').install();
   const watch = given.watch ? new Watch(app) : null;
   const loaded = await loadApp(app);
   const options = optionsOf(given, loaded.options);
+  const log = new Log(given.log || (given.watch ? 'short' : 'off'), process.stdout);
   let server;
   try {
-    server = serve(options, logged(loaded.fetch, given.log, process.stdout));
+    server = serve(options, log.of(loaded.fetch));
   } catch (error) {
     if (error.code === undefined) fail(error.message, 2); // an option that cannot be
     if (error instanceof TypeError) fail(error.message, 1); // a certificate that cannot be used
@@ -116,12 +118,12 @@ async function serveApp(app, given) {
       ? `carom: listening on ${addr.path}\n`
       : `carom: ${server.origin().split(':', 1)[0]}://${given.hostname === undefined ? 'localhost' : addr.hostname.includes(':') ? `[${addr.hostname}]` : addr.hostname}:${addr.port}/ (Ctrl-C stops)\n`,
   );
-  drainOnSignals(server, Number(given.deadline) * 1000);
+  drainOnSignals(server, Number(given.deadline) * 1000, log);
   if (server.secure) reloadOnChange(server, given);
   if (watch === null) return;
   watch.start(async () => {
     try {
-      server.reload(logged((await loadApp(app)).fetch, given.log, process.stdout));
+      server.reload(log.of((await loadApp(app)).fetch));
       process.stderr.write('carom: loaded anew\n');
     } catch (error) {
       process.stderr.write(`carom: the old version goes on, the new one is broken\n${describe(error)}\n`);

@@ -39,8 +39,7 @@ class Info {
   get completed() {
     if (this.#completed === null) {
       this.#completed = new Promise((resolve, reject) => {
-        this.#exchange.watch((reason) => {
-          const { bytesSent } = this.#exchange;
+        whenOver(this, (reason, bytesSent) => {
           if (reason === 'complete') resolve({ bytesSent });
           else
             reject(Object.assign(new Error(`the response was not sent whole: ${reason}`), { code: 'CAROM_ECANCELED', reason, bytesSent }));
@@ -62,6 +61,19 @@ class Info {
   trailers(headers) {
     this.#exchange.responseTrailers = [...new Headers(headers)].flat();
   }
+
+  static {
+    Info.exchangeOf = (info) => info.#exchange;
+  }
 }
 
-module.exports = { Info };
+const { exchangeOf } = Info;
+delete Info.exchangeOf;
+
+// Calls `act` with how the exchange has ended, 'complete' or a reason, and how many bytes of content were sent.
+function whenOver(info, act) {
+  const exchange = exchangeOf(info);
+  exchange.watch((reason) => act(reason, exchange.bytesSent));
+}
+
+module.exports = { Info, whenOver };

@@ -76,7 +76,7 @@ class Run {
 }
 
 test('serves, logs, and drains on SIGTERM', async (t) => {
-  const run = new Run(t, 'serve', hello, '--port', '0');
+  const run = new Run(t, 'serve', hello, '--port', '0', '--log', 'short');
   const origin = await run.origin();
   assert.equal(await (await fetch(`${origin}/you`)).text(), 'hello /you');
   await run.says(/200 GET \/you 10 B [\d.]+ ms/);
@@ -84,11 +84,39 @@ test('serves, logs, and drains on SIGTERM', async (t) => {
   assert.match(run.said, /1 requests, 1 responses/);
 });
 
+test('logs nothing unless it is asked to', async (t) => {
+  const run = new Run(t, 'serve', hello, '--port', '0');
+  await (await fetch(`${await run.origin()}/you`)).text();
+  assert.equal(await run.stop(), 0);
+  assert.match(run.said, /1 requests, 1 responses/);
+  assert.doesNotMatch(run.said, /GET/);
+});
+
+test("an app finds Carom's classes in the place of the runtime's, unless --no-globals", async (t) => {
+  const file = app(
+    'whose.mjs',
+    `import { Response as Ours } from ${JSON.stringify(new URL('../../index.mjs', import.meta.url).href)};
+const same = Response === Ours;
+export default () => new Response(String(same));
+`,
+  );
+  for (const [words, answer] of [
+    [[], 'true'],
+    [['--no-globals'], 'false'],
+  ]) {
+    const run = new Run(t, 'serve', file, '--port', '0', ...words);
+    assert.equal(await (await fetch(await run.origin())).text(), answer);
+    await run.stop();
+  }
+});
+
 test('logs as JSON', async (t) => {
   const run = new Run(t, 'serve', hello, '--port=0', '--log', 'json');
   await (await fetch(`${await run.origin()}/x?y`)).text();
   const [line] = await run.says(/^\{.*\}$/m);
-  const { method, target, status, bytes, outcome } = JSON.parse(line);
+  const { time, remote, method, target, status, bytes, outcome, ms } = JSON.parse(line);
+  assert.ok(time === new Date(time).toISOString() && Math.abs(Date.parse(time) - Date.now()) < 600_000 && ms >= 0);
+  assert.equal(remote, '127.0.0.1');
   assert.deepEqual(
     { method, target, status, bytes, outcome },
     { method: 'GET', target: '/x?y', status: 200, bytes: 8, outcome: 'complete' },
@@ -310,9 +338,10 @@ test('--watch loads anew what the app imports', async (t) => {
 
 test('--watch loads the app anew, and keeps the old one when the new is broken', async (t) => {
   const file = app('watched.mjs', 'export default () => new Response("one");\n');
-  const run = new Run(t, 'serve', file, '--port', '0', '--watch', '--log', 'off');
+  const run = new Run(t, 'serve', file, '--port', '0', '--watch');
   const origin = await run.origin();
   assert.equal(await (await fetch(origin)).text(), 'one');
+  await run.says(/200 GET \/ 3 B [\d.]+ ms\n/); // who watches sees the requests
   app('watched.mjs', 'export default () => new Response("two");\n');
   await run.says(/loaded anew/);
   assert.equal(await (await fetch(origin)).text(), 'two');
