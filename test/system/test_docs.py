@@ -65,6 +65,31 @@ class Docs(unittest.TestCase):
             if example.suffix != ".md":
                 self.assertIn(f"[{example.name}]({example.name})", page)
 
+    def test_every_word_of_the_ring_is_explained(self):
+        page, header = (ROOT / "docs/bindings/words.md").read_text(), (ROOT / "include/carom_ring.h").read_text()
+        rows = re.findall(r"^\| (\d+) \| `([A-Z_]+)` \|", page, re.M)
+        enums = "".join(re.findall(r"^enum carom_ring_\w+ \{(.*?)^\};", header, re.S | re.M))
+        names = re.findall(r"\bCAROM_(\w+)\s*=", re.sub(r"/\*.*?\*/", "", enums, flags=re.S))
+        self.assertGreater(len(names), 80)
+        self.assertEqual(sorted(names), sorted(name for _, name in rows))
+        members = re.findall(r"^\| (\d+) \| `([a-z]+)` \| (\d) \|$", page, re.M)
+        checks = [f"_Static_assert(CAROM_{name} == {number}, \"{name}\");" for number, name in rows]
+        for offset, name, size in members:
+            checks.append(f"_Static_assert(offsetof(carom_ring_options, {name}) == {offset}, \"{name}\");")
+            checks.append(f"_Static_assert(sizeof((carom_ring_options *)0)->{name} == {size}, \"{name}\");")
+        struct = header.split("typedef struct carom_ring_options {")[1].split("} carom_ring_options;")[0]
+        struct = re.sub(r"/\*.*?\*/", "", struct, flags=re.S)
+        self.assertEqual(re.findall(r"(\w+)\)?(?:\([^;]*\))?;", struct), [name for _, name, _ in members])
+        result = subprocess.run([os.environ.get("CC", "cc"), f"-I{ROOT}/include", *FLAGS], text=True, capture_output=True,
+                                input="#include <carom_ring.h>\n#include <stddef.h>\n" + "\n".join(checks) + "\nint unused;")
+        self.assertEqual(result.returncode, 0, result.stderr)
+
+    def test_what_a_binding_fails_in_is_explained(self):
+        sections = re.findall(r"^@check\(\".*\", \"([^\"]+)\"", (ROOT / "examples/bindings/conformance.py").read_text(), re.M)
+        self.assertGreater(len(sections), 20)
+        guide = (ROOT / "docs/bindings/guide.md").read_text()
+        self.assertEqual([], [name for name in sections if f"\n## {name}\n" not in guide])
+
     def test_every_call_is_explained(self):
         calls = re.findall(r"^CAROM_API [^;]*?(carom_\w+)\(", HEADER, re.M)
         self.assertGreater(len(calls), 40)
