@@ -44,10 +44,36 @@ function phraseOf({ statusText }) {
 // told apart; so the content will have to say whether it is text.
 const notesTypeLate = typeof globalThis.Response === 'function' && !new globalThis.Response('').headers.has('content-type');
 
+// Deno keeps what a Response was made of under a symbol of its own: { headerList, body: { streamOrStatic: { body, consumed } } }, once its
+// headers were looked at. Whether that is so is tried with one; where it is not, the body is read as a stream.
+const STATE = (() => {
+  if (globalThis.Deno === undefined) return null;
+  const sample = new globalThis.Response('x');
+  const symbol = Object.getOwnPropertySymbols(sample).find(({ description }) => description === 'response');
+  if (symbol === undefined || !(sample.headers instanceof globalThis.Headers)) return null;
+  const content = sample[symbol]?.body?.streamOrStatic;
+  if (typeof content !== 'object' || content === null || content.body !== 'x' || content.consumed !== false || sample.bodyUsed) return null;
+  content.consumed = true;
+  return sample.bodyUsed ? symbol : null;
+})();
+
+// The string or bytes that a Response of Deno was made of, which then counts as used; else null. Its headers were looked at.
+function contentOfDeno(response) {
+  const content = response[STATE]?.body?.streamOrStatic;
+  if (typeof content !== 'object' || content === null || content.consumed !== false) return null;
+  const { body } = content;
+  if (typeof body !== 'string' && !(body instanceof Uint8Array)) return null;
+  content.consumed = true;
+  return body;
+}
+
 function foreignParts(response) {
   const fields = endToEnd(fieldsOf(response.headers));
-  const { status, body } = response;
-  if (response.bodyUsed || (body && body.locked)) throw new TypeError('the body of this Response was read already, or is locked');
+  const { status } = response;
+  const content = STATE === null ? null : contentOfDeno(response);
+  const body = content === null ? response.body : content;
+  if (content === null && (response.bodyUsed || (body && body.locked)))
+    throw new TypeError('the body of this Response was read already, or is locked');
   return {
     status: status === 0 ? 500 : status,
     statusText: phraseOf(response),

@@ -307,13 +307,44 @@ describe('responseParts', () => {
   test("of the runtime's class", async () => {
     const parts = responseParts(new native.Response('x', { status: 202 }));
     assert.equal(parts.status, 202);
-    assert.equal(await readAll(parts.body), 'x');
+    assert.equal(typeof parts.body === 'string' ? parts.body : await readAll(parts.body), 'x');
     const used = new native.Response('x');
     await used.text();
     typeError(() => responseParts(used));
     const locked = new native.Response('x');
     locked.body.getReader();
     typeError(() => responseParts(locked));
+  });
+
+  test("what a Response of Deno's was made of, without a stream", { skip: !globalThis.Deno && 'it is not Deno' }, async () => {
+    for (const [make, content, type] of [
+      [() => new native.Response('text'), 'text', 'text/plain;charset=UTF-8'],
+      [() => new native.Response('text', { headers: { 'content-type': 'text/html' } }), 'text', 'text/html'],
+      [() => new native.Response('', { status: 404, headers: { a: 'b' } }), '', 'text/plain;charset=UTF-8'],
+      [() => native.Response.json([1], { status: 201 }), '[1]', 'application/json'],
+      [() => new native.Response(bytes('bytes')), bytes('bytes'), undefined],
+    ]) {
+      const response = make();
+      const parts = responseParts(response);
+      assert.deepEqual(parts.body, content);
+      assert.equal(parts.status, make().status);
+      const field = (fields, name) => fields[fields.indexOf(name) + 1];
+      if (type !== undefined) assert.equal(field(parts.fields, 'content-type'), type);
+      else assert.deepEqual(parts.fields, []);
+      assert.equal(response.bodyUsed, true);
+      typeError(() => responseParts(response));
+      const changed = make();
+      changed.headers.set('a', 'c');
+      assert.equal(field(responseParts(changed).fields, 'a'), 'c');
+      const looked = make();
+      assert.ok(looked.body instanceof ReadableStream);
+      assert.equal(await readAll(responseParts(looked).body), typeof content === 'string' ? content : text(content));
+      const cloned = make();
+      const clone = cloned.clone();
+      assert.deepEqual([responseParts(cloned).body, responseParts(clone).body], [content, content]);
+    }
+    assert.equal(responseParts(native.Response.error()).status, 500);
+    assert.equal(responseParts(new native.Response(null)).body, null);
   });
 
   test('bodies of other messages', async () => {
