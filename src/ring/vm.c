@@ -9,14 +9,15 @@
 
 #define BLOCK_SIZE ((size_t)CAROM_RING_BLOCK_SLOTS * CAROM_RING_SLOT_SIZE)
 #define ROOM       (CAROM_RING_SLOT_SIZE - CAROM_SLOT_OUT)
+#define LEAST_HEAD 4096 /* bytes that are taken for a head */
 #define NOTHING    ((carom_slice){NULL, 0})
 
 /* What is kept of a slot. */
 struct held {
-    uint8_t
-        *head; /* a copy of one that lay in a page, which is to be given back at once; or NULL */
-    size_t head_size;
-    bool held; /* the VM has heard REQUEST, and has not sent RELEASE */
+    uint8_t *head; /* a copy of one that lay in a page, which is to be given back at once. The
+                      memory stays for the next one, until the block goes; or NULL */
+    size_t room;   /* bytes of it */
+    bool held;     /* the VM has heard REQUEST, and has not sent RELEASE */
 };
 
 struct carom_vm {
@@ -102,26 +103,44 @@ static void grow_if_wanted(carom_vm *vm)
         vm->no_memory = !add_block(vm);
 }
 
+static void forget_head(struct held *held)
+{
+    carom_memory_give(held->head, held->room);
+    held->head = NULL;
+    held->room = 0;
+}
+
+static void take_block_back(carom_vm *vm, uint32_t number)
+{
+    carom_memory_give(vm->blocks[number], BLOCK_SIZE);
+    vm->blocks[number] = NULL;
+    vm->given -= CAROM_RING_BLOCK_SLOTS;
+    for (uint32_t i = 0; i < CAROM_RING_BLOCK_SLOTS; i++)
+        forget_head(&vm->held[number * CAROM_RING_BLOCK_SLOTS + i]);
+}
+
 static void take_blocks_back(carom_vm *vm)
 {
     uint32_t back = control_word(vm, CAROM_RING_BLOCKS_BACK);
     if (back == vm->blocks_back)
         return;
     vm->blocks_back = back;
-    for (uint32_t i = 0; i < vm->capacity / CAROM_RING_BLOCK_SLOTS; i++) {
-        if (vm->blocks[i] == NULL || control_word(vm, vm->control[CAROM_RING_BLOCKS_WORD] + i) != 0)
-            continue;
-        carom_memory_give(vm->blocks[i], BLOCK_SIZE);
-        vm->blocks[i] = NULL;
-        vm->given -= CAROM_RING_BLOCK_SLOTS;
-    }
+    for (uint32_t i = 0; i < vm->capacity / CAROM_RING_BLOCK_SLOTS; i++)
+        if (vm->blocks[i] != NULL && control_word(vm, vm->control[CAROM_RING_BLOCKS_WORD] + i) == 0)
+            take_block_back(vm, i);
 }
 
-static void forget_head(struct held *held)
+/* Room for a head of `size` bytes; in powers of two, so that it grows a few times at most. */
+static void make_room(struct held *held, size_t size)
 {
-    carom_memory_give(held->head, held->head_size);
-    held->head = NULL;
-    held->head_size = 0;
+    size_t room = LEAST_HEAD;
+    while (room < size)
+        room *= 2;
+    if (held->room >= room)
+        return;
+    forget_head(held);
+    held->head = carom_memory_take(room);
+    held->room = held->head == NULL ? 0 : room;
 }
 
 /* A new request. A head that lies in a page is copied; without memory for that the request has
@@ -132,15 +151,12 @@ static void take_head(carom_vm *vm, uint32_t slot)
     uint32_t page = words[CAROM_SLOT_HEAD_PAGE];
     struct held *held = &vm->held[slot];
     held->held = true;
-    forget_head(held);
     if (page == 0)
         return;
     size_t size = (size_t)words[CAROM_SLOT_FIELD_COUNT] * 8 + words[CAROM_SLOT_HEAD_LENGTH];
-    held->head = carom_memory_take(size);
-    if (held->head != NULL) {
-        held->head_size = size;
+    make_room(held, size);
+    if (held->head != NULL)
         memcpy(held->head, page_of(vm, page), size);
-    }
     give_page(vm, page);
 }
 
@@ -219,8 +235,9 @@ static const uint8_t *table_of(const carom_vm *vm, uint32_t slot)
     const uint32_t *words = words_of(vm, slot);
     if (words == NULL)
         return NULL;
-    return words[CAROM_SLOT_HEAD_PAGE] != 0 ? vm->held[slot].head
-                                            : (const uint8_t *)words + CAROM_SLOT_IN;
+    if (words[CAROM_SLOT_HEAD_PAGE] == 0)
+        return (const uint8_t *)words + CAROM_SLOT_IN;
+    return vm->held[slot].held ? vm->held[slot].head : NULL;
 }
 
 /* A part of the head. */
@@ -404,10 +421,8 @@ void carom_vm_send(carom_vm *vm, uint32_t slot, uint32_t flags)
     uint32_t *words = words_of(vm, slot);
     if (words == NULL || flags == 0)
         return;
-    if (flags & CAROM_FLAG_RELEASE) {
-        forget_head(&vm->held[slot]);
+    if (flags & CAROM_FLAG_RELEASE)
         vm->held[slot].held = false;
-    }
     atomic_store(at(words, CAROM_SLOT_FLAGS), flags);
     uint32_t *commands = vm->control + vm->control[CAROM_RING_COMMANDS_WORD];
     commands[vm->command_tail++ & (vm->capacity - 1)] = slot;

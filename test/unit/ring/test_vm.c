@@ -166,6 +166,28 @@ static void a_long_head_outlives_its_page(void **state)
     vm_finish();
 }
 
+static void long_heads_are_copied_without_an_allocation_each(void **state)
+{
+    (void)state;
+    char request[4096];
+    vm_begin();
+    struct carom_peer *peer = connect_peer();
+    snprintf(request, sizeof request, "GET / HTTP/1.1\r\nHost: a\r\nX: %03000d\r\n\r\n", 7);
+    uint64_t taken = 0;
+    for (int i = 0; i < 24; i++) {
+        if (i == 20)
+            taken = carom_memory_taken();
+        say(peer, request);
+        turn();
+        carom_field field;
+        assert_int_equal(app.requests, i + 1);
+        assert_true(app.last.generation == (uint32_t)i + 1);
+        assert_false(carom_vm_field(app.vm, app.last.slot, 1, &field)); /* it was released */
+    }
+    assert_int_equal(carom_memory_taken(), taken);
+    vm_finish();
+}
+
 static void content_and_trailers_come_in_pieces(void **state)
 {
     (void)state;
@@ -179,14 +201,13 @@ static void content_and_trailers_come_in_pieces(void **state)
     vm_finish();
 }
 
-/* As many blocks as are wanted, and those that a burst has left come back. */
-static void slots_come_and_go(void **state)
+/* What forty requests at once have left, some time later. */
+static uint64_t memory_behind_a_burst(const char *request)
 {
-    (void)state;
     struct carom_peer *peers[40];
     vm_begin();
     for (int i = 0; i < 40; i++)
-        peers[i] = ask(GET("/hold"));
+        peers[i] = ask(request);
     assert_int_equal(app.requests, 40);
     uint64_t burst = stats_now().memory;
     for (int i = 0; i < 40; i++)
@@ -197,8 +218,25 @@ static void slots_come_and_go(void **state)
     for (int i = 0; i < 10; i++)
         pass(2 * SECOND);
     ask(GET("/"));
-    assert_true(stats_now().memory + CAROM_RING_SLOT_SIZE * CAROM_RING_BLOCK_SLOTS < burst);
+    uint64_t memory = stats_now().memory;
+    assert_true(memory + CAROM_RING_SLOT_SIZE * CAROM_RING_BLOCK_SLOTS < burst);
     vm_finish();
+    return memory;
+}
+
+/* As many blocks as are wanted, and those that a burst has left come back, with the heads that were
+ * too long for their slots: of one block they stay, 4 KiB each. */
+static void slots_come_and_go(void **state)
+{
+    (void)state;
+    char request[4096]; /* as long in both cases */
+    snprintf(request, sizeof request,
+             "POST /hold HTTP/1.1\r\nHost: a\r\nContent-Length: 3000\r\n\r\n%03000d", 7);
+    uint64_t without = memory_behind_a_burst(request);
+    snprintf(request, sizeof request,
+             "POST /hold HTTP/1.1\r\nHost: a\r\nX: %03000d\r\nContent-Length: 0\r\n\r\n", 7);
+    uint64_t with = memory_behind_a_burst(request);
+    assert_true(with < without + 4096 * (CAROM_RING_BLOCK_SLOTS + 1)); /* they, and less than one */
 }
 
 /* At the bound, and when no one answers, a VM does not spin. */
@@ -358,6 +396,7 @@ int main(void)
     const struct CMUnitTest all[] = {
         cmocka_unit_test(a_request_is_read_by_its_parts),
         cmocka_unit_test(a_long_head_outlives_its_page),
+        cmocka_unit_test(long_heads_are_copied_without_an_allocation_each),
         cmocka_unit_test(content_and_trailers_come_in_pieces),
         cmocka_unit_test(slots_come_and_go),
         cmocka_unit_test(more_than_the_bound_is_refused),
