@@ -30,6 +30,7 @@ static const char response[] = "HTTP/1.1 200 OK\r\n"
                                "content-type: text/plain\r\n"
                                "Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n"
                                "Content-Length: 13\r\n"
+                               "Connection: keep-alive\r\n"
                                "Keep-Alive: timeout=75\r\n"
                                "\r\n"
                                "Hello, World!";

@@ -1,7 +1,7 @@
 """Tables from the figures of a run: for the terminal, and in Markdown for docs/internals/benchmarks.md."""
 import statistics
 
-from scenarios import LOADS, SERVERS
+from scenarios import GOALS, LOADS, SERVERS
 
 BEGIN, END = "<!-- bench/run --markdown: begin -->", "<!-- bench/run --markdown: end -->"
 RED, BACK = "\033[31m", "\033[0m"
@@ -159,6 +159,18 @@ def beaten(results):
                 yield f"{LOADS[load].title}: {kind.label} takes {theirs:.2f} µs, {ours[1]} {ours[0]:.2f} µs"
 
 
+def goals(results):
+    """(in words, missed) of each goal whose servers were measured. It is missed when the median is above it."""
+    for goal in GOALS:
+        ratio = goal.load in results["rounds"][0]["loads"] and ratios(results, goal.load, goal.server, goal.base)
+        if not ratio:
+            continue
+        missed = ratio[0] > goal.most
+        unsure = " in the median, though not in each round" if missed and ratio[1] <= goal.most else ""
+        yield (f"{LOADS[goal.load].title}: {SERVERS[goal.server].label} takes {ratio[0]:.2f} ({ratio[1]:.2f} to {ratio[2]:.2f}) x the CPU of "
+               f"{SERVERS[goal.base].label}; the goal is {goal.most:.2f}: {'missed' if missed else 'reached'}{unsure}", missed)
+
+
 def line(result):
     """A round in short."""
     parts = []
@@ -175,6 +187,7 @@ def text(results):
     parts += filter(None, [conditions(results), price_of_waiting(results)])
     if disturbed(results["rounds"])[0]:
         parts.append("Others were at work on the server's core: measure again on a quiet machine.")
+    parts += [f"{RED}{line_}{BACK}" if missed else line_ for line_, missed in goals(results)]
     parts += [f"{RED}{line_}{BACK}" for line_ in beaten(results)]
     return "\n".join(parts)
 
@@ -191,6 +204,9 @@ def markdown(results, folder):
     parts = [conditions(results)]
     parts += [f"![{words}]({name})" for name, words in PICTURES.items() if (folder / name).exists()]
     parts += filter(None, [price_of_waiting(results)])
+    met = list(goals(results))
+    if met:
+        parts.append("Goals:\n\n" + "\n".join(f"- **{line_}**" if missed else f"- {line_}" for line_, missed in met))
     lost = list(beaten(results))
     if lost:
         parts.append("**Where a peer takes less than Carom:**\n\n" + "\n".join(f"- **{line_}**" for line_ in lost))

@@ -34,6 +34,18 @@ class Kind:
     ours: bool = False
     javascript: bool = False
     quick: bool = False  # in QUICK runs, too
+    written: bool = False  # as people write it: the first example of a README
+
+
+def written(runtime, *words):
+    """The first example of js/README.md, with Carom's Response, `globals`, or the `runtime`'s."""
+    return script(runtime, "written.mjs", *words)
+
+
+def command_line(runtime):
+    """The same under `carom serve`."""
+    return lambda core, tls: Server([*runtime, ROOT / "js/bin/carom.mjs", "serve", HERE / "js/written-app.mjs", "--hostname", "127.0.0.1",
+                                     "--port", "PORT"], core, choose_port=True)
 
 
 SERVERS = {
@@ -60,9 +72,17 @@ SERVERS = {
     "fastify": Kind(script(NODE, "fastify.mjs"), "fastify", BIN, javascript=True),
     "node": Kind(script(NODE, "node.mjs"), "node:http", "node", javascript=True, quick=True),
 }
+WRITTEN = []
+for runtime, name, needs in ((NODE, "Node", "node"), (BUN, "Bun", BIN / "bun"), (DENO, "Deno", BIN / "deno")):
+    for way, start, label in (("ours", written(runtime, "ours"), "Carom's Response"),
+                              ("globals", written(runtime, "globals"), "carom/globals"),
+                              ("serve", command_line(runtime), "carom serve"),
+                              ("runtime", written(runtime, "runtime"), f"{name}'s Response")):
+        WRITTEN.append(f"{name.lower()}-{way}")
+        SERVERS[WRITTEN[-1]] = Kind(start, f"{label}, {name}", needs, True, True, name == "Node", True)
 
 IN_C = ["floor", "floor-uring", "hello", "uring", "nginx", "h2o", "microhttpd", "evhttp", "hyper"]
-IN_JS = [name for name, kind in SERVERS.items() if kind.javascript]
+IN_JS = [name for name, kind in SERVERS.items() if kind.javascript and not kind.written]
 LARGE_OVER_TLS = ["app", "nginx", "h2o", "inline", "thread", "node", "bun", "deno"]
 OVER_TLS = ["hello", "nginx", "h2o", "inline", "thread", "node", "bun", "deno"]
 
@@ -95,6 +115,7 @@ LOADS = {
     "mixed": Load("256 connections, of twenty requests one is answered after 10 ms", ["app", *IN_JS], 256, kind="mixed"),
     "64k": Load("64 KiB", ["app", "nginx", "h2o", *IN_JS], target="/64k"),
     "json": Load("A small object as JSON", IN_JS, target="/json"),
+    "written": Load("As people write it: the first example of a README", [*WRITTEN, "uws", "bun", "deno", "node"], quick=True),
     "read": Load("Three fields and the URL are read", IN_JS, target="/read"),
     "await": Load("The handler awaits once", IN_JS, target="/await"),
     "events": Load("An event stream of ten events", IN_JS, target="/sse"),
@@ -111,6 +132,20 @@ LOADS = {
     "tls-full": Load("TLS handshakes, full", OVER_TLS, tool="full", tls=True),
     "tls-resumed": Load("TLS handshakes, resumed", OVER_TLS, tool="resumed", tls=True),
 }
+
+@dataclass
+class Goal:
+    """Of a load: a server is to take at most so many times the CPU per request that another takes."""
+    load: str
+    server: str
+    base: str
+    most: float
+
+
+GOALS = [Goal("written", f"{runtime}-{way}", f"{runtime}-ours", 1.1)
+         for runtime in ("node", "bun", "deno") for way in ("globals", "serve")]
+GOALS += [Goal("written", "deno-runtime", "deno-ours", 1.35), Goal("keepalive", "inline", "hello", 1.05),
+          Goal("keepalive", "inline", "uws", 1.0)]
 
 # way: label: server ("large" is bench/large.c), bulk's method and target
 BULK = {

@@ -1,0 +1,2 @@
+// The same for `carom serve`.
+export default (request) => new Response('Hello, World!');
