@@ -5,6 +5,7 @@ set(CAROM_TESTS AUTO CACHE STRING "ON needs cmocka, OFF builds none, AUTO builds
 option(CAROM_FUZZ "Build the fuzz targets for libFuzzer; needs clang" OFF)
 option(CAROM_WERROR "Warnings are errors" ${PROJECT_IS_TOP_LEVEL})
 option(CAROM_TLS "TLS, by OpenSSL 3" ON)
+option(CAROM_HTTP2 "HTTP/2, by nghttp2" ON)
 if(CAROM_SANITIZE OR CAROM_FUZZ)
     option(CAROM_DEBUG_CHECKS "Compile the expensive assertions in" ON)
 else()

@@ -123,6 +123,10 @@ if(NOT CAROM_TLS)
     list(FILTER sources EXCLUDE REGEX "test_tls")
 endif()
 foreach(source ${sources})
+    file(STRINGS ${source} spoken REGEX "^#include \"(unit/http/h2_|unit/fault/|http/h2)")
+    if(spoken AND NOT CAROM_HTTP2)
+        continue() # it has a client of HTTP/2
+    endif()
     get_filename_component(folder ${source} DIRECTORY)
     get_filename_component(floor ${folder} NAME)
     get_filename_component(name ${source} NAME_WE)
@@ -146,9 +150,15 @@ foreach(name net/descriptors net/file net/loop net/loop_sockets net/loop_turn ne
     endif()
     if(NOT CAROM_STAGE STREQUAL "tsan" OR name MATCHES ${CAROM_THREADED})
         string(REPLACE "/" "-test_" target ${name})
-        carom_test(uring/${name} COMMAND $<TARGET_FILE:test-unit-${target}> ENVIRONMENT CAROM_BACKEND=uring)
+        if(TARGET test-unit-${target})
+            carom_test(uring/${name} COMMAND $<TARGET_FILE:test-unit-${target}> ENVIRONMENT CAROM_BACKEND=uring)
+        endif()
     endif()
 endforeach()
+
+if(NOT CAROM_HTTP2)
+    return() # what follows has clients of it
+endif()
 
 include(cmake/simulate.cmake)
 

@@ -109,7 +109,6 @@ struct carom_h2_stream {
     bool detached;          /* the record has left the connection */
 };
 
-extern const struct carom_stream_protocol carom_h2_protocol;
 extern const struct carom_exchange_ops carom_h2_exchange_ops;
 
 static inline struct carom_h2_shared *

@@ -7,6 +7,7 @@
 #include "http/content.h"
 #include "http/h2.h"
 #include "http/h2_memory.h"
+#include "http/protocols.h"
 
 /* Not every nghttp2 from 1.52 on has it: Debian's does by a security update, others from 1.61 on.
  * Without it nghttp2 has no limit of its own that would have to be lifted. */

@@ -2,7 +2,6 @@
 #include "http/protocols.h"
 
 #include "http/h1.h"
-#include "http/h2.h"
 #include "http/opening.h"
 
 const struct carom_protocol *const carom_protocols[CAROM_SPEAKS_COUNT] = {
@@ -10,6 +9,11 @@ const struct carom_protocol *const carom_protocols[CAROM_SPEAKS_COUNT] = {
     [CAROM_SPEAKS_H1] = &carom_h1_protocol.protocol,
     [CAROM_SPEAKS_H2] = &carom_h2_protocol.protocol,
 };
+
+bool carom_protocols_have_h2(void)
+{
+    return carom_h2_protocol.protocol.carrier != NULL;
+}
 
 int carom_protocols_init(struct carom_connections *connections)
 {

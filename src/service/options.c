@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/page.h"
+#include "http/protocols.h"
 #include "net/backends.h"
 
 #define KIB 1024u
@@ -182,6 +183,23 @@ static int check_backend(const carom_options *options)
     return -CAROM_EUNSUPPORTED;
 }
 
+/* In a build without HTTP/2 what is set for it would change nothing, which is said. */
+static int check_h2(carom_options *options)
+{
+    const struct carom_log_sink log = {options->log, options->log_data};
+    if (carom_protocols_have_h2())
+        return 0;
+    options->no_http2 = true;
+    for (const struct option *option = table; option < table + ROWS; option++)
+        if (strncmp(option->told.name, "h2_", 3) == 0 &&
+            get(options, option) != option->told.usual) {
+            carom_log_line(&log, CAROM_LOG_ERROR,
+                           "options: %s is set, and this build has no HTTP/2", option->told.name);
+            return -CAROM_EUNSUPPORTED;
+        }
+    return 0;
+}
+
 static void set_defaults(carom_options *options)
 {
     for (const struct option *option = table; option < table + ROWS; option++)
@@ -203,7 +221,10 @@ int carom_options_resolve(carom_options *to, const carom_options *given)
     memcpy(to, given, given->size);
     to->size = sizeof *to;
     set_defaults(to);
-    return are_valid(to) ? check_backend(to) : -CAROM_EINVAL;
+    if (!are_valid(to))
+        return -CAROM_EINVAL;
+    int error = check_backend(to);
+    return error < 0 ? error : check_h2(to);
 }
 
 uint32_t carom_options_page_size(const carom_options *options)

@@ -16,9 +16,10 @@ int carom_tls_create(struct carom_tls **made, const carom_tls_options *options,
 
 int carom_tls_self_signed(carom_tls_certificate *made, const char *names)
 {
-    (void)names;
+    if (made == NULL)
+        return -CAROM_EINVAL;
     *made = (carom_tls_certificate){0};
-    return -CAROM_EUNSUPPORTED;
+    return names == NULL ? -CAROM_EINVAL : -CAROM_EUNSUPPORTED;
 }
 
 void carom_tls_certificate_free(carom_tls_certificate *made)

@@ -1,6 +1,7 @@
 /* Options: sizes of older and newer structs, values at their ends. */
 #include "unit/http/simulation.h"
 
+#include "http/protocols.h"
 #include "service/options.h"
 
 static void structs_of_other_sizes(void **state)
@@ -62,7 +63,8 @@ static void what_does_not_go_together_is_refused(void **state)
     assert_int_equal(resolve_with(another_backend), -CAROM_EUNSUPPORTED);
     assert_int_equal(resolve_with(many_workers), -CAROM_EINVAL);
     assert_int_equal(resolve_with(a_tiny_window), -CAROM_EINVAL);
-    assert_int_equal(resolve_with(the_least_window), 0);
+    assert_int_equal(resolve_with(the_least_window),
+                     carom_protocols_have_h2() ? 0 : -CAROM_EUNSUPPORTED);
     assert_int_equal(resolve_with(a_window_beyond_its_limit), -CAROM_EINVAL);
     assert_int_equal(resolve_with(a_window_of_32_bits), -CAROM_EINVAL);
 }
@@ -220,6 +222,35 @@ static void each_option_is_listed(void **state)
     assert_int_equal(carom_options_size(), sizeof(carom_options));
 }
 
+static void keep_line(void *data, carom_log_level level, const char *line)
+{
+    (void)level;
+    snprintf(data, 128, "%s", line);
+}
+
+/* What is set for a protocol that the build has not (CAROM_HTTP2=OFF) is refused by its name. */
+static void without_http2_what_is_set_for_it_is_refused(void **state)
+{
+    (void)state;
+    char line[128] = "";
+    carom_options options, given = CAROM_OPTIONS_INIT;
+    given.handler = simulation_handler;
+    given.log = keep_line;
+    given.log_data = line;
+    given.h2_max_streams = 17;
+    if (carom_protocols_have_h2()) {
+        assert_int_equal(carom_options_resolve(&options, &given), 0);
+        assert_false(options.no_http2);
+        assert_string_equal(line, "");
+    } else {
+        assert_int_equal(carom_options_resolve(&options, &given), -CAROM_EUNSUPPORTED);
+        assert_string_equal(line, "options: h2_max_streams is set, and this build has no HTTP/2");
+        given.h2_max_streams = 0;
+        assert_int_equal(carom_options_resolve(&options, &given), 0);
+        assert_true(options.no_http2);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest all[] = {
@@ -231,6 +262,7 @@ int main(void)
         cmocka_unit_test(options_are_set_by_their_names),
         cmocka_unit_test(what_cannot_be_set_is_named),
         cmocka_unit_test(each_option_is_listed),
+        cmocka_unit_test(without_http2_what_is_set_for_it_is_refused),
     };
     return cmocka_run_group_tests(all, NULL, NULL);
 }
