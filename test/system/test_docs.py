@@ -90,6 +90,17 @@ class Docs(unittest.TestCase):
         guide = (ROOT / "docs/bindings/guide.md").read_text()
         self.assertEqual([], [name for name in sections if f"\n## {name}\n" not in guide])
 
+    def test_what_is_said_of_mistakes_is_tested(self):
+        tests = "".join(page.read_text() for page in ROOT.glob("test/unit/service/test_*.c"))
+        table = re.findall(r"^\| (\d+) \| .* \| (.*) \| .* \| (`.*`) \|$", (ROOT / "docs/c/mistakes.md").read_text(), re.M)
+        self.assertGreaterEqual(len(table), 36)
+        self.assertEqual([int(number) for number, _, _ in table], list(range(1, len(table) + 1)))
+        named = {name: says for _, says, names in table for name in re.findall(r"`(\w+)`", names)}
+        cases = set(re.findall(r"\bcmocka_unit_test(?:_\w+)?\((\w+)", tests))
+        calls = dict(re.findall(r"^    MISUSE\((\w+), (?:-(CAROM_\w+)|0)\)", tests, re.M))
+        self.assertEqual([], [name for name in named if name not in cases and name not in calls])
+        self.assertEqual([], [name for name, error in calls.items() if name not in named or error not in named[name]])
+
     def test_every_call_is_explained(self):
         calls = re.findall(r"^CAROM_API [^;]*?(carom_\w+)\(", HEADER, re.M)
         self.assertGreater(len(calls), 40)
