@@ -244,3 +244,33 @@ test('a refused response names its request, without the query', async () => {
     );
   });
 });
+
+// A connection that is open, of a client that reads nothing.
+async function connected(port) {
+  const socket = net.connect(port, '127.0.0.1');
+  socket.write('GET /before HTTP/1.1\r\nHost: a\r\n\r\n');
+  await once(socket, 'readable');
+  return socket;
+}
+
+// What makes a batch is known where the engine is in the loop of JavaScript.
+const elsewhere = !!(globalThis.Bun || globalThis.Deno) && 'the engine has a thread of its own';
+
+test('while there is more than one batch, only who is there is answered, or has asked for more', { skip: elsewhere }, async () => {
+  const seen = [];
+  const handler = (request) => {
+    seen.push(`${request.method} ${new URL(request.url).pathname}`);
+    return new Response(request.url.endsWith('/large') ? 'x'.repeat(300_000) : ''); // as much as ends a batch
+  };
+  await serving(handler, async (port) => {
+    const sockets = [];
+    const lines = [...Array(8).fill('GET /large'), 'GET /a', 'HEAD /b', 'POST /c', 'GET /d']; // more than a turn of the engine deals with
+    for (const _ of lines) sockets.push(await connected(port));
+    seen.length = 0;
+    await new Promise(setImmediate); // what is sent now, with its FIN, is there when the loop polls again
+    for (const line of lines) sockets.shift().end(`${line} HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n`);
+    assert.match(await raw(port, 'GET /last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'), /^HTTP\/1.1 200 /);
+    const others = seen.filter((line) => line !== 'GET /large');
+    assert.deepEqual(others, ['POST /c', 'GET /last']);
+  });
+});

@@ -131,6 +131,12 @@ class Exchange {
     return bytes.latin1Slice(start, start + length);
   }
 
+  // Whether the client has asked for no more than an answer (RFC 9110, 9.2.1).
+  get isSafe() {
+    const { method } = this;
+    return (method === 'GET' || method === 'HEAD') && this.refusal === 0;
+  }
+
   get isConnect() {
     return this.slot.words[SLOT_METHOD_LENGTH] === 7 && this.method === 'CONNECT';
   }

@@ -34,6 +34,7 @@ const {
   NEWS_REQUEST,
   NEWS_CONTENT,
   NEWS_CONTENT_END,
+  NEWS_ENDED,
 } = require('./layout.js');
 
 const BLOCK_SIZE = RING_BLOCK_SLOTS * RING_SLOT_SIZE;
@@ -117,6 +118,9 @@ class Ring {
     this.starving = []; // outputs that wait for a loan
     this.lentNow = 0; // bytes, since the engine had its turn
     this.batch = BATCH;
+    // The last batch did not come to the end of the events. Then requests by safe methods whose client has left are dealt with by
+    // nobody: else those who wait would wait for answers that have no reader.
+    this.behind = false;
     this.draining = false;
     this.open = true;
     this.watcher = null; // of connections
@@ -314,7 +318,8 @@ class Ring {
     if (news & NEWS_REQUEST) {
       slot.exchange = new Exchange(slot, slot.words[SLOT_GENERATION]); // copies a head that lies in a page
       this.givePage(slot.words[SLOT_HEAD_PAGE]);
-      accept(slot.exchange);
+      if (news & NEWS_ENDED && this.behind && slot.exchange.isSafe) slot.exchange.leave();
+      else accept(slot.exchange);
     }
     if (news <= NEWS_REQUEST) return;
     // Known before it is copied: the next piece may come as soon as it is asked for.
@@ -378,6 +383,7 @@ class Ring {
       more = this.takeBatch(Exchange, accept);
     } finally {
       this.draining = false;
+      this.behind = Atomics.load(this.control, RING_EVENT_TAIL) !== this.eventHead;
       if (this.inline) this.tellHeard(); // before the engine goes on, microtasks run
       this.wakeEngine();
       if (more) setImmediate(again);
