@@ -5,7 +5,7 @@
  * wanted; what a burst has left is given back. A slot carries one exchange: the engine writes the
  * request into it, the VM writes the response into it.
  * News travel as slot numbers in two queues, so a whole batch of requests needs one call into the
- * VM, and its answers none out of it. docs/internals/ring.md explains the protocol.
+ * VM, and its answers none out of it. docs/bindings/guide.md explains the protocol.
  *
  * What the VM writes is never trusted: it is read once, checked, and a wrong value becomes an ERROR
  * event or is counted in BAD_COMMANDS. The engine keeps its own state elsewhere.
