@@ -44,6 +44,8 @@ function phraseOf({ statusText }) {
 // told apart; so the content will have to say whether it is text.
 const notesTypeLate = typeof globalThis.Response === 'function' && !new globalThis.Response('').headers.has('content-type');
 
+const OF_RUNTIME = globalThis.Response?.prototype;
+
 // Deno keeps what a Response was made of under a symbol of its own: { headerList, body: { streamOrStatic: { body, consumed } } }, once its
 // headers were looked at. Whether that is so is tried with one; where it is not, the body is read as a stream.
 const STATE = (() => {
@@ -57,8 +59,10 @@ const STATE = (() => {
   return sample.bodyUsed ? symbol : null;
 })();
 
-// The string or bytes that a Response of Deno was made of, which then counts as used; else null. Its headers were looked at.
+// The string or bytes that a Response of Deno was made of, which then counts as used; else null, as of a class that extends it and may
+// have another body. Its headers were looked at.
 function contentOfDeno(response) {
+  if (Object.getPrototypeOf(response) !== OF_RUNTIME) return null;
   const content = response[STATE]?.body?.streamOrStatic;
   if (typeof content !== 'object' || content === null || content.consumed !== false) return null;
   const { body } = content;

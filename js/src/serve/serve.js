@@ -181,7 +181,7 @@ class Server {
       if (!isResponse(response)) throw new TypeError(`the route ${path} must be a Response`);
       const { status, fields, body } = responseParts(ours ? response.clone() : response); // others may have it too
       const bytes = body === null ? new Uint8Array(0) : typeof body === 'string' ? Buffer.from(body) : body;
-      if (!(bytes instanceof Uint8Array))
+      if (!(bytes instanceof Uint8Array) || (body !== null && !ours))
         throw new TypeError(`the route ${path} must be a Response of carom's own class, of a string or bytes: others have a stream only`);
       addRoute(engine, path, status, fields, bytes);
     }
