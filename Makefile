@@ -10,7 +10,7 @@ TARGET  ?=
 BUILD   ?= build
 PYTHON  ?= /usr/bin/python3
 
-.PHONY: build serve test bench fuzz fuzz-merge simulate soak browser mutants oracles reference install package tidy format clean help configure
+.PHONY: build serve test bench fuzz fuzz-merge simulate soak browser mutants oracles elsewhere reference install package tidy format clean help configure
 
 build: configure ## build the libraries, examples and tests into build/
 	@cmake --build $(BUILD)
@@ -52,6 +52,9 @@ mutants: ## put small faults in, one by one, and see the test named for each fai
 
 oracles: build ## compare what Carom, Node and nginx read: make oracles SECONDS=60 SEED=1
 	@CAROM_BUILD="$(abspath $(BUILD))" $(PYTHON) test/oracle/oracles.py --long --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
+
+elsewhere: ## compile without TLS and HTTP/2, with musl and for 32 bits (script/bootstrap elsewhere)
+	@BUILD="$(BUILD)" tools/elsewhere
 
 reference: ## pages of the C API for a browser and for man(1), into build/reference (script/bootstrap reference)
 	@BUILD="$(BUILD)" $(PYTHON) tools/reference

@@ -22,7 +22,8 @@ int carom_service_stats(const carom_service *service, carom_stats *stats)
     read.memory = carom_memory_held();
     read.allocations = carom_memory_taken();
     /* A program may have been compiled with fewer counters, or with more. */
-    memset(stats, 0, stats->size);
-    memcpy(stats, &read, read.size < sizeof read ? read.size : sizeof read);
+    size_t size = (size_t)stats->size;
+    memset(stats, 0, size);
+    memcpy(stats, &read, size < sizeof read ? size : sizeof read);
     return 0;
 }
