@@ -35,7 +35,7 @@ struct scenario {
 
 /* ---------------------------------------------------------------- contents */
 
-#define LARGE_LENGTH  200000
+#define LARGE_LENGTH  100000
 #define COPY_LENGTH   40000 /* more than a page */
 #define STREAM_LENGTH 20000
 #define STREAM_PIECE  700
