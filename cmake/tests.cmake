@@ -228,6 +228,16 @@ endif()
 
 # ---------------------------------------------------------------- JavaScript
 
+# An addon that a test needs beside ours.
+if(TARGET carom_node AND NOT CAROM_STAGE STREQUAL "tsan")
+    add_library(nested_loop MODULE js/test/nested-loop.c)
+    target_include_directories(nested_loop SYSTEM PRIVATE ${CAROM_NODE_API} ${CAROM_UV})
+    target_link_libraries(nested_loop PRIVATE carom_options)
+    set_source_files_properties(js/test/nested-loop.c PROPERTIES COMPILE_OPTIONS -Wno-missing-prototypes) # the macro's
+    set_target_properties(nested_loop PROPERTIES PREFIX "" OUTPUT_NAME nested-loop SUFFIX .node
+        LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/test)
+endif()
+
 # js/test/<name>.test.mjs becomes the test js/<name>. What they need of npm is installed first.
 if(TARGET carom_node AND CAROM_STAGE STREQUAL "gcc")
     set(js ${CMAKE_CURRENT_SOURCE_DIR}/js)

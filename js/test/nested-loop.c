@@ -1,26 +1,17 @@
-/* An addon that runs the loop of Node once, within whoever calls it. Its few declarations are those
- * of Node-API and libuv. */
-#include <stddef.h>
+/* An addon that runs the loop of Node once, within whoever calls it. */
+#include <node_api.h>
+#include <uv.h>
 
-typedef void *napi_value;
-typedef napi_value napi_callback(void *env, void *info);
-
-int napi_create_function(void *env, const char *name, size_t length, napi_callback *call,
-                         void *data, napi_value *result);
-void *uv_default_loop(void);
-int uv_run(void *loop, int mode);
-
-#define NOWAIT 2
-
-static napi_value run_once(void *env, void *info)
+static napi_value run_once(napi_env env, napi_callback_info info)
 {
-    (void)env;
     (void)info;
-    uv_run(uv_default_loop(), NOWAIT);
+    uv_loop_t *loop = NULL;
+    if (napi_get_uv_event_loop(env, &loop) == napi_ok)
+        uv_run(loop, UV_RUN_NOWAIT);
     return NULL;
 }
 
-napi_value napi_register_module_v1(void *env, napi_value exports)
+NAPI_MODULE_INIT()
 {
     (void)exports;
     napi_value function = NULL;

@@ -1,10 +1,8 @@
 // A server and its process: it keeps it alive, lets it go, and never brings it down.
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, describe } from 'node:test';
+import { fileURLToPath } from 'node:url';
 
 import { run } from './support.mjs';
 
@@ -180,10 +178,7 @@ for (const io of ['inline', 'thread']) {
 
 // What deasync and its like do.
 test('a handler may run the loop within itself', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'carom-'));
-  const addon = join(folder, 'nested.node');
-  const source = new URL('./nested-loop.c', import.meta.url).pathname;
-  execFileSync(process.env.CC || 'cc', ['-shared', '-fPIC', '-o', addon, source]);
+  const addon = join(process.env.CAROM_BUILD ?? fileURLToPath(new URL('../../build', import.meta.url)), 'test/nested-loop.node');
   const { code, output } = await run(
     START.replace('IO', "'inline'") +
       CLIENT +
@@ -202,6 +197,5 @@ test('a handler may run the loop within itself', async () => {
         process.exit(0);
       });`,
   );
-  rmSync(folder, { recursive: true });
   assert.deepEqual({ code, output }, { code: 0, output: 'around within\n' });
 });
