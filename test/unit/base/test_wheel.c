@@ -202,7 +202,7 @@ static void those_of_one_kind_are_taken(void **state)
     for (unsigned i = 0; i < 40; i++) {
         if (i % 2 == 1)
             carom_timer_init(&subjects[i].timer, fires_otherwise);
-        carom_timer_arm(&wheel, &subjects[i].timer, 2 + i * i * i * 1000);
+        carom_timer_arm(&wheel, &subjects[i].timer, 2 + i * i * i * i);
     }
     carom_wheel_take_all(&wheel, fires_otherwise, &taken);
     assert_int_equal(wheel.armed, 20);

@@ -548,6 +548,30 @@ static void posts_fire_in_their_order_and_rouse_who_sleeps(void **state)
     assert_false(carom_wakers_pass(&records));
 }
 
+/* What a waker once waited for is nothing to its post: another waits there now. */
+static void a_post_leaves_the_place_to_who_waits(void **state)
+{
+    (void)state;
+    carom_record *record = take();
+    struct waiter before = WAITER, waits = WAITER;
+    struct lent content;
+    carom_slice piece;
+    assert_int_equal(carom_wait(record, CAROM_READABLE, &before.waker), 0);
+    add_content(record, &content, 1);
+    pass();
+    assert_int_equal(carom_request_read(record, &piece), 1);
+    assert_int_equal(carom_wait(record, CAROM_READABLE, &waits.waker), 0);
+    carom_post(record, &before.waker);
+    carom_wakers_take_posted(&records);
+    pass();
+    assert_fired(before, 2, 0);
+    assert_int_equal(waits.fired, 0);
+    carom_record_content_ended(record);
+    pass();
+    assert_fired(waits, 1, 0);
+    finish(record);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
@@ -572,6 +596,7 @@ int main(void)
         TEST(gathering_ends_with_the_exchange),
         TEST(content_that_will_not_come_is_not_whole),
         TEST(posts_fire_in_their_order_and_rouse_who_sleeps),
+        TEST(a_post_leaves_the_place_to_who_waits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
