@@ -1,6 +1,8 @@
 /* Tests of TLS on the simulated network: what waits for its turn, and ends by an alert. */
 #include "unit/http/tls_client.h"
 
+#include "http/connection.h"
+
 static const char now[] = "GET /now HTTP/1.1\r\nHost: t\r\n\r\n";
 static const char hold[] = "GET /hold HTTP/1.1\r\nHost: t\r\n\r\n";
 
@@ -350,6 +352,98 @@ static void the_end_is_told_once(void **state)
     client_finish(&client);
 }
 
+static int lefts;
+
+static void count_left(struct carom_stream *stream)
+{
+    assert_false(carom_stream_receives(stream));
+    lefts++;
+}
+
+/* FIN came while the handshake waited, and lies behind content that is not read: each pause is told
+ * of it. */
+static void each_pause_is_told_of_the_end(void **state)
+{
+    (void)state;
+    struct client clients[MANY];
+    size_t written;
+    carom_options options = simulation_options();
+    carom_tls_options tls = tls_options();
+    options.max_handshakes = 1;
+    options.handler = idle_handler;
+    begin_tls(&options, &tls);
+    struct carom_stream_events counted = *worker()->connections.streams.events;
+    counted.left = count_left;
+    worker()->connections.streams.events = &counted;
+    lefts = 0;
+    begin_many(clients);
+    static const char head[] = "POST /hold HTTP/1.1\r\nHost: t\r\nContent-Length: 9\r\n\r\n";
+    struct client *last = &clients[MANY - 1];
+    SSL_write_ex(last->ssl, head, sizeof head - 1, &written);
+    SSL_write_ex(last->ssl, "abc", 3, &written);
+    for (int i = 0; i < MANY; i++)
+        send_only(&clients[i]);
+    carom_peer_finish(last->peer);
+    turn();
+    assert_int_equal(sim.held_count, 1);
+    assert_int_equal(lefts, 1);
+    struct carom_stream *stream = &((struct carom_connection *)sim.held[0]->exchange)->stream;
+    carom_stream_receive(stream, true);
+    carom_stream_receive(stream, false);
+    turn();
+    assert_int_equal(lefts, 2);
+    finish();
+    for (int i = 0; i < MANY; i++)
+        client_finish(&clients[i]);
+}
+
+/* A connection that is closed in the midst of an answer must not look as if that were whole. */
+static void what_is_cut_off_is_not_said_to_be_all(void **state)
+{
+    (void)state;
+    struct client client;
+    carom_options options = simulation_options();
+    carom_tls_options tls = tls_options();
+    options.handler = idle_handler;
+    begin_tls(&options, &tls);
+    client_init(&client);
+    shake_hands(&client);
+    client_say(&client, hold);
+    struct carom_connection *connection = sim.held[0]->exchange;
+    const carom_response response = {.status = 200, .content = {large, LARGE, NULL, NULL}};
+    assert_int_equal(carom_respond(sim.held[0], &response), 0);
+    release(sim.held[0]);
+    carom_worker_turn(worker(), false);
+    assert_true(connection->stream.out.length > 0);
+    carom_connection_abort(connection, CAROM_REASON_CANCELED, false);
+    exchange(&client);
+    assert_true(carom_peer_saw_fin(client.peer));
+    size_t length = 1;
+    while (SSL_read_ex(client.ssl, client.got, sizeof client.got, &length) == 1) {
+    }
+    assert_int_equal(SSL_get_shutdown(client.ssl) & SSL_RECEIVED_SHUTDOWN, 0);
+    finish();
+    client_finish(&client);
+}
+
+/* close_notify in a handshake: nobody waits for the rest of it. */
+static void who_ends_in_the_handshake_is_let_go(void **state)
+{
+    (void)state;
+    struct client client;
+    carom_options options = simulation_options();
+    carom_tls_options tls = tls_options();
+    begin_tls(&options, &tls);
+    client_init(&client);
+    SSL_set_max_proto_version(client.ssl, TLS1_2_VERSION); /* in 1.3 it would be encrypted */
+    assert_false(shake(&client));
+    carom_peer_send(client.peer, "\x15\x03\x03\x00\x02\x01\x00", 7);
+    turn();
+    assert_true(carom_peer_saw_fin(client.peer));
+    assert_int_equal(finish().tls_failed, 1);
+    client_finish(&client);
+}
+
 int main(void)
 {
     const struct CMUnitTest all[] = {
@@ -362,6 +456,9 @@ int main(void)
         cmocka_unit_test(who_has_waited_is_heard_to_the_end),
         cmocka_unit_test(requests_before_fin_are_answered_after_the_wait),
         cmocka_unit_test(the_end_is_told_once),
+        cmocka_unit_test(each_pause_is_told_of_the_end),
+        cmocka_unit_test(what_is_cut_off_is_not_said_to_be_all),
+        cmocka_unit_test(who_ends_in_the_handshake_is_let_go),
     };
     return cmocka_run_group_tests_name("http/tls_turns", all, prepare, unprepare);
 }

@@ -191,6 +191,37 @@ static void fin_while_paused_is_told_and_waits(void **state)
     close(peer);
 }
 
+static void pause_again(struct owner *owner, struct carom_page *page, const uint8_t *data,
+                        uint32_t length)
+{
+    (void)page;
+    (void)data;
+    (void)length;
+    loop->ops->receive(loop, &owner->socket, false);
+}
+
+/* Who has gone on receiving, and pauses again, is told again. */
+static void fin_is_told_in_each_pause(void **state)
+{
+    (void)state;
+    int peer = open_tcp(&one);
+    one.on_received = pause_again;
+    loop->ops->receive(loop, &one.socket, false);
+    put(peer, "before");
+    assert_int_equal(shutdown(peer, SHUT_WR), 0);
+    turn_until(one.lefts == 1);
+    loop->ops->receive(loop, &one.socket, true);
+    turn_until(one.length == 6);
+    for (int turns = 0; one.lefts < 2 && turns < 10; turns++)
+        wait_and_deliver();
+    assert_int_equal(one.lefts, 2);
+    loop->ops->receive(loop, &one.socket, true);
+    turn_until(one.fins == 1);
+    assert_int_equal(one.lefts, 2);
+    owner_close(&one);
+    close(peer);
+}
+
 static void fin_alone_is_told_while_paused(void **state)
 {
     (void)state;
@@ -465,6 +496,7 @@ int main(void)
         TEST(a_pause_holds_for_what_is_on_its_way),
         TEST(fin_comes_after_all_bytes_and_once),
         TEST(fin_while_paused_is_told_and_waits),
+        TEST(fin_is_told_in_each_pause),
         TEST(fin_alone_is_told_while_paused),
         TEST(a_unix_peer_that_closed_is_heard_out),
         TEST(a_reset_is_noticed_once),
