@@ -213,9 +213,12 @@ static void handle(carom_record *record, void *data)
     handled = record;
 }
 
+static int rouses;
+
 static void rouse(struct carom_records *records)
 {
     (void)records;
+    rouses++;
 }
 
 static void read_clock(struct carom_records *records)
@@ -463,6 +466,34 @@ static void it_takes_part_in_turns_and_drains(void **state)
     assert_int_equal(transport.ends, 1);
 }
 
+/* Between two turns a worker sleeps, and its alarm is for what was known then. */
+static void a_time_that_is_set_between_turns_rouses_the_worker(void **state)
+{
+    (void)state;
+    request(0);
+    turn();
+    assert_true(carom_inbox_sleep(&connections.records.inbox));
+    rouses = 0;
+    assert_int_equal(carom_set_handler_timeout(handled, 10), 0);
+    assert_int_equal(rouses, 1);
+    carom_inbox_awake(&connections.records.inbox);
+    answer(handled, "fine");
+    turn();
+    acknowledge(4);
+    carom_release(handled);
+    carom_core_destroy(&transport.core, CAROM_REASON_CANCELED, false);
+}
+
+/* Whatever list of the turn a connection is in. */
+static void all_are_cancelled(void **state)
+{
+    (void)state;
+    carom_core_resume(&transport.core);
+    carom_connections_cancel(&connections);
+    assert_int_equal(transport.core.state, CAROM_CONNECTION_CLOSED);
+    turn();
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
@@ -472,6 +503,8 @@ int main(void)
         TEST(the_core_tells_of_its_ends),
         TEST(its_deadlines_pass_without_a_socket),
         TEST(it_takes_part_in_turns_and_drains),
+        TEST(a_time_that_is_set_between_turns_rouses_the_worker),
+        TEST(all_are_cancelled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

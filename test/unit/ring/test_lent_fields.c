@@ -128,6 +128,26 @@ static void lent_fields_that_are_wrong_are_refused_and_their_loan_comes_back(voi
     }
 }
 
+/* Content and end have no fields, whatever the word says that names their loan. */
+static void a_loan_that_no_flag_mentions_stays_the_vms(void **state)
+{
+    (void)state;
+    struct carom_peer *peer;
+    uint32_t index = begin_and_ask(&peer), *words = slot_words(index);
+    words[CAROM_SLOT_STATUS] = 200;
+    words[CAROM_SLOT_WHOLE_LOW] = words[CAROM_SLOT_WHOLE_HIGH] = UINT32_MAX;
+    command(index, CAROM_FLAG_HEAD);
+    uint8_t *bytes = lend_fields(5, 1, 3);
+    words[CAROM_SLOT_FIELDS_LOAN] = 5 + 1;
+    words[CAROM_SLOT_DATA_LENGTH] = 4;
+    memcpy(slot_out(index), "fine", 4);
+    command(index, CAROM_FLAG_DATA | CAROM_FLAG_END | CAROM_FLAG_RELEASE);
+    assert_int_equal(returned(5), 0);
+    assert_got(peer, "\r\n4\r\nfine\r\n0\r\n\r\n");
+    vm_finish();
+    free(bytes);
+}
+
 static void what_long_fields_took_goes_back(void **state)
 {
     (void)state;
@@ -150,6 +170,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fields_in_a_loan_are_sent_up_to_the_limit),
         cmocka_unit_test(trailers_may_lie_in_a_loan),
+        cmocka_unit_test(a_loan_that_no_flag_mentions_stays_the_vms),
         cmocka_unit_test(what_long_fields_took_goes_back),
         cmocka_unit_test(lent_fields_that_are_wrong_are_refused_and_their_loan_comes_back),
     };

@@ -17,7 +17,7 @@ static struct {
     carom_vm *vm;
     carom_vm_event last; /* of the requests */
     carom_vm_event held[CAPACITY];
-    int held_count, requests, rooms, ended, errors, times;
+    int held_count, requests, rooms, ended, errors, times, wakes;
     uint32_t news; /* all that was told */
     char content[512], trailer[64];
 } app;
@@ -75,6 +75,7 @@ static void wake(void *data)
 {
     carom_vm_event event;
     (void)data;
+    app.wakes++;
     while (carom_vm_next(app.vm, &event))
         hear(&event);
 }
@@ -206,20 +207,24 @@ static uint64_t memory_behind_a_burst(const char *request)
 {
     struct carom_peer *peers[40];
     vm_begin();
-    for (int i = 0; i < 40; i++)
-        peers[i] = ask(request);
-    assert_int_equal(app.requests, 40);
-    uint64_t burst = stats_now().memory;
-    for (int i = 0; i < 40; i++)
-        answer_text(&app.held[i], "at last", CAROM_FLAG_RELEASE);
-    turn();
-    for (int i = 0; i < 40; i++)
-        assert_got(peers[i], "at last");
-    for (int i = 0; i < 10; i++)
-        pass(2 * SECOND);
-    ask(GET("/"));
-    uint64_t memory = stats_now().memory;
-    assert_true(memory + CAROM_RING_SLOT_SIZE * CAROM_RING_BLOCK_SLOTS < burst);
+    uint64_t memory = 0;
+    for (int round = 0; round < 2; round++) {
+        app.requests = app.held_count = 0;
+        for (int i = 0; i < 40; i++)
+            peers[i] = ask(request);
+        assert_int_equal(app.requests, 40);
+        uint64_t burst = stats_now().memory;
+        for (int i = 0; i < 40; i++)
+            answer_text(&app.held[i], "at last", CAROM_FLAG_RELEASE);
+        turn();
+        for (int i = 0; i < 40; i++)
+            assert_got(peers[i], "at last");
+        for (int i = 0; i < 10; i++)
+            pass(2 * SECOND);
+        ask(GET("/"));
+        memory = stats_now().memory;
+        assert_true(memory + CAROM_RING_SLOT_SIZE * CAROM_RING_BLOCK_SLOTS < burst);
+    }
     vm_finish();
     return memory;
 }
@@ -239,15 +244,17 @@ static void slots_come_and_go(void **state)
     assert_true(with < without + 4096 * (CAROM_RING_BLOCK_SLOTS + 1)); /* they, and less than one */
 }
 
-/* At the bound, and when no one answers, a VM does not spin. */
+/* At the bound, and when no one answers, a VM does not spin; it hears that others were refused. */
 static void more_than_the_bound_is_refused(void **state)
 {
     (void)state;
     vm_begin();
     for (int i = 0; i < CAPACITY; i++)
         ask(GET("/hold"));
+    int wakes = app.wakes;
     struct carom_peer *peer = ask(GET("/hold"));
     assert_got(peer, "HTTP/1.1 503 ");
+    assert_int_equal(app.wakes, wakes + 1);
     vm_finish();
 }
 

@@ -332,6 +332,57 @@ static void a_number_stands_in_the_list_once(void **state)
     vm_finish();
 }
 
+/* Nor does whoever has the number of one in the list cut off those behind it. */
+static void those_behind_a_number_that_is_used_again_are_closed(void **state)
+{
+    (void)state;
+    vm_begin();
+    peer = connect_peer();
+    struct carom_peer *other = connect_peer();
+    turn();
+    assert_int_equal(heard(CAROM_RING_OPENED).number, 1);
+    assert_int_equal(heard(CAROM_RING_OPENED).number, 2);
+    struct carom_node *open = &sim.service->workers[0].connections.open;
+    struct carom_core *core = carom_container(open->next, struct carom_core, link);
+    struct carom_watcher *watcher = carom_ring_watcher(vm.ring);
+    assert_int_equal(carom_core_number(core), 1);
+    carom_ring_close_connection(vm.ring, 1, CAROM_CLOSE_NOW);
+    carom_ring_close_connection(vm.ring, 2, CAROM_CLOSE_NOW);
+    watcher->closed(watcher, core, CAROM_REASON_CLIENT_CLOSED);
+    assert_int_equal(heard(CAROM_RING_CLOSED).number, 1);
+    carom_ring_forget_connection(vm.ring, 1);
+    assert_int_equal(watcher->opened(watcher, core), 1);
+    turn();
+    assert_false(carom_peer_saw_close(peer));
+    assert_true(carom_peer_saw_close(other));
+    vm_finish();
+}
+
+static void note_in_state(carom_record *record, void *data)
+{
+    memset(carom_connection_state(record), 0xff, 32);
+    carom_ring_handle(record, data);
+}
+
+static void the_state_of_a_connection_lies_behind_what_is_watched(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    options.connection_state = 32;
+    vm_begin_watching(&options, SLOTS, true);
+    sim.service->options.handler = note_in_state;
+    uint32_t index = ask(&peer, GET("/"));
+    assert_int_equal(slot_words(index)[CAROM_SLOT_CONNECTION], 1);
+    heard(CAROM_RING_OPENED);
+    respond(index, "fine", ANSWER);
+    carom_peer_finish(peer);
+    turn();
+    carom_ring_connection connection = heard(CAROM_RING_CLOSED);
+    assert_int_equal(connection.number, 1);
+    assert_int_equal(connection.received, strlen(GET("/")));
+    vm_finish();
+}
+
 /* Numbers that a burst has used cost nothing two windows later; what stays open keeps its own. */
 static void what_a_burst_has_left_of_the_table_goes_back(void **state)
 {
@@ -413,6 +464,8 @@ int main(void)
         cmocka_unit_test(what_was_answered_before_arrives_and_then_it_closes),
         cmocka_unit_test(who_has_the_number_of_one_that_was_to_be_closed_stays),
         cmocka_unit_test(a_number_stands_in_the_list_once),
+        cmocka_unit_test(those_behind_a_number_that_is_used_again_are_closed),
+        cmocka_unit_test(the_state_of_a_connection_lies_behind_what_is_watched),
         cmocka_unit_test(what_a_burst_has_left_of_the_table_goes_back),
         cmocka_unit_test(who_does_not_watch_hears_nothing),
     };
