@@ -48,6 +48,7 @@ for (const io of ['inline', 'thread']) {
     const post = (length) => `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${length}\r\n\r\n`;
     assert.match(await answerOf({ io, maxContent: 5e9 }, fine, post(5e9), false, WHOLE), /^HTTP\/1\.1 200 /);
     assert.match(await answerOf({ io, maxContent: 5e9 }, fine, post(5e9 + 1), false, /\r\n\r\n/), /^HTTP\/1\.1 413 /);
+    assert.match(await answerOf({ io, maxContent: false }, fine, post(5e9), false, WHOLE), /^HTTP\/1\.1 200 /);
   });
 
   test(`${io}: halfClose lets a client be answered that has said all`, async () => {

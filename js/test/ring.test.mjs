@@ -5,7 +5,7 @@ import { createRequire } from 'node:module';
 import { test } from 'node:test';
 
 const require = createRequire(import.meta.url);
-const { decodeFields, writeFields, writeShort } = require('../src/ring/codec.js');
+const { decodeFields, ipv6Text, writeFields, writeShort } = require('../src/ring/codec.js');
 const { copyOf, ownBytes, share, giveBack } = require('../src/ring/copies.js');
 const { Ring } = require('../src/ring/ring.js');
 const native = require('../src/ring/native.js');
@@ -13,6 +13,8 @@ const { open } = require('../src/engine/engine.js');
 const { Exchange } = require('../src/exchange/exchange.js');
 const { Output } = require('../src/exchange/output.js');
 const { addressOf, settingsOf } = require('../src/engine/options.js');
+const { meantBy } = require('../src/engine/option-names.js');
+const { urlsOf } = require('../src/ring/urls.js');
 const {
   RING_BLOCKS_BACK,
   RING_CONTROL_WORDS,
@@ -179,6 +181,10 @@ test('tables by number end where the last one is, after a burst', (t) => {
   ring.connections = [undefined, one('a'), one('b'), one('c')];
   const goes = (number) => ring.gone.push({ number, reason: '', received: 0, sent: 0 });
   goes(2);
+  ring.control[RING_EVENT_TAIL] = 1; // the news of an exchange, which come first
+  ring.tellGone();
+  assert.deepEqual(closed, []);
+  ring.eventHead = 1;
   ring.tellGone();
   assert.equal(ring.connections.length, 4);
   goes(3);
@@ -234,7 +240,12 @@ test('what is lent is counted, and the number of a loan that was refused is free
 
 test('the time for content behind its response stands still while it is read', async (t) => {
   const timers = [];
-  t.mock.method(globalThis, 'setTimeout', () => timers[timers.push({ cleared: false }) - 1]);
+  const unref = t.mock.fn();
+  class Timer {
+    cleared = false;
+    unref = unref;
+  }
+  t.mock.method(globalThis, 'setTimeout', () => timers[timers.push(new Timer()) - 1]);
   t.mock.method(globalThis, 'clearTimeout', (timer) => {
     if (timer !== undefined) timer.cleared = true;
   });
@@ -254,9 +265,9 @@ test('the time for content behind its response stands still while it is read', a
   assert.equal(Buffer.from(await first).toString(), 'abc');
   words[SLOT_REASON] = native.reasons().indexOf('complete');
   tell(NEWS_ENDED);
-  assert.deepEqual(timers, [{ cleared: false }]);
+  assert.deepEqual([timers.length, timers[0].cleared, unref.mock.callCount()], [1, false, 1]); // nor does it keep the process
   const second = exchange.read();
-  assert.deepEqual(timers, [{ cleared: true }]);
+  assert.deepEqual([timers.length, timers[0].cleared], [1, true]);
   words[SLOT_PIECE_LENGTH] = 0;
   tell(NEWS_CONTENT_END);
   assert.equal(await second, null);
@@ -273,6 +284,12 @@ test('a handle whose server is over answers nothing', async () => {
   for (const call of [native.start, native.replaceTls, native.adjust]) assert.ok(call(handle, {}) < 0);
 });
 
+test('a server that cannot listen leaves nothing', (t) => {
+  const discard = t.mock.method(native, 'discard');
+  assert.throws(() => open({ port: 0, hostname: 'no address', io: 'inline' }, () => {}), { code: 'CAROM_EADDRESS' });
+  assert.equal(discard.mock.callCount(), 1);
+});
+
 // An engine on a thread may take all that a stream gives, so that it never has to wait.
 test('a stream that need not wait gives the loop a turn', async () => {
   let turns = 0;
@@ -285,4 +302,53 @@ test('what options come to', () => {
   assert.equal(settingsOf({ keepAlive: 0.5 }).keepAlive, 1);
   for (const hostname of ['::1', '[::1]']) assert.equal(addressOf({ hostname, port: 1 }), '[::1]:1');
   assert.equal(addressOf({ hostname: '127.0.0.1', port: 1 }), '127.0.0.1:1');
+});
+
+test('an option with two letters exchanged is told', () => {
+  assert.equal(meantBy('keepAilve', ['keepAlive']), 'keepAlive');
+  assert.equal(meantBy('keepAxxve', ['keepAlive']), undefined);
+});
+
+test('an address of IPv6 is short where more than one group is zero', () => {
+  const textOf = (hex) => ipv6Text(Buffer.from(hex, 'hex'), 0);
+  assert.equal(textOf('20010db8000000010001000100010001'), '2001:db8:0:1:1:1:1:1');
+  assert.equal(textOf('20010db8000000010000000000000001'), '2001:db8:0:1::1');
+  assert.equal(textOf('00000000000000000000000000000001'), '::1');
+  assert.equal(textOf('00000000000000000000ffff7f000001'), '127.0.0.1');
+});
+
+// Of some thousand some lie in the same place of the cache.
+test('a URL is that of its target and its host, wherever the one ends', () => {
+  const urls = urlsOf(false);
+  for (let i = 0; i < 5000; i++) {
+    const bytes = Buffer.from(`/${i}ab`);
+    const end = bytes.length - 2;
+    const one = urls.find(bytes, 0, end, end, 2); // "/1" and "ab"
+    one.url = 'known';
+    const other = urls.find(bytes, 0, end + 1, end + 1, 1); // "/1a" and "b"
+    assert.equal(other.url, '');
+  }
+});
+
+test('a length of more than 31 bits', () => {
+  const block = new ArrayBuffer(RING_SLOT_SIZE);
+  const words = new Int32Array(block);
+  const exchange = new Exchange({ words, bytes: Buffer.from(block), ring: {} }, 1);
+  for (const length of [0, 3 * 2 ** 30, 2 ** 32, 5 * 2 ** 32 + 7]) {
+    words[SLOT_LENGTH_LOW] = length % 2 ** 32;
+    words[SLOT_LENGTH_HIGH] = Math.floor(length / 2 ** 32);
+    assert.equal(exchange.contentLength, length);
+  }
+});
+
+test('who does not wait for room need not hear that the client has gone', async (t) => {
+  const unheard = t.mock.fn();
+  process.prependListener('unhandledRejection', unheard);
+  const output = new Output({});
+  output.buffered = 1_000_000;
+  output.ready();
+  output.close('client-reset');
+  await new Promise(setImmediate);
+  process.removeListener('unhandledRejection', unheard);
+  assert.equal(unheard.mock.callCount(), 0);
 });

@@ -257,7 +257,7 @@ for (const io of WAYS)
         await assert.rejects(get(port));
         await assert.rejects(get(port, bob));
       });
-      await serving({ io, ...own, ca: [ann.cert, bob.cert], requestCert: true, rejectUnauthorized: false }, who, async (port) => {
+      await serving({ io, ...own, ca: [ann.cert.trimEnd(), bob.cert], requestCert: true, rejectUnauthorized: false }, who, async (port) => {
         assert.equal((await get(port, bob)).text, 'CN=bob');
         assert.equal((await get(port)).text, 'nobody');
         const client = session(port, ann);

@@ -234,7 +234,8 @@ test('an error in a handler shows its place, and answers 500', async (t) => {
   const response = await fetch(await run.origin());
   assert.equal(response.status, 500);
   assert.equal(await response.text(), 'Internal Server Error\n');
-  await run.says(/Error: oops\n +at throws\.mjs:2[^]*> +2 \| {3}throw new Error/);
+  await run.says(/Error: oops\n +at throws\.mjs:2[^]*> +2 \| {3}throw new Error[^]*\^\n/);
+  assert.match(run.said, /\n {7}\| {9}\^\n/);
   await run.stop();
 });
 

@@ -1,14 +1,17 @@
 // Where a server listens: descriptors that were inherited, ports that the workers of a cluster share.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { lookup } from 'node:dns/promises';
 import { once } from 'node:events';
 import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import net from 'node:net';
 import { networkInterfaces, tmpdir } from 'node:os';
 import path from 'node:path';
 import test from 'node:test';
 import { closeAfter, skip, createServer } from './support.mjs';
 
+const require = createRequire(import.meta.url);
 const NODE = JSON.stringify(new URL('../../node.js', import.meta.url).pathname);
 const CAROM = JSON.stringify(new URL('../../index.js', import.meta.url).pathname);
 
@@ -147,4 +150,21 @@ test('a port may be a string of digits', { skip }, async (t) => {
   const server = closeAfter(t, createServer()).listen(' 0 ', '127.0.0.1');
   await once(server, 'listening');
   assert.equal(typeof server.address().port, 'number');
+});
+
+test('the arguments of listen', () => {
+  const { placeOf } = require('../../src/node/listen.js');
+  const backlogOf = (...args) => placeOf(args).place.backlog;
+  assert.deepEqual([backlogOf(1), backlogOf(1, 7), backlogOf(1, 'host', 7), backlogOf(1, undefined, 7)], [0, 7, 7, 7]);
+});
+
+// The name is none that a name service would be asked for.
+test('a server that is closed while its host is looked up does not listen', { skip }, async (t) => {
+  const server = closeAfter(t, createServer()).listen(0, '127.1');
+  const heard = [];
+  for (const event of ['listening', 'error', 'close']) server.on(event, () => heard.push(event));
+  server.close();
+  await lookup('127.1');
+  for (let i = 0; i < 3; i++) await new Promise(setImmediate);
+  assert.deepEqual([heard, server.listening], [['close'], false]);
 });

@@ -21,6 +21,9 @@ test('a socket is a net.Socket for those who ask, and has what it has', { skip }
     assert.ok(req.socket instanceof net.Socket);
     assert.deepEqual([req.socket.pipe, req.socket.read, req.socket.destroyed], [undefined, undefined, false]);
     assert.throws(() => req.socket.setEncoding('utf8'), { code: 'ERR_HTTP_SOCKET_ENCODING' });
+    const ran = () => {};
+    req.socket.setTimeout(60_000, ran).setTimeout(0, ran);
+    assert.equal(req.socket.listenerCount('timeout'), 0);
     let told = 0;
     req.socket.on('own', () => told++);
     req.socket.emit('own');

@@ -2,10 +2,13 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http from 'node:http';
+import { createRequire } from 'node:module';
 import { pipeline } from 'node:stream/promises';
 import { Readable } from 'node:stream';
 import test from 'node:test';
 import { createServer, FakeExchange, IncomingMessage, ServerResponse } from './support.mjs';
+
+const require = createRequire(import.meta.url);
 
 // Give an exchange to a listener; what the listener got.
 function serve(exchange, listener = () => {}) {
@@ -488,6 +491,22 @@ test('upgrade', async () => {
     ['write', 'two'],
     ['end', undefined],
   ]);
+});
+
+test('bytes behind the head of an upgrade are bytes', () => {
+  const { RawHead } = require('../../src/node/raw-head.js');
+  const bytes = Buffer.from([0x80, 0xff, 0, 13, 10]);
+  const { status, rest } = new RawHead().take(Buffer.concat([Buffer.from('HTTP/1.1 101 Yes\r\n\r\n'), bytes]));
+  assert.deepEqual([status, rest], [101, bytes]);
+});
+
+test('the time of content ends with the exchange', async () => {
+  const { req, res } = serve(new FakeExchange({ method: 'POST', content: [Buffer.from('a'), Buffer.from('b')] }));
+  const [{ timer }] = req.socket.transactions;
+  assert.ok(timer.hasRef() === false && timer._destroyed === false);
+  res.end();
+  await ticks();
+  assert.equal(timer._destroyed, true);
 });
 
 test('what is written moves the time-out of the socket', () => {
