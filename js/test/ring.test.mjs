@@ -12,7 +12,7 @@ const native = require('../src/ring/native.js');
 const { open } = require('../src/engine/engine.js');
 const { Exchange } = require('../src/exchange/exchange.js');
 const { Output } = require('../src/exchange/output.js');
-const { addressOf, settingsOf } = require('../src/engine/options.js');
+const { addressOf, deadlineOf, settingsOf } = require('../src/engine/options.js');
 const { meantBy } = require('../src/engine/option-names.js');
 const { urlsOf } = require('../src/ring/urls.js');
 const {
@@ -302,6 +302,7 @@ test('what options come to', () => {
   assert.equal(settingsOf({ keepAlive: 0.5 }).keepAlive, 1);
   for (const hostname of ['::1', '[::1]']) assert.equal(addressOf({ hostname, port: 1 }), '[::1]:1');
   assert.equal(addressOf({ hostname: '127.0.0.1', port: 1 }), '127.0.0.1:1');
+  assert.deepEqual([deadlineOf(0), deadlineOf(2 ** 32 - 2), deadlineOf(2 ** 32), deadlineOf()], [0, 2 ** 32 - 2, -1, -1]);
 });
 
 test('an option with two letters exchanged is told', () => {

@@ -102,13 +102,10 @@ static int take_content(carom_record *record, const carom_content *content)
 static int take_head(carom_record *record, const struct carom_response_plan *plan,
                      const carom_response *response)
 {
-    uint8_t kind = record->body_kind;
-    record->body_kind = plan->body;
     int error = record->ops->head(record, plan, response);
-    if (error < 0) {
-        record->body_kind = kind;
+    if (error < 0)
         return error;
-    }
+    record->body_kind = plan->body;
     carom_timer_disarm(&record->records->wheel, &record->deadline);
     record->content_expected = plan->expected;
     return 0;

@@ -229,6 +229,30 @@ static void loans_go_back_after_a_burst(void **state)
     vm_finish();
 }
 
+/* What one loan after the other needs is not taken anew each time. */
+static void the_first_loans_stay(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    static char big[10000];
+    vm_begin(&options);
+    struct carom_peer *peer = connect_peer();
+    assert_int_equal(carom_ring_lend(vm.ring, 0, big, sizeof big), 0);
+    say(peer, GET("/hold"));
+    turn();
+    uint32_t slot = vm.held[--vm.held_count];
+    compose(slot, 200, "x-vm", "loan", NULL, 0);
+    slot_words(slot)[CAROM_SLOT_DATA_LOAN] = 1;
+    command(slot, CAROM_FLAG_HEAD | CAROM_FLAG_DATA | CAROM_FLAG_END | CAROM_FLAG_RELEASE);
+    turn();
+    assert_int_equal(vm.returns, 1);
+    struct carom_guest *guest = sim.service->workers[0].connections.records.guest;
+    for (int i = 0; i < 4; i++)
+        guest->tick(guest);
+    assert_int_equal(vm.ring->loan_chunks, 1);
+    vm_finish();
+}
+
 static void stand_still(void)
 {
     vm.control[CAROM_RING_VM_ASLEEP] = 0;
@@ -319,6 +343,7 @@ int main(void)
         cmocka_unit_test(nobody_takes_the_last_slots),
         cmocka_unit_test(loans_are_as_many_as_are_wanted),
         cmocka_unit_test(loans_go_back_after_a_burst),
+        cmocka_unit_test(the_first_loans_stay),
         cmocka_unit_test(who_comes_late_waits_for_one_of_each),
         cmocka_unit_test(who_is_heard_of_need_not_be_answered),
         cmocka_unit_test(who_is_late_to_say_what_it_has_heard_is_called),

@@ -172,8 +172,15 @@ static void limits_change_while_it_runs(void **state)
     struct carom_peer *second = connect_peer(); /* there is room for it now */
     ask_for(second, "Connection: close\r\n");
     change.max_connection_requests = CAROM_OFF;
+    change.max_connections = 3;
+    change.first_byte_timeout = 100;
     assert_int_equal(carom_service_adjust(sim.service, &change), 0);
     ask_for(first, "Keep-Alive: timeout=620\r\n");
+    const struct carom_peer *silent = connect_peer();
+    carom_service_turn(sim.service);
+    carom_simulated_advance(sim.loop, 101);
+    carom_service_turn(sim.service);
+    assert_true(carom_peer_saw_close(silent));
     change.keep_alive = CAROM_OFF;
     assert_int_equal(carom_service_adjust(sim.service, &change), 0);
     ask_for(connect_peer(), "HTTP/1.1 200 OK\r\n");

@@ -1,5 +1,7 @@
 /* Tests of stapling on the simulated network: responses that are good, out of date, or of another
  * certificate. */
+#include "service/service.h"
+#include "tls/tls.h"
 #include "unit/http/tls_client.h"
 
 #include <openssl/ocsp.h>
@@ -126,6 +128,22 @@ static void bytes_behind_a_response_are_not_stapled(void **state)
     assert_int_equal(carom_service_destroy(sim.service), 0);
 }
 
+static void a_new_response_is_a_change(void **state)
+{
+    (void)state;
+    carom_tls_certificate with_response = certificate;
+    with_response.ocsp_file = file;
+    carom_options options = simulation_options();
+    carom_tls_options tls = tls_options();
+    tls.certificates = &with_response;
+    write_response(&certificate, DAY);
+    begin_tls(&options, &tls);
+    assert_false(carom_tls_changed(sim.service->listeners.list[0]->tls));
+    write_response(&certificate, 0); /* which is shorter */
+    assert_true(carom_tls_changed(sim.service->listeners.list[0]->tls));
+    finish();
+}
+
 static int make_file(void **state)
 {
     int descriptor = mkstemp(file);
@@ -145,6 +163,7 @@ int main(void)
         cmocka_unit_test(only_what_is_good_is_stapled),
         cmocka_unit_test(another_certificate_is_another),
         cmocka_unit_test(bytes_behind_a_response_are_not_stapled),
+        cmocka_unit_test(a_new_response_is_a_change),
     };
     return cmocka_run_group_tests_name("tls/tls_ocsp", all, make_file, remove_file);
 }

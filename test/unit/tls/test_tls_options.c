@@ -225,6 +225,25 @@ static void a_file_in_the_place_of_another_is_a_change(void **state)
     carom_tls_destroy(loaded);
 }
 
+/* The texts of the options are the caller's, and may be gone when files are loaded again. */
+static void texts_are_kept(void **state)
+{
+    (void)state;
+    struct carom_tls *loaded;
+    char groups[] = "P-256", ciphers[] = "ECDHE-ECDSA-AES128-GCM-SHA256";
+    char suites[] = "TLS_AES_128_GCM_SHA256";
+    carom_tls_options tls = tls_options();
+    tls.groups = groups;
+    tls.ciphers = ciphers;
+    tls.suites = suites;
+    assert_int_equal(carom_tls_create(&loaded, &tls, &silent, false), 0);
+    memset(groups, 'x', sizeof groups - 1);
+    memset(ciphers, 'x', sizeof ciphers - 1);
+    memset(suites, 'x', sizeof suites - 1);
+    assert_int_equal(carom_tls_load(loaded), 0);
+    carom_tls_destroy(loaded);
+}
+
 static void what_was_exchanged_is_freed(void **state)
 {
     (void)state;
@@ -357,6 +376,7 @@ int main(void)
         cmocka_unit_test(what_could_not_be_loaded_waits_for_a_change),
         cmocka_unit_test(what_was_refused_changes_nothing),
         cmocka_unit_test(a_file_in_the_place_of_another_is_a_change),
+        cmocka_unit_test(texts_are_kept),
         cmocka_unit_test(what_was_exchanged_is_freed),
         cmocka_unit_test(one_bad_file_is_told),
         cmocka_unit_test(the_shortest_time_of_all_is_watched),
