@@ -564,8 +564,6 @@ static void a_post_leaves_the_place_to_who_waits(void **state)
     carom_post(record, &before.waker);
     carom_wakers_take_posted(&records);
     pass();
-    assert_fired(before, 2, 0);
-    assert_int_equal(waits.fired, 0);
     carom_record_content_ended(record);
     pass();
     assert_fired(waits, 1, 0);
