@@ -57,7 +57,7 @@ static void received(struct carom_stream *stream, struct carom_page *page, const
         carom_core_flush(&connection->core);
 }
 
-static void ended(struct carom_stream *stream, int error)
+static void peer_done(struct carom_stream *stream, int error)
 {
     struct carom_connection *connection = of_stream(stream);
     if (error == -CAROM_EPROTOCOL) {
@@ -73,17 +73,17 @@ static void ended(struct carom_stream *stream, int error)
     connection->core.peer_done = true;
     connection->core.unread = false;
     if (connection->core.state == CAROM_CONNECTION_OPEN && connection->core.session != NULL)
-        carom_connection_protocol(connection)->ended(connection);
+        carom_connection_protocol(connection)->peer_done(connection);
     else if (!carom_stream_stalled(stream))
         carom_connection_abort(connection, CAROM_REASON_CLIENT_CLOSED, false);
 }
 
-static void left(struct carom_stream *stream)
+static void fin_queued(struct carom_stream *stream)
 {
     struct carom_connection *connection = of_stream(stream);
     if (connection->core.state == CAROM_CONNECTION_OPEN && connection->core.session != NULL &&
-        carom_connection_protocol(connection)->left != NULL)
-        carom_connection_protocol(connection)->left(connection);
+        carom_connection_protocol(connection)->fin_queued != NULL)
+        carom_connection_protocol(connection)->fin_queued(connection);
 }
 
 static void sent(struct carom_stream *stream)
@@ -120,7 +120,7 @@ static void secured(struct carom_stream *stream, int error)
 }
 
 static const struct carom_stream_events connection_events = {
-    received, ended, left, sent, closed, secured,
+    received, peer_done, fin_queued, sent, closed, secured,
 };
 
 /* ---------------------------------------------------------------- life */
@@ -148,7 +148,7 @@ static void linger_for(struct carom_connection *connection, uint32_t timeout, ca
 {
     connection->core.state = CAROM_CONNECTION_LINGERING;
     cancel_exchanges(connection, reason);
-    carom_stream_finish(&connection->stream);
+    carom_stream_shutdown(&connection->stream);
     carom_stream_receive(&connection->stream, true);
     carom_connection_read_within(connection, timeout);
 }

@@ -447,7 +447,7 @@ static void h1_resume(struct carom_connection *connection)
 
 /* ---------------------------------------------------------------- FIN, time */
 
-static void h1_ended(struct carom_connection *connection)
+static void h1_peer_done(struct carom_connection *connection)
 {
     struct carom_h1 *h1 = carom_h1_of(connection);
     struct carom_connections *connections = carom_connections_of(connection);
@@ -489,7 +489,7 @@ static void h1_ended(struct carom_connection *connection)
 /* FIN waits behind content that nobody reads now, or behind requests that are not taken yet. Those
  * who are still to answer, or to read, learn of it now; with nobody among them it is in no hurry,
  * and what came before it is taken first. Of a tunnel all that was sent is for its reader. */
-static void h1_left(struct carom_connection *connection)
+static void h1_fin_queued(struct carom_connection *connection)
 {
     struct carom_h1 *h1 = carom_h1_of(connection);
     bool waits = h1->reading != NULL && h1->phase != CAROM_H1_HEAD;
@@ -505,7 +505,7 @@ static void h1_left(struct carom_connection *connection)
     CAROM_MARK("FIN behind what is not read");
     connection->core.peer_done = connection->core.unread = true;
     let_go_of_page(connection);
-    h1_ended(connection);
+    h1_peer_done(connection);
 }
 
 static void h1_read_timeout(struct carom_connection *connection)
@@ -586,8 +586,8 @@ const struct carom_stream_protocol carom_h1_protocol = {
     .protocol.share = carom_h1_share,
     .protocol.unshare = carom_h1_unshare,
     .received = h1_received,
-    .ended = h1_ended,
-    .left = h1_left,
+    .peer_done = h1_peer_done,
+    .fin_queued = h1_fin_queued,
     .resume = h1_resume,
     .read_timeout = h1_read_timeout,
     .silent = h1_silent,

@@ -262,8 +262,8 @@ static bool finish_first(struct carom_connection *connection, carom_record *reco
     bool tunnel = record->body_kind == CAROM_BODY_TUNNEL;
     bool content = record->request < CAROM_REQUEST_WHOLE;
     if (tunnel && content && (record->holds & CAROM_HOLD_HANDLER)) {
-        if (!connection->stream.finishing && !connection->stream.finished)
-            carom_stream_finish(&connection->stream);
+        if (!connection->stream.fin_due && !connection->stream.fin_sent)
+            carom_stream_shutdown(&connection->stream);
         return false;
     }
     if (record->closes || tunnel) {

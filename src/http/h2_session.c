@@ -417,7 +417,7 @@ static void h2_received(struct carom_connection *connection, struct carom_page *
     carom_connection_touch(connection);
 }
 
-static void h2_ended(struct carom_connection *connection)
+static void h2_peer_done(struct carom_connection *connection)
 {
     struct carom_h2 *h2 = carom_h2_of(connection);
     struct carom_node *node = h2->exchanges.next;
@@ -584,7 +584,7 @@ const struct carom_stream_protocol carom_h2_protocol = {
     .protocol.unshare = h2_unshare,
     .begin = h2_begin,
     .received = h2_received,
-    .ended = h2_ended,
+    .peer_done = h2_peer_done,
     .resume = h2_resume,
     .read_timeout = carom_h2_read_timeout,
     .flush = h2_flush,

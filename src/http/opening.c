@@ -95,11 +95,11 @@ static void become_h1(struct carom_connection *connection)
     carom_page_drop(page);
 }
 
-static void opening_ended(struct carom_connection *connection)
+static void opening_peer_done(struct carom_connection *connection)
 {
     become_h1(connection);
     if (connection->core.session != NULL)
-        carom_connection_protocol(connection)->ended(connection);
+        carom_connection_protocol(connection)->peer_done(connection);
 }
 
 static void opening_read_timeout(struct carom_connection *connection)
@@ -132,7 +132,7 @@ static void opening_drop(struct carom_connection *connection)
 const struct carom_stream_protocol carom_opening_protocol = {
     .protocol.carrier = &carom_stream_carrier,
     .received = opening_received,
-    .ended = opening_ended,
+    .peer_done = opening_peer_done,
     .resume = opening_nothing,
     .read_timeout = opening_read_timeout,
     .flush = opening_nothing,

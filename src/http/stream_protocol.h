@@ -23,10 +23,10 @@ struct carom_stream_protocol {
     void (*received)(struct carom_connection *connection, struct carom_page *page,
                      const uint8_t *data, uint32_t length);
     /* FIN has come. Needs the session. */
-    void (*ended)(struct carom_connection *connection);
+    void (*peer_done)(struct carom_connection *connection);
     /* While receiving is off, FIN has come behind what is not received. Needs the session. NULL:
      * receiving is never off. */
-    void (*left)(struct carom_connection *connection);
+    void (*fin_queued)(struct carom_connection *connection);
     /* Go on with input that waited. */
     void (*resume)(struct carom_connection *connection);
     /* The read deadline has passed. Needs the session. */

@@ -39,12 +39,12 @@ void carom_socket_received(struct carom_loop *loop, struct carom_socket *socket,
     carom_page_drop(page);
 }
 
-void carom_socket_left(struct carom_loop *loop, struct carom_socket *socket)
+void carom_socket_fin_queued(struct carom_loop *loop, struct carom_socket *socket)
 {
-    if (socket->receiving || socket->ended || socket->closing || socket->told_left)
+    if (socket->receiving || socket->peer_done || socket->closing || socket->told_fin)
         return;
-    socket->told_left = true;
-    loop->events->left(socket);
+    socket->told_fin = true;
+    loop->events->fin_queued(socket);
 }
 
 int64_t carom_socket_send_now(struct carom_loop *loop, struct carom_socket *socket,

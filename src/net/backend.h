@@ -14,7 +14,7 @@ void carom_socket_received(struct carom_loop *loop, struct carom_socket *socket,
                            struct carom_page *page, const uint8_t *data, uint32_t length);
 
 /* FIN has come, perhaps behind bytes. Tells the owner when receiving is off. */
-void carom_socket_left(struct carom_loop *loop, struct carom_socket *socket);
+void carom_socket_fin_queued(struct carom_loop *loop, struct carom_socket *socket);
 
 /* Accept what waits, at most a batch. Stops the acceptor when something is wanting.
  */

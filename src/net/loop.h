@@ -28,12 +28,12 @@ struct carom_socket_events {
     /* Nothing more will come: 0, once, after the peer's FIN and all bytes before it; a negative
      * error, once, when the connection is broken (also after FIN), and with it sending and a
      * pending send. */
-    void (*ended)(struct carom_socket *socket, int error);
+    void (*peer_done)(struct carom_socket *socket, int error);
     /* While receiving is off: the peer has sent FIN behind bytes that are not received. Told once
-     * in each pause; `ended` follows when they are received. */
-    void (*left)(struct carom_socket *socket);
-    /* The result of a send that was pending: bytes taken (> 0), or a negative error (`ended` tells
-     * more). */
+     * in each pause; `peer_done` follows when they are received. */
+    void (*fin_queued)(struct carom_socket *socket);
+    /* The result of a send that was pending: bytes taken (> 0), or a negative error (`peer_done`
+     * tells more). */
     void (*sent)(struct carom_socket *socket, int64_t result);
     /* The last event, from `reclaim`: nothing is outstanding, the socket may be freed. */
     void (*closed)(struct carom_socket *socket);
@@ -44,10 +44,10 @@ struct carom_socket_events {
 struct carom_socket {
     int fd;
     bool receiving : 1;                /* wanted by the owner */
-    bool ended : 1;                    /* nothing more will come */
+    bool peer_done : 1;                /* nothing more will come */
     bool closing : 1;                  /* close was called: no event but `closed` follows */
-    bool finished : 1;                 /* private to the backend: FIN was seen to come */
-    bool told_left : 1;                /* in this pause */
+    bool fin_seen : 1;                 /* private to the backend: FIN was seen to come */
+    bool told_fin : 1;                 /* in this pause */
     uint8_t interest;                  /* private to the backend */
     const struct carom_queue *sending; /* the pending send, or NULL */
     struct carom_page
@@ -95,9 +95,9 @@ struct carom_loop_ops {
      * still the caller's). */
     int (*open)(struct carom_loop *loop, struct carom_socket *socket);
     /* Let bytes come, or not (what is on its way in this very delivery stops too). Pausing makes no
-     * system call by itself; a reset is noticed all the same, and FIN (`left`). io_uring may have
-     * taken bytes before the pause reaches it, at most what its buffers hold: they are kept and
-     * come first. */
+     * system call by itself; a reset is noticed all the same, and FIN (`fin_queued`). io_uring may
+     * have taken bytes before the pause reaches it, at most what its buffers hold: they are kept
+     * and come first. */
     void (*receive)(struct carom_loop *loop, struct carom_socket *socket, bool on);
     /* Send what is in `queue`, which stays still but for appending until the result. Bytes taken
      * (> 0), a negative error, or CAROM_SEND_PENDING: then `sent` brings the result. The queue is

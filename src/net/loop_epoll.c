@@ -24,11 +24,11 @@
 enum {
     INTEREST_IN = 1,
     INTEREST_OUT = 2,
-    INTEREST_EDGE = 4,  /* a hang-up that stays would be reported for ever: report changes only */
-    FINISHED = 8,       /* FIN is sent */
-    GONE = 16,          /* the connection is broken, and its owner has been told */
-    FRESH = 32,         /* not registered yet */
-    INTEREST_LEFT = 64, /* FIN, behind bytes that are not received now */
+    INTEREST_EDGE = 4, /* a hang-up that stays would be reported for ever: report changes only */
+    FINISHED = 8,      /* FIN is sent */
+    GONE = 16,         /* the connection is broken, and its owner has been told */
+    FRESH = 32,        /* not registered yet */
+    INTEREST_FIN = 64, /* FIN, behind bytes that are not received now */
 };
 
 enum tag { TAG_SOCKET, TAG_ACCEPTOR, TAG_WAKE, TAG_ALARM, TAG_WATCHED, TAG_NOTHING, TAG_MASK = 7 };
@@ -96,7 +96,7 @@ static int register_interest(struct carom_loop *loop, struct carom_socket *socke
     uint8_t interest = socket->interest;
     uint32_t events = (interest & INTEREST_IN ? (uint32_t)EPOLLIN : 0u) |
                       (interest & INTEREST_OUT ? (uint32_t)EPOLLOUT : 0u) |
-                      (interest & INTEREST_LEFT ? (uint32_t)EPOLLRDHUP : 0u) |
+                      (interest & INTEREST_FIN ? (uint32_t)EPOLLRDHUP : 0u) |
                       (interest & INTEREST_EDGE ? (uint32_t)EPOLLET : 0u);
     return control(loop, operation, socket->fd, events, tagged(socket, TAG_SOCKET));
 }
@@ -122,7 +122,7 @@ static int open_socket(struct carom_loop *loop, struct carom_socket *socket)
 {
     socket->interest = INTEREST_IN | FRESH;
     socket->receiving = true;
-    socket->ended = socket->closing = socket->told_left = false;
+    socket->peer_done = socket->closing = socket->told_fin = false;
     socket->sending = NULL;
     carom_node_init(&socket->node);
     carom_list_append(&epoll_of(loop)->fresh, &socket->node);
@@ -132,13 +132,13 @@ static int open_socket(struct carom_loop *loop, struct carom_socket *socket)
 /* Pausing is lazy: only when bytes come that nobody wants is the kernel told. */
 static void receive(struct carom_loop *loop, struct carom_socket *socket, bool on)
 {
-    if (socket->ended || socket->closing)
+    if (socket->peer_done || socket->closing)
         return;
     socket->receiving = on;
     if (!on)
         return;
-    socket->told_left = false;
-    set_interest(loop, socket, INTEREST_IN, INTEREST_EDGE | INTEREST_LEFT);
+    socket->told_fin = false;
+    set_interest(loop, socket, INTEREST_IN, INTEREST_EDGE | INTEREST_FIN);
 }
 
 /* The connection is broken, whether FIN came before or not: its owner learns why, once. */
@@ -150,8 +150,8 @@ static void broken(struct carom_loop *loop, struct carom_socket *socket, int err
     socket->interest = GONE;
     socket->sending = NULL;
     socket->receiving = false;
-    socket->ended = true;
-    loop->events->ended(socket, error);
+    socket->peer_done = true;
+    loop->events->peer_done(socket, error);
     if (registered && !socket->closing) /* a level-triggered hang-up would be reported for ever */
         unregister(loop, socket);
 }
@@ -166,9 +166,9 @@ static int pending_error(const struct carom_socket *socket)
 
 static void finished_by_peer(struct carom_loop *loop, struct carom_socket *socket)
 {
-    socket->ended = true;
+    socket->peer_done = true;
     socket->receiving = false;
-    loop->events->ended(socket, 0);
+    loop->events->peer_done(socket, 0);
     if (!socket->closing)
         set_interest(loop, socket, 0, INTEREST_IN);
 }
@@ -235,7 +235,7 @@ static void send_ready(struct carom_loop *loop, struct carom_socket *socket)
  * (a Unix socket whose peer has closed); what it sent before is still received, if it is wanted. */
 static void hung_up(struct carom_loop *loop, struct carom_socket *socket)
 {
-    if (socket->ended && !(socket->interest & FINISHED))
+    if (socket->peer_done && !(socket->interest & FINISHED))
         broken(loop, socket, -CAROM_ECANCELED);
     else if (!socket->receiving)
         set_interest(loop, socket, INTEREST_EDGE, INTEREST_IN);
@@ -253,11 +253,11 @@ static void socket_ready(struct carom_loop *loop, struct carom_socket *socket, u
         if (socket->receiving)
             receive_ready(loop, socket);
         else
-            set_interest(loop, socket, socket->told_left ? 0 : INTEREST_LEFT, INTEREST_IN);
+            set_interest(loop, socket, socket->told_fin ? 0 : INTEREST_FIN, INTEREST_IN);
     }
     if ((events & EPOLLRDHUP) && !socket->receiving && !socket->closing) {
-        set_interest(loop, socket, 0, INTEREST_LEFT);
-        carom_socket_left(loop, socket);
+        set_interest(loop, socket, 0, INTEREST_FIN);
+        carom_socket_fin_queued(loop, socket);
     }
     if ((events & EPOLLOUT) && !socket->closing && !(socket->interest & GONE))
         send_ready(loop, socket);

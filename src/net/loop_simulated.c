@@ -138,7 +138,7 @@ static int open_socket(struct carom_loop *loop, struct carom_socket *socket)
     carom_assert(peer->socket == NULL && !peer->saw_close);
     socket->interest = 0;
     socket->receiving = true;
-    socket->ended = socket->closing = socket->told_left = false;
+    socket->peer_done = socket->closing = socket->told_fin = false;
     socket->sending = NULL;
     carom_node_init(&socket->node);
     peer->socket = socket;
@@ -148,11 +148,11 @@ static int open_socket(struct carom_loop *loop, struct carom_socket *socket)
 static void receive(struct carom_loop *loop, struct carom_socket *socket, bool on)
 {
     (void)loop;
-    if (socket->ended || socket->closing)
+    if (socket->peer_done || socket->closing)
         return;
     socket->receiving = on;
     if (on)
-        socket->told_left = false;
+        socket->told_fin = false;
 }
 
 static bool is_broken(const struct carom_peer *peer)
@@ -267,13 +267,13 @@ static bool reset_ready(const struct carom_peer *peer)
 
 static bool receive_ready(const struct carom_peer *peer)
 {
-    return peer->socket->receiving && (carom_peer_unread(peer) > 0 || peer->finished);
+    return peer->socket->receiving && (carom_peer_unread(peer) > 0 || peer->fin_sent);
 }
 
 static bool left_ready(const struct carom_peer *peer)
 {
     const struct carom_socket *socket = peer->socket;
-    return peer->finished && !socket->receiving && !socket->ended && !socket->told_left;
+    return peer->fin_sent && !socket->receiving && !socket->peer_done && !socket->told_fin;
 }
 
 static bool send_ready(const struct carom_peer *peer)
@@ -290,10 +290,10 @@ static bool ready(const struct carom_peer *peer)
 static void broken(struct carom_loop *loop, struct carom_socket *socket, int error)
 {
     socket->interest = GONE;
-    socket->ended = true;
+    socket->peer_done = true;
     socket->receiving = false;
     socket->sending = NULL;
-    loop->events->ended(socket, error);
+    loop->events->peer_done(socket, error);
 }
 
 static void deliver_bytes(struct carom_loop *loop, struct carom_peer *peer)
@@ -301,9 +301,9 @@ static void deliver_bytes(struct carom_loop *loop, struct carom_peer *peer)
     struct carom_socket *socket = peer->socket;
     size_t length = least(carom_peer_unread(peer), peer->piece);
     if (length == 0) {
-        socket->ended = true;
+        socket->peer_done = true;
         socket->receiving = false;
-        loop->events->ended(socket, 0);
+        loop->events->peer_done(socket, 0);
         return;
     }
     struct carom_simulated *self = simulated_of(loop);
@@ -342,7 +342,7 @@ static void deliver_peer(struct carom_loop *loop, struct carom_peer *peer)
     if (peer->socket != NULL && receive_ready(peer))
         deliver_bytes(loop, peer);
     else if (peer->socket != NULL && left_ready(peer))
-        carom_socket_left(loop, peer->socket);
+        carom_socket_fin_queued(loop, peer->socket);
     if (peer->socket != NULL && send_ready(peer))
         deliver_send(loop, peer);
 }

@@ -17,8 +17,8 @@ void carom_peer_send(struct carom_peer *peer, const void *data, size_t length);
 void carom_peer_set_piece(struct carom_peer *peer, size_t piece);
 /* How many more bytes the peer takes before the engine's sends are pending (default: no limit). */
 void carom_peer_set_window(struct carom_peer *peer, size_t window);
-void carom_peer_finish(struct carom_peer *peer); /* FIN, after what was sent */
-void carom_peer_reset(struct carom_peer *peer);  /* RST, at once */
+void carom_peer_shutdown(struct carom_peer *peer); /* FIN, after what was sent */
+void carom_peer_reset(struct carom_peer *peer);    /* RST, at once */
 /* What the engine has sent so far, since it was last forgotten; and how its side stands. */
 const char *carom_peer_received(const struct carom_peer *peer, size_t *length);
 void carom_peer_forget(struct carom_peer *peer);

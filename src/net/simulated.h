@@ -39,7 +39,7 @@ struct carom_peer {
     struct carom_simulated_bytes sent, received; /* as the peer sees it */
     size_t piece, window;
     int fd;
-    bool finished, reset; /* by this peer; reset for want of memory, too */
+    bool fin_sent, reset; /* by this peer; reset for want of memory, too */
     bool failed;          /* for want of buffers or memory */
     bool saw_fin, saw_reset, saw_close;
 };

@@ -60,7 +60,7 @@ struct carom_peer *carom_simulated_connect(struct carom_loop *loop)
 
 void carom_peer_send(struct carom_peer *peer, const void *data, size_t length)
 {
-    carom_assert(!peer->finished);
+    carom_assert(!peer->fin_sent);
     if (length == 0 || peer->reset)
         return;
     if (peer->saw_close)
@@ -80,9 +80,9 @@ void carom_peer_set_window(struct carom_peer *peer, size_t window)
     peer->window = window;
 }
 
-void carom_peer_finish(struct carom_peer *peer)
+void carom_peer_shutdown(struct carom_peer *peer)
 {
-    peer->finished = true;
+    peer->fin_sent = true;
 }
 
 void carom_peer_reset(struct carom_peer *peer)

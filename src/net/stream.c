@@ -25,16 +25,16 @@ static void socket_ended(struct carom_socket *socket, int error)
     if (error < 0)
         stream->broken = true;
     if (error == 0 && stream->tls != NULL)
-        carom_stream_tls_ended(stream);
+        carom_stream_tls_peer_done(stream);
     else
-        stream->streams->events->ended(stream, error);
+        stream->streams->events->peer_done(stream, error);
 }
 
 static void socket_left(struct carom_socket *socket)
 {
     struct carom_stream *stream = of_socket(socket);
     if (!carom_stream_receives(stream)) /* it is not TLS that holds it back */
-        stream->streams->events->left(stream);
+        stream->streams->events->fin_queued(stream);
 }
 
 static void broke(struct carom_stream *stream, int64_t error)
@@ -45,9 +45,9 @@ static void broke(struct carom_stream *stream, int64_t error)
 
 static void finish_when_empty(struct carom_stream *stream)
 {
-    if (!stream->finishing || stream->out.length > 0 || !carom_stream_can_send(stream))
+    if (!stream->fin_due || stream->out.length > 0 || !carom_stream_can_send(stream))
         return;
-    stream->finished = true;
+    stream->fin_sent = true;
     struct carom_loop *loop = stream->streams->loop;
     loop->ops->shutdown(loop, &stream->socket);
 }
@@ -155,9 +155,9 @@ void carom_stream_flush(struct carom_stream *stream)
     send_out(stream);
 }
 
-void carom_stream_finish(struct carom_stream *stream)
+void carom_stream_shutdown(struct carom_stream *stream)
 {
-    stream->finishing = true;
+    stream->fin_due = true;
     if (stream->tls == NULL)
         finish_when_empty(stream);
     else

@@ -35,8 +35,8 @@ static inline bool carom_stream_receives(const struct carom_stream *stream)
                                              : carom_stream_tls_receives(stream);
 }
 /* Send what is in `out`, until it is empty or the kernel takes no more for now; sent_total says how
- * far that went. `sent` follows from a later delivery when bytes had to wait, `ended` with an error
- * when sending fails. No event is called from here. */
+ * far that went. `sent` follows from a later delivery when bytes had to wait, `peer_done` with an
+ * error when sending fails. No event is called from here. */
 void carom_stream_flush(struct carom_stream *stream);
 /* Bytes wait for the kernel. */
 static inline bool carom_stream_stalled(const struct carom_stream *stream)
@@ -53,7 +53,7 @@ static inline void carom_stream_land(struct carom_stream *stream, struct carom_p
         carom_stream_tls_land(stream, page);
 }
 /* FIN after what is in `out`. */
-void carom_stream_finish(struct carom_stream *stream);
+void carom_stream_shutdown(struct carom_stream *stream);
 /* Close now; `out` is dropped. `closed` follows from reclaim. */
 void carom_stream_close(struct carom_stream *stream, bool reset);
 /* After `closed`, when nobody will ask for its TLS any more. */

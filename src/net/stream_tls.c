@@ -211,7 +211,7 @@ static bool next_batch(struct carom_stream *stream, uint64_t *budget)
     if (!carom_stream_can_send(stream))
         return false;
     if (stream->out.length == 0 || session->state != CAROM_TLS_OPEN) {
-        if (stream->finishing)
+        if (stream->fin_due)
             carom_tls_close_notify(session);
         return session->out.length > 0;
     }
@@ -245,8 +245,8 @@ void carom_stream_tls_send(struct carom_stream *stream)
         }
         carom_queue_consume(&session->out, stream->streams->segments, (uint64_t)result);
     }
-    if (stream->finishing && !carom_stream_tls_stalled(stream) && carom_stream_can_send(stream)) {
-        stream->finished = true;
+    if (stream->fin_due && !carom_stream_tls_stalled(stream) && carom_stream_can_send(stream)) {
+        stream->fin_sent = true;
         loop->ops->shutdown(loop, &stream->socket);
     }
 }
@@ -351,7 +351,7 @@ static bool decrypt(struct carom_stream *stream)
     int64_t length = carom_tls_read(session, to, page->size - page->used);
     if (length < 0)
         break_later(stream, (int)length);
-    else if (length == 0 && !session->peer_done && carom_tls_has_input(session))
+    else if (length == 0 && !session->notify_seen && carom_tls_has_input(session))
         go_on_later(stream); /* a KeyUpdate: it costs as much as many bytes, so one in a turn */
     if (length <= 0)
         return false;
@@ -369,18 +369,18 @@ static void tell_end(struct carom_stream *stream)
     struct carom_tls_session *session = &tls->session;
     bool paused = session->state == CAROM_TLS_OPEN && carom_tls_has_input(session);
     bool waits = session->state == CAROM_TLS_SHAKING && !carom_node_alone(&tls->waiting);
-    if (tls->told || stream->broken || tls->failure < 0 || !(tls->fin || session->peer_done))
+    if (tls->told || stream->broken || tls->failure < 0 || !(tls->fin || session->notify_seen))
         return;
-    if ((paused || waits) && !session->peer_done) {
-        if (!tls->wanted && !tls->told_left) {
-            tls->told_left = true;
-            stream->streams->events->left(stream);
+    if ((paused || waits) && !session->notify_seen) {
+        if (!tls->wanted && !tls->told_fin) {
+            tls->told_fin = true;
+            stream->streams->events->fin_queued(stream);
         }
         return;
     }
     tls->told = true;
-    stream->truncated = !session->peer_done;
-    stream->streams->events->ended(stream, 0);
+    stream->truncated = !session->notify_seen;
+    stream->streams->events->peer_done(stream, 0);
 }
 
 /* Take what has come as far as it goes. An end that came together with bytes is told in the next
@@ -399,7 +399,7 @@ static void work(struct carom_stream *stream)
     }
     if (stream->socket.closing)
         return;
-    if (session->peer_done || session->state == CAROM_TLS_FAILED)
+    if (session->notify_seen || session->state == CAROM_TLS_FAILED)
         carom_queue_clear(&session->in, stream->streams->segments);
     if (session->out.length > 0) /* of the handshake, or an alert */
         carom_stream_tls_send(stream);
@@ -407,7 +407,7 @@ static void work(struct carom_stream *stream)
         break_later(stream, -CAROM_ETOOBIG);
     if (stream->socket.closing)
         return;
-    if (handed_over && session->peer_done)
+    if (handed_over && session->notify_seen)
         go_on_later(stream);
     else
         tell_end(stream);
@@ -435,7 +435,7 @@ void carom_stream_tls_received(struct carom_stream *stream, struct carom_page *p
 {
     struct carom_stream_tls *tls = stream->tls;
     struct carom_tls_session *session = &tls->session;
-    if (session->state == CAROM_TLS_FAILED || session->peer_done || stream->broken)
+    if (session->state == CAROM_TLS_FAILED || session->notify_seen || stream->broken)
         return;
     if (carom_queue_append_page(&session->in, stream->streams->segments, page, data, length) < 0)
         break_later(stream, -CAROM_ENOMEM);
@@ -445,7 +445,7 @@ void carom_stream_tls_received(struct carom_stream *stream, struct carom_page *p
         hold_back(stream);
 }
 
-void carom_stream_tls_ended(struct carom_stream *stream)
+void carom_stream_tls_peer_done(struct carom_stream *stream)
 {
     stream->tls->fin = true;
     tell_end(stream);
@@ -462,7 +462,7 @@ void carom_stream_tls_receive(struct carom_stream *stream, bool on)
     struct carom_tls_session *session = &tls->session;
     tls->wanted = on;
     tls->held_back = false;
-    tls->told_left &= !on;
+    tls->told_fin &= !on;
     if (on && session->state == CAROM_TLS_OPEN && !stream->socket.closing &&
         (carom_tls_has_input(session) || (tls->fin && !tls->told)))
         go_on_later(stream);
@@ -484,7 +484,7 @@ static void go_on(struct carom_stream *stream)
     if (tls->failure < 0) {
         int failure = tls->failure;
         tls->failure = 0;
-        events->ended(stream, failure);
+        events->peer_done(stream, failure);
         if (!stream->socket.closing)
             tell_end(stream);
         return;

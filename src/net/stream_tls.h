@@ -19,14 +19,14 @@ struct carom_stream_tls {
     bool held_back; /* the socket does not receive, because the session waits for its turn */
     bool fin;       /* the peer's FIN has come */
     bool told;      /* the owner knows of the end */
-    bool told_left; /* and, in this pause, of FIN behind what it does not take */
+    bool told_fin;  /* and, in this pause, of FIN behind what it does not take */
 };
 
 /* Encrypted bytes have come. */
 void carom_stream_tls_received(struct carom_stream *stream, struct carom_page *page,
                                const uint8_t *data, uint32_t length);
 /* The peer's FIN. */
-void carom_stream_tls_ended(struct carom_stream *stream);
+void carom_stream_tls_peer_done(struct carom_stream *stream);
 /* Encrypt and send until `out` is empty, the kernel takes no more, or it is another's turn. */
 void carom_stream_tls_send(struct carom_stream *stream);
 /* The kernel took bytes of a pending send. */

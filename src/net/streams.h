@@ -19,9 +19,9 @@ struct carom_stream_events {
      * most, in this order. -CAROM_EPROTOCOL, of TLS alone: nothing more is received, and of what
      * was to be sent only an alert is; finish the stream, so that the peer gets it; a 0 may still
      * follow. */
-    void (*ended)(struct carom_stream *stream, int error);
+    void (*peer_done)(struct carom_stream *stream, int error);
     /* As in carom_socket_events. */
-    void (*left)(struct carom_stream *stream);
+    void (*fin_queued)(struct carom_stream *stream);
     /* The kernel took bytes that had to wait: sent_total has grown. */
     void (*sent)(struct carom_stream *stream);
     /* Last of all but carom_stream_dispose: the stream may be freed. */
@@ -54,8 +54,8 @@ struct carom_stream {
     struct carom_stream_tls *tls; /* NULL: plain */
     struct carom_queue out;
     uint64_t sent_total : 56;
-    bool finishing : 1;   /* FIN follows what is in `out` */
-    bool finished : 1;    /* FIN is sent */
+    bool fin_due : 1;     /* FIN follows what is in `out` */
+    bool fin_sent : 1;    /* FIN is sent */
     bool broken : 1;      /* a send failed: nothing can be sent */
     bool file_failed : 1; /* because a file in `out` could not be read as far as was said */
     bool truncated : 1;   /* FIN came, but TLS did not say that this is the end */
@@ -77,7 +77,7 @@ static inline void carom_stream_taken(struct carom_stream *stream, uint64_t byte
 static inline bool carom_stream_can_send(const struct carom_stream *stream)
 {
     const struct carom_socket *socket = &stream->socket;
-    return !stream->broken && !stream->finished && !socket->closing && socket->sending == NULL;
+    return !stream->broken && !stream->fin_sent && !socket->closing && socket->sending == NULL;
 }
 
 #endif

@@ -93,7 +93,7 @@ static void cancel_all(struct carom_loop *loop, struct carom_socket *socket)
 /* Whether bytes may be handed over now. */
 static bool wants(const struct carom_socket *socket)
 {
-    return socket->receiving && !socket->ended && !socket->closing;
+    return socket->receiving && !socket->peer_done && !socket->closing;
 }
 
 /* Start what must be on its way in the state that the socket is in now. */
@@ -118,7 +118,7 @@ int carom_uring_socket_open(struct carom_loop *loop, struct carom_socket *socket
 {
     socket->interest = 0;
     socket->receiving = true;
-    socket->ended = socket->closing = socket->finished = socket->told_left = false;
+    socket->peer_done = socket->closing = socket->fin_seen = socket->told_fin = false;
     socket->sending = NULL;
     carom_node_init(&socket->node);
     settle(loop, socket);
@@ -128,12 +128,12 @@ int carom_uring_socket_open(struct carom_loop *loop, struct carom_socket *socket
 /* Pausing is lazy: only when bytes come that nobody wants is the receive cancelled. */
 void carom_uring_socket_receive(struct carom_loop *loop, struct carom_socket *socket, bool on)
 {
-    if (socket->ended || socket->closing)
+    if (socket->peer_done || socket->closing)
         return;
     socket->receiving = on;
     if (!on)
         return;
-    socket->told_left = false;
+    socket->told_fin = false;
     settle(loop, socket);
 }
 
@@ -160,8 +160,8 @@ static void broken(struct carom_loop *loop, struct carom_socket *socket, int err
     socket->interest |= GONE;
     socket->sending = NULL;
     socket->receiving = false;
-    socket->ended = true;
-    loop->events->ended(socket, error);
+    socket->peer_done = true;
+    loop->events->peer_done(socket, error);
 }
 
 static int pending_error(const struct carom_socket *socket)
@@ -176,7 +176,7 @@ static int pending_error(const struct carom_socket *socket)
  * whose peer has closed); what it sent before is still received, if it is wanted. */
 static void look_at_hang_up(struct carom_loop *loop, struct carom_socket *socket)
 {
-    if (socket->ended && (socket->interest & HUNG_UP) && !(socket->interest & FINISHED))
+    if (socket->peer_done && (socket->interest & HUNG_UP) && !(socket->interest & FINISHED))
         broken(loop, socket, -CAROM_ECANCELED);
 }
 
@@ -283,7 +283,7 @@ static void take_bytes(struct carom_loop *loop, struct carom_socket *socket,
         done = hand_over(loop, socket, page, page->data, length, false);
     if (done < 0)
         broken(loop, socket, (int)done);
-    else if (done < length && !socket->closing && !socket->ended &&
+    else if (done < length && !socket->closing && !socket->peer_done &&
              !keep(loop, socket, page, page->data + done, length - (uint32_t)done))
         broken(loop, socket, -CAROM_ENOMEM);
 }
@@ -294,7 +294,7 @@ static void hand_over_kept(struct carom_loop *loop, struct carom_socket *socket)
         struct kept *kept = carom_container(socket->node.next, struct kept, link);
         carom_node_remove(&kept->link);
         int64_t done = hand_over(loop, socket, kept->page, kept->data, kept->length, true);
-        if (done < kept->length && !socket->closing && !socket->ended) {
+        if (done < kept->length && !socket->closing && !socket->peer_done) {
             kept->data += done;
             kept->length -= (uint32_t)done;
             carom_list_prepend(&socket->node, &kept->link);
@@ -332,9 +332,9 @@ void carom_uring_refill(struct carom_uring_loop *self)
 
 static void finished_by_peer(struct carom_loop *loop, struct carom_socket *socket)
 {
-    socket->ended = true;
+    socket->peer_done = true;
     socket->receiving = false;
-    loop->events->ended(socket, 0);
+    loop->events->peer_done(socket, 0);
     if (!socket->closing)
         look_at_hang_up(loop, socket);
 }
@@ -342,8 +342,8 @@ static void finished_by_peer(struct carom_loop *loop, struct carom_socket *socke
 /* FIN was seen; bytes before it may wait for the owner. */
 static void look_at_fin(struct carom_loop *loop, struct carom_socket *socket)
 {
-    if (socket->finished)
-        carom_socket_left(loop, socket);
+    if (socket->fin_seen)
+        carom_socket_fin_queued(loop, socket);
 }
 
 /* A FIN that is not wanted yet is seen again by the next receive. */
@@ -354,13 +354,13 @@ static void receive_done(struct carom_loop *loop, struct carom_socket *socket, i
     uint16_t id = (uint16_t)(flags >> IORING_CQE_BUFFER_SHIFT);
     if (!(flags & IORING_CQE_F_MORE))
         socket->interest &= (uint8_t)~RECEIVE;
-    bool open = !socket->closing && !socket->ended;
+    bool open = !socket->closing && !socket->peer_done;
     if (open && result > 0 && (flags & IORING_CQE_F_BUFFER))
         take_bytes(loop, socket, self->pages[id], (uint32_t)result);
     else if (open && result == 0 && wants(socket) && carom_node_alone(&socket->node))
         finished_by_peer(loop, socket);
     else if (open && result == 0)
-        socket->finished = true;
+        socket->fin_seen = true;
     else if (open && result == -ENOBUFS && self->missing == CAROM_URING_BUFFERS)
         broken(loop, socket, -CAROM_ENOMEM);
     else if (open && result < 0 && result != -ENOBUFS && result != -ECANCELED &&
@@ -381,7 +381,7 @@ static void poll_done(struct carom_loop *loop, struct carom_socket *socket, int 
         if (result & POLLHUP)
             socket->interest |= HUNG_UP;
         if (result & (POLLHUP | EPOLLRDHUP))
-            socket->finished = true;
+            socket->fin_seen = true;
         if (result & POLLERR)
             broken(loop, socket, pending_error(socket));
         else

@@ -118,7 +118,7 @@ static int failure(struct carom_tls_session *session, int result)
     case SSL_ERROR_WANT_READ:
         return 0;
     case SSL_ERROR_ZERO_RETURN:
-        session->peer_done = true;
+        session->notify_seen = true;
         return 0;
     case SSL_ERROR_SYSCALL: /* our BIO's only failure is to find no page */
         return -CAROM_ENOMEM;
@@ -134,7 +134,7 @@ int carom_tls_handshake(struct carom_tls_session *session)
     if (result == 1)
         return 1;
     int error = failure(session, result);
-    return session->peer_done ? -CAROM_EPROTOCOL : error;
+    return session->notify_seen ? -CAROM_EPROTOCOL : error;
 }
 
 bool carom_tls_has_input(const struct carom_tls_session *session)
@@ -163,9 +163,9 @@ int carom_tls_write(struct carom_tls_session *session, const uint8_t *data, size
 
 void carom_tls_close_notify(struct carom_tls_session *session)
 {
-    if (session->state != CAROM_TLS_OPEN || session->said_done)
+    if (session->state != CAROM_TLS_OPEN || session->notify_sent)
         return;
-    session->said_done = true;
+    session->notify_sent = true;
     ERR_clear_error();
     SSL_shutdown(
         session->ssl); /* 0: the peer has not done so; an error: there is no way to say it */

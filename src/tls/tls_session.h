@@ -28,10 +28,10 @@ struct carom_tls_session {
     struct carom_arena *outgoing;
     uint8_t *peer; /* the peer's certificate (DER), once it was asked for */
     int peer_length;
-    uint8_t state;  /* enum carom_tls_state */
-    bool begun;     /* the first bytes were looked at */
-    bool said_done; /* close_notify is in `out`, or sent */
-    bool peer_done; /* close_notify has come */
+    uint8_t state;    /* enum carom_tls_state */
+    bool begun;       /* the first bytes were looked at */
+    bool notify_sent; /* close_notify is in `out`, or sent */
+    bool notify_seen; /* close_notify has come */
 };
 
 /* 0 or -CAROM_ENOMEM. */

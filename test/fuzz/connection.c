@@ -432,7 +432,7 @@ static void obey(uint8_t order, uint8_t argument)
         break;
     case 'f':
         peer->finished = true;
-        carom_peer_finish(peer->end);
+        carom_peer_shutdown(peer->end);
         break;
     case 'r':
         carom_peer_reset(peer->end);

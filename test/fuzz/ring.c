@@ -328,7 +328,7 @@ static void obey(struct input *input)
         break;
     case 'f':
         peer->finished = true;
-        carom_peer_finish(peer->end);
+        carom_peer_shutdown(peer->end);
         break;
     case 'r':
         carom_peer_reset(peer->end);

@@ -109,7 +109,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         shake(data[0], peer, data + 1, size - 1);
     }
     if (data[0] & CUT)
-        carom_peer_finish(peer);
+        carom_peer_shutdown(peer);
     network_turn();
     carom_assert(ERR_peek_error() == 0);
     network_shut_down();

@@ -205,7 +205,7 @@ void line_finish(struct client *client)
         flush(client, false);
         ERR_clear_error();
     }
-    carom_peer_finish(client->peer);
+    carom_peer_shutdown(client->peer);
 }
 
 size_t line_taken(struct client *client)

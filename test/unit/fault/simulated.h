@@ -92,7 +92,7 @@ static void converse(struct client *client, const struct scenario *scenario)
             take_slowly(client->peer, &client->stalled);
     }
     if (scenario->leaves && !client->silent)
-        carom_peer_finish(client->peer);
+        carom_peer_shutdown(client->peer);
     if (scenario->drains)
         carom_shutdown(sim.service, CAROM_OFF);
     settle();

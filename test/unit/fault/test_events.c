@@ -31,7 +31,7 @@ static void inject(enum kind kind)
         client->silent = client->stalled = true;
         break;
     case FIN:
-        carom_peer_finish(client->peer);
+        carom_peer_shutdown(client->peer);
         client->silent = true;
         break;
     case STALL:

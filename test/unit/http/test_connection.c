@@ -92,7 +92,7 @@ static void leaving_at_every_byte(void **state)
             if (reset)
                 carom_peer_reset(peer);
             else
-                carom_peer_finish(peer);
+                carom_peer_shutdown(peer);
             turn();
             assert_int_equal(sim.cancelled, handed);
             for (int i = 0; i < sim.held_count; i++)

@@ -339,7 +339,7 @@ static void fin_ends_requests_unless_half_close_is_set(void **state)
         struct carom_peer *peer = connect_peer();
         say(peer, GET("/hold"));
         turn();
-        carom_peer_finish(peer);
+        carom_peer_shutdown(peer);
         turn();
         assert_int_equal(sim.cancelled, !half);
         assert_int_equal(answer(sim.held[0], "late"), half ? 0 : -CAROM_ECANCELED);
@@ -483,7 +483,7 @@ static void a_refused_client_is_read_to_its_end(void **state)
     turn();
     assert_true(carom_peer_saw_fin(peer));
     assert_false(carom_peer_saw_close(peer));
-    carom_peer_finish(peer);
+    carom_peer_shutdown(peer);
     turn();
     assert_true(carom_peer_saw_close(peer));
     assert_false(carom_peer_saw_reset(peer));

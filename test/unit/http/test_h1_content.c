@@ -272,7 +272,7 @@ static void a_tunnel_is_neither_timed_nor_counted(void **state)
     }
     assert_int_equal(carom_record_outcome(sim.held[0]).reason, CAROM_REASON_NONE);
     /* FIN of the peer is the end of its content, and no more. */
-    carom_peer_finish(peer);
+    carom_peer_shutdown(peer);
     turn();
     assert_int_equal(read_all(sim.held[0]), 700);
     const carom_content content = {"late", 4, NULL, NULL};
@@ -327,7 +327,7 @@ static void a_tunnel_is_ended_on_one_side(void **state)
     assert_int_equal(read_all(sim.held[0]), 4);
     release(sim.held[0]);
     turn();
-    carom_peer_finish(peer);
+    carom_peer_shutdown(peer);
     turn();
     assert_true(carom_peer_saw_close(peer));
     finish();

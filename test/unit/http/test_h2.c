@@ -110,7 +110,7 @@ static void half_a_preface_is_a_late_head(void **state)
     say(peer, "PRI");
     say(leaves, "PRI");
     turn();
-    carom_peer_finish(leaves);
+    carom_peer_shutdown(leaves);
     turn();
     assert_true(carom_peer_saw_close(leaves));
     pass(10001);
@@ -431,7 +431,7 @@ static void leaving_at_every_byte(void **state)
             if (reset)
                 carom_peer_reset(peer);
             else
-                carom_peer_finish(peer);
+                carom_peer_shutdown(peer);
             turn();
             assert_int_equal(sim.cancelled, handed);
             assert_true(carom_peer_saw_close(peer) || reset);

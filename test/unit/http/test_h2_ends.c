@@ -252,7 +252,7 @@ static void fin_cancels_what_was_not_answered(void **state)
     begin_client(&options);
     request(&client, "GET", "/hold");
     converse(&client);
-    carom_peer_finish(client.peer);
+    carom_peer_shutdown(client.peer);
     turn();
     assert_int_equal(sim.cancelled, 1);
     assert_int_equal(carom_record_outcome(sim.held[0]).reason, CAROM_REASON_CLIENT_CLOSED);
@@ -294,7 +294,7 @@ static void fin_in_a_section_leaves_the_answers(void **state)
     frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS | NGHTTP2_FLAG_END_STREAM, 1, SECTION(HOLD));
     frame(NGHTTP2_HEADERS, 0, 3, SECTION(HOLD));
     turn();
-    carom_peer_finish(peer);
+    carom_peer_shutdown(peer);
     turn();
     for (int i = 0; i < 12; i++)
         pass(1000);

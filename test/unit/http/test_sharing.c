@@ -27,7 +27,7 @@ static void fin_behind_content_that_is_not_read_is_noticed(void **state)
         carom_peer_send(peer, content, sizeof content);
         turn();
         assert_true(carom_peer_unread(peer) > 90000);
-        carom_peer_finish(peer);
+        carom_peer_shutdown(peer);
         turn();
         assert_int_equal(sim.cancelled, half_close ? 0 : 1);
         assert_int_equal(carom_peer_saw_close(peer), !half_close);
@@ -51,7 +51,7 @@ static void fin_behind_a_full_pipeline_is_noticed(void **state)
     assert_int_equal(sim.held_count, 2);
     answer_and_release(sim.held[0], "first");
     carom_peer_set_window(peer, 10);
-    carom_peer_finish(peer);
+    carom_peer_shutdown(peer);
     turn();
     assert_int_equal(sim.cancelled, 1);
     carom_peer_set_window(peer, SIZE_MAX);
@@ -81,7 +81,7 @@ static void an_answer_arrives_though_content_and_fin_were_not_read(void **state)
     turn();
     answer(sim.held[0], "not read");
     turn();
-    carom_peer_finish(peer);
+    carom_peer_shutdown(peer);
     turn();
     release(sim.held[0]);
     carom_peer_set_window(peer, SIZE_MAX);
@@ -103,7 +103,7 @@ static void fin_behind_requests_that_can_wait_takes_nothing_from_them(void **sta
     carom_peer_set_window(peer, 10);
     say(peer, GET("/now") GET("/now") GET("/now") GET("/now"));
     turn();
-    carom_peer_finish(peer);
+    carom_peer_shutdown(peer);
     turn();
     carom_peer_set_window(peer, SIZE_MAX);
     turn();

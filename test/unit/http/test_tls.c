@@ -65,7 +65,7 @@ static void bytes_may_be_cut_anywhere(void **state)
         }
         assert_client_got(&client, "HTTP/1.1 200 OK\r\n");
         all = sent;
-        carom_peer_finish(client.peer);
+        carom_peer_shutdown(client.peer);
         turn();
         client_finish(&client);
     }
@@ -142,7 +142,7 @@ static X509 *shown(const char *name)
     assert_non_null(certificate_shown);
     client_say(&client, now);
     assert_client_got(&client, "HTTP/1.1 200 OK\r\n");
-    carom_peer_finish(client.peer);
+    carom_peer_shutdown(client.peer);
     turn();
     client_finish(&client);
     return certificate_shown;
@@ -237,7 +237,7 @@ static void options_are_replaced(void **state)
     other.ticket_keys = (carom_slice){"short", 5};
     assert_int_equal(carom_tls_replace(sim.service, &other), -CAROM_EINVAL);
     assert_true(is_for("localhost", "fresh"));
-    carom_peer_finish(before.peer);
+    carom_peer_shutdown(before.peer);
     turn();
     client_finish(&before);
     finish();
@@ -326,7 +326,7 @@ static void who_breaks_the_protocol_gets_an_alert(void **state)
     carom_peer_send(peer, "more", 4); /* is read and dropped, so that the alert arrives */
     turn();
     assert_false(carom_peer_saw_reset(peer));
-    carom_peer_finish(peer);
+    carom_peer_shutdown(peer);
     turn();
     assert_true(carom_peer_saw_close(peer));
     assert_int_equal(worker()->connections.streams.handshakes_failed, 1);
@@ -465,7 +465,7 @@ static void what_is_not_wanted_waits(void **state)
         SSL_write_ex(client.ssl, hold, strlen(hold), &written);
     SSL_shutdown(client.ssl);
     exchange(&client);
-    carom_peer_finish(client.peer);
+    carom_peer_shutdown(client.peer);
     turn();
     for (int i = 0; i < 20; i++) {
         assert_in_range(sim.held_count, 1, 2);
@@ -542,7 +542,7 @@ static void only_close_notify_is_the_end(void **state)
 
     begin_tunnel(&client); /* cut off */
     client_say(&client, "bytes");
-    carom_peer_finish(client.peer);
+    carom_peer_shutdown(client.peer);
     turn();
     assert_int_equal(carom_request_read(sim.held[0], &bytes), 1);
     assert_int_equal(carom_request_read(sim.held[0], &bytes), -CAROM_EAGAIN);

@@ -58,7 +58,7 @@ static void a_forged_record_is_answered_by_an_alert(void **state)
     turn();
     assert_false(carom_peer_saw_reset(client.peer));
     assert_int_equal(client_read(&client), SSL_ERROR_SSL); /* bad_record_mac */
-    carom_peer_finish(client.peer);
+    carom_peer_shutdown(client.peer);
     turn();
     assert_true(carom_peer_saw_close(client.peer));
     assert_false(carom_peer_saw_reset(client.peer));
@@ -81,7 +81,7 @@ static void an_alert_may_be_the_last_at_once(void **state)
         shake_hands(&client);
         send_forged(&client);
         if (way == 1)
-            carom_peer_finish(client.peer);
+            carom_peer_shutdown(client.peer);
         exchange(&client);
         assert_true(carom_peer_saw_close(client.peer));
         assert_false(carom_peer_saw_reset(client.peer));
@@ -107,7 +107,7 @@ static void what_is_not_plain_http_is_not_taken_for_it(void **state)
     say(peer, "\n");
     turn();
     assert_false(carom_peer_saw_fin(peer));
-    carom_peer_finish(peer);
+    carom_peer_shutdown(peer);
     turn();
     assert_true(carom_peer_saw_close(peer));
     carom_peer_received(peer, &length);
@@ -295,7 +295,7 @@ static void requests_before_fin_are_answered_after_the_wait(void **state)
         for (int request = 0; request < 5; request++)
             SSL_write_ex(clients[i].ssl, now, strlen(now), &written);
         send_only(&clients[i]);
-        carom_peer_finish(clients[i].peer);
+        carom_peer_shutdown(clients[i].peer);
     }
     turn();
     for (int i = 0; i < MANY; i++) {
@@ -332,7 +332,7 @@ static void the_end_is_told_once(void **state)
     begin_tls(&options, &tls);
     real_events = worker()->connections.streams.events;
     struct carom_stream_events counted = *real_events;
-    counted.ended = count_end;
+    counted.peer_done = count_end;
     worker()->connections.streams.events = &counted;
     ends = 0;
     client_init(&client);
@@ -341,7 +341,7 @@ static void the_end_is_told_once(void **state)
     SSL_shutdown(client.ssl);
     exchange(&client);
     assert_int_equal(ends, 1);
-    carom_peer_finish(client.peer);
+    carom_peer_shutdown(client.peer);
     turn();
     assert_int_equal(ends, 1);
     answer_and_release(sim.held[0], "late");

@@ -71,7 +71,7 @@ static void owner_received(struct carom_socket *socket, struct carom_page *page,
 {
     struct owner *owner = owner_of(socket);
     assert_true(length > 0);
-    assert_false(socket->ended || socket->closing);
+    assert_false(socket->peer_done || socket->closing);
     assert_true(data >= page->data && data + length <= page->data + page->used);
     owner->pieces++;
     for (uint32_t i = 0; i < length && owner->length < sizeof owner->bytes; i++)
@@ -83,7 +83,7 @@ static void owner_received(struct carom_socket *socket, struct carom_page *page,
 static void owner_ended(struct carom_socket *socket, int error)
 {
     struct owner *owner = owner_of(socket);
-    assert_true(socket->ended && !socket->closing);
+    assert_true(socket->peer_done && !socket->closing);
     if (error == 0) {
         assert_int_equal(owner->errors, 0);
         owner->fins++;
@@ -100,7 +100,7 @@ static void owner_ended(struct carom_socket *socket, int error)
 static void owner_left(struct carom_socket *socket)
 {
     struct owner *owner = owner_of(socket);
-    assert_false(socket->receiving || socket->ended || socket->closing);
+    assert_false(socket->receiving || socket->peer_done || socket->closing);
     owner->lefts++;
 }
 

@@ -123,7 +123,7 @@ static void bytes_come_in_pieces_one_a_turn(void **state)
     struct carom_peer *peer = connect_peer();
     carom_peer_set_piece(peer, 3);
     put(peer, "abcde");
-    carom_peer_finish(peer);
+    carom_peer_shutdown(peer);
     turn();
     assert_got(&owners[0], "abc");
     assert_int_equal(carom_peer_unread(peer), 2);
@@ -158,7 +158,7 @@ static void a_paused_socket_hears_of_fin_and_reset(void **state)
     struct carom_peer *peer = connect_peer();
     loop->ops->receive(loop, &owners[0].socket, false);
     put(peer, "x");
-    carom_peer_finish(peer);
+    carom_peer_shutdown(peer);
     turn();
     assert_int_equal(owners[0].lefts, 1);
     assert_false(carom_simulated_busy(loop));
@@ -248,7 +248,7 @@ static void a_reset_drops_a_pending_send(void **state)
     (void)state;
     struct carom_queue queue = {0};
     struct carom_peer *peer = connect_peer();
-    carom_peer_finish(peer);
+    carom_peer_shutdown(peer);
     turn();
     carom_peer_set_window(peer, 0);
     assert_true(send_text(&owners[0], &queue, "x") == CAROM_SEND_PENDING);

@@ -27,7 +27,7 @@ static void received(struct carom_stream *from, struct carom_page *page, const u
     client.received += length;
 }
 
-static void ended(struct carom_stream *from, int error)
+static void peer_done(struct carom_stream *from, int error)
 {
     assert_ptr_equal(from, stream);
     if (error < 0)
@@ -51,7 +51,7 @@ static void closed(struct carom_stream *from)
     client.closed++;
 }
 
-static const struct carom_stream_events events = {received, ended, NULL, sent, closed, NULL};
+static const struct carom_stream_events events = {received, peer_done, NULL, sent, closed, NULL};
 
 static struct carom_streams streams;
 
@@ -214,16 +214,16 @@ static void fin_follows_what_is_in_out(void **state)
     (void)state;
     carom_peer_set_window(peer, 1);
     append("end");
-    carom_stream_finish(stream);
+    carom_stream_shutdown(stream);
     assert_false(carom_peer_saw_fin(peer));
     carom_stream_flush(stream);
     assert_false(carom_peer_saw_fin(peer));
     carom_peer_set_window(peer, 2);
     turn();
     assert_true(carom_peer_saw_fin(peer));
-    assert_true(stream->finished);
+    assert_true(stream->fin_sent);
     assert_peer_got("end");
-    carom_stream_finish(stream);
+    carom_stream_shutdown(stream);
     append("too late");
     carom_stream_flush(stream);
     assert_peer_got("end");
@@ -235,19 +235,19 @@ static void fin_follows_what_is_in_out(void **state)
 static void fin_of_an_empty_stream_goes_at_once(void **state)
 {
     (void)state;
-    carom_stream_finish(stream);
+    carom_stream_shutdown(stream);
     assert_true(carom_peer_saw_fin(peer));
 }
 
 static void the_peer_may_finish_first(void **state)
 {
     (void)state;
-    carom_peer_finish(peer);
+    carom_peer_shutdown(peer);
     turn();
     assert_int_equal(client.fins, 1);
     assert_false(stream->broken);
     append("answer");
-    carom_stream_finish(stream);
+    carom_stream_shutdown(stream);
     carom_stream_flush(stream);
     assert_peer_got("answer");
     assert_true(carom_peer_saw_fin(peer));
@@ -265,8 +265,8 @@ static void a_failed_flush_is_told_later_and_once(void **state)
     assert_true(stream->broken);
     assert_int_equal(client.errors, 0);
     carom_stream_flush(stream);
-    carom_stream_finish(stream);
-    assert_false(stream->finished);
+    carom_stream_shutdown(stream);
+    assert_false(stream->fin_sent);
     turn();
     turn();
     assert_int_equal(client.errors, 1);
@@ -298,7 +298,7 @@ static uint32_t smallest(void *source, uint32_t below)
     return 0;
 }
 
-/* Of a send that waited and then fails the owner hears by `ended` alone. */
+/* Of a send that waited and then fails the owner hears by `peer_done` alone. */
 static void a_pending_send_that_fails_breaks_the_stream(void **state)
 {
     (void)state;
@@ -359,7 +359,7 @@ static void closing_drops_what_is_in_out(void **state)
     assert_int_equal(stream->out.length, 0);
     carom_stream_receive(stream, true);
     carom_stream_flush(stream);
-    carom_stream_finish(stream);
+    carom_stream_shutdown(stream);
     carom_peer_set_window(peer, 100);
     turn();
     assert_peer_got("d");

@@ -71,7 +71,7 @@ static void a_connection_has_one_number_from_its_beginning_to_its_end(void **sta
         respond(index, "abc", ANSWER);
     }
     assert_no_news();
-    carom_peer_finish(peer);
+    carom_peer_shutdown(peer);
     turn();
     connection = heard(CAROM_RING_CLOSED);
     assert_int_equal(connection.number, 1);
@@ -105,7 +105,7 @@ static void a_number_is_used_again_when_its_end_was_heard(void **state)
     connect_peer();
     turn();
     assert_int_equal(heard(CAROM_RING_OPENED).number, 1);
-    carom_peer_finish(second);
+    carom_peer_shutdown(second);
     turn();
     assert_int_equal(heard(CAROM_RING_CLOSED).number, 2);
     assert_no_news();
@@ -153,7 +153,7 @@ static void what_is_no_request_is_told_and_may_be_answered(void **state)
     assert_got(peer, "mine");
     assert_int_equal(new_request(), vm.slot_count);
     assert_true(carom_peer_saw_fin(peer));
-    carom_peer_finish(peer);
+    carom_peer_shutdown(peer);
     turn();
     assert_int_equal(heard(CAROM_RING_CLOSED).received, strlen(GARBAGE GET("/")));
     vm_finish();

@@ -82,7 +82,7 @@ static void a_connection_that_closes_ends_the_pause(void **state)
     take_descriptors(false);
     turn();
     assert_false(carom_peer_accepted(second));
-    carom_peer_finish(first);
+    carom_peer_shutdown(first);
     turn();
     assert_true(carom_peer_saw_close(first));
     assert_true(carom_peer_accepted(second));
@@ -124,7 +124,7 @@ static void at_the_most_connections_the_rest_wait(void **state)
         assert_int_equal(carom_peer_accepted(peers[i]), i < 2);
     pass(1000); /* no time helps */
     assert_false(carom_peer_accepted(peers[2]));
-    carom_peer_finish(peers[0]);
+    carom_peer_shutdown(peers[0]);
     turn();
     assert_true(carom_peer_accepted(peers[2]));
     assert_false(carom_peer_accepted(peers[3]));

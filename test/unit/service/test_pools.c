@@ -103,7 +103,7 @@ static void the_tick_rests_when_all_is_given_back(void **state)
     const struct carom_worker *worker = &sim.service->workers[0];
     wave(CONNECTIONS);
     for (int i = 0; i < CONNECTIONS; i++)
-        carom_peer_finish(swing.peers[i]);
+        carom_peer_shutdown(swing.peers[i]);
     turn();
     assert_true(carom_timer_armed(&worker->trim));
     for (int windows = 0; windows < 4; windows++)
@@ -120,7 +120,7 @@ static void pools_that_are_seldom_used_are_given_back(void **state)
     options.pool_floor = 64; /* the others never have more */
     begin_raw(&options);
     const struct carom_connections *connections = &sim.service->workers[0].connections;
-    carom_peer_finish(peer);
+    carom_peer_shutdown(peer);
     turn();
     uint64_t held = 0;
     for (uint32_t i = connections->pools_always; i < connections->pool_count; i++)

@@ -19,7 +19,7 @@ static SSL_SESSION *session_with(uint32_t most)
     assert_int_equal(SSL_SESSION_set_max_early_data(session, most), 1);
     SSL_shutdown(client.ssl); /* or the session is none to go on from */
     exchange(&client);
-    carom_peer_finish(client.peer);
+    carom_peer_shutdown(client.peer);
     turn();
     client_finish(&client);
     return session;

@@ -91,7 +91,7 @@ static void live(void)
     SSL_shutdown(client.ssl);
     ERR_clear_error();
     exchange(&client);
-    carom_peer_finish(client.peer);
+    carom_peer_shutdown(client.peer);
     turn();
     client_finish(&client);
 }

@@ -59,7 +59,7 @@ static long stapled(void)
     SSL_set_tlsext_status_type(client.ssl, TLSEXT_STATUSTYPE_ocsp);
     shake_hands(&client);
     long length = SSL_get_tlsext_status_ocsp_resp(client.ssl, &bytes);
-    carom_peer_finish(client.peer);
+    carom_peer_shutdown(client.peer);
     turn();
     client_finish(&client);
     return length;
