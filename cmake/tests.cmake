@@ -88,7 +88,7 @@ set(CAROM_NOT_VALGRIND "^(tls/tls_memory|http/tls|http/tls_turns|fault/.*)$")
 set(CAROM_SANITIZED "^(tls/tls_memory|fault/events)$")
 
 # The thread sanitizer looks at what has threads; the rest has one, and is not built for it.
-set(CAROM_THREADED "^(base/inbox|base/memory|net/file|net/loop_turn|http/connection|ring/watch_threads|service/accept|service/service|service/workers)$")
+set(CAROM_THREADED "^(base/inbox|base/memory|net/file|net/loop_turn|http/connection|ring/observer_threads|service/accept|service/service|service/workers)$")
 
 # test/unit/<floor>/test_<name>.c becomes the test unit/<floor>/<name>, and valgrind/<floor>/<name>.
 function(carom_unit_tests floor name program)

@@ -648,7 +648,7 @@ CAROM_API int carom_request_read(carom_record *record, carom_slice *bytes);
 
 /* Gather the whole content, then fire `waker`: with 0, after which carom_request_read gives it
  * without waiting; with -CAROM_ETOOBIG when it is over `limit`; with -CAROM_ECANCELED. Holds the
- * slot of CAROM_READABLE. Errors: ESTATE (somebody waits). */
+ * place of CAROM_READABLE. Errors: ESTATE (somebody waits). */
 CAROM_API int carom_request_collect(carom_record *record, uint64_t limit, carom_waker *waker);
 /* How much content lies ready for carom_request_read: after collect, all of it. */
 CAROM_API uint64_t carom_request_buffered(const carom_record *record);

@@ -56,12 +56,12 @@ void carom_inbox_leave(struct carom_inbox *inbox)
 }
 
 /* What `last` points to when the inbox is closed. */
-static struct carom_message closed;
+static struct carom_inbox_entry closed;
 
 /* False when it is closed. */
-static bool put_in(struct carom_inbox *inbox, struct carom_message *message)
+static bool put_in(struct carom_inbox *inbox, struct carom_inbox_entry *message)
 {
-    struct carom_message *last = atomic_load_explicit(&inbox->last, memory_order_relaxed);
+    struct carom_inbox_entry *last = atomic_load_explicit(&inbox->last, memory_order_relaxed);
     do {
         if (last == &closed)
             return false;
@@ -82,14 +82,14 @@ static bool must_wake(struct carom_inbox *inbox)
                                                    memory_order_seq_cst, memory_order_relaxed);
 }
 
-bool carom_inbox_post(struct carom_inbox *inbox, struct carom_message *message)
+bool carom_inbox_post(struct carom_inbox *inbox, struct carom_inbox_entry *message)
 {
     bool open = put_in(inbox, message);
     carom_assert(open);
     return must_wake(inbox);
 }
 
-int carom_inbox_offer(struct carom_inbox *inbox, struct carom_message *message)
+int carom_inbox_offer(struct carom_inbox *inbox, struct carom_inbox_entry *message)
 {
     return put_in(inbox, message) ? must_wake(inbox) : -1;
 }
@@ -101,13 +101,14 @@ bool carom_inbox_rouse(struct carom_inbox *inbox)
 }
 
 /* Take all out, and leave `instead` there. */
-static struct carom_message *exchange(struct carom_inbox *inbox, struct carom_message *instead)
+static struct carom_inbox_entry *exchange(struct carom_inbox *inbox,
+                                          struct carom_inbox_entry *instead)
 {
-    struct carom_message *newest =
+    struct carom_inbox_entry *newest =
         atomic_exchange_explicit(&inbox->last, instead, memory_order_acquire);
-    struct carom_message *oldest = NULL;
+    struct carom_inbox_entry *oldest = NULL;
     while (newest != NULL) {
-        struct carom_message *older = newest->next;
+        struct carom_inbox_entry *older = newest->next;
         newest->next = oldest;
         oldest = newest;
         newest = older;
@@ -115,12 +116,12 @@ static struct carom_message *exchange(struct carom_inbox *inbox, struct carom_me
     return oldest;
 }
 
-struct carom_message *carom_inbox_take_all(struct carom_inbox *inbox)
+struct carom_inbox_entry *carom_inbox_take_all(struct carom_inbox *inbox)
 {
     return exchange(inbox, NULL);
 }
 
-struct carom_message *carom_inbox_close(struct carom_inbox *inbox)
+struct carom_inbox_entry *carom_inbox_close(struct carom_inbox *inbox)
 {
     return exchange(inbox, &closed);
 }

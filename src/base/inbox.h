@@ -8,14 +8,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct carom_message {
-    struct carom_message *next;
+struct carom_inbox_entry {
+    struct carom_inbox_entry *next;
 };
 
 struct carom_inbox {
-    _Atomic(struct carom_message *) last; /* newest first */
-    atomic_uint consumer;                 /* awake, asleep, or roused: see inbox.c */
-    atomic_uint inside;                   /* producers between enter and leave */
+    _Atomic(struct carom_inbox_entry *) last; /* newest first */
+    atomic_uint consumer;                     /* awake, asleep, or roused: see inbox.c */
+    atomic_uint inside;                       /* producers between enter and leave */
 };
 
 void carom_inbox_init(struct carom_inbox *inbox);
@@ -28,21 +28,21 @@ void carom_inbox_enter(struct carom_inbox *inbox);
 void carom_inbox_leave(struct carom_inbox *inbox);
 /* Put a message in; true when the consumer sleeps and this caller must wake it. Async-signal-safe.
  */
-bool carom_inbox_post(struct carom_inbox *inbox, struct carom_message *message);
+bool carom_inbox_post(struct carom_inbox *inbox, struct carom_inbox_entry *message);
 /* As carom_inbox_post, for who cannot know whether the consumer still takes messages: 1 when this
  * caller must wake it, 0, or -1: it is closed, and the message is not in. Async-signal-safe. */
-int carom_inbox_offer(struct carom_inbox *inbox, struct carom_message *message);
+int carom_inbox_offer(struct carom_inbox *inbox, struct carom_inbox_entry *message);
 /* Without a message: true when the consumer sleeps and this caller must wake it. When it is awake,
  * its next attempt to sleep fails once, so whatever was stored before this call is seen by the turn
  * that follows. Async-signal-safe. */
 bool carom_inbox_rouse(struct carom_inbox *inbox);
 
 /* Private: take out what is there. */
-struct carom_message *carom_inbox_take_all(struct carom_inbox *inbox);
+struct carom_inbox_entry *carom_inbox_take_all(struct carom_inbox *inbox);
 
 /* Consumer: all messages, oldest first; NULL when empty. One atomic load when empty: relaxed,
  * because a message that is missed now is seen by carom_inbox_sleep. */
-static inline struct carom_message *carom_inbox_take(struct carom_inbox *inbox)
+static inline struct carom_inbox_entry *carom_inbox_take(struct carom_inbox *inbox)
 {
     if (atomic_load_explicit(&inbox->last, memory_order_relaxed) == NULL)
         return NULL;
@@ -50,7 +50,7 @@ static inline struct carom_message *carom_inbox_take(struct carom_inbox *inbox)
 }
 
 /* Consumer: take no more messages, from now on, and return those that are in, oldest first. */
-struct carom_message *carom_inbox_close(struct carom_inbox *inbox);
+struct carom_inbox_entry *carom_inbox_close(struct carom_inbox *inbox);
 
 /* Consumer: announce sleep; false when there are messages, or it was roused since it awoke, and it
  * must not sleep: then it is awake, as after carom_inbox_awake. */

@@ -20,7 +20,7 @@ struct carom_segment {
     void *owner;
     uint64_t offset; /* files only: where the bytes begin */
     int fd;
-    bool reads; /* a note of who sends it: the kernel does not move these bytes */
+    bool no_sendfile; /* files only: the kernel does not move these bytes, they are read */
 };
 
 struct carom_queue {

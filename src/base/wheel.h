@@ -1,5 +1,5 @@
-/* Hierarchical timing wheel: 5 levels of 64 slots, the first of 1 ms. Arming, moving and disarming
- * are O(1) and make no system call; nothing fires early. One thread. */
+/* Hierarchical timing wheel: 5 levels of 64 buckets, the first of 1 ms. Arming, moving and
+ * disarming are O(1) and make no system call; nothing fires early. One thread. */
 #ifndef CAROM_BASE_WHEEL_H
 #define CAROM_BASE_WHEEL_H
 
@@ -8,8 +8,8 @@
 
 #include "base/list.h"
 
-#define CAROM_WHEEL_LEVELS 5
-#define CAROM_WHEEL_SLOTS  64
+#define CAROM_WHEEL_LEVELS  5
+#define CAROM_WHEEL_BUCKETS 64
 
 struct carom_timer {
     struct carom_node node; /* first member */
@@ -21,7 +21,7 @@ struct carom_wheel {
     uint64_t now; /* ms; everything before it has been taken out */
     uint64_t occupied[CAROM_WHEEL_LEVELS];
     uint32_t armed;
-    struct carom_node slots[CAROM_WHEEL_LEVELS][CAROM_WHEEL_SLOTS];
+    struct carom_node buckets[CAROM_WHEEL_LEVELS][CAROM_WHEEL_BUCKETS];
 };
 
 void carom_wheel_init(struct carom_wheel *wheel, uint64_t now);

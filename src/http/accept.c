@@ -16,7 +16,7 @@ static const char refusal[] = "HTTP/1.1 503 Service Unavailable\r\n"
                               "Connection: close\r\n"
                               "\r\n";
 
-static void keep_peer(struct carom_peer_name *name, const struct sockaddr *peer)
+static void keep_peer(struct carom_endpoint *name, const struct sockaddr *peer)
 {
     name->family = CAROM_UNIX;
     if (peer->sa_family == AF_INET) {

@@ -28,7 +28,7 @@ void carom_admission_offer(struct carom_connections *connections, carom_record *
                            struct carom_page *page, const uint8_t *data, uint32_t length,
                            unsigned status, carom_reason reason)
 {
-    if (carom_likely(connections->watcher == NULL) || connections->records.draining) {
+    if (carom_likely(connections->observer == NULL) || connections->records.draining) {
         carom_admission_refuse(record, status, reason);
         return;
     }

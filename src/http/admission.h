@@ -33,7 +33,7 @@ carom_reason carom_admission_reason(unsigned status);
  * drops the rest of the content. */
 void carom_admission_refuse(carom_record *record, unsigned status, carom_reason reason);
 /* As carom_admission_refuse, for what came on HTTP/1.1 and is no request, or not whole in time:
- * `length` bytes in `page`. If the connections are watched the handler is called, for something
+ * `length` bytes in `page`. If the connections are observed the handler is called, for something
  * without a method that has these bytes as its target, and may answer in the engine's place. */
 void carom_admission_offer(struct carom_connections *connections, carom_record *record,
                            struct carom_page *page, const uint8_t *data, uint32_t length,

@@ -50,8 +50,8 @@ static void received(struct carom_stream *stream, struct carom_page *page, const
     if (connection->core.state != CAROM_CONNECTION_OPEN)
         return;
     uint32_t requests = connection->core.requests;
-    if (carom_unlikely(carom_connections_of(connection)->watcher != NULL))
-        carom_core_watched(&connection->core)->received += length;
+    if (carom_unlikely(carom_connections_of(connection)->observer != NULL))
+        carom_core_observed(&connection->core)->received += length;
     carom_connection_protocol(connection)->received(connection, page, data, length);
     if (connection->core.requests - requests >= MANY)
         carom_core_flush(&connection->core);
@@ -65,14 +65,14 @@ static void peer_done(struct carom_stream *stream, int error)
         return;
     }
     if (error < 0) {
-        if (stream->file_failed && connection->core.session != NULL)
+        if (stream->file_failed && connection->core.protocol_state != NULL)
             carom_connection_protocol(connection)->file_failed(connection);
         carom_connection_abort(connection, CAROM_REASON_CLIENT_RESET, true);
         return;
     }
     connection->core.peer_done = true;
     connection->core.unread = false;
-    if (connection->core.state == CAROM_CONNECTION_OPEN && connection->core.session != NULL)
+    if (connection->core.state == CAROM_CONNECTION_OPEN && connection->core.protocol_state != NULL)
         carom_connection_protocol(connection)->peer_done(connection);
     else if (!carom_stream_stalled(stream))
         carom_connection_abort(connection, CAROM_REASON_CLIENT_CLOSED, false);
@@ -81,7 +81,8 @@ static void peer_done(struct carom_stream *stream, int error)
 static void fin_queued(struct carom_stream *stream)
 {
     struct carom_connection *connection = of_stream(stream);
-    if (connection->core.state == CAROM_CONNECTION_OPEN && connection->core.session != NULL &&
+    if (connection->core.state == CAROM_CONNECTION_OPEN &&
+        connection->core.protocol_state != NULL &&
         carom_connection_protocol(connection)->fin_queued != NULL)
         carom_connection_protocol(connection)->fin_queued(connection);
 }
@@ -128,7 +129,7 @@ static const struct carom_stream_events connection_events = {
 /* What is in flight will not be answered. */
 static void cancel_exchanges(struct carom_connection *connection, carom_reason reason)
 {
-    if (connection->core.session != NULL)
+    if (connection->core.protocol_state != NULL)
         carom_connection_protocol(connection)->cancel(connection, reason);
     carom_connection_protocol(connection)->drop(connection);
 }
@@ -189,7 +190,7 @@ static struct carom_connection *of_core(struct carom_core *core)
 static void core_flush(struct carom_core *core)
 {
     struct carom_connection *connection = of_core(core);
-    if (connection->core.session != NULL)
+    if (connection->core.protocol_state != NULL)
         carom_connection_protocol(connection)->flush(connection);
     if (connection->core.state == CAROM_CONNECTION_CLOSED)
         return;
@@ -214,8 +215,8 @@ static void core_read_timeout(struct carom_core *core)
 {
     struct carom_connection *connection = of_core(core);
     bool open = core->state == CAROM_CONNECTION_OPEN;
-    bool silent = open && core->session == NULL && core->requests == 0;
-    if (open && core->session != NULL) {
+    bool silent = open && core->protocol_state == NULL && core->requests == 0;
+    if (open && core->protocol_state != NULL) {
         carom_connection_protocol(connection)->read_timeout(connection);
     } else if (silent && carom_core_number(core) != 0 && connection->stream.tls == NULL) {
         core->speaks = CAROM_SPEAKS_H1; /* for all that is known */
@@ -229,7 +230,7 @@ static void core_read_timeout(struct carom_core *core)
 static void core_drain(struct carom_core *core)
 {
     struct carom_connection *connection = of_core(core);
-    if (core->session == NULL)
+    if (core->protocol_state == NULL)
         carom_connection_end(connection, false);
     else if (carom_connection_protocol(connection)->drain != NULL)
         carom_connection_protocol(connection)->drain(connection);
@@ -260,14 +261,14 @@ static void core_local(const struct carom_core *core, carom_address *address)
     if (open && getsockname(core_descriptor(core), (struct sockaddr *)&name, &length) == 0)
         carom_address_describe((const struct sockaddr *)&name, length, address);
     else
-        core->connections->near_address(core->connections, core->listener, address);
+        core->connections->local_address(core->connections, core->listener, address);
 }
 
 static struct carom_tls_session *core_tls(const struct carom_core *core)
 {
     const struct carom_connection *connection =
         carom_container(core, struct carom_connection, core);
-    return carom_stream_session(&connection->stream);
+    return carom_stream_tls_session(&connection->stream);
 }
 
 static void core_dispose(struct carom_core *core)
@@ -327,9 +328,9 @@ void carom_connections_add_pool(struct carom_connections *connections, struct ca
         connections->pools_always++;
 }
 
-static size_t object_size(const carom_options *options, bool watched)
+static size_t object_size(const carom_options *options, bool observed)
 {
-    return sizeof(struct carom_connection) + carom_core_behind(options, watched);
+    return sizeof(struct carom_connection) + carom_core_behind(options, observed);
 }
 
 void carom_connections_init(struct carom_connections *connections, const carom_options *options,
@@ -363,14 +364,15 @@ void carom_connections_init(struct carom_connections *connections, const carom_o
         carom_connections_add_pool(connections, pools[i], false);
 }
 
-int carom_connections_watch(struct carom_connections *connections, struct carom_watcher *watcher)
+int carom_connections_observe(struct carom_connections *connections,
+                              struct carom_observer *observer)
 {
     struct carom_pool *pool = &connections->pool;
     uint32_t floor = pool->floor;
     carom_pool_finish(pool);
     carom_pool_init(pool, object_size(connections->options, true), floor);
-    connections->watcher = watcher;
-    connections->watched = true;
+    connections->observer = observer;
+    connections->observed = true;
     return carom_pool_fill(pool);
 }
 

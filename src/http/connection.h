@@ -10,7 +10,7 @@
 
 struct carom_connection {
     struct carom_stream stream; /* first member: found from it */
-    struct carom_core core;     /* last member: what is watched lies behind it */
+    struct carom_core core;     /* last member: what is observed lies behind it */
 };
 
 _Static_assert(sizeof(void *) != 8 || sizeof(struct carom_connection) <= 200,
@@ -38,10 +38,11 @@ void carom_connections_init(struct carom_connections *connections, const carom_o
                             uint32_t page_size);
 /* The options have changed. */
 void carom_connections_adjusted(struct carom_connections *connections);
-/* There is a ring: from now on each connection keeps its local address (carom_core_near). If
- * `watcher` is not NULL it hears of connections, and the handler is called for what is no request,
+/* There is a ring: from now on each connection keeps its local address (carom_core_local). If
+ * `observer` is not NULL it hears of connections, and the handler is called for what is no request,
  * too (carom_admission_offer). There are none yet. 0 or -CAROM_ENOMEM. */
-int carom_connections_watch(struct carom_connections *connections, struct carom_watcher *watcher);
+int carom_connections_observe(struct carom_connections *connections,
+                              struct carom_observer *observer);
 /* Nothing may be open. */
 void carom_connections_finish(struct carom_connections *connections);
 /* Add to `pools`; one that is `seldom` used comes behind all that are not. */

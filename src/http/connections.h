@@ -13,12 +13,12 @@
 struct carom_core;
 
 /* Who wants to hear of each connection: a ring, or a log. */
-struct carom_watcher {
+struct carom_observer {
     /* It is open, and its handshake of TLS is done, if it has one. The number by which it is known
      * from now on; 0: there is none, and it must go. */
-    uint32_t (*opened)(struct carom_watcher *watcher, struct carom_core *core);
+    uint32_t (*opened)(struct carom_observer *observer, struct carom_core *core);
     /* It has closed, and nothing of it is in flight. Nothing of it is looked at behind this. */
-    void (*closed)(struct carom_watcher *watcher, struct carom_core *core, carom_reason reason);
+    void (*closed)(struct carom_observer *observer, struct carom_core *core, carom_reason reason);
 };
 
 struct carom_connections {
@@ -45,10 +45,10 @@ struct carom_connections {
     uint32_t pool_count, pools_always;
     bool look_at_all_pools;
 
-    struct carom_watcher *watcher; /* or NULL */
-    bool watched;                  /* carom_connections_watch */
-    uint32_t count;                /* of cores: those that are open, and those closed ones of which
-                                      a handler still has a record */
+    struct carom_observer *observer; /* or NULL */
+    bool observed;                   /* carom_connections_observe */
+    uint32_t count; /* of cores: those that are open, and those closed ones of which
+                       a handler still has a record */
     uint64_t accepted, refused, requests, responses;
     /* Content of eight answers, as they have been lately, and of HTTP/1.1 how many such answers a
      * client may have ahead, at most max_pipeline. */
@@ -62,8 +62,8 @@ struct carom_connections {
     /* What is asked of the owner. A connection has gone: accepting may go on. */
     void (*freed)(struct carom_connections *connections);
     /* The address of a listener, by its number. */
-    void (*near_address)(const struct carom_connections *connections, uint16_t listener,
-                         carom_address *address);
+    void (*local_address)(const struct carom_connections *connections, uint16_t listener,
+                          carom_address *address);
 };
 
 /* Whether there is work that no event of the loop will bring. */

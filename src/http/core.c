@@ -161,8 +161,8 @@ void carom_core_init(struct carom_core *core, struct carom_connections *connecti
     memset(core, 0, sizeof *core);
     core->connections = connections;
     connections->count++;
-    if (connections->watched)
-        *carom_core_watched(core) = (struct carom_watched){0};
+    if (connections->observed)
+        *carom_core_observed(core) = (struct carom_observed){0};
     core->listener = listener;
     core->refs = 1;
     core->read_deadline = core->write_deadline = CAROM_NO_TIME;
@@ -182,24 +182,24 @@ void carom_core_close(struct carom_core *core)
 
 #define ALIGNMENT _Alignof(max_align_t)
 
-size_t carom_core_behind(const carom_options *options, bool watched)
+size_t carom_core_behind(const carom_options *options, bool observed)
 {
     size_t state = options->connection_state;
-    return (watched ? sizeof(struct carom_watched) : 0) + (state > 0 ? state + ALIGNMENT : 0);
+    return (observed ? sizeof(struct carom_observed) : 0) + (state > 0 ? state + ALIGNMENT : 0);
 }
 
 void *carom_core_state(const struct carom_core *core)
 {
-    size_t watched = core->connections->watched ? sizeof(struct carom_watched) : 0;
-    uintptr_t behind = (uintptr_t)(core + 1) + watched;
+    size_t observed = core->connections->observed ? sizeof(struct carom_observed) : 0;
+    uintptr_t behind = (uintptr_t)(core + 1) + observed;
     return (void *)((behind + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT);
 }
 
-/* ---------------------------------------------------------------- the watcher */
+/* ---------------------------------------------------------------- the observer */
 
 uint32_t carom_core_number(const struct carom_core *core)
 {
-    return core->connections->watcher == NULL ? 0 : carom_core_watched(core)->number;
+    return core->connections->observer == NULL ? 0 : carom_core_observed(core)->number;
 }
 
 uint64_t carom_core_sent(const struct carom_core *core)
@@ -207,18 +207,18 @@ uint64_t carom_core_sent(const struct carom_core *core)
     return carom_core_carrier(core)->sent(core);
 }
 
-const struct carom_peer_name *carom_core_near(struct carom_core *core)
+const struct carom_endpoint *carom_core_local(struct carom_core *core)
 {
-    struct carom_peer_name *near = &carom_core_watched(core)->near;
+    struct carom_endpoint *local = &carom_core_observed(core)->local;
     carom_address address;
-    if (carom_likely(near->family != CAROM_FAMILY_NONE))
-        return near;
+    if (carom_likely(local->family != CAROM_FAMILY_NONE))
+        return local;
     carom_core_carrier(core)->local(core, &address);
-    near->family = (uint16_t)address.family;
-    near->port = htons(address.port);
+    local->family = (uint16_t)address.family;
+    local->port = htons(address.port);
     if (address.family != CAROM_UNIX)
-        inet_pton(address.family == CAROM_IPV4 ? AF_INET : AF_INET6, address.text, near->bytes);
-    return near;
+        inet_pton(address.family == CAROM_IPV4 ? AF_INET : AF_INET6, address.text, local->bytes);
+    return local;
 }
 
 struct carom_tls_session *carom_core_tls(const struct carom_core *core)
@@ -242,20 +242,20 @@ void carom_core_destroy(struct carom_core *core, carom_reason reason, bool reset
 
 bool carom_core_tell_opened(struct carom_core *core, bool secure)
 {
-    struct carom_watcher *watcher = core->connections->watcher;
-    if (carom_likely(watcher == NULL))
+    struct carom_observer *observer = core->connections->observer;
+    if (carom_likely(observer == NULL))
         return true;
-    struct carom_watched *watched = carom_core_watched(core);
-    watched->secure = secure;
-    watched->number = watcher->opened(watcher, core);
-    return watched->number != 0;
+    struct carom_observed *observed = carom_core_observed(core);
+    observed->secure = secure;
+    observed->number = observer->opened(observer, core);
+    return observed->number != 0;
 }
 
 void carom_core_tell_closed(struct carom_core *core, carom_reason reason)
 {
-    struct carom_watcher *watcher = core->connections->watcher;
-    if (carom_unlikely(watcher != NULL) && carom_core_watched(core)->number != 0)
-        watcher->closed(watcher, core, reason);
+    struct carom_observer *observer = core->connections->observer;
+    if (carom_unlikely(observer != NULL) && carom_core_observed(core)->number != 0)
+        observer->closed(observer, core, reason);
 }
 
 /* ---------------------------------------------------------------- drain */

@@ -15,17 +15,17 @@ enum carom_connection_state {
 #define CAROM_NO_TIME UINT64_MAX
 
 /* The address of one end of a connection; of a Unix one nothing is kept. */
-struct carom_peer_name {
+struct carom_endpoint {
     uint8_t bytes[16]; /* the address in network byte order */
     uint16_t port;     /* in network byte order */
     uint16_t family;   /* carom_family */
 };
 
-/* What is known of a connection for a ring. It lies behind the core, if the connections are watched
- * (carom_connections_watch). */
-struct carom_watched {
-    struct carom_peer_name near; /* the local address; of no family before it is asked for */
-    uint32_t number;             /* of the watcher's; 0: it has not heard of it */
+/* What is known of a connection for a ring. It lies behind the core, if the connections are
+ * observed (carom_connections_observe). */
+struct carom_observed {
+    struct carom_endpoint local; /* the local address; of no family before it is asked for */
+    uint32_t number;             /* of the observer's; 0: it has not heard of it */
     bool secure;                 /* over TLS */
     uint64_t received;           /* bytes, as the protocol sees them */
 };
@@ -33,11 +33,11 @@ struct carom_watched {
 /* The last member of what has it. */
 struct carom_core {
     struct carom_connections *connections; /* of its worker */
-    void *session;                         /* the protocol's state, while it needs one; else NULL */
-    struct carom_node link;                /* of connections->open, dirty or resumed */
-    struct carom_timer timer;              /* never later than the nearer of the two deadlines */
+    void *protocol_state;     /* of the protocol that is spoken, while it needs any; else NULL */
+    struct carom_node link;   /* of connections->open, dirty or resumed */
+    struct carom_timer timer; /* never later than the nearer of the two deadlines */
     uint64_t read_deadline, write_deadline;
-    struct carom_peer_name peer;
+    struct carom_endpoint peer;
     uint32_t refs;      /* its carrier, each record, and the list, if it is dirty or resumed */
     uint32_t requests;  /* so far */
     uint16_t listener;  /* through which it came; of the service's listeners */
@@ -118,29 +118,29 @@ void carom_core_write_within(struct carom_core *core, uint32_t milliseconds);
 /* The same for as long as an idle connection may wait for its next request. */
 void carom_core_wait_idle(struct carom_core *core);
 
-/* Only if they are watched. */
-static inline struct carom_watched *carom_core_watched(const struct carom_core *core)
+/* Only if they are observed. */
+static inline struct carom_observed *carom_core_observed(const struct carom_core *core)
 {
-    return (struct carom_watched *)(uintptr_t)(core + 1);
+    return (struct carom_observed *)(uintptr_t)(core + 1);
 }
-/* The program's memory with a connection, options.connection_state bytes: behind what is watched.
+/* The program's memory with a connection, options.connection_state bytes: behind what is observed.
  */
 void *carom_core_state(const struct carom_core *core);
 /* What lies behind a core at most. */
-size_t carom_core_behind(const carom_options *options, bool watched);
-/* The number by which its watcher knows it; 0: it does not. */
+size_t carom_core_behind(const carom_options *options, bool observed);
+/* The number by which its observer knows it; 0: it does not. */
 uint32_t carom_core_number(const struct carom_core *core);
 uint64_t carom_core_sent(const struct carom_core *core);
 /* The local address, for a ring, which is told it with every request: the carrier is asked once.
- * Only if they are watched. */
-const struct carom_peer_name *carom_core_near(struct carom_core *core);
+ * Only if they are observed. */
+const struct carom_endpoint *carom_core_local(struct carom_core *core);
 /* As carrier->tls. */
 struct carom_tls_session *carom_core_tls(const struct carom_core *core);
 /* Whether nobody has a record of it, and no request of it is being read. It is open. */
 bool carom_core_is_idle(const struct carom_core *core);
 /* As carrier->flush, then carrier->abort. It may be closed. */
 void carom_core_destroy(struct carom_core *core, carom_reason reason, bool reset);
-/* It is open: tell the watcher, if there is one. False: it does not want it. */
+/* It is open: tell the observer, if there is one. False: it does not want it. */
 bool carom_core_tell_opened(struct carom_core *core, bool secure);
 void carom_core_tell_closed(struct carom_core *core, carom_reason reason);
 

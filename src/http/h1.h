@@ -39,7 +39,7 @@ struct carom_h1 {
     bool processing;         /* reading goes on further up the stack */
     struct carom_page *held; /* the page, when it is held */
     uint64_t left;           /* of content of known length */
-    uint64_t drained;        /* content dropped, since nobody reads it */
+    uint64_t dropped;        /* content dropped, since nobody reads it */
     struct carom_chunked chunked;
     struct carom_h1_reader reader;
     struct carom_h1_rate rate;
@@ -60,7 +60,7 @@ static inline struct carom_pool *carom_h1_pool(const struct carom_connections *c
 
 static inline struct carom_h1 *carom_h1_of(const struct carom_connection *connection)
 {
-    return connection->core.session;
+    return connection->core.protocol_state;
 }
 
 /* Whether what follows the request is HTTP only when its answer says so. Nothing is read behind an

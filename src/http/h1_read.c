@@ -130,7 +130,7 @@ static void request_whole(struct carom_connection *connection)
     bool held = carom_h1_may_become_tunnel(record) && record->response == CAROM_RESPONSE_OPEN;
     h1->phase = held ? CAROM_H1_HELD : CAROM_H1_HEAD;
     record->continue_due = false; /* chunked content may end without one byte of it */
-    carom_record_content_ended(record);
+    carom_record_content_whole(record);
     if (h1->fresh == record)
         dispatch(connection);
     else /* the response may be out, and have waited for this */
@@ -152,7 +152,7 @@ static carom_record *begin_request(struct carom_connection *connection)
     connection->core.read_deadline = CAROM_NO_TIME;
     struct carom_h1_reader *reader = &carom_h1_of(connection)->reader;
     carom_h1_reader_init(reader);
-    reader->framing.any_expectation = carom_connections_of(connection)->watcher != NULL;
+    reader->framing.any_expectation = carom_connections_of(connection)->observer != NULL;
     reader->framing.host_optional = options_of(connection)->host_optional;
     return record;
 }
@@ -179,7 +179,7 @@ static enum step accept_head(struct carom_connection *connection, carom_record *
     record->continue_due = head->expects_continue;
     carom_request_move(record, CAROM_REQUEST_CONTENT);
     h1->left = head->content_length;
-    h1->drained = 0;
+    h1->dropped = 0;
     h1->rate = (struct carom_h1_rate){0};
     carom_chunked_init(&h1->chunked);
     h1->phase = head->framing == CAROM_FRAMING_LENGTH ? CAROM_H1_LENGTH : CAROM_H1_CHUNKED;
@@ -244,8 +244,8 @@ static enum step take_content(struct carom_connection *connection, const uint8_t
         record->content_received > connections->options->max_content)
         return refuse(connection, 413, CAROM_REASON_OVER_LIMIT);
     if (nobody_reads(connection, record) || carom_record_over(record)) {
-        h1->drained += length;
-        if (h1->drained > connections->options->drain_content) {
+        h1->dropped += length;
+        if (h1->dropped > connections->options->drain_content) {
             CAROM_MARK("released, and more content than is dropped for nothing");
             record->closes = true;
             carom_connection_touch(connection);
@@ -397,7 +397,7 @@ static void settle(struct carom_connection *connection)
         carom_h1_drop(connection); /* only empty lines have come: its time runs on */
 }
 
-static bool make_session(struct carom_connection *connection)
+static bool make_state(struct carom_connection *connection)
 {
     struct carom_h1 *h1 = carom_pool_take(carom_h1_pool(carom_connections_of(connection)));
     if (h1 == NULL)
@@ -405,14 +405,14 @@ static bool make_session(struct carom_connection *connection)
     memset(h1, 0, sizeof *h1);
     carom_node_init(&h1->exchanges);
     carom_owed_init(&h1->owed, &connection->core);
-    connection->core.session = h1;
+    connection->core.protocol_state = h1;
     return true;
 }
 
 static void h1_received(struct carom_connection *connection, struct carom_page *page,
                         const uint8_t *data, uint32_t length)
 {
-    if (connection->core.session == NULL && !make_session(connection)) {
+    if (connection->core.protocol_state == NULL && !make_state(connection)) {
         out_of_memory(connection);
         return;
     }
@@ -440,7 +440,8 @@ static void h1_received(struct carom_connection *connection, struct carom_page *
 
 static void h1_resume(struct carom_connection *connection)
 {
-    bool open = connection->core.session != NULL && connection->core.state == CAROM_CONNECTION_OPEN;
+    bool open =
+        connection->core.protocol_state != NULL && connection->core.state == CAROM_CONNECTION_OPEN;
     if (open && process(connection))
         settle(connection);
 }
@@ -460,7 +461,7 @@ static void h1_peer_done(struct carom_connection *connection)
             carom_connection_abort(connection, CAROM_REASON_CLIENT_RESET, true);
         } else if (reading != NULL) {
             h1->reading = NULL;
-            carom_record_content_ended(reading);
+            carom_record_content_whole(reading);
         }
         return;
     }
@@ -478,8 +479,8 @@ static void h1_peer_done(struct carom_connection *connection)
     struct carom_node *node = h1->exchanges.next;
     for (; node != &h1->exchanges; node = node->next) {
         carom_record *record = carom_container(node, carom_record, link);
-        CAROM_MARK_IF(record->response == CAROM_RESPONSE_ENDED, "answered whole, then FIN");
-        if (record->response < CAROM_RESPONSE_ENDED && record->refused == 0) {
+        CAROM_MARK_IF(record->response == CAROM_RESPONSE_WHOLE, "answered whole, then FIN");
+        if (record->response < CAROM_RESPONSE_WHOLE && record->refused == 0) {
             CAROM_MARK("FIN before the answer");
             carom_record_cancel(record, CAROM_REASON_CLIENT_CLOSED);
         }
@@ -498,7 +499,7 @@ static void h1_fin_queued(struct carom_connection *connection)
     struct carom_node *node = h1->exchanges.next;
     for (; node != &h1->exchanges && !waits; node = node->next) {
         const carom_record *record = carom_container(node, carom_record, link);
-        waits = record->response < CAROM_RESPONSE_ENDED && record->refused == 0;
+        waits = record->response < CAROM_RESPONSE_WHOLE && record->refused == 0;
     }
     if (!waits)
         return;
@@ -527,7 +528,7 @@ static void h1_read_timeout(struct carom_connection *connection)
 
 static void h1_silent(struct carom_connection *connection)
 {
-    if (!make_session(connection) || begin_request(connection) == NULL)
+    if (!make_state(connection) || begin_request(connection) == NULL)
         out_of_memory(connection);
     else
         refuse_head(connection, 408, CAROM_REASON_HEADER_TIMEOUT);
@@ -577,7 +578,7 @@ void carom_h1_drop(struct carom_connection *connection)
         return;
     let_go_of_page(connection);
     carom_node_remove(&h1->owed.waiting);
-    connection->core.session = NULL;
+    connection->core.protocol_state = NULL;
     carom_pool_give(carom_h1_pool(carom_connections_of(connection)), h1);
 }
 

@@ -196,7 +196,7 @@ static bool move_out(struct carom_connection *connection, carom_record *record)
     carom_queue_splice(out, &record->out, segments);
     if (!frame_body(connection, record))
         return false;
-    if (record->response == CAROM_RESPONSE_ENDED) {
+    if (record->response == CAROM_RESPONSE_WHOLE) {
         carom_queue_splice(out, &record->tail, segments);
         record->framed = true;
         carom_owed_learn(carom_connections_of(connection), record->content_framed);
@@ -224,8 +224,8 @@ bool carom_h1_all_answered(const struct carom_connection *connection)
     if (h1->in_flight == 0 || h1->reading != NULL)
         return false;
     const struct carom_node *first = h1->exchanges.next, *last = h1->exchanges.previous;
-    return carom_container(first, carom_record, link)->response == CAROM_RESPONSE_ENDED &&
-           carom_container(last, carom_record, link)->response == CAROM_RESPONSE_ENDED;
+    return carom_container(first, carom_record, link)->response == CAROM_RESPONSE_WHOLE &&
+           carom_container(last, carom_record, link)->response == CAROM_RESPONSE_WHOLE;
 }
 
 void carom_h1_detach(struct carom_connection *connection, carom_record *record)
@@ -295,7 +295,7 @@ static bool finish_sent(struct carom_connection *connection)
            record->stream_end <= connection->stream.sent_total)
         if (!finish_first(connection, record))
             break;
-    if (connection->core.state != CAROM_CONNECTION_OPEN || connection->core.session == NULL)
+    if (connection->core.state != CAROM_CONNECTION_OPEN || connection->core.protocol_state == NULL)
         return false;
     bool cancelled = record != NULL && record->response == CAROM_RESPONSE_CANCELLED;
     if (cancelled)
@@ -310,7 +310,7 @@ static void complete(struct carom_connection *connection)
         return;
     carom_record *record = first_of(connection);
     if (record != NULL) {
-        carom_record_drained(record);
+        carom_record_wake_writer(record);
         count_owed(record);
     }
     struct carom_h1 *h1 = carom_h1_of(connection);
@@ -342,7 +342,7 @@ void carom_h1_flush(struct carom_connection *connection)
         if (!record->framed || record->closes) {
             CAROM_MARK_IF(node->next != &h1->exchanges &&
                               carom_container(node->next, carom_record, link)->response ==
-                                  CAROM_RESPONSE_ENDED,
+                                  CAROM_RESPONSE_WHOLE,
                           "an answer waits for its turn");
             break;
         }
@@ -358,7 +358,7 @@ void carom_h1_file_failed(struct carom_connection *connection)
     struct carom_node *node = h1->exchanges.next;
     for (; node != &h1->exchanges; node = node->next) {
         carom_record *record = carom_container(node, carom_record, link);
-        if (record->response == CAROM_RESPONSE_ENDED && record->framed &&
+        if (record->response == CAROM_RESPONSE_WHOLE && record->framed &&
             record->stream_end <= connection->stream.sent_total) {
             carom_record_sent(record);
             carom_connections_of(connection)->responses++;

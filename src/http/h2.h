@@ -119,7 +119,7 @@ carom_h2_shared_of(const struct carom_connections *connections)
 
 static inline struct carom_h2 *carom_h2_of(const struct carom_connection *connection)
 {
-    return connection->core.session;
+    return connection->core.protocol_state;
 }
 
 static inline struct carom_h2_stream *carom_h2_stream_of(const carom_record *record)

@@ -87,16 +87,16 @@ static int on_invalid_header(nghttp2_session *session, const nghttp2_frame *fram
     return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 }
 
-static void head_complete(struct carom_h2 *h2, struct carom_h2_stream *stream, bool ended)
+static void head_complete(struct carom_h2 *h2, struct carom_h2_stream *stream, bool end_stream)
 {
     struct carom_connection *connection = h2->connection;
     struct carom_connections *connections = carom_connections_of(connection);
     carom_record *record = stream->record;
     struct carom_request_head *head = &record->head;
-    carom_h2_section_head(&h2->section, &connections->records.outgoing, head, ended);
+    carom_h2_section_head(&h2->section, &connections->records.outgoing, head, end_stream);
     if (carom_admission_count(&connection->core))
         carom_h2_drain(connection);
-    bool content = head->framing != CAROM_FRAMING_NONE && !ended;
+    bool content = head->framing != CAROM_FRAMING_NONE && !end_stream;
     carom_request_move(record, content ? CAROM_REQUEST_CONTENT : CAROM_REQUEST_WHOLE);
     unsigned status = h2->section.status;
     if (status == 0)
@@ -119,16 +119,16 @@ static void content_complete(struct carom_h2_stream *stream)
     record->continue_due = false;
     if (record->request != CAROM_REQUEST_CONTENT)
         return;
-    carom_record_content_ended(record);
+    carom_record_content_whole(record);
     carom_h2_stream_touch(stream);
 }
 
-static void section_complete(struct carom_h2 *h2, bool ended)
+static void section_complete(struct carom_h2 *h2, bool end_stream)
 {
     struct carom_h2_stream *stream = h2->reading;
     h2->reading = NULL;
     if (!h2->section.trailers) {
-        head_complete(h2, stream, ended);
+        head_complete(h2, stream, end_stream);
         return;
     }
     carom_h2_section_trailers(&h2->section,
@@ -148,16 +148,16 @@ static void section_complete(struct carom_h2 *h2, bool ended)
 static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, void *user_data)
 {
     struct carom_h2 *h2 = user_data;
-    bool ended = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
+    bool end_stream = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
     switch (frame->hd.type) {
     case NGHTTP2_HEADERS:
         if (h2->reading != NULL)
-            section_complete(h2, ended);
+            section_complete(h2, end_stream);
         break;
     case NGHTTP2_DATA:
-        if (!ended && frame->hd.length == frame->data.padlen)
+        if (!end_stream && frame->hd.length == frame->data.padlen)
             carom_h2_count(h2, CAROM_H2_CONTROL);
-        if (ended) {
+        if (end_stream) {
             struct carom_h2_stream *stream =
                 nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
             if (stream != NULL)
@@ -427,7 +427,7 @@ static void h2_peer_done(struct carom_connection *connection)
             carom_record_content_dropped(record);
         else if (options_of(connection)->half_close)
             continue;
-        if (record->response < CAROM_RESPONSE_ENDED)
+        if (record->response < CAROM_RESPONSE_WHOLE)
             carom_record_cancel(record, CAROM_REASON_CLIENT_CLOSED);
         carom_h2_stream_touch(carom_h2_stream_of(record));
     }
@@ -473,7 +473,7 @@ static void h2_drop(struct carom_connection *connection)
     carom_h2_section_lost(h2);
     carom_node_remove(&h2->owed.waiting);
     nghttp2_session_del(h2->session);
-    connection->core.session = NULL;
+    connection->core.protocol_state = NULL;
     carom_pool_give(&carom_h2_shared_of(carom_connections_of(connection))->sessions, h2);
 }
 
@@ -515,7 +515,7 @@ static bool h2_begin(struct carom_connection *connection)
         carom_pool_give(&shared->sessions, h2);
         return false;
     }
-    connection->core.session = h2;
+    connection->core.protocol_state = h2;
     if (!submit_settings(h2)) {
         h2_drop(connection);
         return false;

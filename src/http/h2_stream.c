@@ -286,13 +286,13 @@ ssize_t carom_h2_read_body(nghttp2_session *session, int32_t id, uint8_t *buffer
         return NGHTTP2_ERR_DEFERRED; /* its RST_STREAM is on its way */
     carom_record *record = stream->record;
     if (record->response == CAROM_RESPONSE_CANCELLED ||
-        (record->body.length == 0 && record->response < CAROM_RESPONSE_ENDED)) {
+        (record->body.length == 0 && record->response < CAROM_RESPONSE_WHOLE)) {
         stream->deferred = true;
         return NGHTTP2_ERR_DEFERRED;
     }
     uint64_t taken = record->body.length < length ? record->body.length : length;
     *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
-    if (record->response >= CAROM_RESPONSE_ENDED && taken == record->body.length) {
+    if (record->response >= CAROM_RESPONSE_WHOLE && taken == record->body.length) {
         *flags |= NGHTTP2_DATA_FLAG_EOF;
         if (record->tail.length > 0) {
             *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
@@ -337,7 +337,7 @@ bool carom_h2_stream_advance(struct carom_h2 *h2, struct carom_h2_stream *stream
     }
     bool told = record->framed && carom_node_alone(&stream->sending); /* and the kernel has it */
     if (record->response == CAROM_RESPONSE_SENT ||
-        (record->response == CAROM_RESPONSE_ENDED && told)) {
+        (record->response == CAROM_RESPONSE_WHOLE && told)) {
         carom_h2_stream_sent(h2, stream);
         return true;
     }
@@ -345,7 +345,7 @@ bool carom_h2_stream_advance(struct carom_h2 *h2, struct carom_h2_stream *stream
         !carom_respond_refusal(record))
         return false;
     carom_h2_stream_credit(h2, stream);
-    if (stream->deferred && (record->body.length > 0 || record->response == CAROM_RESPONSE_ENDED)) {
+    if (stream->deferred && (record->body.length > 0 || record->response == CAROM_RESPONSE_WHOLE)) {
         stream->deferred = false;
         nghttp2_session_resume_data(h2->session, stream->id);
     }
@@ -379,8 +379,8 @@ void carom_h2_stream_sent(struct carom_h2 *h2, struct carom_h2_stream *stream)
     carom_record *record = stream->record;
     if (record->response == CAROM_RESPONSE_CANCELLED)
         return;                                                       /* the next flush ends it */
-    if (!record->framed || record->response < CAROM_RESPONSE_ENDED) { /* END_STREAM may lead */
-        carom_record_drained(record);
+    if (!record->framed || record->response < CAROM_RESPONSE_WHOLE) { /* END_STREAM may lead */
+        carom_record_wake_writer(record);
         return;
     }
     if (record->response != CAROM_RESPONSE_SENT) {

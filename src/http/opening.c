@@ -11,7 +11,7 @@ static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 static struct carom_page *page_of(const struct carom_connection *connection)
 {
-    return connection->core.session;
+    return connection->core.protocol_state;
 }
 
 static void out_of_memory(struct carom_connection *connection)
@@ -23,7 +23,7 @@ static void out_of_memory(struct carom_connection *connection)
 static void go_on(struct carom_connection *connection, bool h2, struct carom_page *page,
                   const uint8_t *data, uint32_t length)
 {
-    connection->core.session = NULL;
+    connection->core.protocol_state = NULL;
     carom_stream_land(&connection->stream, NULL);
     connection->core.speaks = h2 ? CAROM_SPEAKS_H2 : CAROM_SPEAKS_H1;
     bool (*begin)(struct carom_connection *) = carom_connection_protocol(connection)->begin;
@@ -45,7 +45,7 @@ static void keep(struct carom_connection *connection, const uint8_t *data, uint3
     }
     memcpy(page->data, data, length);
     page->used = length;
-    connection->core.session = page;
+    connection->core.protocol_state = page;
     carom_stream_land(&connection->stream, page);
     carom_connection_read_within(connection, connections->options->header_timeout);
 }
@@ -55,7 +55,7 @@ static bool agreed(const struct carom_connection *connection, bool *h2)
 {
     if (connection->stream.tls == NULL)
         return false;
-    carom_slice protocol = carom_tls_alpn(carom_stream_session(&connection->stream));
+    carom_slice protocol = carom_tls_alpn(carom_stream_tls_session(&connection->stream));
     *h2 = protocol.length == 2 && memcmp(protocol.data, "h2", 2) == 0;
     return protocol.length > 0;
 }
@@ -98,14 +98,14 @@ static void become_h1(struct carom_connection *connection)
 static void opening_peer_done(struct carom_connection *connection)
 {
     become_h1(connection);
-    if (connection->core.session != NULL)
+    if (connection->core.protocol_state != NULL)
         carom_connection_protocol(connection)->peer_done(connection);
 }
 
 static void opening_read_timeout(struct carom_connection *connection)
 {
     become_h1(connection);
-    if (connection->core.session != NULL)
+    if (connection->core.protocol_state != NULL)
         carom_connection_protocol(connection)->read_timeout(connection);
 }
 
@@ -126,7 +126,7 @@ static void opening_drop(struct carom_connection *connection)
         return;
     carom_stream_land(&connection->stream, NULL);
     carom_page_drop(page_of(connection));
-    connection->core.session = NULL;
+    connection->core.protocol_state = NULL;
 }
 
 const struct carom_stream_protocol carom_opening_protocol = {

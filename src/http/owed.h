@@ -6,7 +6,7 @@
 
 #include "http/connections.h"
 
-/* Of one connection; in the session of its protocol. */
+/* Of one connection; in the state of its protocol. */
 struct carom_owed {
     uint64_t bytes; /* of content; what lies in files costs nothing, and does not count */
     struct carom_node waiting; /* of connections->crowded */

@@ -11,7 +11,7 @@ void carom_record_peer(const carom_record *record, carom_address *address)
     *address = (carom_address){.family = CAROM_FAMILY_NONE};
     if (!carom_record_tells(record, __func__))
         return;
-    const struct carom_peer_name *name = &record->ops->core(record)->peer;
+    const struct carom_endpoint *name = &record->ops->core(record)->peer;
     *address = (carom_address){.family = (carom_family)name->family};
     address->port = ntohs(name->port);
     if (name->family != CAROM_UNIX)

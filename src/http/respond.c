@@ -127,7 +127,7 @@ int carom_respond(carom_record *record, const carom_response *response)
             give_back(&response->content);
         return error;
     }
-    carom_response_move(record, CAROM_RESPONSE_ENDED);
+    carom_response_move(record, CAROM_RESPONSE_WHOLE);
     if (record->content_written > 0)
         give_back(&response->content); /* it went with the head */
     else
@@ -201,7 +201,7 @@ int carom_respond_file(carom_record *record, const carom_response *response, con
         taken.give_back(taken.owner);
         return error;
     }
-    carom_response_move(record, CAROM_RESPONSE_ENDED);
+    carom_response_move(record, CAROM_RESPONSE_WHOLE);
     error = take_file(record, &taken);
     if (error < 0)
         carom_record_cancel(record, CAROM_REASON_NO_MEMORY);
@@ -289,7 +289,7 @@ int carom_end(carom_record *record, const carom_field *trailers, size_t trailer_
         error = record->ops->end(record, trailers, trailer_count);
     if (error < 0)
         return error;
-    carom_response_move(record, CAROM_RESPONSE_ENDED);
+    carom_response_move(record, CAROM_RESPONSE_WHOLE);
     record->ops->changed(record);
     return 0;
 }
@@ -358,6 +358,6 @@ bool carom_respond_refusal(carom_record *record)
     if (take_head(record, &plan, &response) < 0 ||
         (record->content_written == 0 && take_content(record, &response.content) < 0))
         return false;
-    carom_response_move(record, CAROM_RESPONSE_ENDED);
+    carom_response_move(record, CAROM_RESPONSE_WHOLE);
     return true;
 }

@@ -92,7 +92,7 @@ int64_t carom_file_send_now(struct carom_loop *loop, struct carom_socket *socket
     if (rests)
         return CAROM_SEND_PENDING;
     int64_t sent = -1;
-    if (!segment->reads) {
+    if (!segment->no_sendfile) {
         sent = move(loop, socket->fd, segment,
                     segment->length < AT_ONCE ? (size_t)segment->length : AT_ONCE);
         if (sent == 0)
@@ -101,7 +101,7 @@ int64_t carom_file_send_now(struct carom_loop *loop, struct carom_socket *socket
             return CAROM_SEND_PENDING;
     }
     if (sent < 0) {
-        segment->reads = true;
+        segment->no_sendfile = true;
         sent = read_and_send(loop, socket->fd, segment);
     }
     if (sent > 0) {

@@ -23,7 +23,7 @@
 #define COMPLETIONS 4096
 
 /* An acceptor's poll, which may outlive it. */
-struct door {
+struct accept_poll {
     struct carom_node link;
     struct carom_acceptor *acceptor; /* NULL: stopped */
     bool shared, polled;
@@ -33,65 +33,66 @@ struct door {
 
 /* A poll and accept4, not a multishot accept: that goes on after accept_stop until it is cancelled,
  * and what it had taken could not be put back into the listener's queue. */
-static void watch_door(struct carom_loop *loop, struct door *door)
+static void start_poll(struct carom_loop *loop, struct accept_poll *poll)
 {
-    uint32_t events = POLLIN | (door->shared ? (uint32_t)EPOLLEXCLUSIVE : 0u);
-    carom_uring_poll(loop, door->acceptor->fd, events, carom_uring_tagged(door, CAROM_URING_DOOR));
-    door->polled = true;
+    uint32_t events = POLLIN | (poll->shared ? (uint32_t)EPOLLEXCLUSIVE : 0u);
+    carom_uring_poll(loop, poll->acceptor->fd, events,
+                     carom_uring_tagged(poll, CAROM_URING_ACCEPTOR));
+    poll->polled = true;
 }
 
-static void free_door(struct door *door)
+static void free_poll(struct accept_poll *poll)
 {
-    carom_node_remove(&door->link);
-    carom_memory_give(door, sizeof *door);
+    carom_node_remove(&poll->link);
+    carom_memory_give(poll, sizeof *poll);
 }
 
 static int accept_start(struct carom_loop *loop, struct carom_acceptor *acceptor, bool shared)
 {
-    struct door *door = carom_memory_take(sizeof *door);
-    if (door == NULL)
+    struct accept_poll *poll = carom_memory_take(sizeof *poll);
+    if (poll == NULL)
         return -CAROM_ENOMEM;
-    *door = (struct door){.acceptor = acceptor, .shared = shared};
-    carom_list_append(&carom_uring_of(loop)->doors, &door->link);
+    *poll = (struct accept_poll){.acceptor = acceptor, .shared = shared};
+    carom_list_append(&carom_uring_of(loop)->accept_polls, &poll->link);
     acceptor->accepting = true;
-    watch_door(loop, door);
+    start_poll(loop, poll);
     return 0;
 }
 
 /* The poll holds the listening socket, which must be gone when its owner has closed it. */
-static void end_watch(struct carom_loop *loop, struct door *door)
+static void end_poll(struct carom_loop *loop, struct accept_poll *poll)
 {
-    door->acceptor = NULL;
-    if (!door->polled)
+    poll->acceptor = NULL;
+    if (!poll->polled)
         return; /* it is being delivered, and freed there */
-    if (carom_uring_cancel(loop, carom_uring_tagged(door, CAROM_URING_DOOR)))
+    if (carom_uring_cancel(loop, carom_uring_tagged(poll, CAROM_URING_ACCEPTOR)))
         carom_uring_enter(&carom_uring_of(loop)->ring, 0);
     else
-        free_door(door);
+        free_poll(poll);
 }
 
 static void accept_stop(struct carom_loop *loop, struct carom_acceptor *acceptor)
 {
-    struct carom_node *doors = &carom_uring_of(loop)->doors;
+    struct carom_node *polls = &carom_uring_of(loop)->accept_polls;
     acceptor->accepting = false;
-    for (struct carom_node *node = doors->next; node != doors; node = node->next) {
-        struct door *door = carom_container(node, struct door, link);
-        if (door->acceptor == acceptor) {
-            end_watch(loop, door);
+    for (struct carom_node *node = polls->next; node != polls; node = node->next) {
+        struct accept_poll *poll = carom_container(node, struct accept_poll, link);
+        if (poll->acceptor == acceptor) {
+            end_poll(loop, poll);
             return;
         }
     }
 }
 
-static void door_ready(struct carom_loop *loop, struct door *door)
+static void acceptor_ready(struct carom_loop *loop, struct accept_poll *poll)
 {
-    door->polled = false;
-    if (door->acceptor != NULL)
-        carom_acceptor_batch(loop, door->acceptor);
-    if (door->acceptor != NULL)
-        watch_door(loop, door);
+    poll->polled = false;
+    if (poll->acceptor != NULL)
+        carom_acceptor_batch(loop, poll->acceptor);
+    if (poll->acceptor != NULL)
+        start_poll(loop, poll);
     else
-        free_door(door);
+        free_poll(poll);
 }
 
 /* ---------------------------------------------------------------- descriptors of the program */
@@ -188,8 +189,8 @@ static void completed(struct carom_loop *loop, const struct io_uring_cqe *cqe)
     switch (tag) {
     case CAROM_URING_NOTHING:
         break;
-    case CAROM_URING_DOOR:
-        door_ready(loop, pointer);
+    case CAROM_URING_ACCEPTOR:
+        acceptor_ready(loop, pointer);
         break;
     case CAROM_URING_WAKE:
         if (!(cqe->flags & IORING_CQE_F_MORE))
@@ -318,8 +319,8 @@ static void destroy(struct carom_loop *loop)
     carom_uring_destroy(&self->ring);
     carom_uring_buffers_destroy(&self->buffers);
     carom_uring_sockets_finish(self);
-    while (!carom_node_alone(&self->doors))
-        free_door(carom_container(self->doors.next, struct door, link));
+    while (!carom_node_alone(&self->accept_polls))
+        free_poll(carom_container(self->accept_polls.next, struct accept_poll, link));
     carom_descriptors_finish(&self->watched);
     close_descriptors(self);
     if (self->event >= 0)
@@ -371,7 +372,7 @@ int carom_loop_uring_create(struct carom_loop **loop, struct carom_arena *arena)
     self->loop.ops = &uring_ops;
     self->loop.arena = arena;
     carom_node_init(&self->loop.closed);
-    carom_node_init(&self->doors);
+    carom_node_init(&self->accept_polls);
     carom_descriptors_init(&self->watched);
     self->ring.fd = self->poll = self->timer = self->news = -1;
     self->alarm = UINT64_MAX;

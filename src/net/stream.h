@@ -3,7 +3,7 @@
  *
  * A stream may be secured by TLS. Then what is received is decrypted into pages, and what is in
  * `out` stays there until the kernel has taken all of what it was encrypted to: the owner sees
- * plain bytes in every count, and only asks carom_stream_session when it wants to know. */
+ * plain bytes in every count, and only asks carom_stream_tls_session when it wants to know. */
 #ifndef CAROM_NET_STREAM_H
 #define CAROM_NET_STREAM_H
 

@@ -65,7 +65,7 @@ void carom_stream_tls_dispose(struct carom_stream *stream)
     stream->tls = NULL;
 }
 
-struct carom_tls_session *carom_stream_session(const struct carom_stream *stream)
+struct carom_tls_session *carom_stream_tls_session(const struct carom_stream *stream)
 {
     return stream->tls == NULL ? NULL : &stream->tls->session;
 }

@@ -45,7 +45,7 @@ void carom_stream_tls_dispose(struct carom_stream *stream);
  * stream). */
 int carom_stream_secure(struct carom_stream *stream, struct carom_tls *certificates);
 /* The session of a stream that speaks TLS, or NULL; it lives until carom_stream_dispose. */
-struct carom_tls_session *carom_stream_session(const struct carom_stream *stream);
+struct carom_tls_session *carom_stream_tls_session(const struct carom_stream *stream);
 /* Let those go on that wait for this turn. */
 void carom_streams_go_on(struct carom_streams *streams);
 

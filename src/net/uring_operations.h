@@ -22,7 +22,7 @@ enum carom_uring_tag {
     CAROM_URING_SEND,
     CAROM_URING_POLL,
     CAROM_URING_AGAIN,
-    CAROM_URING_DOOR, /* an acceptor */
+    CAROM_URING_ACCEPTOR, /* an acceptor */
     CAROM_URING_WAKE,
     CAROM_URING_WATCHED,  /* the set of watched descriptors */
     CAROM_URING_TAGS = 7, /* a mask */
@@ -41,7 +41,7 @@ struct carom_uring_loop {
     struct carom_page *pages[CAROM_URING_BUFFERS]; /* by buffer; NULL: no memory for one */
     uint32_t missing;                              /* buffers without a page */
     struct carom_pool kept;                        /* bytes of paused sockets */
-    struct carom_node doors;
+    struct carom_node accept_polls;
     struct carom_descriptors watched;
     bool watched_polled;   /* a poll of that set is under way */
     uint32_t found;        /* completions for the next delivery */

@@ -19,10 +19,10 @@ static const uint8_t request_moves[] = {
 };
 
 static const uint8_t response_moves[] = {
-    [CAROM_RESPONSE_OPEN] = CAROM_TO(CAROM_RESPONSE_BEGUN) | CAROM_TO(CAROM_RESPONSE_ENDED) |
+    [CAROM_RESPONSE_OPEN] = CAROM_TO(CAROM_RESPONSE_BEGUN) | CAROM_TO(CAROM_RESPONSE_WHOLE) |
                             CAROM_TO(CAROM_RESPONSE_CANCELLED),
-    [CAROM_RESPONSE_BEGUN] = CAROM_TO(CAROM_RESPONSE_ENDED) | CAROM_TO(CAROM_RESPONSE_CANCELLED),
-    [CAROM_RESPONSE_ENDED] = CAROM_TO(CAROM_RESPONSE_SENT) | CAROM_TO(CAROM_RESPONSE_CANCELLED),
+    [CAROM_RESPONSE_BEGUN] = CAROM_TO(CAROM_RESPONSE_WHOLE) | CAROM_TO(CAROM_RESPONSE_CANCELLED),
+    [CAROM_RESPONSE_WHOLE] = CAROM_TO(CAROM_RESPONSE_SENT) | CAROM_TO(CAROM_RESPONSE_CANCELLED),
     [CAROM_RESPONSE_SENT] = 0,
     [CAROM_RESPONSE_CANCELLED] = 0,
 };
@@ -328,7 +328,7 @@ void carom_record_content_added(carom_record *record)
     }
 }
 
-void carom_record_content_ended(carom_record *record)
+void carom_record_content_whole(carom_record *record)
 {
     carom_request_move(record, CAROM_REQUEST_WHOLE);
     record->wanted = false;
@@ -344,7 +344,7 @@ uint64_t carom_record_unsent(const carom_record *record)
     return unsent;
 }
 
-void carom_record_drained(carom_record *record)
+void carom_record_wake_writer(carom_record *record)
 {
     if (record->wakers[CAROM_WRITABLE] != NULL &&
         carom_record_unsent(record) <= record->records->write_buffer / 2)
@@ -401,8 +401,8 @@ void carom_release(carom_record *record)
         carom_misused(__func__, WAS_RELEASED);
     record->life->generation++;
     if (record->waits != 0)
-        for (unsigned slot = 0; slot < CAROM_WAIT_COUNT; slot++)
-            carom_waker_disarm(record, slot);
+        for (unsigned place = 0; place < CAROM_WAIT_COUNT; place++)
+            carom_waker_disarm(record, place);
     release_joined(record);
     carom_queue_clear(&record->content, &record->records->segments);
     record->handed = 0;

@@ -80,7 +80,7 @@ enum carom_request_state {
 enum carom_response_state {
     CAROM_RESPONSE_OPEN,      /* no final head yet */
     CAROM_RESPONSE_BEGUN,     /* head given, content to come */
-    CAROM_RESPONSE_ENDED,     /* all given, not all sent */
+    CAROM_RESPONSE_WHOLE,     /* all given, not all sent */
     CAROM_RESPONSE_SENT,      /* all has left: carom_record_sent */
     CAROM_RESPONSE_CANCELLED, /* will never be whole */
 };
@@ -273,11 +273,11 @@ void carom_record_content_added(carom_record *record);
 /* The rest of the content will not come, or nobody will read it. */
 void carom_record_content_dropped(carom_record *record);
 /* All content has come. */
-void carom_record_content_ended(carom_record *record);
+void carom_record_content_whole(carom_record *record);
 /* What carom_write compares with options.write_buffer. */
 uint64_t carom_record_unsent(const carom_record *record);
 /* The kernel has taken bytes: wake the writer when there is room. */
-void carom_record_drained(carom_record *record);
+void carom_record_wake_writer(carom_record *record);
 
 void carom_request_move(carom_record *record, enum carom_request_state to);
 void carom_response_move(carom_record *record, enum carom_response_state to);

@@ -13,7 +13,7 @@ static carom_waker *waker_of(struct carom_timer *timer)
     return carom_container(timer, carom_waker, reserved);
 }
 
-struct carom_message *carom_waker_message(carom_waker *waker)
+struct carom_inbox_entry *carom_waker_entry(carom_waker *waker)
 {
     return &waiting_of(waker)->message;
 }
@@ -60,16 +60,16 @@ static void make_ready(struct carom_records *records, struct carom_waiting *wait
     carom_records_work(records);
 }
 
-/* Its slot is free again. */
-static void leave_slot(carom_record *record, unsigned slot)
+/* Its place is free again. */
+static void leave_place(carom_record *record, unsigned place)
 {
-    record->wakers[slot] = NULL;
-    record->waits &= (uint8_t) ~(1u << slot);
+    record->wakers[place] = NULL;
+    record->waits &= (uint8_t) ~(1u << place);
 }
 
-void carom_waker_make_ready(carom_record *record, unsigned slot, int status)
+void carom_waker_make_ready(carom_record *record, unsigned place, int status)
 {
-    struct carom_waiting *waiting = waiting_of(record->wakers[slot]);
+    struct carom_waiting *waiting = waiting_of(record->wakers[place]);
     if (!is_in(waiting, CAROM_WAKER_WAITING))
         return;
     carom_timer_disarm(&record->records->wheel, &waiting->timer);
@@ -101,20 +101,20 @@ void carom_waker_withdraw(struct carom_records *records, carom_waker *waker)
     set_idle(waiting);
 }
 
-void carom_waker_take_out(carom_record *record, unsigned slot)
+void carom_waker_take_out(carom_record *record, unsigned place)
 {
-    struct carom_waiting *waiting = waiting_of(record->wakers[slot]);
+    struct carom_waiting *waiting = waiting_of(record->wakers[place]);
     carom_timer_disarm(&record->records->wheel, &waiting->timer);
     carom_node_remove(&waiting->timer.node);
     set_idle(waiting);
-    leave_slot(record, slot);
+    leave_place(record, place);
 }
 
 void carom_wakers_take_posted(struct carom_records *records)
 {
-    struct carom_message *message = carom_inbox_take(&records->inbox);
+    struct carom_inbox_entry *message = carom_inbox_take(&records->inbox);
     while (message != NULL) {
-        struct carom_message *next = message->next;
+        struct carom_inbox_entry *next = message->next;
         struct carom_timer *timer = carom_container(message, struct carom_timer, node);
         carom_waker_ready_alone(records, waker_of(timer), 0);
         message = next;
@@ -136,26 +136,26 @@ bool carom_wakers_pass(struct carom_records *records)
         struct carom_waiting *waiting = waiting_of(waker);
         int status = waiting->status;
         if (waiting->record != NULL)
-            leave_slot(waiting->record, waiting->slot);
+            leave_place(waiting->record, waiting->place);
         set_idle(waiting);
         waker->wake(waker, status);
     }
     return true;
 }
 
-int carom_waker_wait(carom_record *record, unsigned slot, carom_waker *waker)
+int carom_waker_wait(carom_record *record, unsigned place, carom_waker *waker)
 {
     if (!carom_waker_is_set(waker))
         return -CAROM_EINVAL;
     struct carom_waiting *waiting = waiting_of(waker);
-    if (record->wakers[slot] != NULL || !is_in(waiting, CAROM_WAKER_IDLE))
+    if (record->wakers[place] != NULL || !is_in(waiting, CAROM_WAKER_IDLE))
         return -CAROM_ESTATE;
     carom_timer_init(&waiting->timer, NULL);
     waiting->record = record;
-    waiting->slot = (uint8_t)slot;
+    waiting->place = (uint8_t)place;
     set_state(waiting, CAROM_WAKER_WAITING);
-    record->wakers[slot] = waker;
-    record->waits |= (uint8_t)(1u << slot);
+    record->wakers[place] = waker;
+    record->waits |= (uint8_t)(1u << place);
     return 0;
 }
 
@@ -255,9 +255,9 @@ int carom_waker_wait_time(struct carom_records *records, uint32_t milliseconds, 
 
 void carom_wakers_cancel(struct carom_records *records)
 {
-    struct carom_message *message = carom_inbox_close(&records->inbox);
+    struct carom_inbox_entry *message = carom_inbox_close(&records->inbox);
     while (message != NULL) {
-        struct carom_message *next = message->next;
+        struct carom_inbox_entry *next = message->next;
         struct carom_timer *timer = carom_container(message, struct carom_timer, node);
         carom_waker_ready_alone(records, waker_of(timer), -CAROM_ECANCELED);
         message = next;
@@ -283,10 +283,10 @@ void carom_unwait(carom_record *record, carom_waker *waker)
 {
     if (waker == NULL || carom_record_check(record, __func__) < 0)
         return;
-    for (unsigned slot = 0; slot < CAROM_WAIT_COUNT; slot++)
-        if (record->wakers[slot] == waker) {
-            carom_waker_disarm(record, slot);
-            if (slot == CAROM_READABLE)
+    for (unsigned place = 0; place < CAROM_WAIT_COUNT; place++)
+        if (record->wakers[place] == waker) {
+            carom_waker_disarm(record, place);
+            if (place == CAROM_READABLE)
                 stop_wanting(record);
         }
 }
@@ -304,7 +304,7 @@ int carom_post(carom_record *record, carom_waker *waker)
     if (error < 0)
         return error;
     carom_inbox_enter(&records->inbox);
-    if (carom_inbox_post(&records->inbox, carom_waker_message(waker)))
+    if (carom_inbox_post(&records->inbox, carom_waker_entry(waker)))
         records->rouse(records);
     carom_inbox_leave(&records->inbox);
     return 0;

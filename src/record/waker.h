@@ -1,5 +1,5 @@
 /* Wakers inside: who waits for what, and the list of those that are ready. A waker is idle, in a
- * slot of its record (waiting or ready), or posted from another thread. */
+ * place of its record (waiting or ready), or posted from another thread. */
 #ifndef CAROM_RECORD_WAKER_H
 #define CAROM_RECORD_WAKER_H
 
@@ -11,14 +11,14 @@
 struct carom_waiting {
     union {
         struct carom_timer timer; /* its node is also that of the ready list */
-        struct carom_message message;
+        struct carom_inbox_entry message;
     };
     union {
-        carom_record *record;          /* whose slot it is in; NULL: no slot */
+        carom_record *record;          /* whose place it is in; NULL: no place */
         struct carom_records *records; /* timed */
     };
     int32_t status;
-    uint8_t slot;
+    uint8_t place;
     atomic_uchar state; /* enum carom_waker_state; any thread makes it POSTED, if it is IDLE */
 };
 
@@ -30,56 +30,56 @@ enum carom_waker_state {
     CAROM_WAKER_WAITING,
     CAROM_WAKER_READY,
     CAROM_WAKER_POSTED,
-    CAROM_WAKER_TIMED, /* it waits for a time in no slot */
+    CAROM_WAKER_TIMED, /* it waits for a time in no place */
 };
 
-/* Put an idle waker into a free slot of the record; -CAROM_ESTATE when one is there, or it is not
+/* Put an idle waker into a free place of the record; -CAROM_ESTATE when one is there, or it is not
  * idle; -CAROM_EINVAL when it is none. */
-int carom_waker_wait(carom_record *record, unsigned slot, carom_waker *waker);
-/* Make the waker in a slot of the record ready, if it still waits. */
-void carom_waker_make_ready(carom_record *record, unsigned slot, int status);
+int carom_waker_wait(carom_record *record, unsigned place, carom_waker *waker);
+/* Make the waker in a place of the record ready, if it still waits. */
+void carom_waker_make_ready(carom_record *record, unsigned place, int status);
 /* Any thread: this caller, and no other, may put the waker into an inbox, and this is how it gives
  * that up again. -CAROM_EINVAL: there is no such waker; -CAROM_ESTATE: it waits or is posted. */
 int carom_waker_claim(carom_waker *waker);
 void carom_waker_disclaim(carom_waker *waker);
 /* What an inbox takes of a waker. */
-struct carom_message *carom_waker_message(carom_waker *waker);
+struct carom_inbox_entry *carom_waker_entry(carom_waker *waker);
 /* Whether it is one that can fire. */
 static inline bool carom_waker_is_set(const carom_waker *waker)
 {
     return waker != NULL && waker->wake != NULL;
 }
 
-/* Make a waker that is in no slot ready. */
+/* Make a waker that is in no place ready. */
 void carom_waker_ready_alone(struct carom_records *records, carom_waker *waker, int status);
 /* The same, with 0, unless it is ready already. */
 void carom_waker_ready_once(struct carom_records *records, carom_waker *waker);
-/* Make one that is in no slot idle again: it does not wait for its time, nor is it ready. */
+/* Make one that is in no place idle again: it does not wait for its time, nor is it ready. */
 void carom_waker_withdraw(struct carom_records *records, carom_waker *waker);
-/* Fire a waker that is in no slot after a time, as carom_wait_time. 0 or -CAROM_ESTATE. */
+/* Fire a waker that is in no place after a time, as carom_wait_time. 0 or -CAROM_ESTATE. */
 int carom_waker_wait_time(struct carom_records *records, uint32_t milliseconds, carom_waker *waker);
 /* The worker stops: those that wait for their time, and those that were posted and that nobody can
  * post any more, become ready, as if cancelled. */
 void carom_wakers_cancel(struct carom_records *records);
-/* Disarm the waker in a slot. */
-void carom_waker_take_out(carom_record *record, unsigned slot);
+/* Disarm the waker in a place. */
+void carom_waker_take_out(carom_record *record, unsigned place);
 /* Move the wakers that other threads have posted to the ready list. */
 void carom_wakers_take_posted(struct carom_records *records);
 /* Fire what is ready now; what becomes ready meanwhile waits for the next pass. False when nothing
  * was. */
 bool carom_wakers_pass(struct carom_records *records);
 
-/* The same for a slot that may be empty, as most are. */
-static inline void carom_waker_ready(carom_record *record, unsigned slot, int status)
+/* The same for a place that may be empty, as most are. */
+static inline void carom_waker_ready(carom_record *record, unsigned place, int status)
 {
-    if (record->wakers[slot] != NULL)
-        carom_waker_make_ready(record, slot, status);
+    if (record->wakers[place] != NULL)
+        carom_waker_make_ready(record, place, status);
 }
 
-static inline void carom_waker_disarm(carom_record *record, unsigned slot)
+static inline void carom_waker_disarm(carom_record *record, unsigned place)
 {
-    if (record->wakers[slot] != NULL)
-        carom_waker_take_out(record, slot);
+    if (record->wakers[place] != NULL)
+        carom_waker_take_out(record, place);
 }
 
 #endif

@@ -4,7 +4,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 
-#include "ring/watch.h"
+#include "ring/observer.h"
 
 #define FIELD_ENTRY 8 /* four half-words */
 #define ROOM_IN     (CAROM_SLOT_OUT - CAROM_SLOT_IN)
@@ -34,7 +34,7 @@ static void write_head(uint8_t *to, const struct carom_request_head *head, uint3
     memcpy(to + (size_t)head->fields.count * FIELD_ENTRY, head->fields.base + start, length);
 }
 
-static void write_address(uint32_t *words, const struct carom_peer_name *name)
+static void write_address(uint32_t *words, const struct carom_endpoint *name)
 {
     words[0] = name->family | (uint32_t)ntohs(name->port) << 16;
     memcpy(&words[1], name->bytes, sizeof name->bytes);
@@ -71,10 +71,10 @@ static void write_numbers(struct carom_slot *slot, uint32_t head_length, uint32_
     words[CAROM_SLOT_CONTENT_HERE] = 0;
     struct carom_core *core = record->ops->core(record);
     write_address(&words[CAROM_SLOT_PEER], &core->peer);
-    write_address(&words[CAROM_SLOT_LOCAL], carom_core_near(core));
+    write_address(&words[CAROM_SLOT_LOCAL], carom_core_local(core));
     words[CAROM_SLOT_PROTOCOL] = place_of_protocol(record);
-    if (carom_unlikely(slot->ring->watch != NULL))
-        words[CAROM_SLOT_CONNECTION] = carom_watch_request(slot->ring->watch, record);
+    if (carom_unlikely(slot->ring->observer != NULL))
+        words[CAROM_SLOT_CONNECTION] = carom_ring_observer_request(slot->ring->observer, record);
 }
 
 /* Content that has come whole and fits goes with the head; what comes behind CONNECT is the

@@ -7,9 +7,9 @@
 #include "ring/block.h"
 #include "ring/loan.h"
 #include "ring/message.h"
+#include "ring/observer.h"
 #include "ring/request.h"
 #include "ring/slot.h"
-#include "ring/watch.h"
 
 /* ---------------------------------------------------------------- slots and records */
 
@@ -163,7 +163,7 @@ static bool take_commands(struct carom_ring *ring)
 /* Connections that the VM wants closed, behind what it has answered on them. */
 static bool close_asked(struct carom_ring *ring)
 {
-    return ring->watch != NULL && carom_watch_work(ring->watch);
+    return ring->observer != NULL && carom_ring_observer_work(ring->observer);
 }
 
 bool carom_ring_has_commands(const carom_ring *ring)
@@ -173,7 +173,7 @@ bool carom_ring_has_commands(const carom_ring *ring)
     return atomic_load(carom_ring_atomic(ring->control, CAROM_RING_COMMAND_TAIL)) !=
                ring->command_head ||
            atomic_load(&ring->blocks_given) != ring->blocks_seen ||
-           (ring->watch != NULL && carom_watch_has_work(ring->watch));
+           (ring->observer != NULL && carom_ring_observer_has_work(ring->observer));
 }
 
 /* ---------------------------------------------------------------- slots */
@@ -344,7 +344,7 @@ static bool above_floor(const struct carom_guest *guest)
     const struct carom_ring *ring = (const struct carom_ring *)guest;
     return (carom_blocks_above_floor(ring) || carom_loans_above_floor(ring) ||
             carom_field_list_above_floor(&ring->fields) ||
-            (ring->watch != NULL && carom_watch_above_floor(ring->watch))) &&
+            (ring->observer != NULL && carom_ring_observer_above_floor(ring->observer))) &&
            !atomic_load_explicit(&ring->abandoned, memory_order_relaxed);
 }
 
@@ -355,8 +355,8 @@ static void tick(struct carom_guest *guest)
         carom_blocks_tick(ring);
     carom_loans_tick(ring);
     carom_field_list_tick(&ring->fields);
-    if (ring->watch != NULL)
-        carom_watch_tick(ring->watch);
+    if (ring->observer != NULL)
+        carom_ring_observer_tick(ring->observer);
 }
 
 void carom_ring_wake(carom_ring *ring)
@@ -441,7 +441,7 @@ int carom_ring_create(carom_ring **made, const carom_ring_options *options, void
         ring->block_most = (uint32_t)(options->memory / block_size);
     int error = carom_blocks_init(ring);
     if (error == 0 && options->watch)
-        error = carom_watch_create(ring);
+        error = carom_ring_observer_create(ring);
     if (error < 0) {
         carom_ring_destroy(ring);
         return error;
@@ -457,7 +457,7 @@ void carom_ring_destroy(carom_ring *ring)
         return;
     carom_blocks_finish(ring);
     carom_field_list_finish(&ring->fields);
-    carom_watch_destroy(ring);
+    carom_ring_observer_destroy(ring);
     carom_loans_finish(ring);
     carom_memory_give(ring, sizeof *ring);
 }

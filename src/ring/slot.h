@@ -88,9 +88,9 @@ struct carom_ring {
     struct carom_node starved;                      /* slots that wait for a page */
     carom_record *waiting, **waiting_last;          /* records that wait for a slot */
     uint32_t waiting_count;
-    struct carom_field_list fields; /* of the message that is being taken */
-    uint64_t refused_told;          /* of records->refused */
-    struct carom_ring_watch *watch; /* or NULL: connections are not told of */
+    struct carom_field_list fields;       /* of the message that is being taken */
+    uint64_t refused_told;                /* of records->refused */
+    struct carom_ring_observer *observer; /* or NULL: connections are not told of */
     uint32_t crowded; /* with which `most` it was behind when somebody asked; 0: it was not */
     bool news;        /* put in since the VM was last told */
     pthread_mutex_t loans_lock; /* for who lends, and who takes chunks away */

@@ -27,7 +27,7 @@ int carom_certificates_replace(const struct carom_listeners *listeners,
         struct carom_tls *tls = listeners->list[i]->tls;
         if (tls == NULL)
             continue;
-        error = carom_tls_exchange(tls, options);
+        error = carom_tls_replace_options(tls, options);
         if (error < 0)
             break;
     }

@@ -22,7 +22,7 @@ static carom_progress progress_of(const carom_record *record)
         return CAROM_PROGRESS_UNANSWERED;
     case CAROM_RESPONSE_BEGUN:
         return CAROM_PROGRESS_BEGUN;
-    case CAROM_RESPONSE_ENDED:
+    case CAROM_RESPONSE_WHOLE:
     case CAROM_RESPONSE_SENT:
         return CAROM_PROGRESS_ANSWERED;
     case CAROM_RESPONSE_CANCELLED:

@@ -1,5 +1,5 @@
 /* Attaching a ring: it becomes the guest of a worker. */
-#include "ring/watch.h"
+#include "ring/observer.h"
 #include "service/options.h"
 #include "service/service.h"
 
@@ -22,7 +22,7 @@ int carom_ring_attach(carom_ring *ring, carom_service *service, uint32_t worker)
     struct carom_records *records = &connections->records;
     if (atomic_load(&service->state) != CAROM_SERVICE_IDLE || records->guest != NULL)
         return -CAROM_ESTATE;
-    int error = carom_connections_watch(connections, carom_ring_watcher(ring));
+    int error = carom_connections_observe(connections, carom_ring_observer_of(ring));
     if (error < 0)
         return error;
     ring->records = records;

@@ -18,8 +18,8 @@ static struct carom_service *service_of(const struct carom_worker *worker)
     return carom_container(worker->shutdown, struct carom_service, shutdown);
 }
 
-static void near_address(const struct carom_connections *connections, uint16_t listener,
-                         carom_address *address)
+static void local_address(const struct carom_connections *connections, uint16_t listener,
+                          carom_address *address)
 {
     const struct carom_worker *worker = (const struct carom_worker *)connections;
     *address = service_of(worker)->listeners.list[listener]->address;
@@ -64,7 +64,7 @@ int carom_service_create_on(carom_service **made, const carom_options *given,
         error = carom_worker_init(worker, &service->options, &service->shutdown, &service->log,
                                   create_loop);
         if (error == 0) {
-            worker->connections.near_address = near_address;
+            worker->connections.local_address = local_address;
             worker->index = workers++;
         }
     }

@@ -108,7 +108,7 @@ int carom_post_worker(carom_worker *worker, carom_waker *waker)
         return error;
     struct carom_inbox *inbox = &worker->connections.records.inbox;
     carom_inbox_enter(inbox);
-    int wake = carom_inbox_offer(inbox, carom_waker_message(waker));
+    int wake = carom_inbox_offer(inbox, carom_waker_entry(waker));
     if (wake > 0)
         worker->loop->ops->wake(worker->loop);
     carom_inbox_leave(inbox);

@@ -96,7 +96,7 @@ int carom_tls_load(struct carom_tls *tls)
     return error;
 }
 
-int carom_tls_exchange(struct carom_tls *tls, const carom_tls_options *options)
+int carom_tls_replace_options(struct carom_tls *tls, const carom_tls_options *options)
 {
     struct carom_tls_kept *kept = NULL;
     int error = carom_tls_keep(&kept, options, tls->http2);

@@ -21,7 +21,7 @@ void carom_tls_destroy(struct carom_tls *tls);
 int carom_tls_load(struct carom_tls *tls);
 /* Let these options, checked as carom_tls_create does, take the place of those before; ticket keys
  * only where some are given, `watch` and `ticket_lifetime` not at all. On an error all stays. */
-int carom_tls_exchange(struct carom_tls *tls, const carom_tls_options *options);
+int carom_tls_replace_options(struct carom_tls *tls, const carom_tls_options *options);
 /* The files have changed since they were last loaded (or cannot be looked at). */
 bool carom_tls_changed(struct carom_tls *tls);
 /* carom_tls_options.watch, or CAROM_OFF. */

@@ -49,7 +49,7 @@ int carom_tls_session_init(struct carom_tls_session *session, struct carom_tls *
 #pragma GCC diagnostic ignored "-Wunused-parameter"
 NEVER(void, carom_tls_destroy, struct carom_tls *tls)
 NEVER(int, carom_tls_load, struct carom_tls *tls)
-NEVER(int, carom_tls_exchange, struct carom_tls *tls, const carom_tls_options *options)
+NEVER(int, carom_tls_replace_options, struct carom_tls *tls, const carom_tls_options *options)
 NEVER(bool, carom_tls_changed, struct carom_tls *tls)
 NEVER(uint32_t, carom_tls_watch_time, const struct carom_tls *tls)
 NEVER(int, carom_tls_replace_keys, struct carom_tls *tls, carom_slice keys)

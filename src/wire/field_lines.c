@@ -4,9 +4,9 @@
 
 #include <string.h>
 
-#include "wire/block.h"
+#include "wire/simd.h"
 
-#ifdef CAROM_BLOCKS
+#ifdef CAROM_SIMD
 /* Where control characters are in the 64 bytes from `base` on, by bits; none from `end` on. */
 struct controls {
     const uint8_t *data;
@@ -14,11 +14,11 @@ struct controls {
     uint64_t mask;
 };
 
-#define CONTROLS (4 * CAROM_BLOCK)
+#define CONTROLS (4 * CAROM_SIMD_BYTES)
 
 static inline uint64_t controls_of(const uint8_t *block)
 {
-    return carom_block_bits(carom_block_controls(carom_block_load(block)));
+    return carom_simd_bits(carom_simd_controls(carom_simd_load(block)));
 }
 
 /* Look from `at` on. Before `end` are as many bytes as a block has, but perhaps not as many as are
@@ -29,12 +29,12 @@ static inline void find_controls(struct controls *controls, uint32_t at)
     uint32_t end = controls->end;
     if (carom_likely(end >= CONTROLS)) {
         at = at < end - CONTROLS ? at : end - CONTROLS;
-        controls->mask = controls_of(data + at) | controls_of(data + at + CAROM_BLOCK) << 16 |
-                         controls_of(data + at + 2 * CAROM_BLOCK) << 32 |
-                         controls_of(data + at + 3 * CAROM_BLOCK) << 48;
+        controls->mask = controls_of(data + at) | controls_of(data + at + CAROM_SIMD_BYTES) << 16 |
+                         controls_of(data + at + 2 * CAROM_SIMD_BYTES) << 32 |
+                         controls_of(data + at + 3 * CAROM_SIMD_BYTES) << 48;
     } else {
-        controls->mask = controls_of(data + end - CAROM_BLOCK) << (end - CAROM_BLOCK);
-        for (; at + CAROM_BLOCK < end; at += CAROM_BLOCK)
+        controls->mask = controls_of(data + end - CAROM_SIMD_BYTES) << (end - CAROM_SIMD_BYTES);
+        for (; at + CAROM_SIMD_BYTES < end; at += CAROM_SIMD_BYTES)
             controls->mask |= controls_of(data + at) << at;
         at = 0;
     }
@@ -66,17 +66,17 @@ static inline bool is_line_end(const uint8_t *data)
 uint32_t carom_field_lines_read(struct carom_fields *fields, const uint8_t *data, uint32_t at,
                                 uint32_t end)
 {
-    if (end < CAROM_BLOCK || at >= end)
+    if (end < CAROM_SIMD_BYTES || at >= end)
         return at;
     struct controls controls = {.data = data, .end = end};
     find_controls(&controls, at);
-    const uint32_t last_block = end - CAROM_BLOCK;
+    const uint32_t last_block = end - CAROM_SIMD_BYTES;
     struct carom_field_span *field = fields->spans + fields->count;
     const struct carom_field_span *const no_room = fields->spans + fields->capacity;
     while (field < no_room) {
         uint32_t block = at < last_block ? at : last_block;
-        carom_block bytes = carom_block_load(data + block);
-        uint32_t colon = block + carom_block_first_not(carom_block_common_token(bytes), at - block);
+        carom_simd bytes = carom_simd_load(data + block);
+        uint32_t colon = block + carom_simd_first_not(carom_simd_common_token(bytes), at - block);
         if (colon == at || colon + 2 >= end || data[colon] != ':')
             break;
         uint32_t from = colon + 1 + (data[colon + 1] == ' ');

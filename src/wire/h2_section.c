@@ -348,7 +348,7 @@ static void check_method(struct carom_h2_section *section, struct carom_request_
 }
 
 static void decide_framing(const struct carom_h2_section *section, struct carom_request_head *head,
-                           bool ended)
+                           bool end_stream)
 {
     head->version = 20;
     head->keep_alive = true;
@@ -356,10 +356,10 @@ static void decide_framing(const struct carom_h2_section *section, struct carom_
     if (section->length_seen && !head->is_connect) {
         head->framing = CAROM_FRAMING_LENGTH;
         head->content_length = section->content_length;
-    } else if (ended || head->is_connect) {
+    } else if (end_stream || head->is_connect) {
         head->framing = CAROM_FRAMING_NONE;
     }
-    head->expects_continue = section->expects_continue && !ended;
+    head->expects_continue = section->expects_continue && !end_stream;
 }
 
 /* A head of which nothing is shown but that it was. */
@@ -373,13 +373,13 @@ static void empty_head(struct carom_h2_section *section, struct carom_request_he
 }
 
 void carom_h2_section_head(struct carom_h2_section *section, struct carom_arena *arena,
-                           struct carom_request_head *head, bool ended)
+                           struct carom_request_head *head, bool end_stream)
 {
     struct packer packer;
     check_method(section, head);
     if (section->status == 0)
         check_target(section, head);
-    decide_framing(section, head, ended);
+    decide_framing(section, head, end_stream);
     if (section->status != 0 || !begin_packing(section, arena, &packer)) {
         empty_head(section, head);
         return;

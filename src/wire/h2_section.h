@@ -36,11 +36,12 @@ void carom_h2_section_begin(struct carom_h2_section *section, struct carom_field
 /* Add a field line, pseudo or not, copied. What is wrong with it is noted in `status`; what comes
  * afterwards is counted and not kept. */
 void carom_h2_section_add(struct carom_h2_section *section, carom_slice name, carom_slice value);
-/* The header section is complete: fill the head, whose bytes come into `arena`. `ended`: no content
- * follows. When `status` is set, then or before, the head has a method and a target all the same.
+/* The header section is complete: fill the head, whose bytes come into `arena`. `end_stream`: no
+ * content follows. When `status` is set, then or before, the head has a method and a target all the
+ * same.
  */
 void carom_h2_section_head(struct carom_h2_section *section, struct carom_arena *arena,
-                           struct carom_request_head *head, bool ended);
+                           struct carom_request_head *head, bool end_stream);
 /* The trailer section is complete: its bytes come into `arena`. */
 void carom_h2_section_trailers(struct carom_h2_section *section, struct carom_arena *arena);
 /* Give the page back; also in the middle. */

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "wire/block.h"
+#include "wire/simd.h"
 
 #define ROW(a) a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a
 const uint8_t carom_token_characters[256] = {
@@ -24,40 +24,40 @@ const uint8_t carom_token_characters[256] = {
     /* clang-format on */
 };
 
-#ifdef CAROM_BLOCKS
-static carom_block not_in_target(carom_block bytes)
+#ifdef CAROM_SIMD
+static carom_simd not_in_target(carom_simd bytes)
 {
-    carom_block visible = carom_block_at_most(carom_block_minus(bytes, '!'), 0x7e - '!');
-    return carom_block_or(carom_block_equal(visible, 0), carom_block_equal(bytes, '#'));
+    carom_simd visible = carom_simd_at_most(carom_simd_minus(bytes, '!'), 0x7e - '!');
+    return carom_simd_or(carom_simd_equal(visible, 0), carom_simd_equal(bytes, '#'));
 }
 
 /* Where the block after the one at `i` begins; the last one overlaps it rather than be short. */
 static uint32_t next_block(uint32_t i, uint32_t length)
 {
-    i += CAROM_BLOCK;
-    return i < length && i + CAROM_BLOCK > length ? length - CAROM_BLOCK : i;
+    i += CAROM_SIMD_BYTES;
+    return i < length && i + CAROM_SIMD_BYTES > length ? length - CAROM_SIMD_BYTES : i;
 }
 
 static bool is_short(uint32_t length)
 {
-    return length >= 8 && length < CAROM_BLOCK;
+    return length >= 8 && length < CAROM_SIMD_BYTES;
 }
 #endif
 
 uint32_t carom_token_length(const uint8_t *data, uint32_t length)
 {
     uint32_t i = 0;
-#ifdef CAROM_BLOCKS
-    while (i + CAROM_BLOCK <= length) {
+#ifdef CAROM_SIMD
+    while (i + CAROM_SIMD_BYTES <= length) {
         uint32_t place =
-            carom_block_first_not(carom_block_common_token(carom_block_load(data + i)), 0);
+            carom_simd_first_not(carom_simd_common_token(carom_simd_load(data + i)), 0);
         i += place;
-        if (place < CAROM_BLOCK)
+        if (place < CAROM_SIMD_BYTES)
             break;
     }
     if (is_short(length) &&
-        carom_block_first_not(carom_block_common_token(carom_block_load_short(data, length)), 0) ==
-            CAROM_BLOCK)
+        carom_simd_first_not(carom_simd_common_token(carom_simd_load_short(data, length)), 0) ==
+            CAROM_SIMD_BYTES)
         return length;
 #endif
     while (i < length && carom_token_characters[data[i]])
@@ -68,15 +68,15 @@ uint32_t carom_token_length(const uint8_t *data, uint32_t length)
 uint32_t carom_value_length(const uint8_t *data, uint32_t length)
 {
     uint32_t i = 0;
-#ifdef CAROM_BLOCKS
-    for (; i + CAROM_BLOCK <= length; i = next_block(i, length)) {
-        uint32_t place = carom_block_first(carom_block_not_in_value(carom_block_load(data + i)), 0);
-        if (place < CAROM_BLOCK)
+#ifdef CAROM_SIMD
+    for (; i + CAROM_SIMD_BYTES <= length; i = next_block(i, length)) {
+        uint32_t place = carom_simd_first(carom_simd_not_in_value(carom_simd_load(data + i)), 0);
+        if (place < CAROM_SIMD_BYTES)
             return i + place;
     }
     if (is_short(length) &&
-        carom_block_first(carom_block_not_in_value(carom_block_load_short(data, length)), 0) ==
-            CAROM_BLOCK)
+        carom_simd_first(carom_simd_not_in_value(carom_simd_load_short(data, length)), 0) ==
+            CAROM_SIMD_BYTES)
         return length;
 #endif
     while (i < length && (data[i] >= 0x20 || data[i] == '\t') && data[i] != 0x7f)
@@ -87,10 +87,10 @@ uint32_t carom_value_length(const uint8_t *data, uint32_t length)
 uint32_t carom_target_length(const uint8_t *data, uint32_t length)
 {
     uint32_t i = 0;
-#ifdef CAROM_BLOCKS
-    for (; i + CAROM_BLOCK <= length; i = next_block(i, length)) {
-        uint32_t place = carom_block_first(not_in_target(carom_block_load(data + i)), 0);
-        if (place < CAROM_BLOCK)
+#ifdef CAROM_SIMD
+    for (; i + CAROM_SIMD_BYTES <= length; i = next_block(i, length)) {
+        uint32_t place = carom_simd_first(not_in_target(carom_simd_load(data + i)), 0);
+        if (place < CAROM_SIMD_BYTES)
             return i + place;
     }
 #endif
@@ -108,16 +108,16 @@ static bool plain_host(uint8_t byte)
 uint32_t carom_plain_host_length(const uint8_t *data, uint32_t length)
 {
     uint32_t i = 0;
-#ifdef CAROM_BLOCKS
+#ifdef CAROM_SIMD
     if (length >= 8) {
-        bool whole = length >= CAROM_BLOCK;
-        carom_block bytes = whole ? carom_block_load(data) : carom_block_load_short(data, length);
-        carom_block plain =
-            carom_block_or(carom_block_common_token(bytes), carom_block_equal(bytes, '.'));
-        i = carom_block_first_not(plain, 0);
+        bool whole = length >= CAROM_SIMD_BYTES;
+        carom_simd bytes = whole ? carom_simd_load(data) : carom_simd_load_short(data, length);
+        carom_simd plain =
+            carom_simd_or(carom_simd_common_token(bytes), carom_simd_equal(bytes, '.'));
+        i = carom_simd_first_not(plain, 0);
         if (i > 8 && !whole) /* the second half lies elsewhere */
-            i = i == CAROM_BLOCK ? length : i - CAROM_BLOCK + length;
-        if (i < CAROM_BLOCK)
+            i = i == CAROM_SIMD_BYTES ? length : i - CAROM_SIMD_BYTES + length;
+        if (i < CAROM_SIMD_BYTES)
             return i;
     }
 #endif

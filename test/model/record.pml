@@ -140,7 +140,7 @@ inline carom_record_content_dropped()
     carom_waker_ready(ON_READABLE)
 }
 
-inline carom_record_content_ended()
+inline carom_record_content_whole()
 {
     carom_request_move(WHOLE);
     carom_waker_ready(ON_READABLE)
@@ -316,7 +316,7 @@ inline dispatch()
 inline request_whole()
 {
     reading = false;
-    carom_record_content_ended();
+    carom_record_content_whole();
     if
     :: fresh -> dispatch()
     :: else

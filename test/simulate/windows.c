@@ -189,7 +189,7 @@ void windows_look(void)
     for (const struct carom_node *node = open->next; node != open; node = node->next) {
         const struct carom_connection *connection =
             carom_container(node, struct carom_connection, core.link);
-        if (connection->core.speaks == CAROM_SPEAKS_H2 && connection->core.session != NULL &&
+        if (connection->core.speaks == CAROM_SPEAKS_H2 && connection->core.protocol_state != NULL &&
             connection->core.state == CAROM_CONNECTION_OPEN)
             look_at_connection(connection);
     }

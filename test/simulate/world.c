@@ -124,7 +124,7 @@ static void look_at_finished(const struct carom_h1 *h1)
     const struct carom_node *node = h1->exchanges.next;
     for (; node != &h1->exchanges; node = node->next) {
         const carom_record *record = carom_container(node, carom_record, link);
-        if (record->response < CAROM_RESPONSE_ENDED && record->refused == 0)
+        if (record->response < CAROM_RESPONSE_WHOLE && record->refused == 0)
             world_fail("a request goes on after the client's FIN");
     }
 }

@@ -49,7 +49,7 @@ static void wake(void)
 }
 
 /* What carom_post does. */
-static void post(struct carom_message *message)
+static void post(struct carom_inbox_entry *message)
 {
     carom_inbox_enter(&inbox);
     if (carom_inbox_post(&inbox, message))
@@ -60,11 +60,11 @@ static void post(struct carom_message *message)
 static void takes_all_oldest_first(void **state)
 {
     (void)state;
-    struct carom_message messages[3];
+    struct carom_inbox_entry messages[3];
     assert_null(carom_inbox_take(&inbox));
     for (size_t i = 0; i < COUNT(messages); i++)
         assert_false(carom_inbox_post(&inbox, &messages[i]));
-    struct carom_message *message = carom_inbox_take(&inbox);
+    struct carom_inbox_entry *message = carom_inbox_take(&inbox);
     for (size_t i = 0; i < COUNT(messages); i++, message = message->next)
         assert_ptr_equal(message, &messages[i]);
     assert_null(message);
@@ -74,7 +74,7 @@ static void takes_all_oldest_first(void **state)
 static void only_the_first_poster_wakes(void **state)
 {
     (void)state;
-    struct carom_message messages[3];
+    struct carom_inbox_entry messages[3];
     assert_true(carom_inbox_sleep(&inbox));
     assert_true(carom_inbox_post(&inbox, &messages[0]));
     assert_false(carom_inbox_post(&inbox, &messages[1]));
@@ -88,7 +88,7 @@ static void only_the_first_poster_wakes(void **state)
 static void a_refused_sleep_leaves_it_awake(void **state)
 {
     (void)state;
-    struct carom_message messages[2];
+    struct carom_inbox_entry messages[2];
     assert_false(carom_inbox_post(&inbox, &messages[0]));
     assert_false(carom_inbox_sleep(&inbox));
     assert_false(carom_inbox_post(&inbox, &messages[1])); /* no system call */
@@ -99,7 +99,7 @@ static void a_closed_inbox_takes_no_more(void **state)
 {
     (void)state;
     struct carom_inbox closed;
-    struct carom_message messages[3];
+    struct carom_inbox_entry messages[3];
     carom_inbox_init(&closed);
     assert_int_equal(carom_inbox_offer(&closed, &messages[0]), 0);
     assert_true(carom_inbox_sleep(&closed) == false);
@@ -107,7 +107,7 @@ static void a_closed_inbox_takes_no_more(void **state)
     assert_true(carom_inbox_sleep(&closed));
     assert_int_equal(carom_inbox_offer(&closed, &messages[0]), 1); /* it must be woken */
     assert_int_equal(carom_inbox_offer(&closed, &messages[1]), 0);
-    const struct carom_message *message = carom_inbox_close(&closed);
+    const struct carom_inbox_entry *message = carom_inbox_close(&closed);
     assert_ptr_equal(message, &messages[0]);
     assert_ptr_equal(message->next, &messages[1]);
     assert_null(message->next->next);
@@ -124,7 +124,7 @@ static void a_rouse_is_never_lost(void **state)
     assert_true(carom_inbox_sleep(&inbox)); /* once */
     assert_true(carom_inbox_rouse(&inbox)); /* asleep: must be woken, once */
     assert_false(carom_inbox_rouse(&inbox));
-    struct carom_message message;
+    struct carom_inbox_entry message;
     assert_false(carom_inbox_post(&inbox, &message)); /* the rouser is about to */
     carom_inbox_awake(&inbox);
     assert_non_null(carom_inbox_take(&inbox));
@@ -140,7 +140,7 @@ static void a_rouse_is_never_lost(void **state)
 #define PRODUCERS 4
 
 struct letter {
-    struct carom_message message; /* first member */
+    struct carom_inbox_entry message; /* first member */
     unsigned producer, number;
 };
 
@@ -177,7 +177,7 @@ static void every_message_arrives_once_and_in_order(void **state)
         assert_int_equal(pthread_create(&producers[i].thread, NULL, produce, &producers[i]), 0);
     }
     while (arrived < PRODUCERS * count) {
-        struct carom_message *message = carom_inbox_take(&inbox);
+        struct carom_inbox_entry *message = carom_inbox_take(&inbox);
         if (message == NULL) {
             assert_true(sleep_until_woken());
             sleeps++;
@@ -207,7 +207,7 @@ static unsigned exchanges;
 
 static void *ask(void *data)
 {
-    struct carom_message *message = data;
+    struct carom_inbox_entry *message = data;
     uint64_t random = 1;
     for (unsigned i = 0; i < exchanges; i++) {
         post(message);
@@ -223,7 +223,7 @@ static void *ask(void *data)
 static void no_wake_up_is_lost(void **state)
 {
     (void)state;
-    struct carom_message message;
+    struct carom_inbox_entry message;
     pthread_t thread;
     exchanges = rounds(100000);
     atomic_store(&answered, 0);

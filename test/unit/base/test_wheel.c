@@ -43,14 +43,14 @@ static void start(uint64_t now)
     }
 }
 
-/* Bits of `occupied` tell the truth, and `armed` is the number of timers in the slots. */
+/* Bits of `occupied` tell the truth, and `armed` is the number of timers in the buckets. */
 static void assert_consistent(void)
 {
     uint32_t count = 0;
     for (unsigned level = 0; level < CAROM_WHEEL_LEVELS; level++) {
-        for (unsigned slot = 0; slot < CAROM_WHEEL_SLOTS; slot++) {
-            const struct carom_node *head = &wheel.slots[level][slot];
-            assert_int_equal(wheel.occupied[level] >> slot & 1, !carom_node_alone(head));
+        for (unsigned bucket = 0; bucket < CAROM_WHEEL_BUCKETS; bucket++) {
+            const struct carom_node *head = &wheel.buckets[level][bucket];
+            assert_int_equal(wheel.occupied[level] >> bucket & 1, !carom_node_alone(head));
             for (const struct carom_node *n = head->next; n != head; n = n->next)
                 count++;
         }
@@ -179,7 +179,7 @@ static void moves_and_disarms(void **state)
     assert_int_equal(carom_wheel_next(&wheel), UINT64_MAX);
     advance(1000000);
     assert_int_equal(subjects[0].fired, 0);
-    /* One of two in a slot: the slot stays occupied. */
+    /* One of two in a bucket: the bucket stays occupied. */
     carom_timer_arm(&wheel, &subjects[0].timer, 1000010);
     carom_timer_arm(&wheel, &subjects[1].timer, 1000010);
     carom_timer_disarm(&wheel, &subjects[0].timer);

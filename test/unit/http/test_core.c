@@ -123,9 +123,9 @@ static void flush(struct carom_core *core)
         carom_queue_splice(&to->unsent, &record->body, &connections.records.segments);
         record->content_framed += bytes;
         record->stream_end = to->handed + to->unsent.length;
-        record->framed = record->response == CAROM_RESPONSE_ENDED;
+        record->framed = record->response == CAROM_RESPONSE_WHOLE;
         send_packets(to);
-        carom_record_drained(record);
+        carom_record_wake_writer(record);
     }
 }
 
@@ -313,7 +313,7 @@ static void request(uint64_t content_length)
         detach(record);
         return;
     }
-    carom_record_content_ended(record);
+    carom_record_content_whole(record);
     carom_admission_dispatch(&connections, record);
     assert_ptr_equal(handled, record);
 }
@@ -401,18 +401,18 @@ static void the_core_tells_of_its_ends(void **state)
     (void)state;
     carom_address address;
     request(0);
-    transport.core.peer = (struct carom_peer_name){{192, 0, 2, 1}, htons(8080), CAROM_IPV4};
+    transport.core.peer = (struct carom_endpoint){{192, 0, 2, 1}, htons(8080), CAROM_IPV4};
     carom_record_peer(handled, &address);
     assert_int_equal(address.family, CAROM_IPV4);
     assert_int_equal(address.port, 8080);
     assert_string_equal(address.text, "192.0.2.1");
     transport.core.peer =
-        (struct carom_peer_name){{0x20, 1, 0xd, 0xb8, [15] = 7}, htons(1), CAROM_IPV6};
+        (struct carom_endpoint){{0x20, 1, 0xd, 0xb8, [15] = 7}, htons(1), CAROM_IPV6};
     carom_record_peer(handled, &address);
     assert_int_equal(address.family, CAROM_IPV6);
     assert_int_equal(address.port, 1);
     assert_string_equal(address.text, "2001:db8::7");
-    transport.core.peer = (struct carom_peer_name){.family = CAROM_UNIX};
+    transport.core.peer = (struct carom_endpoint){.family = CAROM_UNIX};
     carom_record_peer(handled, &address);
     assert_int_equal(address.family, CAROM_UNIX);
     assert_string_equal(address.text, "");

@@ -318,7 +318,7 @@ static void count_end(struct carom_stream *stream, int error)
 {
     assert_int_equal(error, 0);
     ends++;
-    real_events->ended(stream, error);
+    real_events->peer_done(stream, error);
 }
 
 /* close_notify and the FIN behind it are one end, also for who goes on answering. */

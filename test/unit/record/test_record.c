@@ -90,7 +90,7 @@ static void reading_goes_on_until_the_end(void **state)
     assert_int_equal(exchange.wants, 1);
     add_content(record, &second, 4);
     assert_int_equal(carom_request_buffered(record), 4);
-    carom_record_content_ended(record);
+    carom_record_content_whole(record);
     assert_int_equal(carom_request_read(record, &piece), 1);
     assert_int_equal(piece.length, 4);
     assert_int_equal(first.given_back, 1);
@@ -264,7 +264,7 @@ static void a_response_that_was_sent_wakes_its_writer_and_its_end(void **state)
     (void)state;
     carom_record *record = take();
     wait_for_all(record);
-    carom_response_move(record, CAROM_RESPONSE_ENDED);
+    carom_response_move(record, CAROM_RESPONSE_WHOLE);
     record->content_framed = 77;
     exchange.unsent = 3; /* the kernel has the rest, and the peer not all of that */
     exchange.unreceived = 7;
@@ -323,7 +323,7 @@ static void a_handler_that_has_begun_is_not_late(void **state)
     carom_wheel_advance(&records.wheel, clock_now + 100);
     assert_int_equal(exchange.changed, 0);
     assert_int_equal(record->reason, CAROM_REASON_NONE);
-    carom_response_move(record, CAROM_RESPONSE_ENDED);
+    carom_response_move(record, CAROM_RESPONSE_WHOLE);
     carom_release(record);
     leave(record);
 }
@@ -337,7 +337,7 @@ static void it_is_recycled_when_both_have_let_go(void **state)
         exchange = (struct exchange){0};
         carom_record *record = take();
         carom_request_move(record, CAROM_REQUEST_WHOLE);
-        carom_response_move(record, CAROM_RESPONSE_ENDED);
+        carom_response_move(record, CAROM_RESPONSE_WHOLE);
         carom_timer_arm(&records.wheel, &record->deadline, clock_now + 100);
         if (!handler_first)
             leave(record);
@@ -390,7 +390,7 @@ static void a_release_without_a_whole_answer_is_made_good(void **state)
     } table[] = {
         {CAROM_RESPONSE_OPEN, 0, CAROM_RESPONSE_OPEN, CAROM_REASON_ABANDONED, 500, 1},
         {CAROM_RESPONSE_BEGUN, 0, CAROM_RESPONSE_CANCELLED, CAROM_REASON_ABANDONED, 0, 1},
-        {CAROM_RESPONSE_ENDED, 0, CAROM_RESPONSE_ENDED, CAROM_REASON_NONE, 0, 0},
+        {CAROM_RESPONSE_WHOLE, 0, CAROM_RESPONSE_WHOLE, CAROM_REASON_NONE, 0, 0},
     };
     for (size_t i = 0; i < COUNT(table); i++) {
         exchange = (struct exchange){0};

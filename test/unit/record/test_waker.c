@@ -40,7 +40,7 @@ static void readable_is_what_has_not_been_read(void **state)
     assert_int_equal(carom_wait(record, CAROM_READABLE, &waiter.waker), 0);
     pass();
     assert_int_equal(waiter.fired, 4);
-    carom_record_content_ended(record);
+    carom_record_content_whole(record);
     pass();
     assert_fired(waiter, 5, 0);
     assert_int_equal(carom_wait(record, CAROM_READABLE, &waiter.waker), 0); /* the end is news */
@@ -64,15 +64,15 @@ static void writable_is_room_in_the_buffer(void **state)
     pass();
     assert_int_equal(waiter.fired, 1);
     exchange.unsent = WRITE_BUFFER / 2 + 1;
-    carom_record_drained(record);
+    carom_record_wake_writer(record);
     pass();
     assert_int_equal(waiter.fired, 1);
     exchange.unsent = WRITE_BUFFER / 2;
-    carom_record_drained(record);
-    carom_record_drained(record);
+    carom_record_wake_writer(record);
+    carom_record_wake_writer(record);
     pass();
     assert_fired(waiter, 2, 0);
-    carom_record_drained(record); /* nobody waits */
+    carom_record_wake_writer(record); /* nobody waits */
     pass();
     assert_int_equal(waiter.fired, 2);
     finish(record);
@@ -118,7 +118,7 @@ static void who_comes_late_is_told_at_once(void **state)
         if (late == REFUSED)
             carom_record_refuse(record, CAROM_REASON_HANDLER_TIMEOUT, 503);
         if (late == SENT) {
-            carom_response_move(record, CAROM_RESPONSE_ENDED);
+            carom_response_move(record, CAROM_RESPONSE_WHOLE);
             carom_record_sent(record);
         }
         struct waiter waiters[CAROM_WAIT_COUNT] = {WAITER, WAITER, WAITER, WAITER, WAITER, WAITER};
@@ -141,7 +141,7 @@ static void what_is_not_sent_has_not_ended(void **state)
     (void)state;
     carom_record *record = take();
     struct waiter ended = WAITER, writable = WAITER, cancelled = WAITER;
-    carom_response_move(record, CAROM_RESPONSE_ENDED);
+    carom_response_move(record, CAROM_RESPONSE_WHOLE);
     assert_int_equal(carom_wait(record, CAROM_ENDED, &ended.waker), 0);
     assert_int_equal(carom_wait(record, CAROM_WRITABLE, &writable.waker), 0);
     assert_int_equal(carom_wait(record, CAROM_CANCELLED, &cancelled.waker), 0);
@@ -416,7 +416,7 @@ static void a_limit_counts_to_the_byte_as_content_comes(void **state)
         add_content(record, &third, 1);
         pass();
         assert_int_equal(waiter.fired, limit != 6);
-        carom_record_content_ended(record);
+        carom_record_content_whole(record);
         pass();
         assert_fired(waiter, 1, limit == 6 ? 0 : -CAROM_ETOOBIG);
         assert_false(record->collecting);
@@ -437,7 +437,7 @@ static void what_lies_there_already_counts(void **state)
             int wants = exchange.wants;
             add_content(record, &content, 3);
             if (whole)
-                carom_record_content_ended(record);
+                carom_record_content_whole(record);
             assert_int_equal(carom_request_collect(record, limit, &waiter.waker), 0);
             pass();
             assert_int_equal(waiter.fired, limit == 2 || whole);
@@ -467,7 +467,7 @@ static void what_is_announced_counts(void **state)
     struct waiter waiter = WAITER;
     record->head.framing = CAROM_FRAMING_LENGTH;
     record->head.content_length = 11;
-    carom_record_content_ended(record);
+    carom_record_content_whole(record);
     assert_int_equal(carom_request_collect(record, 10, &waiter.waker), 0);
     pass();
     assert_fired(waiter, 1, 0);
@@ -501,7 +501,7 @@ static void content_that_will_not_come_is_not_whole(void **state)
     carom_record *record = take();
     struct waiter waiter = WAITER;
     carom_slice piece;
-    carom_response_move(record, CAROM_RESPONSE_ENDED);
+    carom_response_move(record, CAROM_RESPONSE_WHOLE);
     carom_record_sent(record);
     assert_int_equal(carom_request_collect(record, 10, &waiter.waker), 0);
     leave(record);

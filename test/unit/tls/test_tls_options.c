@@ -194,7 +194,7 @@ static void what_was_refused_changes_nothing(void **state)
     refused.certificates = &missing;
     write_file(&certificate);
     assert_int_equal(carom_tls_create(&loaded, &tls, &silent, false), 0);
-    assert_int_equal(carom_tls_exchange(loaded, &refused), -CAROM_ECERTIFICATE);
+    assert_int_equal(carom_tls_replace_options(loaded, &refused), -CAROM_ECERTIFICATE);
     assert_false(carom_tls_changed(loaded));
     write_file(&other);
     assert_true(carom_tls_changed(loaded));
@@ -253,7 +253,7 @@ static void what_was_exchanged_is_freed(void **state)
     assert_int_equal(carom_tls_create(&loaded, &tls, &silent, false), 0);
     uint64_t once = carom_memory_held();
     for (int i = 0; i < 3; i++)
-        assert_int_equal(carom_tls_exchange(loaded, &tls), 0);
+        assert_int_equal(carom_tls_replace_options(loaded, &tls), 0);
     assert_int_equal(carom_memory_held(), once);
     carom_tls_destroy(loaded);
     assert_int_equal(carom_memory_held(), before);

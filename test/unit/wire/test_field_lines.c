@@ -4,8 +4,8 @@
 #include <ctype.h>
 #include <stdio.h>
 
-#include "wire/block.h"
 #include "wire/field_lines.h"
+#include "wire/simd.h"
 
 #define MOST 8
 
@@ -22,7 +22,7 @@ static uint32_t line_slowly(const uint8_t *data, uint32_t at, uint32_t end,
     uint32_t colon = at;
     while (colon < end && (isalnum(data[colon]) || data[colon] == '-'))
         colon++;
-    if (colon == at || colon - at > CAROM_BLOCK || colon == end || data[colon] != ':')
+    if (colon == at || colon - at > CAROM_SIMD_BYTES || colon == end || data[colon] != ':')
         return 0;
     uint32_t from = colon + 1;
     if (from < end && data[from] == ' ')
@@ -49,9 +49,9 @@ static void check(const char *text, uint32_t at, uint32_t length, uint32_t room)
     struct carom_field_span slow[MOST] = {0}, spans[MOST] = {0};
     quick.spans = spans;
     uint32_t end = at, count = 0;
-#ifdef CAROM_BLOCKS
+#ifdef CAROM_SIMD
     uint32_t next;
-    while (length >= CAROM_BLOCK && count < room &&
+    while (length >= CAROM_SIMD_BYTES && count < room &&
            (next = line_slowly(data, end, length, &slow[count])) != 0) {
         end = next;
         count++;

@@ -1,6 +1,6 @@
 /* Connections, as the VM hears of them: their numbers, their ends, what was no request, and how the
  * VM closes them. */
-#include "ring/watch.h"
+#include "ring/observer.h"
 #include "unit/ring/vm.h"
 
 #define SLOTS   16
@@ -316,7 +316,7 @@ static void a_number_stands_in_the_list_once(void **state)
     assert_int_equal(heard(CAROM_RING_OPENED).number, 1);
     struct carom_node *open = &sim.service->workers[0].connections.open;
     struct carom_core *core = carom_container(open->next, struct carom_core, link);
-    struct carom_watcher *watcher = carom_ring_watcher(vm.ring);
+    struct carom_observer *watcher = carom_ring_observer_of(vm.ring);
     for (int round = 0; round < 3; round++) {
         carom_ring_close_connection(vm.ring, 1, CAROM_CLOSE_NOW);
         watcher->closed(watcher, core, CAROM_REASON_CLIENT_CLOSED);
@@ -390,14 +390,14 @@ static void what_a_burst_has_left_of_the_table_goes_back(void **state)
     enum { COUNT = 200, CHUNK = 64 };
     struct carom_peer *peers[COUNT];
     vm_begin();
-    struct carom_ring_watch *watch = vm.ring->watch;
+    struct carom_ring_observer *watch = vm.ring->observer;
     for (int round = 0; round < 2; round++) {
         for (uint32_t i = 0; i < COUNT; i++) {
             peers[i] = connect_peer();
             turn();
             assert_int_equal(heard(CAROM_RING_OPENED).number, i + 1); /* the lowest */
         }
-        assert_false(carom_watch_above_floor(watch));
+        assert_false(carom_ring_observer_above_floor(watch));
         for (uint32_t number = 1; number < COUNT; number++) {
             carom_peer_reset(peers[number - 1]);
             turn();
@@ -405,14 +405,14 @@ static void what_a_burst_has_left_of_the_table_goes_back(void **state)
             for (int times = 0; times < 2; times++) /* counts once */
                 carom_ring_forget_connection(vm.ring, number);
         }
-        assert_true(carom_watch_above_floor(watch));
+        assert_true(carom_ring_observer_above_floor(watch));
         uint64_t before = carom_memory_held();
-        carom_watch_tick(watch);
+        carom_ring_observer_tick(watch);
         assert_int_equal(carom_memory_held(), before);
-        carom_watch_tick(watch);
+        carom_ring_observer_tick(watch);
         uint64_t gone = before - carom_memory_held();
         assert_in_range(gone / 2, CHUNK * 48, CHUNK * 96); /* of the two between first and last */
-        assert_false(carom_watch_above_floor(watch));
+        assert_false(carom_ring_observer_above_floor(watch));
         carom_ring_close_connection(vm.ring, CHUNK + 1, CAROM_CLOSE_NOW); /* there is none */
         close_connection(round == 0 ? COUNT : 0, CAROM_CLOSE_NOW);
         assert_int_equal(heard(CAROM_RING_CLOSED).number, COUNT);

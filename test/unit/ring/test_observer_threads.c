@@ -117,5 +117,5 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_is_told_once_while_others_come_and_go),
     };
-    return cmocka_run_group_tests_name("ring/watch_threads", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("ring/observer_threads", tests, NULL, NULL);
 }
