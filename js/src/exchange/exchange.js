@@ -1,29 +1,18 @@
-// One HTTP exchange over its slot: the request is decoded where it is looked at, the response is
-// written as messages. README.md here has the interface.
+// One HTTP exchange over its slot: the head of its request (request-head.js), the content that is read of it, and the
+// response, which is written as messages. ../README.md has the interface.
 'use strict';
 
 const native = require('../ring/native.js');
 const {
   RING_PAGE_SIZE,
   RING_SLOT_SIZE,
-  SLOT_HEAD_PAGE,
-  SLOT_METHOD_LENGTH,
-  SLOT_VERSION,
-  SLOT_TARGET,
-  SLOT_TARGET_LENGTH,
-  SLOT_FIELD_COUNT,
   SLOT_HEAD_LENGTH,
-  SLOT_LENGTH_LOW,
-  SLOT_LENGTH_HIGH,
   SLOT_CONTENT_HERE,
   SLOT_PIECE_PAGE,
   SLOT_PIECE_LENGTH,
   SLOT_TRAILERS_LENGTH,
   SLOT_REASON,
   SLOT_ERROR,
-  SLOT_PEER,
-  SLOT_CONNECTION,
-  SLOT_LOCAL,
   SLOT_FLAGS,
   SLOT_ECHO,
   SLOT_STATUS,
@@ -54,225 +43,33 @@ const {
 } = require('../ring/layout.js');
 const { Output } = require('./output.js');
 const { ClientGone } = require('./client-gone.js');
-const { fieldsBytes, writeFields, decodeFields, writeShort, sameName, ipv6Text } = require('../ring/codec.js');
+const { fieldsBytes, writeFields, decodeFields, writeShort } = require('../ring/codec.js');
 const { ownBytes } = require('../ring/copies.js');
-const urls = require('../ring/urls.js');
+const { RequestHead, tooLate } = require('./request-head.js');
 const { whyRefused } = require('./refusal.js');
 
 const REASONS = native.reasons();
 const ROOM = RING_SLOT_SIZE - SLOT_OUT;
-const METHODS = ['GET', 'POST', 'PUT', 'HEAD', 'DELETE', 'PATCH', 'OPTIONS'];
 const IDLE = 30_000; // milliseconds
 const NOTHING = new Uint8Array(0);
 const ALL_READ = Object.freeze({ reading: null, done: true, lost: false, trailers: null });
 
-function tooLate() {
-  const error = new TypeError('the request was not looked at before its response was sent');
-  error.code = 'CAROM_ESTATE';
-  return error;
-}
-
-class Exchange {
+class Exchange extends RequestHead {
   constructor(slot, generation) {
-    this.slot = slot;
+    super(slot);
     this.generation = generation;
-    this.over = false;
-    this.released = false;
-    this.ended = false; // the response is whole, as far as we are concerned
+    this.over = false; // the client has gone, or has the whole response: nothing can be sent any more
+    this.answered = false; // all of the response was given; its last bytes may still have to leave
     this.onend = null;
     this.onerror = null;
-    this.text = null; // the head, decoded
-    this.bytes = slot.bytes; // where the head lies
-    this.table = SLOT_IN; // its field table there
     this.output = null; // what is streamed
     this.input = null; // who reads content
     this.fields = null; // of the response, as they were given
     this.status = 0; // and its status
     this.source = null; // what gives the content of the response, until it has; told when the client goes
-    if (slot.words[SLOT_HEAD_PAGE] !== 0) this.takeLongHead();
   }
 
-  // ---------------------------------------------------------------- the request
-
-  // Pages are few: a head that lies in one is copied, and the ring gives the page back.
-  takeLongHead() {
-    const words = this.slot.words;
-    const start = (words[SLOT_HEAD_PAGE] - 1) * RING_PAGE_SIZE;
-    const length = words[SLOT_FIELD_COUNT] * 8 + words[SLOT_HEAD_LENGTH];
-    this.bytes = Buffer.from(this.slot.ring.pages.subarray(start, start + length));
-    this.table = 0;
-  }
-
-  headStart() {
-    return this.table + this.slot.words[SLOT_FIELD_COUNT] * 8;
-  }
-
-  // The whole head as one string: all names and values are slices of it.
-  head() {
-    if (this.released) throw tooLate();
-    if (this.text === null) {
-      const start = this.headStart();
-      this.text = this.bytes.latin1Slice(start, start + this.slot.words[SLOT_HEAD_LENGTH]);
-    }
-    return this.text;
-  }
-
-  get method() {
-    if (this.released) throw tooLate();
-    const length = this.slot.words[SLOT_METHOD_LENGTH];
-    const { bytes } = this;
-    const start = this.headStart();
-    for (const method of METHODS) {
-      if (method.length !== length) continue;
-      let i = 0;
-      while (i < length && bytes[start + i] === method.charCodeAt(i)) i++;
-      if (i === length) return method;
-    }
-    return bytes.latin1Slice(start, start + length);
-  }
-
-  // Whether the client has asked for no more than an answer (RFC 9110, 9.2.1).
-  get isSafe() {
-    const { method } = this;
-    return (method === 'GET' || method === 'HEAD') && this.refusal === 0;
-  }
-
-  get isConnect() {
-    return this.slot.words[SLOT_METHOD_LENGTH] === 7 && this.method === 'CONNECT';
-  }
-
-  get target() {
-    const head = this.head();
-    const place = this.slot.words[SLOT_TARGET];
-    return head.slice(place, place + this.slot.words[SLOT_TARGET_LENGTH]);
-  }
-
-  // Where the URL is, or is to be put, for this target and Host.
-  cachedUrl() {
-    if (this.released) throw tooLate();
-    const start = this.headStart();
-    const host = this.findField('host');
-    if (host < 0) return urls.none(); // the origin of the server
-    const { bytes } = this;
-    const words = this.slot.words;
-    return this.slot.ring.urls.find(
-      bytes,
-      start + words[SLOT_TARGET],
-      words[SLOT_TARGET_LENGTH],
-      start + (bytes[host + 4] | (bytes[host + 5] << 8)),
-      bytes[host + 6] | (bytes[host + 7] << 8),
-    );
-  }
-
-  // The place of the first field of that name in the table, or -1.
-  findField(name) {
-    const { bytes } = this;
-    const start = this.headStart();
-    for (let at = this.table; at < start; at += 8)
-      if ((bytes[at + 2] | (bytes[at + 3] << 8)) === name.length && sameName(bytes, start + (bytes[at] | (bytes[at + 1] << 8)), name))
-        return at;
-    return -1;
-  }
-
-  get version() {
-    return this.slot.words[SLOT_VERSION] & 255;
-  }
-
-  get secure() {
-    return this.slot.ring.secure;
-  }
-
-  // The status with which the engine answers what is no request, unless somebody else does; 0 for a request. What came is `target`.
-  get refusal() {
-    return this.slot.words[SLOT_VERSION] >>> 16;
-  }
-
-  // What the watcher of connections made of its connection (ring.js); undefined: nobody watches.
-  get connection() {
-    if (this.released) throw tooLate();
-    return this.slot.ring.connectionOf(this.slot.words[SLOT_CONNECTION]);
-  }
-
-  // The protocol by its name (RFC 7301, 6).
-  get protocol() {
-    if (this.released) throw tooLate();
-    const { version } = this;
-    return version === 11 ? 'http/1.1' : version === 10 ? 'http/1.0' : this.secure ? 'h2' : 'h2c';
-  }
-
-  // What is known of the TLS below, or null. Asked of the engine, which is sure of it only as long as we hold the slot.
-  tls() {
-    if (!this.secure) return null;
-    if (this.released) throw tooLate();
-    const { ring, index } = this.slot;
-    return native.tls(ring.handle, ring.index, index);
-  }
-
-  get wantsUpgrade() {
-    return (this.slot.words[SLOT_VERSION] & 256) !== 0;
-  }
-
-  get contentLength() {
-    const low = this.slot.words[SLOT_LENGTH_LOW] >>> 0;
-    const high = this.slot.words[SLOT_LENGTH_HIGH];
-    return high < 0 ? -1 : high * 4294967296 + low;
-  }
-
-  get fieldCount() {
-    return this.slot.words[SLOT_FIELD_COUNT];
-  }
-
-  rawFields() {
-    const head = this.head();
-    const list = [];
-    const bytes = this.bytes;
-    for (let at = this.table, end = this.headStart(); at < end; at += 8) {
-      const name = bytes[at] | (bytes[at + 1] << 8),
-        value = bytes[at + 4] | (bytes[at + 5] << 8);
-      list.push(
-        head.slice(name, name + (bytes[at + 2] | (bytes[at + 3] << 8))),
-        head.slice(value, value + (bytes[at + 6] | (bytes[at + 7] << 8))),
-      );
-    }
-    return list;
-  }
-
-  field(name) {
-    if (this.released) throw tooLate();
-    const bytes = this.bytes;
-    const start = this.headStart();
-    let found = null;
-    for (let at = this.table; at < start; at += 8) {
-      if ((bytes[at + 2] | (bytes[at + 3] << 8)) !== name.length) continue;
-      const place = start + (bytes[at] | (bytes[at + 1] << 8));
-      if (!sameName(bytes, place, name)) continue;
-      const from = start + (bytes[at + 4] | (bytes[at + 5] << 8));
-      const value = bytes.latin1Slice(from, from + (bytes[at + 6] | (bytes[at + 7] << 8)));
-      found = found === null ? value : `${found}${name === 'cookie' ? '; ' : ', '}${value}`;
-    }
-    return found;
-  }
-
-  remoteAddress() {
-    return this.addressAt(SLOT_PEER);
-  }
-
-  localAddress() {
-    return this.addressAt(SLOT_LOCAL);
-  }
-
-  // A word of family and port, and four of the address.
-  addressAt(word) {
-    if (this.released) throw tooLate(); // the slot may be another client's
-    const { words, bytes } = this.slot;
-    const family = words[word] & 0xffff;
-    const at = (word + 1) * 4;
-    if (family === 1) return { transport: 'tcp', hostname: bytes.subarray(at, at + 4).join('.'), port: words[word] >>> 16 };
-    if (family === 2) return { transport: 'tcp', hostname: ipv6Text(bytes, at), port: words[word] >>> 16 };
-    return { transport: 'unix', hostname: '', port: 0 };
-  }
-
-  // ---------------------------------------------------------------- its content
+  // ---------------------------------------------------------------- the request's content
 
   contentNow() {
     if (this.released) return null;
@@ -370,7 +167,7 @@ class Exchange {
 
   // `own`: the bytes of the body are in nobody else's hands; others are copied before they wait.
   respond(status, fields, body, own = false) {
-    if (this.over || this.ended) return;
+    if (this.over || this.answered) return;
     if (body === null && this.method === 'HEAD') {
       // what is left out is not known to be empty
       this.begin(status, fields, -1);
@@ -412,7 +209,7 @@ class Exchange {
     }
     words[SLOT_STATUS] = status;
     words[SLOT_DATA_LENGTH] = length;
-    this.ended = true;
+    this.answered = true;
     this.put(FLAG_HEAD | FLAG_DATA | FLAG_END | this.endFlag());
   }
 
@@ -425,14 +222,14 @@ class Exchange {
 
   // False: it was refused, and nothing must follow.
   begin(status, fields, length) {
-    if (this.over || this.ended) return true;
+    if (this.over || this.answered) return true;
     this.begun = true;
     return this.stream().begin(FLAG_HEAD, status, fields, length);
   }
 
   // What write() is given are the bytes of the response, its head included; the connection ends behind end(). Not for HTTP/2.
   beginRaw() {
-    if (this.over || this.ended) return;
+    if (this.over || this.answered) return;
     this.begun = true;
     this.stream().begin(FLAG_RAW, 0, [], -1);
   }
@@ -440,22 +237,22 @@ class Exchange {
   // The engine is to answer.
   leave() {
     if (this.released) return;
-    this.over = this.ended = true;
+    this.over = this.answered = true;
     this.releaseIfDone();
   }
 
   inform(status, fields) {
-    if (!this.over && !this.ended) this.stream().inform(status, fields);
+    if (!this.over && !this.answered) this.stream().inform(status, fields);
   }
 
   upgrade(status, fields) {
-    if (this.over || this.ended) return;
+    if (this.over || this.answered) return;
     this.input = { reading: null, done: false, lost: false, trailers: null };
     this.stream().begin(FLAG_UPGRADE, status, fields, -1);
   }
 
   write(bytes) {
-    if (this.over || this.ended) return true;
+    if (this.over || this.answered) return true;
     return this.stream().write(ownBytes(bytes, false));
   }
 
@@ -470,8 +267,8 @@ class Exchange {
   }
 
   end(trailers) {
-    if (this.over || this.ended) return;
-    this.ended = true;
+    if (this.over || this.answered) return;
+    this.answered = true;
     this.stream().end(trailers || null);
   }
 
@@ -570,7 +367,7 @@ class Exchange {
     const number = this.slot.words[SLOT_ERROR];
     const code = native.errorName(number);
     this.released = false;
-    this.ended = false;
+    this.answered = false;
     this.begun = false;
     if (this.output !== null) this.output.refused();
     this.fail(code, native.errorText(number));

@@ -93,7 +93,7 @@ class Output {
   whole(status, fields, bytes) {
     if (!this.pushHead(FLAG_HEAD, status, fields, bytes === null ? 0 : bytes.length)) return;
     if (bytes !== null && bytes.length > 0) this.push(bytes);
-    this.exchange.ended = true;
+    this.exchange.answered = true;
     this.end(null);
   }
 

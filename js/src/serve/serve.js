@@ -97,12 +97,12 @@ class Server {
   timeout(request, seconds) {
     if (typeof seconds !== 'number' || !(seconds >= 0)) throw new TypeError(`seconds must be a number of at least 0, not ${seconds}`);
     const exchange = exchangeOf(request);
-    if (exchange === null || exchange.over || exchange.ended) return;
+    if (exchange === null || exchange.over || exchange.answered) return;
     if (exchange.timer === null) exchange.watch(() => clearTimeout(exchange.timer));
     clearTimeout(exchange.timer);
     if (seconds === 0 || seconds > LONGEST_TIMER) return;
     exchange.timer = setTimeout(() => {
-      if (exchange.over || exchange.ended || exchange.begun) return;
+      if (exchange.over || exchange.answered || exchange.begun) return;
       exchange.respond(503, ['content-type', 'text/plain'], '503 Service Unavailable\n');
       abortRequest(request, 'handler-timeout');
     }, seconds * 1000);
@@ -161,7 +161,7 @@ class Server {
     // With ESTATE a head had been sent already when onError answered; the first error was reported then.
     if (first || error?.code !== 'CAROM_ESTATE') this.report(error);
     exchange.onerror = () => exchange.cancel();
-    if (exchange.output !== null && exchange.ended) exchange.cancel();
+    if (exchange.output !== null && exchange.answered) exchange.cancel();
     else exchange.respond(500, ['content-type', 'text/plain'], 'Internal Server Error\n');
   }
 
