@@ -16,6 +16,7 @@ const {
   SLOT_PEER,
   SLOT_CONNECTION,
   SLOT_LOCAL,
+  SLOT_IN,
 } = require('../ring/layout.js');
 const { sameName, ipv6Text } = require('../ring/codec.js');
 const urls = require('../ring/urls.js');

@@ -1,0 +1,209 @@
+// Bodies that applications of serve() send and receive, over every transport of the table and in both ways to run.
+import assert from 'node:assert/strict';
+import { test, describe } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { serve, Response } from '../index.mjs';
+import { TRANSPORTS, isNode } from './transports.mjs';
+
+const WAYS = isNode ? ['inline', 'thread'] : ['thread'];
+
+for (const { name, options: over, origin: originOf, fetch } of TRANSPORTS)
+  for (const io of WAYS) {
+    // Serve for as long as `body` runs; everything must end after it.
+    const serving = async (options, handler, body) => {
+      const server = serve({ port: 0, hostname: '127.0.0.1', onListen() {}, ...over, ...options }, handler);
+      try {
+        return await body(originOf(server.addr.port), server);
+      } finally {
+        await server.shutdown({ deadline: 0 });
+      }
+    };
+
+    describe(`bodies over ${name}, io: ${io}`, () => {
+      test('bodies of every kind', () => {
+        const big = 'ü'.repeat(100000);
+        const bodies = {
+          none: () => null,
+          string: () => 'text',
+          long: () => big,
+          bytes: () => new Uint8Array([1, 2, 3]),
+          buffer: () => new Uint8Array([1, 2, 3]).buffer,
+          blob: () => new Blob(['blob']),
+          params: () => new URLSearchParams({ a: '1' }),
+          stream: () =>
+            new ReadableStream({
+              start(controller) {
+                controller.enqueue(new TextEncoder().encode('one '));
+                controller.enqueue(new TextEncoder().encode('two'));
+                controller.close();
+              },
+            }),
+        };
+        const expected = {
+          none: '',
+          string: 'text',
+          long: big,
+          bytes: '\x01\x02\x03',
+          buffer: '\x01\x02\x03',
+          blob: 'blob',
+          params: 'a=1',
+          stream: 'one two',
+        };
+        return serving(
+          { io },
+          (request) => new Response(bodies[new URL(request.url).pathname.slice(1)]()),
+          async (origin) => {
+            for (const [kind, text] of Object.entries(expected)) assert.equal(await (await fetch(`${origin}/${kind}`)).text(), text, kind);
+          },
+        );
+      });
+
+      test('text and JSON of any size: a mark at the beginning goes, what is no UTF-8 is replaced, and it is read once', () =>
+        serving(
+          { io },
+          async (request) => {
+            const text = await request.text();
+            await assert.rejects(request.text(), TypeError);
+            assert.equal(request.bodyUsed, true);
+            return Response.json({ text, json: await new Response(`\ufeff${JSON.stringify(text)}`).json() });
+          },
+          async (origin) => {
+            for (const length of [1, 1000, 5000, 100000])
+              for (const [bytes, expected] of [
+                ['', ''],
+                ['\ufeff', ''],
+                ['\ufeff\ufeffü', '\ufeffü'],
+                [new Uint8Array([0xff, 0x41, 0xc3]), '\ufffdA\ufffd'],
+              ]) {
+                const body = new Uint8Array(await new Blob([bytes, 'x'.repeat(length)]).arrayBuffer());
+                const text = expected + 'x'.repeat(length);
+                assert.deepEqual(await (await fetch(origin, { method: 'POST', body })).json(), { text, json: text });
+              }
+          },
+        ));
+
+      test('a body of any size is streamed back', () =>
+        serving(
+          { io },
+          (request) => new Response(request.body),
+          async (origin) => {
+            const bytes = new Uint8Array(3_000_000).map((_, i) => (i * 7) & 255);
+            const back = new Uint8Array(await (await fetch(origin, { method: 'POST', body: bytes })).arrayBuffer());
+            assert.equal(Buffer.compare(Buffer.from(bytes), Buffer.from(back)), 0);
+          },
+        ));
+
+      test('large bodies, made of the same bytes and of clones, are each the one it was', () => {
+        const page = new Uint8Array(70_000);
+        let n = 0;
+        let kept = null;
+        return serving(
+          { io },
+          (request) => {
+            if (new URL(request.url).pathname === '/kept') return kept.clone();
+            const response = new Response(page.fill(65 + (n++ % 26)));
+            if (n === 1) kept = response.clone();
+            return response;
+          },
+          async (origin) => {
+            for (let round = 0; round < 3; round++) {
+              const texts = await Promise.all(Array.from({ length: 40 }, async () => (await fetch(origin)).text()));
+              const letters = texts.map((text) => text[0]);
+              assert.equal(new Set(letters).size, 26);
+              for (const text of texts) assert.ok(text === text[0].repeat(70_000));
+              assert.ok((await (await fetch(`${origin}/kept`)).text()) === 'A'.repeat(70_000));
+            }
+          },
+        );
+      });
+
+      test('a stream that ends at once is one message, with its length; one that waits is not', () =>
+        serving(
+          { io },
+          (request) => {
+            const wait = new URL(request.url).pathname === '/waits';
+            return new Response(
+              (async function* generate() {
+                yield 'a';
+                if (wait) await sleep(5);
+                yield new Uint8Array([98]);
+              })(),
+            );
+          },
+          async (origin) => {
+            const quick = await fetch(`${origin}/quick`);
+            assert.equal(await quick.text(), 'ab');
+            assert.equal(quick.headers.get('content-length'), '2');
+            const slow = await fetch(`${origin}/waits`);
+            assert.equal(await slow.text(), 'ab');
+            assert.equal(slow.headers.get('content-length'), null);
+          },
+        ));
+
+      // Hono's streams do.
+      test("a response may say that it is chunked: whether it is, is the engine's to say", () =>
+        serving(
+          { io },
+          (request) => {
+            const whole = new URL(request.url).pathname === '/whole';
+            const init = { headers: { 'Transfer-Encoding': 'chunked', Connection: 'keep-alive' } };
+            return new Response(
+              whole
+                ? 'all'
+                : (async function* () {
+                    yield 'a';
+                    await sleep(5);
+                    yield 'll';
+                  })(),
+              init,
+            );
+          },
+          async (origin) => {
+            for (const path of ['/whole', '/piecewise']) {
+              const response = await fetch(origin + path);
+              assert.equal(await response.text(), 'all');
+              assert.equal(response.headers.get('content-length'), path === '/whole' ? '3' : null);
+            }
+          },
+        ));
+
+      test('HEAD says how long the content would be where that is known, and nothing where it is not', () => {
+        const responses = {
+          '/string': () => new Response('hello'),
+          '/none': () => new Response(null),
+          '/stated': () => new Response(null, { headers: { 'content-length': '7' } }),
+          '/stream': () =>
+            new Response(
+              (async function* () {
+                yield 'a';
+                await sleep(5);
+                yield 'b';
+              })(),
+            ),
+          '/stated-stream': () => new Response(new ReadableStream(), { headers: { 'content-length': '7' } }),
+          '/gone': () => new Response(null, { status: 404 }),
+        };
+        return serving(
+          { io },
+          (request) => responses[new URL(request.url).pathname](),
+          async (origin) => {
+            const lengths = {};
+            for (const path of Object.keys(responses)) {
+              const response = await fetch(origin + path, { method: 'HEAD' });
+              assert.equal(await response.text(), '');
+              lengths[path] = response.headers.get('content-length');
+            }
+            assert.deepEqual(lengths, {
+              '/string': '5',
+              '/none': null,
+              '/stated': '7',
+              '/stream': null,
+              '/stated-stream': '7',
+              '/gone': null,
+            });
+          },
+        );
+      });
+    });
+  }

@@ -1,0 +1,97 @@
+// Options of TLS that cannot be: each is refused by its name, with the cure.
+import assert from 'node:assert/strict';
+import { createPrivateKey } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { test, describe, after } from 'node:test';
+
+import { serve, Response } from '../index.mjs';
+import { certificate, own } from './transports.mjs';
+
+const { cert, key } = own;
+const other = certificate('other.test,*.wild.test');
+const folder = mkdtempSync(path.join(tmpdir(), 'carom-tls-options-'));
+after(() => rmSync(folder, { recursive: true }));
+const hello = () => new Response('hello');
+
+describe('options of TLS that cannot be', () => {
+  const refused = (options, message, more = {}) =>
+    assert.throws(() => serve({ port: 0, hostname: '127.0.0.1', onListen() {}, ...options }, hello), {
+      name: 'TypeError',
+      message,
+      ...more,
+    });
+
+  test('are refused by name, with the cure', () => {
+    refused({ key }, /^cert is missing/);
+    refused({ cert }, /^key is missing: the private key of cert/);
+    refused({ cert: '/etc/cert.pem', key }, /^cert must be PEM .* certFile/);
+    refused({ cert: 7, key }, /^cert must be PEM/);
+    refused({ cert: key, key: cert }, /^cert is PEM, but not of a CERTIFICATE/);
+    refused({ cert, key: cert }, /^key is PEM, but not of a PRIVATE KEY/);
+    refused({ ...own, alpnProtocols: ['spdy'] }, /^alpnProtocols may have 'h2'/);
+    refused({ certfile: 'a', keyfile: 'b' }, /^there is no option certfile: certFile is meant\?$/);
+    refused({ cert, key: [key, key] }, /lists of the same length/);
+    refused({ cert: [cert, cert], key }, /lists of the same length/);
+    refused({ cert, certFile: 'x', key }, /^cert or certFile, not both/);
+    refused({ cert, tls: own }, /^cert stands beside tls: put it into tls/);
+    refused({ tls: {} }, /^cert is missing/);
+    refused({ tls: [] }, /^tls is an empty list/);
+    refused({ tls: 'yes' }, /^tls must be \{ cert, key \}/);
+    refused({ tls: true }, /^tls must be \{ cert, key \}/);
+    refused({ tls: { ...own, certt: 'x' } }, /^there is no option tls\.certt: tls\.cert is meant\?$/);
+    refused({ tls: { ...own, whatever: 'x' } }, /^there is no option tls\.whatever$/);
+    refused({ tls: [own, { ...other, requestCert: true }] }, /^tls\[1\]\.requestCert holds for all names: it stands in tls\[0\]/);
+    refused({ tls: [own, { serverName: 'a' }] }, /^tls\[1\]\.cert is missing/);
+    refused({ tls: { ...own, serverName: 'a*b' } }, /^tls\.serverName must be a host name/);
+    refused({ ...own, requestCert: true }, /^ca is missing/);
+    refused({ ...own, requestCert: 1 }, /^requestCert must be true or false/);
+    refused({ ...own, alpn: ['spdy'] }, /^alpn may have 'h2'/);
+    refused({ ...own, alpn: [] }, /^alpn must name a protocol/);
+    refused({ ...own, alpn: ['h2'], http2: false }, /^alpn has 'h2', but http2 is false/);
+    refused({ http2: 'no' }, /^http2 must be true or false/);
+    refused({ ...own, minVersion: 'TLSv1' }, /^minVersion must be 'TLSv1\.2' or 'TLSv1\.3', not TLSv1/);
+    refused({ ...own, maxVersion: 'TLSv1.2' }, /^maxVersion can only be/);
+    refused({ ...own, ticketKeys: new Uint8Array(79) }, /^ticketKeys must be/);
+    refused({ ...own, refuseUnknownNames: 'yes' }, /^refuseUnknownNames must be true or false/);
+    refused({ cert: [cert, other.cert], key: [key, other.key], ocspFile: 'x' }, /^ocspFile is for one certificate/);
+    refused({ ...own, pfx: Buffer.alloc(1) }, /^pfx is not there: give cert and key as PEM/);
+    refused({ SNICallback() {} }, /^SNICallback is not there: give a list/);
+    refused({ requestCert: true }, /^cert is missing/);
+    assert.throws(() => serve({ ...own, sessionTimeout: 1e9 }, hello), RangeError);
+  });
+
+  test('are refused by the engine, in one line that says why', () => {
+    refused({ cert, key: other.key }, /^the key cannot be used: \(in memory\): [^\n]*key values mismatch/, { code: 'CAROM_EKEY' });
+    refused({ cert: cert.replace('MII', '???'), key }, /^the certificate cannot be used: [^\n]*\(the PEM is damaged\)$/, {
+      code: 'CAROM_ECERTIFICATE',
+    });
+    refused({ certFile: '/nowhere.pem', keyFile: '/nowhere.pem' }, /nowhere\.pem: [^\n]*No such file or directory/, {
+      code: 'CAROM_ECERTIFICATE',
+    });
+    refused({ ...own, ciphers: 'NONE-SUCH' }, /^options of TLS: [^\n]*no cipher match/, { code: 'CAROM_EINVAL' });
+    const secret = createPrivateKey(key).export({ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'open' });
+    refused({ cert, key: secret }, /^key is encrypted: give its passphrase/);
+    refused({ cert, key: secret, passphrase: 'wrong' }, /^key cannot be decrypted with this passphrase/);
+    const files = Object.entries({ cert, key, secret }).map(([name, text]) => {
+      const file = path.join(folder, `${name}-refused.pem`);
+      writeFileSync(file, text);
+      return file;
+    });
+    refused({ certFile: files[0], keyFile: files[2] }, /secret-refused\.pem: [^\n]*\(it is encrypted: give its passphrase\)$/, {
+      code: 'CAROM_EKEY',
+    });
+    refused(
+      { certFile: files[0], keyFile: files[2], passphrase: 'wrong' },
+      /secret-refused\.pem cannot be decrypted with this passphrase$/,
+    );
+    refused({ certFile: files[0], keyFile: '/nowhere.pem', passphrase: 'open' }, /nowhere\.pem: [^\n]*No such file/, {
+      code: 'CAROM_EKEY',
+    });
+    refused({ certFile: files[1], keyFile: files[0] }, /key-refused\.pem: [^\n]*\(it is no PEM of a certificate\)$/, {
+      code: 'CAROM_ECERTIFICATE',
+    });
+    refused({ certFile: files[0] }, /cert-refused\.pem: [^\n]*\(it is no PEM of a key\)$/, { code: 'CAROM_EKEY' });
+  });
+});
