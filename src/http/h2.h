@@ -1,6 +1,7 @@
 /* HTTP/2 on a connection: nghttp2's session between the stream's bytes and the streams' records
  * (h2_session.c), the record's side of a stream (h2_stream.c), frames as they come (h2_frames.c),
- * limits (h2_limits.c), time (h2_time.c).
+ * which requests are given on (h2_dispatch.c), limits (h2_limits.c), time (h2_time.c), and the end
+ * of a connection (h2_drain.c).
  * No user code runs inside a callback of nghttp2: callbacks record what has happened on streams,
  * and what follows from it is done when nghttp2 has returned. */
 #ifndef CAROM_HTTP_H2_H
