@@ -14,39 +14,13 @@ import tls from 'node:tls';
 
 import { serve, redirectToHttps, Response } from '../index.mjs';
 import { PATIENT } from './support.mjs';
-import { certificate, isNode, own } from './transports.mjs';
+import { certificate, clientCertificate, isNode, own } from './transports.mjs';
 
 const WAYS = isNode ? ['inline', 'thread'] : ['thread'];
 const { cert, key } = own;
 const other = certificate('other.test,*.wild.test');
 const folder = mkdtempSync(path.join(tmpdir(), 'carom-tls-'));
 after(() => rmSync(folder, { recursive: true }));
-
-// A client's certificate with its key, signed by itself: who trusts it trusts this client.
-function clientCertificate(name) {
-  const pem = execFileSync(
-    'openssl',
-    [
-      'req',
-      '-x509',
-      '-newkey',
-      'ec',
-      '-pkeyopt',
-      'ec_paramgen_curve:P-256',
-      '-nodes',
-      '-days',
-      '2',
-      '-subj',
-      `/CN=${name}`,
-      '-addext',
-      'extendedKeyUsage=clientAuth',
-      '-keyout',
-      '-',
-    ],
-    { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] },
-  );
-  return { cert: pem, key: pem };
-}
 
 async function serving(options, handler, body) {
   const server = serve({ port: 0, hostname: '127.0.0.1', onListen() {}, ...PATIENT, ...options }, handler);

@@ -1,5 +1,6 @@
 // The ways in which an application is asked, in one table: HTTP/1.1 and HTTP/2, in the clear and over TLS. What a test of an
 // application does, it does over each of them; the application knows nothing of it.
+import { execFileSync } from 'node:child_process';
 import { Agent, request as requestTls } from 'node:https';
 import http2 from 'node:http2';
 import { createRequire } from 'node:module';
@@ -14,6 +15,32 @@ export const isNode = !process.versions.bun && !globalThis.Deno;
 // A certificate for this host, and for what else is asked: { cert, key }, PEM.
 export const certificate = (names = 'localhost,127.0.0.1,::1') => native.selfSigned(names);
 export const own = certificate();
+
+// A client's certificate with its key, signed by itself: who trusts it trusts this client.
+export function clientCertificate(name) {
+  const pem = execFileSync(
+    'openssl',
+    [
+      'req',
+      '-x509',
+      '-newkey',
+      'ec',
+      '-pkeyopt',
+      'ec_paramgen_curve:P-256',
+      '-nodes',
+      '-days',
+      '2',
+      '-subj',
+      `/CN=${name}`,
+      '-addext',
+      'extendedKeyUsage=clientAuth',
+      '-keyout',
+      '-',
+    ],
+    { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] },
+  );
+  return { cert: pem, key: pem };
+}
 
 const globalFetch = globalThis.fetch;
 const DECODERS = { gzip: gunzipSync, br: brotliDecompressSync };

@@ -1,4 +1,4 @@
-/* The door to the allocator: the program's, or posix_memalign and malloc, behind counters. The
+/* The way to the allocator: the program's, or posix_memalign and malloc, behind counters. The
  * counters are statistics and order nothing, so they are relaxed. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* posix_memalign, malloc_trim */

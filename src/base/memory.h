@@ -1,4 +1,4 @@
-/* The one door to the allocator. It counts, and tests can freeze it or make allocation k fail. Any
+/* The one way to the allocator. It counts, and tests can freeze it or make allocation k fail. Any
  * thread; never on the request path after warm-up. */
 #ifndef CAROM_BASE_MEMORY_H
 #define CAROM_BASE_MEMORY_H

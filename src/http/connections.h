@@ -12,7 +12,7 @@
 
 struct carom_core;
 
-/* Who wants to hear of each connection: a ring, or a log. */
+/* An observer is told of each connection that opens and closes: a ring for its VM, or a log. */
 struct carom_observer {
     /* It is open, and its handshake of TLS is done, if it has one. The number by which it is known
      * from now on; 0: there is none, and it must go. */

@@ -115,7 +115,7 @@ void carom_core_resume(struct carom_core *core);
 /* Set a deadline `milliseconds` from now (CAROM_OFF: none). */
 void carom_core_read_within(struct carom_core *core, uint32_t milliseconds);
 void carom_core_write_within(struct carom_core *core, uint32_t milliseconds);
-/* The same for as long as an idle connection may wait for its next request. */
+/* Set the read deadline to when an idle connection, which waits for its next request, is closed. */
 void carom_core_wait_idle(struct carom_core *core);
 
 /* Only if they are observed. */
@@ -138,7 +138,8 @@ const struct carom_endpoint *carom_core_local(struct carom_core *core);
 struct carom_tls_session *carom_core_tls(const struct carom_core *core);
 /* Whether nobody has a record of it, and no request of it is being read. It is open. */
 bool carom_core_is_idle(const struct carom_core *core);
-/* As carrier->flush, then carrier->abort. It may be closed. */
+/* Send what is ready, then close the connection and cancel what is in flight (carrier->flush, then
+ * carrier->abort). It may be closed already. */
 void carom_core_destroy(struct carom_core *core, carom_reason reason, bool reset);
 /* It is open: tell the observer, if there is one. False: it does not want it. */
 bool carom_core_tell_opened(struct carom_core *core, bool secure);

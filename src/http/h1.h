@@ -92,9 +92,10 @@ static inline bool carom_h1_takes_another(const struct carom_connection *connect
            !carom_owed_waits(connections, &h1->owed);
 }
 
-/* Let bytes come or not, and keep time, as the state wants it. */
+/* Switch receiving on or off and set the read deadline, as the state of the connection asks. */
 void carom_h1_update_receiving(struct carom_connection *connection);
-/* A response without a further request was decided: what comes now is not HTTP for us. */
+/* The response decides what the bytes behind this request are: a tunnel, or nothing that is read as
+ * HTTP. */
 void carom_h1_set_phase(struct carom_connection *connection, enum carom_h1_phase phase);
 
 /* Somebody waits for content: the window of content_rate runs. */

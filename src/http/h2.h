@@ -23,7 +23,7 @@ enum carom_h2_counted {
 };
 
 struct carom_h2_count {
-    uint64_t since; /* when the level was right */
+    uint64_t since; /* up to when the level has fallen */
     uint32_t level; /* falls to nothing within CAROM_H2_COUNT_WINDOW */
 };
 
@@ -150,13 +150,13 @@ void carom_h2_stream_credit(struct carom_h2 *h2, struct carom_h2_stream *stream)
 ssize_t carom_h2_read_body(nghttp2_session *session, int32_t id, uint8_t *buffer, size_t length,
                            uint32_t *flags, nghttp2_data_source *source, void *user_data);
 
-/* The section that is being read will not be whole. */
+/* The rest of the section that is being read will not come: forget what has come of it. */
 void carom_h2_section_lost(struct carom_h2 *h2);
 
 /* The bit of a stream; 0 when it lies too far back. */
 uint64_t carom_h2_ids_bit(const struct carom_h2_ids *ids, int32_t id);
-/* Look at the frames in `data` that nghttp2 is not to be left alone with, and give it all of it.
- * False when out of memory. */
+/* Give all of `data` to nghttp2, and check by ourselves the frames that it would let pass, or would
+ * answer otherwise than we want (h2_frames.c says which). False when out of memory. */
 bool carom_h2_frames_receive(struct carom_h2 *h2, const uint8_t *data, size_t length);
 /* SETTINGS were read: they must let no window overflow (RFC 9113, 6.9.2); nghttp2 would end only
  * its stream. */

@@ -16,8 +16,8 @@ void carom_socket_received(struct carom_loop *loop, struct carom_socket *socket,
 /* FIN has come, perhaps behind bytes. Tells the owner when receiving is off. */
 void carom_socket_fin_queued(struct carom_loop *loop, struct carom_socket *socket);
 
-/* Accept what waits, at most a batch. Stops the acceptor when something is wanting.
- */
+/* Accept connections that wait, at most a batch. When descriptors or memory run out it stops the
+ * acceptor and tells its owner (`failed`). */
 void carom_acceptor_batch(struct carom_loop *loop, struct carom_acceptor *acceptor);
 
 /* Send by a call now. Bytes taken, a negative error, or CAROM_SEND_PENDING when it

@@ -13,7 +13,7 @@ static inline bool carom_file_is_next(const struct carom_queue *queue)
 /* For backends: send bytes of the file at the front of the queue by calls now: from file to socket
  * in the kernel, or read and sent where it cannot. Results as carom_socket_send_now, and
  * -CAROM_EFILE: the file is at fault. After a piece it says pending even if the socket would take
- * more: others first. */
+ * more, so that other connections get their turn. */
 int64_t carom_file_send_now(struct carom_loop *loop, struct carom_socket *socket,
                             const struct carom_queue *queue);
 

@@ -17,7 +17,8 @@ void carom_streams_init(struct carom_streams *streams, struct carom_pool *segmen
 /* The loop of their sockets. Before the first stream. */
 void carom_streams_attach(struct carom_streams *streams, struct carom_loop *loop);
 void carom_streams_finish(struct carom_streams *streams);
-/* A new turn, before the loop delivers: let those go on that wait. */
+/* A new turn begins, before the loop delivers: streams that wait for one, as those with TLS do
+ * after their share of the last turn, go on. */
 static inline void carom_streams_turn(struct carom_streams *streams)
 {
     streams->handshakes = streams->most_handshakes;

@@ -33,7 +33,8 @@ void carom_stream_tls_send(struct carom_stream *stream);
 void carom_stream_tls_sent(struct carom_stream *stream, uint64_t bytes);
 /* The owner has said whether it receives: what was kept may go on. */
 void carom_stream_tls_receive(struct carom_stream *stream, bool on);
-/* In order: say so to the peer, if that can be done at once. */
+/* The stream is about to be closed. Without `reset`, tell the peer by close_notify, if that can be
+ * sent at once. */
 void carom_stream_tls_close(struct carom_stream *stream, bool reset);
 
 bool carom_stream_tls_receives(const struct carom_stream *stream);
@@ -46,7 +47,7 @@ void carom_stream_tls_dispose(struct carom_stream *stream);
 int carom_stream_secure(struct carom_stream *stream, struct carom_tls *certificates);
 /* The session of a stream that speaks TLS, or NULL; it lives until carom_stream_dispose. */
 struct carom_tls_session *carom_stream_tls_session(const struct carom_stream *stream);
-/* Let those go on that wait for this turn. */
+/* Let the streams go on that waited for this turn (carom_streams.waiting). */
 void carom_streams_go_on(struct carom_streams *streams);
 
 #endif

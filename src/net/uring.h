@@ -64,15 +64,15 @@ void carom_uring_tell(struct carom_uring *ring, bool on);
 
 /* Whether the kernel has completions that it posts in the next enter. */
 bool carom_uring_pending(const struct carom_uring *ring);
-/* Completions that are there, ... */
+/* How many completions are there. */
 uint32_t carom_uring_ready(const struct carom_uring *ring);
-/* ... one of them, from 0, which stays where it is ... */
+/* The completion of that index, from 0; it stays where it is until carom_uring_seen drops it. */
 static inline const struct io_uring_cqe *carom_uring_cqe(const struct carom_uring *ring,
                                                          uint32_t index)
 {
     return &ring->cqes[(*ring->cq_head + index) & ring->cq_mask];
 }
-/* ... until the first `count` are dropped. */
+/* Drop the first `count` completions. */
 void carom_uring_seen(struct carom_uring *ring, uint32_t count);
 
 /* Give the ring a group of `entries` buffers (a power of two), empty at first. 0 or a negative

@@ -1,7 +1,7 @@
-/* Lives: a word for each record that outlives it, so that a reference to a record can be asked
- * whether that is over, whatever has become of the record's memory. A worker makes one with each
- * object of its pool of records, and keeps the memory of lives until it ends: as many as there were
- * records at once. */
+/* Lives. A carom_ref points to a life, which says whether a handler still holds the record that the
+ * reference was made of. Each object of a worker's pool of records has a life of its own, whose
+ * memory stays until the worker ends, so a reference may be asked after the record's memory has
+ * gone back to the allocator. There are as many lives as there were ever records at once. */
 #ifndef CAROM_RECORD_LIFE_H
 #define CAROM_RECORD_LIFE_H
 

@@ -58,14 +58,16 @@ struct carom_records {
 struct carom_guest {
     /* In each round of a turn; true when it has done something. */
     bool (*work)(struct carom_guest *guest);
-    /* The worker wants to sleep; false when there is work. */
+    /* The worker is about to sleep; false when the guest has work, and the worker must not. */
     bool (*may_sleep)(struct carom_guest *guest);
-    /* Whether it has not heard yet of as many as `most` requests that were given to it, or of too
-     * many whatever that is. Once it was so, a turn comes when it is so no longer. */
+    /* Whether `most` or more of the requests that were given to it have not been heard of yet by
+     * whom it serves, or more than the guest itself allows. After it has answered true, the guest
+     * sees to it that a turn comes as soon as the answer would be false. */
     bool (*behind)(struct carom_guest *guest, uint32_t most);
-    /* It has woken up. */
+    /* The worker has woken up. */
     void (*awake)(struct carom_guest *guest);
-    /* As of a pool: carom_pool_above_floor, and carom_pool_tick. */
+    /* What carom_pool_above_floor and carom_pool_tick are for a pool: whether it holds memory that
+     * may go back to the allocator, and a window of time is over. */
     bool (*above_floor)(const struct carom_guest *guest);
     void (*tick)(struct carom_guest *guest);
 };
@@ -251,7 +253,7 @@ static inline bool carom_record_tells(const carom_record *record, const char *ca
     return false;
 }
 
-/* The one cancel door: write the reason, drop what was to be sent and what nobody reads, wake
+/* The one way to cancel: write the reason, drop what was to be sent and what nobody reads, wake
  * everybody. The exchange notices by its own call or by `changed`. Idempotent. */
 void carom_record_cancel(carom_record *record, carom_reason reason);
 /* The handler is shut out, because the engine answers `status` in its place: like cancel, but the

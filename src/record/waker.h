@@ -1,5 +1,7 @@
-/* Wakers inside: who waits for what, and the list of those that are ready. A waker is idle, in a
- * place of its record (waiting or ready), or posted from another thread. */
+/* Wakers, inside the engine: which waker waits for what, and the list of those that are ready to be
+ * called. A record has one place for each edge, and one for a time. A waker is idle, or it stands
+ * in such a place, waiting or ready, or another thread has posted it, or it waits for a time of its
+ * worker's, in no place. */
 #ifndef CAROM_RECORD_WAKER_H
 #define CAROM_RECORD_WAKER_H
 
@@ -42,9 +44,9 @@ void carom_waker_make_ready(carom_record *record, unsigned place, int status);
  * that up again. -CAROM_EINVAL: there is no such waker; -CAROM_ESTATE: it waits or is posted. */
 int carom_waker_claim(carom_waker *waker);
 void carom_waker_disclaim(carom_waker *waker);
-/* What an inbox takes of a waker. */
+/* The part of a waker that an inbox links. */
 struct carom_inbox_entry *carom_waker_entry(carom_waker *waker);
-/* Whether it is one that can fire. */
+/* Whether there is a waker, with a function that can be called. */
 static inline bool carom_waker_is_set(const carom_waker *waker)
 {
     return waker != NULL && waker->wake != NULL;

@@ -1,5 +1,6 @@
-/* What a ring, its slots and its loans are on the engine's side, which keeps to itself what the
- * VM must not be able to change; and what is done to one slot by all who work on it. */
+/* The engine's own part of a ring, of its slots and of its loans: it lies in the engine's memory,
+ * because the VM can write its own at any time and must not be able to change this. Beside it the
+ * few calls on a slot that all files of the ring need. */
 #ifndef CAROM_RING_SLOT_H
 #define CAROM_RING_SLOT_H
 
@@ -91,8 +92,9 @@ struct carom_ring {
     struct carom_field_list fields;       /* of the message that is being taken */
     uint64_t refused_told;                /* of records->refused */
     struct carom_ring_observer *observer; /* or NULL: connections are not told of */
-    uint32_t crowded; /* with which `most` it was behind when somebody asked; 0: it was not */
-    bool news;        /* put in since the VM was last told */
+    uint32_t
+        crowded; /* the `most` with which carom_guest.behind last answered true; 0: it did not */
+    bool news;   /* put in since the VM was last told */
     pthread_mutex_t loans_lock; /* for who lends, and who takes chunks away */
     atomic_uint loan_chunks;    /* how many there are; changed under the lock */
     _Atomic(struct carom_loan_chunk *) loans[CAROM_LOAN_CHUNKS];

@@ -1,40 +1,14 @@
 // createServer of carom/node over TLS, by the names of node:https.
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import https from 'node:https';
 import { test } from 'node:test';
 import tls from 'node:tls';
 
 import { closeAfter, createServer, skip, start } from './support.mjs';
-import { certificate, own } from '../transports.mjs';
+import { certificate, clientCertificate, own } from '../transports.mjs';
 
 const other = certificate('other.test');
-
-function clientCertificate(name) {
-  const pem = execFileSync(
-    'openssl',
-    [
-      'req',
-      '-x509',
-      '-newkey',
-      'ec',
-      '-pkeyopt',
-      'ec_paramgen_curve:P-256',
-      '-nodes',
-      '-days',
-      '2',
-      '-subj',
-      `/CN=${name}`,
-      '-addext',
-      'extendedKeyUsage=clientAuth',
-      '-keyout',
-      '-',
-    ],
-    { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] },
-  );
-  return { cert: pem, key: pem };
-}
 
 async function get(port, options = {}) {
   const request = https.get({ port, host: '127.0.0.1', ca: own.cert, agent: false, ...options });
