@@ -352,12 +352,12 @@ static void the_end_is_told_once(void **state)
     client_finish(&client);
 }
 
-static int lefts;
+static int fins;
 
-static void count_left(struct carom_stream *stream)
+static void count_fin(struct carom_stream *stream)
 {
     assert_false(carom_stream_receives(stream));
-    lefts++;
+    fins++;
 }
 
 /* FIN came while the handshake waited, and lies behind content that is not read: each pause is told
@@ -373,9 +373,9 @@ static void each_pause_is_told_of_the_end(void **state)
     options.handler = idle_handler;
     begin_tls(&options, &tls);
     struct carom_stream_events counted = *worker()->connections.streams.events;
-    counted.left = count_left;
+    counted.fin_queued = count_fin;
     worker()->connections.streams.events = &counted;
-    lefts = 0;
+    fins = 0;
     begin_many(clients);
     static const char head[] = "POST /hold HTTP/1.1\r\nHost: t\r\nContent-Length: 9\r\n\r\n";
     struct client *last = &clients[MANY - 1];
@@ -383,15 +383,15 @@ static void each_pause_is_told_of_the_end(void **state)
     SSL_write_ex(last->ssl, "abc", 3, &written);
     for (int i = 0; i < MANY; i++)
         send_only(&clients[i]);
-    carom_peer_finish(last->peer);
+    carom_peer_shutdown(last->peer);
     turn();
     assert_int_equal(sim.held_count, 1);
-    assert_int_equal(lefts, 1);
+    assert_int_equal(fins, 1);
     struct carom_stream *stream = &((struct carom_connection *)sim.held[0]->exchange)->stream;
     carom_stream_receive(stream, true);
     carom_stream_receive(stream, false);
     turn();
-    assert_int_equal(lefts, 2);
+    assert_int_equal(fins, 2);
     finish();
     for (int i = 0; i < MANY; i++)
         client_finish(&clients[i]);

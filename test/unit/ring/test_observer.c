@@ -316,13 +316,13 @@ static void a_number_stands_in_the_list_once(void **state)
     assert_int_equal(heard(CAROM_RING_OPENED).number, 1);
     struct carom_node *open = &sim.service->workers[0].connections.open;
     struct carom_core *core = carom_container(open->next, struct carom_core, link);
-    struct carom_observer *watcher = carom_ring_observer_of(vm.ring);
+    struct carom_observer *observer = carom_ring_observer_of(vm.ring);
     for (int round = 0; round < 3; round++) {
         carom_ring_close_connection(vm.ring, 1, CAROM_CLOSE_NOW);
-        watcher->closed(watcher, core, CAROM_REASON_CLIENT_CLOSED);
+        observer->closed(observer, core, CAROM_REASON_CLIENT_CLOSED);
         assert_int_equal(heard(CAROM_RING_CLOSED).number, 1);
         carom_ring_forget_connection(vm.ring, 1);
-        assert_int_equal(watcher->opened(watcher, core), 1);
+        assert_int_equal(observer->opened(observer, core), 1);
         assert_int_equal(heard(CAROM_RING_OPENED).number, 1);
     }
     turn();
@@ -344,14 +344,14 @@ static void those_behind_a_number_that_is_used_again_are_closed(void **state)
     assert_int_equal(heard(CAROM_RING_OPENED).number, 2);
     struct carom_node *open = &sim.service->workers[0].connections.open;
     struct carom_core *core = carom_container(open->next, struct carom_core, link);
-    struct carom_watcher *watcher = carom_ring_watcher(vm.ring);
+    struct carom_observer *observer = carom_ring_observer_of(vm.ring);
     assert_int_equal(carom_core_number(core), 1);
     carom_ring_close_connection(vm.ring, 1, CAROM_CLOSE_NOW);
     carom_ring_close_connection(vm.ring, 2, CAROM_CLOSE_NOW);
-    watcher->closed(watcher, core, CAROM_REASON_CLIENT_CLOSED);
+    observer->closed(observer, core, CAROM_REASON_CLIENT_CLOSED);
     assert_int_equal(heard(CAROM_RING_CLOSED).number, 1);
     carom_ring_forget_connection(vm.ring, 1);
-    assert_int_equal(watcher->opened(watcher, core), 1);
+    assert_int_equal(observer->opened(observer, core), 1);
     turn();
     assert_false(carom_peer_saw_close(peer));
     assert_true(carom_peer_saw_close(other));
@@ -364,7 +364,7 @@ static void note_in_state(carom_record *record, void *data)
     carom_ring_handle(record, data);
 }
 
-static void the_state_of_a_connection_lies_behind_what_is_watched(void **state)
+static void the_state_of_a_connection_lies_behind_what_is_observed(void **state)
 {
     (void)state;
     carom_options options = simulation_options();
@@ -375,7 +375,7 @@ static void the_state_of_a_connection_lies_behind_what_is_watched(void **state)
     assert_int_equal(slot_words(index)[CAROM_SLOT_CONNECTION], 1);
     heard(CAROM_RING_OPENED);
     respond(index, "fine", ANSWER);
-    carom_peer_finish(peer);
+    carom_peer_shutdown(peer);
     turn();
     carom_ring_connection connection = heard(CAROM_RING_CLOSED);
     assert_int_equal(connection.number, 1);
@@ -465,7 +465,7 @@ int main(void)
         cmocka_unit_test(who_has_the_number_of_one_that_was_to_be_closed_stays),
         cmocka_unit_test(a_number_stands_in_the_list_once),
         cmocka_unit_test(those_behind_a_number_that_is_used_again_are_closed),
-        cmocka_unit_test(the_state_of_a_connection_lies_behind_what_is_watched),
+        cmocka_unit_test(the_state_of_a_connection_lies_behind_what_is_observed),
         cmocka_unit_test(what_a_burst_has_left_of_the_table_goes_back),
         cmocka_unit_test(who_does_not_watch_hears_nothing),
     };
