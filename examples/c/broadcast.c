@@ -29,10 +29,10 @@ struct event {
     } posts[MOST_WORKERS];
 };
 
-struct listener { /* in its record's state */
-    carom_record *record;
-    carom_waker wait;  /* for the end; of who posts, for the content */
-    carom_waker drain; /* the service shuts down */
+struct listener {         /* in its record's state */
+    carom_record *record; /* no carom_ref: it leaves the list before it is released, in `leave` */
+    carom_waker wait;     /* for the end; of who posts, for the content */
+    carom_waker drain;    /* the service shuts down */
     struct listener *next, **from;
 };
 

@@ -9,7 +9,8 @@
  * Each worker has one connection, on which all commands are pipelined: hiredis says what it waits
  * for, and carom_watch_worker says when it is there. A record is kept until its answer has come;
  * when its client has left by then, it is for nobody. Without Redis the answer is 503, and a worker
- * tries again every second.
+ * tries again every second. No carom_ref is needed: hiredis calls on_reply once for each command,
+ * when its connection is freed, too, and nothing else releases the record that waits there.
  */
 #include <hiredis/async.h>
 #include <hiredis/hiredis.h>

@@ -13,12 +13,11 @@
 #define CONNECTIONS 4 /* of a worker */
 #define QUERY       "SELECT json_build_object('name', $1::text), pg_sleep($2::float)"
 
-struct request { /* in its record's state */
-    carom_record *record;
-    carom_waker gone; /* the client has left */
+struct request {          /* in its record's state */
+    carom_record *record; /* no handle: this, its waker and its place in the queue end with it */
+    carom_waker gone;     /* the client has left */
     char name[64], seconds[16];
-    struct connection *connection; /* that works for it; NULL: it is in the queue */
-    struct request *next, **from;
+    struct request *next, **from; /* the queue; from is NULL when it has left that */
 };
 
 struct connection {
@@ -27,7 +26,7 @@ struct connection {
     carom_io socket;
     carom_waker retry;
     enum { OPENING, IDLE, BUSY } state;
-    struct request *request; /* that it works for; NULL: its client has left */
+    carom_ref asked; /* the record that it works for, which may be over before the result comes */
 };
 
 struct pool {
@@ -38,17 +37,25 @@ struct pool {
 
 static const char *conninfo = "host=/run/postgresql dbname=postgres";
 
-static void finish(struct request *request, uint16_t status, const char *json)
+/* Answer the record that the connection works for, if it is there still, and nobody after it. */
+static void finish(struct connection *connection, uint16_t status, const char *json)
 {
     const carom_response response = {.status = status, .content = {json, strlen(json), NULL, NULL}};
-    carom_respond(request->record, &response);
-    carom_release(request->record);
+    carom_record *record = carom_record_get(connection->asked);
+    connection->asked = (carom_ref){NULL, 0};
+    if (record == NULL)
+        return;
+    carom_respond(record, &response);
+    carom_release(record);
 }
 
 static void dequeue(struct pool *pool, struct request *request)
 {
+    if (request->from == NULL)
+        return;
     *request->from = request->next;
     *(request->next != NULL ? &request->next->from : &pool->last) = request->from;
+    request->from = NULL;
 }
 
 static void watch(struct connection *c, unsigned events)
@@ -62,9 +69,7 @@ static void broken(struct connection *connection)
     carom_unwatch(&connection->socket);
     PQfinish(connection->pg);
     connection->state = OPENING;
-    if (connection->request != NULL)
-        finish(connection->request, 503, "{\"error\": \"the database is not there\"}");
-    connection->request = NULL;
+    finish(connection, 503, "{\"error\": \"the database is not there\"}");
     carom_wait_time_worker(connection->pool->worker, 1000, &connection->retry);
 }
 
@@ -78,8 +83,7 @@ static void serve(struct pool *pool)
         if (connection->state != IDLE)
             continue;
         dequeue(pool, request);
-        request->connection = connection;
-        connection->request = request;
+        connection->asked = carom_record_ref(request->record);
         connection->state = BUSY;
         watch(connection, READ | WRITE);
         if (PQsendQueryParams(connection->pg, QUERY, 2, NULL, values, NULL, NULL, 0) != 1)
@@ -114,9 +118,8 @@ static void read_on(struct connection *connection)
         int good = PQresultStatus(result) == PGRES_TUPLES_OK;
         if (result == NULL)
             connection->state = IDLE;
-        else if (connection->request != NULL)
-            finish(connection->request, good ? 200 : 500, good ? PQgetvalue(result, 0, 0) : "{}");
-        connection->request = NULL;
+        else
+            finish(connection, good ? 200 : 500, good ? PQgetvalue(result, 0, 0) : "{}");
         PQclear(result);
     }
 }
@@ -161,10 +164,7 @@ static void on_gone(carom_waker *waker, int status)
 {
     struct request *request = OF(waker, struct request, gone);
     (void)status;
-    if (request->connection != NULL)
-        request->connection->request = NULL;
-    else
-        dequeue(carom_worker_data(carom_record_worker(request->record)), request);
+    dequeue(carom_worker_data(carom_record_worker(request->record)), request);
     carom_release(request->record);
 }
 

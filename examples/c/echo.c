@@ -15,8 +15,8 @@
 
 /* One echo, in the record's own state. */
 struct echo {
-    carom_record *record;
-    carom_waker waker; /* waits for one edge at a time */
+    carom_record *record; /* no carom_ref: pump alone releases it, with its waker */
+    carom_waker waker;    /* waits for one edge at a time */
     bool begun;
     carom_slice piece; /* read and not written yet; valid until the next read */
 };

@@ -5,46 +5,42 @@
  *     GET /timer/MILLISECONDS   answered by a timer of the engine
  *     GET /work/MILLISECONDS    answered by a pool of two threads that block, as a database would
  *
- * A record stays the handler's until carom_release. What the wait needs lives in the record's own
- * state (options.record_state), so nothing is allocated and nothing can be forgotten. A client that
- * leaves is noticed by the `gone` waker and said so on standard output.
+ * What the engine waits with, a timer, lives in the record's own state (options.record_state) and
+ * ends with it. A thread's job does not: a client may leave, and its record be released, while the
+ * thread is at work. So a job has memory of its own and keeps a carom_ref, which says when it is
+ * done whether the record is still there. A client that leaves is said so on standard output.
  */
 #define _POSIX_C_SOURCE 200809L
-#include <carom.h>
-
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
-#include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
+
+#include "serve.h"
 
 #define THREADS 2
 
-/* One answer that is waited for. A waker's function finds it as `waker` minus its place in here. */
-struct job {
-    carom_record *record;
-    carom_waker ready; /* the timer, or carom_post from a thread: the answer is there */
-    carom_waker gone;  /* the client has left */
+struct job { /* of the threads */
+    carom_ref record;
+    carom_worker *worker;
+    carom_waker done; /* told of on the worker */
     unsigned long milliseconds;
     atomic_bool unwanted; /* set by the worker, read by the thread */
-    bool at_work;         /* a thread has this job, and with it a pointer to the record */
     struct job *next;
 };
 
-#define JOB_OF(waker, member)                                                                      \
-    ((struct job *)(void *)(((char *)(waker)) - offsetof(struct job, member)))
-
-static carom_service *service;
-
-/* ------------------------------------------------------------------ the pool of threads */
+struct wait {              /* in its record's state */
+    carom_record *record;  /* no handle: this and its wakers end with the record */
+    carom_waker due, gone; /* the time has come; the client has left */
+    unsigned long milliseconds;
+    struct job *job; /* NULL: a timer waits, no thread */
+};
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t work_or_end = PTHREAD_COND_INITIALIZER;
 static struct job *first, **last = &first;
 static bool ending;
+static pthread_t threads[THREADS];
 
 static void *work(void *unused)
 {
@@ -60,14 +56,13 @@ static void *work(void *unused)
         if (first == NULL)
             last = &first;
         pthread_mutex_unlock(&lock);
-
         if (!atomic_load(&job->unwanted)) {
             struct timespec pause = {.tv_sec = (time_t)(job->milliseconds / 1000),
                                      .tv_nsec = (long)(job->milliseconds % 1000) * 1000000};
             nanosleep(&pause, NULL); /* here a program asks its database */
         }
-        carom_post(job->record, &job->ready); /* back to the worker; `job` is not ours any more */
-
+        if (carom_post_worker(job->worker, &job->done) < 0)
+            free(job); /* the worker has stopped; else the job is the worker's now */
         pthread_mutex_lock(&lock);
     }
     pthread_mutex_unlock(&lock);
@@ -76,7 +71,6 @@ static void *work(void *unused)
 
 static void give_to_threads(struct job *job)
 {
-    job->at_work = true;
     pthread_mutex_lock(&lock);
     *last = job;
     last = &job->next;
@@ -84,123 +78,120 @@ static void give_to_threads(struct job *job)
     pthread_mutex_unlock(&lock);
 }
 
-/* ------------------------------------------------------------------ on the worker */
-
-static int respond_text(carom_record *record, int status, const char *text)
+static void finish(carom_record *record, uint16_t status, const char *text)
 {
-    static const carom_field fields[] = {{CAROM_SLICE("content-type"), CAROM_SLICE("text/plain")}};
-    carom_response response = {
-        .status = (uint16_t)status,
-        .fields = fields,
-        .field_count = 1,
-        .content = {.data = text, .length = strlen(text)}, /* no give_back: copied */
-    };
-
-    return carom_respond(record, &response);
+    static const carom_field type = {CAROM_SLICE("content-type"), CAROM_SLICE("text/plain")};
+    const carom_response response = {.status = status,
+                                     .fields = &type,
+                                     .field_count = 1,
+                                     .content = {.data = text, .length = strlen(text)}};
+    carom_respond(record, &response); /* refused when the client has left */
+    carom_release(record);
 }
 
-/* The timer has fired or the thread has posted: answer. If the client left while a thread was at
- * work, the answer is refused, which is all that there is to handle. */
-static void on_ready(carom_waker *waker, int status)
+static void answer(carom_record *record, unsigned long milliseconds, const char *by)
 {
-    struct job *job = JOB_OF(waker, ready);
     char text[64];
-
-    (void)status; /* carom_respond says the same */
-    snprintf(text, sizeof text, "%lu ms by %s\n", job->milliseconds,
-             job->at_work ? "a thread" : "a timer");
-    if (respond_text(job->record, 200, text) == -CAROM_ECANCELED)
-        printf("later: an answer of %lu ms was for nobody\n", job->milliseconds);
-    carom_release(job->record);
+    snprintf(text, sizeof text, "%lu ms by %s\n", milliseconds, by);
+    finish(record, 200, text);
 }
 
-/* The client has left. A timer can be dropped at once: releasing disarms it. A thread cannot be
- * called back, so the record is kept until its post arrives in on_ready. */
+static void on_due(carom_waker *waker, int status)
+{
+    struct wait *wait = OF(waker, struct wait, due);
+    (void)status; /* carom_respond says the same */
+    answer(wait->record, wait->milliseconds, "a timer");
+}
+
+/* A thread is done. Its record may have been released long ago, and be another client's. */
+static void on_done(carom_waker *waker, int status)
+{
+    struct job *job = OF(waker, struct job, done);
+    carom_record *record = carom_record_get(job->record);
+    (void)status;
+    if (record != NULL)
+        answer(record, job->milliseconds, "a thread");
+    else
+        printf("later: an answer of %lu ms was for nobody\n", job->milliseconds);
+    free(job);
+}
+
 static void on_gone(carom_waker *waker, int status)
 {
-    struct job *job = JOB_OF(waker, gone);
-
+    struct wait *wait = OF(waker, struct wait, gone);
     (void)status;
-    printf("later: a client left before its answer of %lu ms (%s)\n", job->milliseconds,
-           carom_reason_name(carom_record_outcome(job->record).reason));
-    atomic_store(&job->unwanted, true);
-    if (!job->at_work)
-        carom_release(job->record);
+    printf("later: a client left before its answer of %lu ms (%s)\n", wait->milliseconds,
+           carom_reason_name(carom_record_outcome(wait->record).reason));
+    if (wait->job != NULL)
+        atomic_store(&wait->job->unwanted, true);
+    carom_release(wait->record); /* with its timer */
+}
+
+static void ask_thread(carom_record *record, struct wait *wait)
+{
+    struct job *job = wait->job = calloc(1, sizeof *job);
+    if (job == NULL) {
+        finish(record, 503, "No memory for the job.\n");
+        return;
+    }
+    job->record = carom_record_ref(record);
+    job->worker = carom_record_worker(record);
+    job->done.wake = on_done;
+    job->milliseconds = wait->milliseconds;
+    carom_wait(record, CAROM_CANCELLED, &wait->gone);
+    give_to_threads(job);
 }
 
 static void handle(carom_record *record, void *data)
 {
-    struct job *job = carom_record_state(record); /* sizeof(struct job) zeroed bytes */
+    struct wait *wait = carom_record_state(record); /* sizeof(struct wait) zeroed bytes */
     carom_slice target = carom_request_target(record);
     char path[64];
     int length = 0;
-
     (void)data;
     snprintf(path, sizeof path, "%.*s", (int)(target.length < 63 ? target.length : 63),
              target.data);
-    job->record = record;
-    job->ready.wake = on_ready;
-    job->gone.wake = on_gone;
-    if (sscanf(path, "/timer/%5lu%n", &job->milliseconds, &length) == 1 && path[length] == '\0') {
-        carom_wait(record, CAROM_CANCELLED, &job->gone);
-        carom_wait_time(record, (uint32_t)job->milliseconds, &job->ready);
-    } else if (sscanf(path, "/work/%5lu%n", &job->milliseconds, &length) == 1 &&
+    *wait = (struct wait){.record = record, .due.wake = on_due, .gone.wake = on_gone};
+    if (sscanf(path, "/timer/%5lu%n", &wait->milliseconds, &length) == 1 && path[length] == '\0') {
+        carom_wait(record, CAROM_CANCELLED, &wait->gone);
+        carom_wait_time(record, (uint32_t)wait->milliseconds, &wait->due);
+    } else if (sscanf(path, "/work/%5lu%n", &wait->milliseconds, &length) == 1 &&
                path[length] == '\0') {
-        carom_wait(record, CAROM_CANCELLED, &job->gone);
-        give_to_threads(job);
+        ask_thread(record, wait);
     } else {
-        respond_text(record, 404, "Ask for /timer/500 or /work/500 (milliseconds).\n");
-        carom_release(record);
+        finish(record, 404, "Ask for /timer/500 or /work/500 (milliseconds).\n");
     }
 }
 
-static void on_signal(int number)
+/* The threads begin before the worker's first request and end behind its last. */
+static int on_start(carom_worker *worker, void *data)
 {
-    static volatile sig_atomic_t asked;
-
-    (void)number;
-    carom_shutdown(service, asked ? 0 : 10000);
-    asked = 1;
-}
-
-int main(int argc, char **argv)
-{
-    carom_options options = CAROM_OPTIONS_INIT;
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
-    pthread_t threads[THREADS];
-    carom_address address;
-    char listen_on[64];
-    int error;
-
-    options.handler = handle;
-    options.record_state = sizeof(struct job);
-    snprintf(listen_on, sizeof listen_on, "127.0.0.1:%s", argc > 1 ? argv[1] : "8080");
-    error = carom_service_create(&service, &options);
-    if (error == 0)
-        error = carom_service_listen(service, listen_on);
-    if (error == 0)
-        error = carom_service_listener(service, 0, &address);
-    if (error != 0) {
-        fprintf(stderr, "later: cannot listen on %s: %s\n", listen_on, carom_error_text(error));
-        carom_service_destroy(service);
-        return 1;
-    }
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
-    printf("later: try curl http://localhost:%d/timer/500 and /work/500\n", address.port);
-
+    (void)worker, (void)data;
     for (int i = 0; i < THREADS; i++)
         if (pthread_create(&threads[i], NULL, work, NULL) != 0)
             abort();
-    error = carom_run(service); /* returns when every record is released: no thread has a job */
+    return 0;
+}
 
+static void on_stop(carom_worker *worker, void *data)
+{
+    (void)worker, (void)data;
     pthread_mutex_lock(&lock);
     ending = true;
     pthread_cond_broadcast(&work_or_end);
     pthread_mutex_unlock(&lock);
     for (int i = 0; i < THREADS; i++)
         pthread_join(threads[i], NULL);
-    carom_service_destroy(service);
-    return error != 0;
+}
+
+int main(int argc, char **argv)
+{
+    carom_options options = CAROM_OPTIONS_INIT;
+    options.handler = handle;
+    options.record_state = sizeof(struct wait);
+    options.on_start = on_start;
+    options.on_stop = on_stop;
+    shutdown_deadline = 10000;
+    setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
+    return serve_until_signal("later", &options, argc > 1 ? argv[1] : NULL);
 }

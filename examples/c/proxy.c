@@ -11,8 +11,8 @@
 
 #define MOST_FIELDS 64
 
-struct transfer { /* in its record's state */
-    carom_record *record;
+struct transfer {         /* in its record's state */
+    carom_record *record; /* no carom_ref: finish alone releases it, and first ends curl's work */
     struct curl_worker *worker;
     CURL *curl;
     struct curl_slist *sent; /* fields to the upstream */

@@ -1,5 +1,5 @@
-/* What the examples of backends have in common: listen, say where, and run until SIGINT or SIGTERM;
- * what is not done in a second by then is cancelled. */
+/* What examples have in common: listen, say where, and run until SIGINT or SIGTERM; what is not
+ * done in a second by then, or when the signal comes again, is cancelled. */
 #ifndef EXAMPLES_SERVE_H
 #define EXAMPLES_SERVE_H
 
@@ -15,11 +15,14 @@ enum { READ = CAROM_WATCH_READABLE, WRITE = CAROM_WATCH_WRITABLE };
 #define OF(pointer, type, member) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
 static carom_service *service;
+static uint32_t shutdown_deadline = 1000; /* milliseconds */
 
 static void on_signal(int number)
 {
+    static volatile sig_atomic_t asked;
     (void)number;
-    carom_shutdown(service, 1000);
+    carom_shutdown(service, asked ? 0 : shutdown_deadline);
+    asked = 1;
 }
 
 static inline int serve_until_signal(const char *name, const carom_options *options,

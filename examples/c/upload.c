@@ -17,7 +17,7 @@
 
 /* One upload, in the record's own state. */
 struct upload {
-    carom_record *record;
+    carom_record *record; /* no carom_ref: finish alone releases it, with its waker */
     carom_waker readable;
     EVP_MD_CTX *hash;
     uint64_t bytes;
