@@ -185,8 +185,9 @@ enum carom_ring_close {
 /* A ring, opaque. */
 typedef struct carom_ring carom_ring;
 
-/* How a ring is made. */
+/* How a ring is made. Start from CAROM_RING_OPTIONS_INIT, or all zeros and `size`. */
 typedef struct carom_ring_options {
+    size_t size;       /* set by CAROM_RING_OPTIONS_INIT: sizeof(carom_ring_options) */
     uint32_t capacity; /* entries of the queues, and slots at most: a power of two, and at least
                           BLOCK_SLOTS */
     size_t memory;     /* bytes of slots at most; 0: as the capacity says. A request that finds so
@@ -206,6 +207,23 @@ typedef struct carom_ring_options {
                    bytes more for each connection, and 64 in a table */
 } carom_ring_options;
 
+/* Options of a ring that lack a capacity and `wake`, as an initializer. */
+#ifdef __cplusplus
+#define CAROM_RING_OPTIONS_INIT carom_ring_options_init()
+/* Options of a ring that lack a capacity and `wake`. Any thread. */
+static inline carom_ring_options carom_ring_options_init()
+{
+    carom_ring_options options = carom_ring_options();
+    options.size = sizeof options;
+    return options;
+}
+#else
+#define CAROM_RING_OPTIONS_INIT                                                                    \
+    {                                                                                              \
+        .size = sizeof(carom_ring_options)                                                         \
+    }
+#endif
+
 /* A connection of which there is news. */
 typedef struct carom_ring_connection {
     uint32_t number;     /* as in CAROM_SLOT_CONNECTION: small, and not 0 */
@@ -221,7 +239,8 @@ typedef struct carom_ring_connection {
 CAROM_API size_t carom_ring_control_size(uint32_t capacity);
 
 /* Make a ring over `control`, which is the VM's and lives until carom_ring_destroy; it is all
- * zeros. Errors: EINVAL (capacity, memory, size, alignment of 8), ENOMEM. Any thread. */
+ * zeros. Errors: EINVAL (the options' size, capacity, memory; size, alignment of 8), ENOMEM. Any
+ * thread. */
 CAROM_API int carom_ring_create(carom_ring **ring, const carom_ring_options *options, void *control,
                                 size_t size);
 /* Free a ring whose service has drained. NULL is allowed. */

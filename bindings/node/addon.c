@@ -161,7 +161,8 @@ static int make_rings(struct server *server, napi_value controls, uint32_t capac
         napi_get_element(server->env, controls, i, &control);
         if (napi_get_arraybuffer_info(server->env, control, &memory, &size) != napi_ok)
             return -CAROM_EINVAL;
-        const carom_ring_options options = {.capacity = capacity,
+        const carom_ring_options options = {.size = sizeof(carom_ring_options),
+                                            .capacity = capacity,
                                             .memory = (size_t)bytes,
                                             .wake = in_line ? inline_wake : threads_wake,
                                             .data = ring,

@@ -212,7 +212,7 @@ static bool load(const char *path)
 
 int main(int argc, char **argv)
 {
-    const carom_ring_options ring = {.capacity = 1024, .wake = wake};
+    const carom_ring_options ring = {.size = sizeof ring, .capacity = 1024, .wake = wake};
     carom_options options = CAROM_OPTIONS_INIT;
     carom_address address;
     char where[32];

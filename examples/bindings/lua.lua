@@ -12,7 +12,7 @@ typedef struct carom_vm carom_vm; typedef struct carom_ring carom_ring; typedef 
 typedef struct { const char *data; size_t length; } slice;
 typedef struct { slice name, value; } field;
 typedef struct { uint32_t slot, generation, news; slice piece; int reason, error; } event;
-typedef struct { uint32_t capacity; size_t memory; uint32_t unheard; void (*wake)(void *); void *data; bool watch; } ring_options;
+typedef struct { size_t size; uint32_t capacity; size_t memory; uint32_t unheard; void (*wake)(void *); void *data; bool watch; } ring_options;
 typedef struct { int family; uint16_t port; char text[110]; } address;
 const char *carom_error_text(int error);
 void carom_static_content(void *owner);
@@ -224,7 +224,7 @@ local options = ffi.new('void *[?]', size / 8)
 options[0] = ffi.cast('void *', size)
 options[1] = ffi.cast('void *', carom.carom_ring_handle)
 checked(carom.carom_options_set(options, 'record_state', '8'))
-checked(carom.carom_vm_create(made, ffi.new('ring_options', { capacity = 1024, wake = carom.carom_static_content })))
+checked(carom.carom_vm_create(made, ffi.new('ring_options', { size = ffi.sizeof 'ring_options', capacity = 1024, wake = carom.carom_static_content })))
 checked(carom.carom_service_create(service, options))
 vm, service = made[0], service[0]
 checked(carom.carom_ring_attach(carom.carom_vm_ring(vm), service, 0))

@@ -28,7 +28,7 @@ carom.carom_error_text.restype = c_char_p
 
 
 class RingOptions(ctypes.Structure):
-    _fields_ = [*zip("capacity memory unheard wake data watch".split(), (c_uint32, c_size_t, c_uint32, WAKE, c_void_p, c_bool))]
+    _fields_ = [*zip("size capacity memory unheard wake data watch".split(), (c_size_t, c_uint32, c_size_t, c_uint32, WAKE, c_void_p, c_bool))]
 
 
 def call(name, *arguments):
@@ -123,7 +123,7 @@ class Ring:
         self.handler, self.mask = handler, capacity - 1
         address, self.bytes = memory(size := carom.carom_ring_control_size(capacity))
         self.words = self.bytes.cast("I")
-        self.options = RingOptions(capacity=capacity, wake=WAKE(self.wake))  # kept: the engine calls it
+        self.options = RingOptions(size=ctypes.sizeof(RingOptions), capacity=capacity, wake=WAKE(self.wake))  # kept: the engine calls it
         self.pointer = c_void_p()
         call("ring_create", byref(self.pointer), byref(self.options), address, c_size_t(size))
         assert self.words[N.RING_PROTOCOL] < 100, "this binding knows the ring up to version 99"

@@ -213,7 +213,7 @@ static void stop(int number)
 
 int main(int argc, char **argv)
 {
-    const carom_ring_options ring = {.capacity = CAPACITY, .wake = wake};
+    const carom_ring_options ring = {.size = sizeof ring, .capacity = CAPACITY, .wake = wake};
     carom_options options = CAROM_OPTIONS_INIT;
     carom_address address;
     char where[32];

@@ -261,6 +261,7 @@ static void tell_refused(struct carom_ring *ring)
 }
 
 /* As many as a VM takes well in one batch. */
+#define BLOCK_SIZE   ((size_t)CAROM_RING_BLOCK_SLOTS * CAROM_RING_SLOT_SIZE)
 #define UNHEARD_MOST 256
 
 /* Requests that wait for a slot, and news that the VM has not heard, or has not dealt with. */
@@ -412,23 +413,36 @@ static void write_control(struct carom_ring *ring)
     ring->control[CAROM_RING_VM_ASLEEP] = 1;
 }
 
-int carom_ring_create(carom_ring **made, const carom_ring_options *options, void *control,
+static int read_options(carom_ring_options *to, const carom_ring_options *given)
+{
+    /* A binding built with an older, shorter struct has defaults for what it does not know. */
+    if (given == NULL || given->size == 0 || given->size > sizeof *to ||
+        given->size % _Alignof(carom_ring_options) != 0)
+        return -CAROM_EINVAL;
+    *to = (carom_ring_options){0};
+    memcpy(to, given, given->size);
+    to->size = sizeof *to;
+    if (to->unheard == 0)
+        to->unheard = UNHEARD_MOST;
+    if (to->wake == NULL || to->capacity < CAROM_RING_BLOCK_SLOTS || to->capacity > 1u << 20 ||
+        (to->capacity & (to->capacity - 1)) != 0 || (to->memory > 0 && to->memory < BLOCK_SIZE))
+        return -CAROM_EINVAL;
+    return 0;
+}
+
+int carom_ring_create(carom_ring **made, const carom_ring_options *given, void *control,
                       size_t size)
 {
-    const size_t block_size = (size_t)CAROM_RING_BLOCK_SLOTS * CAROM_RING_SLOT_SIZE;
-    if (made == NULL || options == NULL || options->wake == NULL || control == NULL)
+    carom_ring_options options;
+    if (made == NULL || control == NULL || read_options(&options, given) < 0)
         return -CAROM_EINVAL;
-    uint32_t capacity = options->capacity;
-    if (capacity < CAROM_RING_BLOCK_SLOTS || (capacity & (capacity - 1)) != 0 ||
-        capacity > 1u << 20 || size < carom_ring_control_size(capacity) ||
-        (uintptr_t)control % 8 != 0 || (options->memory > 0 && options->memory < block_size))
+    uint32_t capacity = options.capacity;
+    if (size < carom_ring_control_size(capacity) || (uintptr_t)control % 8 != 0)
         return -CAROM_EINVAL;
     struct carom_ring *ring = carom_memory_take_zeroed(sizeof *ring);
     if (ring == NULL)
         return -CAROM_ENOMEM;
-    ring->options = *options;
-    if (ring->options.unheard == 0)
-        ring->options.unheard = UNHEARD_MOST;
+    ring->options = options;
     ring->guest = (struct carom_guest){work, may_sleep, behind, awake, above_floor, tick};
     ring->mask = capacity - 1;
     ring->control = control;
@@ -437,10 +451,10 @@ int carom_ring_create(carom_ring **made, const carom_ring_options *options, void
     carom_loans_init(ring);
     carom_node_init(&ring->starved);
     ring->block_most = capacity / CAROM_RING_BLOCK_SLOTS;
-    if (options->memory > 0 && options->memory / block_size < ring->block_most)
-        ring->block_most = (uint32_t)(options->memory / block_size);
+    if (options.memory > 0 && options.memory / BLOCK_SIZE < ring->block_most)
+        ring->block_most = (uint32_t)(options.memory / BLOCK_SIZE);
     int error = carom_blocks_init(ring);
-    if (error == 0 && options->watch)
+    if (error == 0 && options.watch)
         error = carom_ring_observer_create(ring);
     if (error < 0) {
         carom_ring_destroy(ring);

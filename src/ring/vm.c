@@ -449,8 +449,9 @@ static void free_memory(carom_vm *vm)
 
 int carom_vm_create(carom_vm **made, const carom_ring_options *options)
 {
-    if (made == NULL || options == NULL || options->capacity < CAROM_RING_BLOCK_SLOTS ||
-        options->capacity > 1u << 20)
+    if (made == NULL || options == NULL ||
+        options->size <= offsetof(carom_ring_options, capacity) ||
+        options->capacity < CAROM_RING_BLOCK_SLOTS || options->capacity > 1u << 20)
         return -CAROM_EINVAL;
     uint32_t capacity = options->capacity, blocks = capacity / CAROM_RING_BLOCK_SLOTS;
     size_t size = carom_ring_control_size(capacity);

@@ -408,7 +408,8 @@ static void begin(uint8_t mode)
     vm.answers = mode & 8;
     peer_count = 0;
 
-    const carom_ring_options ring_options = {.capacity = CAPACITY, .wake = wake};
+    const carom_ring_options ring_options = {
+        .size = sizeof(carom_ring_options), .capacity = CAPACITY, .wake = wake};
     int error = network_create(&options);
     carom_assert(error == 0);
     error =

@@ -563,8 +563,10 @@ void vm_look(void)
 
 void vm_begin(void)
 {
-    const carom_ring_options options = {
-        .capacity = CAPACITY, .unheard = 1 + (uint32_t)(world->seed / 48 % 3) * 3, .wake = wake};
+    const carom_ring_options options = {.size = sizeof(carom_ring_options),
+                                        .capacity = CAPACITY,
+                                        .unheard = 1 + (uint32_t)(world->seed / 48 % 3) * 3,
+                                        .wake = wake};
     size_t size = (carom_ring_control_size(CAPACITY) + 63) / 64 * 64;
     vm = (struct vm){.control = aligned_alloc(64, size)};
     if (vm.control == NULL)

@@ -99,9 +99,9 @@ class FirstAnswer(unittest.TestCase):
     def test_it_is_as_the_guide_says(self):
         at, carom, service, self.ring = self.at, self.carom, ctypes.c_void_p(), ctypes.c_void_p()
         size = carom.carom_ring_control_size(16)
-        self.control, ring_options = self.memory(size), self.memory(48)
+        self.control, ring_options = self.memory(size), self.memory(56)
         wake = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self.wake)
-        ring_options[0], ring_options[3] = 16, ctypes.cast(wake, ctypes.c_void_p).value
+        ring_options[0], ring_options[1], ring_options[4] = 56, 16, ctypes.cast(wake, ctypes.c_void_p).value
         self.assertEqual(carom.carom_ring_create(ctypes.byref(self.ring), ring_options, self.control, ctypes.c_size_t(size)), 0)
         control = self.words(self.control)
         written = [number for number in range(at["RING_CONTROL_WORDS"]) if control[number] != 0]

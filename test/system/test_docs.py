@@ -77,6 +77,8 @@ class Docs(unittest.TestCase):
         for offset, name, size in members:
             checks.append(f"_Static_assert(offsetof(carom_ring_options, {name}) == {offset}, \"{name}\");")
             checks.append(f"_Static_assert(sizeof((carom_ring_options *)0)->{name} == {size}, \"{name}\");")
+        whole = re.search(r"has 8 bytes, (\d+) bytes in all", page).group(1)
+        checks.append(f"_Static_assert(sizeof(carom_ring_options) == {whole}, \"size\");")
         struct = header.split("typedef struct carom_ring_options {")[1].split("} carom_ring_options;")[0]
         struct = re.sub(r"/\*.*?\*/", "", struct, flags=re.S)
         self.assertEqual(re.findall(r"(\w+)\)?(?:\([^;]*\))?;", struct), [name for _, name, _ in members])

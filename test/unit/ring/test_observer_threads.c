@@ -53,7 +53,8 @@ static void *connect_all(void *data)
 static void create(struct sockaddr_in *in)
 {
     carom_options options = CAROM_OPTIONS_INIT;
-    const carom_ring_options ring_options = {.capacity = CAPACITY, .wake = nothing, .watch = true};
+    const carom_ring_options ring_options = {
+        .size = sizeof(carom_ring_options), .capacity = CAPACITY, .wake = nothing, .watch = true};
     size_t size = (carom_ring_control_size(CAPACITY) + 63) / 64 * 64;
     carom_address address;
     control = aligned_alloc(64, size);

@@ -83,7 +83,9 @@ static void wake(void *data)
 static void vm_begin(void)
 {
     carom_options options = simulation_options();
-    const carom_ring_options ring_options = {.capacity = CAPACITY, .wake = wake};
+    carom_ring_options ring_options = CAROM_RING_OPTIONS_INIT;
+    ring_options.capacity = CAPACITY;
+    ring_options.wake = wake;
     memset(&app, 0, sizeof app);
     assert_int_equal(carom_vm_create(&app.vm, &ring_options), 0);
     options.handler = carom_ring_handle;
@@ -384,16 +386,28 @@ static void options_are_checked(void **state)
 {
     (void)state;
     carom_vm *vm;
+    const size_t size = sizeof(carom_ring_options);
     const carom_ring_options wrong[] = {
-        {.capacity = 0, .wake = wake},
-        {.capacity = 24, .wake = wake},
-        {.capacity = 1u << 21, .wake = wake},
-        {.capacity = 64},
+        {.size = size, .capacity = 0, .wake = wake},
+        {.size = size, .capacity = 24, .wake = wake},
+        {.size = size, .capacity = 1u << 21, .wake = wake},
+        {.size = size, .capacity = 64},
+        {.size = 0, .capacity = 64, .wake = wake},
+        {.size = 4, .capacity = 64, .wake = wake},
+        {.size = sizeof(size_t), .capacity = 64, .wake = wake}, /* of an engine without capacity */
+        {.size = size - 1, .capacity = 64, .wake = wake},
+        {.size = size + sizeof(void *), .capacity = 64, .wake = wake}, /* of a later engine */
+        {.size = SIZE_MAX, .capacity = 64, .wake = wake},
     };
     uint64_t held = carom_memory_held();
     for (size_t i = 0; i < COUNT(wrong); i++)
         assert_int_equal(carom_vm_create(&vm, &wrong[i]), -CAROM_EINVAL);
     assert_int_equal(carom_vm_create(NULL, &wrong[0]), -CAROM_EINVAL);
+    carom_ring_options *shorter = malloc(sizeof(size_t)); /* nothing is read behind its size */
+    assert_non_null(shorter);
+    shorter->size = sizeof(size_t);
+    assert_int_equal(carom_vm_create(&vm, shorter), -CAROM_EINVAL);
+    free(shorter);
     assert_int_equal(carom_memory_held(), held);
     carom_vm_destroy(NULL);
 }

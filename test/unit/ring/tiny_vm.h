@@ -241,8 +241,11 @@ static inline void vm_wake(void *data)
 
 static inline void vm_begin_unheard(carom_options *options, size_t memory, uint32_t unheard)
 {
-    const carom_ring_options ring_options = {
-        .capacity = CAPACITY, .memory = memory, .unheard = unheard, .wake = vm_wake};
+    const carom_ring_options ring_options = {.size = sizeof(carom_ring_options),
+                                             .capacity = CAPACITY,
+                                             .memory = memory,
+                                             .unheard = unheard,
+                                             .wake = vm_wake};
     size_t size = (carom_ring_control_size(CAPACITY) + 63) / 64 * 64;
     vm = (struct vm){.control = aligned_alloc(64, size)};
     assert_non_null(vm.control);

@@ -46,7 +46,7 @@ static void vm_begin_watching(carom_options *options, uint32_t slots, bool watch
     const uint32_t blocks = (slots + CAROM_RING_BLOCK_SLOTS - 1) / CAROM_RING_BLOCK_SLOTS;
     slots = blocks * CAROM_RING_BLOCK_SLOTS;
     const carom_ring_options ring_options = {
-        .capacity = CAPACITY, .wake = sleep_on, .watch = watch};
+        .size = sizeof(carom_ring_options), .capacity = CAPACITY, .wake = sleep_on, .watch = watch};
     size_t size = (carom_ring_control_size(CAPACITY) + 63) / 64 * 64;
     size_t memory = (size_t)slots * CAROM_RING_SLOT_SIZE;
     vm = (struct vm){.slot_count = slots,
