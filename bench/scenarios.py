@@ -3,7 +3,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from servers import H2o, Nginx, Server
+from servers import POSTGRES, Database, H2o, Nginx, Server
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -19,6 +19,10 @@ def native(*command):
 
 def tls_options(tls):
     return ["--tls", tls.certificate, tls.key] if tls else []
+
+
+def asks_postgres(program):
+    return lambda core, tls: Database(BUILD / program, core)
 
 
 def script(runtime, file, *words):
@@ -55,6 +59,8 @@ SERVERS = {
     "uring": Kind(native("examples/hello", "--backend", "uring"), "Carom, io_uring", BUILD / "examples/hello",
                   ours=True, quick=True),
     "app": Kind(native("bench/app"), "Carom", BUILD / "bench/app", ours=True, quick=True),
+    "database": Kind(asks_postgres("examples/database"), "Carom, libpq on the worker", POSTGRES, ours=True),
+    "database-threads": Kind(asks_postgres("bench/database_threads"), "Carom, handed to threads", POSTGRES, ours=True),
     "nginx": Kind(Nginx, "nginx", "nginx", quick=True),
     "nginx-h2c": Kind(lambda core, tls: Nginx(core, http2=True), "nginx", "nginx"),
     "h2o": Kind(H2o, "h2o", "h2o"),
@@ -113,6 +119,8 @@ LOADS = {
     "now": Load("1,000 connections, answered at once", ["app", *IN_JS], 1000),
     "later": Load("1,000 in flight, each answered after 1 ms", ["app", *IN_JS], 1000, target="/later", quick=True),
     "mixed": Load("256 connections, of twenty requests one is answered after 10 ms", ["app", *IN_JS], 256, kind="mixed"),
+    "database": Load("PostgreSQL is asked for each request, 64 connections", ["database", "database-threads"]),
+    "database-pace": Load("The same, 4,000 requests per second, open loop", ["database", "database-threads"], tool="pace", rate=4000),
     "64k": Load("64 KiB", ["app", "nginx", "h2o", *IN_JS], target="/64k"),
     "json": Load("A small object as JSON", IN_JS, target="/json"),
     "written": Load("As people write it: the first example of a README", [*WRITTEN, "uws", "bun", "deno", "node"], quick=True),

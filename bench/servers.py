@@ -68,6 +68,9 @@ hosts:
 """
 
 
+POSTGRES = max(Path("/usr/lib/postgresql").glob("*/bin/postgres"), default=Path("/usr/lib/postgresql/bin/postgres"))
+
+
 class Trouble(Exception):
     """What the person who runs this is told, in one line."""
 
@@ -246,6 +249,48 @@ class H2o(Server):
     def stop(self):
         super().stop()
         self.folder.cleanup()
+
+
+class Database(Server):
+    """A program that asks PostgreSQL, which has a folder of its own and a core of the client's. It refuses to be root."""
+
+    def __init__(self, program, core):
+        user = "postgres" if os.geteuid() == 0 else None
+        as_user = ["setpriv", "--reuid", user, "--regid", user, "--clear-groups"] if user else []
+        others = ",".join(str(other) for other in sorted(os.sched_getaffinity(0) - {core}))
+        self.folder = tempfile.TemporaryDirectory(prefix="carom-bench-", dir=memory_folder())
+        home = self.folder.name
+        self.postgres = None
+        try:
+            if user:
+                shutil.chown(home, user, user)
+            subprocess.run([*as_user, POSTGRES.parent / "initdb", "-D", f"{home}/data", "-U", "carom", "-A", "trust", "-N", "--no-locale",
+                            "-E", "UTF8"], cwd=home, check=True, stdout=subprocess.DEVNULL)
+            self.postgres = subprocess.Popen(["taskset", "-c", others, *as_user, POSTGRES, "-D", f"{home}/data", "-k", home, "-h", "",
+                                              "-F"], cwd=home, stderr=subprocess.DEVNULL)
+            self.wait_for_postgres(f"{home}/.s.PGSQL.5432")
+            super().__init__([program, 0, f"host={home} user=carom dbname=postgres"], core)
+        except BaseException:
+            self.stop_postgres()
+            raise
+
+    def wait_for_postgres(self, path):
+        end = time.monotonic() + START_SECONDS
+        while subprocess.run([POSTGRES.parent / "pg_isready", "-q", "-h", os.path.dirname(path)]).returncode != 0:
+            if self.postgres.poll() is not None or time.monotonic() > end:
+                raise Trouble("PostgreSQL did not start")
+            time.sleep(0.1)
+
+    def stop_postgres(self):
+        if self.postgres:
+            self.postgres.send_signal(signal.SIGQUIT)
+            self.postgres.wait()
+            self.postgres = None
+        self.folder.cleanup()
+
+    def stop(self):
+        super().stop()
+        self.stop_postgres()
 
 
 class Nginx(Server):

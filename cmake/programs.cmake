@@ -5,12 +5,13 @@ set(CAROM_NEEDS_upload libcrypto)
 set(CAROM_NEEDS_embed libuv)
 set(CAROM_NEEDS_app jansson)
 set(CAROM_NEEDS_database libpq)
+set(CAROM_NEEDS_database_threads libpq)
 set(CAROM_NEEDS_cache hiredis)
 set(CAROM_NEEDS_proxy libcurl)
 set(CAROM_NEEDS_duk duktape)
 
 # Those that are measured, and so linked as libcarom.so is.
-set(CAROM_MEASURED hello vm duk app engine large parse)
+set(CAROM_MEASURED hello vm duk app database database_threads engine large parse)
 
 # Make the program <folder>/<name> in the build directory from one source file. The target is called
 # <folder>-<name> with - for /, and is left out, with a message, when a library it needs is missing.
