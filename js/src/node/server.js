@@ -316,6 +316,7 @@ class Server extends EventEmitter {
     const transaction = new Transaction(exchange, socket);
     socket.enter(transaction);
     const error = clientError(exchange.refusal, Buffer.from(exchange.target, 'latin1'));
+    socket.toldError = true;
     if (this.emit('clientError', error, socket)) return;
     socket.refusal = error;
     socket.end(refusal(exchange.refusal));

@@ -31,6 +31,7 @@ class Socket extends EventEmitter {
     this.handed = 0; // length of the content that the engine was given, sent or not
     this.isRaw = false; // raw bytes were written
     this.refusal = null; // why what came on it is no request, when nobody has dealt with that
+    this.toldError = false; // 'clientError' is told once
     this.on('error', failed);
   }
 
@@ -197,15 +198,21 @@ class Socket extends EventEmitter {
 
   // ---------------------------------------------------------------- raw bytes
 
-  // They are a response, head and all, in the place of that of the request that is first in turn, or of what was no request.
+  // Whose response raw bytes can be: the request's that is first in turn, or, once that response has begun, what was no request.
+  rawPlace() {
+    const first = this.transactions.find(({ response }) => !response?.finished);
+    if (!first?.response?.headersSent) return first;
+    return this.transactions.find(({ response }) => response === null);
+  }
+
+  // They are a response, head and all.
   write(chunk, encoding, callback) {
     if (typeof encoding === 'function') {
       callback = encoding;
       encoding = undefined;
     }
-    const [transaction] = this.transactions;
-    if (this.destroyed || transaction === undefined || (transaction.response !== null && transaction.response.headersSent))
-      return this.refuseWrite(callback);
+    const transaction = this.rawPlace();
+    if (this.destroyed || transaction === undefined) return this.refuseWrite(callback);
     const { exchange } = transaction;
     if (!transaction.isRaw) exchange.beginRaw();
     transaction.isRaw = this.isRaw = true;
@@ -220,18 +227,19 @@ class Socket extends EventEmitter {
     return room;
   }
 
+  // Listeners of 'clientError' write when the client wants them to: nothing is thrown that would end the process.
   refuseWrite(callback) {
     const error = this.destroyed
       ? coded(Error, 'ERR_STREAM_DESTROYED', 'Cannot call write after a stream was destroyed')
       : coded(Error, 'ERR_METHOD_NOT_IMPLEMENTED', 'Raw bytes cannot be written behind the head of a response, nor without a request');
-    if (!this.destroyed) throw error;
+    if (!this.destroyed) process.emitWarning(error.message, { code: error.code });
     if (typeof callback === 'function') process.nextTick(callback, error);
     return false;
   }
 
   endRaw() {
-    const [transaction] = this.transactions;
-    if (transaction === undefined || !transaction.isRaw) return false;
+    const transaction = this.transactions.find(({ isRaw }) => isRaw);
+    if (transaction === undefined) return false;
     transaction.exchange.end();
     if (transaction.request !== null) transaction.request._dumped = true; // its content is nobody's any more
     transaction.exchange.dropContent();
@@ -299,9 +307,10 @@ function ranOut(socket) {
 
 // As node's servers do: what is wrong with a socket is told by the server.
 function failed(error) {
-  if (error === this.refusal || this.server.emit('clientError', error, this) || this.destroyed) return;
-  const [transaction] = this.transactions;
-  if (transaction !== undefined && !transaction.response?.headersSent) this.end(refusal(400));
+  if (this.toldError) return;
+  this.toldError = true;
+  if (this.server.emit('clientError', error, this) || this.destroyed) return;
+  if (this.rawPlace() !== undefined) this.end(refusal(400));
   else this.destroy();
 }
 

@@ -69,15 +69,57 @@ test('a megabyte of raw bytes, with its drains', { skip }, async (t) => {
   assert.ok(drains > 0);
 });
 
-test('raw bytes behind a head, or without a request, are an error', { skip }, async (t) => {
+// A client that sends rubbish, or nothing more, must end no process whose listener writes.
+test('raw bytes behind a head, or without a request, are not sent, and a warning', { skip }, async (t) => {
+  const warnings = [];
+  const hear = ({ code }) => warnings.push(code);
+  process.on('warning', hear);
+  t.after(() => process.off('warning', hear));
+  const seen = [];
   const { server, port } = await start(t, (req, res) => {
     res.write('a');
-    assert.throws(() => res.socket.write('b'), { code: 'ERR_METHOD_NOT_IMPLEMENTED' });
+    assert.equal(
+      res.socket.write('b', (error) => seen.push(error.code)),
+      false,
+    );
     res.end('c');
   });
-  const told = once(server, 'connection').then(([socket]) =>
-    assert.throws(() => socket.write('b'), { code: 'ERR_METHOD_NOT_IMPLEMENTED' }),
-  );
-  assert.match(await raw(port, 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'), /ac$/);
-  await told;
+  server.on('connection', (socket) => assert.equal(socket.write('b'), false));
+  assert.match(await raw(port, GET.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n')), /\r\n\r\nac$/);
+  assert.deepEqual(seen, ['ERR_METHOD_NOT_IMPLEMENTED']);
+  assert.deepEqual(warnings, ['ERR_METHOD_NOT_IMPLEMENTED', 'ERR_METHOD_NOT_IMPLEMENTED']);
+});
+
+// What is no request, behind a request whose response is whole or has only begun: the listener's answer comes behind it.
+for (const [name, answer, answers] of [
+  ['answered', (res) => res.end('first'), /first$/],
+  ['begun', (res) => res.write('fir') && setImmediate(() => res.end('st')), /first\r\n0\r\n\r\n$/],
+])
+  for (const listens of [true, false])
+    test(`a bad head behind what is ${name}, ${listens ? 'with' : 'without'} a listener that writes`, { skip }, async (t) => {
+      let told = 0;
+      const { server, port } = await start(t, (req, res) => answer(res));
+      if (listens)
+        server.on('clientError', (error, socket) => {
+          told++;
+          socket.end('HTTP/1.1 400 Bad Request\r\nX-Own: 1\r\n\r\n');
+        });
+      const [first, second, ...more] = (await raw(port, `${GET}GET /a b HTTP/1.1\r\n\r\n`)).split(/(?=HTTP\/1\.1 )/);
+      assert.match(first, answers);
+      assert.match(second, listens ? /^HTTP\/1\.1 400 Bad Request\r\nX-Own: 1\r\n\r\n$/ : /^HTTP\/1\.1 400 /);
+      assert.deepEqual([more.length, told], [0, listens ? 1 : 0]);
+    });
+
+test("a listener of 'clientError' that writes and destroys with the error hears of it once", { skip }, async (t) => {
+  let told = 0;
+  const { server, port } = await start(t, (req, res) => res.end('first'));
+  server.on('clientError', (error, socket) => {
+    told++;
+    socket.write('HTTP/1.1 400 Bad Request\r\nX-Own: 1\r\n\r\n');
+    socket.destroy(error);
+  });
+  const closed = once(server, 'connection').then(([socket]) => new Promise((resolve) => socket.once('close', resolve)));
+  assert.match(await raw(port, `${GET}GET /a b HTTP/1.1\r\n\r\n`), /firstHTTP\/1\.1 400 Bad Request\r\nX-Own: 1\r\n\r\n$/);
+  await closed;
+  assert.equal(told, 1);
 });
