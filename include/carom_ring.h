@@ -100,7 +100,7 @@ enum carom_ring_slot {
     CAROM_SLOT_PIECE_LENGTH = 13, /* in bytes */
     CAROM_SLOT_TRAILERS_LENGTH =
         14,                     /* CONTENT_END: bytes of trailers in that page, behind the piece */
-    CAROM_SLOT_REASON = 15,     /* ENDED: carom_reason */
+    CAROM_SLOT_REASON = 15,     /* ENDED: carom_reason; of what is no request, why it is none */
     CAROM_SLOT_SENT_LOW = 16,   /* ENDED: bytes of content sent */
     CAROM_SLOT_SENT_HIGH = 17,  /* their upper half */
     CAROM_SLOT_ERROR = 18,      /* ERROR: a carom_error */

@@ -78,6 +78,7 @@ static enum step stop_reading(struct carom_connection *connection)
     carom_h1_of(connection)->reading = NULL;
     carom_h1_of(connection)->fresh = NULL;
     carom_h1_of(connection)->phase = CAROM_H1_HEAD;
+    let_go_of_page(connection);
     return STEP_STOP;
 }
 
@@ -465,8 +466,9 @@ static void h1_peer_done(struct carom_connection *connection)
         }
         return;
     }
-    if (reading != NULL) {
-        let_go_of_page(connection);
+    if (reading != NULL && h1->phase == CAROM_H1_HEAD && connections->observer != NULL) {
+        refuse_head(connection, 400, CAROM_REASON_CLIENT_CLOSED); /* it may want to answer */
+    } else if (reading != NULL) {
         stop_reading(connection);
         reading->closes = true;
         carom_record_content_dropped(reading);
@@ -480,7 +482,7 @@ static void h1_peer_done(struct carom_connection *connection)
     for (; node != &h1->exchanges; node = node->next) {
         carom_record *record = carom_container(node, carom_record, link);
         CAROM_MARK_IF(record->response == CAROM_RESPONSE_WHOLE, "answered whole, then FIN");
-        if (record->response < CAROM_RESPONSE_WHOLE && record->refused == 0) {
+        if (record->response < CAROM_RESPONSE_WHOLE && (record->refused | record->refusal) == 0) {
             CAROM_MARK("FIN before the answer");
             carom_record_cancel(record, CAROM_REASON_CLIENT_CLOSED);
         }
@@ -517,9 +519,7 @@ static void h1_read_timeout(struct carom_connection *connection)
     h1->rate.since = h1->rate.left = 0;
     if (h1->phase == CAROM_H1_HEAD) {
         refuse_head(connection, 408, CAROM_REASON_HEADER_TIMEOUT);
-        let_go_of_page(connection);
     } else if (carom_h1_too_slow(connection)) {
-        let_go_of_page(connection);
         refuse(connection, 408, CAROM_REASON_BODY_TIMEOUT);
     } else {
         carom_h1_update_receiving(connection);

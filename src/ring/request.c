@@ -73,8 +73,10 @@ static void write_numbers(struct carom_slot *slot, uint32_t head_length, uint32_
     write_address(&words[CAROM_SLOT_PEER], &core->peer);
     write_address(&words[CAROM_SLOT_LOCAL], carom_core_local(core));
     words[CAROM_SLOT_PROTOCOL] = place_of_protocol(record);
-    if (carom_unlikely(slot->ring->observer != NULL))
+    if (carom_unlikely(slot->ring->observer != NULL)) {
+        words[CAROM_SLOT_REASON] = record->refusal_reason;
         words[CAROM_SLOT_CONNECTION] = carom_ring_observer_request(slot->ring->observer, record);
+    }
 }
 
 /* Content that has come whole and fits goes with the head; what comes behind CONNECT is the

@@ -45,10 +45,9 @@ const { Output } = require('./output.js');
 const { ClientGone } = require('./client-gone.js');
 const { fieldsBytes, writeFields, decodeFields, writeShort } = require('../ring/codec.js');
 const { ownBytes } = require('../ring/copies.js');
-const { RequestHead, tooLate } = require('./request-head.js');
+const { REASONS, RequestHead, tooLate } = require('./request-head.js');
 const { whyRefused } = require('./refusal.js');
 
-const REASONS = native.reasons();
 const ROOM = RING_SLOT_SIZE - SLOT_OUT;
 const IDLE = 30_000; // milliseconds
 const NOTHING = new Uint8Array(0);

@@ -13,6 +13,7 @@ const {
   SLOT_HEAD_LENGTH,
   SLOT_LENGTH_LOW,
   SLOT_LENGTH_HIGH,
+  SLOT_REASON,
   SLOT_PEER,
   SLOT_CONNECTION,
   SLOT_LOCAL,
@@ -21,6 +22,7 @@ const {
 const { sameName, ipv6Text } = require('../ring/codec.js');
 const urls = require('../ring/urls.js');
 
+const REASONS = native.reasons();
 const METHODS = ['GET', 'POST', 'PUT', 'HEAD', 'DELETE', 'PATCH', 'OPTIONS'];
 
 function tooLate() {
@@ -132,6 +134,11 @@ class RequestHead {
     return this.slot.words[SLOT_VERSION] >>> 16;
   }
 
+  // Why it is no request: as for an exchange that has ended.
+  get refusalReason() {
+    return REASONS[this.slot.words[SLOT_REASON]];
+  }
+
   // What the watcher of connections made of its connection (ring.js); undefined: nobody watches.
   get connection() {
     if (this.released) throw tooLate();
@@ -218,4 +225,4 @@ class RequestHead {
   }
 }
 
-module.exports = { RequestHead, tooLate };
+module.exports = { REASONS, RequestHead, tooLate };

@@ -57,6 +57,15 @@ function clientError(status, bytes = null) {
   return error;
 }
 
+// The same for an exchange that is no request.
+function refusedError(exchange) {
+  if (exchange.refusalReason !== 'client-closed') return clientError(exchange.refusal, Buffer.from(exchange.target, 'latin1'));
+  const error = coded(Error, 'HPE_INVALID_EOF_STATE', 'Parse Error');
+  error.bytesParsed = 0;
+  error.reason = 'Invalid EOF state';
+  return error;
+}
+
 // The same for an exchange that has ended, by its reason; null: node would not say so.
 function endError(reason) {
   if (reason === 'bad-request') return coded(Error, 'HPE_INVALID_CHUNK_SIZE', 'Parse Error: Invalid character in chunk size');
@@ -69,4 +78,4 @@ function refusal(status) {
   return `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\n\r\n`;
 }
 
-module.exports = { clientError, endError, refusal };
+module.exports = { clientError, endError, refusal, refusedError };

@@ -7,7 +7,7 @@ const http = require('node:http');
 const https = require('node:https');
 const { lookup } = require('node:dns');
 const { isIP } = require('node:net');
-const { clientError, refusal } = require('./client-error.js');
+const { refusal, refusedError } = require('./client-error.js');
 const { IncomingMessage } = require('./incoming.js');
 const { ServerResponse } = require('./response.js');
 const { placeOf } = require('./listen.js');
@@ -315,7 +315,7 @@ class Server extends EventEmitter {
     const socket = this.socketOf(exchange);
     const transaction = new Transaction(exchange, socket);
     socket.enter(transaction);
-    const error = clientError(exchange.refusal, Buffer.from(exchange.target, 'latin1'));
+    const error = refusedError(exchange);
     socket.toldError = true;
     if (this.emit('clientError', error, socket)) return;
     socket.refusal = error;

@@ -91,6 +91,34 @@ test('what is no request is told as clientError, and the engine answers what nob
   assert.equal(await ask('GARBAGE\r\n\r\n'), '');
 });
 
+test('FIN in a head is a clientError that can be answered; without a byte of one it is none', { skip }, async (t) => {
+  const told = [];
+  const { server, port } = await start(t, (req, res) => res.end('first'));
+  const ask = (bytes) => {
+    const client = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+    client.end(bytes);
+    return textOf(client);
+  };
+  assert.match(await ask('GET / HT'), /^HTTP\/1\.1 400 Bad Request\r\n/);
+  server.on('clientError', ({ code, bytesParsed, reason, rawPacket }, socket) => {
+    told.push([code, bytesParsed, reason, rawPacket, socket.writable]);
+    socket.end('HTTP/1.1 499 Mine\r\n\r\n');
+  });
+  for (const bytes of ['G', 'GET / HTTP/1.1\r\nHost: a\r\n', 'GET / HTTP/1.1\r\nHost: a\r\nX: b'])
+    assert.equal(await ask(bytes), 'HTTP/1.1 499 Mine\r\n\r\n');
+  const eof = ['HPE_INVALID_EOF_STATE', 0, 'Invalid EOF state', undefined, true];
+  assert.deepEqual(told, [eof, eof, eof]);
+  const client = await connect(port);
+  client.write(`${GET}GET /`);
+  await client.until('first');
+  client.end();
+  await client.until('firstHTTP/1.1 499 Mine\r\n\r\n');
+  assert.equal(await ask(''), '');
+  assert.equal(told.length, 4);
+  server.removeAllListeners('clientError').on('clientError', (error, socket) => socket.destroy());
+  assert.equal(await ask('GET / HT'), '');
+});
+
 test('a reset, and a chunk that is none, are clientErrors', { skip }, async (t) => {
   const { server, port } = await start(t, (req) => req.on('error', () => {}).resume());
   const opened = once(server, 'connection');

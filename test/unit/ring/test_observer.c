@@ -144,6 +144,7 @@ static void what_is_no_request_is_told_and_may_be_answered(void **state)
     assert_int_equal(words[CAROM_SLOT_METHOD_LENGTH], 0);
     assert_int_equal(words[CAROM_SLOT_FIELD_COUNT], 0);
     assert_int_equal(words[CAROM_SLOT_VERSION], 11 | 400u << 16);
+    assert_int_equal(words[CAROM_SLOT_REASON], CAROM_REASON_BAD_REQUEST);
     assert_int_equal(words[CAROM_SLOT_TARGET_LENGTH], strlen(GARBAGE));
     assert_memory_equal((const uint8_t *)words + CAROM_SLOT_IN, GARBAGE, strlen(GARBAGE));
     assert_int_equal(words[CAROM_SLOT_CONNECTION], heard(CAROM_RING_OPENED).number);
@@ -199,6 +200,32 @@ static void what_the_vm_does_not_answer_the_engine_does(void **state)
     const carom_stats stats = stats_now();
     assert_int_equal(stats.ended[CAROM_REASON_BAD_REQUEST], 1);
     vm_finish();
+}
+
+/* The peer has only said that it is done, so the VM may answer. */
+static void fin_in_a_head_is_told_with_its_reason(void **state)
+{
+    (void)state;
+    for (int answers = 0; answers < 2; answers++) {
+        vm_begin();
+        peer = connect_peer();
+        say(peer, "GET / HT");
+        carom_peer_shutdown(peer);
+        turn();
+        uint32_t index = new_request();
+        const uint32_t *words = slot_words(index);
+        assert_int_equal(words[CAROM_SLOT_VERSION] >> 16, 400);
+        assert_int_equal(words[CAROM_SLOT_REASON], CAROM_REASON_CLIENT_CLOSED);
+        assert_int_equal(words[CAROM_SLOT_TARGET_LENGTH], strlen("GET / HT"));
+        assert_memory_equal((const uint8_t *)words + CAROM_SLOT_IN, "GET / HT", strlen("GET / HT"));
+        if (answers)
+            respond(index, "mine", ANSWER);
+        else
+            command(index, CAROM_FLAG_RELEASE);
+        assert_got(peer, answers ? "mine" : "HTTP/1.1 400 Bad Request\r\n");
+        assert_true(carom_peer_saw_fin(peer));
+        vm_finish();
+    }
 }
 
 static void a_head_that_is_late_is_told_as_far_as_it_came(void **state)
@@ -459,6 +486,7 @@ int main(void)
         cmocka_unit_test(bytes_are_sent_as_they_are),
         cmocka_unit_test(an_expectation_is_for_the_vm),
         cmocka_unit_test(what_the_vm_does_not_answer_the_engine_does),
+        cmocka_unit_test(fin_in_a_head_is_told_with_its_reason),
         cmocka_unit_test(a_head_that_is_late_is_told_as_far_as_it_came),
         cmocka_unit_test(only_those_that_are_idle_are_closed),
         cmocka_unit_test(what_was_answered_before_arrives_and_then_it_closes),
