@@ -1,4 +1,5 @@
-/* Bins: a word in front of each piece says how large it is. */
+/* Bins: a label in front of each piece of memory says how large it is, so that it can be given back
+ * without its size. */
 #include "base/bins.h"
 
 #include <string.h>

@@ -1,4 +1,4 @@
-/* Clocks of the system. */
+/* Reads the system's clocks, and computes how long a sleep may last. */
 #include "base/clock.h"
 
 uint64_t carom_clock_milliseconds(clockid_t clock)

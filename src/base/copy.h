@@ -1,4 +1,4 @@
-/* Copying a few bytes: names, values, lines, small contents. */
+/* Copies a few bytes, faster than memcpy does: names, values, lines, small contents. */
 #ifndef CAROM_BASE_COPY_H
 #define CAROM_BASE_COPY_H
 

@@ -1,5 +1,5 @@
-/* The names and texts of errors and reasons, from the tables of carom.h, and the errors of errno.
- */
+/* The names and texts of errors and reasons, from the tables of carom.h, and the translation of
+ * errno into errors. */
 #include "base/errors.h"
 
 #include <errno.h>

@@ -1,4 +1,4 @@
-/* Errors inside: the public table, and its link to errno. */
+/* The translation of errno into the errors of carom.h. */
 #ifndef CAROM_BASE_ERRORS_H
 #define CAROM_BASE_ERRORS_H
 

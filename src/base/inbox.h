@@ -29,12 +29,13 @@ void carom_inbox_leave(struct carom_inbox *inbox);
 /* Put a message in; true when the consumer sleeps and this caller must wake it. Async-signal-safe.
  */
 bool carom_inbox_post(struct carom_inbox *inbox, struct carom_inbox_entry *message);
-/* As carom_inbox_post, for who cannot know whether the consumer still takes messages: 1 when this
- * caller must wake it, 0, or -1: it is closed, and the message is not in. Async-signal-safe. */
+/* As carom_inbox_post, for a caller that cannot know whether the consumer still takes messages: 1
+ * when this caller must wake it, 0 when not, or -1: the inbox is closed, and the message is not in
+ * it. Async-signal-safe. */
 int carom_inbox_offer(struct carom_inbox *inbox, struct carom_inbox_entry *message);
-/* Without a message: true when the consumer sleeps and this caller must wake it. When it is awake,
- * its next attempt to sleep fails once, so whatever was stored before this call is seen by the turn
- * that follows. Async-signal-safe. */
+/* Rouse the consumer without a message: true when it sleeps and this caller must wake it. When it
+ * is awake, its next attempt to sleep fails once, so whatever was stored before this call is seen
+ * by the turn that follows. Async-signal-safe. */
 bool carom_inbox_rouse(struct carom_inbox *inbox);
 
 /* Private: take out what is there. */
@@ -49,7 +50,7 @@ static inline struct carom_inbox_entry *carom_inbox_take(struct carom_inbox *inb
     return carom_inbox_take_all(inbox);
 }
 
-/* Consumer: take no more messages, from now on, and return those that are in, oldest first. */
+/* Consumer: close the inbox to further messages, and return those that are in it, oldest first. */
 struct carom_inbox_entry *carom_inbox_close(struct carom_inbox *inbox);
 
 /* Consumer: announce sleep; false when there are messages, or it was roused since it awoke, and it

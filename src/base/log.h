@@ -1,4 +1,5 @@
-/* Log sink: a line and its level go to the function that the service was given, or nowhere. */
+/* The log sink: gives each line and its level to the function that the program has set, or to
+ * nobody. */
 #ifndef CAROM_BASE_LOG_H
 #define CAROM_BASE_LOG_H
 

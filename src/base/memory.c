@@ -1,5 +1,6 @@
-/* The way to the allocator: the program's, or posix_memalign and malloc, behind counters. The
- * counters are statistics and order nothing, so they are relaxed. */
+/* All memory comes from here: from the program's allocator, if it has set one, else from
+ * posix_memalign and malloc. What is taken is counted. The counters are statistics and order
+ * nothing, so they are relaxed. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* posix_memalign, malloc_trim */
 #endif

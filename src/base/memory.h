@@ -1,5 +1,5 @@
-/* The one way to the allocator. It counts, and tests can freeze it or make allocation k fail. Any
- * thread; never on the request path after warm-up. */
+/* The only way to the allocator. It counts, and tests can freeze it or make the k-th allocation
+ * fail. Any thread; never on the request path after warm-up. */
 #ifndef CAROM_BASE_MEMORY_H
 #define CAROM_BASE_MEMORY_H
 

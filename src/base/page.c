@@ -1,5 +1,5 @@
-/* Pages and the arena. A page that nobody holds is in its pool; the arena's hold keeps the current
- * page of small pieces out of it. */
+/* Pages and the arena. A page that nobody holds lies in its pool. The arena holds its current page,
+ * so that it is not given to somebody else while there is room for small pieces. */
 #include "base/page.h"
 
 #include "base/memory.h"

@@ -1,4 +1,5 @@
-/* Pool: the ways to and from the allocator, and the trimming between them. */
+/* Pool: taking objects from the allocator, and giving back to it those that nobody used for a
+ * window. */
 #include "base/pool.h"
 
 #include "base/memory.h"

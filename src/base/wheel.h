@@ -36,8 +36,8 @@ static inline bool carom_timer_armed(const struct carom_timer *timer)
     return timer->deadline != 0;
 }
 
-/* Disarm all timers with this `fire` and put them into `list`, by their nodes. Not while it
- * advances. */
+/* Disarm all timers with this `fire` and put them into `list`, by their nodes. It is not called
+ * while the wheel advances. */
 void carom_wheel_take_all(struct carom_wheel *wheel, void (*fire)(struct carom_timer *timer),
                           struct carom_node *list);
 

@@ -1,4 +1,4 @@
-/* Accepting: a connection from a descriptor, or the answer that there are too many. */
+/* Accepting: makes a connection of a descriptor, or answers it with 503 when there are too many. */
 #include "http/accept.h"
 
 #include <netinet/in.h>

@@ -1,4 +1,5 @@
-/* Admission: limits on requests, refusals, and the call of the handler. */
+/* Admission: compares requests with their limits, refuses those beyond, and calls the handler with
+ * the others. */
 #include "http/admission.h"
 
 bool carom_admission_count(struct carom_core *core)

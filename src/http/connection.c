@@ -1,4 +1,5 @@
-/* Connections: events of the stream, flush, linger, close; and what they share. */
+/* Connections on streams: what they do at each event of their stream, how they send, linger and
+ * close; and what the connections of a worker share. */
 #include "http/connection.h"
 
 #include <stdio.h>

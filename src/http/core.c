@@ -1,4 +1,4 @@
-/* Cores of connections: references, the lists of the turn, deadlines, the drain. */
+/* Cores of connections: their references, their lists in a turn, their deadlines, and the drain. */
 #include "http/core.h"
 
 #include <arpa/inet.h>

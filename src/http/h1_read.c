@@ -1,4 +1,4 @@
-/* HTTP/1.1, reading: bytes of a connection to requests, content and trailers of its records. */
+/* HTTP/1.1, reading: makes requests, their content and trailers of a connection's bytes. */
 #include <string.h>
 
 #include "http/admission.h"

@@ -1,4 +1,4 @@
-/* HTTP/1.1: what the connections of a worker share that speak it. */
+/* HTTP/1.1: makes and frees what those connections of a worker share that speak it. */
 #include "base/memory.h"
 #include "http/h1.h"
 

@@ -1,4 +1,4 @@
-/* HTTP/1.1, writing: responses of the records to bytes of the connection, in the order of the
+/* HTTP/1.1, writing: the responses of records become bytes of the connection, in the order of the
  * requests. A response that is ready before its turn waits in its record. */
 #include <string.h>
 

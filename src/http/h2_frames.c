@@ -1,5 +1,6 @@
-/* HTTP/2: frames as they come, before nghttp2 reads them. It leaves some out without a word; here
- * all are counted, and those for streams that are no more get what RFC 9113 says. */
+/* HTTP/2: looks at frames as they come, before nghttp2 reads them. nghttp2 ignores some without
+ * telling us. Here every frame is counted, and one for a stream that no longer exists is answered
+ * as RFC 9113 says. */
 #include <string.h>
 
 #include "http/h2.h"

@@ -1,4 +1,5 @@
-/* HTTP/2, limits: how often a peer may do what costs it nothing, before it is told to be calm. */
+/* HTTP/2, limits: how often a peer may do what costs it nothing, before its connection is ended
+ * with ENHANCE_YOUR_CALM. */
 #include "http/h2.h"
 
 static struct carom_connections *connections_of(const struct carom_h2 *h2)

@@ -1,4 +1,4 @@
-/* nghttp2's memory hooks over bins. */
+/* nghttp2's functions for memory, which take it from bins. */
 #include "http/h2_memory.h"
 
 static void *mem_take(size_t size, void *bins)

@@ -1,5 +1,5 @@
-/* HTTP/2, the session: bytes of the connection to nghttp2, its callbacks, its bytes to the stream.
- */
+/* HTTP/2, the session: gives the bytes of the connection to nghttp2, notes in nghttp2's callbacks
+ * what has happened, and gives the bytes that nghttp2 makes to the stream of the connection. */
 #include <string.h>
 
 #include "base/memory.h"

@@ -1,4 +1,5 @@
-/* HTTP/2, the record's side: its response to nghttp2, its end, its credit. */
+/* HTTP/2, one stream and its record: gives the record's response to nghttp2, ends the stream, and
+ * gives the client credit for content that the handler has read. */
 #include <netinet/in.h>
 #include <string.h>
 

@@ -1,4 +1,5 @@
-/* HTTP/2, time: what comes too slowly, or not at all, and who says nothing. */
+/* HTTP/2, time: ends streams and connections whose peer sends or reads too slowly, and asks by PING
+ * whether a silent peer is still there. */
 #include "http/content.h"
 #include "http/h2.h"
 

@@ -1,4 +1,5 @@
-/* The opening: compare with the preface of HTTP/2, then hand the bytes on. */
+/* The opening of a connection: compares its first bytes with the preface of HTTP/2, and hands them
+ * to the protocol that they belong to. */
 #include "http/opening.h"
 
 #include <string.h>

@@ -1,4 +1,5 @@
-/* Answers that clients have yet to take: who waits for them, and goes on. */
+/* Answers that clients have yet to take: which connections must wait with further requests because
+ * of them, and when these go on. */
 #include "http/owed.h"
 
 #include "http/core.h"

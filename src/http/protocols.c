@@ -1,4 +1,4 @@
-/* The table of protocols: a new one has its line here. */
+/* The table of the protocols that a connection can speak. A new protocol gets a line here. */
 #include "http/protocols.h"
 
 #include "http/h1.h"

@@ -1,4 +1,5 @@
-/* What the handler may have of a record's connection, and its say in how long things may take. */
+/* What a handler can learn of its record's connection, and the time limits that it can set for one
+ * record. */
 #include <arpa/inet.h>
 #include <string.h>
 

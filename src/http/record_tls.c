@@ -1,4 +1,4 @@
-/* What a record can tell of the TLS below its connection. */
+/* What a handler can learn of the TLS on its record's connection. */
 #include "http/record_tls.h"
 
 #include "http/core.h"

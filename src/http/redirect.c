@@ -1,4 +1,4 @@
-/* The redirect from the plain port to that of TLS. */
+/* Redirects a request from the plain port to the same URI with https. */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
-/* What all backends share: where bytes land, handing them over, accepting, the end of sockets, the
- * clock. */
+/* What all backends have in common: giving received bytes a page, handing them to the owner of the
+ * socket, accepting, ending sockets, reading the clock. */
 #include "net/backend.h"
 
 #include <errno.h>

@@ -1,5 +1,6 @@
 /* The set of watched descriptors. The kernel is given numbers and no pointers, and `by_number` says
- * whose they are: what it tells of a descriptor that nobody watches any more meets nobody. */
+ * whose they are. So what the kernel still tells of a descriptor that is no longer watched finds no
+ * owner, and is ignored. */
 #include "net/descriptors.h"
 
 #include <errno.h>

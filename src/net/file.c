@@ -1,6 +1,7 @@
-/* From files to sockets. The kernel moves the bytes (sendfile) and nothing is kept here. Where it
- * does not, for whatever reason, bytes are read and sent by calls that say whose fault it is; those
- * that the socket does not take are read again. */
+/* Sends files over sockets. Where the kernel moves the bytes (sendfile), nothing is kept here.
+ * Where it does not, for whatever reason, bytes are read from the file and sent by two calls, so
+ * that an error is known to be that of the file or that of the socket. Bytes that the socket does
+ * not take are read again later. */
 #include "net/file.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
-/* The simulated backend: peers, their bytes in both directions, a clock that a test moves. All is
- * decided by the order of calls, and by a source of random numbers when the kernel has whims: a
- * wait notes what is ready, in the order in which peers connected, and a delivery does that and
- * nothing else, as with epoll. */
+/* The simulated backend: peers, their bytes in both directions, a clock that a test moves. What
+ * happens depends only on the order of calls, and on random numbers of the test where it asks for a
+ * kernel with whims. A wait notes which sockets are ready, in the order in which peers connected,
+ * and a delivery handles those and nothing else, as with epoll. */
 #include "net/loop_simulated.h"
 
 #include <arpa/inet.h>

@@ -1,9 +1,9 @@
-/* The io_uring backend: the loop. What operations a turn starts is given to the kernel when the
- * next one waits, by the same system call.
+/* The io_uring backend: the loop. The operations that a turn starts are given to the kernel when
+ * the next turn waits, by the same system call.
  *
- * For a foreign loop there is an epoll descriptor over three others, edge-triggered so that nothing
- * needs to be read: wakes, the alarm, and news of the ring, which the kernel tells only between two
- * turns. */
+ * A foreign loop polls an epoll descriptor over three others: wakes, the alarm, and news of the
+ * ring, which the kernel tells only between two turns. They are edge-triggered, so that none of
+ * them needs to be read. */
 #include <errno.h>
 #include <poll.h>
 #include <sys/epoll.h>

@@ -1,4 +1,5 @@
-/* The far ends of simulated connections: what a test does with them, and what they have seen. */
+/* The peers at the far ends of simulated connections: a test tells them what to do, and asks what
+ * they have received. */
 #include "net/loop_simulated.h"
 
 #include <string.h>

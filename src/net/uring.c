@@ -1,5 +1,6 @@
-/* The memory that is shared with the kernel, and who writes what in which order: a tail is
- * published after what it covers (release), and what it covers is read after the tail (acquire). */
+/* A ring of io_uring: its setup, its queues, its buffers. The kernel reads and writes the queues at
+ * the same time as we do: a tail is published after the entries before it (release), and those are
+ * read after the tail (acquire). */
 #include "net/uring.h"
 
 #include <errno.h>

@@ -1,4 +1,4 @@
-/* Operations of io_uring: a submission, a poll, a cancellation. */
+/* Submits operations of io_uring: any one, a poll, a cancellation. */
 #include "net/uring_operations.h"
 
 struct io_uring_sqe *carom_uring_operation(struct carom_loop *loop, uint8_t code, int fd,

@@ -8,8 +8,8 @@
  *
  * When bytes come that are not wanted now, the receive is cancelled; what it had taken is kept in
  * the socket's `node` and comes first when receiving goes on. While nothing is received, a poll
- * notices a broken connection. Software has completions too: a no-operation that comes back in the
- * next delivery. */
+ * notices a broken connection. A socket that has work left without any news of the kernel submits
+ * an operation that does nothing, whose completion brings it back in the next delivery. */
 #include "net/uring_sockets.h"
 
 #include <errno.h>

@@ -1,4 +1,4 @@
-/* Field tables: growing, looking up. */
+/* Field tables: adding fields, for which a table grows, and finding them by name. */
 #include "record/fields.h"
 
 #include <string.h>

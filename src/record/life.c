@@ -1,4 +1,4 @@
-/* Lives of records: taken and given in blocks, and gone through. */
+/* Lives of records: allocates them in blocks, takes them back, and goes through all of them. */
 #include "record/life.h"
 
 #include "base/assert.h"

@@ -1,4 +1,5 @@
-/* The record's life: take, hand over, cancel, sent, release, recycle. */
+/* A record from the time when it is taken: handed to the handler, cancelled or sent, released,
+ * recycled. */
 #include "record/record.h"
 
 #include <stddef.h>

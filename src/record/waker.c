@@ -1,4 +1,4 @@
-/* Wakers: waiting, becoming ready, firing; the public calls to wait. */
+/* Wakers: how they wait, become ready and fire; and the public calls by which a handler waits. */
 #include "record/waker.h"
 
 #include <stddef.h>

@@ -1,5 +1,6 @@
-/* Blocks of slots. A block is the VM's, given, the engine's, and the VM's again; `state` hands it
- * over between the two threads. It goes back only when nothing of it is in the queue of events. */
+/* Blocks of slots. A block belongs to the VM, until the VM gives it to the engine, and again when
+ * the engine gives it back; `state` hands it over between the two threads. The engine gives a block
+ * back only when no slot of it is in the queue of events. */
 #include "ring/block.h"
 
 #include "base/memory.h"

@@ -1,4 +1,4 @@
-/* The fields of a message, read once and checked. */
+/* Reads the fields of a message once, since the VM may change them at any time, and checks them. */
 #include "ring/field_list.h"
 
 #include <string.h>

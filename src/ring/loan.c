@@ -1,6 +1,6 @@
-/* Loans: what the engine keeps of them is taken when the VM lends, and given back by the engine. So
- * the VM's thread looks at a chunk under the lock only; the engine's takes it away under the lock,
- * and needs none to look. */
+/* Loans. The VM's thread allocates the engine's notes of them, a chunk at a time, when it lends,
+ * and the engine frees them. So the VM's thread looks at a chunk under the lock only; the engine
+ * takes the lock to remove a chunk, and needs none to look at one. */
 #include "ring/loan.h"
 
 #include "base/memory.h"

@@ -1,4 +1,4 @@
-/* What the VM says about a slot: read once, checked, done. */
+/* Messages of the VM: reads each once, checks it, and does what it says. */
 #include "ring/message.h"
 
 #include <string.h>

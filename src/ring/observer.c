@@ -1,7 +1,8 @@
 /* Connections, as the VM hears of them. Worker and VM share a table of them under a lock, which is
- * taken when a connection opens, closes, or has a request; rings without options.watch have none of
- * it. The table comes in chunks, of which the lowest with room is used first, so that what a burst
- * has left becomes free as a whole and goes back; eight bytes for each chunk stay. */
+ * taken when a connection opens, closes, or has a request; a ring without options.watch has no
+ * table. The table grows by chunks. A new connection takes a place in the lowest chunk that has
+ * one, so the chunks that only a burst needed become empty and are freed; eight bytes for each of
+ * them stay. */
 #include "ring/observer.h"
 
 #include <arpa/inet.h>

@@ -1,4 +1,4 @@
-/* The ring: slots given to requests, news to the VM, commands from it. */
+/* The ring: gives slots to requests, tells the VM its news, and takes its commands. */
 #include <string.h>
 
 #include "base/memory.h"

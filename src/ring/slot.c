@@ -1,4 +1,5 @@
-/* Slots: the pages they take, and what they tell the VM. */
+/* Takes and gives back the pages of a ring, and puts the news of a slot into the queue of events.
+ */
 #include "ring/slot.h"
 
 /* ---------------------------------------------------------------- pages */

@@ -1,4 +1,5 @@
-/* Certificates of a service: loading them again, by call and by watching their files. */
+/* The certificates of a service: loads them again, when the program asks or their files have
+ * changed. */
 #include "service/certificates.h"
 
 #include "tls/tls.h"

@@ -1,4 +1,5 @@
-/* Certificates of a service: loading them again, by call and by watching their files. */
+/* The certificates of a service: loading them again, when the program asks or their files have
+ * changed. */
 #ifndef CAROM_SERVICE_CERTIFICATES_H
 #define CAROM_SERVICE_CERTIFICATES_H
 

@@ -1,4 +1,4 @@
-/* Doors: accepting as limits allow, and closing. */
+/* Doors: accept connections as long as the limits allow, and close. */
 #include "service/door.h"
 
 #include <string.h>

@@ -7,7 +7,7 @@
 
 /* What the doors of a worker share. */
 struct carom_doors {
-    struct carom_connections *connections; /* which those that come through join */
+    struct carom_connections *connections; /* which accepted connections join */
     struct carom_loop *loop;
     const struct carom_log_sink *log;
     struct carom_node open;   /* all doors that are not closed */

@@ -1,4 +1,5 @@
-/* Records that handlers hold: looked at by a timer, and told of by age. */
+/* Records that handlers hold: a timer looks at them and logs those that are held for too long; the
+ * program may ask how each stands. */
 #include "service/held.h"
 
 #include <stdio.h>

@@ -1,4 +1,5 @@
-/* Records that handlers hold: what the log and the program are told of them. */
+/* Records that handlers hold: those that are held for too long are logged, and the program may ask
+ * for all of them. */
 #ifndef CAROM_SERVICE_HELD_H
 #define CAROM_SERVICE_HELD_H
 
@@ -16,10 +17,11 @@ struct carom_held {
 
 void carom_held_init(struct carom_held *held, struct carom_records *records,
                      const struct carom_log_sink *log, uint32_t limit);
-/* At the end of a turn: see to it that records that are held for long are told of. */
+/* At the end of a turn: while records are in use, let the timer run that looks for those held for
+ * too long. */
 void carom_held_turn(struct carom_held *held);
-/* The deadline of a shutdown has passed, and handlers have had a turn to let go: the log hears of
- * what they hold all the same, since that holds the service up for ever. */
+/* The deadline of a shutdown has passed, and handlers have had a turn to release their records. Log
+ * those that they still hold, since the service cannot end before they are released. */
 void carom_held_tell_shutdown(const struct carom_held *held);
 
 /* What the program is told of a record that a handler holds. */

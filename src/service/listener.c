@@ -1,4 +1,4 @@
-/* Listeners: addresses become sockets in the workers. */
+/* Listeners: turn addresses into listening sockets in the workers. */
 #include "service/listener.h"
 
 #include <errno.h>

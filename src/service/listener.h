@@ -5,7 +5,7 @@
 #include "service/worker.h"
 
 struct carom_listener {
-    carom_address address;     /* as it really is */
+    carom_address address;     /* as the kernel tells it: with the real port when 0 was asked for */
     struct carom_tls *tls;     /* or NULL: plain */
     int shared_fd;             /* the one descriptor of all workers; or -1: each has its own */
     size_t size;               /* of this allocation */
@@ -25,7 +25,7 @@ struct carom_listeners {
  * a negative error. */
 int carom_listeners_add(struct carom_listeners *listeners, const char *address,
                         const carom_tls_options *tls);
-/* The workers have stopped, and still stand. */
+/* Close and free all listeners. The workers have stopped, and are not freed yet. */
 void carom_listeners_finish(struct carom_listeners *listeners);
 
 #endif

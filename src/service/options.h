@@ -1,4 +1,4 @@
-/* Options with their defaults filled in, and checked. */
+/* Fills in the defaults of options, and checks them. */
 #ifndef CAROM_SERVICE_OPTIONS_H
 #define CAROM_SERVICE_OPTIONS_H
 
@@ -7,7 +7,8 @@
 /* Fill `to` from what a caller gave. 0, -CAROM_EINVAL, -CAROM_EUNSUPPORTED (backend). */
 int carom_options_resolve(carom_options *to, const carom_options *given);
 
-/* The bytes of a page: what a request head needs at most, whole. */
+/* The size of a page in bytes: the largest request head that the options allow lies whole in one.
+ */
 uint32_t carom_options_page_size(const carom_options *options);
 
 #endif

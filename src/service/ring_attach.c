@@ -1,4 +1,4 @@
-/* Attaching a ring: it becomes the guest of a worker. */
+/* Attaches a ring to a worker, whose guest it becomes. */
 #include "ring/observer.h"
 #include "service/options.h"
 #include "service/service.h"

@@ -16,7 +16,7 @@ struct carom_service {
     struct carom_shutdown shutdown;
     atomic_int failed;    /* the first error of an on_start, or 0 */
     atomic_uint working;  /* workers that have not drained */
-    carom_waker *drained; /* who waits for that; worker 0's */
+    carom_waker *drained; /* fires when all have drained; a waker of worker 0 */
 
     struct carom_listeners listeners;
     struct carom_certificates certificates;

@@ -1,5 +1,5 @@
-/* Descriptors of the program: an operation of the loop joined to a waker. The loop says that one is
- * ready, which makes its waker ready, and that calls the program in its turn. */
+/* Descriptors of the program. When the loop says that one is ready, it makes a waker ready, and
+ * that calls the program in its turn. */
 #include "service/watch.h"
 
 #include "record/waker.h"

@@ -1,4 +1,4 @@
-/* Workers: the phases of a turn. */
+/* Workers: how they are made, and what they do in each turn. */
 #include "service/worker.h"
 
 #include <stddef.h>

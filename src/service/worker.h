@@ -25,7 +25,7 @@ _Static_assert(sizeof(carom_stats) % sizeof(uint64_t) == 0 &&
 _Static_assert((int)CAROM_REASON_COUNT <= (int)CAROM_REASONS_MOST, "each reason has its place");
 
 struct carom_worker {
-    struct carom_connections connections; /* first member: found from it */
+    struct carom_connections connections; /* first member: the worker is found from it */
     const struct carom_shutdown *shutdown;
     struct carom_loop *loop;
     struct carom_arena incoming; /* what the loop receives into */
@@ -49,8 +49,8 @@ struct carom_worker {
     bool driven; /* by a foreign loop */
 
     const struct carom_log_sink *log;
-    uint64_t refused_told, refused_since; /* of records.refused: what the log knows; from when on it
-                                             may be told more */
+    uint64_t refused_told, refused_since; /* how many of records.refused were logged; from what time
+                                             on more may be logged */
     /* Its counters as others may read them: a carom_stats of its own, word by word, counted in
      * plain words and published once a turn. */
     _Atomic uint64_t published[CAROM_STATS_WORDS];
@@ -78,7 +78,7 @@ void carom_worker_publish(struct carom_worker *worker);
 bool carom_worker_is_here(const struct carom_worker *worker);
 /* Wake the worker: any thread, async-signal-safe. */
 void carom_worker_rouse(struct carom_worker *worker);
-/* What calls that are for its thread only may rely on. */
+/* Abort with the name of the call, unless it was made on the worker's thread. */
 static inline void carom_worker_assert_here(const struct carom_worker *worker, const char *call)
 {
     if (carom_unlikely(!pthread_equal(worker->connections.records.thread, pthread_self())))

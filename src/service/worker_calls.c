@@ -1,5 +1,4 @@
-/* Workers as the program sees them: their beginning and end, their data and records, posts and
- * times. */
+/* The public calls on workers: their beginning and end, their data and records, posts and times. */
 #include "record/waker.h"
 #include "service/service.h"
 #include "service/watch.h"

@@ -1,4 +1,5 @@
-/* TLS of a listener: its options, kept; what was loaded last; changing one for the other. */
+/* The TLS of a listener: keeps its options and what was last loaded from them, and replaces both
+ * while connections go on. */
 #include "tls/tls.h"
 
 #include <openssl/err.h>

@@ -1,4 +1,5 @@
-/* Contexts of OpenSSL: certificates, their names, and the policy of all. */
+/* Contexts of OpenSSL: load certificates and keys, choose among them by server name, and carry the
+ * policy that all share. */
 #include "tls/tls_context.h"
 
 #include <openssl/err.h>

@@ -11,9 +11,9 @@
 struct carom_tls_kept;
 struct carom_tls_tickets;
 
-/* Load: a context that owns all others and the table of names, and is freed by SSL_CTX_free when
- * the last session that began with it has gone; it holds `kept`. 0 or an error as of
- * carom_tls_create. */
+/* Load what the options name. *made is the context that sessions begin with; it owns the other
+ * contexts and the table of names, holds `kept`, and is freed by SSL_CTX_free when the last session
+ * that began with it has gone. 0 or an error as of carom_tls_create. */
 int carom_tls_context_load(SSL_CTX **made, struct carom_tls_kept *kept,
                            const struct carom_log_sink *log, struct carom_tls_tickets *tickets);
 

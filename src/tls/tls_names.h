@@ -1,4 +1,4 @@
-/* Server names (RFC 6066, 3), and which certificate is each one's. */
+/* Server names (RFC 6066, 3), and the certificate that each of them has. */
 #ifndef CAROM_TLS_NAMES_H
 #define CAROM_TLS_NAMES_H
 
@@ -19,19 +19,19 @@ struct carom_tls_names {
     size_t count, room;
 };
 
-/* Copy in lower case, with an end; false for what is no host's name. */
+/* Copy a name in lower case, with a zero behind it; false when it is no host's name. */
 bool carom_tls_name_copy(char to[CAROM_TLS_NAME_SIZE], const char *from, size_t length);
 
-/* Add a name, perhaps with "*" for its first label, of certificate `index`. 0; -CAROM_EINVAL: that
- * is no host's name; -CAROM_ENOMEM. */
+/* Add a name of certificate `index`; its first label may be "*". 0; -CAROM_EINVAL: it is no host's
+ * name; -CAROM_ENOMEM. */
 int carom_tls_names_add(struct carom_tls_names *names, const char *text, size_t length,
                         size_t index);
-/* All are there: make them ready to be looked up. Where a name has several certificates the first
- * has it, and `same` is told of each of the others. */
+/* All names have been added: make them ready to be found. A name that several certificates have is
+ * that of the first, and `same` is called for each of the others. */
 void carom_tls_names_settle(struct carom_tls_names *names,
                             void (*same)(void *data, size_t first, size_t other), void *data);
-/* Whose a name is: exact, or by a wildcard for its first label (RFC 9525, 6.3). SIZE_MAX: nobody's.
- */
+/* The index of the certificate that has a name, or has it by a wildcard for its first label (RFC
+ * 9525, 6.3); SIZE_MAX: none has. */
 size_t carom_tls_names_find(const struct carom_tls_names *names, const char *name);
 void carom_tls_names_finish(struct carom_tls_names *names);
 

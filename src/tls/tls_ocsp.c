@@ -1,4 +1,5 @@
-/* Responses of OCSP: read, matched with their certificate, stapled while they are good. */
+/* Responses of OCSP: read from a file, matched with their certificate, and stapled as long as they
+ * are valid. */
 #include "tls/tls_ocsp.h"
 
 #include <openssl/err.h>

@@ -8,14 +8,15 @@
 
 struct carom_tls_ocsp;
 
-/* Load: it must say something of this certificate. 0; -CAROM_ECERTIFICATE, with a line of log, or
- * -CAROM_ENOMEM. One whose time is over is loaded with a warning. */
+/* Load a response, which must be about this certificate. 0; -CAROM_ECERTIFICATE, with a line of
+ * log, or -CAROM_ENOMEM. A response that is out of date is loaded, with a warning. */
 int carom_tls_ocsp_load(struct carom_tls_ocsp **made, const char *file, const X509 *certificate,
                         const struct carom_log_sink *log);
 /* NULL is allowed. */
 void carom_tls_ocsp_free(struct carom_tls_ocsp *ocsp);
-/* Give it to the peer, unless its time is over: a client may take that for revoked, and does not
- * mind that there is none. As SSL_CTX_set_tlsext_status_cb wants it. */
+/* Staple the response for the peer, unless it is out of date: a client may take such a one for a
+ * revocation, and accepts that there is none. Returns what a callback of
+ * SSL_CTX_set_tlsext_status_cb returns. */
 int carom_tls_ocsp_staple(const struct carom_tls_ocsp *ocsp, SSL *ssl);
 
 #endif

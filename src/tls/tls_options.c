@@ -1,4 +1,4 @@
-/* Options of TLS, checked and copied. */
+/* Checks the options of TLS and copies them with all that they point to. */
 #include "tls/tls_options.h"
 
 #include <openssl/crypto.h>

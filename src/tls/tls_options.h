@@ -15,10 +15,12 @@ struct carom_tls_kept {
     size_t size;               /* of all */
 };
 
-/* Copy the options, with one holder; without other wishes "h2" is offered if `http2`. 0,
- * -CAROM_EINVAL or -CAROM_ENOMEM. Ticket keys are left out: they live where they can be changed. */
+/* Copy the options, with one holder; when they name no protocols, "h2" is offered if `http2`. 0,
+ * -CAROM_EINVAL or -CAROM_ENOMEM. Ticket keys are not copied: they are kept in struct
+ * carom_tls_tickets, where they can be changed. */
 int carom_tls_keep(struct carom_tls_kept **made, const carom_tls_options *options, bool http2);
-/* The ticket keys of options that were kept, where the caller has them. */
+/* The ticket keys in a caller's options, which carom_tls_keep leaves out; empty when the caller's
+ * struct is too old to have any. */
 carom_slice carom_tls_given_keys(const carom_tls_options *options);
 /* One holder more; returns `kept`. */
 struct carom_tls_kept *carom_tls_kept_hold(struct carom_tls_kept *kept);

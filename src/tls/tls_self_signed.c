@@ -1,4 +1,4 @@
-/* A certificate for development, signed by itself. */
+/* Makes a self-signed certificate for development. */
 #include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>

@@ -1,4 +1,5 @@
-/* A TLS session over queues of pages: a BIO of our own below OpenSSL, and the calls above it. */
+/* A TLS session over queues of pages: a BIO of our own, by which OpenSSL reads and writes them, and
+ * the calls by which a stream uses the session. */
 #include "tls/tls_session.h"
 
 #include <limits.h>

@@ -15,7 +15,7 @@ struct carom_tls;
 struct ssl_st;
 
 enum carom_tls_state {
-    CAROM_TLS_SHAKING, /* hands */
+    CAROM_TLS_SHAKING, /* the handshake is not done */
     CAROM_TLS_OPEN,
     CAROM_TLS_FAILED, /* nothing is read any more; an alert may be in `out` */
 };
@@ -49,14 +49,16 @@ bool carom_tls_has_input(const struct carom_tls_session *session);
 int64_t carom_tls_read(struct carom_tls_session *session, uint8_t *to, size_t room);
 /* Encrypt into one record, of at most CAROM_TLS_RECORD bytes. 0 or a negative error. */
 int carom_tls_write(struct carom_tls_session *session, const uint8_t *data, size_t length);
-/* Put the alert that nothing follows into `out`; at most once, and only of an open session. */
+/* Put the alert close_notify, behind which nothing follows, into `out`; at most once, and only in
+ * an open session. */
 void carom_tls_close_notify(struct carom_tls_session *session);
 
-/* The protocol that was agreed on (RFC 7301); empty when there is none. It lives as the session. */
+/* The protocol that was agreed on (RFC 7301); empty when there is none. It lives as long as the
+ * session. */
 carom_slice carom_tls_alpn(const struct carom_tls_session *session);
-/* Of an open one: it goes on from an earlier one (RFC 8446, 2.2). */
+/* Whether an open session resumes an earlier one (RFC 8446, 2.2). */
 bool carom_tls_resumed(const struct carom_tls_session *session);
-/* All that can be said of it. The texts live as the session. */
+/* Fill `info` with what is known of the session. Its texts live as long as the session. */
 void carom_tls_describe(const struct carom_tls_session *session, carom_tls_info *info);
 /* The peer's certificate (DER), kept with the session; empty when there is none, or no memory. */
 carom_slice carom_tls_peer_certificate(struct carom_tls_session *session);

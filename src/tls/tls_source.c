@@ -1,4 +1,5 @@
-/* Where TLS is loaded from: files and memory, and what is said when that fails. */
+/* Opens the files and memory that certificates and keys are loaded from, and logs why one of them
+ * is of no use. */
 #include "tls/tls_source.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
-/* Ticket keys: kept, changed, used. */
+/* Ticket keys: keeps them, changes its own from time to time, and lets OpenSSL make and open
+ * tickets with them. */
 #include "tls/tls_tickets.h"
 
 #include <openssl/core_names.h>

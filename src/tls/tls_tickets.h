@@ -1,5 +1,6 @@
 /* Keys of session tickets (RFC 5077; RFC 8446, 4.6.1): the first makes new tickets, all open old
- * ones. Given from outside and shared by processes, or random and changed in time. Any thread. */
+ * ones. The program gives them, and may share them between processes; or they are random, and
+ * changed from time to time. Any thread. */
 #ifndef CAROM_TLS_TICKETS_H
 #define CAROM_TLS_TICKETS_H
 
@@ -23,11 +24,11 @@ struct carom_tls_tickets {
 /* `keys` empty: random ones. 0, -CAROM_EINVAL, or -CAROM_ESYSTEM (no random bytes). */
 int carom_tls_tickets_init(struct carom_tls_tickets *tickets, carom_slice keys, uint32_t lifetime);
 void carom_tls_tickets_finish(struct carom_tls_tickets *tickets);
-/* They can be taken: whole keys, and not too many. */
+/* Whether these bytes can be the keys: whole ones, and not too many. */
 bool carom_tls_tickets_valid(carom_slice keys);
 /* 0 or -CAROM_EINVAL. */
 int carom_tls_tickets_replace(struct carom_tls_tickets *tickets, carom_slice keys);
-/* Let a context use them; they outlive it. */
+/* Let a context use the keys, which must outlive it. */
 void carom_tls_tickets_attach(struct carom_tls_tickets *tickets, SSL_CTX *context);
 
 #endif

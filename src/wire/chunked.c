@@ -1,4 +1,5 @@
-/* Chunked content, byte for byte where it must be and at one go where it can. */
+/* Reads and writes chunked content: chunk lines byte by byte, data in pieces as long as they can
+ * be. */
 #include "wire/chunked.h"
 
 #include <stdbool.h>

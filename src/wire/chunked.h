@@ -1,4 +1,5 @@
-/* The chunked transfer coding from bytes (RFC 9112, 7.1), strict and incremental. */
+/* Reads the chunked transfer coding (RFC 9112, 7.1), strictly and as bytes come; and writes its
+ * chunk lines. */
 #ifndef CAROM_WIRE_CHUNKED_H
 #define CAROM_WIRE_CHUNKED_H
 

@@ -1,5 +1,5 @@
-/* Field lines, many at once: a name ends where the first block of its line says, a value at the
- * first control character, which are looked for in 64 bytes at a time. */
+/* Reads many field lines at once. Control characters are looked for in 64 bytes at a time, and a
+ * value ends at the next one; a name ends at a colon in the first block of its line. */
 #include "wire/field_lines.h"
 
 #include <string.h>

@@ -1,4 +1,5 @@
-/* Field lines as nearly all are, read many at once: what reading a request mostly is. */
+/* Reads many field lines at once, as long as they are of the plain form that nearly all have: most
+ * of the time for reading a request is spent here. */
 #ifndef CAROM_WIRE_FIELD_LINES_H
 #define CAROM_WIRE_FIELD_LINES_H
 

@@ -16,7 +16,8 @@ struct carom_h1_framing {
     bool host_optional;   /* HTTP/1.1 without Host is taken */
 };
 
-/* Note a field line, if it is one of those. 0 or minus the status of a refusal. */
+/* Note a field line, if it is one of the framing or connection fields. 0 or minus the status of a
+ * refusal. */
 int carom_h1_framing_note(struct carom_h1_framing *framing, const uint8_t *data,
                           const struct carom_field_span *field, struct carom_request_head *head);
 /* The head is complete: decide its framing. 0 or minus the status of a refusal. */
@@ -26,7 +27,8 @@ int carom_h1_framing_decide(const struct carom_h1_framing *framing,
 /* Whether a field decides framing or routing, which a trailer section must not (RFC 9110, 6.5.1).
  */
 bool carom_h1_is_framing(const uint8_t *name, uint32_t length);
-/* uri-host [ ":" port ], or nothing; a port other than 0 is needed when `port_needed`. */
+/* Whether the bytes are uri-host [ ":" port ], or none; with `port_needed` there must be a port,
+ * other than 0. */
 bool carom_h1_authority(const uint8_t *data, uint32_t length, bool port_needed);
 
 #endif

@@ -1,4 +1,4 @@
-/* HTTP/1.1 request heads and trailer sections from bytes (RFC 9112), strict and incremental: call
+/* Reads HTTP/1.1 request heads and trailer sections (RFC 9112), strictly and as bytes come: call
  * again with more bytes at the same start; what was read is not read again. No bytes are copied. */
 #ifndef CAROM_WIRE_H1_REQUEST_H
 #define CAROM_WIRE_H1_REQUEST_H

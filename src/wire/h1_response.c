@@ -1,4 +1,4 @@
-/* HTTP/1.1 response heads and trailer sections to bytes. */
+/* Writes HTTP/1.1 response heads and trailer sections as bytes. */
 #include "wire/h1_response.h"
 
 #include <string.h>

@@ -1,10 +1,10 @@
-/* HTTP/1.1 response heads and trailer sections to bytes (RFC 9112, 4 and 5). */
+/* Writes HTTP/1.1 response heads and trailer sections as bytes (RFC 9112, 4 and 5). */
 #ifndef CAROM_WIRE_H1_RESPONSE_H
 #define CAROM_WIRE_H1_RESPONSE_H
 
 #include "wire/semantics.h"
 
-/* What the connection adds. */
+/* What the connection adds to the handler's fields. */
 enum carom_h1_connection { CAROM_H1_KEEP, CAROM_H1_KEEP_10, CAROM_H1_CLOSE, CAROM_H1_UPGRADE };
 
 struct carom_h1_extra {

@@ -1,4 +1,5 @@
-/* HTTP/2 response heads to name-value pairs. nghttp2 copies them, names in lower case. */
+/* Makes name-value pairs of HTTP/2 response heads. nghttp2 copies them and puts their names into
+ * lower case. */
 #include "wire/h2_response.h"
 
 #include <string.h>

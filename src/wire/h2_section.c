@@ -1,4 +1,5 @@
-/* HTTP/2 sections: gather, check, pack. */
+/* HTTP/2 header and trailer sections: gathers their field lines, checks them, and packs them into
+ * one piece. */
 #include "wire/h2_section.h"
 
 #include <string.h>

@@ -1,6 +1,7 @@
-/* HTTP/2 header and trailer sections to request heads (RFC 9113, 8): field lines come one by one,
- * as HPACK gives them, and are checked by the rules that HTTP/1.1 has; nghttp2 has checked its own
- * before. At the end the section lies in one piece, packed, as a head of HTTP/1.1 would. */
+/* Makes request heads of HTTP/2 header and trailer sections (RFC 9113, 8). Field lines come one by
+ * one, as HPACK gives them; nghttp2 has checked them by its own rules, and here they are checked by
+ * the rules that HTTP/1.1 has. At the end the section lies packed in one piece, as a head of
+ * HTTP/1.1 would. */
 #ifndef CAROM_WIRE_H2_SECTION_H
 #define CAROM_WIRE_H2_SECTION_H
 
@@ -20,9 +21,9 @@ struct carom_h2_section {
     struct carom_fields *fields; /* of the record; its first one is Host in a head */
     struct carom_h2_limits limits;
     struct carom_span method, target, authority, scheme, protocol, host;
-    uint32_t size;         /* as RFC 9113, 6.5.2 counts it, kept or not; :path is not in it */
-    uint32_t cookies;      /* crumbs (RFC 9113, 8.2.3): the first is a field, and those behind it */
-    uint32_t cookie_field; /* which field that is */
+    uint32_t size;              /* as RFC 9113, 6.5.2 counts it, kept or not; :path is not in it */
+    uint32_t cookies;           /* how many crumbs of Cookie (RFC 9113, 8.2.3) have come */
+    uint32_t cookie_field;      /* which field is the first crumb, to which the others are joined */
     uint32_t crumb, last_crumb; /* where the next ones begin in the page, and the last: a chain */
     uint16_t status; /* why it cannot be served: 400, 414, 417, 431, 500 (memory); or 0 */
     bool trailers, length_seen, expects_continue;

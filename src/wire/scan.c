@@ -1,4 +1,5 @@
-/* Looking through bytes, in blocks where the processor has them. */
+/* Counts how many bytes at the beginning of some are allowed, a block at a time where the processor
+ * has instructions for that. */
 #include "wire/scan.h"
 
 #include <string.h>

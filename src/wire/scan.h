@@ -1,4 +1,5 @@
-/* Looking through bytes for those that may not be there. */
+/* Counts the bytes at the beginning of some that may stand in a token, a value, a target or a host.
+ */
 #ifndef CAROM_WIRE_SCAN_H
 #define CAROM_WIRE_SCAN_H
 

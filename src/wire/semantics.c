@@ -1,4 +1,4 @@
-/* Statuses, dates, and how a response is framed. */
+/* Statuses, dates, and the check of a response that decides how it is framed. */
 #include "wire/semantics.h"
 
 #include <string.h>
