@@ -176,7 +176,7 @@ test('tables by number end where the last one is, after a burst', (t) => {
   ring.takeBlocksBack();
   assert.deepEqual([ring.blocks.length, ring.slots.length, ring.slotCount], [1, 16, 16]);
   const closed = [];
-  ring.watcher = { closed: (made) => closed.push(made) };
+  ring.observer = { closed: (made) => closed.push(made) };
   const one = (made) => ({ connection: {}, made });
   ring.connections = [undefined, one('a'), one('b'), one('c')];
   const goes = (number) => ring.gone.push({ number, reason: '', received: 0, sent: 0 });

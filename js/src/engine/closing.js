@@ -1,4 +1,4 @@
-// How a connection is closed that its watcher wants closed: include/carom_ring.h, enum carom_ring_close.
+// How a connection is closed that its observer wants closed: include/carom_ring.h, enum carom_ring_close.
 'use strict';
 
 const { CLOSE_IDLE, CLOSE_NOW, CLOSE_RESET } = require('../ring/layout.js');

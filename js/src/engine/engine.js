@@ -21,7 +21,7 @@ function fault(number, what) {
 }
 
 class Engine {
-  constructor(options, accept, watcher) {
+  constructor(options, accept, observer) {
     checkNames(options, NAMES);
     this.inline = ioOf(options) === 'inline';
     this.options = options;
@@ -36,7 +36,7 @@ class Engine {
     this.rings = [];
     const settings = settingsOf(options);
     if (options.reusePort === undefined && clusterWorker() !== null) settings.reusePort = 1;
-    settings.watch = watcher !== undefined;
+    settings.watch = observer !== undefined;
     const bytes = ringBytes(settings);
     this.maxHead = maxHeadOf(settings);
     const made = options[MADE_AT] || callSite();
@@ -63,7 +63,7 @@ class Engine {
     this.lastStats = null;
     for (const ring of this.rings) {
       ring.handle = this.handle;
-      ring.watcher = watcher || null;
+      ring.observer = observer || null;
       for (let i = 0; i < FIRST_BLOCKS; i++) ring.addBlock();
     }
   }
@@ -133,15 +133,15 @@ class Engine {
     this.lastStats = native.stats(this.handle);
     this.over = true;
     for (const ring of this.rings) {
-      if (ring.watcher !== null) ring.takeLast();
+      if (ring.observer !== null) ring.takeLast();
       ring.open = false;
     }
     this.resolveFinished();
   }
 }
 
-function open(options, accept, prepare, watcher) {
-  const engine = new Engine(options, accept, watcher);
+function open(options, accept, prepare, observer) {
+  const engine = new Engine(options, accept, observer);
   try {
     if (prepare !== undefined) prepare(engine);
     engine.listen(options);
@@ -153,9 +153,9 @@ function open(options, accept, prepare, watcher) {
   return engine;
 }
 
-// A server that hands over exchanges, for other APIs than fetch. `watcher` hears of connections (ring.js).
-function serveExchanges(options, onExchange, watcher) {
-  const engine = open(options, onExchange, undefined, watcher);
+// A server that hands over exchanges, for other APIs than fetch. `observer` hears of connections (ring.js).
+function serveExchanges(options, onExchange, observer) {
+  const engine = open(options, onExchange, undefined, observer);
   return {
     get addr() {
       return engine.addr;

@@ -139,7 +139,7 @@ class RequestHead {
     return REASONS[this.slot.words[SLOT_REASON]];
   }
 
-  // What the watcher of connections made of its connection (ring.js); undefined: nobody watches.
+  // What the observer of connections made of its connection (ring.js); undefined: nobody watches.
   get connection() {
     if (this.released) throw tooLate();
     return this.slot.ring.connectionOf(this.slot.words[SLOT_CONNECTION]);

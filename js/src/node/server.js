@@ -45,7 +45,7 @@ function tlsSettings(options) {
   return settings;
 }
 
-// As node names them; watchers of applications listen there.
+// As node names them; tools that monitor applications subscribe to them.
 const requestStart = channel('http.server.request.start');
 const responseCreated = channel('http.server.response.created');
 
@@ -126,7 +126,7 @@ class Server extends EventEmitter {
     if (signal && signal.aborted) return;
     try {
       const { serveExchanges } = require('../engine/engine.js');
-      this.handle = serveExchanges(this.settings(place), (exchange) => this.accept(exchange), this.watcher());
+      this.handle = serveExchanges(this.settings(place), (exchange) => this.accept(exchange), this.observer());
     } catch (error) {
       process.nextTick(() => this.emit('error', listenError(error, place)));
       return;
@@ -274,8 +274,8 @@ class Server extends EventEmitter {
 
   // ---------------------------------------------------------------- connections
 
-  // For the engine (ring.js).
-  watcher() {
+  // What the engine tells of each connection (ring.js).
+  observer() {
     return { opened: (connection) => this.opened(connection), closed: (socket, reason) => this.closed(socket, reason) };
   }
 

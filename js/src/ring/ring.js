@@ -63,7 +63,7 @@ class Slot {
   }
 }
 
-// A connection, for a watcher: { opened(connection) gives what exchange.connection is, closed(that, reason) }.
+// A connection, for an observer: { opened(connection) gives what exchange.connection is, closed(that, reason) }.
 class Connection {
   constructor(ring, number, peer, secure) {
     this.ring = ring;
@@ -123,8 +123,8 @@ class Ring {
     this.behind = false;
     this.draining = false;
     this.open = true;
-    this.watcher = null; // of connections
-    this.connections = []; // by number: what the watcher made of them, and the connection
+    this.observer = null; // of connections
+    this.connections = []; // by number: what the observer made of them, and the connection
     this.connectionNews = 0;
     this.gone = []; // connections that have closed, whose exchanges may have news still
   }
@@ -251,7 +251,7 @@ class Ring {
   // ---------------------------------------------------------------- connections
 
   connectionOf(number) {
-    if (this.watcher === null) return undefined;
+    if (this.observer === null) return undefined;
     if (this.connections[number] === undefined) this.takeConnections(); // it has opened just now
     return this.connections[number]?.made;
   }
@@ -273,7 +273,7 @@ class Ring {
       const connection = new Connection(this, number, peer, secure);
       this.connections[number] = { connection, made: undefined };
       guarded(() => {
-        this.connections[number].made = this.watcher.opened(connection);
+        this.connections[number].made = this.observer.opened(connection);
       });
     }
     if (news & RING_CLOSED) this.gone.push({ number, reason, received, sent });
@@ -291,7 +291,7 @@ class Ring {
       connection.received = received;
       connection.sent = sent;
       native.forgetConnection(this.handle, this.index, number);
-      guarded(() => this.watcher.closed(made, reason));
+      guarded(() => this.observer.closed(made, reason));
     }
     trim(this.connections);
   }
@@ -304,7 +304,7 @@ class Ring {
   }
 
   get hasConnectionNews() {
-    return this.watcher !== null && Atomics.load(this.control, RING_CONNECTION_NEWS) !== this.connectionNews;
+    return this.observer !== null && Atomics.load(this.control, RING_CONNECTION_NEWS) !== this.connectionNews;
   }
 
   // ---------------------------------------------------------------- news
@@ -397,9 +397,9 @@ class Ring {
       this.takeBlocksBack();
       this.growIfWanted();
       this.warnOfRefusals();
-      if (this.watcher !== null) this.takeConnections();
+      if (this.observer !== null) this.takeConnections();
       const more = this.takeEvents(Exchange, accept);
-      if (this.watcher !== null) this.tellGone();
+      if (this.observer !== null) this.tellGone();
       if (more || this.control[RING_VM_ASLEEP] === YIELDS) return more;
       Atomics.store(this.control, RING_VM_ASLEEP, 1);
       // What came just before that store woke nobody.
