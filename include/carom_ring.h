@@ -26,44 +26,46 @@ extern "C" {
 
 /* Words of the control block. Each that is written often has a cache line (16 words) of its own. */
 enum carom_ring_control {
-    CAROM_RING_CAPACITY = 0,       /* slots at most, and entries of each queue: a power of two */
-    CAROM_RING_EVENTS_WORD = 1,    /* where the queue of events begins */
-    CAROM_RING_COMMANDS_WORD = 2,  /* where the queue of commands begins */
-    CAROM_RING_RETURNS_WORD = 3,   /* where the queue of returned loans begins */
-    CAROM_RING_PAGES_BYTE = 4,     /* where the pages begin */
-    CAROM_RING_BLOCKS_WORD = 5,    /* where a word for each block of slots begins: 1 while the
-                                      engine has it */
-    CAROM_RING_BAD_COMMANDS = 6,   /* commands that named no slot of the VM's */
-    CAROM_RING_PROTOCOL = 7,       /* CAROM_RING_VERSION of the engine */
-    CAROM_RING_EVENT_TAIL = 16,    /* (atomic) the engine counts what it has put in */
-    CAROM_RING_EVENT_HEAD = 32,    /* (atomic) the VM counts what it has taken out and dealt with:
-                                      while that is far behind, connections have further requests
-                                      wait. It says so when it is called the next time, at the
-                                      latest: it is called for that when somebody waits */
-    CAROM_RING_COMMAND_TAIL = 48,  /* (atomic) the VM counts what it has put in */
-    CAROM_RING_RETURN_TAIL = 64,   /* (atomic) the engine counts */
-    CAROM_RING_ENGINE_ASLEEP = 80, /* (atomic) 1: exchange it for 0 and call carom_ring_wake */
-    CAROM_RING_VM_ASLEEP = 96,     /* (atomic) 1: the VM wants options.wake when there are events;
-                                      2: it does when what it has answered is on its way */
+    CAROM_RING_CAPACITY = 0,      /* slots at most, and entries of each queue: a power of two */
+    CAROM_RING_EVENTS_WORD = 1,   /* where the queue of events begins */
+    CAROM_RING_COMMANDS_WORD = 2, /* where the queue of commands begins */
+    CAROM_RING_RETURNS_WORD = 3,  /* where the queue of returned loans begins */
+    CAROM_RING_PAGES_BYTE = 4,    /* where the pages begin */
+    CAROM_RING_BLOCKS_WORD = 5,   /* where a word for each block of slots begins: 1 while the
+                                     engine has it */
+    CAROM_RING_BAD_COMMANDS = 6,  /* the engine counts the commands for a slot, or for a request in
+                                     it, that the VM does not hold */
+    CAROM_RING_PROTOCOL = 7,      /* CAROM_RING_VERSION of the engine */
+    CAROM_RING_EVENT_TAIL = 16,   /* (atomic) the engine counts the events that it has put in */
+    CAROM_RING_EVENT_HEAD =
+        32, /* (atomic) the VM counts the events it has taken out and dealt with. While many are
+               not, requests wait (options.unheard): the VM is called for that, and must have
+               written this when it is called again */
+    CAROM_RING_COMMAND_TAIL = 48,  /* (atomic) the VM counts the commands that it has put in */
+    CAROM_RING_RETURN_TAIL = 64,   /* (atomic) the engine counts the loans that it has given back */
+    CAROM_RING_ENGINE_ASLEEP = 80, /* (atomic) 1: the engine sleeps. The VM exchanges this for 0,
+                                      and calls carom_ring_wake if it was 1 */
+    CAROM_RING_VM_ASLEEP = 96,     /* (atomic) 1: the engine is to call options.wake when there are
+                                      events; 2: when what the VM has answered is on its way */
     CAROM_RING_SLOTS_WANTED = 112, /* (atomic) requests that wait for a slot */
     CAROM_RING_SLOTS = 113,        /* (atomic) slots that the engine has; those of a block that was
                                       just given are not among them yet */
     CAROM_RING_BLOCKS_BACK = 114,  /* (atomic) the engine counts the blocks it has given back */
-    CAROM_RING_REFUSED = 115,      /* (atomic) requests of the worker that were answered 503, since
-                                      what they needed was taken */
-    CAROM_RING_CONNECTION_NEWS = 116, /* (atomic) the engine counts the connections with news, for
-                                         carom_ring_take_connection */
-    CAROM_RING_PAGES_HELD = 128,    /* (atomic) a word for each page: the engine makes it 1 when it
-                                       puts something there for the VM, and the VM 0 when it has
-                                       copied that */
+    CAROM_RING_REFUSED = 115, /* (atomic) requests of the worker that were answered 503, because all
+                                 that may be in flight were */
+    CAROM_RING_CONNECTION_NEWS = 116, /* (atomic) the engine counts the connections that have news
+                                         for carom_ring_take_connection */
+    CAROM_RING_PAGES_HELD =
+        128, /* (atomic) a word for each page: the engine writes 1 when it has put something there
+                for the VM, the VM 0 when it has copied that */
     CAROM_RING_CONTROL_WORDS = 144, /* the queues begin here */
 };
 
-/* The version of all numbers in this file and of their meaning. It rises with each change. What
- * comes anew is such that a VM of a lower version need not know of it: words and flags that are 0
- * unless it writes them, news that are told only to who asked. Where that cannot be, the number
- * jumps to the next hundred, and a VM of the old hundred must not go on. 1: the first. 2: PROTOCOL,
- * LOCAL, SLOT_PROTOCOL, TIMER, files as loans. */
+/* The version of all numbers in this file and of their meaning. It rises with each change. An
+ * addition leaves a VM of a lower version as it was: new words and flags are 0 unless the VM writes
+ * them, and new news are told only to a VM that has asked for them. Where that cannot be, the
+ * number jumps to the next hundred, and a VM of the old hundred must not go on. 1: the first. 2:
+ * PROTOCOL, LOCAL, SLOT_PROTOCOL, TIMER, files as loans. */
 enum carom_ring_version {
     CAROM_RING_VERSION = 2, /* of this header */
 };
@@ -73,9 +75,9 @@ enum carom_ring_size {
     CAROM_RING_SLOT_SIZE = 8192,  /* a slot */
     CAROM_RING_BLOCK_SLOTS = 16,  /* slots of a block */
     CAROM_RING_PAGE_SIZE = 65536, /* a page */
-    CAROM_RING_PAGES = 16,     /* pages of a ring, through which content goes to the VM, and heads
-                                  that are too long for a slot: never held, but in passing */
-    CAROM_RING_LOANS = 262144, /* loans at a time; a power of two */
+    CAROM_RING_PAGES = 16, /* pages of a ring, for content and for heads too long for a slot: the VM
+                              copies what is there and gives the page back at once */
+    CAROM_RING_LOANS = 262144, /* the most loans at one time; a power of two */
 };
 
 /* ------------------------------------------------------------------ layout: a slot */
@@ -85,17 +87,17 @@ enum carom_ring_slot {
     CAROM_SLOT_NEWS = 0,          /* (atomic) enum carom_ring_news; the VM exchanges it for 0 */
     CAROM_SLOT_GENERATION = 1,    /* rises each time the slot is given to another request */
     CAROM_SLOT_HEAD_PAGE = 2,     /* 0: the head is in the slot; else the number of its page + 1 */
-    CAROM_SLOT_METHOD_LENGTH = 3, /* the head begins with the method */
-    CAROM_SLOT_VERSION = 4,       /* 10, 11, 20; + 256 when the client asks for an upgrade; + a
-                                     status << 16 when it is no request: see options.watch */
-    CAROM_SLOT_TARGET = 5,        /* offset in the head */
+    CAROM_SLOT_METHOD_LENGTH = 3, /* in bytes; the head begins with the method */
+    CAROM_SLOT_VERSION = 4, /* 10, 11 or 20 (HTTP/2); + 256 when the client asks for an upgrade; + a
+                               status << 16 when the slot carries no request: see options.watch */
+    CAROM_SLOT_TARGET = 5,  /* offset in the head */
     CAROM_SLOT_TARGET_LENGTH = 6, /* in bytes */
-    CAROM_SLOT_FIELD_COUNT = 7,   /* of 4 half-words before the head: offset and length of a name,
-                                     offset and length of its value */
+    CAROM_SLOT_FIELD_COUNT = 7,   /* how many entries lie before the head, of 4 half-words each:
+                                     offset and length of a name, offset and length of its value */
     CAROM_SLOT_HEAD_LENGTH = 8,   /* in bytes: method, target, fields */
-    CAROM_SLOT_LENGTH_LOW = 9,    /* Content-Length; all ones in both: only the end will tell */
+    CAROM_SLOT_LENGTH_LOW = 9,    /* Content-Length; all ones in both: unknown before the end */
     CAROM_SLOT_LENGTH_HIGH = 10,  /* its upper half */
-    CAROM_SLOT_CONTENT_HERE = 11, /* bytes of content behind the head; they are all of it */
+    CAROM_SLOT_CONTENT_HERE = 11, /* bytes of content behind the head, if all came with it */
     CAROM_SLOT_PIECE_PAGE = 12,   /* CONTENT, CONTENT_END: the number of the page + 1; 0: none */
     CAROM_SLOT_PIECE_LENGTH = 13, /* in bytes */
     CAROM_SLOT_TRAILERS_LENGTH =
@@ -112,7 +114,8 @@ enum carom_ring_slot {
                                    length << 16; 0: nothing, or a plain tunnel (CONNECT). Of HTTP/1.1
                                    the Upgrade field, of HTTP/2 :protocol (RFC 8441, 4) */
 
-    CAROM_SLOT_FLAGS = 32,  /* (atomic) enum carom_ring_flag: the message; 0 when it was taken */
+    CAROM_SLOT_FLAGS = 32,  /* (atomic) enum carom_ring_flag: the VM writes what it wants, last of
+                               all, and the engine makes it 0 when it has taken the message */
     CAROM_SLOT_ECHO = 33,   /* the GENERATION that the message is for */
     CAROM_SLOT_STATUS = 34, /* of HEAD, INFORM and UPGRADE */
     CAROM_SLOT_FIELDS_LENGTH = 35, /* bytes of fields at SLOT_OUT; 0 without a head */
@@ -121,10 +124,10 @@ enum carom_ring_slot {
     CAROM_SLOT_WHOLE_LOW = 38, /* HEAD without DATA and END: length of content; all ones: unknown */
     CAROM_SLOT_WHOLE_HIGH = 39,   /* its upper half */
     CAROM_SLOT_OUT_TRAILERS = 40, /* bytes of trailers behind the content in the slot */
-    CAROM_SLOT_NOTIFY = 41,       /* (atomic) 1: ROOM when the message has been taken */
-    CAROM_SLOT_FIELDS_LOAN = 42, /* 0: in the slot; else the number of the loan + 1 where the fields
-                                    lie, or of END without HEAD and DATA the trailers. It is given
-                                    back as soon as they are read */
+    CAROM_SLOT_NOTIFY = 41,       /* (atomic) 1: tell ROOM when the message has been taken */
+    CAROM_SLOT_FIELDS_LOAN = 42, /* 0: the fields are in the slot; else they are in the loan of this
+                                    number - 1. For END without HEAD and DATA, where the trailers
+                                    are. The loan is given back as soon as they are read */
     CAROM_SLOT_TIME = 43,        /* TIMER: milliseconds; all ones: never */
 };
 
@@ -136,11 +139,11 @@ enum carom_ring_area {
     CAROM_SLOT_OUT = 2048, /* fields, content, trailers; up to the end */
 };
 
-/* What the engine tells. */
+/* What the engine tells the VM of a slot. */
 enum carom_ring_news {
     CAROM_NEWS_REQUEST = 1,     /* the slot carries a new request */
     CAROM_NEWS_CONTENT = 2,     /* a piece of content lies in a page, until the VM gives it back */
-    CAROM_NEWS_CONTENT_END = 4, /* that was the last (or there was none) */
+    CAROM_NEWS_CONTENT_END = 4, /* no content follows: the piece was the last, or there is none */
     CAROM_NEWS_ROOM = 8,        /* the message was taken */
     CAROM_NEWS_ENDED = 16,      /* the exchange is over: REASON */
     CAROM_NEWS_ERROR = 32,      /* the message was refused: ERROR; nothing of it was sent */
@@ -148,8 +151,8 @@ enum carom_ring_news {
     CAROM_NEWS_TIME = 128         /* the time of TIMER has passed */
 };
 
-/* What the VM wants. Of several at once WATCH and TIMER are done first, then the others in this
- * order. */
+/* What the VM wants of the engine by a message. Of several flags at once WATCH and TIMER are done
+ * first, then the others in this order. */
 enum carom_ring_flag {
     CAROM_FLAG_RAW = 1,       /* the response begins, without a head: DATA is bytes as they are */
     CAROM_FLAG_CANCEL = 2,    /* as carom_cancel */
@@ -159,22 +162,22 @@ enum carom_ring_flag {
     CAROM_FLAG_DATA = 32,     /* content */
     CAROM_FLAG_END = 64,      /* it ends, with trailers */
     CAROM_FLAG_READ = 128,    /* the next piece of content is wanted */
-    CAROM_FLAG_WATCH = 256,   /* tell ENDED; for one that ends badly it is told anyway */
-    CAROM_FLAG_RELEASE = 512, /* the slot is the engine's again */
-    CAROM_FLAG_TIMER = 1024   /* tell TIME after that many milliseconds, never early, unless the
-                                 exchange is cancelled or released first; it takes the place of one
-                                 that runs. It runs although the rest of the message waits */
+    CAROM_FLAG_WATCH = 256,   /* tell ENDED also of an exchange that ends well */
+    CAROM_FLAG_RELEASE = 512, /* give the slot back to the engine */
+    CAROM_FLAG_TIMER = 1024   /* tell TIME after SLOT_TIME milliseconds, never early, unless the
+                                 exchange is cancelled or released first. It replaces a running timer
+                                 of the slot, and starts even if the rest of the message waits */
 };
 
-/* What is told of a connection, both at once, when it was short. */
+/* The news of a connection; both at once, if it has closed before the VM asked. */
 enum carom_ring_connection_news {
-    CAROM_RING_OPENED = 1, /* it is there, its handshake of TLS done, if it has one */
-    CAROM_RING_CLOSED = 2  /* its number stays until carom_ring_forget_connection */
+    CAROM_RING_OPENED = 1, /* it has opened and, with TLS, finished its handshake */
+    CAROM_RING_CLOSED = 2  /* it has closed; its number stays until carom_ring_forget_connection */
 };
 
-/* How a connection ends that the VM wants closed. */
+/* How carom_ring_close_connection closes a connection. */
 enum carom_ring_close {
-    CAROM_CLOSE_IDLE = 1, /* if no request of it is read or in flight */
+    CAROM_CLOSE_IDLE = 1, /* close it only if no request of it is being read or in flight */
     CAROM_CLOSE_NOW = 2,  /* what was answered before is sent as far as the client takes it at once,
                              then FIN; what is in flight is cancelled */
     CAROM_CLOSE_RESET = 3 /* the same, with a reset */
@@ -188,23 +191,24 @@ typedef struct carom_ring carom_ring;
 /* How a ring is made. Start from CAROM_RING_OPTIONS_INIT, or all zeros and `size`. */
 typedef struct carom_ring_options {
     size_t size;       /* set by CAROM_RING_OPTIONS_INIT: sizeof(carom_ring_options) */
-    uint32_t capacity; /* entries of the queues, and slots at most: a power of two, and at least
+    uint32_t capacity; /* entries of each queue, and slots at most: a power of two, and at least
                           BLOCK_SLOTS */
-    size_t memory;     /* bytes of slots at most; 0: as the capacity says. A request that finds so
-                          many held is answered 503, and one whose connection has more of them than
-                          are left, so that the last ones are for those who have none */
-    uint32_t unheard;  /* 256 news that the VM has not dealt with (EVENT_HEAD), requests that wait
-                          for a slot included: as long as there are so many, a connection has one
-                          request of its own among them, and its others wait */
-    void (*wake)(
-        void *data); /* VM_ASLEEP was 1 and there are events, or it was 2 (it is 0 now). On the
-                        worker's thread, in its turn; it may run the VM there and then */
-    void *data;      /* for wake */
-    bool watch; /* the VM is told of connections, and of what came on HTTP/1.1 and is no request: it
-                   gets a slot, without a method, whose target is what came and which is answered as
-                   any other (the connection ends behind it), or released, and the engine answers
-                   with the status in VERSION. An Expect that is not 100-continue is for it, too. 16
-                   bytes more for each connection, and 64 in a table */
+    size_t memory;     /* the most bytes of slots; 0: as many as the capacity allows. A request that
+                          finds all of them held is answered 503. So is one whose connection holds more
+                          slots than are left: the last slots are for connections that have none */
+    uint32_t unheard;  /* the limit, 256 if 0, of news that the VM has not dealt with (EVENT_HEAD)
+                          and requests that wait for a slot. While there are as many, each connection
+                          may have one request among them, and its others wait */
+    void (*wake)(void *data); /* called on the worker's thread, in its turn, when VM_ASLEEP was 1
+                                 and there are events, or when it was 2; it is 0 by then. It may run
+                                 the VM there and then */
+    void *data;               /* for wake */
+    bool watch; /* tell the VM of connections, as carom_ring_take_connection says, and of what came
+                   on HTTP/1.1 and is no request. That gets a slot without a method, whose target is
+                   the bytes that came and whose VERSION has the status for it. The VM answers it as
+                   any other, after which the connection ends; or releases it, and the engine
+                   answers with that status. An Expect that is not 100-continue is left to the VM,
+                   too. It costs 16 bytes more for each connection, and 64 in a table */
 } carom_ring_options;
 
 /* Options of a ring that lack a capacity and `wake`, as an initializer. */
@@ -231,16 +235,16 @@ typedef struct carom_ring_connection {
     carom_address peer;  /* OPENED */
     bool secure;         /* OPENED: over TLS */
     carom_reason reason; /* CLOSED; CLIENT_CLOSED also for one that was idle */
-    uint64_t received;   /* CLOSED: bytes, before encryption */
-    uint64_t sent;       /* the same */
+    uint64_t received;   /* CLOSED: bytes received, after decryption */
+    uint64_t sent;       /* CLOSED: bytes sent, before encryption */
 } carom_ring_connection;
 
 /* Bytes of a control block for so many slots. Any thread. */
 CAROM_API size_t carom_ring_control_size(uint32_t capacity);
 
-/* Make a ring over `control`, which is the VM's and lives until carom_ring_destroy; it is all
- * zeros. Errors: EINVAL (the options' size, capacity, memory; size, alignment of 8), ENOMEM. Any
- * thread. */
+/* Make a ring over `control`, `size` bytes of the VM's, all zeros, which must stay until
+ * carom_ring_destroy. Errors: EINVAL (the options' size, capacity, memory; size, alignment of 8),
+ * ENOMEM. Any thread. */
 CAROM_API int carom_ring_create(carom_ring **ring, const carom_ring_options *options, void *control,
                                 size_t size);
 /* Free a ring whose service has drained. NULL is allowed. */
@@ -261,16 +265,17 @@ CAROM_API int carom_ring_attach(carom_ring *ring, carom_service *service, uint32
 /* The handler of a service with rings: puts the record into the ring of its worker. */
 CAROM_API void carom_ring_handle(carom_record *record, void *data);
 
-/* Commands are there, and ENGINE_ASLEEP was 1. The VM's thread. */
+/* Wake the engine: the VM has put commands in, and ENGINE_ASLEEP was 1. The VM's thread. */
 CAROM_API void carom_ring_wake(carom_ring *ring);
 /* Whether there is anything that the engine has not taken: commands, a block, a connection to be
- * closed. The VM's thread, which drives the worker. */
+ * closed. The VM's thread, which must be the one that drives the worker. */
 CAROM_API bool carom_ring_has_commands(const carom_ring *ring);
 
-/* Lend bytes of the VM's to the engine under a number below CAROM_RING_LOANS, to be named by one
- * message. They must stay until the number comes back in the queue of returns. What the engine
- * keeps of it is taken for 256 numbers at a time, when the first of them is lent: begin with the
- * low ones. Errors: EINVAL, ESTATE (this number is lent), ENOMEM. The VM's thread. */
+/* Lend bytes of the VM's to the engine under a number below CAROM_RING_LOANS, which one message
+ * then names. They must stay as they are until the number comes back in the queue of returns. The
+ * engine allocates its notes of loans for 256 numbers at a time, when the first of them is lent, so
+ * use the low numbers first. Errors: EINVAL, ESTATE (this number is lent), ENOMEM. The VM's thread.
+ */
 CAROM_API int carom_ring_lend(carom_ring *ring, uint32_t loan, const void *data, size_t length);
 
 /* Lend a file, or a part of it, in the same way: `length` bytes from `offset` of a regular file
@@ -282,25 +287,27 @@ CAROM_API int carom_ring_lend(carom_ring *ring, uint32_t loan, const void *data,
 CAROM_API int carom_ring_lend_file(carom_ring *ring, uint32_t loan, int descriptor, uint64_t offset,
                                    uint64_t length);
 
-/* What is known of the TLS below the request in a slot, and if `der` is not NULL the client's
- * certificate, as carom_record_tls and carom_record_tls_certificate tell; empty: none. For a slot
- * that the VM holds: it has heard REQUEST and has not sent RELEASE, until when all is valid.
- * Errors: EINVAL (no such slot), ENOENT (plain). The VM's thread. */
+/* Fill `info` with what is known of the TLS on the connection of a slot's request, and `der`, if it
+ * is not NULL, with the client's certificate (empty: it showed none), as carom_record_tls and
+ * carom_record_tls_certificate do. The VM must hold the slot: it has heard REQUEST and has not sent
+ * RELEASE, until which all texts are valid. Errors: EINVAL (no such slot), ENOENT (no TLS). The
+ * VM's thread. */
 CAROM_API int carom_ring_tls(carom_ring *ring, uint32_t slot, carom_tls_info *info,
                              carom_slice *der);
 
-/* Of a ring with options.watch: take the news of one connection; 1, or 0: there is none. OPENED is
- * there before REQUEST of its first request is told; CLOSED comes behind the news of all of its
- * slots, so what stands in the queue of events then is to be taken first. The VM's thread. */
+/* Take the news of one connection, of a ring with options.watch; 1, or 0: there are none. OPENED is
+ * there before REQUEST of its first request is told. CLOSED comes after the news of all of its
+ * slots, so take what is in the queue of events before you act on it. The VM's thread. */
 CAROM_API int carom_ring_take_connection(carom_ring *ring, carom_ring_connection *connection);
-/* The VM has heard CLOSED, and all that its slots had to tell: the number may be another's. The
- * VM's thread. */
+/* Let the number of a connection be given to another one: the VM has heard CLOSED, and all news of
+ * its slots. The VM's thread. */
 CAROM_API void carom_ring_forget_connection(carom_ring *ring, uint32_t number);
-/* Close a connection by its number, or all (0), as `how` says (enum carom_ring_close). Of an
- * unknown one nothing happens. Done behind the commands that are there. The VM's thread. */
+/* Close the connection of a number, or all (0), as `how` says (enum carom_ring_close), after the
+ * commands that are there. An unknown number is ignored. The VM's thread. */
 CAROM_API void carom_ring_close_connection(carom_ring *ring, uint32_t number, uint32_t how);
-/* Bytes of a connection so far, before encryption; 0 of an unknown one. Exact when the VM's thread
- * drives the worker; else as they were when its last request came. The VM's thread. */
+/* How many bytes a connection has received and sent so far, without encryption; 0 for an unknown
+ * number. Exact when the VM's thread drives the worker; else as they were when its last request
+ * came. The VM's thread. */
 CAROM_API void carom_ring_traffic(carom_ring *ring, uint32_t number, uint64_t *received,
                                   uint64_t *sent);
 

@@ -30,18 +30,18 @@ typedef struct carom_vm_event {
     int error;           /* ERROR: a carom_error, negative */
 } carom_vm_event;
 
-/* Make a ring and the memory that it shares with its VM; slots are taken as they are wanted.
- * `options` are those of carom_ring_create, `wake` among them: it is called when carom_vm_next has
- * something again. Errors: as carom_ring_create. Any thread. */
+/* Make a ring and the memory that it shares with its VM; memory for slots is allocated when they
+ * are wanted. `options` are those of carom_ring_create. Their `wake` is called when carom_vm_next,
+ * having returned false, has news again. Errors: as carom_ring_create. Any thread. */
 CAROM_API int carom_vm_create(carom_vm **vm, const carom_ring_options *options);
-/* Free it, and its ring. Its service has drained. NULL is allowed. */
+/* Free a VM's side and its ring, whose service has drained. NULL is allowed. */
 CAROM_API void carom_vm_destroy(carom_vm *vm);
-/* Its ring, for carom_ring_attach, carom_ring_tls, carom_ring_abandon and the others. */
+/* The ring of a VM's side, for carom_ring_attach, carom_ring_tls, carom_ring_abandon and the other
+ * calls on rings. */
 CAROM_API carom_ring *carom_vm_ring(const carom_vm *vm);
 
-/* Take the news of the next slot. False: there are none; the engine was told what it should know,
- * `wake` is called when there are some, and until then the VM does something else. What was taken
- * before counts as dealt with. */
+/* Take the news of the next slot. What was taken before counts as dealt with. False: there are
+ * none. The engine then knows that the VM sleeps, and calls `wake` when there are some. */
 CAROM_API bool carom_vm_next(carom_vm *vm, carom_vm_event *event);
 
 /* ------------------------------------------------------------------ a request */
@@ -57,8 +57,8 @@ CAROM_API carom_slice carom_vm_protocol(const carom_vm *vm, uint32_t slot);
 /* Field line `index`, in the order received; false behind the last one. */
 CAROM_API bool carom_vm_field(const carom_vm *vm, uint32_t slot, uint32_t index,
                               carom_field *field);
-/* The content that has come whole with the head; data is NULL: it is to be asked for by READ,
- * unless the length is 0. */
+/* The content, if all of it came with the head. If not, data is NULL: ask for it by READ, unless
+ * carom_vm_content_length is 0. */
 CAROM_API carom_slice carom_vm_content(const carom_vm *vm, uint32_t slot);
 /* The Content-Length; 0 without content; -1 when only the end will tell. */
 CAROM_API int64_t carom_vm_content_length(const carom_vm *vm, uint32_t slot);
@@ -76,22 +76,24 @@ CAROM_API int carom_vm_begin(carom_vm *vm, uint32_t slot, uint32_t generation, u
 /* Add a field to it, before content. Errors: ETOOBIG (it does not fit into the slot), ESTATE (there
  * is content). */
 CAROM_API int carom_vm_add_field(carom_vm *vm, uint32_t slot, carom_slice name, carom_slice value);
-/* Add content, behind the fields: how many of the bytes have found room. The rest goes with the
- * next message, or all of it by carom_ring_lend. */
+/* Add content behind the fields; returns how many of the bytes fit into the slot. The rest goes
+ * with the next message; or lend all of it (carom_ring_lend). */
 CAROM_API size_t carom_vm_add_content(carom_vm *vm, uint32_t slot, const void *data, size_t length);
-/* Let the content be a loan (carom_ring_lend, carom_ring_lend_file). */
+/* Make a loan the content of the message (carom_ring_lend, carom_ring_lend_file). */
 CAROM_API void carom_vm_add_loan(carom_vm *vm, uint32_t slot, uint32_t loan);
 /* Add a trailer, behind the content, to a message with END. Errors: ETOOBIG. */
 CAROM_API int carom_vm_add_trailer(carom_vm *vm, uint32_t slot, carom_slice name,
                                    carom_slice value);
-/* The length of content that comes with other messages; otherwise it is not known. */
+/* Tell the length of all content, when it comes with later messages; without this call it is
+ * unknown. */
 CAROM_API void carom_vm_set_length(carom_vm *vm, uint32_t slot, uint64_t length);
-/* Tell TIME after so many milliseconds: to a message with TIMER. */
+/* Set the milliseconds after which TIME is told, in a message with TIMER. */
 CAROM_API void carom_vm_set_time(carom_vm *vm, uint32_t slot, uint32_t milliseconds);
-/* Hand the message over: it wants `flags` (enum carom_ring_flag). With RELEASE the slot is not the
- * VM's any more. The engine is woken, if it sleeps, now or at the end of the batch. */
+/* Hand the message over, with what the VM wants in `flags` (enum carom_ring_flag). After RELEASE
+ * the slot is not the VM's any more. If the engine sleeps it is woken, now or at the end of the
+ * batch. */
 CAROM_API void carom_vm_send(carom_vm *vm, uint32_t slot, uint32_t flags);
-/* Take a loan that has come back; its number, or -1: there is none. */
+/* Take the number of a loan that has come back; -1: there is none. */
 CAROM_API int64_t carom_vm_take_return(carom_vm *vm);
 
 #ifdef __cplusplus
