@@ -53,16 +53,16 @@ export type RemoteAddr = TcpAddr | UnixPeer;
 export interface ServeHandlerInfo {
   /** The client. First look at it before the response is sent; after that a TypeError is thrown. */
   readonly remoteAddr: RemoteAddr;
-  /** Our end of the connection: where there are many addresses, the one that the client asked. To be looked at as `remoteAddr`. */
+  /** The server's end of the connection: the address that the client has reached. First look at it before the response is sent. */
   readonly localAddr: RemoteAddr;
-  /** The protocol (RFC 7301, 6); `'h2c'` is HTTP/2 in the clear. To be looked at as `remoteAddr`. */
+  /** The protocol (RFC 7301, 6); `'h2c'` is HTTP/2 in the clear. First look at it before the response is sent. */
   readonly alpn: 'http/1.0' | 'http/1.1' | 'h2' | 'h2c';
-  /** The connection's TLS, or null: it is plain. To be looked at as `remoteAddr`. */
+  /** The connection's TLS; null when it has none. First look at it before the response is sent. */
   readonly tls: TlsInfo | null;
   /**
    * Resolves when the whole response was handed to the kernel. Rejects with an {@link ExchangeError}
-   * when it never will be. Nobody need handle the rejection. Both say how many bytes of content were
-   * sent, unless the response was sent before this was looked at.
+   * when it never will be; a rejection that nobody handles is no error. Both tell how many bytes of content
+   * were sent, unless the response was sent before this property was first looked at.
    */
   readonly completed: Promise<{ bytesSent: number | undefined }>;
   /**
@@ -80,71 +80,73 @@ export interface ServeHandlerInfo {
 /** What is known of a connection's TLS. */
 export interface TlsInfo {
   readonly version: 'TLSv1.2' | 'TLSv1.3';
-  /** By its name in the RFCs. */
+  /** The cipher suite, by its name in the RFCs. */
   readonly cipher: string;
-  /** What was agreed on; `''` for a client that offered nothing. */
+  /** The protocol that ALPN agreed on; `''` for a client that offered none. */
   readonly alpn: string;
   /** The host that the client asked for; `''` for one that named none. */
   readonly serverName: string;
-  /** Whether the session goes on from an earlier one. */
+  /** Whether the client resumed an earlier session. */
   readonly resumed: boolean;
   /** The client's certificate (X.509, DER), or null: see `requestCert`. */
   readonly peerCertificate: Uint8Array | null;
 }
 
-/** PEM. Of Bun's files the name is taken, and the engine reads them. */
+/** PEM: text, bytes, or a file of Bun, which the engine reads by its name. */
 export type Pem = string | ArrayBuffer | ArrayBufferView | { readonly name?: string; arrayBuffer(): Promise<ArrayBuffer> };
 
 /** A certificate, or several, with their keys. */
 export interface TlsCertificate {
-  /** The certificate and those that lead to its root, of several a list. */
+  /** The certificate, followed by those that lead to its root; for several certificates a list. */
   cert?: Pem | Pem[];
-  /** The key of each, in a list also with its passphrase; none when it stands in `cert`. */
+  /** The key of the certificate, or a list with the key of each, perhaps with its passphrase. Not needed when `cert` has the key. */
   key?: Pem | (Pem | { pem: Pem; passphrase?: string })[];
-  /** In the place of `cert` and `key`: files, which a reload reads again. */
+  /** The file of the certificate, instead of `cert`; a reload reads it again. */
   certFile?: string;
+  /** The file of the key, instead of `key`; a reload reads it again. */
   keyFile?: string;
-  /** Of keys that are encrypted. */
+  /** The passphrase of encrypted keys. */
   passphrase?: string;
-  /** A file with a response of OCSP (DER), which is stapled; a reload reads it again. */
+  /** A file with an OCSP response (DER) that is stapled to the certificate; a reload reads it again. */
   ocspFile?: string;
-  /** The host that it is for, or `'*.'` and one. Default: the names that stand in the certificate. */
+  /** The host that the certificate is for, or `'*.'` and a domain. Default: the names in the certificate. */
   serverName?: string;
 }
 
-/** TLS: the words of node:https, Bun and Deno. What others have and is not here is refused by name. */
+/** Options of TLS, named as in node:https, Bun and Deno. An option of theirs that is not here is refused with an error that names it. */
 export interface TlsOptions extends TlsCertificate {
-  /** Whom to trust when clients show certificates. */
+  /** The authorities that certificates of clients are checked against. */
   ca?: Pem | Pem[];
-  /** In the place of `ca`: a file. */
+  /** The file of the authorities, instead of `ca`. */
   caFile?: string;
   /** Ask clients for a certificate. Default false. */
   requestCert?: boolean;
-  /** End the handshake of clients without one that is trusted. Default true. */
+  /** With `requestCert`: end the handshake of clients that show no trusted certificate. Default true. */
   rejectUnauthorized?: boolean;
-  /** What may be agreed on, the best first. Default: `['h2', 'http/1.1', 'http/1.0']`. */
+  /** The protocols that ALPN may agree on, the preferred one first. Default: `['h2', 'http/1.1', 'http/1.0']`. */
   alpn?: ('h2' | 'http/1.1' | 'http/1.0')[];
-  /** `alpn` by its name in node and Bun, and in Deno. */
+  /** The name of `alpn` in node and Bun. */
   ALPNProtocols?: TlsOptions['alpn'];
+  /** The name of `alpn` in Deno. */
   alpnProtocols?: TlsOptions['alpn'];
-  /** Default `'TLSv1.2'`. */
+  /** The oldest version that is spoken. Default `'TLSv1.2'`. */
   minVersion?: 'TLSv1.2' | 'TLSv1.3';
   maxVersion?: 'TLSv1.3';
-  /** In the words of OpenSSL; names that begin with TLS_ are those of TLS 1.3. */
+  /** Cipher suites, as OpenSSL lists them; names that begin with TLS_ are those of TLS 1.3. */
   ciphers?: string;
-  /** Groups, in the words of OpenSSL. Default `'X25519:P-256:P-384'`. */
+  /** Groups for the key exchange, as OpenSSL lists them. Default `'X25519:P-256:P-384'`. */
   ecdhCurve?: string;
-  /** Keys of tickets, 80 random bytes each, shared by processes: the first makes tickets, all open them. */
+  /** Keys of session tickets, 80 random bytes each, which processes may share: the first makes tickets, all open them. */
   ticketKeys?: Uint8Array;
-  /** Seconds that a ticket is good for. Default 7200. */
+  /** Seconds that a session ticket is valid. Default 7200. */
   sessionTimeout?: number;
-  /** End the handshake of clients that ask for a host that no certificate is for. Default false: they get the first. */
+  /** End the handshake of clients that ask for a host that no certificate is for. Default false: they get the first certificate. */
   refuseUnknownNames?: boolean;
 }
 
 /**
- * A Response of a library (undici, node-fetch, ...) or of another realm, which is taken by its shape. Its body is a stream of the
- * web or an async iterable of bytes, as streams of Node are, or null.
+ * A Response of a library (undici, node-fetch, ...) or of another realm: any object with these members. Its body is a web stream, an
+ * async iterable of bytes, as streams of Node are, or null.
  */
 export interface ResponseLike {
   readonly status: number;
@@ -191,7 +193,7 @@ export type ErrorCode =
   | 'CAROM_ESTATE'
   /** Over a limit, such as response fields that are too long in all. */
   | 'CAROM_ETOOBIG'
-  /** A field that may not be sent: Transfer-Encoding (but for `chunked`, which says nothing) and Keep-Alive are the engine's to say, Connection may be close or keep-alive. */
+  /** A field that may not be sent: the engine alone sets Transfer-Encoding (`chunked` is ignored) and Keep-Alive; Connection may be close or keep-alive. */
   | 'CAROM_EFIELD'
   /** The content does not match the Content-Length that was given. */
   | 'CAROM_ELENGTH'
@@ -236,10 +238,10 @@ export interface ExchangeError extends CaromError {
 
 /**
  * Limits and time-outs of the engine. Sizes are bytes, times are milliseconds. `false` or `Infinity`
- * is off; 0 and `true` are the default.
+ * turns a limit off; 0 and `true` stand for its default.
  */
 export interface Limits {
-  /** Longest request target; beyond, 414. Default 8 KiB. With the next two up to 65,280; never off. */
+  /** Longest request target; beyond, 414. Default 8 KiB. Together with the next two at most 65,280; never off. */
   maxTarget?: number;
   /** Longest header section, and trailer section; beyond, 431. Default 16 KiB. Never off. */
   maxHeaderSection?: number;
@@ -254,21 +256,21 @@ export interface Limits {
   /** Most requests of a worker being answered; beyond, 503 with Retry-After. Default 16,384. */
   maxInFlight?: number | boolean;
   /**
-   * Bytes of memory for the requests that are with the handler, of each worker, 8 KiB for each; then 503 with `Retry-After`, and
-   * a warning. It is taken as it is wanted and given back after a burst. A connection that has as many of them as are left gets 503
-   * before. Default 128 MiB.
+   * Bytes of memory, in each worker, for the requests that are with the handler, 8 KiB for each. A request beyond is answered 503
+   * with `Retry-After`, and a warning is printed; so is one whose connection has more of them than are left. The memory is taken when
+   * it is needed and given back after a burst. Default 128 MiB.
    */
   maxRingMemory?: number | boolean;
   /**
-   * Bytes of answers that wait for their clients, of each worker. A connection that is owed more than it leaves of them, its
-   * largest answer not counted, has its further requests wait. Default 64 MiB.
+   * Bytes of answers, in each worker, that wait until their clients take them. While more waits for a connection, its largest answer
+   * not counted, than it leaves of these for others, its further requests wait. Default 64 MiB.
    */
   maxUnsent?: number | boolean;
   /** Most requests of a connection; the last is answered with `Connection: close`. Default off. */
   maxConnectionRequests?: number | boolean;
-  /** Most requests of a connection being answered, fewer while answers are large or not taken; then it is not read. Default 32. */
+  /** Most requests of a connection that are answered at once; then no more are read. Fewer while answers are large or not taken. Default 32. */
   maxPipeline?: number | boolean;
-  /** Unsent response of a connection at which writing waits. Default 64 KiB. */
+  /** Bytes of a connection's responses that may be unsent before writing waits. Default 64 KiB. */
   writeBuffer?: number | boolean;
   /** Unread request content that is read and dropped to keep a connection. Default 256 KiB. */
   drainContent?: number | boolean;
@@ -293,11 +295,11 @@ export interface Limits {
   writeTimeout?: number | boolean;
   /** From the handler's call to the response's head; then 503. Default off. */
   handlerTimeout?: number | boolean;
-  /** Reading on after a close, so that the answer arrives. Default 2000. */
+  /** How long a connection is still read after its close, so that the answer arrives. Default 2000. */
   lingerTimeout?: number | boolean;
   /** Go on answering a client that has closed its sending side. Default false: that cancels. */
   halfClose?: boolean;
-  /** Take requests of HTTP/1.1 without Host, their URL having that of the server. Default false: 400 (RFC 9112, 3.2). */
+  /** Accept HTTP/1.1 requests without Host; their URL has the host of the server. Default false: 400 (RFC 9112, 3.2). */
   hostOptional?: boolean;
   /** From accept to the end of the TLS handshake; then closed. Default 10,000. */
   handshakeTimeout?: number | boolean;
@@ -305,19 +307,19 @@ export interface Limits {
   maxHandshakes?: number | boolean;
   /** HTTP/2: most streams of a connection at once, up to 16,384; beyond, they are refused. Default 128. */
   h2MaxStreams?: number | boolean;
-  /** HTTP/2: unread content of a stream, from 1 KiB; it grows on a fast link up to `h2StreamWindowMax`. Default 64 KiB. */
+  /** HTTP/2: most unread content of a stream, 1 KiB or more; it grows on a fast link up to `h2StreamWindowMax`. Default 64 KiB. */
   h2StreamWindow?: number | boolean;
-  /** Default 1 MiB. */
+  /** HTTP/2: how far `h2StreamWindow` grows. Default 1 MiB. */
   h2StreamWindowMax?: number | boolean;
-  /** HTTP/2: unread content of a connection, from 1 KiB; it grows up to `h2ConnectionWindowMax`. Default 1 MiB. */
+  /** HTTP/2: most unread content of a connection, 1 KiB or more; it grows up to `h2ConnectionWindowMax`. Default 1 MiB. */
   h2ConnectionWindow?: number | boolean;
-  /** Default 4 MiB. */
+  /** HTTP/2: how far `h2ConnectionWindow` grows. Default 4 MiB. */
   h2ConnectionWindowMax?: number | boolean;
   /** HTTP/2: most streams that a client resets in 10 seconds; beyond, ENHANCE_YOUR_CALM. Default 200. */
   h2MaxResets?: number | boolean;
   /** HTTP/2: most frames that move nothing (PING, SETTINGS, ...) in 10 seconds; beyond, the same. Default 1000. */
   h2MaxControlFrames?: number | boolean;
-  /** HTTP/2: silence while streams are open until a PING; as long again without an answer: reset. Default 30,000. */
+  /** HTTP/2: a client that is silent for this long while streams are open gets a PING; after as long again without an answer, a reset. Default 30,000. */
   h2PingInterval?: number | boolean;
   /** Objects that each pool has from the start, and keeps. Default 64. */
   poolFloor?: number | boolean;
@@ -377,7 +379,7 @@ export interface ServeOptions extends Limits, TlsOptions {
 /** Counters since the start, and gauges of this moment. */
 export interface ServerStats {
   connectionsAccepted: number;
-  /** Over `maxConnections`. */
+  /** Connections that were refused because there were `maxConnections`. */
   connectionsRefused: number;
   /** Gauge. */
   connectionsOpen: number;
@@ -391,13 +393,13 @@ export interface ServerStats {
   bytesSent: number;
   /** Gauge: requests being answered. */
   recordsInFlight: number;
-  /** The most of them since the start. */
+  /** The most requests that were being answered at once since the start. */
   recordsPeak: number;
-  /** Gauge: records of no request, kept for the next ones. */
+  /** Gauge: records that no request uses, kept for the next ones. */
   recordsPooled: number;
   /** How many records were done with, and kept for the next requests. */
   recordsRecycled: number;
-  /** How often memory was taken for one. */
+  /** How often memory was allocated for a record. */
   recordsAllocated: number;
   /** Gauge: bytes held by the engine, in the whole process. */
   memory: number;
@@ -407,14 +409,17 @@ export interface ServerStats {
   timeouts: number;
   /** Requests that did not end well while the handler had them. */
   cancellations: number;
-  /** TLS handshakes that were done, and of these those that went on from an earlier one; those that failed. */
+  /** TLS handshakes that succeeded. */
   tlsHandshakes: number;
+  /** Those of them that resumed an earlier session. */
   tlsResumed: number;
+  /** TLS handshakes that failed. */
   tlsFailed: number;
-  /** Connections that spoke HTTP/2, and of these those that were ended with ENHANCE_YOUR_CALM. */
+  /** Connections that spoke HTTP/2. */
   h2Connections: number;
+  /** Those of them that were ended with ENHANCE_YOUR_CALM. */
   h2Calmed: number;
-  /** Requests that were answered 503, since all that may be in flight were: `maxInFlight`, `maxRingMemory`. */
+  /** Requests that were answered 503, because `maxInFlight` or `maxRingMemory` was reached. */
   requestsRefused: number;
   /** How often the engine has called into JavaScript. */
   calls: number;
@@ -434,7 +439,7 @@ export interface Server extends AsyncDisposable {
   readonly finished: Promise<void>;
   /** How many requests are being answered. */
   readonly pendingRequests: number;
-  /** Aborts when a shutdown begins: for what has no end of its own, such as a stream of events, to come to one. */
+  /** Aborts when a shutdown begins, so that a response without an end of its own, such as a stream of events, can be ended. */
   readonly draining: AbortSignal;
   /**
    * Stop accepting, close idle connections, answer what is in flight; resolves as `finished` does.
@@ -451,16 +456,16 @@ export interface Server extends AsyncDisposable {
   /** Give new requests to another handler. Those in flight stay with theirs. */
   reload(handler: Handler | HandlerObject): void;
   /**
-   * New connections get these certificates, open ones go on with theirs; without options the files are read again.
-   * What is not given stays as it was. When something cannot be loaded the old stays.
+   * Give these certificates to new connections; open ones keep theirs. Without options the files are read again.
+   * Options that are not given stay as they were. When something cannot be loaded, everything stays as it was.
    * @throws {TypeError} with the cause
    */
   reloadTls(options?: TlsOptions | [TlsOptions, ...TlsCertificate[]]): void;
   /** The client of a request; null for one that no server made, or whose response was sent. */
   requestIP(request: Request): RemoteAddr | null;
   /**
-   * Answer this request with 503, and abort its signal, if no response has begun by then. A further
-   * call sets the time anew; 0 takes it back.
+   * Answer this request with 503, and abort its signal, if no response has begun in so many seconds from
+   * now. A further call sets the time anew; 0 takes it back.
    */
   timeout(request: Request, seconds: number): void;
   /** Shuts down without a deadline: `await using server = serve(...)`. */

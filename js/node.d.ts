@@ -5,10 +5,10 @@ import { Limits, ServeOptions, TlsOptions } from './index.js';
 /**
  * Options of node:http, of node:https (then it speaks TLS), and in `carom` those of the engine.
  *
- * Of node:http `keepAliveTimeout`, `keepAliveTimeoutBuffer`, `headersTimeout`, `requestTimeout`, `maxHeaderSize`,
+ * Of the options of node:http these have an effect: `keepAliveTimeout`, `keepAliveTimeoutBuffer`, `headersTimeout`, `requestTimeout`, `maxHeaderSize`,
  * `joinDuplicateHeaders`, `highWaterMark`, `rejectNonStandardBodyWrites`, `IncomingMessage` and `ServerResponse` (the methods of their
- * prototypes; no constructor is called) and `requireHostHeader` mean something here. `insecureHTTPParser: true` and
- * `shouldUpgradeCallback` are refused. These have no effect: `connectionsCheckingInterval` (each time is looked at when it is due),
+ * prototypes; no constructor is called) and `requireHostHeader`. `insecureHTTPParser: true` and
+ * `shouldUpgradeCallback` are refused. These have no effect: `connectionsCheckingInterval` (each time limit is checked when it is due),
  * `noDelay` (it is on), `keepAlive`, `keepAliveInitialDelay`, `optimizeEmptyRequests`, `uniqueHeaders`.
  */
 export interface Options extends ServerOptions, TlsOptions {
@@ -25,23 +25,23 @@ export class Server extends HttpServer {
   constructor(listener?: RequestListener);
   constructor(options: Options | null, listener?: RequestListener);
   /**
-   * Milliseconds an idle connection is kept, which clients are told: 5 s. 0: no limit. This and what follows may be set while the
-   * server listens; unless its engine has threads of its own (`io: 'thread'`), where setting what the engine looks at throws.
+   * Milliseconds that an idle connection is kept, of which clients are told: 5 s. 0: no limit. This and the properties below may be set
+   * while the server listens. With `io: 'thread'` those that the engine needs may not: setting them then throws.
    */
   keepAliveTimeout: number;
   /** Milliseconds after `keepAliveTimeout` till the connection is closed: 1 s. */
   keepAliveTimeoutBuffer: number;
   /** Milliseconds from a request's first byte to the end of its header section, 60 s; `requestTimeout` if that is shorter. */
   headersTimeout: number;
-  /** Milliseconds till the content of a request is there, from the end of its header section: 5 minutes. 0: no limit. */
+  /** Milliseconds from the end of a request's header section to the end of its content: 5 minutes. 0: no limit. */
   requestTimeout: number;
   /** Milliseconds without news of a connection's request; then 'timeout' is emitted. 0: none. */
   timeout: number;
   /** Most requests of a connection; the last one is answered with Connection: close. 0 or null: no limit. */
   maxRequestsPerSocket: number | null;
   /**
-   * Fields of a request that its listener sees; further ones are left out. The engine answers 431 for more than 1,000, or than this
-   * was when the server began to listen, if that is more.
+   * The most fields of a request that its listener sees; further ones are left out. The engine answers 431 to a request with more than
+   * 1,000 fields, or more than this was when the server began to listen, if that is more.
    */
   maxHeadersCount: number | null;
   /** Most connections; more wait in the kernel. 0 or null: 16,384. */
