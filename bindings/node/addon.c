@@ -1,5 +1,5 @@
-/* The functions that JavaScript calls. Arguments come from our own package, which has checked what
- * users gave; what is wrong all the same throws a TypeError. */
+/* The functions of the addon that JavaScript calls. Their arguments come from our own package,
+ * which has checked what users gave; an argument that is wrong all the same throws a TypeError. */
 #include "server.h"
 
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* Servers: making, freeing, calling JavaScript. */
+/* Servers of JavaScript: makes and frees them, and calls JavaScript with their news. */
 #include "server.h"
 
 #include <stdlib.h>

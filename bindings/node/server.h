@@ -1,4 +1,5 @@
-/* A server of JavaScript: a service, its rings, and how its turns and JavaScript's meet. */
+/* A server of JavaScript: a service and its rings, and how the engine's turns and JavaScript's come
+ * together. */
 #ifndef CAROM_NODE_SERVER_H
 #define CAROM_NODE_SERVER_H
 

@@ -1,5 +1,6 @@
-/* TLS: options as js/src/engine/tls-options.js has checked them, what a request's connection is,
- * and what the engine says of a certificate that it cannot use. */
+/* TLS for JavaScript: takes options that js/src/engine/tls-options.js has checked, tells what is
+ * known of a request's connection, and passes on what the engine says of a certificate that it
+ * cannot use. */
 #include "server.h"
 
 #include <stdlib.h>

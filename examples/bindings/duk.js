@@ -1,4 +1,4 @@
-// The application of duk.c: what it serves, with callbacks, as there are no promises here.
+// The application of duk.c: its handlers use callbacks, because Duktape has no promises.
 'use strict';
 
 var NEWS = { REQUEST: 1, CONTENT: 2, CONTENT_END: 4, ROOM: 8, ENDED: 16, ERROR: 32, CONTENT_LOST: 64, TIME: 128 };

@@ -1,6 +1,7 @@
-/* libcurl's multi interface on a worker, for any program: what curl waits for is watched by
- * carom_watch_worker and timed by carom_wait_time_worker. A transfer is begun by
- * curl_multi_add_handle, with its owner as CURLOPT_PRIVATE, and ends with a call of `done`. */
+/* libcurl's multi interface on a worker, for any program: the descriptors that curl waits for are
+ * watched by carom_watch_worker, its times by carom_wait_time_worker. The program begins a transfer
+ * by curl_multi_add_handle, with the owner of the transfer as CURLOPT_PRIVATE; when it ends, `done`
+ * is called. */
 #ifndef EXAMPLES_CURL_WORKER_H
 #define EXAMPLES_CURL_WORKER_H
 

@@ -1,5 +1,6 @@
-/* What examples have in common: listen, say where, and run until SIGINT or SIGTERM; what is not
- * done in a second by then, or when the signal comes again, is cancelled. */
+/* What several examples have in common: they listen, print where, and run until SIGINT or SIGTERM.
+ * Requests that are not answered within a second after that, or before the signal comes again, are
+ * cancelled. */
 #ifndef EXAMPLES_SERVE_H
 #define EXAMPLES_SERVE_H
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// The command line: `carom serve APP.mjs`.
+// The program `carom`: hands its arguments to the command line (../src/cli/main.js).
 import { createRequire } from 'node:module';
 
 const { main } = createRequire(import.meta.url)('../src/cli/main.js');

@@ -1,4 +1,5 @@
-// What the tests of attacks share: a server whose handlers may fail, a client that sends a line of its choice, and what it reads.
+// For the tests of attacks: a server whose handlers may fail, and a client that sends the lines it is told to, and reads the
+// answer.
 import assert from 'node:assert/strict';
 import net from 'node:net';
 

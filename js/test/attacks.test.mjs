@@ -1,4 +1,5 @@
-// Attacks through the API: what splits responses, pollutes prototypes, or keeps an expression busy. docs/internals/testing/attacks.md has the table.
+// Attacks through the API: values that would split a response, pollute a prototype, or keep a regular expression busy.
+// docs/internals/testing/attacks.md has the table.
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 import { test, describe } from 'node:test';

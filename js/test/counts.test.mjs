@@ -1,4 +1,4 @@
-// What is exact: calls between JavaScript and the engine, allocations, memory that comes back.
+// What can be counted exactly: calls between JavaScript and the engine, allocations, memory that comes back.
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import net from 'node:net';

@@ -1,4 +1,4 @@
-// What a stranger does to a handler: leaves while it reads, asks for a tunnel; and what a refused response says of itself.
+// What a client can do to a handler: leave while it reads, or ask for a tunnel; and what the error of a refused response says.
 import assert from 'node:assert/strict';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { once } from 'node:events';

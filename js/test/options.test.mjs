@@ -1,4 +1,4 @@
-// Options that only the engine can show to have come through the addon: each as a client sees it.
+// Options whose way through the addon only the engine can show: each is seen as a client sees it.
 import assert from 'node:assert/strict';
 import net from 'node:net';
 import { test } from 'node:test';

@@ -1,4 +1,4 @@
-// What is written waits here for the engine: js/src/exchange/output.js, over a slot whose last message nobody has taken.
+// js/src/exchange/output.js: what is written waits for the engine, over a slot whose last message nobody has taken.
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 import { test } from 'node:test';

@@ -1,5 +1,4 @@
-// What a server tells only in rare cases, looked at in the parts themselves: lines for the ring, a batch of its events, its loans,
-// and what options come to.
+// Rare cases of a server, tested on its parts: field lines for the ring, a batch of events, loans, and what options become.
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 import { test } from 'node:test';

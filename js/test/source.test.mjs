@@ -1,5 +1,5 @@
-// What can be said of the source without running it: its expressions take time that grows with their
-// input and no faster, and what it takes from layout.js is there.
+// Properties of the source that are checked without running it: no expression takes more time than in proportion to its input, and
+// what the source takes from layout.js is there.
 import assert from 'node:assert/strict';
 import { readFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';

@@ -1,4 +1,4 @@
-// While clients hold what they can and nothing can move, JavaScript is not called, and does not call itself: its calls are counted,
+// While clients hold all they can and nothing can move, nobody calls JavaScript, and it does not call itself: calls are counted
 // over turns of its loop.
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';

@@ -1,4 +1,4 @@
-// Options of TLS that cannot be: each is refused by its name, with the cure.
+// Options of TLS that are not valid: each is refused with an error that names it and says what to do.
 import assert from 'node:assert/strict';
 import { createPrivateKey } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';

@@ -1,5 +1,5 @@
-// The ways in which an application is asked, in one table: HTTP/1.1 and HTTP/2, in the clear and over TLS. What a test of an
-// application does, it does over each of them; the application knows nothing of it.
+// The transports over which applications are tested, in one table: HTTP/1.1 and HTTP/2, in the clear and over TLS. Each test of an
+// application runs over all of them; the application does not know which.
 import { execFileSync } from 'node:child_process';
 import { Agent, request as requestTls } from 'node:https';
 import http2 from 'node:http2';

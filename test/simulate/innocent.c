@@ -1,6 +1,6 @@
-/* Somebody who asks, and asks again, while others hold what they can of a ring: who is answered
- * before anything else would have to happen. One connection, whose requests need a slot, a page and
- * a loan each. No number is drawn for it. */
+/* A client that asks again and again while others hold what they can of a ring, and that must be
+ * answered before anything else happens. It has one connection; each of its requests needs a slot,
+ * a page and a loan. It draws no random number. */
 #include <stdio.h>
 #include <string.h>
 

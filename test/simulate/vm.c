@@ -1,6 +1,6 @@
-/* A virtual machine on a ring, which follows the programs of its exchanges as handlers do, by the
- * protocol of docs/ring.md alone. It runs in the engine's call, or as if on a thread of its own:
- * then each step of it comes when the seed says so. */
+/* A virtual machine on a ring, which follows the programs of its exchanges as handlers do. It uses
+ * nothing but the protocol (docs/internals/ring.md). It runs in the engine's call, or as if on a
+ * thread of its own: then the seed says when it takes its next step. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
-/* What handlers wait for, and what is asked of wakers: each fires once, while it waits, when its
- * edge is there; one whose edge is there does not go on waiting. */
+/* Checks wakers: each fires once, while it waits, when its edge is there; and none whose edge is
+ * there goes on waiting. */
 #include "base/assert.h"
 #include "base/list.h"
 #include "record/record.h"

@@ -1,4 +1,4 @@
-// `carom serve`: load, listen, log, reload, drain.
+// `carom serve APP.mjs`: loads an app, serves it, logs its requests, reloads it when its files change, and drains at the end.
 'use strict';
 
 const fs = require('node:fs');

@@ -1,4 +1,4 @@
-// Where in the user's program a server was made, for messages.
+// Finds the line of the user's program that made a server, for messages.
 'use strict';
 
 const path = require('node:path');

@@ -1,4 +1,4 @@
-// How a connection is closed that its observer wants closed: include/carom_ring.h, enum carom_ring_close.
+// The ways in which the observer of connections can have one closed: enum carom_ring_close of include/carom_ring.h.
 'use strict';
 
 const { CLOSE_IDLE, CLOSE_NOW, CLOSE_RESET } = require('../ring/layout.js');

@@ -1,5 +1,5 @@
-// The engine in C, as JavaScript has it: opening, listening, batches of exchanges, shutdown. `open` is for `serve`, which adds
-// routes before it listens; `serveExchanges` is for other APIs.
+// The engine in C, for JavaScript: opens it, listens, hands over batches of exchanges, shuts it down. `open` is for `serve`, which
+// adds routes before it listens; `serveExchanges` is for other APIs.
 'use strict';
 
 const native = require('../ring/native.js');

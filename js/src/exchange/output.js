@@ -1,5 +1,5 @@
-// What an exchange sends in more than one message: heads, pieces of content and the end wait here
-// until the engine has taken the message before.
+// What an exchange sends in more than one message. Heads, pieces of content and the end wait here until the engine has taken the
+// message before.
 'use strict';
 
 const {

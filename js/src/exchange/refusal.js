@@ -1,4 +1,4 @@
-// Why the engine refuses a response, for the message of the error: which field it is, or which limit.
+// Finds out why the engine refuses a response, so that the error can name the field or the limit.
 'use strict';
 
 const { fieldsBytes } = require('../ring/codec.js');

@@ -1,4 +1,4 @@
-// The head of a request as it lies in its slot: all of it is decoded where it is looked at.
+// The head of a request, which lies in its slot. Each part is decoded when somebody first looks at it.
 'use strict';
 
 const native = require('../ring/native.js');

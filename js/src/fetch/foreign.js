@@ -1,4 +1,4 @@
-// Responses that are not of our class: the runtime's, those of libraries and of other realms.
+// Accepts Responses that are not of our class: the runtime's, those of libraries and of other realms.
 'use strict';
 
 const { endToEnd } = require('./hop-by-hop.js');

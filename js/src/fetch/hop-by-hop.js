@@ -1,4 +1,4 @@
-// Fields that are about one connection only, so that nobody who passes a message on may pass them on, too (RFC 9110, 7.6.1).
+// Fields that concern one connection only. Whoever passes a message on must leave them out (RFC 9110, 7.6.1).
 'use strict';
 
 const ALWAYS = new Set(['keep-alive', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade']);

@@ -1,5 +1,5 @@
-// Makes our classes kin of the runtime's, so that neither side need know the other: `instanceof` holds both ways, and what the
-// runtime's own code wants to see inside one of its objects it finds in ours.
+// Makes our classes and the runtime's look like one another. `instanceof` holds both ways, and what the runtime's own code looks
+// for inside one of its objects it finds in ours.
 'use strict';
 
 // The runtime's classes look inside each other's objects by symbols (Node up to 22, Deno) or where nobody else can (Node 24, Bun).

@@ -1,5 +1,5 @@
-// Bun's own code is native: it sees nothing inside an object of ours. So its functions are given a Response of Bun's in the place of one
-// of ours, made when it comes to them.
+// Bun's own code is native and cannot look inside an object of ours. So its functions are wrapped: a Response of ours that is given
+// to them is first made into one of Bun's.
 'use strict';
 
 const { nativeResponse, isOurResponse } = require('../fetch/response.js');

@@ -1,5 +1,5 @@
-// Puts our Headers, Request and Response in the place of the runtime's, and stand-ins before functions of the runtime that want to see
-// inside those of its own. It is done once, and nothing is put back.
+// Puts our Headers, Request and Response in the place of the runtime's, and wraps those functions of the runtime that must look
+// inside objects of its own classes. It is done once and never undone.
 'use strict';
 
 const { Headers } = require('../fetch/headers.js');

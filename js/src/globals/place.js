@@ -1,4 +1,4 @@
-// How something comes before what the runtime has, so that it looks the same from outside.
+// Puts something in the place of what the runtime has, so that it looks the same from outside.
 'use strict';
 
 // Puts a class of ours in the place of the runtime's. Objects of that name the class that programs see as their own.

@@ -1,4 +1,4 @@
-// What node says of a request that it refuses, for the event 'clientError', by what the engine says.
+// The errors that node would emit with 'clientError', made of the reasons for which the engine refuses a request.
 'use strict';
 
 const { METHODS, STATUS_CODES } = require('node:http');

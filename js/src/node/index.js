@@ -1,3 +1,4 @@
+// What carom/node exports.
 'use strict';
 
 const { METHODS, STATUS_CODES } = require('node:http');

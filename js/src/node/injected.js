@@ -1,5 +1,5 @@
-// Connections that a program brings itself, by emitting 'connection' with a stream of its own. The engine has none of them: node's
-// parser reads them, and the listeners of our server hear of it.
+// Connections that a program brings itself, by emitting 'connection' with a stream of its own. The engine knows nothing of them:
+// node's parser reads them, and the listeners of our server are called for their requests.
 'use strict';
 
 const http = require('node:http');

@@ -1,5 +1,5 @@
-// Sockets are of the kinds that node names, for those who ask by instanceof. Nothing of node's is called: what a socket of ours
-// does not have is undefined, not a method that finds no state of its own.
+// Makes our sockets instances of node's classes, for those who ask by instanceof. None of node's methods are inherited: one that a
+// socket of ours does not have is undefined, rather than a method that finds no state of its own.
 'use strict';
 
 const { EventEmitter } = require('node:events');

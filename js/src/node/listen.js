@@ -1,4 +1,4 @@
-// Where a server is to listen, from the arguments of listen().
+// Reads the arguments of listen(): where a server is to listen.
 'use strict';
 
 const { coded } = require('./errors.js');

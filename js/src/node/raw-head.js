@@ -1,4 +1,4 @@
-// A response head that a listener writes itself, as text on a socket.
+// Parses a response head that a listener itself writes to a socket, as text.
 'use strict';
 
 const { coded } = require('./errors.js');

@@ -1,4 +1,4 @@
-// The settings of node's servers that the engine has, too. They are given as options or set later, most of them also while the
+// Those settings of node's servers that the engine has, too. They are given as options or set later, most of them also while the
 // server listens.
 'use strict';
 

@@ -1,6 +1,7 @@
-// The socket of a connection, as long as it lives: of its requests and their responses, and of the events 'connection' and
-// 'clientError'. It tells about the peer, its time, what has passed, and can be closed. It cannot be read, since the engine does that;
-// what is written to it is a response in the place of the listener's. Over HTTP/2 each exchange has one of its own.
+// The socket of a connection, as long as it lives: that of its requests and responses, and of the events 'connection' and
+// 'clientError'. It tells who the peer is and how many bytes have passed, has time-outs, and can be closed. It cannot be read,
+// since the engine reads the connection. What is written to it is a response, instead of the listener's. Over HTTP/2 each exchange
+// has a socket of its own.
 'use strict';
 
 const { EventEmitter } = require('node:events');

@@ -1,4 +1,4 @@
-// One request on a socket and its response: how both end.
+// One request on a socket and its response: what happens when they end.
 'use strict';
 
 const { channel } = require('node:diagnostics_channel');

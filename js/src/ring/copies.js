@@ -1,7 +1,6 @@
-// Bytes that stay as they are until the engine has sent them, on whatever thread. A buffer of somebody
-// else's can be changed, shrunk, or detached and freed meanwhile, so its bytes are copied; memory of large
-// copies is used again, since taking it from the system costs more than the copying. Bytes that many clients
-// have yet to take are copied once: what they hold is not more for each of them, nor is the time of others.
+// Copies bytes that must stay as they are until the engine has sent them, on whatever thread: the owner of a buffer can change,
+// shrink, detach or free it meanwhile. The memory of large copies is used again, since taking it from the system costs more than
+// the copying. Bytes that are sent to many clients are copied once, so each further client costs neither memory nor time.
 'use strict';
 
 const LEAST = 13; // 8 KiB: what is shorter goes into the slot

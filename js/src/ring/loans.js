@@ -1,5 +1,5 @@
-// The numbers of loans, and the bytes that are lent under them. Low numbers go first, in groups as the engine keeps them, so that
-// what a burst has left in both can go.
+// The numbers of loans, and the bytes that are lent under them. Low numbers are used first, and in the groups in which the engine
+// keeps them, so that both sides can free what only a burst needed.
 'use strict';
 
 const GROUP = 256; // CAROM_LOAN_CHUNK

@@ -1,4 +1,4 @@
-// Finds carom.node: a prebuilt one that came with the package, or the one that was built here.
+// Finds and loads the addon, carom.node: a prebuilt one that came with the package, or one that was built here.
 'use strict';
 
 const path = require('node:path');

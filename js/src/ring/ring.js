@@ -1,5 +1,5 @@
-// The rings of a server, as JavaScript sees them: events taken in batches, commands put in, slots
-// and loans. docs/internals/ring.md explains the protocol; the layout is that of carom_ring.h.
+// The rings of a server, for JavaScript: takes events in batches, puts commands in, and keeps slots and loans.
+// docs/internals/ring.md explains the protocol; the layout is that of carom_ring.h.
 'use strict';
 
 const native = require('./native.js');

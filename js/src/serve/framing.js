@@ -1,5 +1,6 @@
-// Content-Encoding and Content-Length of a response are sent only where they are those of its content. A proxy copies them from a
-// response whose content fetch has decoded, and what copies them cannot know; so the content is looked at.
+// Decides whether the Content-Encoding and Content-Length of a response are true of its content, and sends them only then. A proxy
+// copies them from a response whose content fetch has decoded, and nobody who copies them can know that; so the content is looked
+// at.
 'use strict';
 
 const zlib = require('node:zlib');

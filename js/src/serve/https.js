@@ -1,4 +1,4 @@
-// For servers that speak https: a redirect from the plain port, and a field that tells clients to ask by https at once.
+// For servers that speak https: a redirect from the plain port, and the field that tells clients to use https from now on.
 'use strict';
 
 const { Response } = require('../fetch/response.js');

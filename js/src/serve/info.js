@@ -1,4 +1,5 @@
-// The second argument of a handler: about the connection, the end of the exchange, informational responses, trailers.
+// The second argument of a handler: tells of the connection and the end of the exchange, and sends informational responses and
+// trailers.
 'use strict';
 
 const { Headers } = require('../fetch/headers.js');

@@ -1,4 +1,4 @@
-// A response that cannot be sent is the matter of one request: the process lives, also when nobody listens for errors.
+// A response that cannot be sent concerns its own request only: the process lives on, also when nobody listens for errors.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http from 'node:http';

@@ -1,5 +1,5 @@
-/* The test server over TLS: its options, and what a record can tell of it. An address that begins
- * with "tls:" is listened on with TLS. */
+/* TLS in the test server: its options, and a route that shows what a record tells of it. An address
+ * that begins with "tls:" is listened on with TLS. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

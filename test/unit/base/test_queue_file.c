@@ -1,4 +1,5 @@
-/* Tests of a queue's segments that lie in files: what is told of them. Nothing is read here. */
+/* Segments of a queue that lie in files, and how the queue describes them. Nothing is read from a
+ * file here. */
 #include "unit/base/support.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
-/* Borrowed bytes in queues: what lies side by side stays apart, and who gets his bytes back finds
- * the pool whole. */
+/* Borrowed bytes in queues: neighbours in memory are not joined, and an owner who is given bytes
+ * back finds the pool whole. */
 #include "unit/base/support.h"
 
 #include "base/memory.h"

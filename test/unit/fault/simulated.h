@@ -1,5 +1,5 @@
-/* The scenarios on the simulated network: clients that say their lines, in one thread, by the
- * test's clock. */
+/* The scenarios on the simulated network: clients that send their lines, in one thread, by a clock
+ * that the test moves. */
 #ifndef CAROM_TEST_UNIT_FAULT_SIMULATED_H
 #define CAROM_TEST_UNIT_FAULT_SIMULATED_H
 

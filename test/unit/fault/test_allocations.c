@@ -1,6 +1,7 @@
 /* The k-th allocation fails, for every k: alone, or with all that follow it. The client whose
- * conversation it hits gets right answers, a refusal or a closed connection; a neighbour who waits
- * for his answer meanwhile gets it; so does who comes afterwards; nothing is kept. */
+ * conversation it hits gets right answers, a refusal or a closed connection. A neighbour who waits
+ * for an answer meanwhile gets it, and so does a client who comes afterwards. Nothing stays
+ * allocated. */
 #include "unit/fault/opening.h"
 #include "unit/fault/simulated.h"
 

@@ -1,4 +1,4 @@
-/* A client of HTTP/2 on the simulated network that says raw frames, right or wrong. */
+/* A client of HTTP/2 on the simulated network that sends raw frames, right or wrong ones. */
 #ifndef CAROM_TEST_UNIT_HTTP_H2_RAW_H
 #define CAROM_TEST_UNIT_HTTP_H2_RAW_H
 

@@ -1,4 +1,4 @@
-/* What trickles, and for how long (test_h2_slow_peers.c, test_h2_slow_readers.c). */
+/* How a peer trickles, and for how long it may (test_h2_slow_peers.c, test_h2_slow_readers.c). */
 #ifndef CAROM_TEST_UNIT_HTTP_H2_TRICKLE_H
 #define CAROM_TEST_UNIT_HTTP_H2_TRICKLE_H
 

@@ -1,5 +1,5 @@
-/* Content that comes behind its answer: it is judged like any other, and waited for only so long.
- */
+/* Content that comes after its answer was sent: it is checked like any other, and waited for a
+ * limited time only. */
 #include "http/h2.h"
 #include "unit/http/h2_raw.h"
 

@@ -1,4 +1,5 @@
-/* What a handler has of a record's connection, and time-outs of one record. */
+/* What a handler can learn of its record's connection, and time-outs that it sets for one record.
+ */
 #include "unit/http/h2_client.h"
 
 static int ended;

@@ -1,5 +1,5 @@
-/* Nobody holds what another needs: FIN behind what is not read, requests beyond a connection's
- * share, answers that their client does not take. */
+/* Nobody holds what another needs: FIN behind bytes that are not read, requests beyond a
+ * connection's share, answers that their client does not take. */
 #include "unit/http/simulation.h"
 
 /* It reads nothing, so nothing behind the first piece is received. */

@@ -1,4 +1,5 @@
-/* Tests of TLS on the simulated network: what waits for its turn, and ends by an alert. */
+/* Tests of TLS on the simulated network: handshakes that wait for their turn, and sessions that end
+ * by an alert. */
 #include "unit/http/tls_client.h"
 
 #include "http/connection.h"

@@ -1,5 +1,4 @@
-/* What a socket of io_uring does with bytes, ends and buffers, to the byte; and what its ring
- * counts. */
+/* A socket of io_uring: what becomes of each byte, end and buffer, and what its ring counts. */
 #include "net/uring_sockets.h"
 
 #include "unit/net/sockets.h"

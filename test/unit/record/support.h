@@ -1,5 +1,5 @@
-/* A record between a handler and an exchange that are both the test: what the record asks of its
- * exchange is counted, and what the exchange tells it is told by the test. */
+/* A record whose handler and exchange are the test itself: it counts what the record asks of its
+ * exchange, and tells the record what an exchange would. */
 #ifndef CAROM_TEST_UNIT_RECORD_SUPPORT_H
 #define CAROM_TEST_UNIT_RECORD_SUPPORT_H
 

@@ -1,5 +1,5 @@
-/* References to records: what they say while a handler has the record, when it was released, when
- * its memory is another's or the allocator's again; and the listing of what handlers hold. */
+/* References to records: what they say while a handler has the record, after it was released, and
+ * when its memory is used by another record or given back; and the list of what handlers hold. */
 #include <pthread.h>
 
 #include "unit/record/support.h"

@@ -1,4 +1,5 @@
-/* The calls of carom_vm.h: a server of a screen, and what they say when they are held wrong. */
+/* The calls of carom_vm.h: a small server made of them, and what they answer when they are used
+ * wrongly. */
 #include "unit/http/simulation.h"
 
 #include <stdio.h>

@@ -1,5 +1,5 @@
-/* Messages that wait for room in the response: what of them is done is not done again, they go on
- * by themselves, and who asked to be told is told. */
+/* Messages that wait for room in the response: parts of them that are done are not done again, they
+ * go on by themselves, and a VM that asked to be told is told. */
 #include "unit/ring/vm.h"
 
 #define SLOTS        8

@@ -1,6 +1,6 @@
-/* What is said of a program's mistakes: the log names an option that cannot be, a service that
- * nobody can reach, records that are held for long or beyond a shutdown's deadline; and the program
- * may list what is held. */
+/* What the log says of a program's mistakes: an option that is not valid, a service that nobody can
+ * reach, records that are held too long or beyond a shutdown's deadline; and the list of what is
+ * held. */
 #include "unit/http/simulation.h"
 
 #include "service/options.h"
