@@ -742,8 +742,9 @@ CAROM_API int carom_respond_begin(carom_record *record, const carom_response *re
 CAROM_API int carom_write(carom_record *record, const carom_content *content);
 
 /* End the response, with a trailer section (dropped where the framing has no room for it). Errors:
- * ECANCELED, ESTATE, EFIELD; ELENGTH (less than was said), ETOOBIG (options.max_response_head): it
- * is still open then: write the rest, end with fewer trailers, or cancel. */
+ * ECANCELED, ESTATE, EFIELD, ELENGTH (less than was said), ETOOBIG (options.max_response_head).
+ * After ELENGTH or ETOOBIG the response is still open: write the rest, end with fewer trailers, or
+ * cancel. */
 CAROM_API int carom_end(carom_record *record, const carom_field *trailers, size_t trailer_count);
 
 /* Send an informational response (RFC 9110, 15.2), such as 103 Early Hints, before the final one;
