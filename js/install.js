@@ -68,7 +68,7 @@ function build() {
   if (spawnSync(compiler, ['--version']).error)
     fail(`there is no binary for this machine, and no compiler ${compiler} to build one (Debian: apt-get install gcc libc6-dev)`);
   const found = libraries(compiler, path.dirname(target));
-  const engineSources = sources(path.join(engine, 'src')).filter((file) => !file.endsWith('tls_none.c'));
+  const engineSources = sources(path.join(engine, 'src')).filter((file) => !file.endsWith('_none.c'));
   const result = spawnSync(
     compiler,
     [
