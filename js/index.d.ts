@@ -10,10 +10,14 @@ export type Request = globalThis.Request;
 
 /**
  * Carom's own class, typed like the global one and an instance of it: `instanceof` holds for both.
- * The body may be an async iterable, too: `new Response((async function* () { yield 'piece'; })())`.
+ * The body may be an async iterable or an iterator, too: `new Response((async function* () { yield 'piece'; })())`. It is iterated
+ * without a stream in between; what it gives until the event loop turns is sent at once, with a Content-Length when it has ended by then.
  */
 export const Response: typeof globalThis.Response & {
-  new (body: AsyncIterable<string | Uint8Array>, init?: ConstructorParameters<typeof globalThis.Response>[1]): globalThis.Response;
+  new (
+    body: AsyncIterable<string | Uint8Array> | IterableIterator<string | Uint8Array>,
+    init?: ConstructorParameters<typeof globalThis.Response>[1],
+  ): globalThis.Response;
 };
 export type Response = globalThis.Response;
 

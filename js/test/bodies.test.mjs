@@ -118,28 +118,152 @@ for (const { name, options: over, origin: originOf, fetch } of TRANSPORTS)
         );
       });
 
-      test('a stream that ends at once is one message, with its length; one that waits is not', () =>
-        serving(
+      test('a body that ends before the loop turns has its length; one that waits has none', () => {
+        const piece = 'x'.repeat(1000);
+        const pieces = (count) => Array.from({ length: count }, () => piece);
+        const bodies = {
+          '/quick': async function* () {
+            yield 'a';
+            yield new Uint8Array([98]);
+          },
+          '/generator': function* () {
+            yield 'a';
+            yield new Uint8Array([98]);
+          },
+          '/long': async function* () {
+            yield* pieces(40);
+          },
+          '/long-generator': function* () {
+            yield* pieces(40);
+          },
+          '/iterator': () => pieces(40).values(),
+          '/waits': async function* () {
+            yield 'a';
+            await sleep(5);
+            yield new Uint8Array([98]);
+          },
+          '/very-long': function* () {
+            yield* pieces(200);
+          },
+        };
+        const expected = {
+          '/quick': ['ab', '2'],
+          '/generator': ['ab', '2'],
+          '/long': [piece.repeat(40), '40000'],
+          '/long-generator': [piece.repeat(40), '40000'],
+          '/iterator': [piece.repeat(40), '40000'],
+          '/waits': ['ab', null],
+          '/very-long': [piece.repeat(200), null],
+        };
+        return serving(
           { io },
-          (request) => {
-            const wait = new URL(request.url).pathname === '/waits';
-            return new Response(
-              (async function* generate() {
-                yield 'a';
-                if (wait) await sleep(5);
-                yield new Uint8Array([98]);
-              })(),
-            );
-          },
+          (request) => new Response(bodies[new URL(request.url).pathname]()),
           async (origin) => {
-            const quick = await fetch(`${origin}/quick`);
-            assert.equal(await quick.text(), 'ab');
-            assert.equal(quick.headers.get('content-length'), '2');
-            const slow = await fetch(`${origin}/waits`);
-            assert.equal(await slow.text(), 'ab');
-            assert.equal(slow.headers.get('content-length'), null);
+            for (const [path, [text, length]] of Object.entries(expected)) {
+              const response = await fetch(origin + path);
+              assert.ok((await response.text()) === text, path);
+              assert.equal(response.headers.get('content-length'), length, path);
+            }
           },
-        ));
+        );
+      });
+
+      test('a body that gives nothing, over and over, lets the loop turn', () => {
+        // The body waits for the loop by asking again, up to a limit that ends the test where it waits in vain.
+        const asked = (turned) => {
+          let count = 0;
+          return { waits: () => !turned() && count++ < 1e6, end: () => (turned() ? 'turned' : 'stuck') };
+        };
+        const watched = () => {
+          let has = false;
+          setImmediate(() => {
+            has = true;
+          });
+          return asked(() => has);
+        };
+        const bodies = {
+          '/async': async function* () {
+            const { waits, end } = watched();
+            while (waits()) yield '';
+            yield end();
+          },
+          '/generator': function* () {
+            const { waits, end } = watched();
+            while (waits()) yield new Uint8Array(0);
+            yield end();
+          },
+          '/stream': () => {
+            const { waits, end } = watched();
+            const encoder = new TextEncoder();
+            return new ReadableStream({
+              pull(controller) {
+                if (waits()) {
+                  controller.enqueue(new Uint8Array(0));
+                  return;
+                }
+                controller.enqueue(encoder.encode(end()));
+                controller.close();
+              },
+            });
+          },
+        };
+        return serving(
+          { io },
+          (request) => new Response(bodies[new URL(request.url).pathname]()),
+          async (origin) => {
+            for (const path of Object.keys(bodies)) assert.equal(await (await fetch(origin + path)).text(), 'turned', path);
+          },
+        );
+      });
+
+      test('a generator whose client leaves is ended', () => {
+        let ended;
+        const hears = new Promise((resolve) => {
+          ended = resolve;
+        });
+        return serving(
+          { io },
+          () =>
+            new Response(
+              (function* () {
+                try {
+                  for (;;) yield new Uint8Array(10_000);
+                } finally {
+                  ended();
+                }
+              })(),
+            ),
+          async (origin) => {
+            const leaving = new AbortController();
+            const response = await fetch(origin, { signal: leaving.signal });
+            leaving.abort();
+            await response.text().catch(() => {});
+            await hears;
+          },
+        );
+      });
+
+      test('a generator that throws is an error to the client, and the server goes on', async (t) => {
+        const reports = t.mock.method(console, 'error', () => {});
+        await serving(
+          { io },
+          (request) =>
+            request.url.endsWith('/good')
+              ? new Response('good')
+              : new Response(
+                  (function* () {
+                    yield 'a';
+                    throw new Error('of the body');
+                  })(),
+                ),
+          async (origin) => {
+            await assert.rejects(fetch(`${origin}/bad`).then((response) => response.text()));
+            assert.equal(await (await fetch(`${origin}/good`)).text(), 'good');
+          },
+        );
+        assert.ok(reports.mock.callCount() > 0); // Deno asks again
+        for (const { arguments: words } of reports.mock.calls) assert.match(String(words[1]), /of the body/);
+      });
 
       // Hono's streams do.
       test("a response may say that it is chunked: whether it is, is the engine's to say", () =>

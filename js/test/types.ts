@@ -34,6 +34,7 @@ carom.serve({
       })(),
     ),
 });
+carom.serve(() => new Response(['one', 'two'].values()));
 const secure = serve(
   {
     tls: [

@@ -113,8 +113,15 @@ class Output {
 
   end(trailers) {
     if (trailers !== null) this.exchange.fields = trailers;
+    else if (this.buffered > 0) this.stateLength();
     this.ending = { trailers };
     this.pump();
+  }
+
+  // All content is here and its head has not left: the head can say how long it is, in however many messages it goes.
+  stateLength() {
+    const head = this.heads.at(-1);
+    if (head !== undefined && head.flag === FLAG_HEAD && head.length < 0) head.length = this.buffered;
   }
 
   ready() {

@@ -23,7 +23,7 @@ const tells = (() => {
 
 class Body {
   constructor(source, type, length) {
-    this.source = source; // string, Uint8Array, Blob, exchange, async iterable; null: there is only the stream, or the witness
+    this.source = source; // string, Uint8Array, Blob, exchange, iterable; null: there is only the stream, or the witness
     this.type = type; // content-type that goes with it, or null
     this.length = length; // bytes, or -1
     this.stream = null;
@@ -64,8 +64,17 @@ function isStream(value) {
   return value instanceof ReadableStream;
 }
 
+// Whether it gives pieces one by one: an async iterable, or an iterator such as a generator. Arrays and their like are none: Fetch says
+// that they become strings.
 function isIterable(value) {
-  return value !== null && typeof value === 'object' && typeof value[Symbol.asyncIterator] === 'function';
+  if (value === null || typeof value !== 'object') return false;
+  return (
+    typeof value[Symbol.asyncIterator] === 'function' || (typeof value.next === 'function' && typeof value[Symbol.iterator] === 'function')
+  );
+}
+
+function iteratorOf(iterable) {
+  return typeof iterable[Symbol.asyncIterator] === 'function' ? iterable[Symbol.asyncIterator]() : iterable[Symbol.iterator]();
 }
 
 // "Get a copy of the bytes held by the buffer source" (WebIDL, 3.2.25).
@@ -74,7 +83,7 @@ function bytesOf(view) {
 }
 
 function streamOfIterable(iterable) {
-  const iterator = iterable[Symbol.asyncIterator]();
+  const iterator = iteratorOf(iterable);
   return new ReadableStream({
     async pull(controller) {
       const { done, value } = await iterator.next();
@@ -449,4 +458,17 @@ function mixin(prototype, of, typeOf) {
   });
 }
 
-module.exports = { Body, extract, ofExchange, streamOf, clone, handOver, forRuntime, mixin, isStream, isIterable, headersInternals };
+module.exports = {
+  Body,
+  extract,
+  ofExchange,
+  streamOf,
+  clone,
+  handOver,
+  forRuntime,
+  mixin,
+  isStream,
+  isIterable,
+  iteratorOf,
+  headersInternals,
+};

@@ -1,11 +1,14 @@
 // Sends a Response on an exchange. An error goes to `server`: report(error) logs it, fail(exchange, error) also answers.
 'use strict';
 
+const { iteratorOf } = require('../fetch/body.js');
 const { responseParts } = require('../fetch/response.js');
 const { codingOf, forContent, forWhole, withType } = require('./framing.js');
 
 // Blobs of up to this size are read whole and sent at once; larger ones are streamed.
 const SMALL_BLOB = 65536;
+// A body may give so many pieces until the event loop turns, however little is in them.
+const PIECES_OF_A_TURN = 1024;
 
 function hasNoContent(exchange, status) {
   return status === 204 || status === 304 || exchange.method === 'HEAD';
@@ -34,12 +37,19 @@ function lengthOf(fields) {
   return -1;
 }
 
+// Sends what the source gives. A generator that is not async gives its results at once, others promise them. What a turn of the event
+// loop gave leaves in one message (../exchange/output.js).
 async function pump(server, exchange, { next, cancel }) {
+  let left = PIECES_OF_A_TURN;
   try {
     for (;;) {
-      const { done, value } = await next();
+      const result = next();
+      const { done, value } = typeof result?.then === 'function' ? await result : result;
       if (done || exchange.over) break;
-      if (!exchange.write(toBytes(value))) await exchange.ready();
+      const room = exchange.write(toBytes(value));
+      if (room && --left > 0) continue;
+      await exchange.ready();
+      left = PIECES_OF_A_TURN;
     }
     exchange.source = null;
     if (exchange.over) cancel();
@@ -73,13 +83,21 @@ function sourceOf(body, scope) {
       },
     };
   }
-  const iterator = body[Symbol.asyncIterator]();
+  const iterator = iteratorOf(body);
   return {
     next: () => iterator.next(),
     cancel: () => {
       within(() => iterator.return?.());
     },
   };
+}
+
+function promised(next) {
+  try {
+    return Promise.resolve(next());
+  } catch (error) {
+    return Promise.reject(error);
+  }
 }
 
 function sendStream(server, exchange, { status, fields }, source) {
@@ -129,7 +147,7 @@ class Look {
   }
 
   read(next) {
-    const read = this.source.next();
+    const read = promised(this.source.next);
     this.reads.push(read);
     read.then((result) => {
       if (this.over) return;

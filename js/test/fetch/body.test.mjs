@@ -42,8 +42,22 @@ for (const [kind, make] of Object.entries(makers)) {
           yield 'të';
           yield bytes('xt');
         })(),
+      generator: () =>
+        (function* () {
+          yield 'të';
+          yield bytes('xt');
+        })(),
+      iterator: () => ['të', 'xt'].values(),
+      array: () => ['të', 'xt'],
     };
-    const texts = { number: '12', Uint16Array: 'aabb', URLSearchParams: 'a=%C3%BC%26', 'empty string': '', 'empty stream': '' };
+    const texts = {
+      number: '12',
+      Uint16Array: 'aabb',
+      URLSearchParams: 'a=%C3%BC%26',
+      array: 'të,xt',
+      'empty string': '',
+      'empty stream': '',
+    };
 
     for (const [name, source] of Object.entries(sources)) {
       const expected = name in texts ? texts[name] : 'tëxt';
