@@ -3,7 +3,8 @@
  *
  *     database_threads PORT CONNINFO
  *
- * As many workers and connections as there, so many threads as connections, and the same query. */
+ * It has as many workers and connections as that one, a thread for each connection, and the same
+ * query. */
 #include <libpq-fe.h>
 #include <pthread.h>
 #include <stdlib.h>

@@ -195,7 +195,7 @@ typedef enum carom_edge {
     CAROM_ENDED,     /* the response has been handed to the kernel whole, or never will be */
     CAROM_CANCELLED, /* the exchange ended before the response was complete */
     CAROM_DRAINING,  /* a shutdown has begun: what has no end of its own, such as a stream of events
-                        or a  long poll, should come to one */
+                        or a long poll, should come to one */
     CAROM_EDGE_COUNT /* how many this version has */
 } carom_edge;
 
@@ -426,8 +426,8 @@ typedef struct carom_tls_options {
     const char *client_ca_file; /* PEM: whom to trust for that */
     carom_slice client_ca;      /* the same, from memory, where client_ca_file is NULL */
     carom_slice ticket_keys;    /* 1 to 8 keys, the first one for new tickets: the same in all
-                                   processes  that are to know each other's clients; empty: random,
-                                   changed every  half `ticket_lifetime` */
+                                   processes that are to know each other's clients; empty: random,
+                                   changed every half `ticket_lifetime` */
     uint32_t ticket_lifetime;   /* 7,200 s (RFC 8446, 4.6.1); CAROM_OFF: no tickets */
     uint32_t watch; /* never: ms between checks for changed files, which are then loaded again */
 } carom_tls_options;
@@ -743,8 +743,8 @@ CAROM_API int carom_write(carom_record *record, const carom_content *content);
 
 /* End the response, with a trailer section (dropped where the framing has no room for it). Errors:
  * ECANCELED, ESTATE, EFIELD, ELENGTH (less than was said), ETOOBIG (options.max_response_head).
- * After ELENGTH or ETOOBIG the response is still open: write the rest, end with fewer trailers, or
- * cancel. */
+ * After EFIELD, ELENGTH or ETOOBIG the response is still open: write the rest, end with other or
+ * fewer trailers, or cancel. */
 CAROM_API int carom_end(carom_record *record, const carom_field *trailers, size_t trailer_count);
 
 /* Send an informational response (RFC 9110, 15.2), such as 103 Early Hints, before the final one;

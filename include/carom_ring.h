@@ -51,8 +51,8 @@ enum carom_ring_control {
     CAROM_RING_SLOTS = 113,        /* (atomic) slots that the engine has; those of a block that was
                                       just given are not among them yet */
     CAROM_RING_BLOCKS_BACK = 114,  /* (atomic) the engine counts the blocks it has given back */
-    CAROM_RING_REFUSED = 115, /* (atomic) requests of the worker that were answered 503, because all
-                                 that may be in flight were */
+    CAROM_RING_REFUSED = 115, /* (atomic) requests of the worker that were answered 503, because
+                                 there was no slot for them, or too many were in flight */
     CAROM_RING_CONNECTION_NEWS = 116, /* (atomic) the engine counts the connections that have news
                                          for carom_ring_take_connection */
     CAROM_RING_PAGES_HELD =
@@ -63,9 +63,9 @@ enum carom_ring_control {
 
 /* The version of all numbers in this file and of their meaning. It rises with each change. An
  * addition leaves a VM of a lower version as it was: new words and flags are 0 unless the VM writes
- * them, and new news are told only to a VM that has asked for them. Where that cannot be, the
- * number jumps to the next hundred, and a VM of the old hundred must not go on. 1: the first. 2:
- * PROTOCOL, LOCAL, SLOT_PROTOCOL, TIMER, files as loans. */
+ * them, and new kinds of news are told only to a VM that has asked for them. Where that cannot be,
+ * the number jumps to the next hundred, and a VM of the old hundred must not go on. 1: the first.
+ * 2: PROTOCOL, LOCAL, SLOT_PROTOCOL, TIMER, files as loans. */
 enum carom_ring_version {
     CAROM_RING_VERSION = 2, /* of this header */
 };
@@ -121,7 +121,8 @@ enum carom_ring_slot {
     CAROM_SLOT_FIELDS_LENGTH = 35, /* bytes of fields at SLOT_OUT; 0 without a head */
     CAROM_SLOT_DATA_LENGTH = 36,   /* bytes of content behind them, or of the loan */
     CAROM_SLOT_DATA_LOAN = 37,     /* 0: in the slot; else the number of the loan + 1 */
-    CAROM_SLOT_WHOLE_LOW = 38, /* HEAD without DATA and END: length of content; all ones: unknown */
+    CAROM_SLOT_WHOLE_LOW =
+        38, /* HEAD: length of all content; all ones: unknown, always so with END */
     CAROM_SLOT_WHOLE_HIGH = 39,   /* its upper half */
     CAROM_SLOT_OUT_TRAILERS = 40, /* bytes of trailers behind the content in the slot */
     CAROM_SLOT_NOTIFY = 41,       /* (atomic) 1: tell ROOM when the message has been taken */
@@ -146,12 +147,13 @@ enum carom_ring_news {
     CAROM_NEWS_CONTENT_END = 4, /* no content follows: the piece was the last, or there is none */
     CAROM_NEWS_ROOM = 8,        /* the message was taken */
     CAROM_NEWS_ENDED = 16,      /* the exchange is over: REASON */
-    CAROM_NEWS_ERROR = 32,      /* the message was refused: ERROR; nothing of it was sent */
+    CAROM_NEWS_ERROR = 32, /* the message was refused: ERROR; nothing of it was sent, or, where only
+                              its trailers were bad, all before them */
     CAROM_NEWS_CONTENT_LOST = 64, /* no more content will come */
     CAROM_NEWS_TIME = 128         /* the time of TIMER has passed */
 };
 
-/* What the VM wants of the engine by a message. Of several flags at once WATCH and TIMER are done
+/* What the VM asks of the engine in a message. Of several flags at once WATCH and TIMER are done
  * first, then the others in this order. */
 enum carom_ring_flag {
     CAROM_FLAG_RAW = 1,       /* the response begins, without a head: DATA is bytes as they are */
@@ -295,7 +297,7 @@ CAROM_API int carom_ring_lend_file(carom_ring *ring, uint32_t loan, int descript
 CAROM_API int carom_ring_tls(carom_ring *ring, uint32_t slot, carom_tls_info *info,
                              carom_slice *der);
 
-/* Take the news of one connection, of a ring with options.watch; 1, or 0: there are none. OPENED is
+/* Take the news of one connection, of a ring with options.watch; 1, or 0: there is none. OPENED is
  * there before REQUEST of its first request is told. CLOSED comes after the news of all of its
  * slots, so take what is in the queue of events before you act on it. The VM's thread. */
 CAROM_API int carom_ring_take_connection(carom_ring *ring, carom_ring_connection *connection);

@@ -480,6 +480,7 @@ export interface Server extends AsyncDisposable {
  * Serve HTTP.
  *
  * ```js
+ * import { serve, Response } from 'carom';
  * serve((request) => new Response('Hello, World!'));
  * serve({ port: 8080 }, (request) => new Response('Hello, World!'));
  * serve({ port: 8080, fetch: (request) => new Response('Hello, World!') });

@@ -12,7 +12,7 @@
 #include <carom_vm.h>
 #include <duktape.h>
 
-#define MOST_LOANS 4096
+#define MOST_LOANS 256
 
 static carom_service *service;
 static carom_vm *vm;

@@ -13,7 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("CAROM_BUILD", ROOT / "build"))
-NODE = f"""import {{ serve }} from '{ROOT}/js/index.mjs';
+NODE = f"""import {{ serve, Response }} from '{ROOT}/js/index.mjs';
 const onListen = ({{ port }}) => console.log(`http://localhost:${{port}}/`);
 serve({{ port: 0, io: 'inline', onListen }}, () => new Response('Hello, World!'));"""
 SERVERS = {

@@ -14,7 +14,7 @@
 #include <carom_vm.h>
 
 #define CAPACITY   1024
-#define MOST_LOANS 4096
+#define MOST_LOANS 256
 #define LARGE      (1u << 20)
 #define PLAIN      (CAROM_FLAG_HEAD | CAROM_FLAG_DATA | CAROM_FLAG_END | CAROM_FLAG_RELEASE)
 
@@ -61,20 +61,20 @@ static int lend(const char *data, size_t length)
     return loan;
 }
 
-/* ---- answers ---- */
-
 static carom_slice text(const char *string)
 {
     return (carom_slice){string, strlen(string)};
 }
 
-static void add_content(uint32_t slot, const char *data, size_t length)
+/* False: there is no loan for it. */
+static bool add_content(uint32_t slot, const char *data, size_t length)
 {
-    int loan = length > 4096 ? lend(data, length) : -1;
+    if (length <= 4096)
+        return carom_vm_add_content(vm, slot, data, length) == length;
+    int loan = lend(data, length);
     if (loan >= 0)
         carom_vm_add_loan(vm, slot, (uint32_t)loan);
-    else
-        carom_vm_add_content(vm, slot, data, length);
+    return loan >= 0;
 }
 
 static void answer(const carom_vm_event *event, uint32_t status, const char *data, size_t length)
@@ -82,8 +82,8 @@ static void answer(const carom_vm_event *event, uint32_t status, const char *dat
     if (carom_vm_begin(vm, event->slot, event->generation, status) < 0)
         return;
     carom_vm_add_field(vm, event->slot, text("content-type"), text("text/plain"));
-    add_content(event->slot, data, length);
-    carom_vm_send(vm, event->slot, PLAIN);
+    bool whole = add_content(event->slot, data, length);
+    carom_vm_send(vm, event->slot, whole ? PLAIN : CAROM_FLAG_RELEASE); /* the engine's 500 */
 }
 
 /* A message without content. It waits for ROOM where the one before has not been taken. */
@@ -134,17 +134,15 @@ static void echo(const carom_vm_event *event)
     carom_field trailer;
     if (carom_vm_begin(vm, event->slot, event->generation, 200) < 0)
         return;
-    add_content(event->slot, event->piece.data, event->piece.length);
+    bool whole = add_content(event->slot, event->piece.data, event->piece.length);
     for (uint32_t i = 0; carom_vm_trailer(vm, event->slot, i, &trailer); i++)
         carom_vm_add_trailer(vm, event->slot, trailer.name, trailer.value);
     bool last = (event->news & CAROM_NEWS_CONTENT_END) != 0;
     uint32_t flags = head[event->slot] | (event->piece.length > 0 ? CAROM_FLAG_DATA : 0);
+    flags |= last ? CAROM_FLAG_END | CAROM_FLAG_RELEASE : CAROM_FLAG_READ;
     head[event->slot] = 0;
-    carom_vm_send(vm, event->slot,
-                  flags | (last ? CAROM_FLAG_END | CAROM_FLAG_RELEASE : CAROM_FLAG_READ));
+    carom_vm_send(vm, event->slot, whole ? flags : CAROM_FLAG_CANCEL | CAROM_FLAG_RELEASE);
 }
-
-/* ---- news ---- */
 
 static void hear_request(const carom_vm_event *event)
 {

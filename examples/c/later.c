@@ -8,7 +8,7 @@
  * What the engine waits with, a timer, lives in the record's own state (options.record_state) and
  * ends with it. A thread's job does not: a client may leave, and its record be released, while the
  * thread is at work. So a job has memory of its own and keeps a carom_ref, which says when it is
- * done whether the record is still there. A client that leaves is said so on standard output.
+ * done whether the record is still there. When a client leaves, a line on standard output says so.
  */
 #define _POSIX_C_SOURCE 200809L
 #include <pthread.h>
@@ -163,7 +163,7 @@ static void handle(carom_record *record, void *data)
     }
 }
 
-/* The threads begin before the worker's first request and end behind its last. */
+/* The threads begin before the worker's first request and end after its last. */
 static int on_start(carom_worker *worker, void *data)
 {
     (void)worker, (void)data;

@@ -8,10 +8,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { inspect } from 'node:util';
 import { gzipSync } from 'node:zlib';
 
-import { serve, Request, Response } from '../index.mjs';
-import { TRANSPORTS, isNode } from './transports.mjs';
-
-const WAYS = isNode ? ['inline', 'thread'] : ['thread'];
+import { Request, Response } from '../index.mjs';
+import { TRANSPORTS, WAYS, servingOver } from './transports.mjs';
 
 // Errors that the server reports, while `body` runs.
 async function reported(body) {
@@ -33,17 +31,10 @@ function leave(controller, content) {
   content.cancel().catch(() => {});
 }
 
-for (const { name, alpn, tls, options: over, origin: originOf, fetch } of TRANSPORTS)
+for (const transport of TRANSPORTS)
   for (const io of WAYS) {
-    // Serve for as long as `body` runs; everything must end after it.
-    const serving = async (options, handler, body) => {
-      const server = serve({ port: 0, hostname: '127.0.0.1', onListen() {}, ...over, ...options }, handler);
-      try {
-        return await body(originOf(server.addr.port), server);
-      } finally {
-        await server.shutdown({ deadline: 0 });
-      }
-    };
+    const { name, alpn, tls, fetch } = transport;
+    const serving = servingOver(transport);
 
     describe(`an application over ${name}, io: ${io}`, () => {
       test('it is the transport that it should be', () =>

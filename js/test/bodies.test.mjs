@@ -3,22 +3,13 @@ import assert from 'node:assert/strict';
 import { test, describe } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { serve, Response } from '../index.mjs';
-import { TRANSPORTS, isNode } from './transports.mjs';
+import { Response } from '../index.mjs';
+import { TRANSPORTS, WAYS, servingOver } from './transports.mjs';
 
-const WAYS = isNode ? ['inline', 'thread'] : ['thread'];
-
-for (const { name, options: over, origin: originOf, fetch } of TRANSPORTS)
+for (const transport of TRANSPORTS)
   for (const io of WAYS) {
-    // Serve for as long as `body` runs; everything must end after it.
-    const serving = async (options, handler, body) => {
-      const server = serve({ port: 0, hostname: '127.0.0.1', onListen() {}, ...over, ...options }, handler);
-      try {
-        return await body(originOf(server.addr.port), server);
-      } finally {
-        await server.shutdown({ deadline: 0 });
-      }
-    };
+    const { name, fetch } = transport;
+    const serving = servingOver(transport);
 
     describe(`bodies over ${name}, io: ${io}`, () => {
       test('bodies of every kind', () => {

@@ -9,9 +9,8 @@ import { test, describe } from 'node:test';
 import { serve, Response } from '../index.mjs';
 import { createServer } from '../node.mjs';
 import { raw } from './support.mjs';
-import { isNode } from './transports.mjs';
+import { WAYS } from './transports.mjs';
 
-const WAYS = isNode ? ['inline', 'thread'] : ['thread'];
 const LONG = 'x'.repeat(8000); // a field that makes a head too long for a slot
 
 async function serving(options, handler, body) {

@@ -14,9 +14,8 @@ import tls from 'node:tls';
 
 import { serve, redirectToHttps, Response } from '../index.mjs';
 import { PATIENT } from './support.mjs';
-import { certificate, clientCertificate, isNode, own } from './transports.mjs';
+import { WAYS, certificate, clientCertificate, isNode, own } from './transports.mjs';
 
-const WAYS = isNode ? ['inline', 'thread'] : ['thread'];
 const { cert, key } = own;
 const other = certificate('other.test,*.wild.test');
 const folder = mkdtempSync(path.join(tmpdir(), 'carom-tls-'));

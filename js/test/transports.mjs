@@ -7,10 +7,12 @@ import { createRequire } from 'node:module';
 import { Readable } from 'node:stream';
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
 
+import { serve } from '../index.mjs';
 import { PATIENT } from './support.mjs';
 
 const native = createRequire(import.meta.url)('../src/ring/native.js');
 export const isNode = !process.versions.bun && !globalThis.Deno;
+export const WAYS = isNode ? ['inline', 'thread'] : ['thread']; // to run a server
 
 // A certificate for this host, and for what else is asked: { cert, key }, PEM.
 export const certificate = (names = 'localhost,127.0.0.1,::1') => native.selfSigned(names);
@@ -184,3 +186,15 @@ export const TRANSPORTS = [
   transport('HTTP/2', 'h2c', false),
   transport('HTTP/2 over TLS', 'h2', true),
 ];
+
+// serving(options, handler, body) serves over that transport for as long as `body` runs; everything must end after it.
+export function servingOver({ options: over, origin }) {
+  return async (options, handler, body) => {
+    const server = serve({ port: 0, hostname: '127.0.0.1', onListen() {}, ...over, ...options }, handler);
+    try {
+      return await body(origin(server.addr.port), server);
+    } finally {
+      await server.shutdown({ deadline: 0 });
+    }
+  };
+}

@@ -501,7 +501,7 @@ static void h1_fin_queued(struct carom_connection *connection)
     struct carom_node *node = h1->exchanges.next;
     for (; node != &h1->exchanges && !waits; node = node->next) {
         const carom_record *record = carom_container(node, carom_record, link);
-        waits = record->response < CAROM_RESPONSE_WHOLE && record->refused == 0;
+        waits = record->response < CAROM_RESPONSE_WHOLE && (record->refused | record->refusal) == 0;
     }
     if (!waits)
         return;

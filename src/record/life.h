@@ -1,7 +1,7 @@
 /* Lives. A carom_ref points to a life, which says whether a handler still holds the record that the
  * reference was made of. Each object of a worker's pool of records has a life of its own, whose
  * memory stays until the worker ends, so a reference may be asked after the record's memory has
- * gone back to the allocator. There are as many lives as there were ever records at once. */
+ * gone back to the allocator. There are as many lives as there ever were records at once. */
 #ifndef CAROM_RECORD_LIFE_H
 #define CAROM_RECORD_LIFE_H
 

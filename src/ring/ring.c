@@ -11,6 +11,8 @@
 #include "ring/request.h"
 #include "ring/slot.h"
 
+#define BLOCK_SIZE ((size_t)CAROM_RING_BLOCK_SLOTS * CAROM_RING_SLOT_SIZE)
+
 /* ---------------------------------------------------------------- slots and records */
 
 static void tell_ended(carom_waker *waker, int status)
@@ -261,7 +263,6 @@ static void tell_refused(struct carom_ring *ring)
 }
 
 /* As many as a VM takes well in one batch. */
-#define BLOCK_SIZE   ((size_t)CAROM_RING_BLOCK_SLOTS * CAROM_RING_SLOT_SIZE)
 #define UNHEARD_MOST 256
 
 /* Requests that wait for a slot, and news that the VM has not heard, or has not dealt with. */

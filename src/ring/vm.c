@@ -9,7 +9,7 @@
 
 #define BLOCK_SIZE ((size_t)CAROM_RING_BLOCK_SLOTS * CAROM_RING_SLOT_SIZE)
 #define ROOM       (CAROM_RING_SLOT_SIZE - CAROM_SLOT_OUT)
-#define LEAST_HEAD 4096 /* bytes that are taken for a head */
+#define LEAST_HEAD 4096 /* bytes: the least that is allocated for a head */
 #define NOTHING    ((carom_slice){NULL, 0})
 
 /* What is kept of a slot. */

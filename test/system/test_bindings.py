@@ -66,7 +66,7 @@ class FirstAnswer(unittest.TestCase):
         self.at = {name: int(number) for number, name in re.findall(r"^\| (\d+) \| `([A-Z_]+)` \|", (DOCS / "words.md").read_text(), re.M)}
         self.carom = ctypes.CDLL(os.path.join(os.path.abspath(BUILD), "libcarom.so.0"))
         self.carom.carom_ring_control_size.restype = self.carom.carom_options_size.restype = ctypes.c_size_t
-        self.seen, self.slots = [], None
+        self.seen, self.slots, self.fault = [], None, None
 
     def memory(self, size):
         return (ctypes.c_uint64 * (size // 8))()
@@ -75,6 +75,12 @@ class FirstAnswer(unittest.TestCase):
         return memoryview(memory).cast("B").cast("I")[offset:]
 
     def wake(self, _):
+        try:
+            self.answer()
+        except BaseException as fault:  # ctypes would print it, and go on
+            self.fault = fault
+
+    def answer(self):
         at, control = self.at, self.words(self.control)
         self.seen.append([control[at[name]] for name in ("RING_VM_ASLEEP", "RING_SLOTS_WANTED", "RING_SLOTS", "RING_EVENT_TAIL")])
         if control[at["RING_SLOTS_WANTED"]] > 0:  # step 8
@@ -121,8 +127,12 @@ class FirstAnswer(unittest.TestCase):
             while not answer.endswith(b"Hello"):
                 select.select([carom.carom_service_descriptor(service)], [], [], DEADLINE)
                 self.assertEqual(carom.carom_service_turn(service), 1)
+                if self.fault is not None:
+                    raise self.fault
                 while select.select([client], [], [], 0)[0]:
-                    answer += client.recv(65536)
+                    piece = client.recv(65536)
+                    self.assertTrue(piece, answer)
+                    answer += piece
         self.assertRegex(answer, rb"(?s)\AHTTP/1.1 200 OK\r\n.*content-type: text/plain\r\n.*\r\n\r\nHello\Z")
         self.assertEqual(self.seen[:2], [[0, 1, 0, 0], [0, 0, 16, 1]])  # steps 7 and 9
         self.assertEqual((self.entry, self.head), ([16, 4, 22, 1], b"GET / HTTP/1.1\r\nHost: a"))

@@ -7,7 +7,7 @@ const { AsyncResource } = require('node:async_hooks');
 const { Headers, internals } = require('./headers.js');
 const { extract, ofExchange, clone, handOver, forRuntime, mixin, isIterable } = require('./body.js');
 const { hopByHop, without } = require('./hop-by-hop.js');
-const { standIn } = require('./stand-in.js');
+const { standIn, madeOnce } = require('./stand-in.js');
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const SIMPLE = new Set(['GET', 'HEAD', 'POST']);
@@ -395,18 +395,8 @@ for (const name of [
 Object.defineProperty(Request.prototype, Symbol.toStringTag, { value: 'Request', configurable: true });
 
 const NativeRequest = globalThis.Request;
-const natives = new WeakMap();
-
-// The Request of the runtime that stands for one of ours: made when the runtime first looks.
-function nativeRequest(request) {
-  let native = natives.get(request);
-  if (native === undefined) {
-    native = own.make(request);
-    natives.set(request, native);
-  }
-  return native;
-}
-
+// The Request of the runtime that stands for one of ours.
+const nativeRequest = madeOnce(own.make);
 standIn(Request, NativeRequest, NativeRequest && new NativeRequest('http://localhost/'), nativeRequest);
 
 function isNative(value) {

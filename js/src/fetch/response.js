@@ -3,7 +3,7 @@
 
 const { internals } = require('./headers.js');
 const { extract, clone, forRuntime, mixin, streamOf } = require('./body.js');
-const { standIn } = require('./stand-in.js');
+const { standIn, madeOnce } = require('./stand-in.js');
 const { foreignParts, isPhrase } = require('./foreign.js');
 const { endToEnd } = require('./hop-by-hop.js');
 
@@ -202,18 +202,8 @@ function responseParts(response) {
   return parts;
 }
 
-const natives = new WeakMap();
-
-// The Response of the runtime that stands for one of ours: made when it is first asked for.
-function nativeResponse(response) {
-  let native = natives.get(response);
-  if (native === undefined) {
-    native = own.make(response);
-    natives.set(response, native);
-  }
-  return native;
-}
-
+// The Response of the runtime that stands for one of ours.
+const nativeResponse = madeOnce(own.make);
 standIn(Response, NativeResponse, NativeResponse && new NativeResponse(''), nativeResponse);
 
 module.exports = { Response, responseParts, nativeResponse, isOurResponse: own.isOurs };

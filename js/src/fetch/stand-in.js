@@ -41,4 +41,17 @@ function standIn(ours, native, sample, nativeOf) {
   });
 }
 
-module.exports = { standIn };
+// nativeOf for objects that have one native object each: `make(object)` makes it when it is first asked for.
+function madeOnce(make) {
+  const natives = new WeakMap();
+  return (object) => {
+    let native = natives.get(object);
+    if (native === undefined) {
+      native = make(object);
+      natives.set(object, native);
+    }
+    return native;
+  };
+}
+
+module.exports = { standIn, madeOnce };
