@@ -20,7 +20,7 @@ import tempfile
 import time
 import unittest
 
-from programs import DEADLINE, end_with_parent
+from programs import DEADLINE, end_with_parent, send_signal
 from secured import Authority, Secured, client_context
 
 BUILD = os.environ.get("CAROM_BUILD", os.path.join(os.getcwd(), "build"))
@@ -164,7 +164,7 @@ class Server:
 
     def signal(self):
         """Ask for a shutdown, with the deadline that --deadline gave."""
-        self.process.send_signal(signal.SIGTERM)
+        send_signal(self.process, signal.SIGTERM)
 
     def ended(self):
         """Wait for its end and return the last statistics. The exit status must be 0."""
