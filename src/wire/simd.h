@@ -4,6 +4,7 @@
 #ifndef CAROM_WIRE_SIMD_H
 #define CAROM_WIRE_SIMD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define CAROM_SIMD_BYTES 16
@@ -60,6 +61,47 @@ static inline carom_simd carom_simd_lower(carom_simd bytes)
     return _mm_or_si128(bytes, _mm_set1_epi8(0x20));
 }
 
+static inline void carom_simd_store(uint8_t *to, carom_simd bytes)
+{
+    _mm_storeu_si128((__m128i *)(void *)to, bytes);
+}
+
+/* Four bytes, as they lie in memory, four times. */
+static inline carom_simd carom_simd_repeat(uint32_t bytes)
+{
+    return _mm_set1_epi32((int)bytes);
+}
+
+static inline carom_simd carom_simd_at_least(carom_simd bytes, uint8_t lowest)
+{
+    carom_simd bound = _mm_set1_epi8((char)lowest);
+    return _mm_cmpeq_epi8(_mm_min_epu8(bytes, bound), bound);
+}
+
+static inline carom_simd carom_simd_and(carom_simd a, carom_simd b)
+{
+    return _mm_and_si128(a, b);
+}
+
+static inline carom_simd carom_simd_xor(carom_simd a, carom_simd b)
+{
+    return _mm_xor_si128(a, b);
+}
+
+/* Each byte `count` places further on, behind zeros; `count` is a constant. */
+#define carom_simd_behind(bytes, count) _mm_slli_si128(bytes, count)
+
+static inline bool carom_simd_is_ascii(carom_simd bytes)
+{
+    return _mm_movemask_epi8(bytes) == 0;
+}
+
+/* Whether a byte is marked. */
+static inline bool carom_simd_any(carom_simd marks)
+{
+    return _mm_movemask_epi8(marks) != 0;
+}
+
 /* A bit for each byte that is marked, the first one lowest. */
 static inline uint32_t carom_simd_bits(carom_simd marks)
 {
@@ -110,6 +152,43 @@ static inline carom_simd carom_simd_without(carom_simd a, carom_simd b)
 static inline carom_simd carom_simd_lower(carom_simd bytes)
 {
     return vorrq_u8(bytes, vdupq_n_u8(0x20));
+}
+
+static inline void carom_simd_store(uint8_t *to, carom_simd bytes)
+{
+    vst1q_u8(to, bytes);
+}
+
+static inline carom_simd carom_simd_repeat(uint32_t bytes)
+{
+    return vreinterpretq_u8_u32(vdupq_n_u32(bytes));
+}
+
+static inline carom_simd carom_simd_at_least(carom_simd bytes, uint8_t lowest)
+{
+    return vcgeq_u8(bytes, vdupq_n_u8(lowest));
+}
+
+static inline carom_simd carom_simd_and(carom_simd a, carom_simd b)
+{
+    return vandq_u8(a, b);
+}
+
+static inline carom_simd carom_simd_xor(carom_simd a, carom_simd b)
+{
+    return veorq_u8(a, b);
+}
+
+#define carom_simd_behind(bytes, count) vextq_u8(vdupq_n_u8(0), bytes, 16 - (count))
+
+static inline bool carom_simd_is_ascii(carom_simd bytes)
+{
+    return vmaxvq_u8(bytes) < 0x80;
+}
+
+static inline bool carom_simd_any(carom_simd marks)
+{
+    return vmaxvq_u8(marks) != 0;
 }
 
 static inline uint32_t carom_simd_bits(carom_simd marks)
