@@ -43,19 +43,19 @@ function archive(compiler, name) {
   return path.isAbsolute(file) ? file : undefined;
 }
 
-// nghttp2 and OpenSSL, brought along with hidden symbols as Node has its own; see CMakeLists.txt.
+// nghttp2, OpenSSL and zlib, brought along with hidden symbols as Node has its own; see CMakeLists.txt.
 function libraries(compiler, folder) {
   const nghttp2 = archive(compiler, 'libnghttp2.a');
-  const [ssl, crypto] = [archive(compiler, 'libssl.a'), archive(compiler, 'libcrypto.a')];
-  if (nghttp2 === undefined || ssl === undefined || crypto === undefined)
+  const others = ['libssl.a', 'libcrypto.a', 'libz.a'].map((name) => archive(compiler, name));
+  if (nghttp2 === undefined || others.includes(undefined))
     fail(
-      'there is no binary for this machine, and building one needs nghttp2 and OpenSSL 3 (Debian: apt-get install libnghttp2-dev libssl-dev)',
+      'there is no binary for this machine, and building one needs nghttp2, OpenSSL 3 and zlib (Debian: apt-get install libnghttp2-dev libssl-dev zlib1g-dev)',
     );
   const ours = path.join(folder, 'libnghttp2.a');
   const made = spawnSync('objcopy', ['--redefine-sym', 'stderr=carom_nghttp2_stderr', nghttp2, ours], { stdio: 'inherit' });
   if (made.error || made.status !== 0)
     fail('there is no binary for this machine, and building one needs objcopy (Debian: apt-get install binutils)');
-  return [ours, ssl, crypto];
+  return [ours, ...others];
 }
 
 function build() {

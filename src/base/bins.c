@@ -15,9 +15,10 @@ struct label {
 #define LABEL 16
 _Static_assert(sizeof(struct label) <= LABEL, "a label keeps the alignment");
 
-/* The last is for buffers of one HTTP/2 frame of the default size. */
-static const size_t sizes[CAROM_BIN_COUNT] = {48,   80,   128,  256,   512,         1024,
-                                              2048, 4096, 8192, 12288, 16384 + 1024};
+/* Windows and tables of zlib are 4096 and 8192 bytes; the last is for buffers of one HTTP/2 frame
+ * of the default size. */
+static const size_t sizes[CAROM_BIN_COUNT] = {
+    48, 80, 128, 256, 512, 1024, 2048, 4096 + LABEL, 8192 + LABEL, 12288, 16384 + 1024};
 
 void carom_bins_init(struct carom_bins *bins)
 {

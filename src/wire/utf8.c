@@ -12,18 +12,12 @@ static bool begin(struct carom_utf8 *state, uint8_t byte)
 {
     if (byte < 0x80)
         return true;
-    if (byte < 0xc2 ||
-        byte > 0xf4) /* a continuation, or what is longer than need be, or too great */
+    /* A continuation, what is longer than need be, or too great. */
+    if (byte < 0xc2 || byte > 0xf4)
         return false;
-    *state = (struct carom_utf8){.left = byte < 0xe0   ? 1
-                                         : byte < 0xf0 ? 2
-                                                       : 3,
-                                 .low = byte == 0xe0   ? 0xa0
-                                        : byte == 0xf0 ? 0x90
-                                                       : 0x80,
-                                 .high = byte == 0xed   ? 0x9f
-                                         : byte == 0xf4 ? 0x8f
-                                                        : 0xbf};
+    state->left = (uint8_t)(1 + (byte >= 0xe0) + (byte >= 0xf0));
+    state->low = byte == 0xe0 ? 0xa0 : byte == 0xf0 ? 0x90 : 0x80;
+    state->high = byte == 0xed ? 0x9f : byte == 0xf4 ? 0x8f : 0xbf;
     return true;
 }
 
@@ -109,8 +103,8 @@ static bool check_blocks(struct carom_utf8 *state, const uint8_t *data, size_t l
         if (data[i - 1] < 0x80)
             i += ascii_blocks(data + i, length - i);
     }
-    for (size_t k = 1; k <= 3;
-         k++) /* does a character begin so near the end that it is not whole? */
+    /* A character that begins so near the end may not be whole. */
+    for (size_t k = 1; k <= 3; k++)
         if (data[length - k] >= 0xc0)
             return carom_utf8_check(state, data + length - k, k);
     return true;

@@ -197,7 +197,7 @@ static void a_text_is_unmasked_and_checked_in_one(void **state)
     uint64_t seed = random_seed("text");
     static uint8_t plain[12000], masked[12000];
     (void)state;
-    for (int round = 0; round < 3000; round++) {
+    for (unsigned round = 0; round < rounds(3000); round++) {
         size_t length = 1 + random_below(&seed, round % 50 == 0 ? 12000 : 70);
         uint32_t mask = (uint32_t)random_below(&seed, UINT32_MAX);
         memset(plain, 'a', length);
