@@ -315,12 +315,12 @@ static int inflate_piece(z_stream *stream, struct carom_ws_room *room, size_t *u
             stream->next_out = room->data + *used;
             stream->avail_out = (uInt)free;
             int error = inflate_next(stream);
-            if (error < 0)
-                return error;
             *used += free - stream->avail_out;
             note_use(room, *used);
             if (*used == most)
                 return -CAROM_WS_CODE_TOO_BIG;
+            if (error < 0)
+                return error;
         } while (stream->avail_in > 0 || (stream->avail_out == 0 && !between_blocks(stream)));
         data += piece;
         length -= piece;
