@@ -8,9 +8,10 @@
 #include "wire/semantics.h"
 
 /* Pools of a worker at most, those of all its protocols included. */
-#define CAROM_POOLS_MOST 32
+#define CAROM_POOLS_MOST 64
 
 struct carom_core;
+struct carom_websockets;
 
 /* An observer is told of each connection that opens and closes: a ring for its VM, or a log. */
 struct carom_observer {
@@ -45,8 +46,9 @@ struct carom_connections {
     uint32_t pool_count, pools_always;
     bool look_at_all_pools;
 
-    struct carom_observer *observer; /* or NULL */
-    bool observed;                   /* carom_connections_observe */
+    struct carom_websockets *websockets; /* of the worker; known above this floor */
+    struct carom_observer *observer;     /* or NULL */
+    bool observed;                       /* carom_connections_observe */
     uint32_t count; /* of cores: those that are open, and those closed ones of which
                        a handler still has a record */
     uint64_t accepted, refused, requests, responses;

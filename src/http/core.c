@@ -221,6 +221,15 @@ const struct carom_endpoint *carom_core_local(struct carom_core *core)
     return local;
 }
 
+void carom_endpoint_describe(const struct carom_endpoint *endpoint, carom_address *address)
+{
+    *address = (carom_address){.family = (carom_family)endpoint->family};
+    address->port = ntohs(endpoint->port);
+    if (endpoint->family != CAROM_UNIX)
+        inet_ntop(endpoint->family == CAROM_IPV4 ? AF_INET : AF_INET6, endpoint->bytes,
+                  address->text, sizeof address->text);
+}
+
 struct carom_tls_session *carom_core_tls(const struct carom_core *core)
 {
     return carom_core_carrier(core)->tls(core);

@@ -21,6 +21,8 @@ struct carom_endpoint {
     uint16_t family;   /* carom_family */
 };
 
+void carom_endpoint_describe(const struct carom_endpoint *endpoint, carom_address *address);
+
 /* What is known of a connection for a ring. It lies behind the core, if the connections are
  * observed (carom_connections_observe). */
 struct carom_observed {

@@ -5,6 +5,7 @@
 #include "base/copy.h"
 #include "http/h1.h"
 #include "http/respond.h"
+#include "http/tunnel.h"
 #include "wire/chunked.h"
 #include "wire/h1_response.h"
 
@@ -135,10 +136,10 @@ static int h1_head(carom_record *record, const struct carom_response_plan *plan,
         record->content_written = record->content_framed = response->content.length;
     if (final) {
         record->continue_due = false;
-        if (carom_h1_may_become_tunnel(record))
-            carom_h1_set_phase(connection,
-                               plan->body == CAROM_BODY_TUNNEL ? CAROM_H1_TUNNEL : CAROM_H1_HEAD);
-        if (plan->body == CAROM_BODY_TUNNEL)
+        bool tunnel = plan->body == CAROM_BODY_TUNNEL;
+        if (carom_h1_may_become_tunnel(record) && record->tunnel == NULL)
+            carom_h1_set_phase(connection, tunnel ? CAROM_H1_TUNNEL : CAROM_H1_HEAD);
+        if (tunnel && record->tunnel == NULL)
             carom_h1_of(connection)->reading = record;
     }
     return 0;
@@ -303,10 +304,34 @@ static bool finish_sent(struct carom_connection *connection)
     return !cancelled;
 }
 
+/* All requests before the one that has become a tunnel are answered, and its own answer is with the
+ * stream: the connection is the tunnel's, with what has come behind that request. False when there
+ * is no such request. */
+static bool become_tunnel(struct carom_connection *connection)
+{
+    struct carom_h1 *h1 = carom_h1_of(connection);
+    carom_record *record = first_of(connection);
+    if (record == NULL || record->tunnel == NULL || record->tunnel->is_over ||
+        record->response == CAROM_RESPONSE_CANCELLED)
+        return false;
+    carom_request_move(record, CAROM_REQUEST_WHOLE);
+    carom_response_move(record, CAROM_RESPONSE_WHOLE);
+    carom_record_sent(record);
+    carom_connections_of(connection)->responses++;
+    carom_h1_detach(connection, record);
+    struct carom_page *page = h1->length > 0 ? carom_page_hold(h1->page) : NULL;
+    const uint8_t *data = h1->data;
+    uint32_t length = h1->length;
+    carom_h1_drop(connection);
+    carom_tunnel_take_connection(record, connection, page, data, length);
+    carom_connection_touch(connection); /* its owner is told what has left */
+    return true;
+}
+
 /* The kernel has taken bytes: complete the responses that are out, and see to what follows. */
 static void complete(struct carom_connection *connection)
 {
-    if (!finish_sent(connection))
+    if (!finish_sent(connection) || become_tunnel(connection))
         return;
     carom_record *record = first_of(connection);
     if (record != NULL) {

@@ -6,6 +6,7 @@
 #include "http/admission.h"
 #include "http/h2.h"
 #include "http/respond.h"
+#include "http/tunnel.h"
 #include "wire/h2_response.h"
 
 /* A window that is used up in less than this is too small for its link. */
@@ -381,7 +382,10 @@ void carom_h2_stream_sent(struct carom_h2 *h2, struct carom_h2_stream *stream)
     if (record->response == CAROM_RESPONSE_CANCELLED)
         return;                                                       /* the next flush ends it */
     if (!record->framed || record->response < CAROM_RESPONSE_WHOLE) { /* END_STREAM may lead */
-        carom_record_wake_writer(record);
+        if (record->tunnel != NULL)
+            carom_tunnel_sent(record->tunnel);
+        else
+            carom_record_wake_writer(record);
         return;
     }
     if (record->response != CAROM_RESPONSE_SENT) {

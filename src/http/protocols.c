@@ -3,11 +3,13 @@
 
 #include "http/h1.h"
 #include "http/opening.h"
+#include "http/tunnel.h"
 
 const struct carom_protocol *const carom_protocols[CAROM_SPEAKS_COUNT] = {
     [CAROM_SPEAKS_NOTHING_YET] = &carom_opening_protocol.protocol,
     [CAROM_SPEAKS_H1] = &carom_h1_protocol.protocol,
     [CAROM_SPEAKS_H2] = &carom_h2_protocol.protocol,
+    [CAROM_SPEAKS_TUNNEL] = &carom_tunnel_protocol.protocol,
 };
 
 bool carom_protocols_have_h2(void)

@@ -1,6 +1,5 @@
 /* What a handler can learn of its record's connection, and the time limits that it can set for one
  * record. */
-#include <arpa/inet.h>
 #include <string.h>
 
 #include "http/core.h"
@@ -12,12 +11,7 @@ void carom_record_peer(const carom_record *record, carom_address *address)
     *address = (carom_address){.family = CAROM_FAMILY_NONE};
     if (!carom_record_tells(record, __func__))
         return;
-    const struct carom_endpoint *name = &record->ops->core(record)->peer;
-    *address = (carom_address){.family = (carom_family)name->family};
-    address->port = ntohs(name->port);
-    if (name->family != CAROM_UNIX)
-        inet_ntop(name->family == CAROM_IPV4 ? AF_INET : AF_INET6, name->bytes, address->text,
-                  sizeof address->text);
+    carom_endpoint_describe(&record->ops->core(record)->peer, address);
 }
 
 void carom_record_local(const carom_record *record, carom_address *address)

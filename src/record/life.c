@@ -26,14 +26,14 @@ static bool add_block(struct carom_lives *lives)
 }
 
 struct carom_life *carom_life_take(struct carom_lives *lives, struct carom_records *records,
-                                   carom_record *record)
+                                   void *object)
 {
     if (lives->free == NULL && !add_block(lives))
         return NULL;
     struct carom_life *life = lives->free;
     lives->free = life->next;
     life->records = records;
-    life->record = record;
+    life->object = object;
     return life;
 }
 
@@ -54,7 +54,7 @@ void carom_lives_finish(struct carom_lives *lives)
     lives->free = NULL;
 }
 
-carom_record *carom_lives_next(const struct carom_lives *lives, struct carom_life_cursor *cursor)
+void *carom_lives_next(const struct carom_lives *lives, struct carom_life_cursor *cursor)
 {
     if (!cursor->begun)
         *cursor = (struct carom_life_cursor){.block = lives->blocks, .begun = true};
@@ -62,7 +62,7 @@ carom_record *carom_lives_next(const struct carom_lives *lives, struct carom_lif
         while (cursor->index < BLOCK_LIVES) {
             const struct carom_life *life = &cursor->block->lives[cursor->index++];
             if (carom_life_is_held(life))
-                return life->record;
+                return life->object;
         }
     return NULL;
 }

@@ -1,7 +1,8 @@
 /* Lives. A carom_ref points to a life, which says whether a handler still holds the record that the
  * reference was made of. Each object of a worker's pool of records has a life of its own, whose
  * memory stays until the worker ends, so a reference may be asked after the record's memory has
- * gone back to the allocator. There are as many lives as there ever were records at once. */
+ * gone back to the allocator. There are as many lives as there ever were records at once. Sockets
+ * have lives, too, with a carom_websocket_ref. */
 #ifndef CAROM_RECORD_LIFE_H
 #define CAROM_RECORD_LIFE_H
 
@@ -16,11 +17,11 @@ struct carom_life_block;
 struct carom_life {
     struct carom_records *records;
     union {
-        carom_record *record;
+        void *object;            /* the record */
         struct carom_life *next; /* of those that are free */
     };
-    uint64_t generation; /* odd while a handler holds the record */
-    uint64_t since;      /* ms of the worker's clock: when it was given the record */
+    uint64_t generation; /* odd while a handler holds the object */
+    uint64_t since;      /* ms of the worker's clock: when it was given it */
 };
 
 /* All of a worker. */
@@ -31,7 +32,7 @@ struct carom_lives {
 
 /* A life for an object of the pool; NULL when out of memory. */
 struct carom_life *carom_life_take(struct carom_lives *lives, struct carom_records *records,
-                                   carom_record *record);
+                                   void *object);
 /* The object goes back to the allocator. */
 void carom_life_give(struct carom_lives *lives, struct carom_life *life);
 /* None is taken any more, and nobody may ask a reference. */
@@ -44,9 +45,9 @@ struct carom_life_cursor {
     bool begun;
 };
 
-/* The next record that a handler holds; NULL behind the last. Records may be released on the way;
- * one that comes meanwhile may be missed. */
-carom_record *carom_lives_next(const struct carom_lives *lives, struct carom_life_cursor *cursor);
+/* The next object that somebody holds; NULL behind the last. They may be released on the way; one
+ * that comes meanwhile may be missed. */
+void *carom_lives_next(const struct carom_lives *lives, struct carom_life_cursor *cursor);
 
 static inline bool carom_life_is_held(const struct carom_life *life)
 {

@@ -394,13 +394,9 @@ void carom_cancel(carom_record *record)
     record->ops->changed(record);
 }
 
-void carom_release(carom_record *record)
+/* Nothing of the handler's waits on it any more, and nothing is read. */
+static void let_go_of_handler(carom_record *record)
 {
-    if (record == NULL)
-        return;
-    if (carom_record_check(record, __func__) < 0) /* the next time it would be another's */
-        carom_misused(__func__, WAS_RELEASED);
-    record->life->generation++;
     if (record->waits != 0)
         for (unsigned place = 0; place < CAROM_WAIT_COUNT; place++)
             carom_waker_disarm(record, place);
@@ -409,6 +405,22 @@ void carom_release(carom_record *record)
     record->handed = 0;
     record->collecting = false;
     record->wanted = false;
+}
+
+void carom_record_take_over(carom_record *record)
+{
+    record->life->generation += 2; /* references lead to nothing, though it is held */
+    let_go_of_handler(record);
+}
+
+void carom_release(carom_record *record)
+{
+    if (record == NULL)
+        return;
+    if (carom_record_check(record, __func__) < 0) /* the next time it would be another's */
+        carom_misused(__func__, WAS_RELEASED);
+    record->life->generation++;
+    let_go_of_handler(record);
     if (record->holds & CAROM_HOLD_EXCHANGE) {
         if (record->response == CAROM_RESPONSE_OPEN && !record->refused) {
             CAROM_MARK("released unanswered");
@@ -445,5 +457,5 @@ carom_record *carom_record_get(carom_ref ref)
         return NULL;
     if (!pthread_equal(life->records->thread, pthread_self()))
         carom_misused(__func__, "this is not the thread of the record's worker");
-    return life->generation == ref.generation ? life->record : NULL;
+    return life->generation == ref.generation ? life->object : NULL;
 }

@@ -25,6 +25,7 @@
 
 struct carom_core;
 struct carom_response_plan;
+struct carom_tunnel;
 
 /* What the records of one worker share. The count of records in use is the signal that all is
  * over: a drain ends when it and the connections are at zero. */
@@ -183,6 +184,7 @@ struct carom_record {
 
     carom_waker *wakers[CAROM_WAIT_COUNT];
     struct carom_joined *joined; /* the first */
+    struct carom_tunnel *tunnel; /* that holds it in the handler's place; or NULL */
     struct carom_timer deadline; /* of the handler */
     max_align_t state[];         /* the handler's own */
 };
@@ -212,6 +214,10 @@ void carom_joined_leave(struct carom_joined *joined);
 
 /* Give the record to the handler: it holds it, with zeroed state. */
 void carom_record_hand_over(carom_record *record);
+
+/* The handler's hold becomes another's, who ends it by carom_release: for the handler it is as
+ * released. */
+void carom_record_take_over(carom_record *record);
 
 /* Write the reason, once; later ones are ignored. */
 void carom_record_set_reason(carom_record *record, carom_reason reason);

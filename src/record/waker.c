@@ -13,12 +13,8 @@ static carom_waker *waker_of(struct carom_timer *timer)
     return carom_container(timer, carom_waker, reserved);
 }
 
-struct carom_inbox_entry *carom_waker_entry(carom_waker *waker)
-{
-    return &waiting_of(waker)->message;
-}
-
-int carom_waker_claim(carom_waker *waker)
+/* This caller, and no other, may put it into an inbox. */
+static int claim(carom_waker *waker)
 {
     if (!carom_waker_is_set(waker))
         return -CAROM_EINVAL;
@@ -45,11 +41,6 @@ static bool is_in(struct carom_waiting *waiting, enum carom_waker_state state)
 static void set_idle(struct carom_waiting *waiting)
 {
     atomic_store_explicit(&waiting->state, CAROM_WAKER_IDLE, memory_order_release);
-}
-
-void carom_waker_disclaim(carom_waker *waker)
-{
-    set_idle(waiting_of(waker));
 }
 
 static void make_ready(struct carom_records *records, struct carom_waiting *waiting, int status)
@@ -291,6 +282,23 @@ void carom_unwait(carom_record *record, carom_waker *waker)
         }
 }
 
+int carom_waker_post(struct carom_records *records, carom_waker *waker)
+{
+    int error = claim(waker);
+    if (error < 0)
+        return error;
+    struct carom_inbox *inbox = &records->inbox;
+    carom_inbox_enter(inbox);
+    int wake = carom_inbox_offer(inbox, &waiting_of(waker)->message);
+    if (wake > 0)
+        records->rouse(records);
+    carom_inbox_leave(inbox);
+    if (wake >= 0)
+        return 0;
+    set_idle(waiting_of(waker));
+    return -CAROM_ESTATE;
+}
+
 int carom_post(carom_record *record, carom_waker *waker)
 {
     /* This may be any thread. Of the record only what never changes is read, and whether the
@@ -300,11 +308,11 @@ int carom_post(carom_record *record, carom_waker *waker)
     if (!(__atomic_load_n(&record->holds, __ATOMIC_RELAXED) & CAROM_HOLD_HANDLER))
         return carom_record_refuses(record, __func__);
     struct carom_records *records = record->records;
-    int error = carom_waker_claim(waker);
+    int error = claim(waker);
     if (error < 0)
         return error;
     carom_inbox_enter(&records->inbox);
-    if (carom_inbox_post(&records->inbox, carom_waker_entry(waker)))
+    if (carom_inbox_post(&records->inbox, &waiting_of(waker)->message))
         records->rouse(records);
     carom_inbox_leave(&records->inbox);
     return 0;

@@ -40,12 +40,9 @@ enum carom_waker_state {
 int carom_waker_wait(carom_record *record, unsigned place, carom_waker *waker);
 /* Make the waker in a place of the record ready, if it still waits. */
 void carom_waker_make_ready(carom_record *record, unsigned place, int status);
-/* Any thread: this caller, and no other, may put the waker into an inbox, and this is how it gives
- * that up again. -CAROM_EINVAL: there is no such waker; -CAROM_ESTATE: it waits or is posted. */
-int carom_waker_claim(carom_waker *waker);
-void carom_waker_disclaim(carom_waker *waker);
-/* The part of a waker that an inbox links. */
-struct carom_inbox_entry *carom_waker_entry(carom_waker *waker);
+/* Fire a waker that is idle on the worker's thread. Any thread. -CAROM_EINVAL: there is no such
+ * waker; -CAROM_ESTATE: it waits or is posted, or the worker has stopped. */
+int carom_waker_post(struct carom_records *records, carom_waker *waker);
 /* Whether there is a waker, with a function that can be called. */
 static inline bool carom_waker_is_set(const carom_waker *waker)
 {

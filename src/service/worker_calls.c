@@ -102,19 +102,7 @@ size_t carom_service_records(const carom_service *service, uint32_t index, carom
 
 int carom_post_worker(carom_worker *worker, carom_waker *waker)
 {
-    int error = worker == NULL ? -CAROM_EINVAL : carom_waker_claim(waker);
-    if (error < 0)
-        return error;
-    struct carom_inbox *inbox = &worker->connections.records.inbox;
-    carom_inbox_enter(inbox);
-    int wake = carom_inbox_offer(inbox, carom_waker_entry(waker));
-    if (wake > 0)
-        worker->loop->ops->wake(worker->loop);
-    carom_inbox_leave(inbox);
-    if (wake >= 0)
-        return 0;
-    carom_waker_disclaim(waker);
-    return -CAROM_ESTATE;
+    return worker == NULL ? -CAROM_EINVAL : carom_waker_post(&worker->connections.records, waker);
 }
 
 int carom_wait_time_worker(carom_worker *worker, uint32_t milliseconds, carom_waker *waker)

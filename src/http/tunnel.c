@@ -1,0 +1,259 @@
+/* Tunnels: how they begin, and the connection of HTTP/1.1 as what carries one; the record as
+ * carrier is in tunnel_record.c. */
+#include "http/tunnel.h"
+
+#include "http/connection.h"
+
+struct carom_queue *carom_tunnel_out(struct carom_tunnel *tunnel)
+{
+    return tunnel->carrier->out(tunnel);
+}
+
+void carom_tunnel_added(struct carom_tunnel *tunnel, uint64_t bytes)
+{
+    tunnel->carrier->added(tunnel, bytes);
+}
+
+uint64_t carom_tunnel_unsent(const struct carom_tunnel *tunnel)
+{
+    return tunnel->is_over ? 0 : tunnel->carrier->unsent(tunnel);
+}
+
+void carom_tunnel_receive(struct carom_tunnel *tunnel, bool on)
+{
+    if (tunnel->is_over || tunnel->receives == on)
+        return;
+    tunnel->receives = on;
+    tunnel->carrier->receive(tunnel);
+}
+
+void carom_tunnel_end(struct carom_tunnel *tunnel)
+{
+    if (tunnel->is_over)
+        return;
+    tunnel->is_over = true;
+    tunnel->carrier->end(tunnel);
+}
+
+void carom_tunnel_abort(struct carom_tunnel *tunnel, carom_reason reason)
+{
+    if (tunnel->is_over)
+        return;
+    tunnel->is_over = true;
+    tunnel->carrier->abort(tunnel, reason);
+}
+
+void carom_tunnel_finish(struct carom_tunnel *tunnel)
+{
+    carom_assert(tunnel->is_over);
+    tunnel->carrier->finish(tunnel);
+}
+
+struct carom_core *carom_tunnel_core(const struct carom_tunnel *tunnel)
+{
+    return tunnel->carrier->core(tunnel);
+}
+
+/* ---------------------------------------------------------------- the connection as carrier */
+
+static struct carom_tunnel *tunnel_of(const struct carom_connection *connection)
+{
+    return connection->core.protocol_state;
+}
+
+static void drop_rest(struct carom_tunnel *tunnel)
+{
+    if (tunnel->page != NULL)
+        carom_page_drop(tunnel->page);
+    tunnel->page = NULL;
+    tunnel->length = 0;
+}
+
+/* The connection goes on without it. */
+static void leave(struct carom_tunnel *tunnel)
+{
+    drop_rest(tunnel);
+    tunnel->connection->core.protocol_state = NULL;
+}
+
+static struct carom_queue *connection_out(struct carom_tunnel *tunnel)
+{
+    return &tunnel->connection->stream.out;
+}
+
+static void connection_added(struct carom_tunnel *tunnel, uint64_t bytes)
+{
+    (void)bytes;
+    carom_connection_touch(tunnel->connection);
+}
+
+static uint64_t connection_unsent(const struct carom_tunnel *tunnel)
+{
+    return tunnel->connection->stream.out.length;
+}
+
+/* What has come and waits is given first. */
+static void connection_receive(struct carom_tunnel *tunnel)
+{
+    struct carom_connection *connection = tunnel->connection;
+    bool waits = tunnel->length > 0 || (tunnel->peer_done && !tunnel->told_done);
+    if (tunnel->receives && waits)
+        carom_connection_resume(connection);
+    else if (tunnel->receives != carom_stream_receives(&connection->stream))
+        carom_stream_receive(&connection->stream, tunnel->receives);
+}
+
+static void connection_end(struct carom_tunnel *tunnel)
+{
+    struct carom_connection *connection = tunnel->connection;
+    leave(tunnel);
+    carom_stream_flush(&connection->stream);
+    carom_connection_end(connection, true);
+}
+
+static void connection_abort(struct carom_tunnel *tunnel, carom_reason reason)
+{
+    leave(tunnel);
+    carom_connection_abort(tunnel->connection, reason, true);
+}
+
+static void connection_finish(struct carom_tunnel *tunnel)
+{
+    drop_rest(tunnel);
+    carom_connection_drop(tunnel->connection);
+}
+
+static struct carom_core *connection_core(const struct carom_tunnel *tunnel)
+{
+    return &tunnel->connection->core;
+}
+
+static const struct carom_tunnel_carrier connection_carrier = {
+    .out = connection_out,
+    .added = connection_added,
+    .unsent = connection_unsent,
+    .receive = connection_receive,
+    .end = connection_end,
+    .abort = connection_abort,
+    .finish = connection_finish,
+    .core = connection_core,
+};
+
+void carom_tunnel_take_connection(carom_record *record, struct carom_connection *connection,
+                                  struct carom_page *page, const uint8_t *data, uint32_t length)
+{
+    struct carom_tunnel *tunnel = record->tunnel;
+    bool receives = tunnel->receives;
+    tunnel->carrier->finish(tunnel); /* the record's part is over */
+    tunnel->carrier = &connection_carrier;
+    tunnel->connection = connection;
+    carom_connection_hold(connection);
+    tunnel->page = page;
+    tunnel->data = (uint8_t *)(uintptr_t)data;
+    tunnel->length = length;
+    tunnel->peer_done = connection->core.peer_done;
+    tunnel->receives = receives;
+    connection->core.speaks = CAROM_SPEAKS_TUNNEL;
+    connection->core.protocol_state = tunnel;
+    connection->core.read_deadline = CAROM_NO_TIME;
+    connection_receive(tunnel);
+}
+
+/* ---------------------------------------------------------------- the protocol */
+
+/* Bytes for the owner: what it does not take waits, and nothing is received behind it. */
+static void give(struct carom_connection *connection, struct carom_page *page, uint8_t *data,
+                 uint32_t length)
+{
+    struct carom_tunnel *tunnel = tunnel_of(connection);
+    uint32_t taken = tunnel->events->received(tunnel, data, length);
+    if (tunnel_of(connection) != tunnel || taken == length)
+        return;
+    carom_assert(!tunnel->receives);
+    tunnel->page = carom_page_hold(page);
+    tunnel->data = data + taken;
+    tunnel->length = length - taken;
+}
+
+static void tell_done(struct carom_connection *connection)
+{
+    struct carom_tunnel *tunnel = tunnel_of(connection);
+    if (tunnel == NULL || !tunnel->peer_done || tunnel->told_done || tunnel->length > 0)
+        return;
+    tunnel->told_done = true;
+    tunnel->events->peer_done(tunnel);
+}
+
+static void tunnel_received(struct carom_connection *connection, struct carom_page *page,
+                            const uint8_t *data, uint32_t length)
+{
+    carom_assert(tunnel_of(connection)->length == 0);
+    give(connection, page, (uint8_t *)(uintptr_t)data, length);
+}
+
+static void tunnel_resume(struct carom_connection *connection)
+{
+    struct carom_tunnel *tunnel = tunnel_of(connection);
+    if (tunnel == NULL || !tunnel->receives || connection->core.state != CAROM_CONNECTION_OPEN)
+        return;
+    if (tunnel->length > 0) {
+        struct carom_page *page = tunnel->page;
+        uint32_t length = tunnel->length;
+        tunnel->page = NULL;
+        tunnel->length = 0;
+        give(connection, page, tunnel->data, length);
+        carom_page_drop(page);
+    }
+    tell_done(connection);
+    tunnel = tunnel_of(connection);
+    if (tunnel != NULL && tunnel->length == 0)
+        connection_receive(tunnel);
+}
+
+static void tunnel_peer_done(struct carom_connection *connection)
+{
+    tunnel_of(connection)->peer_done = true;
+    tell_done(connection);
+}
+
+static void tunnel_flush(struct carom_connection *connection)
+{
+    struct carom_tunnel *tunnel = tunnel_of(connection);
+    carom_stream_flush(&connection->stream);
+    tunnel->events->sent(tunnel);
+}
+
+/* There is none, and no deadline of reading. */
+static void tunnel_nothing(struct carom_connection *connection)
+{
+    (void)connection;
+}
+
+static void tunnel_cancel(struct carom_connection *connection, carom_reason reason)
+{
+    struct carom_tunnel *tunnel = tunnel_of(connection);
+    leave(tunnel);
+    tunnel->is_over = true;
+    tunnel->events->over(tunnel, reason);
+}
+
+static void tunnel_drop(struct carom_connection *connection)
+{
+    carom_assert(connection->core.protocol_state == NULL);
+}
+
+const struct carom_stream_protocol carom_tunnel_protocol = {
+    .protocol.carrier = &carom_stream_carrier,
+    .protocol.share = carom_tunnel_share,
+    .protocol.unshare = carom_tunnel_unshare,
+    .received = tunnel_received,
+    .peer_done = tunnel_peer_done,
+    .fin_queued = NULL, /* what came before it is for the owner, who sees FIN when it reads on */
+    .resume = tunnel_resume,
+    .read_timeout = tunnel_nothing,
+    .flush = tunnel_flush,
+    .file_failed = tunnel_nothing,
+    .drain = NULL, /* its owner knows of a drain */
+    .cancel = tunnel_cancel,
+    .drop = tunnel_drop,
+};
