@@ -17,13 +17,13 @@ if(NOT CAROM_STAGE STREQUAL "asan")
     set_target_properties(carom_marked PROPERTIES EXPORT_COMPILE_COMMANDS OFF) # examined once already
     target_include_directories(carom_marked PRIVATE include src)
     target_compile_definitions(carom_marked PRIVATE ${marks})
-    target_link_libraries(carom_marked PRIVATE carom_options PkgConfig::NGHTTP2 Threads::Threads ${CAROM_TLS_LIBRARIES})
+    target_link_libraries(carom_marked PRIVATE carom_options PkgConfig::NGHTTP2 Threads::Threads ${CAROM_TLS_LIBRARIES} ${CAROM_DEFLATE_LIBRARIES})
 endif()
 add_executable(simulate ${sources} $<TARGET_OBJECTS:${objects}>)
 target_include_directories(simulate PRIVATE include src test)
 target_compile_definitions(simulate PRIVATE ${marks})
 target_link_libraries(simulate PRIVATE
-    carom_options PkgConfig::NGHTTP2 Threads::Threads ${CAROM_TLS_LIBRARIES})
+    carom_options PkgConfig::NGHTTP2 Threads::Threads ${CAROM_TLS_LIBRARIES} ${CAROM_DEFLATE_LIBRARIES})
 target_link_options(simulate PRIVATE -Wl,--wrap=clock_gettime)
 # So are its calls that are counted (windows.c).
 foreach(name server_new3 del consume consume_connection callbacks_set_on_data_chunk_recv_callback)

@@ -530,12 +530,22 @@ typedef struct carom_stats {
     uint64_t timeouts;            /* records and connections that a time-out ended */
     uint64_t cancellations;       /* records that ended before their response was complete, while
                                      the handler held them */
-    uint64_t ended[CAROM_REASONS_MOST]; /* records, by carom_reason */
-    uint64_t tls_handshakes;            /* that were done */
-    uint64_t tls_resumed;               /* of these, without a new exchange of certificates */
-    uint64_t tls_failed;                /* that were not done */
-    uint64_t h2_connections;            /* that spoke HTTP/2 */
-    uint64_t h2_calmed;                 /* of these, ended with ENHANCE_YOUR_CALM */
+    uint64_t ended[CAROM_REASONS_MOST];   /* records, by carom_reason */
+    uint64_t tls_handshakes;              /* that were done */
+    uint64_t tls_resumed;                 /* of these, without a new exchange of certificates */
+    uint64_t tls_failed;                  /* that were not done */
+    uint64_t h2_connections;              /* that spoke HTTP/2 */
+    uint64_t h2_calmed;                   /* of these, ended with ENHANCE_YOUR_CALM */
+    uint64_t websockets_open;             /* gauge: those whose `close` has not returned */
+    uint64_t websockets_accepted;         /* by carom_websocket_accept */
+    uint64_t websockets_refused;          /* answered 400, 403 or 426 by it */
+    uint64_t websocket_messages_received; /* whole messages */
+    uint64_t websocket_messages_sent;     /* that were queued, to each socket */
+    uint64_t websocket_bytes_received;    /* of messages, inflated */
+    uint64_t websocket_bytes_sent;        /* of messages, before they are compressed */
+    uint64_t websocket_bytes_saved;       /* of these, by compression */
+    /* Sockets, by the code that their `close` was told: 1000 to 1014; the last: others. */
+    uint64_t websockets_closed[16];
 } carom_stats;
 
 /* Statistics that carom_service_stats can fill, as an initializer. */
@@ -936,4 +946,7 @@ CAROM_API void carom_unwatch(carom_io *io);
 #ifdef __cplusplus
 }
 #endif
+
+#include "carom_websocket.h"
+
 #endif

@@ -66,6 +66,8 @@ int carom_service_create_on(carom_service **made, const carom_options *given,
         if (error == 0) {
             worker->connections.local_address = local_address;
             worker->index = workers++;
+            if (worker->index > 0)
+                carom_websockets_join(&service->workers[0].websockets, &worker->websockets);
         }
     }
     if (error < 0) {

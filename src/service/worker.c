@@ -41,7 +41,8 @@ static bool pools_above_floor(const struct carom_connections *connections)
         if (carom_pool_above_floor(connections->pools[i]))
             return true;
     const struct carom_guest *guest = connections->records.guest;
-    return guest != NULL && guest->above_floor(guest);
+    return carom_websockets_hold_memory(connections->websockets) ||
+           (guest != NULL && guest->above_floor(guest));
 }
 
 /* Whether a pool that is seldom used holds anything. */
@@ -60,6 +61,7 @@ static void trim(struct carom_timer *timer)
     struct carom_pool *pool;
     for (uint32_t i = 0; (pool = carom_worker_pool(worker, i)) != NULL; i++)
         worker->trimmed += carom_pool_tick(pool);
+    carom_websockets_tick(&worker->websockets);
     if (connections->records.guest != NULL)
         connections->records.guest->tick(connections->records.guest);
     connections->look_at_all_pools = connections->look_at_all_pools && seldom_used(connections);
@@ -94,9 +96,10 @@ static void look_at_shutdown(struct carom_worker *worker)
     if (worker->connections.records.draining && deadline == worker->drain_deadline)
         return;
     worker->drain_deadline = deadline;
+    uint64_t left = CAROM_OFF;
     if (deadline != CAROM_NO_DEADLINE && !worker->cancelling) {
         uint64_t now = carom_clock_milliseconds(CLOCK_MONOTONIC);
-        uint64_t left = deadline > now ? deadline - now : 0;
+        left = deadline > now ? deadline - now : 0;
         carom_timer_arm(&worker->connections.records.wheel, &worker->drain_end,
                         worker->connections.records.now + left);
     }
@@ -104,6 +107,7 @@ static void look_at_shutdown(struct carom_worker *worker)
         carom_records_drain(&worker->connections.records);
         carom_doors_close(&worker->doors);
         carom_connections_drain(&worker->connections);
+        carom_websockets_drain(&worker->websockets, left < CAROM_OFF ? (uint32_t)left : CAROM_OFF);
     }
 }
 
@@ -111,6 +115,7 @@ static bool has_drained(struct carom_worker *worker)
 {
     return worker->connections.records.draining && worker->connections.count == 0 &&
            worker->connections.records.pool.in_use == 0 &&
+           carom_websockets_are_quiet(&worker->websockets) &&
            carom_node_alone(&worker->connections.records.ready);
 }
 
@@ -257,6 +262,17 @@ void carom_worker_publish(struct carom_worker *worker)
     PUBLISH(h2_connections, connections->h2_connections);
     PUBLISH(h2_calmed, connections->h2_calmed);
     PUBLISH(requests_refused, records->refused);
+    const struct carom_websockets *sockets = &worker->websockets;
+    PUBLISH(websockets_open, sockets->sockets.in_use);
+    PUBLISH(websockets_accepted, sockets->accepted);
+    PUBLISH(websockets_refused, sockets->refused);
+    PUBLISH(websocket_messages_received, sockets->messages_received);
+    PUBLISH(websocket_messages_sent, sockets->messages_sent);
+    PUBLISH(websocket_bytes_received, sockets->bytes_received);
+    PUBLISH(websocket_bytes_sent, sockets->bytes_sent);
+    PUBLISH(websocket_bytes_saved, sockets->bytes_saved);
+    for (int i = 0; i < CAROM_WS_CODES_COUNTED; i++)
+        PUBLISH(websockets_closed[i], sockets->closed[i]);
     for (int i = 0; i < CAROM_REASON_COUNT; i++)
         PUBLISH(ended[i], records->ended[i]);
 #undef PUBLISH
@@ -299,6 +315,7 @@ int carom_worker_init(struct carom_worker *worker, const carom_options *options,
     carom_arena_init(&worker->incoming, &records->pages);
 
     int error = carom_protocols_init(connections);
+    carom_websockets_init(&worker->websockets, connections); /* whose pools come behind others */
     if (error == 0)
         error = create_loop(&worker->loop, &worker->incoming);
     if (error == 0)
@@ -325,5 +342,6 @@ void carom_worker_finish(struct carom_worker *worker)
     }
     carom_arena_finish(&worker->incoming);
     carom_protocols_finish(&worker->connections);
+    carom_websockets_finish(&worker->websockets);
     carom_connections_finish(&worker->connections);
 }

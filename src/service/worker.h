@@ -9,6 +9,7 @@
 #include "net/backends.h"
 #include "service/door.h"
 #include "service/held.h"
+#include "websocket/websockets.h"
 
 #define CAROM_NO_DEADLINE UINT64_MAX
 
@@ -40,6 +41,7 @@ struct carom_worker {
     uint32_t index;            /* of the service's workers */
     void *data;                /* the program's */
     struct carom_node watches; /* descriptors of the program's */
+    struct carom_websockets websockets;
 
     bool asked;      /* on_start was called */
     bool begun;      /* and went well */

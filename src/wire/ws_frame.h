@@ -26,6 +26,7 @@ enum carom_ws_code {
     CAROM_WS_CODE_NONE = 1005,     /* never sent: the peer's Close had no code */
     CAROM_WS_CODE_ABNORMAL = 1006, /* never sent: there was no Close */
     CAROM_WS_CODE_NOT_UTF8 = 1007,
+    CAROM_WS_CODE_POLICY = 1008,
     CAROM_WS_CODE_TOO_BIG = 1009,
     CAROM_WS_CODE_INTERNAL = 1011
 };
