@@ -51,8 +51,9 @@ size_t sizes(void)
 {
     carom_options options = CAROM_OPTIONS_INIT;
     carom_tls_options tls = CAROM_TLS_OPTIONS_INIT;
+    carom_websocket_options sockets = CAROM_WEBSOCKET_OPTIONS_INIT;
     const carom_slice name = CAROM_SLICE("name");
-    return options.size + tls.size + name.length;
+    return options.size + tls.size + sockets.size + name.length;
 }
 """
 
@@ -90,7 +91,7 @@ class Install(unittest.TestCase):
         with open(cls.source, "w", encoding="ascii") as file:
             file.write(PROGRAM)
         cls.header = ""
-        for name in ("carom.h", "carom_ring.h", "carom_vm.h"):
+        for name in ("carom.h", "carom_websocket.h", "carom_ring.h", "carom_vm.h"):
             with open(cls.installed(name), encoding="utf-8") as file:
                 cls.header += file.read()
         cls.version = re.search(r'#define CAROM_VERSION "(.*)"', cls.header)[1]
