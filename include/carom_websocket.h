@@ -70,8 +70,8 @@ typedef enum carom_websocket_deflate {
 } carom_websocket_deflate;
 
 /* Options of sockets. Start from CAROM_WEBSOCKET_OPTIONS_INIT; zero means the default that stands
- * beside the option. Not copied: one struct serves many sockets, must not change, and stays for as
- * long as one of them lives. */
+ * beside the option. Copied, handlers too; the texts are not, and stay for as long as a socket
+ * lives that has them. */
 typedef struct carom_websocket_options {
     size_t size;                              /* set by CAROM_WEBSOCKET_OPTIONS_INIT */
     const carom_websocket_handlers *handlers; /* there is no default: EINVAL */
