@@ -195,6 +195,9 @@ file(GLOB sources CONFIGURE_DEPENDS RELATIVE ${CMAKE_CURRENT_SOURCE_DIR}/test/sy
 if(NOT CAROM_TLS)
     list(FILTER sources EXCLUDE REGEX "test_(tls|addon)")
 endif()
+if(NOT CAROM_DEFLATE)
+    list(FILTER sources EXCLUDE REGEX "test_websocket")
+endif()
 foreach(source ${sources})
     string(REGEX REPLACE "^test_|\\.py$" "" name ${source})
     set(only)
@@ -208,7 +211,7 @@ foreach(source ${sources})
     carom_system_test(system/${name} ${name} ${only} COST ${CAROM_COST_${name}})
     # Those that look at programs of their own, or at how bytes are understood, are the same on both backends; in
     # slow builds the most telling ones must do.
-    if(NOT name MATCHES "^(addon|backend|bindings|clients|docs|examples|install|instructions|options|oracles|tls)$" AND
+    if(NOT name MATCHES "^(addon|backend|bindings|clients|docs|examples|install|instructions|options|oracles|tls|websocket)$" AND
        (NOT CAROM_SANITIZE OR name MATCHES "^(exchange|cancellation)$"))
         carom_system_test(uring/${name} ${name} ENVIRONMENT CAROM_BACKEND=uring)
     endif()
