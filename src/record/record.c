@@ -394,14 +394,14 @@ void carom_cancel(carom_record *record)
     record->ops->changed(record);
 }
 
-/* Nothing of the handler's waits on it any more, and nothing is read. */
+/* Nothing of the handler's waits on it any more, and what it has read is done with. */
 static void let_go_of_handler(carom_record *record)
 {
     if (record->waits != 0)
         for (unsigned place = 0; place < CAROM_WAIT_COUNT; place++)
             carom_waker_disarm(record, place);
     release_joined(record);
-    carom_queue_clear(&record->content, &record->records->segments);
+    carom_queue_consume(&record->content, &record->records->segments, record->handed);
     record->handed = 0;
     record->collecting = false;
     record->wanted = false;
@@ -421,6 +421,7 @@ void carom_release(carom_record *record)
         carom_misused(__func__, WAS_RELEASED);
     record->life->generation++;
     let_go_of_handler(record);
+    carom_queue_clear(&record->content, &record->records->segments);
     if (record->holds & CAROM_HOLD_EXCHANGE) {
         if (record->response == CAROM_RESPONSE_OPEN && !record->refused) {
             CAROM_MARK("released unanswered");

@@ -171,9 +171,10 @@ class Http2:
         if version is not None:
             fields = [("sec-websocket-version", version), *fields]
         section = b"".join(self.literal(name.lower(), value) for name, value in pseudo + list(fields))
-        self.peer.sendall(self.frame(self.HEADERS, 4, 1, section))
-        if behind:
-            self.send(behind)
+        data = self.frame(self.DATA, 0, 1, behind) if behind else b""
+        self.window[0] -= len(behind)
+        self.window[1] -= len(behind)
+        self.peer.sendall(self.frame(self.HEADERS, 4, 1, section) + data)  # in one, so that it comes in one
         while True:
             kind, flags, stream, payload = self.step()
             if kind == self.HEADERS and stream == 1:
