@@ -65,9 +65,9 @@ enum carom_ring_control {
  * addition leaves a VM of a lower version as it was: new words and flags are 0 unless the VM writes
  * them, and new kinds of news are told only to a VM that has asked for them. Where that cannot be,
  * the number jumps to the next hundred, and a VM of the old hundred must not go on. 1: the first.
- * 2: PROTOCOL, LOCAL, SLOT_PROTOCOL, TIMER, files as loans. */
+ * 2: PROTOCOL, LOCAL, SLOT_PROTOCOL, TIMER, files as loans. 3: FETCH, WAITS, and what is added. */
 enum carom_ring_version {
-    CAROM_RING_VERSION = 2, /* of this header */
+    CAROM_RING_VERSION = 3, /* of this header */
 };
 
 /* Sizes in bytes. */
@@ -154,7 +154,9 @@ enum carom_ring_news {
 };
 
 /* What the VM asks of the engine in a message. Of several flags at once WATCH and TIMER are done
- * first, then the others in this order. */
+ * first, then the others in this order. FETCH and CANCEL may be added to a message that is there,
+ * by an atomic OR. The slot is put into the queue of commands then if FLAGS were 0, or had WAITS
+ * and neither FETCH nor CANCEL. */
 enum carom_ring_flag {
     CAROM_FLAG_RAW = 1,       /* the response begins, without a head: DATA is bytes as they are */
     CAROM_FLAG_CANCEL = 2,    /* as carom_cancel */
@@ -166,9 +168,12 @@ enum carom_ring_flag {
     CAROM_FLAG_READ = 128,    /* the next piece of content is wanted */
     CAROM_FLAG_WATCH = 256,   /* tell ENDED also of an exchange that ends well */
     CAROM_FLAG_RELEASE = 512, /* give the slot back to the engine */
-    CAROM_FLAG_TIMER = 1024   /* tell TIME after SLOT_TIME milliseconds, never early, unless the
+    CAROM_FLAG_TIMER = 1024,  /* tell TIME after SLOT_TIME milliseconds, never early, unless the
                                  exchange is cancelled or released first. It replaces a running timer
                                  of the slot, and starts even if the rest of the message waits */
+    CAROM_FLAG_FETCH = 2048,  /* as READ, also while the rest of the message waits */
+    CAROM_FLAG_WAITS = 4096 /* the engine adds it: the message waits for the client to take what was
+                               sent before */
 };
 
 /* The news of a connection; both at once, if it has closed before the VM asked. */

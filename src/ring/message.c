@@ -239,6 +239,17 @@ static void return_unused(struct carom_slot *slot, const struct message *message
 
 /* ---------------------------------------------------------------- taking it */
 
+/* Leave `flags` in the message, and do what the VM has added to it since it was looked at. FETCH is
+ * done from here alone, so that one that is added once the VM has heard of the last is another. */
+static void leave_flags(struct carom_slot *slot, uint32_t seen, uint32_t flags)
+{
+    uint32_t now = atomic_exchange(carom_ring_atomic(slot->words, CAROM_SLOT_FLAGS), flags);
+    if (now & ~seen & CAROM_FLAG_CANCEL)
+        carom_cancel(slot->record);
+    if (now & CAROM_FLAG_FETCH)
+        carom_slot_read(slot);
+}
+
 static void taken(struct carom_slot *slot, uint32_t flags)
 {
     slot->state = CAROM_SLOT_HELD;
@@ -249,7 +260,7 @@ static void taken(struct carom_slot *slot, uint32_t flags)
     }
     if (flags & CAROM_FLAG_READ)
         carom_slot_read(slot);
-    atomic_store(carom_ring_atomic(slot->words, CAROM_SLOT_FLAGS), 0);
+    leave_flags(slot, flags, 0);
     if (atomic_exchange(carom_ring_atomic(slot->words, CAROM_SLOT_NOTIFY), 0) != 0)
         carom_slot_tell(slot, CAROM_NEWS_ROOM);
 }
@@ -268,19 +279,23 @@ static void refuse(struct carom_slot *slot, int error)
     carom_slot_tell(slot, CAROM_NEWS_ERROR);
 }
 
-/* The message waits for room in the response; what is done already is struck out of it. */
-static void block(struct carom_slot *slot, uint32_t left)
+/* The message waits for room in the response; what is done already is struck out of it. The VM sees
+ * that it waits, and puts the slot into the queue again when it adds something. */
+static void block(struct carom_slot *slot, uint32_t seen, uint32_t left)
 {
+    const uint32_t done =
+        CAROM_FLAG_WATCH | CAROM_FLAG_TIMER | CAROM_FLAG_CANCEL | CAROM_FLAG_FETCH;
     slot->state = CAROM_SLOT_BLOCKED;
-    atomic_store(carom_ring_atomic(slot->words, CAROM_SLOT_FLAGS), left);
     carom_wait(slot->record, CAROM_WRITABLE, &slot->writable);
+    leave_flags(slot, seen, (left & ~done) | CAROM_FLAG_WAITS);
 }
 
 void carom_slot_take_message(struct carom_slot *slot)
 {
     uint32_t flags = atomic_load(carom_ring_atomic(slot->words, CAROM_SLOT_FLAGS));
-    if (slot->state < CAROM_SLOT_HELD || flags == 0 ||
-        word(slot, CAROM_SLOT_ECHO) != slot->generation) {
+    if (flags == 0) /* it was added to a message, and taken with that */
+        return;
+    if (slot->state < CAROM_SLOT_HELD || word(slot, CAROM_SLOT_ECHO) != slot->generation) {
         slot->ring->control[CAROM_RING_BAD_COMMANDS]++;
         return;
     }
@@ -299,7 +314,7 @@ void carom_slot_take_message(struct carom_slot *slot)
         int error = copy_message(slot, flags, &message) ? do_response(slot, &message, &left)
                                                         : -CAROM_EINVAL;
         if (error == -CAROM_EAGAIN) {
-            block(slot, left & ~(uint32_t)(CAROM_FLAG_WATCH | CAROM_FLAG_TIMER));
+            block(slot, flags, left);
             return;
         }
         if (error < 0)

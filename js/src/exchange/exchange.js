@@ -37,9 +37,10 @@ const {
   FLAG_HEAD,
   FLAG_DATA,
   FLAG_END,
-  FLAG_READ,
   FLAG_WATCH,
   FLAG_RELEASE,
+  FLAG_FETCH,
+  FLAG_WAITS,
 } = require('../ring/layout.js');
 const { Output } = require('./output.js');
 const { ClientGone } = require('./client-gone.js');
@@ -109,7 +110,7 @@ class Exchange extends RequestHead {
     clearTimeout(this.idle);
     return new Promise((resolve, reject) => {
       input.reading = { resolve, reject };
-      this.send(FLAG_READ);
+      this.send(FLAG_FETCH);
     });
   }
 
@@ -260,6 +261,15 @@ class Exchange extends RequestHead {
     if (this.output !== null) this.output.pump();
   }
 
+  // Whether the engine has yet to take some of what was written.
+  get isSending() {
+    return !this.over && this.output !== null && (this.output.busy || (this.slot.words[SLOT_FLAGS] & FLAG_DATA) !== 0);
+  }
+
+  get waitsForClient() {
+    return (this.slot.words[SLOT_FLAGS] & FLAG_WAITS) !== 0;
+  }
+
   ready() {
     if (this.over) return Promise.reject(new ClientGone(this.reason));
     return this.stream().ready();
@@ -318,21 +328,26 @@ class Exchange extends RequestHead {
 
   // ---------------------------------------------------------------- messages
 
-  // Flags that need nothing else: with the next message when one is on its way.
-  send(flags) {
+  // FETCH or CANCEL: added to the message that is on its way, which may wait for the client. The engine looks at that again only
+  // when it is told to. Behind a head that has yet to leave it goes with that: what is read depends on it.
+  send(flag) {
     if (this.released) return;
-    if (this.output === null && this.slot.words[SLOT_FLAGS] === 0) {
-      this.slot.words[SLOT_FIELDS_LENGTH] = 0;
-      this.put(flags);
-    } else this.stream().add(flags);
+    if (this.output !== null && this.output.heads.length > 0) {
+      this.output.add(flag);
+      return;
+    }
+    const { words } = this.slot;
+    words[SLOT_ECHO] = this.generation;
+    const before = Atomics.or(words, SLOT_FLAGS, flag);
+    if (before === 0 || (before & (FLAG_WAITS | FLAG_FETCH | FLAG_CANCEL)) === FLAG_WAITS) this.slot.ring.post(this.slot);
   }
 
-  // Only we set FLAGS and only the engine clears them, so they are read and written as they are: the
-  // queue's end, which is stored after them, carries them over.
+  // On another thread the engine may look before it comes to this command: when it finds the last one, whose flag it took already.
   put(flags) {
-    const words = this.slot.words;
+    const { words, ring } = this.slot;
     words[SLOT_ECHO] = this.generation;
-    words[SLOT_FLAGS] = flags;
+    if (ring.inline) words[SLOT_FLAGS] = flags;
+    else Atomics.store(words, SLOT_FLAGS, flags);
     this.slot.ring.post(this.slot);
   }
 

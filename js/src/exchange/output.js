@@ -21,9 +21,9 @@ const {
   FLAG_HEAD,
   FLAG_DATA,
   FLAG_END,
-  FLAG_READ,
   FLAG_CANCEL,
   FLAG_RELEASE,
+  FLAG_FETCH,
 } = require('../ring/layout.js');
 const { ClientGone } = require('./client-gone.js');
 const { encodeFields, writeFields } = require('../ring/codec.js');
@@ -300,7 +300,7 @@ class Output {
     this.pieces = [];
     this.buffered = 0;
     this.ending = null;
-    this.flags &= FLAG_READ | FLAG_CANCEL | FLAG_RELEASE;
+    this.flags &= FLAG_FETCH | FLAG_CANCEL | FLAG_RELEASE;
   }
 }
 

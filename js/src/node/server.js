@@ -357,6 +357,7 @@ class Server extends EventEmitter {
     let event = null;
     if (
       this.listenerCount('upgrade') > 0 &&
+      exchange.version !== 10 && // RFC 9110, 7.8
       exchange.contentLength === 0 && // the protocol would change behind the content: such a request is answered like others
       exchange.field('upgrade') !== null &&
       /(^|,)\s*upgrade\s*(,|$)/i.test(exchange.field('connection') || '')

@@ -8,6 +8,7 @@ const { EventEmitter } = require('node:events');
 const { Socket: NetSocket } = require('node:net');
 const { TLSSocket } = require('node:tls');
 const { endError, refusal } = require('./client-error.js');
+const { closeBehind } = require('./close-behind.js');
 const { coded } = require('./errors.js');
 const { belong } = require('./kinship.js');
 const { secure } = require('./secure.js');
@@ -161,14 +162,16 @@ class Socket extends EventEmitter {
   }
 
   closeBy(how, error) {
-    const { engineConnection, transactions } = this;
-    for (const transaction of [...transactions]) {
-      const { exchange } = transaction;
-      if (exchange.output) exchange.output.pump(); // before the connection is closed
-      if (engineConnection === null) exchange.cancel();
-      transaction.gone(error, 'canceled');
-    }
-    if (engineConnection !== null) engineConnection.close(how);
+    const { engineConnection } = this;
+    const transactions = [...this.transactions];
+    closeBehind(
+      transactions.map(({ exchange }) => exchange),
+      () => {
+        if (engineConnection !== null) engineConnection.close(how);
+        else for (const { exchange } of transactions) exchange.cancel();
+      },
+    );
+    for (const transaction of transactions) transaction.gone(error, 'canceled');
     process.nextTick(closeWith, this, error);
   }
 

@@ -3,10 +3,12 @@
 'use strict';
 
 const { Duplex } = require('node:stream');
+const { closeBehind } = require('./close-behind.js');
 const { connectionReset } = require('./errors.js');
 const { Socket } = require('./socket.js');
 const { RawHead } = require('./raw-head.js');
 const { secure } = require('./secure.js');
+const { CLOSE_NOW } = require('../engine/closing.js');
 
 class UpgradeSocket extends Duplex {
   constructor(exchange, server) {
@@ -94,18 +96,35 @@ class UpgradeSocket extends Duplex {
 
   _final(callback) {
     if (this.answered !== null) {
-      const { status, fields, parts } = this.answered;
-      this.exchange.respond(status, fields, Buffer.concat(parts));
-      this.isOver = true;
+      this.answer();
       this.push(null);
     } else if (this.switched) this.exchange.end();
     else this.exchange.cancel();
     callback();
   }
 
+  // The protocol stays; the connection ends behind the response, as its writer expects.
+  answer() {
+    const { status, fields, parts } = this.answered;
+    this.answered = null;
+    this.isOver = true;
+    this.exchange.respond(status, [...fields, 'Connection', 'close'], Buffer.concat(parts));
+  }
+
+  // What was written before arrives, as far as the client takes it at once; then the connection ends.
   _destroy(error, callback) {
-    if (!this.isOver && !(this.writableFinished && this.readableEnded)) this.exchange.cancel();
+    const { exchange } = this;
+    if (this.switched) for (const { chunk } of this._writableState.getBuffer()) exchange.write(chunk);
+    if (this.answered !== null) this.answer();
+    if (!this.isOver && !(this.writableFinished && this.readableEnded)) closeBehind([exchange], () => this.closeNow());
     callback(error);
+  }
+
+  closeNow() {
+    const { exchange } = this;
+    const connection = exchange.version < 20 ? exchange.connection?.engineConnection : null;
+    if (connection) connection.close(CLOSE_NOW);
+    else exchange.cancel();
   }
 
   ended(reason) {

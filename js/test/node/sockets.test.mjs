@@ -128,3 +128,73 @@ test('a request with content is not upgraded, and a head that is refused ends no
   assert.match(warning.message, /upgrade/i);
   if (!other.closed) await new Promise((resolve) => other.once('close', resolve));
 });
+
+// What a client does not take holds up nothing of what it sends.
+for (const io of ['inline', 'thread'])
+  test(`an upgraded connection is read while its client takes nothing, io: ${io}`, { skip }, async (t) => {
+    const { server, port } = await start(t, () => assert.fail('no request'), { carom: { io } });
+    const client = net.connect(port, '127.0.0.1');
+    server.on('upgrade', async (req, socket) => {
+      socket.on('error', () => {});
+      socket.write(SWITCH);
+      socket.write(Buffer.alloc(2 ** 24));
+      for (let i = 0; i < 20; i++) {
+        client.write(`ping ${i}`);
+        const [data] = await once(socket, 'data');
+        assert.equal(data.toString(), `ping ${i}`);
+        socket.write(Buffer.alloc(2 ** 18));
+      }
+      client.destroy();
+    });
+    client.write(`${UPGRADE}\r\n`);
+    await new Promise((resolve) => client.once('close', resolve));
+  });
+
+const TAILS = {
+  'a few bytes': ['last words'],
+  'more than the engine takes at once': [Buffer.alloc(100_000, 'a'), 'b', Buffer.alloc(50_000, 'c'), 'last words'],
+};
+for (const [name, pieces] of Object.entries(TAILS))
+  for (const unread of ['', 'what nobody reads'])
+    test(`${name}, written before destroy(), arrive${unread && ', behind what nobody reads'}`, { skip }, async (t) => {
+      const { server, port } = await start(t, () => assert.fail('no request'));
+      server.on('upgrade', (req, socket) => {
+        for (const piece of [SWITCH, ...pieces]) socket.write(piece);
+        socket.destroy();
+      });
+      const client = net.connect(port, '127.0.0.1');
+      client.write(`${UPGRADE}\r\n${unread}`);
+      const text = Buffer.concat(await client.toArray()).toString();
+      assert.equal(text.slice(text.indexOf('\r\n\r\n') + 4), pieces.join(''));
+    });
+
+test('a refusal of an upgrade that is written before destroy() arrives, and ends the connection', { skip }, async (t) => {
+  const { server, port } = await start(t, () => assert.fail('no request'));
+  server.on('upgrade', (req, socket) => {
+    socket.write('HTTP/1.1 401 Unauthorized\r\n\r\n');
+    socket.destroy();
+  });
+  const client = net.connect(port, '127.0.0.1');
+  client.write(`${UPGRADE}\r\n`);
+  assert.match(Buffer.concat(await client.toArray()).toString(), /^HTTP\/1\.1 401 Unauthorized\r\n/);
+});
+
+test('a client that takes nothing keeps no connection that is destroyed', { skip }, async (t) => {
+  const { server, port } = await start(t, () => assert.fail('no request'));
+  const client = net.connect(port, '127.0.0.1').on('error', () => {});
+  server.on('upgrade', (req, socket) => {
+    socket.write(SWITCH);
+    socket.write(Buffer.alloc(2 ** 24));
+    setImmediate(() => socket.destroy());
+  });
+  const closed = once(server, 'connection').then(([socket]) => new Promise((resolve) => socket.once('close', resolve)));
+  client.write(`${UPGRADE}\r\n`);
+  await closed;
+  client.destroy();
+});
+
+test('HTTP/1.0 changes no protocol', { skip }, async (t) => {
+  const { server, port } = await start(t, (req, res) => res.end(req.headers.upgrade));
+  server.on('upgrade', () => assert.fail('an upgrade'));
+  assert.match(await raw(port, `${UPGRADE.replace('/1.1', '/1.0')}\r\n`), /^HTTP\/1\.1 200 [^]*\r\n\r\ntest$/);
+});

@@ -380,7 +380,7 @@ test('destroy() cancels', async () => {
     const closed = once(res, 'close');
     ({ req, res, socket: req.socket })[which].destroy();
     await closed;
-    assert.deepEqual(exchange.calls, [['cancel']]);
+    assert.deepEqual(exchange.calls, [['flush'], ['cancel']]);
     assert.equal(req.socket.destroyed, true);
   }
 });
@@ -430,7 +430,7 @@ test('time-outs', async () => {
   got.req.socket.setTimeout(5);
   await once(got.res, 'close');
   clearInterval(waiting);
-  assert.deepEqual(other.calls, [['cancel']]);
+  assert.deepEqual(other.calls, [['flush'], ['cancel']]);
 });
 
 test('with the prototypes of node itself', async () => {
@@ -582,7 +582,7 @@ test('an upgrade that is refused', async () => {
   });
   server.accept(exchange);
   await ticks();
-  assert.deepEqual(exchange.calls, [['respond', 403, ['X-A', 'b'], 'no']]);
+  assert.deepEqual(exchange.calls, [['respond', 403, ['X-A', 'b', 'Connection', 'close'], 'no']]);
 });
 
 test('content of another length than was said is an error, when that is asked for', () => {

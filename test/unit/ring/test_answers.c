@@ -234,7 +234,7 @@ static void time_passes_while_a_message_waits(void **state)
     slot_words(index)[CAROM_SLOT_DATA_LENGTH] = 5;
     slot_words(index)[CAROM_SLOT_TIME] = 700;
     command(index, CAROM_FLAG_DATA | CAROM_FLAG_TIMER);
-    assert_int_equal(slot_words(index)[CAROM_SLOT_FLAGS], CAROM_FLAG_DATA);
+    assert_int_equal(slot_words(index)[CAROM_SLOT_FLAGS], CAROM_FLAG_DATA | CAROM_FLAG_WAITS);
     pass(701);
     assert_int_equal(news_of(index), CAROM_NEWS_TIME);
     command(index, CAROM_FLAG_CANCEL | CAROM_FLAG_RELEASE);

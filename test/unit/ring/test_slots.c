@@ -49,7 +49,7 @@ static void a_message_waits_for_room(void **state)
     write_content(index, 200, "fine");
     slot_words(index)[CAROM_SLOT_NOTIFY] = 1;
     command(index, CAROM_FLAG_HEAD | CAROM_FLAG_DATA);
-    assert_int_equal(slot_words(index)[CAROM_SLOT_FLAGS], CAROM_FLAG_DATA);
+    assert_int_equal(slot_words(index)[CAROM_SLOT_FLAGS], CAROM_FLAG_DATA | CAROM_FLAG_WAITS);
     assert_int_equal(news_of(index), 0);
     carom_peer_set_window(peer, SIZE_MAX);
     turn();

@@ -68,12 +68,12 @@ static void content_waits_and_goes_on_by_itself(void **state)
     write_message(index, 0, 0, PIECE, 'Y');
     slot_words(index)[CAROM_SLOT_NOTIFY] = 1;
     command(index, CAROM_FLAG_DATA | CAROM_FLAG_WATCH);
-    assert_int_equal(flags_of(index), CAROM_FLAG_DATA); /* it waits */
+    assert_int_equal(flags_of(index), CAROM_FLAG_DATA | CAROM_FLAG_WAITS);
     assert_int_equal(slot_words(index)[CAROM_SLOT_NOTIFY], 1);
     assert_int_equal(news_of(index), 0);
     put_command(index); /* a VM that asks again changes nothing */
     turn();
-    assert_int_equal(flags_of(index), CAROM_FLAG_DATA);
+    assert_int_equal(flags_of(index), CAROM_FLAG_DATA | CAROM_FLAG_WAITS);
     assert_int_equal(bad_commands(), 0);
     carom_peer_set_window(peer, SIZE_MAX);
     turn();
@@ -102,7 +102,7 @@ static void a_head_that_is_done_is_not_done_again(void **state)
     assert_int_equal(flags_of(index), 0);
     write_message(index, 200, 9, PIECE, 'X');
     command(index, CAROM_FLAG_HEAD | CAROM_FLAG_DATA | CAROM_FLAG_RELEASE);
-    assert_int_equal(flags_of(index), CAROM_FLAG_DATA | CAROM_FLAG_RELEASE);
+    assert_int_equal(flags_of(index), CAROM_FLAG_DATA | CAROM_FLAG_RELEASE | CAROM_FLAG_WAITS);
     carom_peer_set_window(peer, SIZE_MAX);
     turn();
     assert_int_equal(news_of(index), 0);
@@ -124,7 +124,8 @@ static void the_end_waits_with_its_content(void **state)
     command(index, CAROM_FLAG_HEAD | CAROM_FLAG_DATA);
     write_message(index, 0, 0, PIECE, 'Y');
     command(index, CAROM_FLAG_DATA | CAROM_FLAG_END | CAROM_FLAG_RELEASE);
-    assert_int_equal(flags_of(index), CAROM_FLAG_DATA | CAROM_FLAG_END | CAROM_FLAG_RELEASE);
+    assert_int_equal(flags_of(index),
+                     CAROM_FLAG_DATA | CAROM_FLAG_END | CAROM_FLAG_RELEASE | CAROM_FLAG_WAITS);
     carom_peer_set_window(peer, SIZE_MAX);
     turn();
     assert_int_equal(flags_of(index), 0);
@@ -150,7 +151,7 @@ static void a_loan_waits_and_comes_back_when_its_client_leaves(void **state)
         write_message(index, 0, 0, 0, 0);
         slot_words(index)[CAROM_SLOT_DATA_LOAN] = 8;
         command(index, CAROM_FLAG_DATA);
-        assert_int_equal(flags_of(index), CAROM_FLAG_DATA);
+        assert_int_equal(flags_of(index), CAROM_FLAG_DATA | CAROM_FLAG_WAITS);
         assert_int_equal(returned(7), 0);
         if (leaves)
             carom_peer_reset(peer);
@@ -179,7 +180,7 @@ static void a_message_that_waits_may_be_cancelled(void **state)
         command(index, CAROM_FLAG_HEAD | CAROM_FLAG_DATA);
         write_message(index, 0, 0, PIECE, 'Y');
         command(index, CAROM_FLAG_DATA);
-        assert_int_equal(flags_of(index), CAROM_FLAG_DATA);
+        assert_int_equal(flags_of(index), CAROM_FLAG_DATA | CAROM_FLAG_WAITS);
         command(index, CAROM_FLAG_CANCEL | (at_once ? CAROM_FLAG_RELEASE : 0));
         assert_int_equal(flags_of(index), 0);
         assert_int_equal(bad_commands(), 0);
@@ -197,6 +198,91 @@ static void a_message_that_waits_may_be_cancelled(void **state)
     }
 }
 
+/* What is added to a message in the way that the header says. */
+static void add(uint32_t index, uint32_t flag)
+{
+    uint32_t before = flags_of(index);
+    slot_words(index)[CAROM_SLOT_FLAGS] |= flag;
+    if (before == 0 ||
+        (before & (CAROM_FLAG_WAITS | CAROM_FLAG_FETCH | CAROM_FLAG_CANCEL)) == CAROM_FLAG_WAITS)
+        put_command(index);
+}
+
+/* A tunnel whose client takes nothing, and whose next message waits or, `now`, is not taken yet. */
+static uint32_t stalled_tunnel(struct carom_peer **peer, bool now)
+{
+    uint32_t index =
+        ask(peer, "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
+    carom_peer_set_window(*peer, 0);
+    write_message(index, 101, 0, 0, 0);
+    memcpy(slot_out(index), "\7\0\1\0upgradex", 12);
+    slot_words(index)[CAROM_SLOT_FIELDS_LENGTH] = 12;
+    command(index, CAROM_FLAG_UPGRADE);
+    assert_int_equal(news_of(index), 0);
+    write_message(index, 0, 0, PIECE, 'X');
+    command(index, CAROM_FLAG_DATA);
+    assert_int_equal(flags_of(index), 0);
+    write_message(index, 0, 0, PIECE, 'Y');
+    slot_words(index)[CAROM_SLOT_FLAGS] = CAROM_FLAG_DATA;
+    put_command(index);
+    if (now)
+        return index;
+    turn();
+    assert_int_equal(flags_of(index), CAROM_FLAG_DATA | CAROM_FLAG_WAITS);
+    return index;
+}
+
+static void what_a_client_sends_is_fetched_while_a_message_waits(void **state)
+{
+    (void)state;
+    for (int now = 0; now < 2; now++) {
+        begin_small();
+        struct carom_peer *peer;
+        uint32_t index = stalled_tunnel(&peer, now != 0);
+        for (int i = 0; i < 3; i++) {
+            add(index, CAROM_FLAG_FETCH);
+            if (i == 1)
+                turn(); /* nothing has come then */
+            assert_int_equal(news_of(index), 0);
+            say(peer, "ping");
+            turn();
+            assert_int_equal(news_of(index), CAROM_NEWS_CONTENT);
+            assert_int_equal(slot_words(index)[CAROM_SLOT_PIECE_LENGTH], 4);
+            give_page(slot_words(index)[CAROM_SLOT_PIECE_PAGE]);
+            assert_int_equal(flags_of(index), CAROM_FLAG_DATA | CAROM_FLAG_WAITS);
+        }
+        carom_peer_set_window(peer, SIZE_MAX);
+        turn();
+        assert_int_equal(flags_of(index), 0);
+        assert_int_equal(count_bytes(peer, 'Y'), PIECE);
+        assert_int_equal(bad_commands(), 0);
+        command(index, CAROM_FLAG_RELEASE);
+        vm_finish();
+    }
+}
+
+/* Both at once put the slot into the queue once. */
+static void a_message_that_waits_is_cancelled_by_what_is_added(void **state)
+{
+    (void)state;
+    for (int now = 0; now < 2; now++) {
+        begin_small();
+        struct carom_peer *peer;
+        uint32_t index = stalled_tunnel(&peer, now != 0);
+        uint32_t tail = vm.command_tail;
+        add(index, CAROM_FLAG_FETCH);
+        add(index, CAROM_FLAG_CANCEL);
+        assert_int_equal(vm.command_tail - tail, now ? 0 : 1);
+        turn();
+        assert_int_equal(flags_of(index), 0);
+        assert_int_equal(news_of(index) & ~CAROM_NEWS_CONTENT_LOST, CAROM_NEWS_ENDED);
+        assert_true(carom_peer_saw_close(peer));
+        assert_int_equal(bad_commands(), 0);
+        command(index, CAROM_FLAG_RELEASE);
+        vm_finish();
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest all[] = {
@@ -205,6 +291,8 @@ int main(void)
         cmocka_unit_test(the_end_waits_with_its_content),
         cmocka_unit_test(a_loan_waits_and_comes_back_when_its_client_leaves),
         cmocka_unit_test(a_message_that_waits_may_be_cancelled),
+        cmocka_unit_test(what_a_client_sends_is_fetched_while_a_message_waits),
+        cmocka_unit_test(a_message_that_waits_is_cancelled_by_what_is_added),
     };
     return cmocka_run_group_tests(all, NULL, NULL);
 }
