@@ -104,6 +104,10 @@ void carom_h1_rate_start(struct carom_connection *connection);
 void carom_h1_rate_stop(struct carom_connection *connection);
 /* Whether less has come in the window than content_rate asks for. */
 bool carom_h1_too_slow(struct carom_connection *connection);
+/* FIN has come: those who were told of what is no request may answer, but not for ever. */
+void carom_h1_limit_refusals(struct carom_connection *connection);
+/* And have not. */
+void carom_h1_cancel_refusals(struct carom_connection *connection);
 
 /* Move what is ready into the stream, in order, and complete the responses that are out. */
 void carom_h1_flush(struct carom_connection *connection);

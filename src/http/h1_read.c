@@ -478,8 +478,7 @@ static void h1_peer_done(struct carom_connection *connection)
                   "FIN, and the answers go on");
     if (connections->options->half_close)
         return;
-    struct carom_node *node = h1->exchanges.next;
-    for (; node != &h1->exchanges; node = node->next) {
+    for (struct carom_node *node = h1->exchanges.next; node != &h1->exchanges; node = node->next) {
         carom_record *record = carom_container(node, carom_record, link);
         CAROM_MARK_IF(record->response == CAROM_RESPONSE_WHOLE, "answered whole, then FIN");
         if (record->response < CAROM_RESPONSE_WHOLE && (record->refused | record->refusal) == 0) {
@@ -487,6 +486,7 @@ static void h1_peer_done(struct carom_connection *connection)
             carom_record_cancel(record, CAROM_REASON_CLIENT_CLOSED);
         }
     }
+    carom_h1_limit_refusals(connection);
 }
 
 /* FIN waits behind content that nobody reads now, or behind requests that are not taken yet. Those
@@ -514,10 +514,10 @@ static void h1_fin_queued(struct carom_connection *connection)
 static void h1_read_timeout(struct carom_connection *connection)
 {
     struct carom_h1 *h1 = carom_h1_of(connection);
-    if (h1->reading == NULL)
-        return;
     h1->rate.since = h1->rate.left = 0;
-    if (h1->phase == CAROM_H1_HEAD) {
+    if (h1->reading == NULL) {
+        carom_h1_cancel_refusals(connection);
+    } else if (h1->phase == CAROM_H1_HEAD) {
         refuse_head(connection, 408, CAROM_REASON_HEADER_TIMEOUT);
     } else if (carom_h1_too_slow(connection)) {
         refuse(connection, 408, CAROM_REASON_BODY_TIMEOUT);

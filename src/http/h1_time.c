@@ -1,4 +1,5 @@
-/* HTTP/1.1, time: content that comes too slowly while somebody waits for it. */
+/* HTTP/1.1, time: content that comes too slowly while somebody waits for it; refusals that nobody
+ * answers. */
 #include "http/content.h"
 #include "http/h1.h"
 
@@ -36,4 +37,31 @@ void carom_h1_rate_stop(struct carom_connection *connection)
         rate->left = 0;
     else
         rate->left = waited < rate->left ? rate->left - (uint32_t)waited : 1;
+}
+
+/* Whether a virtual machine was told that this is no request, and has not answered. */
+static bool is_open_refusal(const carom_record *record)
+{
+    return record->response < CAROM_RESPONSE_WHOLE && record->refusal != 0;
+}
+
+void carom_h1_limit_refusals(struct carom_connection *connection)
+{
+    struct carom_h1 *h1 = carom_h1_of(connection);
+    uint32_t timeout = carom_connections_of(connection)->options->linger_timeout;
+    struct carom_node *node = h1->exchanges.next;
+    for (; node != &h1->exchanges; node = node->next)
+        if (is_open_refusal(carom_container(node, carom_record, link)))
+            carom_connection_read_within(connection, timeout);
+}
+
+void carom_h1_cancel_refusals(struct carom_connection *connection)
+{
+    struct carom_h1 *h1 = carom_h1_of(connection);
+    struct carom_node *node = h1->exchanges.next;
+    for (; connection->core.peer_done && node != &h1->exchanges; node = node->next) {
+        carom_record *record = carom_container(node, carom_record, link);
+        if (is_open_refusal(record))
+            carom_record_cancel(record, CAROM_REASON_CLIENT_CLOSED);
+    }
 }

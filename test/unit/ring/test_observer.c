@@ -332,6 +332,30 @@ static void who_has_the_number_of_one_that_was_to_be_closed_stays(void **state)
     vm_finish();
 }
 
+/* As a listener does who only counts: it may answer for a while, since nothing more comes. */
+static void a_refusal_that_nobody_answers_ends_behind_fin(void **state)
+{
+    (void)state;
+    const char *const bad[] = {"GET / HT", "GET@ / HTTP/1.1\r\n\r\n"};
+    for (size_t i = 0; i < COUNT(bad); i++) {
+        vm_begin();
+        peer = connect_peer();
+        say(peer, bad[i]);
+        carom_peer_shutdown(peer);
+        turn();
+        uint32_t index = new_request();
+        assert_int_equal(slot_words(index)[CAROM_SLOT_VERSION] >> 16, 400);
+        pass(1900);
+        assert_int_equal(news_of(index), 0);
+        assert_false(carom_peer_saw_close(peer));
+        pass(200);
+        assert_int_equal(news_of(index), CAROM_NEWS_ENDED);
+        command(index, CAROM_FLAG_RELEASE);
+        assert_true(carom_peer_saw_close(peer));
+        vm_finish();
+    }
+}
+
 /* A VM on a thread of its own may hear of an end, and ask to close whoever has the number next,
  * while the one that it asked of before still stands in the list. */
 static void a_number_stands_in_the_list_once(void **state)
@@ -487,6 +511,7 @@ int main(void)
         cmocka_unit_test(an_expectation_is_for_the_vm),
         cmocka_unit_test(what_the_vm_does_not_answer_the_engine_does),
         cmocka_unit_test(fin_in_a_head_is_told_with_its_reason),
+        cmocka_unit_test(a_refusal_that_nobody_answers_ends_behind_fin),
         cmocka_unit_test(a_head_that_is_late_is_told_as_far_as_it_came),
         cmocka_unit_test(only_those_that_are_idle_are_closed),
         cmocka_unit_test(what_was_answered_before_arrives_and_then_it_closes),
