@@ -274,8 +274,9 @@ CAROM_API void carom_ring_handle(carom_record *record, void *data);
 
 /* Wake the engine: the VM has put commands in, and ENGINE_ASLEEP was 1. The VM's thread. */
 CAROM_API void carom_ring_wake(carom_ring *ring);
-/* Whether there is anything that the engine has not taken: commands, a block, a connection to be
- * closed. The VM's thread, which must be the one that drives the worker. */
+/* Whether there is anything that the engine has not taken: commands, a block, a page or events that
+ * were heard for which somebody waits, a connection to be closed. The VM's thread, which must be
+ * the one that drives the worker. */
 CAROM_API bool carom_ring_has_commands(const carom_ring *ring);
 
 /* Lend bytes of the VM's to the engine under a number below CAROM_RING_LOANS, which one message

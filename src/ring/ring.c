@@ -168,16 +168,6 @@ static bool close_asked(struct carom_ring *ring)
     return ring->observer != NULL && carom_ring_observer_work(ring->observer);
 }
 
-bool carom_ring_has_commands(const carom_ring *ring)
-{
-    if (ring == NULL)
-        return false;
-    return atomic_load(carom_ring_atomic(ring->control, CAROM_RING_COMMAND_TAIL)) !=
-               ring->command_head ||
-           atomic_load(&ring->blocks_given) != ring->blocks_seen ||
-           (ring->observer != NULL && carom_ring_observer_has_work(ring->observer));
-}
-
 /* ---------------------------------------------------------------- slots */
 
 static void slot_readable(carom_waker *waker, int status)
@@ -297,6 +287,23 @@ static bool has_caught_up(const struct carom_ring *ring)
     return ring->crowded > 0 && unheard(ring) < ring->crowded;
 }
 
+/* The VM has given back a page that a slot waits for. */
+static bool feeds_starved(const struct carom_ring *ring)
+{
+    return !carom_node_alone(&ring->starved) && carom_ring_has_page(ring);
+}
+
+bool carom_ring_has_commands(const carom_ring *ring)
+{
+    if (ring == NULL)
+        return false;
+    return atomic_load(carom_ring_atomic(ring->control, CAROM_RING_COMMAND_TAIL)) !=
+               ring->command_head ||
+           atomic_load(&ring->blocks_given) != ring->blocks_seen || feeds_starved(ring) ||
+           has_caught_up(ring) ||
+           (ring->observer != NULL && carom_ring_observer_has_work(ring->observer));
+}
+
 static bool work(struct carom_guest *guest)
 {
     struct carom_ring *ring = (struct carom_ring *)guest;
@@ -330,8 +337,7 @@ static bool may_sleep(struct carom_guest *guest)
     struct carom_ring *ring = (struct carom_ring *)guest;
     atomic_store(carom_ring_atomic(ring->control, CAROM_RING_ENGINE_ASLEEP), 1);
     return !ring->news && !vm_yields(ring) && !carom_ring_has_commands(ring) &&
-           (carom_node_alone(&ring->starved) || !carom_ring_has_page(ring)) &&
-           !has_caught_up(ring) && !keeps_silent(ring) && !atomic_load(&ring->abandoned);
+           !keeps_silent(ring) && !atomic_load(&ring->abandoned);
 }
 
 static void awake(struct carom_guest *guest)

@@ -302,7 +302,9 @@ static void who_is_heard_of_need_not_be_answered(void **state)
         turn();
     }
     assert_int_equal(vm.control[CAROM_RING_EVENT_TAIL], 4 + 1 + 1);
+    assert_false(carom_ring_has_commands(vm.ring));
     vm_wake(NULL);
+    assert_true(carom_ring_has_commands(vm.ring)); /* whose loop drives the engine is to call it */
     carom_ring_wake(vm.ring);
     turn();
     pass(1);
