@@ -274,3 +274,22 @@ test('while there is more than one batch, only who is there is answered, or has 
     assert.deepEqual(others, ['POST /c', 'GET /last']);
   });
 });
+
+test('while handlers take long, those of clients that have left meanwhile are not called', { skip: elsewhere }, async () => {
+  const sockets = [];
+  let called = 0;
+  const handler = (request) => {
+    if (request.url.endsWith('/long')) {
+      if (called++ === 0) for (const socket of sockets) socket.resetAndDestroy();
+      for (const begun = performance.now(); performance.now() - begun < 15; ); // longer than a batch
+    }
+    return new Response('');
+  };
+  await serving(handler, async (port) => {
+    for (let i = 0; i < 24; i++) sockets.push(await connected(port));
+    await new Promise(setImmediate);
+    for (const socket of sockets) socket.write('GET /long HTTP/1.1\r\nHost: a\r\n\r\n');
+    assert.match(await raw(port, 'GET /last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'), /^HTTP\/1.1 200 /);
+    assert.ok(called < 24, `${called} of 24 were`);
+  });
+});

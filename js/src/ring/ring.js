@@ -44,6 +44,10 @@ const YIELDS = 2; // in VM_ASLEEP
 // Events that are taken before JavaScript's own loop gets its turn again; fewer while answers are large, since those of a batch that
 // come of promises leave at its end.
 const BATCH = 512;
+// Milliseconds after which a batch ends all the same: handlers that take long would keep the engine from hearing which of those who
+// wait have left, and would be called for all of them. The clock is read once for so many events.
+const SLICE = 10;
+const LOOK = 4;
 // Bytes that are lent before the engine gets its turn to send them: they are in the cache still, and their
 // memory is used again for the next ones.
 const LENT_AT_ONCE = 256 * 1024;
@@ -347,12 +351,14 @@ class Ring {
 
   // Take a batch of events; true when more may be there.
   takeEvents(Exchange, accept) {
-    let left = this.batch;
+    const end = performance.now() + SLICE;
+    let taken = 0;
     for (;;) {
       const tail = Atomics.load(this.control, RING_EVENT_TAIL);
       if (this.eventHead === tail) return false;
       while (this.eventHead !== tail) {
-        if (left-- === 0) return true;
+        if (taken === this.batch || (taken % LOOK === LOOK - 1 && performance.now() > end)) return true;
+        taken++;
         const index = this.control[RING_CONTROL_WORDS + (this.eventHead & this.mask)];
         this.eventHead = (this.eventHead + 1) | 0;
         try {
