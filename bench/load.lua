@@ -1,6 +1,6 @@
 -- For wrk: `wrk ... -s load.lua URL -- DEPTH [KIND]` sends DEPTH requests at once (pipelined; 1: none waits
 -- behind another; 0: each on a connection of its own), and prints what was measured as one line of JSON.
--- KIND post: 1 KiB of JSON to the URL; mixed: of twenty requests one goes to /slow.
+-- KIND post: 1 KiB of JSON to the URL; 64k, 1m: so many bytes; mixed: of twenty requests one goes to /slow.
 
 local kinds = {}
 
@@ -8,6 +8,12 @@ function kinds.post()
    wrk.method, wrk.body = "POST", '{"text": "' .. string.rep("x", 1000) .. '"}'
    wrk.headers["content-type"] = "application/json"
 end
+
+local function upload(length)
+   return function() wrk.method, wrk.body = "POST", string.rep("x", length) end
+end
+
+kinds["64k"], kinds["1m"] = upload(65536), upload(1048576)
 
 function kinds.mixed()
    local fast, slow, count = wrk.format(), wrk.format(nil, "/slow"), 0

@@ -79,12 +79,15 @@ SERVERS = {
     "node": Kind(script(NODE, "node.mjs"), "node:http", "node", javascript=True, quick=True),
 }
 WRITTEN = []
-for runtime, name, needs in ((NODE, "Node", "node"), (BUN, "Bun", BIN / "bun"), (DENO, "Deno", BIN / "deno")):
+OTHER_NODES = [(name, os.environ.get(variable, command)) for name, variable, command in (
+    ("Node 22", "NODE22", "node22"), ("Node 24", "NODE24", "node24"))]
+for runtime, name, needs in ((NODE, "Node", "node"), *(([command], name, command) for name, command in OTHER_NODES),
+                             (BUN, "Bun", BIN / "bun"), (DENO, "Deno", BIN / "deno")):
     for way, start, label in (("ours", written(runtime, "ours"), "Carom's Response"),
                               ("globals", written(runtime, "globals"), "carom/globals"),
                               ("serve", command_line(runtime), "carom serve"),
                               ("runtime", written(runtime, "runtime"), f"{name}'s Response")):
-        WRITTEN.append(f"{name.lower()}-{way}")
+        WRITTEN.append(f"{name.lower().replace(' ', '')}-{way}")
         SERVERS[WRITTEN[-1]] = Kind(start, f"{label}, {name}", needs, True, True, name == "Node", True)
 
 IN_C = ["floor", "floor-uring", "hello", "uring", "nginx", "h2o", "microhttpd", "evhttp", "hyper"]
@@ -122,6 +125,9 @@ LOADS = {
     "database": Load("PostgreSQL is asked for each request, 64 connections", ["database", "database-threads"]),
     "database-pace": Load("The same, 4,000 requests per second, open loop", ["database", "database-threads"], tool="pace", rate=4000),
     "64k": Load("64 KiB", ["app", "nginx", "h2o", *IN_JS], target="/64k"),
+    "upload-64k": Load("64 KiB come and are read whole", IN_JS, target="/whole", kind="64k"),
+    "upload-1m": Load("1 MiB comes and is read whole, 8 connections", IN_JS, 8, target="/whole", kind="1m"),
+    "upload-1m-stream": Load("1 MiB comes and is read piece by piece, 8 connections", IN_JS, 8, target="/count", kind="1m"),
     "json": Load("A small object as JSON", IN_JS, target="/json"),
     "written": Load("As people write it: the first example of a README", [*WRITTEN, "uws", "bun", "deno", "node"], quick=True),
     "read": Load("Three fields and the URL are read", IN_JS, target="/read"),
@@ -151,9 +157,10 @@ class Goal:
 
 
 GOALS = [Goal("written", f"{runtime}-{way}", f"{runtime}-ours", 1.1)
-         for runtime in ("node", "bun", "deno") for way in ("globals", "serve")]
+         for runtime in ("node", "node22", "node24", "bun", "deno") for way in ("globals", "serve")]
 GOALS += [Goal("written", "deno-runtime", "deno-ours", 1.35), Goal("keepalive", "inline", "hello", 1.05),
-          Goal("keepalive", "inline", "uws", 1.0)]
+          Goal("keepalive", "inline", "uws", 1.0), Goal("upload-64k", "inline", "node", 0.7), Goal("upload-64k", "inline", "bun", 1.0),
+          Goal("upload-1m", "inline", "node", 0.8), Goal("upload-1m-stream", "inline", "node", 1.0)]
 
 # way: label: server ("large" is bench/large.c), bulk's method and target
 BULK = {

@@ -30,6 +30,7 @@ export function makeApp(Response) {
       for await (const piece of request.body) bytes += piece.length;
       return new Response(`${bytes}`);
     },
+    '/whole': async (request) => new Response(`${(await request.arrayBuffer()).byteLength}`),
     '/sse': () => {
       let n = 0;
       return new Response(

@@ -33,6 +33,11 @@ const routes = {
     });
     request.on('end', () => response.end(`${bytes}`));
   },
+  '/whole': (request, response) => {
+    const pieces = [];
+    request.on('data', (piece) => pieces.push(piece));
+    request.on('end', () => response.end(`${Buffer.concat(pieces).length}`));
+  },
   '/sse': (request, response) => {
     response.writeHead(200, { 'content-type': 'text/event-stream' });
     for (let n = 0; n < 10; n++) response.write(`data: ${n}\n\n`);

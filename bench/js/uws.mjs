@@ -61,6 +61,15 @@ const { CERT, KEY } = process.env;
         if (last) response.cork(() => response.end(`${bytes}`));
       });
   })
+  .post('/whole', (response) => {
+    const pieces = [];
+    response
+      .onAborted(() => {})
+      .onData((piece, last) => {
+        pieces.push(Buffer.from(new Uint8Array(piece)));
+        if (last) response.cork(() => response.end(`${Buffer.concat(pieces).length}`));
+      });
+  })
   .get('/sse', (response) => {
     response.writeHeader('content-type', 'text/event-stream');
     for (let n = 0; n < 10; n++) response.write(`data: ${n}\n\n`);
