@@ -4,21 +4,18 @@
  *
  * Content goes both ways as it comes, a piece at a time: who reads slowly slows the sender down, at
  * either end, because curl's transfer is paused while its other end cannot go on. A client that
- * leaves ends the request to the upstream, and an upstream that breaks off resets the client.
- */
+ * leaves ends the request to the upstream, and an upstream that breaks off resets the client. */
 #include "curl_worker.h"
 #include "serve.h"
-
-#define MOST_FIELDS 64
 
 struct transfer {         /* in its record's state */
     carom_record *record; /* no carom_ref: finish alone releases it, and first ends curl's work */
     struct curl_worker *worker;
     CURL *curl;
-    struct curl_slist *sent; /* fields to the upstream */
-    carom_slice piece;       /* of the request's content, not sent yet */
-    carom_waker gone, ready; /* the client has left; it can be read or written again */
-    bool begun;              /* the answer's head is sent */
+    struct curl_slist *sent;      /* fields to the upstream */
+    carom_slice piece;            /* of the request's content, not sent yet */
+    carom_waker gone, more, room; /* the client has left; has sent more; takes more */
+    bool begun;                   /* the answer's head is sent */
 };
 
 static const char *upstream;
@@ -31,10 +28,16 @@ static void finish(struct transfer *transfer)
     carom_release(transfer->record); /* before its end: a reset */
 }
 
-static void on_again(carom_waker *waker, int status)
+static void on_more(carom_waker *waker, int status)
 {
     if (status == 0)
-        curl_easy_pause(OF(waker, struct transfer, ready)->curl, CURLPAUSE_CONT);
+        curl_easy_pause(OF(waker, struct transfer, more)->curl, CURLPAUSE_CONT);
+}
+
+static void on_room(carom_waker *waker, int status)
+{
+    if (status == 0)
+        curl_easy_pause(OF(waker, struct transfer, room)->curl, CURLPAUSE_CONT);
 }
 
 static void on_gone(carom_waker *waker, int status)
@@ -49,14 +52,13 @@ static size_t on_upload(char *to, size_t one, size_t room, void *data)
     carom_slice *piece = &transfer->piece;
     int result = piece->length > 0 ? 1 : carom_request_read(transfer->record, piece);
     if (result == -CAROM_EAGAIN) {
-        carom_wait(transfer->record, CAROM_READABLE, &transfer->ready);
+        carom_wait(transfer->record, CAROM_READABLE, &transfer->more);
         return CURL_READFUNC_PAUSE;
     }
     if (result <= 0)
         return result == 0 ? 0 : CURL_READFUNC_ABORT;
     size_t length = piece->length < one * room ? piece->length : one * room;
-    if (length > 0)
-        memcpy(to, piece->data, length);
+    memcpy(to, piece->data, length);
     *piece = (carom_slice){piece->data + length, piece->length - length};
     return length;
 }
@@ -74,15 +76,15 @@ static bool stays(const char *name, size_t length)
 /* The head goes on when content has come, or its end. */
 static int begin_answer(struct transfer *transfer)
 {
-    carom_field fields[MOST_FIELDS];
+    carom_field fields[64];
     size_t count = 0;
     const struct curl_header *header = NULL;
     long status;
     curl_off_t length;
     curl_easy_getinfo(transfer->curl, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_getinfo(transfer->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
-    while (count < MOST_FIELDS && (header = curl_easy_nextheader(transfer->curl, CURLH_HEADER, -1,
-                                                                 (void *)header)) != NULL)
+    while (count < 64 && (header = curl_easy_nextheader(transfer->curl, CURLH_HEADER, -1,
+                                                        (void *)header)) != NULL)
         if (!stays(header->name, strlen(header->name)))
             fields[count++] = (carom_field){{header->name, strlen(header->name)},
                                             {header->value, strlen(header->value)}};
@@ -103,7 +105,7 @@ static size_t on_download(const char *from, size_t one, size_t length, void *dat
     if (error == 0)
         error = carom_write(transfer->record, &content);
     if (error == -CAROM_EAGAIN) {
-        carom_wait(transfer->record, CAROM_WRITABLE, &transfer->ready);
+        carom_wait(transfer->record, CAROM_WRITABLE, &transfer->room);
         return CURL_WRITEFUNC_PAUSE;
     }
     return error < 0 ? 0 : one * length;
@@ -155,7 +157,8 @@ static void handle(carom_record *record, void *data)
     transfer->worker = carom_worker_data(carom_record_worker(record));
     transfer->curl = curl_easy_init();
     transfer->gone.wake = on_gone;
-    transfer->ready.wake = on_again;
+    transfer->more.wake = on_more;
+    transfer->room.wake = on_room;
     set_request(transfer);
     curl_easy_setopt(transfer->curl, CURLOPT_PRIVATE, transfer);
     curl_easy_setopt(transfer->curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);

@@ -272,6 +272,23 @@ class Proxy(unittest.TestCase):
         self.assertEqual(proxy.stop(), 0)
         self.assertEqual(proxy.errors, [])
 
+    def test_who_sends_no_more_before_it_has_the_answer(self):
+        """Its upload waits for more and its answer for room, both at once."""
+        echo = serve(self, "echo")
+        proxy = serve(self, "proxy", f"http://127.0.0.1:{echo.port}")
+        client, size = connect(self, proxy.port), 200_000
+        client.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for _ in range(3):
+            client.sendall(b"%x\r\n%b\r\n" % (size, b"\x01" * size))
+            back = 0
+            while back < size:
+                piece = client.recv(1 << 20)
+                self.assertTrue(piece, f"closed behind {back} bytes")
+                back += piece.count(1)
+        client.close()
+        self.assertEqual(proxy.stop(), 0)
+        self.assertEqual(proxy.errors, [])
+
     def test_who_does_not_read_is_not_sent_to(self):
         upstream = Upstream(self)
         proxy = serve(self, "proxy", upstream.url)
