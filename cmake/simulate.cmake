@@ -33,7 +33,7 @@ set_target_properties(simulate PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINAR
 
 # A fixed range of seeds, in which every mark must be reached; fewer where a run is slow. Then the
 # seeds that failed once.
-set(runs 4000 --marks)
+set(runs 3000 --marks)
 if(CAROM_STAGE STREQUAL "asan")
     set(runs 700)
 endif()

@@ -262,7 +262,9 @@ if(TARGET carom_node AND CAROM_STAGE STREQUAL "gcc")
         string(REPLACE ".test.mjs" "" name ${source})
         carom_js_test(${name} node --test --expose-gc test/${source})
     endforeach()
-    carom_js_test(uring/app node --test --expose-gc test/app.test.mjs test/bodies.test.mjs)
+    # How processes begin and end, forty of them: the same test runs where every access is checked (asan/js/process).
+    set_tests_properties(js/process PROPERTIES LABELS asked)
+    carom_js_test(uring/app node --test --expose-gc test/app.test.mjs)
     set_property(TEST js/uring/app APPEND PROPERTY ENVIRONMENT CAROM_BACKEND=uring)
     # On other runtimes those tests that are about them, too.
     set(files test/fetch test/serve.test.mjs test/attacks.test.mjs test/misuse.test.mjs test/app.test.mjs test/bodies.test.mjs

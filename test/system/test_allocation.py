@@ -1,12 +1,12 @@
 """After warm-up the serving process asks for no memory: not one malloc, calloc, realloc, aligned
-allocation, mmap or brk over 20,000 requests of each kind of load."""
+allocation, mmap or brk over 5,000 requests of each kind of load."""
 
 import unittest
 
 import harness
 
-REQUESTS = harness.scaled(20_000)
-WARMUP = harness.scaled(5_000)
+REQUESTS = harness.scaled(5_000)
+WARMUP = harness.scaled(2_000)
 
 
 class Allocation(harness.SystemTest):

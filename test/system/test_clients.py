@@ -252,11 +252,11 @@ class Wrk(Case):
             with open(path, "w") as file:
                 file.write(script)
             arguments += ("-s", path)
-        told = self.run_client("wrk", "-t2", "-c64", "-d2s", "--timeout", "30s", *arguments,
+        told = self.run_client("wrk", "-t2", "-c64", "-d1s", "--timeout", "30s", *arguments,
                                f"http://127.0.0.1:{program.port}/").decode()
         self.assertNotIn("Socket errors", told)
         self.assertNotIn("Non-2xx", told)
-        self.assertGreater(int(re.search(r"(\d+) requests in", told).group(1)), 100, told)
+        self.assertGreater(int(re.search(r"(\d+) requests in", told).group(1)), 0, told)
         self.assertEqual(program.stop(), 0)
         self.assertEqual(program.errors, [])
         return program
