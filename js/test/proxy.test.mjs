@@ -104,15 +104,16 @@ describe('content that is coded by the handler', () => {
   for (const [coding, coder] of Object.entries(CODERS)) {
     const coded = coder(TEXT);
     const init = { headers: { 'content-encoding': coding, 'content-length': String(coded.length) } };
-    const slowly = () =>
+    const slowly = (first = 50) =>
       new ReadableStream({
         async pull(controller) {
+          const length = this.at === undefined ? first : 50;
           this.at = this.at ?? 0;
           await new Promise((resolve) => {
             setTimeout(resolve, 1);
           });
-          controller.enqueue(new Uint8Array(coded.subarray(this.at, this.at + 50)));
-          this.at += 50;
+          controller.enqueue(new Uint8Array(coded.subarray(this.at, this.at + length)));
+          this.at += length;
           if (this.at >= coded.length) controller.close();
         },
       });
@@ -121,6 +122,7 @@ describe('content that is coded by the handler', () => {
       'bytes, ours': () => new Ours(coded, init),
       'a stream': () => new Response(slowly(), init),
       'a stream, ours': () => new Ours(slowly(), init),
+      'a stream that begins with one byte, ours': () => new Ours(slowly(1), init),
       'a blob, ours': () => new Ours(new Blob([coded]), init),
     };
     for (const [name, response] of Object.entries(make))
@@ -130,6 +132,12 @@ describe('content that is coded by the handler', () => {
         assert.ok(content.equals(coded));
       });
   }
+
+  test('a large Blob keeps the length that it was given', async () => {
+    const blob = new Blob(['x'.repeat(100_000)]);
+    const { headers, content } = await answerOf(() => new Ours(blob, { headers: { 'content-length': '100000' } }));
+    assert.deepEqual([headers['content-length'], content.length], ['100000', 100_000]);
+  });
 
   test('a coding that nobody knows is left alone', async () => {
     const { headers } = await answerOf(() => new Response('x', { headers: { 'content-encoding': 'x-mine' } }));
@@ -144,6 +152,16 @@ describe('fields that do not fit', () => {
         const { status, headers, content } = await answerOf(() => new Class('abc', { headers: { 'content-length': length } }));
         assert.deepEqual([status, headers['content-length'], String(content)], [200, '3', 'abc'], length);
       }
+      // Not within a turn, or its length would be known.
+      const late = async function* () {
+        for (let i = 0; i < 5; i++)
+          await new Promise((resolve) => {
+            setImmediate(resolve);
+          });
+        yield new TextEncoder().encode('abc');
+      };
+      const sent = await answerOf(() => new Class(Readable.toWeb(Readable.from(late())), { headers: { 'content-length': '' } }));
+      assert.deepEqual([sent.status, sent.headers['content-length'], String(sent.content)], [200, undefined, 'abc']);
       const hop = { te: 'trailers', trailer: 'x', upgrade: 'h2c', 'proxy-connection': 'close', 'transfer-encoding': 'gzip, chunked' };
       const { status, headers } = await answerOf(() => new Class('abc', { headers: hop }));
       assert.equal(status, 200);

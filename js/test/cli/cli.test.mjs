@@ -4,11 +4,16 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
+import { createRequire } from 'node:module';
 import path from 'node:path';
 import { test, after } from 'node:test';
 import tls from 'node:tls';
 
 import { certificate } from '../transports.mjs';
+
+const require = createRequire(import.meta.url);
+const { parseArguments, UsageError } = require('../../src/cli/arguments.js');
+const { Log } = require('../../src/cli/log.js');
 
 const DEADLINE = 600_000; // ms, to end what hangs
 const CLI = new URL('../../bin/carom.mjs', import.meta.url).pathname;
@@ -132,7 +137,7 @@ test('-h is help, wherever it stands', async (t) => {
   }
 });
 
-test('bad usage is said in one line, with exit 2', async (t) => {
+test('bad usage', () => {
   for (const [words, what] of [
     [[], /what is to be done/],
     [['serve'], /which app/],
@@ -140,11 +145,23 @@ test('bad usage is said in one line, with exit 2', async (t) => {
     [['serve', hello, '--port', '70000'], /--port needs a number/],
     [['serve', hello, '--fast'], /no option --fast/],
     [['serve', hello, '--watch=yes'], /--watch takes no value/],
-  ]) {
-    const run = new Run(t, ...words);
-    assert.equal(await run.ended, 2);
-    assert.match(run.said, what);
-    assert.equal(run.said.trim().split('\n').length, 1);
+    [['serve', hello, '--workers', '0'], /--workers needs a number from 1/],
+    [['serve', hello, '--tls-dev', '--key', 'key.pem'], /--tls-dev makes a certificate of its own/],
+  ])
+    assert.throws(() => parseArguments(words), { constructor: UsageError, message: what });
+});
+
+test('bad usage is said in one line, with exit 2', async (t) => {
+  const run = new Run(t, 'fly', 'x');
+  assert.equal(await run.ended, 2);
+  assert.match(run.said, /^carom: [^\n]*no command fly[^\n]*\n$/);
+});
+
+test('a time has its milliseconds in three digits', (t) => {
+  const log = new Log('json', {});
+  for (const milliseconds of [0, 5, 50, 999]) {
+    t.mock.method(Date, 'now', () => 1_700_000_000_000 + milliseconds);
+    assert.equal(Date.parse(log.time()), Date.now());
   }
 });
 
@@ -230,13 +247,14 @@ test('the place and onListen of the app; the command line comes first', async (t
 });
 
 test('an error in a handler shows its place, and answers 500', async (t) => {
-  const run = new Run(t, 'serve', app('throws.mjs', 'export default () => {\n  throw new Error("oops");\n};\n'), '--port', '0');
+  const run = new Run(t, 'serve', app('throws.mjs', 'export default () => {\n  throw new Error("oops");\n};\n'), '--port', '0', '--log', 'short');
   const response = await fetch(await run.origin());
   assert.equal(response.status, 500);
   assert.equal(await response.text(), 'Internal Server Error\n');
   await run.says(/Error: oops\n +at throws\.mjs:2[^]*> +2 \| {3}throw new Error[^]*\^\n/);
   assert.match(run.said, /\n {7}\| {9}\^\n/);
   await run.stop();
+  assert.match(run.said, /^500 GET \/ /m);
 });
 
 // A client that chose what is read and shown could choose /dev/zero, and the server would never end reading.

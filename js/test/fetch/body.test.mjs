@@ -138,6 +138,7 @@ for (const [kind, make] of Object.entries(makers)) {
       assert.equal(await type('a/b, */*'), 'a/b');
       assert.equal(await type('Text/Html ; Charset=UTF-8 ;; x; =y; charset=b'), 'text/html;charset=utf-8');
       assert.equal(await type('a/b; q="c\\"d,e; f" trailing'), 'a/b;q="c\\"d,e; f"');
+      assert.equal(await type('a/b; q="c\\'), 'a/b;q="c\\\\"');
       assert.equal(await type('text/plain;charset=gbk, text/plain;a=b'), 'text/plain;a=b;charset=gbk');
       assert.equal(await type('x/y;charset=gbk, a/b, x/y'), 'x/y');
       assert.equal((await make(bytes('x')).blob()).type, '');

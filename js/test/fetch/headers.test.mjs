@@ -476,6 +476,8 @@ describe('Headers: guards', () => {
       ['accept-language', 'de'],
       ['content-type', 'text/plain'],
     ]);
+    headers.set('accept-language', 'x'.repeat(128));
+    assert.equal(headers.get('accept-language').length, 128);
     headers.set('accept', 'x'.repeat(129));
     headers.delete('x-none');
     assert.equal(headers.get('accept'), 'text/html');

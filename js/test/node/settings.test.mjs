@@ -74,13 +74,21 @@ test('headers are too slow for a time-out that was set while it listens', { skip
 
 test('of more fields than maxHeadersCount the last ones are left out', { skip }, async (t) => {
   const { server, port } = await start(t, (req, res) => res.end(Object.keys(req.headers).join()));
-  const names = async () => {
-    const [response] = await once(http.get({ port, host: '127.0.0.1', headers: { host: 'a', b: '1', c: '2' }, agent: false }), 'response');
+  const names = async (from = port) => {
+    const [response] = await once(http.get({ port: from, host: '127.0.0.1', headers: { host: 'a', b: '1', c: '2' }, agent: false }), 'response');
     return Buffer.concat(await response.toArray()).toString();
   };
   assert.equal(await names(), 'host,b,c,connection');
   server.maxHeadersCount = 2;
   assert.equal(await names(), 'host,b');
+  const { port: other } = await start(t, (req, res) => res.end(Object.keys(req.headers).join()), { maxHeadersCount: 2 });
+  assert.equal(await names(other), 'host,b');
+});
+
+test('maxHeaderSize may be most of a page, beside many fields', { skip }, async (t) => {
+  const { port } = await start(t, (req, res) => res.end(String(req.headers.large.length)), { maxHeaderSize: 56_000 });
+  const [response] = await once(http.get({ port, host: '127.0.0.1', headers: { large: 'x'.repeat(52_000) }, agent: false }), 'response');
+  assert.equal(Buffer.concat(await response.toArray()).toString(), '52000');
 });
 
 test('content that comes later than requestTimeout is a 408, and told as clientError', { skip }, async (t) => {

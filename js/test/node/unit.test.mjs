@@ -500,6 +500,33 @@ test('bytes behind the head of an upgrade are bytes', () => {
   assert.deepEqual([status, rest], [101, bytes]);
 });
 
+test('a head that a listener writes has names, and an end', () => {
+  const { RawHead } = require('../../src/node/raw-head.js');
+  const { fields } = new RawHead().take(Buffer.from('HTTP/1.1 101 Yes\r\n: no name\r\na: b\r\n\r\n'));
+  assert.deepEqual(fields, ['a', 'b']);
+  const endless = new RawHead();
+  const line = Buffer.from(`HTTP/1.1 101 ${'Yes'.repeat(10_000)}`);
+  for (let i = 0; i < 2; i++) assert.equal(endless.take(line), null);
+  assert.throws(() => endless.take(line), { code: 'ERR_INVALID_HTTP_RESPONSE' });
+});
+
+test('what an upgraded socket writes to a client that leaves is an error', async () => {
+  const exchange = new FakeExchange({ fields: ['Connection', 'upgrade', 'Upgrade', 'echo'], room: 1 });
+  exchange.raw = ['never'];
+  const server = createServer();
+  const written = new Promise((resolve) => {
+    server.on('upgrade', (req, socket) => {
+      socket.on('error', () => {});
+      socket.write('HTTP/1.1 101 Yes\r\nUpgrade: echo\r\n\r\n');
+      socket.write('more than there is room for', resolve);
+    });
+  });
+  server.accept(exchange);
+  await ticks();
+  exchange.leave();
+  assert.equal((await written).code, 'ECONNRESET');
+});
+
 test('the time of content ends with the exchange', async () => {
   const { req, res } = serve(new FakeExchange({ method: 'POST', content: [Buffer.from('a'), Buffer.from('b')] }));
   const [{ timer }] = req.socket.transactions;

@@ -125,6 +125,29 @@ static void a_record_outlives_its_connection(void **state)
     finish();
 }
 
+static void what_has_ended_tells_the_address_of_its_own_listener(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    create(&options);
+    assert_int_equal(carom_service_listen(sim.service, "127.0.0.1:0"), 0);
+    start();
+    struct carom_listener **listeners = sim.service->listeners.list;
+    sim.loop->ops->accept_stop(sim.loop,
+                               &listeners[0]->doors[0].acceptor); /* so the other one has it */
+    struct carom_peer *peer = connect_peer();
+    say(peer, GET("/hold"));
+    turn();
+    carom_peer_reset(peer);
+    turn();
+    carom_address address;
+    carom_record_local(sim.held[0], &address);
+    assert_int_equal(address.port, listeners[1]->address.port);
+    assert_int_not_equal(address.port, listeners[0]->address.port);
+    carom_cancel(sim.held[0]);
+    finish();
+}
+
 static void a_late_head_gets_408(void **state)
 {
     (void)state;
@@ -486,6 +509,7 @@ int main(void)
         cmocka_unit_test(a_reset_for_the_cancelled_follows_the_earlier_answers),
         cmocka_unit_test(leaving_at_every_byte),
         cmocka_unit_test(a_record_outlives_its_connection),
+        cmocka_unit_test(what_has_ended_tells_the_address_of_its_own_listener),
         cmocka_unit_test(a_late_head_gets_408),
         cmocka_unit_test(a_slow_body_gets_408),
         cmocka_unit_test(a_slow_handler_is_never_idle),

@@ -168,6 +168,26 @@ static void a_client_that_leaves_cancels_it(void **state)
     end();
 }
 
+/* The target of CONNECT is its authority, which is kept as Host once more. */
+static void an_authority_that_fits_into_a_page_once_is_refused(void **state)
+{
+    (void)state;
+    enum { LENGTH = 17000 };
+    static uint8_t authority[LENGTH];
+    memset(authority, 'a', LENGTH);
+    memcpy(authority + LENGTH - 4, ":443", 4);
+    carom_options options = simulation_options();
+    options.max_header_section = 30000; /* in a page of 32 KiB */
+    options.max_target = 100;
+    begin(&options);
+    client_begin(&client, 0, false);
+    converse(&client);
+    const nghttp2_nv pairs[] = {NV(":method", "CONNECT"),
+                                {(uint8_t *)":authority", authority, 10, LENGTH, 0}};
+    assert_int_equal(reply_of(&client, connect_to(pairs, 2))->status, 431);
+    end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -176,6 +196,7 @@ int main(void)
         cmocka_unit_test(it_is_refused_unless_asked_for),
         cmocka_unit_test(another_answer_is_no_tunnel),
         cmocka_unit_test(a_client_that_leaves_cancels_it),
+        cmocka_unit_test(an_authority_that_fits_into_a_page_once_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -37,6 +37,21 @@ static void every_form_of_target_is_redirected(void **state)
     finish();
 }
 
+static void a_port_is_named_unless_it_is_that_of_https(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    begin(&options);
+    struct carom_peer *peer = connect_peer();
+    say(peer, "POST /x HTTP/1.1\r\nHost: t:1\r\nContent-Length: 1\r\n\r\n");
+    turn();
+    assert_int_equal(carom_redirect_to_https(sim.held[0], 80), 0);
+    release(sim.held[0]);
+    turn();
+    assert_got(peer, "Location: https://t:80/x\r\n");
+    finish();
+}
+
 static void the_field_for_https_is_a_field(void **state)
 {
     (void)state;
@@ -58,6 +73,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_form_of_target_is_redirected),
+        cmocka_unit_test(a_port_is_named_unless_it_is_that_of_https),
         cmocka_unit_test(the_field_for_https_is_a_field),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

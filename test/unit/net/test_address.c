@@ -3,12 +3,27 @@
 #include "unit/base/support.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
+#include <unistd.h>
+
+static bool without_ipv6;
+
+/* In front of the one in libc. */
+int socket(int family, int type, int protocol)
+{
+    if (without_ipv6 && family == AF_INET6) {
+        errno = EAFNOSUPPORT;
+        return -1;
+    }
+    return (int)syscall(SYS_socket, family, type, protocol);
+}
 
 static struct carom_listen_spec spec;
 static char folder[64];
@@ -261,6 +276,24 @@ static void any_takes_both_families(void **state)
     close(fd);
 }
 
+static void any_is_of_ipv4_where_there_is_no_ipv6(void **state)
+{
+    (void)state;
+    assert_int_equal(carom_listen_parse("0.0.0.0:0", &spec), 0);
+    int fd = carom_listen_open(&spec, true, 16);
+    char text[16];
+    snprintf(text, sizeof text, "*:%u", port_of(fd));
+    assert_int_equal(carom_listen_parse(text, &spec), 0);
+    without_ipv6 = true;
+    int any = carom_listen_open(&spec, true, 16);
+    without_ipv6 = false;
+    assert_listens(any);
+    assert_int_equal(option(any, SOL_SOCKET, SO_DOMAIN), AF_INET);
+    assert_int_equal(port_of(any), port_of(fd));
+    close(any);
+    close(fd);
+}
+
 static void an_address_of_another_host_is_not_available(void **state)
 {
     (void)state;
@@ -492,6 +525,7 @@ int main(void)
         TEST(tcp_sockets_listen),
         TEST(a_port_is_shared_when_asked_for),
         TEST(any_takes_both_families),
+        TEST(any_is_of_ipv4_where_there_is_no_ipv6),
         TEST(an_address_of_another_host_is_not_available),
         TEST(unix_sockets_have_the_mode_asked_for),
         TEST(a_stale_socket_file_is_replaced_and_a_live_one_is_not),

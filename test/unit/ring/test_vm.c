@@ -280,6 +280,7 @@ static void a_message_waits_for_the_one_before(void **state)
     assert_int_equal(carom_vm_begin(app.vm, held->slot, held->generation, 0), 0);
     assert_int_equal(carom_vm_add_content(app.vm, held->slot, "more", 4), 4);
     carom_vm_send(app.vm, held->slot, CAROM_FLAG_DATA);
+    assert_int_equal(carom_vm_word(app.vm, held->slot, CAROM_SLOT_FLAGS), 0); /* not to be told */
     turn();
     assert_int_equal(carom_vm_begin(app.vm, held->slot, held->generation, 0), -CAROM_EAGAIN);
     assert_int_equal(app.rooms, 0);
@@ -291,6 +292,7 @@ static void a_message_waits_for_the_one_before(void **state)
     assert_int_equal(carom_vm_take_return(app.vm), -1);
     assert_int_equal(carom_vm_begin(app.vm, held->slot, held->generation, 0), 0);
     assert_int_equal(carom_vm_add_trailer(app.vm, held->slot, SLICE("t"), SLICE("u")), 0);
+    assert_int_equal(carom_vm_add_content(app.vm, held->slot, "x", 1), 0); /* trailers are last */
     carom_vm_send(app.vm, held->slot, CAROM_FLAG_END | CAROM_FLAG_RELEASE);
     turn();
     size_t length;

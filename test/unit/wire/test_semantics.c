@@ -153,6 +153,18 @@ static void content_is_framed(void **state)
     }
 }
 
+static void a_name_is_shorter_than_65535_bytes(void **state)
+{
+    (void)state;
+    static char name[UINT16_MAX];
+    struct carom_response_plan plan;
+    carom_field field = {{name, sizeof name}, CAROM_SLICE("x")};
+    memset(name, 'n', sizeof name);
+    assert_int_equal(plan_with(&plan, FINAL, GET, 200, 0, field), -CAROM_EFIELD);
+    field.name.length--;
+    assert_int_equal(plan_with(&plan, FINAL, GET, 200, 0, field), 0);
+}
+
 static void lengths_must_agree(void **state)
 {
     (void)state;
@@ -323,6 +335,7 @@ int main(void)
         cmocka_unit_test(numbers_are_written),
         cmocka_unit_test(dates_are_written),
         cmocka_unit_test(content_is_framed),
+        cmocka_unit_test(a_name_is_shorter_than_65535_bytes),
         cmocka_unit_test(lengths_must_agree),
         cmocka_unit_test(statuses_are_checked),
         cmocka_unit_test(fields_of_the_engine_are_refused),
