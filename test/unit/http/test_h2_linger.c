@@ -220,6 +220,21 @@ static void who_waits_for_our_word_is_told_at_once(void **state)
     finish();
 }
 
+/* Streams are looked at once in a second, unless a time is shorter. */
+static void a_short_time_is_kept(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    options.linger_timeout = 100;
+    begin_answered(&options, SECTION(POST));
+    pass(90);
+    assert_int_equal(records(), 1);
+    pass(120);
+    assert_int_equal(records(), 0);
+    assert_int_equal(verdict(), NGHTTP2_NO_ERROR);
+    finish();
+}
+
 /* A client that gives its content up has its answer: this is no rapid reset. */
 static void who_gives_up_is_not_blamed(void **state)
 {
@@ -274,6 +289,7 @@ int main(void)
         cmocka_unit_test(it_is_waited_for_only_so_far),
         cmocka_unit_test(a_refused_upload_is_not_endless),
         cmocka_unit_test(who_waits_for_our_word_is_told_at_once),
+        cmocka_unit_test(a_short_time_is_kept),
         cmocka_unit_test(who_gives_up_is_not_blamed),
         cmocka_unit_test(many_that_never_end),
     };

@@ -100,6 +100,36 @@ static void it_fires_until_it_is_unwatched(void **state)
     finish();
 }
 
+static carom_io again;
+
+/* Unwatches what is ready in the same pass, and watches it anew. */
+static void watch_anew(carom_io *io, int what)
+{
+    on_ready(io, what);
+    carom_unwatch(&again);
+    make_ready(1, CAROM_WATCH_WRITABLE);
+    assert_int_equal(
+        carom_watch_worker(worker(), &again, FD + 1, CAROM_WATCH_READABLE | CAROM_WATCH_WRITABLE),
+        0);
+}
+
+static void what_was_ready_before_is_forgotten(void **state)
+{
+    (void)state;
+    carom_io io = {.ready = watch_anew};
+    again = (carom_io)IO;
+    begin_empty();
+    assert_int_equal(carom_watch_worker(worker(), &io, FD, CAROM_WATCH_READABLE | CAROM_WATCH_ONCE),
+                     0);
+    assert_int_equal(carom_watch_worker(worker(), &again, FD + 1, CAROM_WATCH_READABLE), 0);
+    make_ready(0, CAROM_WATCH_READABLE);
+    make_ready(1, CAROM_WATCH_READABLE);
+    turn();
+    assert_events({&io, CAROM_WATCH_READABLE}, {&again, CAROM_WATCH_WRITABLE});
+    carom_unwatch(&again);
+    finish();
+}
+
 static void once_is_once(void **state)
 {
     (void)state;
@@ -425,6 +455,7 @@ int main(void)
 {
     const struct CMUnitTest all[] = {
         cmocka_unit_test(it_fires_until_it_is_unwatched),
+        cmocka_unit_test(what_was_ready_before_is_forgotten),
         cmocka_unit_test(once_is_once),
         cmocka_unit_test(what_is_ready_may_be_unwatched_or_changed_before_it_fires),
         cmocka_unit_test(what_cannot_be_watched_is_refused),
