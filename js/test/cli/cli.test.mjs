@@ -247,7 +247,15 @@ test('the place and onListen of the app; the command line comes first', async (t
 });
 
 test('an error in a handler shows its place, and answers 500', async (t) => {
-  const run = new Run(t, 'serve', app('throws.mjs', 'export default () => {\n  throw new Error("oops");\n};\n'), '--port', '0', '--log', 'short');
+  const run = new Run(
+    t,
+    'serve',
+    app('throws.mjs', 'export default () => {\n  throw new Error("oops");\n};\n'),
+    '--port',
+    '0',
+    '--log',
+    'short',
+  );
   const response = await fetch(await run.origin());
   assert.equal(response.status, 500);
   assert.equal(await response.text(), 'Internal Server Error\n');

@@ -75,7 +75,10 @@ test('headers are too slow for a time-out that was set while it listens', { skip
 test('of more fields than maxHeadersCount the last ones are left out', { skip }, async (t) => {
   const { server, port } = await start(t, (req, res) => res.end(Object.keys(req.headers).join()));
   const names = async (from = port) => {
-    const [response] = await once(http.get({ port: from, host: '127.0.0.1', headers: { host: 'a', b: '1', c: '2' }, agent: false }), 'response');
+    const [response] = await once(
+      http.get({ port: from, host: '127.0.0.1', headers: { host: 'a', b: '1', c: '2' }, agent: false }),
+      'response',
+    );
     return Buffer.concat(await response.toArray()).toString();
   };
   assert.equal(await names(), 'host,b,c,connection');
