@@ -305,14 +305,12 @@ static bool finish_sent(struct carom_connection *connection)
 }
 
 /* All requests before the one that has become a tunnel are answered, and its own answer is with the
- * stream: the connection is the tunnel's, with what has come behind that request. False when there
- * is no such request. */
-static bool become_tunnel(struct carom_connection *connection)
+ * stream: the connection is the tunnel's, with what has come behind that request. False when the
+ * tunnel is over. */
+static bool become_tunnel(struct carom_connection *connection, carom_record *record)
 {
     struct carom_h1 *h1 = carom_h1_of(connection);
-    carom_record *record = first_of(connection);
-    if (record == NULL || record->tunnel == NULL || record->tunnel->is_over ||
-        record->response == CAROM_RESPONSE_CANCELLED)
+    if (record->tunnel->is_over || record->response == CAROM_RESPONSE_CANCELLED)
         return false;
     carom_request_move(record, CAROM_REQUEST_WHOLE);
     carom_response_move(record, CAROM_RESPONSE_WHOLE);
@@ -331,10 +329,12 @@ static bool become_tunnel(struct carom_connection *connection)
 /* The kernel has taken bytes: complete the responses that are out, and see to what follows. */
 static void complete(struct carom_connection *connection)
 {
-    if (!finish_sent(connection) || become_tunnel(connection))
+    if (!finish_sent(connection))
         return;
     carom_record *record = first_of(connection);
     if (record != NULL) {
+        if (record->tunnel != NULL && become_tunnel(connection, record))
+            return;
         carom_record_wake_writer(record);
         count_owed(record);
     }

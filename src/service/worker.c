@@ -230,12 +230,28 @@ void carom_worker_rouse(struct carom_worker *worker)
 
 /* ---------------------------------------------------------------- counters */
 
-/* Plain stores of words that others may read meanwhile. Each turn ends with this. */
-void carom_worker_publish(struct carom_worker *worker)
-{
+/* Plain stores of words that others may read meanwhile. */
 #define PUBLISH(field, value)                                                                      \
     atomic_store_explicit(&words[offsetof(carom_stats, field) / sizeof(uint64_t)], value,          \
                           memory_order_relaxed)
+
+static void publish_sockets(_Atomic uint64_t *words, const struct carom_websockets *sockets)
+{
+    PUBLISH(websockets_open, sockets->sockets.in_use);
+    PUBLISH(websockets_accepted, sockets->accepted);
+    PUBLISH(websockets_refused, sockets->refused);
+    PUBLISH(websocket_messages_received, sockets->messages_received);
+    PUBLISH(websocket_messages_sent, sockets->messages_sent);
+    PUBLISH(websocket_bytes_received, sockets->bytes_received);
+    PUBLISH(websocket_bytes_sent, sockets->bytes_sent);
+    PUBLISH(websocket_bytes_saved, sockets->bytes_saved);
+    for (int i = 0; i < CAROM_WS_CODES_COUNTED; i++)
+        PUBLISH(websockets_closed[i], sockets->closed[i]);
+}
+
+/* Each turn ends with this. */
+void carom_worker_publish(struct carom_worker *worker)
+{
     _Atomic uint64_t *words = worker->published;
     const struct carom_connections *connections = &worker->connections;
     const struct carom_records *records = &connections->records;
@@ -262,20 +278,10 @@ void carom_worker_publish(struct carom_worker *worker)
     PUBLISH(h2_connections, connections->h2_connections);
     PUBLISH(h2_calmed, connections->h2_calmed);
     PUBLISH(requests_refused, records->refused);
-    const struct carom_websockets *sockets = &worker->websockets;
-    PUBLISH(websockets_open, sockets->sockets.in_use);
-    PUBLISH(websockets_accepted, sockets->accepted);
-    PUBLISH(websockets_refused, sockets->refused);
-    PUBLISH(websocket_messages_received, sockets->messages_received);
-    PUBLISH(websocket_messages_sent, sockets->messages_sent);
-    PUBLISH(websocket_bytes_received, sockets->bytes_received);
-    PUBLISH(websocket_bytes_sent, sockets->bytes_sent);
-    PUBLISH(websocket_bytes_saved, sockets->bytes_saved);
-    for (int i = 0; i < CAROM_WS_CODES_COUNTED; i++)
-        PUBLISH(websockets_closed[i], sockets->closed[i]);
     for (int i = 0; i < CAROM_REASON_COUNT; i++)
         PUBLISH(ended[i], records->ended[i]);
-#undef PUBLISH
+    if (worker->websockets.accepted + worker->websockets.refused > 0)
+        publish_sockets(words, &worker->websockets);
 }
 
 /* ---------------------------------------------------------------- life */
