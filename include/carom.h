@@ -689,9 +689,9 @@ typedef struct carom_response {
     uint16_t status;           /* 200 to 999; 102 to 199 for inform; 101 or 2xx for upgrade */
     const carom_field *fields; /* copied before the call returns */
     size_t field_count;        /* 0: none */
-    carom_content content;     /* carom_respond */
+    carom_content content;     /* carom_respond; none for calls that send a head alone: EINVAL */
     uint64_t content_length;   /* carom_respond_begin: the length; 0, or CAROM_LENGTH_UNKNOWN: it is
-                                  not known */
+                                  not known. carom_respond: 0, or that of the content: ELENGTH */
     carom_slice phrase;        /* of HTTP/1, copied; empty: that of the status (RFC 9112, 4) */
     uint64_t reserved[2];      /* zero, or EINVAL: a later version may have a meaning for it */
 } carom_response;
@@ -743,11 +743,14 @@ CAROM_API int carom_redirect_to_https(carom_record *record, uint16_t port);
     }
 
 /* Answer with a head now and content by carom_write and carom_end. An unknown length is chunked, or
- * ends with the connection for HTTP/1.0. Errors as carom_respond. */
+ * ends with the connection for HTTP/1.0. What is written for HEAD, 204 and 304 is dropped, so they
+ * need no path of their own. Errors as carom_respond. */
 CAROM_API int carom_respond_begin(carom_record *record, const carom_response *response);
 
-/* Add content: all of it, or -CAROM_EAGAIN when options.write_buffer is full (wait for
- * CAROM_WRITABLE). What is written in one turn leaves in one system call. Errors: EAGAIN,
+/* Add content: all of it, however long, while less than options.write_buffer is unsent; otherwise
+ * nothing, and -CAROM_EAGAIN: wait for CAROM_WRITABLE and call again. Borrowed bytes are given back
+ * then, too, so whoever frees them there has none to call again with: keep them until it is 0, or
+ * let them be copied. What is written in one turn leaves in one system call. Errors: EAGAIN,
  * ECANCELED, ESTATE (no head, or ended), ELENGTH (more than was said), ENOMEM. */
 CAROM_API int carom_write(carom_record *record, const carom_content *content);
 
@@ -848,9 +851,10 @@ CAROM_API size_t carom_service_records(const carom_service *service, uint32_t wo
 /* Whether a shutdown has begun, so that nothing should go on for long. Its worker's thread. */
 CAROM_API bool carom_record_draining(const carom_record *record);
 
-/* Fire `waker` at `edge`; in the next pass when it is true already. When the exchange ends first,
- * READABLE, WRITABLE and DRAINING fire with -CAROM_ECANCELED; CANCELLED does not fire for a record
- * that ended well. Errors: ESTATE (somebody waits on this edge). Never allocates. */
+/* Fire `waker` at `edge`, with 0; in the next pass when it is true already. When the exchange ends
+ * first, READABLE, WRITABLE and DRAINING fire with -CAROM_ECANCELED, in no order with CANCELLED, so
+ * let one of them release; CANCELLED does not fire for a record that ended well. What waits at the
+ * same time has a waker each. Errors: ESTATE (somebody waits on this edge). Never allocates. */
 CAROM_API int carom_wait(carom_record *record, carom_edge edge, carom_waker *waker);
 /* Fire `waker` after `milliseconds`, never early; with -CAROM_ECANCELED at once when the exchange
  * is cancelled first. One such wait per record. Errors: ESTATE. */

@@ -18,17 +18,7 @@
 #include <stdint.h>
 
 #include "base/assert.h"
-
-#if defined(__SANITIZE_ADDRESS__)
-#define CAROM_POOL_POISONS 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define CAROM_POOL_POISONS 1
-#endif
-#endif
-#ifdef CAROM_POOL_POISONS
-#include <sanitizer/asan_interface.h>
-#endif
+#include "base/poison.h"
 
 #define CAROM_POOL_WINDOW 2000
 
@@ -66,22 +56,12 @@ void *carom_pool_take_slow(struct carom_pool *pool);
 /* Private: mark the inside of a free object as not to be touched, and undo it. */
 static inline void carom_pool_poison(const struct carom_pool *pool, void *object)
 {
-#ifdef CAROM_POOL_POISONS
-    __asan_poison_memory_region((char *)object + pool->kept, pool->object_size - pool->kept);
-#else
-    (void)pool;
-    (void)object;
-#endif
+    carom_poison((char *)object + pool->kept, pool->object_size - pool->kept);
 }
 
 static inline void carom_pool_unpoison(const struct carom_pool *pool, void *object)
 {
-#ifdef CAROM_POOL_POISONS
-    __asan_unpoison_memory_region((char *)object + pool->kept, pool->object_size - pool->kept);
-#else
-    (void)pool;
-    (void)object;
-#endif
+    carom_unpoison((char *)object + pool->kept, pool->object_size - pool->kept);
 }
 
 /* Take an object; NULL when out of memory. */
@@ -105,7 +85,7 @@ static inline void carom_pool_give(struct carom_pool *pool, void *object)
 {
     carom_assert(pool->in_use > 0);
     carom_assert(object != pool->free); /* the commonest double give, caught for nothing */
-#ifdef CAROM_POOL_POISONS
+#ifdef CAROM_POISONS
     carom_assert(pool->object_size < pool->kept + sizeof(void *) ||
                  !__asan_address_is_poisoned((char *)object + pool->kept));
 #endif

@@ -27,6 +27,14 @@ static int check_content(const carom_content *content)
     return content->data == NULL && content->length > 0 ? -CAROM_EINVAL : 0;
 }
 
+/* Whether a length that is said beside the content is that of the content. */
+static int check_length(const carom_response *response)
+{
+    uint64_t said = response->content_length;
+    bool free = said == 0 || said == CAROM_LENGTH_UNKNOWN;
+    return free || said == response->content.length ? 0 : -CAROM_ELENGTH;
+}
+
 /* Whether the handler may call at all. */
 static int guard(const carom_record *record, const char *call)
 {
@@ -61,6 +69,17 @@ static int guard_head(const carom_record *record, const carom_response *response
     if (error == 0 && (response == NULL || !is_clear(response->reserved)))
         error = -CAROM_EINVAL;
     return error;
+}
+
+/* The same of a head without content, which would be lost. */
+static int guard_bare_head(const carom_record *record, const carom_response *response,
+                           const char *call)
+{
+    int error = guard_head(record, response, call);
+    if (response == NULL || response->content.length == 0)
+        return error;
+    give_back(&response->content);
+    return error < 0 ? error : -CAROM_EINVAL;
 }
 
 /* Check a response, and that its head is within the limit. */
@@ -117,6 +136,8 @@ int carom_respond(carom_record *record, const carom_response *response)
     int error = guard_head(record, response, __func__);
     if (error == 0)
         error = check_content(&response->content);
+    if (error == 0)
+        error = check_length(response);
     if (error == 0)
         error = plan_response(&plan, CAROM_HEAD_FINAL, record, response, response->content.length);
     plan.whole = true;
@@ -212,7 +233,7 @@ int carom_respond_file(carom_record *record, const carom_response *response, con
 int carom_response_begin(carom_record *record, const carom_response *response, uint64_t length)
 {
     struct carom_response_plan plan;
-    int error = guard_head(record, response, "carom_respond_begin");
+    int error = guard_bare_head(record, response, "carom_respond_begin");
     if (error == 0)
         error = plan_response(&plan, CAROM_HEAD_FINAL, record, response, length);
     if (error == 0)
@@ -297,7 +318,7 @@ int carom_end(carom_record *record, const carom_field *trailers, size_t trailer_
 int carom_inform(carom_record *record, const carom_response *response)
 {
     struct carom_response_plan plan;
-    int error = guard_head(record, response, __func__);
+    int error = guard_bare_head(record, response, __func__);
     if (error == 0)
         error = plan_response(&plan, CAROM_HEAD_INFORM, record, response, 0);
     if (error < 0 || record->head.version == 10)
@@ -311,7 +332,7 @@ int carom_inform(carom_record *record, const carom_response *response)
 int carom_upgrade(carom_record *record, const carom_response *response)
 {
     struct carom_response_plan plan;
-    int error = guard_head(record, response, __func__);
+    int error = guard_bare_head(record, response, __func__);
     if (error < 0)
         return error;
     if (record->request != CAROM_REQUEST_WHOLE ||

@@ -151,16 +151,24 @@ static void drop_output(carom_record *record)
     carom_queue_clear(&record->tail, segments);
 }
 
+/* The handler's own memory is so no more, though the response may be on its way for long. */
+static void poison_state(carom_record *record)
+{
+#ifdef CAROM_EXPENSIVE_CHECKS
+    memset(record->state, 0xd5, record->records->state_size);
+#endif
+    carom_poison(record->state, record->records->state_size);
+}
+
 /* Whoever still looks at it shall see that it is nothing. */
 static void poison(carom_record *record)
 {
+    carom_unpoison(record->state, record->records->state_size);
 #ifdef CAROM_EXPENSIVE_CHECKS
     struct carom_records *records = record->records;
     memset(&record->ops, 0xd5, records->pool.object_size - offsetof(carom_record, ops));
     carom_fields_init(&record->head.fields, &records->tables, records->max_fields);
     carom_fields_init(&record->trailers, &records->tables, records->max_fields);
-#else
-    (void)record;
 #endif
 }
 
@@ -439,6 +447,7 @@ void carom_release(carom_record *record)
         }
         record->ops->released(record);
     }
+    poison_state(record);
     carom_record_drop(record, CAROM_HOLD_HANDLER);
 }
 

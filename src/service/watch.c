@@ -32,6 +32,14 @@ static carom_io *io_of(struct watching *watching)
     return carom_container(watching, carom_io, reserved);
 }
 
+static void fire(carom_waker *waker, int status);
+
+/* False of memory that nobody has cleared, too. */
+static bool is_watched(const struct watching *watching)
+{
+    return watching->waker.wake == fire && watching->worker != NULL;
+}
+
 static struct carom_records *records_of(const struct watching *watching)
 {
     return &watching->worker->connections.records;
@@ -108,7 +116,7 @@ static int watch(struct carom_worker *worker, carom_io *io, int fd, unsigned eve
 {
     struct watching *watching = watching_of(io);
     struct carom_loop *loop = worker->loop;
-    bool fresh = watching->worker == NULL;
+    bool fresh = !is_watched(watching);
     if (!fresh && (watching->worker != worker || watching->descriptor.fd != fd))
         return -CAROM_ESTATE;
     if (!fresh && watching->over)
@@ -137,7 +145,8 @@ int carom_watch_worker(carom_worker *worker, carom_io *io, int descriptor, unsig
     if (worker == NULL || !valid(io, events))
         return -CAROM_EINVAL;
     carom_worker_assert_here(worker, __func__);
-    if (worker->stopped || watching_of(io)->joined.from != NULL)
+    const struct watching *watching = watching_of(io);
+    if (worker->stopped || (is_watched(watching) && watching->joined.from != NULL))
         return -CAROM_ESTATE;
     return watch(worker, io, descriptor, events);
 }
@@ -159,7 +168,7 @@ int carom_watch(carom_record *record, carom_io *io, int descriptor, unsigned eve
     if (!valid(io, events))
         return -CAROM_EINVAL;
     struct watching *watching = watching_of(io);
-    bool fresh = watching->worker == NULL;
+    bool fresh = !is_watched(watching);
     if (!fresh && !is_joined(record, watching))
         return -CAROM_ESTATE;
     error = watch(carom_record_worker(record), io, descriptor, events);
@@ -176,7 +185,7 @@ void carom_unwatch(carom_io *io)
     if (io == NULL)
         return;
     struct watching *watching = watching_of(io);
-    if (watching->worker == NULL)
+    if (!is_watched(watching))
         return;
     carom_worker_assert_here(watching->worker, __func__);
     leave(watching);

@@ -75,6 +75,7 @@ void handler_release(struct exchange *exchange)
     exchange->reason = carom_record_outcome(exchange->record).reason;
     check_hands(exchange);
     waiting_released(exchange);
+    watching_released(exchange);
     if (!exchange->over && exchange->begun && !exchange->whole)
         exchange->cut = true;
     carom_record *record = exchange->record;
@@ -103,6 +104,11 @@ bool handler_went_well(struct exchange *exchange, int result)
 void handler_go_on(struct exchange *exchange)
 {
     leave_outside(exchange);
+    if (exchange->watch.on) {
+        exchange->pausing = PAUSE_WATCHED;
+        watching_make_ready(exchange);
+        return;
+    }
     if (world->driven && random_chance(&world->random, 50)) {
         LOG("handler of %u goes on between turns", exchange->id);
         exchange->pausing = PAUSE_NONE;
@@ -383,6 +389,7 @@ void handler_look(struct exchange *exchange)
         world_fail("request %u: nobody says that it is over (%s)", exchange->id,
                    carom_reason_name(reason));
     waiting_look(exchange);
+    watching_look(exchange);
     times_look(exchange);
     content_check(exchange);
 }

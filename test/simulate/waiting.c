@@ -72,6 +72,8 @@ void waiting_pause(struct exchange *exchange)
     } else {
         exchange->pausing = PAUSE_OUTSIDE;
         world->outside[world->outside_count++] = exchange;
+        if (exchange->id % 3 == 0)
+            watching_begin(exchange);
     }
 }
 
@@ -114,7 +116,7 @@ static void leave_others(struct exchange *exchange)
         }
 }
 
-static void on_edge(struct exchange *exchange, int status)
+void waiting_is_over(struct exchange *exchange, int status)
 {
     carom_reason reason = carom_record_outcome(exchange->record).reason;
     exchange->pausing = PAUSE_NONE;
@@ -135,7 +137,7 @@ static void on_readable(carom_waker *waker, int status)
     if (status == 0)
         times_rests(exchange);
     exchange->readable_now = status == 0;
-    on_edge(exchange, status);
+    waiting_is_over(exchange, status);
 }
 
 static void on_writable(carom_waker *waker, int status)
@@ -143,7 +145,7 @@ static void on_writable(carom_waker *waker, int status)
     struct exchange *exchange = carom_container(waker, struct exchange, writable);
     fires(exchange, CAROM_WRITABLE);
     exchange->writable_now = status == 0;
-    on_edge(exchange, status);
+    waiting_is_over(exchange, status);
 }
 
 static void on_timer(carom_waker *waker, int status)
@@ -152,14 +154,14 @@ static void on_timer(carom_waker *waker, int status)
     fires(exchange, SLOT_TIMER);
     if (status == 0 && world_now() < exchange->due)
         world_fail("request %u: the timer fires early", exchange->id);
-    on_edge(exchange, status);
+    waiting_is_over(exchange, status);
 }
 
 static void on_posted(carom_waker *waker, int status)
 {
     struct exchange *exchange = carom_container(waker, struct exchange, posted);
     fires(exchange, SLOT_POSTED);
-    on_edge(exchange, status);
+    waiting_is_over(exchange, status);
 }
 
 static void on_ended(carom_waker *waker, int status)

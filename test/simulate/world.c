@@ -387,6 +387,7 @@ static void look_at_the_end(void)
     int timers = carom_timer_armed(&worker->trim) + carom_timer_armed(&worker->drain_end);
     if ((int)records->wheel.armed > timers)
         world_fail("a timer is left");
+    watching_look_at_the_end();
     if (world->lent != world->given_back)
         world_fail("%u pieces were lent and %u given back", world->lent, world->given_back);
     for (uint32_t i = 0; i < world->exchange_count; i++) {

@@ -43,6 +43,13 @@ struct head {
     uint32_t id;
 };
 
+/* A descriptor of a handler's. */
+struct watch {
+    bool on, once, of_record; /* it is watched; for one event; until its record ends */
+    bool fired;               /* since the last look */
+    unsigned index, events, ready;
+};
+
 struct exchange {
     uint32_t id;
     struct client *client;
@@ -67,6 +74,8 @@ struct exchange {
     /* How far the handler is. */
     carom_record *record;
     carom_waker readable, writable, cancelled, draining, ended, timer, posted;
+    carom_io io;
+    struct watch watch;
     uint8_t at;
     uint8_t pausing; /* enum pause */
     bool handed, released;
@@ -123,6 +132,7 @@ enum pause {
     PAUSE_TIMER,
     PAUSE_OUTSIDE,
     PAUSE_POSTED,
+    PAUSE_WATCHED,
     PAUSE_EDGE,
     PAUSE_END,
     PAUSE_NEVER
@@ -218,6 +228,7 @@ struct world {
     uint32_t exchange_count;
     struct exchange *outside[EXCHANGES]; /* in PAUSE_OUTSIDE */
     int outside_count;
+    bool watched[CAROM_SIMULATED_WATCHED]; /* descriptors that handlers have */
     uint32_t lent, given_back;
     bool draining, memory_failing, memory_failed, may_drain, ending;
     uint64_t drain_deadline;
@@ -322,14 +333,25 @@ bool exchange_ends_connection(const struct exchange *exchange);
 void waiting_called(struct exchange *exchange);
 /* Wait for content or room; `collects`: for all content. Sometimes for some time at most. */
 void waiting_begin(struct exchange *exchange, carom_edge edge, bool collects);
-/* Come back later: by a timer, a post, or a call between turns. */
+/* Come back later: by a timer, a post, a call between turns, or a descriptor. */
 void waiting_pause(struct exchange *exchange);
 /* False when it has ended. */
 bool waiting_for_end(struct exchange *exchange);
 void waiting_post(struct exchange *exchange);
+/* What was waited for has come, or `status` says that it will not. */
+void waiting_is_over(struct exchange *exchange, int status);
 void waiting_released(struct exchange *exchange);
 /* After a turn: nobody waits for what is there. */
 void waiting_look(const struct exchange *exchange);
+
+/* watching.c: descriptors of a handler. */
+/* Go on when a descriptor is ready. False: all of them are watched. */
+bool watching_begin(struct exchange *exchange);
+void watching_make_ready(struct exchange *exchange);
+void watching_released(struct exchange *exchange);
+/* After a turn: nothing is ready that nobody was told of. */
+void watching_look(struct exchange *exchange);
+void watching_look_at_the_end(void);
 
 /* content.c: what a handler reads, and what it lends. */
 /* Read what there is. True at the end; otherwise the handler waits, or is over. */

@@ -311,7 +311,7 @@ static void misuse_asserts(void **state)
     take(&pool, 3);
     assert_true(dies(finish, &pool));
     assert_true(dies(give_same_twice, &pool));
-#ifdef CAROM_POOL_POISONS
+#ifdef CAROM_POISONS
     assert_true(dies(give_same_later, &pool));
 #else
     (void)give_same_later;
@@ -330,7 +330,7 @@ static void look_inside(void *data)
 static void a_free_object_is_poisoned(void **state)
 {
     (void)state;
-#ifdef CAROM_POOL_POISONS
+#ifdef CAROM_POISONS
     struct carom_pool pool;
     carom_pool_init(&pool, OBJECT_SIZE, 4);
     take(&pool, 1);

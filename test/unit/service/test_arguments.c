@@ -119,6 +119,38 @@ static int nobody_asked_for_it(carom_record *record)
 {
     return upgrade(record);
 }
+/* Content with a head that has none: it is given back, and not lost without a word. */
+static const carom_response with_content = {.status = 200,
+                                            .content = {"text", 4, count_back, NULL}};
+static int content_of_a_begun_response(carom_record *record)
+{
+    given_back = 0;
+    int error = carom_respond_begin(record, &with_content);
+    assert_int_equal(given_back, 1);
+    return error;
+}
+static int content_that_informs(carom_record *record)
+{
+    carom_response hints = with_content;
+    hints.status = 103;
+    given_back = 0;
+    int error = carom_inform(record, &hints);
+    assert_int_equal(given_back, 1);
+    return error;
+}
+static int content_of_an_upgrade(carom_record *record)
+{
+    given_back = 0;
+    int error = carom_upgrade(record, &with_content);
+    assert_int_equal(given_back, 1);
+    return error;
+}
+static int another_length_than_the_contents(carom_record *record)
+{
+    carom_response response = ok;
+    response.content_length = ok.content.length + 1;
+    return carom_respond(record, &response);
+}
 static int content_before_the_head(carom_record *record)
 {
     return write_content(record);
@@ -208,6 +240,16 @@ static int posted_while_it_waits(carom_record *record)
     assert_int_equal(carom_wait(record, CAROM_READABLE, &waker), 0);
     return carom_post(record, &waker);
 }
+static int a_waker_that_was_not_cleared(carom_record *record)
+{
+    memset(&waker, 0xaa, sizeof waker);
+    waker.wake = never;
+    int error = carom_wait(record, CAROM_WRITABLE, &waker);
+    assert_int_equal(carom_wait_time(record, 10, &waker), error);
+    assert_int_equal(carom_post(record, &waker), error);
+    carom_unwait(record, &waker);
+    return error;
+}
 static void take_no_notice(carom_waker *posted, int status)
 {
     (void)posted;
@@ -273,6 +315,10 @@ static const struct {
     MISUSE(a_final_status_informs, -CAROM_EINVAL),
     MISUSE(no_response_to_upgrade, -CAROM_EINVAL),
     MISUSE(nobody_asked_for_it, -CAROM_ESTATE),
+    MISUSE(content_of_a_begun_response, -CAROM_EINVAL),
+    MISUSE(content_that_informs, -CAROM_EINVAL),
+    MISUSE(content_of_an_upgrade, -CAROM_EINVAL),
+    MISUSE(another_length_than_the_contents, -CAROM_ELENGTH),
     MISUSE(content_before_the_head, -CAROM_ESTATE),
     MISUSE(an_end_before_the_head, -CAROM_ESTATE),
     MISUSE(no_content, -CAROM_EINVAL),
@@ -290,6 +336,7 @@ static const struct {
     MISUSE(gathering_without_a_function, -CAROM_EINVAL),
     MISUSE(posted_without_a_function, -CAROM_EINVAL),
     MISUSE(posted_without_a_waker, -CAROM_EINVAL),
+    MISUSE(a_waker_that_was_not_cleared, -CAROM_ESTATE),
     MISUSE(waited_for_twice, -CAROM_ESTATE),
     MISUSE(one_waker_for_two, -CAROM_ESTATE),
     MISUSE(posted_while_it_waits, -CAROM_ESTATE),

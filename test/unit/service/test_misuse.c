@@ -282,6 +282,23 @@ static void the_record_was_released(void **state)
     finish();
 }
 
+/* Its response is on its way, and will be for long: the handler's state is poisoned all the same.
+ */
+static void what_was_kept_in_its_state_is_poisoned(void **state)
+{
+    (void)state;
+    carom_record *record = hold_one();
+    const unsigned char *own = carom_record_state(record);
+    release(record);
+    assert_int_equal(sim.service->workers[0].connections.records.pool.in_use, 1);
+#ifdef CAROM_POISONS
+    assert_true(__asan_address_is_poisoned(own));
+#else
+    assert_int_equal(own[0] == 0xd5 && own[sizeof(struct held) - 1] == 0xd5, DEBUG_BUILD);
+#endif
+    finish();
+}
+
 static void *attempt_there(void *data)
 {
     attempt(data);
@@ -392,6 +409,7 @@ int main(void)
     const struct CMUnitTest all[] = {
         cmocka_unit_test_setup(there_is_no_record, make_wakers),
         cmocka_unit_test_setup(the_record_was_released, make_wakers),
+        cmocka_unit_test_setup(what_was_kept_in_its_state_is_poisoned, make_wakers),
         cmocka_unit_test_setup(this_is_another_thread, make_wakers),
         cmocka_unit_test_setup(this_is_another_thread_than_the_workers, make_wakers),
         cmocka_unit_test_setup(a_line_that_is_not_there, make_wakers),

@@ -214,6 +214,29 @@ static void what_cannot_be_watched_is_refused(void **state)
     finish();
 }
 
+/* What lay in its memory before is neither followed nor jumped to. */
+static void what_was_not_cleared_is_not_watched(void **state)
+{
+    (void)state;
+    struct carom_peer *peer;
+    carom_io io, other;
+    begin_empty();
+    carom_record *record = hold(&peer);
+    memset(&io, 0xaa, sizeof io);
+    io.ready = on_ready;
+    other = io;
+    carom_unwatch(&io);
+    assert_int_equal(carom_watch_worker(worker(), &io, FD, CAROM_WATCH_READABLE), 0);
+    assert_int_equal(carom_watch(record, &other, FD + 1, CAROM_WATCH_READABLE), 0);
+    make_ready(0, CAROM_WATCH_READABLE);
+    make_ready(1, CAROM_WATCH_READABLE);
+    turn();
+    assert_events({&io, CAROM_WATCH_READABLE}, {&other, CAROM_WATCH_READABLE});
+    carom_unwatch(&io);
+    carom_unwatch(&other);
+    finish();
+}
+
 /* ---------------------------------------------------------------- joined to a record */
 
 static void it_is_cancelled_with_its_exchange(void **state)
@@ -459,6 +482,7 @@ int main(void)
         cmocka_unit_test(once_is_once),
         cmocka_unit_test(what_is_ready_may_be_unwatched_or_changed_before_it_fires),
         cmocka_unit_test(what_cannot_be_watched_is_refused),
+        cmocka_unit_test(what_was_not_cleared_is_not_watched),
         cmocka_unit_test(it_is_cancelled_with_its_exchange),
         cmocka_unit_test(it_ends_with_the_release_of_its_record),
         cmocka_unit_test(it_goes_on_while_the_answer_is_sent),
