@@ -9,8 +9,9 @@ The binding serves what the examples here serve:
     /large   1 MiB of "x"              /none  204
     /late    "late", after 10 ms       /left  how many clients of /hold have left, as a number
     /hold    a head, and then nothing: the handler waits until its client leaves
+    /pieces  4,000 times "a", then "b", to "z": each in a message of its own, without news of the client between them
 
-What is answered 404 is skipped. Behind what is not ok stands where docs/bindings/guide.md tells how it should be. The exit
+What is answered 404 is skipped, and who cannot be reached is asked nothing. Behind what is not ok stands where docs/bindings/guide.md tells how it should be. The exit
 status is 1 when something was not ok. `--only trailers` runs the checks with that word in their names; `--without
 trailers,names` skips what a binding does not have: a Request of fetch has no trailers, and its names of fields are in
 lower case.
@@ -293,6 +294,12 @@ def _(client):
     same(got, [(200, b"late"), (200, b"Hello, World!"), (204, b""), (200, b"Hello, World!")])
 
 
+@check("pieces, each in a message of its own, come in order", "An answer")
+def _(client):
+    for _ in range(20):  # more often than a block has slots
+        same(client.ask("/pieces")[2], b"".join(bytes([letter]) * 4000 for letter in range(97, 123)))
+
+
 def left():
     with Client() as client:
         return int(client.ask("/left")[2])
@@ -376,6 +383,10 @@ def main():
     host, _, port = given.address.rpartition(":")
     ADDRESS = host, int(port)
     without, wrong = given.without.split(","), 0
+    try:
+        Client().socket.close()
+    except OSError as fault:
+        sys.exit(f"nobody answers at {given.address}: {fault}")
     print(f"1..{len(checks)}")
     for number, (what, section, needs, function) in enumerate(checks, 1):
         try:

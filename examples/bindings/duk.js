@@ -32,6 +32,17 @@ function echo(news, piece, trailers) {
   this.head = 0;
 }
 
+// Messages one behind the other: each waits until the engine has taken the one before, which ROOM tells.
+function pieces(news) {
+  if (news & OVER) return send(this, FLAG.CANCEL | FLAG.RELEASE);
+  var piece, flags;
+  for (; this.sent < 26; this.sent++) {
+    piece = new Array(4001).join(String.fromCharCode(97 + this.sent));
+    flags = (this.sent === 0 ? FLAG.HEAD : 0) | FLAG.DATA | (this.sent === 25 ? FLAG.END | FLAG.RELEASE : 0);
+    if (!send(this, flags, 200, null, piece)) return;
+  }
+}
+
 function line(field) {
   return field.join(': ');
 }
@@ -59,6 +70,11 @@ var routes = {
   '/late': function () {
     this.hear = late;
     send(this, FLAG.TIMER, 0, null, null, null, 10);
+  },
+  '/pieces': function () {
+    this.hear = pieces;
+    this.sent = 0;
+    this.hear(0);
   },
   '/echo': function () {
     if (this.length === 0 || this.content) return respond(this, 200, this.content);
