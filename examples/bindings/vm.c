@@ -232,9 +232,9 @@ int main(int argc, char **argv)
         return 1;
     }
     carom_service_listener(service, 0, &address);
+    sigaction(SIGINT, &(struct sigaction){.sa_handler = stop}, NULL);
     printf("http://localhost:%u/\n", address.port);
     fflush(stdout);
-    sigaction(SIGINT, &(struct sigaction){.sa_handler = stop}, NULL);
     pthread_create(&thread, NULL, run, NULL);
     error = carom_run(service); /* until all is answered */
     over = true;

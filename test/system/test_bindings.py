@@ -11,6 +11,7 @@ import sys
 import tempfile
 import unittest
 from pathlib import Path
+from types import SimpleNamespace
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from programs import BUILD, DEADLINE, SANITIZED, Program, path_of  # noqa: E402
@@ -175,9 +176,9 @@ class Wrong(unittest.TestCase):
         self.is_told("message of its own", "null, piece)) return;", "null, piece) && this.sent === 25) return;", "An answer")
 
     def test_nobody_who_answers(self):
-        program = serve(self, path_of("vm"), "0")
-        self.assertEqual(program.stop(), 0)
-        found = ask(program)
+        with socket.socket() as unheard:  # its port is taken, and nobody listens
+            unheard.bind(("127.0.0.1", 0))
+            found = ask(SimpleNamespace(port=unheard.getsockname()[1]))
         self.assertEqual((found.returncode, found.stdout), (1, ""))
         self.assertRegex(found.stderr, r"\Anobody answers at 127\.0\.0\.1:\d+: .*\n\Z")
 
