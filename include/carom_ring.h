@@ -235,8 +235,9 @@ static inline carom_ring_options carom_ring_options_init()
     }
 #endif
 
-/* A connection of which there is news. */
+/* A connection of which there is news. Start from CAROM_RING_CONNECTION_INIT. */
 typedef struct carom_ring_connection {
+    size_t size;         /* set by CAROM_RING_CONNECTION_INIT: sizeof(carom_ring_connection) */
     uint32_t number;     /* as in CAROM_SLOT_CONNECTION: small, and not 0 */
     uint32_t news;       /* enum carom_ring_connection_news */
     carom_address peer;  /* OPENED */
@@ -245,6 +246,23 @@ typedef struct carom_ring_connection {
     uint64_t received;   /* CLOSED: bytes received, after decryption */
     uint64_t sent;       /* CLOSED: bytes sent, before encryption */
 } carom_ring_connection;
+
+/* A connection that carom_ring_take_connection can fill, as an initializer. */
+#ifdef __cplusplus
+#define CAROM_RING_CONNECTION_INIT carom_ring_connection_init()
+/* A connection that carom_ring_take_connection can fill. Any thread. */
+static inline carom_ring_connection carom_ring_connection_init()
+{
+    carom_ring_connection connection = carom_ring_connection();
+    connection.size = sizeof connection;
+    return connection;
+}
+#else
+#define CAROM_RING_CONNECTION_INIT                                                                 \
+    {                                                                                              \
+        .size = sizeof(carom_ring_connection)                                                      \
+    }
+#endif
 
 /* Bytes of a control block for so many slots. Any thread. */
 CAROM_API size_t carom_ring_control_size(uint32_t capacity);
@@ -305,7 +323,9 @@ CAROM_API int carom_ring_tls(carom_ring *ring, uint32_t slot, carom_tls_info *in
 
 /* Take the news of one connection, of a ring with options.watch; 1, or 0: there is none. OPENED is
  * there before REQUEST of its first request is told. CLOSED comes after the news of all of its
- * slots, so take what is in the queue of events before you act on it. The VM's thread. */
+ * slots, so take what is in the queue of events before you act on it. What the library that runs
+ * does not tell is 0. Errors: EINVAL (connection->size is not set), and no news is taken. The VM's
+ * thread. */
 CAROM_API int carom_ring_take_connection(carom_ring *ring, carom_ring_connection *connection);
 /* Let the number of a connection be given to another one: the VM has heard CLOSED, and all news of
  * its slots. The VM's thread. */

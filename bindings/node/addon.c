@@ -370,8 +370,8 @@ static napi_value connection(napi_env env, napi_callback_info info)
 {
     ARGUMENTS(2);
     struct server_ring *ring = ring_of(env, server_of(env, arguments[0]), arguments[1]);
-    carom_ring_connection found;
-    if (ring == NULL || carom_ring_take_connection(ring->ring, &found) == 0)
+    carom_ring_connection found = CAROM_RING_CONNECTION_INIT;
+    if (ring == NULL || carom_ring_take_connection(ring->ring, &found) <= 0)
         return NULL;
     const napi_value values[] = {
         number(env, found.number),

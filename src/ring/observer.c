@@ -329,6 +329,10 @@ int carom_ring_take_connection(carom_ring *ring, carom_ring_connection *connecti
     struct carom_ring_observer *observer = observer_of(ring);
     if (observer == NULL || connection == NULL)
         return 0;
+    size_t size = connection->size;
+    if (size < sizeof size)
+        return -CAROM_EINVAL;
+    carom_ring_connection found = {.size = size};
     pthread_mutex_lock(&observer->lock);
     uint32_t number = observer->news.first;
     if (number != 0) {
@@ -336,17 +340,19 @@ int carom_ring_take_connection(carom_ring *ring, carom_ring_connection *connecti
         observer->news.first = entry->next;
         if (observer->news.first == 0)
             observer->news.last = 0;
-        *connection = (carom_ring_connection){.number = number,
-                                              .news = entry->news,
-                                              .secure = entry->secure,
-                                              .reason = (carom_reason)entry->reason,
-                                              .received = entry->received,
-                                              .sent = entry->sent};
-        describe(&connection->peer, &entry->peer);
-        entry->heard = (connection->news & CAROM_RING_CLOSED) != 0;
+        found.number = number;
+        found.news = entry->news;
+        found.secure = entry->secure;
+        found.reason = (carom_reason)entry->reason;
+        found.received = entry->received;
+        found.sent = entry->sent;
+        describe(&found.peer, &entry->peer);
+        entry->heard = (found.news & CAROM_RING_CLOSED) != 0;
         entry->news = 0;
     }
     pthread_mutex_unlock(&observer->lock);
+    memset(connection, 0, size);
+    memcpy(connection, &found, size < sizeof found ? size : sizeof found);
     return number != 0;
 }
 

@@ -18,7 +18,7 @@ static void vm_begin(void)
 /* The next news there are, which must be these; of which connection. */
 static carom_ring_connection heard(uint32_t news)
 {
-    carom_ring_connection connection;
+    carom_ring_connection connection = CAROM_RING_CONNECTION_INIT;
     assert_int_equal(carom_ring_take_connection(vm.ring, &connection), 1);
     assert_int_equal(connection.news, news);
     return connection;
@@ -26,8 +26,35 @@ static carom_ring_connection heard(uint32_t news)
 
 static void assert_no_news(void)
 {
-    carom_ring_connection connection;
+    carom_ring_connection connection = CAROM_RING_CONNECTION_INIT;
     assert_int_equal(carom_ring_take_connection(vm.ring, &connection), 0);
+}
+
+/* A program that was compiled for an earlier library, or a later one, has another size. */
+static void a_connection_of_any_size_is_told(void **state)
+{
+    (void)state;
+    struct {
+        carom_ring_connection known;
+        uint64_t more;
+    } later = {.known.size = sizeof later, .more = 7};
+    carom_ring_connection bad = {0}, earlier = {.size = offsetof(carom_ring_connection, peer)};
+    earlier.peer.port = 7;
+    vm_begin();
+    peer = connect_peer();
+    turn();
+    assert_int_equal(carom_ring_take_connection(vm.ring, &bad), -CAROM_EINVAL);
+    assert_int_equal(carom_ring_take_connection(vm.ring, &earlier), 1);
+    assert_int_equal(earlier.news, CAROM_RING_OPENED);
+    assert_int_equal(earlier.peer.port, 7); /* behind its end */
+    carom_peer_reset(peer);
+    turn();
+    assert_int_equal(carom_ring_take_connection(vm.ring, &later.known), 1);
+    assert_int_equal(later.known.news, CAROM_RING_CLOSED);
+    assert_int_equal(later.known.size, sizeof later);
+    assert_int_equal(later.more, 0);
+    carom_ring_forget_connection(vm.ring, later.known.number);
+    vm_finish();
 }
 
 static void respond(uint32_t index, const char *text, uint32_t flags)
@@ -505,6 +532,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_connection_has_one_number_from_its_beginning_to_its_end),
         cmocka_unit_test(a_number_is_used_again_when_its_end_was_heard),
+        cmocka_unit_test(a_connection_of_any_size_is_told),
         cmocka_unit_test(a_vm_that_hears_of_none_cannot_make_them_endless),
         cmocka_unit_test(what_is_no_request_is_told_and_may_be_answered),
         cmocka_unit_test(bytes_are_sent_as_they_are),

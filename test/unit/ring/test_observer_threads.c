@@ -81,7 +81,7 @@ static void each_is_told_once_while_others_come_and_go(void **state)
     assert_int_equal(pthread_create(&runner, NULL, run, &result), 0);
     assert_int_equal(pthread_create(&clients, NULL, connect_all, &in), 0);
     while (closed < CONNECTIONS) {
-        carom_ring_connection connection;
+        carom_ring_connection connection = CAROM_RING_CONNECTION_INIT;
         uint64_t received, sent;
         if (carom_ring_take_connection(ring, &connection) == 0) {
             sched_yield();
