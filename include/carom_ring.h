@@ -65,7 +65,8 @@ enum carom_ring_control {
  * addition leaves a VM of a lower version as it was: new words and flags are 0 unless the VM writes
  * them, and new kinds of news are told only to a VM that has asked for them. Where that cannot be,
  * the number jumps to the next hundred, and a VM of the old hundred must not go on. 1: the first.
- * 2: PROTOCOL, LOCAL, SLOT_PROTOCOL, TIMER, files as loans. 3: FETCH, WAITS, and what is added. */
+ * 2: PROTOCOL, LOCAL, SLOT_PROTOCOL, TIMER, files as loans. 3: FETCH, WAITS, and what is added;
+ * sockets. */
 enum carom_ring_version {
     CAROM_RING_VERSION = 3, /* of this header */
 };
@@ -188,6 +189,96 @@ enum carom_ring_close {
     CAROM_CLOSE_NOW = 2,  /* what was answered before is sent as far as the client takes it at once,
                              then FIN; what is in flight is cancelled */
     CAROM_CLOSE_RESET = 3 /* the same, with a reset */
+};
+
+/* ------------------------------------------------------------------ layout: sockets */
+
+/* WebSockets travel through memory of their own, which only a VM that serves some gives
+ * (carom_ring_add_sockets): words, then a word for each socket, then two logs of bytes. In `news`
+ * the engine tells of sockets, in `messages` the VM asks for something. Positions count bytes from
+ * the beginning, wrap at 2^32, and are written by one side only. A socket has a number, which the
+ * VM gives it with ACCEPT; it is free again when the VM has heard CLOSED or REFUSED. As both logs
+ * are in order, no news and no message can be taken for those of another socket with that number.
+ */
+enum carom_ring_socket_word {
+    CAROM_SOCKETS_NEWS_TAIL = 0,      /* (atomic) the engine has written up to here */
+    CAROM_SOCKETS_NEWS_HEAD = 16,     /* (atomic) the VM has read up to here */
+    CAROM_SOCKETS_MESSAGES_TAIL = 32, /* (atomic) the VM has written up to here */
+    CAROM_SOCKETS_MESSAGES_HEAD = 48, /* (atomic) the engine has read up to here */
+    CAROM_SOCKETS_ROOM_WANTED = 64, /* (atomic) the VM writes 1: wake it when MESSAGES_HEAD moves */
+    CAROM_SOCKETS_BAD = 80,  /* the engine counts the entries that it could not make sense of */
+    CAROM_SOCKETS_MOST = 81, /* sockets at most: their numbers are 1 to this */
+    CAROM_SOCKETS_NEWS_SIZE = 82,     /* bytes of the log of news: a power of two */
+    CAROM_SOCKETS_MESSAGES_SIZE = 83, /* bytes of the log of messages: a power of two */
+    CAROM_SOCKETS_NEWS_BYTE = 84,     /* where the news begin */
+    CAROM_SOCKETS_MESSAGES_BYTE = 85, /* where the messages begin */
+    CAROM_SOCKETS_LEFT_WORD =
+        96, /* (atomic) from here a word for each number: the engine counts
+               bytes of messages that have left, or are given up, since ACCEPT */
+};
+
+/* An entry of a log: four words, its bytes, and up to ENTRY_ALIGN. Where it would cross the end of
+ * the log, an entry of the kind PADDING fills that, and it lies at the beginning. */
+enum carom_ring_entry {
+    CAROM_ENTRY_SIZE = 0,   /* bytes of the entry, its four words among them */
+    CAROM_ENTRY_KIND = 1,   /* a kind, and flags << 16 */
+    CAROM_ENTRY_SOCKET = 2, /* the number of a socket */
+    CAROM_ENTRY_VALUE = 3,  /* a number, as the kind says */
+    CAROM_ENTRY_HEAD = 16,  /* bytes of these words */
+    CAROM_ENTRY_ALIGN = 16, /* bytes */
+    CAROM_ENTRY_PADDING = 0 /* the kind of an entry that says nothing */
+};
+
+/* Kinds of news of sockets. */
+enum carom_ring_socket_news {
+    CAROM_TOLD_OPENED = 1,  /* it is open. Bytes: the subprotocol. Flag COMPRESSED */
+    CAROM_TOLD_TEXT = 2,    /* a message. Value: its length. Bytes: all of it, or its beginning */
+    CAROM_TOLD_BINARY = 3,  /* the same */
+    CAROM_TOLD_MORE = 4,    /* bytes of the message that the last TEXT or BINARY has begun */
+    CAROM_TOLD_DRAINED = 5, /* half of what options.write_buffer allows has left: after DRAIN */
+    CAROM_TOLD_PING = 6,    /* a ping came, and was answered. Bytes: its own */
+    CAROM_TOLD_PONG = 7,    /* a pong came. Bytes: its own */
+    CAROM_TOLD_CLOSED = 8,  /* it is over. Value: the code. Bytes: the reason. Flag CLEAN */
+    CAROM_TOLD_REFUSED = 9, /* ACCEPT has failed, and the request is answered. Value: carom_error */
+    CAROM_TOLD_DROPPED =
+        10, /* a message was not sent: over options.write_limit. Value: its length */
+};
+
+/* What the VM asks for. */
+enum carom_ring_socket_message {
+    CAROM_ASK_ACCEPT = 1, /* make the request in a slot a socket with this number. Bytes: the slot,
+                             its GENERATION, the number of settings (three words), fields as in a
+                             slot. The slot is the engine's with that, and no message may be under
+                             way in it */
+    CAROM_ASK_TEXT = 2,   /* send a message. Bytes: all of it; or flag LENT */
+    CAROM_ASK_BINARY = 3, /* the same */
+    CAROM_ASK_CLOSE = 4,  /* carom_websocket_close. Value: the code. Bytes: the reason */
+    CAROM_ASK_ABORT = 5,  /* carom_websocket_abort */
+    CAROM_ASK_PING = 6,   /* carom_websocket_ping */
+    CAROM_ASK_PONG = 7,   /* carom_websocket_pong */
+    CAROM_ASK_PAUSE = 8,  /* carom_websocket_pause */
+    CAROM_ASK_RESUME = 9, /* carom_websocket_resume */
+    CAROM_ASK_SUBSCRIBE = 10,    /* carom_websocket_subscribe. Bytes: the topic */
+    CAROM_ASK_UNSUBSCRIBE = 11,  /* carom_websocket_unsubscribe. Bytes: the topic */
+    CAROM_ASK_PUBLISH_TEXT = 12, /* carom_websocket_publish; of socket 0: carom_publish. Bytes: the
+                                    length of the topic (a word), the topic, the message; or LENT */
+    CAROM_ASK_PUBLISH_BINARY = 13, /* the same */
+};
+
+/* Flags of entries. */
+enum carom_ring_entry_flag {
+    CAROM_ENTRY_COMPRESSED = 1, /* OPENED: messages may be compressed */
+    CAROM_ENTRY_CLEAN = 2,      /* CLOSED: both sides have sent a Close */
+    CAROM_ENTRY_LENT = 4,       /* the message is the loan whose number is the value */
+    CAROM_ENTRY_DRAIN = 8,      /* TEXT, BINARY: tell DRAINED */
+};
+
+/* Bounds. */
+enum carom_ring_socket_bound {
+    CAROM_SOCKETS_LEAST_LOG = 4096,      /* bytes of a log */
+    CAROM_SOCKETS_MOST_ACCEPT = 8192,    /* bytes of ACCEPT */
+    CAROM_SOCKETS_MOST_SETTINGS = 256,   /* settings of a ring */
+    CAROM_SOCKETS_MOST_NUMBER = 1048576, /* sockets of a ring */
 };
 
 /* ------------------------------------------------------------------ the engine's side */
@@ -338,6 +429,28 @@ CAROM_API void carom_ring_close_connection(carom_ring *ring, uint32_t number, ui
  * came. The VM's thread. */
 CAROM_API void carom_ring_traffic(carom_ring *ring, uint32_t number, uint64_t *received,
                                   uint64_t *sent);
+
+/* How much room sockets have: carom_ring_add_sockets. */
+typedef struct carom_ring_socket_options {
+    size_t size;            /* sizeof(carom_ring_socket_options) */
+    uint32_t sockets;       /* at most, up to CAROM_SOCKETS_MOST_NUMBER */
+    uint32_t news_size;     /* bytes of the log of news: a power of two, at least LEAST_LOG */
+    uint32_t messages_size; /* the same of the log of messages */
+} carom_ring_socket_options;
+
+/* Bytes of the memory for sockets; 0: the options are none. Any thread. */
+CAROM_API size_t carom_ring_sockets_size(const carom_ring_socket_options *options);
+/* Let the VM serve WebSockets, over `memory`, `size` bytes of the VM's, all zeros, aligned to 8,
+ * which must stay until carom_ring_destroy. Errors: EINVAL, ESTATE (the ring is attached to no
+ * worker, or has sockets already), ENOMEM. The VM's thread. */
+CAROM_API int carom_ring_add_sockets(carom_ring *ring, const carom_ring_socket_options *options,
+                                     void *memory, size_t size);
+/* Settings for sockets; their number for ACCEPT, or an error. `options` are copied, with their
+ * lists; their handlers are the ring's. `pings`, `pongs`: tell the VM of these. Errors: EINVAL,
+ * ESTATE (no carom_ring_add_sockets), ETOOBIG (MOST_SETTINGS), ENOMEM. The VM's thread. */
+CAROM_API int carom_ring_add_socket_settings(carom_ring *ring,
+                                             const carom_websocket_options *options, bool pings,
+                                             bool pongs);
 
 /* The VM is going: cancel and release everything it holds, now and in future. Any thread. */
 CAROM_API void carom_ring_abandon(carom_ring *ring);

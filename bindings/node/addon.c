@@ -49,6 +49,11 @@ static struct server_ring *ring_of(napi_env env, struct server *server, napi_val
     return server != NULL && i < server->workers ? &server->rings[i] : NULL;
 }
 
+struct server_ring *server_ring_of(napi_env env, napi_value server, napi_value index)
+{
+    return ring_of(env, server_of(env, server), index);
+}
+
 /* ---------------------------------------------------------------- options */
 
 enum kind { WORD, LONG, BOOL };
@@ -100,6 +105,7 @@ static const struct {
     SETTING("h2MaxControlFrames", h2_max_control_frames, WORD),
     SETTING("h2PingInterval", h2_ping_interval, WORD),
     SETTING("maxUnsent", max_unsent, LONG),
+    SETTING("h2ConnectProtocol", h2_connect_protocol, BOOL),
 #undef SETTING
 };
 
@@ -555,6 +561,8 @@ NAPI_MODULE_INIT()
         {"addBlock", add_block},
         {"wake", wake},
         {"lend", lend},
+        {"addSockets", sockets_add},
+        {"addSocketSettings", sockets_settings},
         {"replaceTls", replace_tls},
         {"tls", tls},
         {"said", tls_said},

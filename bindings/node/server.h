@@ -42,6 +42,8 @@ struct server {
 
 /* ---- server.c: what both ways share ---- */
 
+/* The ring of a server and an index, as JavaScript names them; NULL: there is none. */
+struct server_ring *server_ring_of(napi_env env, napi_value server, napi_value index);
 /* Call the drain function as a callback of the event loop: ticks and microtasks run after it. */
 void server_call_drain(struct server *server);
 /* The service has drained: tell JavaScript, and free everything but the struct. */
@@ -77,6 +79,14 @@ napi_value tls_said(napi_env env, napi_callback_info info);
 napi_value tls_self_signed(napi_env env, napi_callback_info info);
 /* What is known of the TLS of the request in a slot, or null. */
 napi_value tls_describe(napi_env env, carom_ring *ring, uint32_t slot);
+
+/* ---- sockets.c: WebSockets ---- */
+
+/* addSockets(server, ring, memory, most, newsSize, messagesSize): 0 or a negative error. memory: an
+ * ArrayBuffer, which the caller keeps until the server has finished */
+napi_value sockets_add(napi_env env, napi_callback_info info);
+/* addSocketSettings(server, ring, settings): their number, or a negative error */
+napi_value sockets_settings(napi_env env, napi_callback_info info);
 
 /* ---- routes.c: answers that never enter JavaScript ---- */
 

@@ -77,13 +77,18 @@ static void give_slot(struct carom_slot *slot)
     note_room(ring, number, true);
 }
 
-void carom_slot_release(struct carom_slot *slot)
+void carom_slot_give(struct carom_slot *slot)
 {
-    carom_record *record = slot->record;
     carom_node_remove(&slot->link);
     slot->record = NULL;
     slot->state = CAROM_SLOT_FREE;
     give_slot(slot);
+}
+
+void carom_slot_release(struct carom_slot *slot)
+{
+    carom_record *record = slot->record;
+    carom_slot_give(slot);
     carom_release(record);
 }
 

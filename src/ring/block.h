@@ -14,6 +14,8 @@ bool carom_blocks_take(struct carom_ring *ring, void (*prepare)(struct carom_slo
 
 /* A free slot, which is now held: the lowest, so that whole blocks stay free. NULL: none. */
 struct carom_slot *carom_slot_take(struct carom_ring *ring);
+/* The slot is free; its record is another's. */
+void carom_slot_give(struct carom_slot *slot);
 /* Let go of the record; the slot is free. */
 void carom_slot_release(struct carom_slot *slot);
 /* The slot of a number that the engine has; NULL: none. Any of the two threads, of a slot that is

@@ -65,6 +65,40 @@ int carom_ring_lend_file(carom_ring *ring, uint32_t loan, int descriptor, uint64
     return descriptor < 0 ? -CAROM_EINVAL : lend(ring, loan, &what);
 }
 
+/* ---------------------------------------------------------------- used */
+
+void carom_loan_return(void *owner)
+{
+    struct carom_loan *loan = owner;
+    struct carom_ring *ring = loan->ring;
+    uint32_t *returns = ring->control + CAROM_RING_CONTROL_WORDS + 2 * (size_t)(ring->mask + 1);
+    atomic_store(&loan->state, CAROM_LOAN_FREE);
+    atomic_store_explicit(carom_ring_atomic(returns, ring->return_tail++ & (CAROM_RING_LOANS - 1)),
+                          loan->number, memory_order_relaxed);
+    atomic_store(carom_ring_atomic(ring->control, CAROM_RING_RETURN_TAIL), ring->return_tail);
+    ring->news = true;
+}
+
+bool carom_loan_is_file(struct carom_ring *ring, uint32_t number)
+{
+    const struct carom_loan *loan = number == 0 ? NULL : carom_ring_loan(ring, number - 1);
+    return loan != NULL && atomic_load(&loan->state) == CAROM_LOAN_GIVEN && loan->descriptor >= 0;
+}
+
+struct carom_loan *carom_loan_take(struct carom_ring *ring, uint32_t number)
+{
+    struct carom_loan *loan = carom_ring_loan(ring, number - 1);
+    int given = CAROM_LOAN_GIVEN;
+    if (loan == NULL || !atomic_compare_exchange_strong(&loan->state, &given, CAROM_LOAN_USED))
+        return NULL;
+    return loan;
+}
+
+struct carom_loan *carom_loan_take_bytes(struct carom_ring *ring, uint32_t number)
+{
+    return carom_loan_is_file(ring, number) ? NULL : carom_loan_take(ring, number);
+}
+
 /* ---------------------------------------------------------------- going back */
 
 static bool is_idle(struct carom_loan_chunk *chunk)

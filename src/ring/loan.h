@@ -12,4 +12,13 @@ void carom_loans_tick(struct carom_ring *ring);
 /* Whether there are chunks to be given back some time: all but one. */
 bool carom_loans_above_floor(const struct carom_ring *ring);
 
+/* The engine needs the bytes of a loan no more. */
+void carom_loan_return(void *loan);
+/* Whether a number + 1 is that of a file which is lent; 0 is allowed. */
+bool carom_loan_is_file(struct carom_ring *ring, uint32_t number);
+/* The loan of a number + 1, which the VM has given and the engine has now; NULL: it is none. */
+struct carom_loan *carom_loan_take(struct carom_ring *ring, uint32_t number);
+/* The same of one that is bytes; a file stays the VM's. */
+struct carom_loan *carom_loan_take_bytes(struct carom_ring *ring, uint32_t number);
+
 #endif

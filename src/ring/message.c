@@ -6,6 +6,7 @@
 #include "http/respond.h"
 #include "ring/block.h"
 #include "ring/field_list.h"
+#include "ring/loan.h"
 #include "ring/request.h"
 
 #define ROOM_OUT (CAROM_RING_SLOT_SIZE - CAROM_SLOT_OUT)
@@ -51,72 +52,36 @@ static bool copy_message(struct carom_slot *slot, uint32_t flags, struct message
 
 /* ---------------------------------------------------------------- loans */
 
-/* The engine needs the bytes of a loan no more. */
-static void return_loan(void *owner)
-{
-    struct carom_loan *loan = owner;
-    struct carom_ring *ring = loan->ring;
-    uint32_t *returns = ring->control + CAROM_RING_CONTROL_WORDS + 2 * (size_t)(ring->mask + 1);
-    atomic_store(&loan->state, CAROM_LOAN_FREE);
-    atomic_store_explicit(carom_ring_atomic(returns, ring->return_tail++ & (CAROM_RING_LOANS - 1)),
-                          loan->number, memory_order_relaxed);
-    atomic_store(carom_ring_atomic(ring->control, CAROM_RING_RETURN_TAIL), ring->return_tail);
-    ring->news = true;
-}
-
-/* Whether a number + 1 is that of a file which is lent; 0 is allowed. */
-static bool names_file(struct carom_ring *ring, uint32_t number)
-{
-    const struct carom_loan *loan = number == 0 ? NULL : carom_ring_loan(ring, number - 1);
-    return loan != NULL && atomic_load(&loan->state) == CAROM_LOAN_GIVEN && loan->descriptor >= 0;
-}
-
-/* The loan of a number + 1, which the VM has given and the engine has now; NULL: it is none. */
-static struct carom_loan *take_loan(struct carom_ring *ring, uint32_t number)
-{
-    struct carom_loan *loan = carom_ring_loan(ring, number - 1);
-    int given = CAROM_LOAN_GIVEN;
-    if (loan == NULL || !atomic_compare_exchange_strong(&loan->state, &given, CAROM_LOAN_USED))
-        return NULL;
-    return loan;
-}
-
-/* The same of one that is bytes; a file stays the VM's. */
-static struct carom_loan *take_bytes(struct carom_ring *ring, uint32_t number)
-{
-    return names_file(ring, number) ? NULL : take_loan(ring, number);
-}
-
 /* The content of a message; false when its loan is none, or a file. */
 static bool content_of(struct carom_slot *slot, struct message *message, carom_content *content)
 {
     *content = (carom_content){.data = message->out + message->fields, .length = message->data};
     if (message->loan == 0)
         return true;
-    struct carom_loan *loan = take_bytes(slot->ring, message->loan);
+    struct carom_loan *loan = carom_loan_take_bytes(slot->ring, message->loan);
     if (loan == NULL)
         return false;
     message->loan_used = true;
-    *content = (carom_content){loan->data, (size_t)loan->length, return_loan, loan};
+    *content = (carom_content){loan->data, (size_t)loan->length, carom_loan_return, loan};
     return true;
 }
 
 /* A whole answer, with the content of the message, or of the file that it names. */
 static int respond(struct carom_slot *slot, struct message *message, carom_response *response)
 {
-    if (!names_file(slot->ring, message->loan)) {
+    if (!carom_loan_is_file(slot->ring, message->loan)) {
         if (!content_of(slot, message, &response->content))
             return -CAROM_EINVAL;
         return carom_respond(slot->record, response);
     }
-    struct carom_loan *loan = take_loan(slot->ring, message->loan);
+    struct carom_loan *loan = carom_loan_take(slot->ring, message->loan);
     if (loan == NULL)
         return -CAROM_EINVAL;
     message->loan_used = true;
     const carom_file file = {.descriptor = loan->descriptor,
                              .offset = loan->offset,
                              .length = loan->length,
-                             .give_back = return_loan,
+                             .give_back = carom_loan_return,
                              .owner = loan};
     return carom_respond_file(slot->record, response, &file);
 }
@@ -130,13 +95,13 @@ static int64_t take_fields(struct carom_ring *ring, struct message *message, con
 {
     if (message->fields_loan == 0)
         return carom_ring_fields_here(&ring->fields, at, length, fields);
-    struct carom_loan *loan = take_bytes(ring, message->fields_loan);
+    struct carom_loan *loan = carom_loan_take_bytes(ring, message->fields_loan);
     if (loan == NULL)
         return -CAROM_EINVAL;
     message->fields_loan = 0;
     int64_t count = carom_ring_fields_lent(&ring->fields, loan->data, (size_t)loan->length,
                                            ring->records->max_response_head, fields);
-    return_loan(loan);
+    carom_loan_return(loan);
     return count;
 }
 
@@ -231,9 +196,9 @@ static void return_unused(struct carom_slot *slot, const struct message *message
     for (size_t i = 0; i < sizeof named / sizeof *named; i++) {
         if (named[i] == 0 || named[i] > CAROM_RING_LOANS)
             continue;
-        struct carom_loan *loan = take_loan(slot->ring, named[i]);
+        struct carom_loan *loan = carom_loan_take(slot->ring, named[i]);
         if (loan != NULL)
-            return_loan(loan);
+            carom_loan_return(loan);
     }
 }
 

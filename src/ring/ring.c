@@ -10,6 +10,7 @@
 #include "ring/observer.h"
 #include "ring/request.h"
 #include "ring/slot.h"
+#include "ring/socket.h"
 
 #define BLOCK_SIZE ((size_t)CAROM_RING_BLOCK_SLOTS * CAROM_RING_SLOT_SIZE)
 
@@ -168,6 +169,11 @@ static bool close_asked(struct carom_ring *ring)
     return ring->observer != NULL && carom_ring_observer_work(ring->observer);
 }
 
+static bool serve_sockets(struct carom_ring *ring)
+{
+    return ring->sockets != NULL && carom_ring_sockets_work(ring->sockets);
+}
+
 /* ---------------------------------------------------------------- slots */
 
 static void slot_readable(carom_waker *waker, int status)
@@ -225,6 +231,8 @@ static void release_all(struct carom_ring *ring)
     }
     while (ring->waiting != NULL)
         carom_release(take_waiting(ring));
+    if (ring->sockets != NULL)
+        carom_ring_sockets_abandon(ring->sockets);
 }
 
 /* It has returned early, so that what it has answered can leave. */
@@ -301,7 +309,8 @@ bool carom_ring_has_commands(const carom_ring *ring)
                ring->command_head ||
            atomic_load(&ring->blocks_given) != ring->blocks_seen || feeds_starved(ring) ||
            has_caught_up(ring) ||
-           (ring->observer != NULL && carom_ring_observer_has_work(ring->observer));
+           (ring->observer != NULL && carom_ring_observer_has_work(ring->observer)) ||
+           (ring->sockets != NULL && carom_ring_sockets_have_work(ring->sockets));
 }
 
 static bool work(struct carom_guest *guest)
@@ -318,6 +327,7 @@ static bool work(struct carom_guest *guest)
         ring->news = true;
     done |= take_commands(ring);
     done |= close_asked(ring);
+    done |= serve_sockets(ring);
     done |= serve_waiting(ring);
     tell_refused(ring);
     if (ring->news || vm_yields(ring)) {
@@ -327,6 +337,7 @@ static bool work(struct carom_guest *guest)
         carom_blocks_take(ring, prepare);
         take_commands(ring);
         close_asked(ring);
+        serve_sockets(ring);
         serve_waiting(ring);
     }
     return done;
@@ -352,7 +363,8 @@ static bool above_floor(const struct carom_guest *guest)
     const struct carom_ring *ring = (const struct carom_ring *)guest;
     return (carom_blocks_above_floor(ring) || carom_loans_above_floor(ring) ||
             carom_field_list_above_floor(&ring->fields) ||
-            (ring->observer != NULL && carom_ring_observer_above_floor(ring->observer))) &&
+            (ring->observer != NULL && carom_ring_observer_above_floor(ring->observer)) ||
+            (ring->sockets != NULL && carom_pool_above_floor(&ring->sockets->pool))) &&
            !atomic_load_explicit(&ring->abandoned, memory_order_relaxed);
 }
 
@@ -365,6 +377,8 @@ static void tick(struct carom_guest *guest)
     carom_field_list_tick(&ring->fields);
     if (ring->observer != NULL)
         carom_ring_observer_tick(ring->observer);
+    if (ring->sockets != NULL)
+        carom_pool_tick(&ring->sockets->pool);
 }
 
 void carom_ring_wake(carom_ring *ring)
@@ -479,6 +493,7 @@ void carom_ring_destroy(carom_ring *ring)
     carom_blocks_finish(ring);
     carom_field_list_finish(&ring->fields);
     carom_ring_observer_destroy(ring);
+    carom_ring_sockets_destroy(ring->sockets);
     carom_loans_finish(ring);
     carom_memory_give(ring, sizeof *ring);
 }

@@ -92,6 +92,7 @@ struct carom_ring {
     struct carom_field_list fields;       /* of the message that is being taken */
     uint64_t refused_told;                /* of records->refused */
     struct carom_ring_observer *observer; /* or NULL: connections are not told of */
+    carom_worker *worker;
     uint32_t
         crowded; /* the `most` with which carom_guest.behind last answered true; 0: it did not */
     bool news;   /* put in since the VM was last told */
@@ -101,6 +102,7 @@ struct carom_ring {
     /* Written by the VM's thread. */
     atomic_uint blocks_given; /* how often */
     atomic_bool abandoned;
+    _Atomic(struct carom_ring_sockets *) sockets; /* or NULL: the VM serves none */
 };
 
 /* What a record keeps for the ring (options.record_state). */

@@ -26,6 +26,7 @@ int carom_ring_attach(carom_ring *ring, carom_service *service, uint32_t worker)
     if (error < 0)
         return error;
     ring->records = records;
+    ring->worker = &service->workers[worker];
     records->guest = &ring->guest;
     return 0;
 }

@@ -16,6 +16,7 @@ static struct vm {
     carom_ring *ring;
     uint32_t *control, *slots;
     uint32_t slot_count, command_tail, return_head;
+    int wakes;
 } vm;
 
 static uint32_t *slot_words(uint32_t index)
@@ -31,6 +32,7 @@ static inline uint8_t *slot_out(uint32_t index)
 static void sleep_on(void *data)
 {
     (void)data;
+    vm.wakes++;
     vm.control[CAROM_RING_VM_ASLEEP] = 1;
 }
 
@@ -98,7 +100,7 @@ static void put_command(uint32_t index)
     vm.control[CAROM_RING_COMMAND_TAIL] = vm.command_tail;
 }
 
-static void command(uint32_t index, uint32_t flags)
+static inline void command(uint32_t index, uint32_t flags)
 {
     uint32_t *words = slot_words(index);
     words[CAROM_SLOT_ECHO] = words[CAROM_SLOT_GENERATION];
