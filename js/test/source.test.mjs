@@ -55,6 +55,8 @@ const REVIEWED = {
   'fetch/foreign.js': [/^[\t\x20-\x7e\x80-\xff]*$/],
   'engine/options.js': [/^[0-9]+$/],
   'engine/tls-options.js': [/[^A-Za-z0-9._*-]/],
+  'websocket/accept.js': [/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/],
+  'websocket/options.js': [/^[a-z][a-z0-9+.-]*:\/\/[^\s,*/]+$/i, /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/],
   'node/server.js': [
     /^100-continue$/i,
     /(^|,)\s*upgrade\s*(,|$)/i, // from each comma to the next character that is no blank, and no further

@@ -37,6 +37,7 @@ class Engine {
     const settings = settingsOf(options);
     if (options.reusePort === undefined && clusterWorker() !== null) settings.reusePort = 1;
     settings.watch = observer !== undefined;
+    if (options.websocket !== undefined) settings.h2ConnectProtocol = 1;
     const bytes = ringBytes(settings);
     this.maxHead = maxHeadOf(settings);
     const made = options[MADE_AT] || callSite();
@@ -134,6 +135,7 @@ class Engine {
     this.over = true;
     for (const ring of this.rings) {
       if (ring.observer !== null) ring.takeLast();
+      if (ring.sockets !== null) ring.sockets.takeLast();
       ring.open = false;
     }
     this.resolveFinished();

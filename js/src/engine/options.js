@@ -60,6 +60,7 @@ const NAMES = [
   'tls',
   'fetch',
   'handler',
+  'websocket',
   ...NAMES_OF_TLS,
   ...LIMITS,
 ];

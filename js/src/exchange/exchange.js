@@ -251,6 +251,21 @@ class Exchange extends RequestHead {
     this.stream().begin(FLAG_UPGRADE, status, fields, -1);
   }
 
+  // Whether the response can be that of a WebSocket still.
+  get mayBecomeSocket() {
+    return !this.over && !this.answered && !this.begun && this.output === null && this.slot.words[SLOT_FLAGS] === 0;
+  }
+
+  // The engine has the slot: it was told to make the request a WebSocket.
+  becomeSocket() {
+    clearTimeout(this.timer);
+    this.answered = this.over = this.released = true;
+    this.reason = 'complete';
+    const { onend } = this;
+    this.onend = null;
+    if (onend !== null) onend('complete');
+  }
+
   write(bytes) {
     if (this.over || this.answered) return true;
     return this.stream().write(ownBytes(bytes, false));
@@ -413,6 +428,7 @@ Exchange.prototype.bytesSent = undefined; // of content; known when the end is h
 Exchange.prototype.responseTrailers = null;
 Exchange.prototype.begun = false; // its head was given, and content may follow
 Exchange.prototype.keepsContent = false;
+Exchange.prototype.socket = null; // the WebSocket that it has become
 Exchange.prototype.idle = undefined; // the time in which the next piece of content must be asked for, once the response is sent
 Exchange.prototype.timer = null; // of a time-out of its own
 Exchange.prototype.failed = false; // its handler did, and onError was asked

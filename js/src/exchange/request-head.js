@@ -17,6 +17,7 @@ const {
   SLOT_PEER,
   SLOT_CONNECTION,
   SLOT_LOCAL,
+  SLOT_PROTOCOL,
   SLOT_IN,
 } = require('../ring/layout.js');
 const { sameName, ipv6Text } = require('../ring/codec.js');
@@ -75,7 +76,15 @@ class RequestHead {
       while (i < length && bytes[start + i] === method.charCodeAt(i)) i++;
       if (i === length) return method;
     }
-    return bytes.latin1Slice(start, start + length);
+    const method = bytes.latin1Slice(start, start + length);
+    return method === 'CONNECT' && this.asksForWebSocket ? 'GET' : method; // RFC 8441, 5: what would be GET of HTTP/1.1
+  }
+
+  // Whether it asks for a WebSocket (RFC 6455, 4.2.1; of HTTP/2 RFC 8441, 4).
+  get asksForWebSocket() {
+    if (this.released) return false;
+    const place = this.slot.words[SLOT_PROTOCOL];
+    return place !== 0 && place >>> 16 === 9 && sameName(this.bytes, this.headStart() + (place & 0xffff), 'websocket');
   }
 
   // Whether the client has asked for no more than an answer (RFC 9110, 9.2.1).

@@ -5,6 +5,7 @@
 const native = require('./native.js');
 const { giveBack } = require('./copies.js');
 const { Loans } = require('./loans.js');
+const { Sockets } = require('./sockets.js');
 const { urlsOf } = require('./urls.js');
 const {
   RING_EVENT_TAIL,
@@ -127,6 +128,7 @@ class Ring {
     this.behind = false;
     this.draining = false;
     this.open = true;
+    this.sockets = null; // WebSockets, once there was one
     this.observer = null; // of connections
     this.connections = []; // by number: what the observer made of them, and the connection
     this.connectionNews = 0;
@@ -176,6 +178,11 @@ class Ring {
       for (let i = 0; i < RING_BLOCK_SLOTS; i++) this.slots[number * RING_BLOCK_SLOTS + i] = undefined;
     }
     for (const table of [this.blocks, this.slots]) trim(table);
+  }
+
+  openSockets() {
+    if (this.sockets === null) this.sockets = new Sockets(this);
+    return this.sockets;
   }
 
   // Say so when requests were refused, and again while they are.
@@ -311,6 +318,10 @@ class Ring {
     return this.observer !== null && Atomics.load(this.control, RING_CONNECTION_NEWS) !== this.connectionNews;
   }
 
+  get hasSocketNews() {
+    return this.sockets !== null && this.sockets.hasNews;
+  }
+
   // ---------------------------------------------------------------- news
 
   takeNews(slot, Exchange, accept) {
@@ -404,13 +415,17 @@ class Ring {
       this.growIfWanted();
       this.warnOfRefusals();
       if (this.observer !== null) this.takeConnections();
-      const more = this.takeEvents(Exchange, accept);
+      let more = this.takeEvents(Exchange, accept);
+      if (this.sockets !== null && this.sockets.takeNews()) more = true;
       if (this.observer !== null) this.tellGone();
       if (more || this.control[RING_VM_ASLEEP] === YIELDS) return more;
       Atomics.store(this.control, RING_VM_ASLEEP, 1);
       // What came just before that store woke nobody.
     } while (
-      (Atomics.load(this.control, RING_EVENT_TAIL) !== this.eventHead || this.slotsLacking > 0 || this.hasConnectionNews) &&
+      (Atomics.load(this.control, RING_EVENT_TAIL) !== this.eventHead ||
+        this.slotsLacking > 0 ||
+        this.hasConnectionNews ||
+        this.hasSocketNews) &&
       Atomics.exchange(this.control, RING_VM_ASLEEP, 0) === 1
     );
     return false;

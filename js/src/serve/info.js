@@ -1,5 +1,5 @@
-// The second argument of a handler: tells of the connection and the end of the exchange, and sends informational responses and
-// trailers.
+// The second argument of a handler: tells of the connection and the end of the exchange, sends informational responses and
+// trailers, makes the request a WebSocket, and has what a handler needs of the server besides.
 'use strict';
 
 const { Headers } = require('../fetch/headers.js');
@@ -7,14 +7,16 @@ const { Headers } = require('../fetch/headers.js');
 // Each value is computed when it is first asked for.
 class Info {
   #exchange;
+  #server;
   #address = null;
   #local = null;
   #protocol = null;
   #tls = undefined;
   #completed = null;
 
-  constructor(exchange) {
+  constructor(exchange, server) {
     this.#exchange = exchange;
+    this.#server = server;
   }
 
   get remoteAddr() {
@@ -61,6 +63,26 @@ class Info {
 
   trailers(headers) {
     this.#exchange.responseTrailers = [...new Headers(headers)].flat();
+  }
+
+  upgrade(request, options) {
+    return this.#server.upgrade(request, options);
+  }
+
+  publish(topic, data) {
+    return this.#server.publish(topic, data);
+  }
+
+  subscriberCount(topic) {
+    return this.#server.subscriberCount(topic);
+  }
+
+  requestIP(request) {
+    return this.#server.requestIP(request);
+  }
+
+  timeout(request, seconds) {
+    this.#server.timeout(request, seconds);
   }
 
   static {

@@ -5,6 +5,10 @@ const { open, addRoute } = require('../engine/engine.js');
 const { requestFromExchange, abortRequest } = require('../fetch/request.js');
 const { isResponse } = require('../fetch/foreign.js');
 const { responseParts, isOurResponse } = require('../fetch/response.js');
+const { acceptSocket, asksForSocket } = require('../websocket/accept.js');
+const { publish } = require('../websocket/connection.js');
+const { checkNames: checkSocketNames, socketSettings } = require('../websocket/options.js');
+const { topicsOf } = require('../websocket/topics.js');
 const { Info } = require('./info.js');
 const { send, isGone } = require('./send.js');
 
@@ -19,6 +23,8 @@ class Server {
   #engine;
   #origin;
   #drain = new AbortController();
+  #websocket = null; // the handlers of WebSockets,
+  #settings = null; // and their options
 
   constructor(options, handler) {
     this.options = options;
@@ -29,6 +35,7 @@ class Server {
       server.fail(this, error);
     };
     this.onError = options.onError;
+    if (options.websocket !== undefined) this.#takeWebSocket(options.websocket);
     this.#engine = open(
       options,
       (exchange) => this.#accept(exchange),
@@ -108,6 +115,34 @@ class Server {
     }, seconds * 1000);
   }
 
+  // -------------------------------------------------------------- WebSockets
+
+  #takeWebSocket(websocket) {
+    if (websocket === null || typeof websocket !== 'object') throw new TypeError('websocket must be an object with handlers');
+    checkSocketNames(websocket);
+    this.#websocket = websocket;
+    this.#settings = socketSettings(websocket, websocket);
+  }
+
+  // Make the request a WebSocket; false when it asks for none, or cannot become one any more.
+  upgrade(request, options) {
+    if (this.#websocket === null) throw new TypeError('serve() was given no handlers of WebSockets: websocket: { message(ws, data) {} }');
+    if (!asksForSocket(request)) return false;
+    const { data, headers, protocol } = options || {};
+    acceptSocket(request, this.#websocket, { data, headers, protocol, settings: this.#settings });
+    return true;
+  }
+
+  // Send to all sockets that are subscribed to the topic; how many bytes, 0 when there are none.
+  publish(topic, data) {
+    if (this.subscriberCount(topic) === 0) return 0;
+    return publish(this.#engine.rings[0].openSockets(), 0, topic, data);
+  }
+
+  subscriberCount(topic) {
+    return topicsOf(this.#engine.handle).count(topic);
+  }
+
   async [Symbol.asyncDispose || Symbol.for('Symbol.asyncDispose')]() {
     await this.shutdown();
   }
@@ -123,7 +158,7 @@ class Server {
     }
     try {
       const { handler } = this;
-      const result = handler(requestFromExchange(exchange, this.origin), new Info(exchange));
+      const result = handler(requestFromExchange(exchange, this.origin), new Info(exchange, this));
       if (result !== null && typeof result === 'object' && !isOurResponse(result) && typeof result.then === 'function')
         Promise.resolve(result).then(
           (response) => this.deliver(exchange, response),
@@ -136,8 +171,13 @@ class Server {
   }
 
   deliver(exchange, response) {
+    if (exchange.socket !== null) return; // it was answered with 101
     try {
       if (!isOurResponse(response) && !isResponse(response)) throw notAResponse(response);
+      if (this.#websocket !== null && response.ok && exchange.version === 20 && exchange.asksForWebSocket) {
+        exchange.respond(400, ['content-type', 'text/plain'], 'There is no WebSocket here\n'); // 2xx would say that there is (RFC 8441, 4)
+        return;
+      }
       send(this, exchange, response);
     } catch (error) {
       this.fail(exchange, error);
@@ -147,6 +187,10 @@ class Server {
   // The handler has failed: onError makes the response, or it is a 500 that says nothing about the error.
   async fail(exchange, error) {
     const { onError } = this;
+    if (exchange.socket !== null) {
+      this.report(error);
+      return;
+    }
     const first = !exchange.failed;
     exchange.failed = true;
     if (first && typeof onError === 'function') {

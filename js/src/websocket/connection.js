@@ -1,0 +1,445 @@
+// One WebSocket, as handlers have it. What it is asked for becomes messages to the engine (../ring/sockets.js); what the engine tells
+// becomes calls of handlers. No call throws because the client has left: `send` says 0.
+'use strict';
+
+const {
+  ASK_TEXT,
+  ASK_BINARY,
+  ASK_CLOSE,
+  ASK_ABORT,
+  ASK_PING,
+  ASK_PONG,
+  ASK_PAUSE,
+  ASK_RESUME,
+  ASK_SUBSCRIBE,
+  ASK_UNSUBSCRIBE,
+  ASK_PUBLISH_TEXT,
+  ASK_PUBLISH_BINARY,
+  ENTRY_DRAIN,
+} = require('../ring/layout.js');
+const { ownBytes } = require('../ring/copies.js');
+const { BINARY_TYPES } = require('./options.js');
+const { topicBytes, publicationHead } = require('./topics.js');
+
+const CONNECTING = 0;
+const OPEN = 1;
+const CLOSING = 2;
+const CLOSED = 3;
+const DRAIN = ENTRY_DRAIN << 16;
+const LONGEST_REASON = 123; // bytes
+const LONGEST_CONTROL = 125;
+const FAILED = 1011; // RFC 6455, 7.4.1: the code of a server that cannot go on
+
+function toBytes(data) {
+  if (data instanceof Uint8Array) return data;
+  if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  if (data instanceof ArrayBuffer || (typeof SharedArrayBuffer !== 'undefined' && data instanceof SharedArrayBuffer))
+    return new Uint8Array(data);
+  throw new TypeError('a message is a string, an ArrayBuffer, or a view of one');
+}
+
+function controlBytes(data) {
+  if (data === undefined) return null;
+  const bytes = typeof data === 'string' ? Buffer.from(data, 'utf8') : toBytes(data);
+  if (bytes.length > LONGEST_CONTROL) throw new RangeError(`a ping or pong has at most ${LONGEST_CONTROL} bytes`);
+  return bytes;
+}
+
+function isCloseCode(code) {
+  return (code >= 1000 && code <= 1014 && (code < 1004 || code > 1006)) || (code >= 3000 && code <= 4999);
+}
+
+function isPromise(value) {
+  return value !== null && typeof value === 'object' && typeof value.then === 'function';
+}
+
+// The handler, if there is one, is called with the rest; errors are the socket's end. The promise that it returned, or undefined.
+function call(connection, name, first, second, third) {
+  const { handlers } = connection;
+  const handler = handlers[name];
+  if (handler === undefined) return undefined;
+  try {
+    const result = handler.call(handlers, connection, first, second, third);
+    return isPromise(result) ? result : undefined;
+  } catch (error) {
+    fail(connection, error);
+    return undefined;
+  }
+}
+
+// A handler has failed: its socket is closed, and others go on.
+function fail(connection, error) {
+  const { handlers } = connection;
+  try {
+    if (handlers.error === undefined) console.error('carom: the handler of a WebSocket failed:', error);
+    else handlers.error(connection, error);
+  } catch (second) {
+    console.error('carom: the error handler of a WebSocket failed:', second);
+  }
+  connection.close(FAILED);
+}
+
+class WebSocketConnection {
+  #sockets;
+  #topicsOfServer;
+  #number = 0;
+  #settings;
+  #readyState = CONNECTING;
+  #given = 0; // bytes of messages, modulo 2^32
+  #unsent = 0; // of them when it closed
+  #binaryType;
+  #drains = false; // DRAINED is to come
+  #ready = null; // { promise, resolve }
+  #topics = null; // a Set
+  #part = null; // of a message that comes in pieces: { data, have, isBinary }
+  #busy = false; // a handler has returned a promise: what comes waits in #later
+  #later = null;
+  #pauses = 0; // by the user and by #later, a bit each
+
+  constructor(sockets, topics, handlers, settings, data, remoteAddress) {
+    this.#sockets = sockets;
+    this.#topicsOfServer = topics;
+    this.#settings = settings;
+    this.#binaryType = settings.binaryType;
+    this.handlers = handlers;
+    this.data = data;
+    this.remoteAddress = remoteAddress;
+    this.protocol = '';
+    this.extensions = '';
+  }
+
+  // ---------------------------------------------------------------- what it is
+
+  get readyState() {
+    return this.#readyState;
+  }
+
+  get bufferedAmount() {
+    return this.#number === 0 ? this.#unsent : (this.#given - this.#sockets.left(this.#number)) >>> 0;
+  }
+
+  get binaryType() {
+    return this.#binaryType;
+  }
+
+  set binaryType(type) {
+    if (!BINARY_TYPES.includes(type)) throw new TypeError(`binaryType must be one of ${BINARY_TYPES.join(', ')}, not ${String(type)}`);
+    this.#binaryType = type;
+  }
+
+  // ---------------------------------------------------------------- sending
+
+  send(data) {
+    return typeof data === 'string' ? this.sendText(data) : this.sendBinary(data);
+  }
+
+  sendText(text) {
+    if (typeof text !== 'string') throw new TypeError('a text is a string');
+    if (this.#readyState !== OPEN) return 0;
+    const pending = this.bufferedAmount;
+    let most = text.length * 3;
+    if (pending + most > this.#settings.writeBuffer) {
+      most = Buffer.byteLength(text);
+      if (!this.#admits(pending, most)) return 0;
+    }
+    const full = pending + most > this.#settings.writeBuffer;
+    return this.#sent(this.#sockets.sendText(full ? ASK_TEXT | DRAIN : ASK_TEXT, this.#number, text), full);
+  }
+
+  sendBinary(data) {
+    const bytes = toBytes(data);
+    if (this.#readyState !== OPEN) return 0;
+    const pending = this.bufferedAmount;
+    const { length } = bytes;
+    if (!this.#admits(pending, length)) return 0;
+    const full = pending + length > this.#settings.writeBuffer;
+    this.#sockets.sendBytes(full ? ASK_BINARY | DRAIN : ASK_BINARY, this.#number, bytes);
+    return this.#sent(length, full);
+  }
+
+  // Whether so many bytes may wait beside those that do. The first message may have any length.
+  #admits(pending, length) {
+    if (pending === 0 || pending + length <= this.#settings.writeLimit) return true;
+    if (this.#settings.onLimit === 'close') this.terminate();
+    return false;
+  }
+
+  #sent(length, full) {
+    this.#given = (this.#given + length) | 0;
+    if (full) this.#drains = true;
+    return full ? -1 : length || 1;
+  }
+
+  // A promise for the time when a message can be sent without waiting behind more than options.writeBuffer; also when it has closed.
+  ready() {
+    if (this.#readyState !== OPEN || !this.#drains) return Promise.resolve();
+    if (this.#ready === null) {
+      let resolve;
+      const promise = new Promise((done) => {
+        resolve = done;
+      });
+      this.#ready = { promise, resolve };
+    }
+    return this.#ready.promise;
+  }
+
+  #becomeReady() {
+    this.#drains = false;
+    const ready = this.#ready;
+    this.#ready = null;
+    if (ready !== null) ready.resolve();
+  }
+
+  ping(data) {
+    return this.#control(ASK_PING, data);
+  }
+
+  pong(data) {
+    return this.#control(ASK_PONG, data);
+  }
+
+  #control(kind, data) {
+    const bytes = controlBytes(data);
+    if (this.#readyState !== OPEN) return 0;
+    this.#sockets.ask(kind, this.#number, 0, bytes);
+    return bytes === null ? 1 : bytes.length || 1;
+  }
+
+  // What `act` sends leaves together; so does what a handler sends until it returns.
+  cork(act) {
+    const { ring } = this.#sockets;
+    if (ring.draining) return act(this);
+    ring.draining = true;
+    try {
+      return act(this);
+    } finally {
+      ring.draining = false;
+      ring.wakeEngine();
+    }
+  }
+
+  // ---------------------------------------------------------------- ending
+
+  close(code = 1000, reason = '') {
+    if (this.#readyState >= CLOSING) return;
+    if (code !== 0 && !(Number.isInteger(code) && isCloseCode(code))) throw new RangeError(`${String(code)} is no code for close`);
+    const bytes = Buffer.from(String(reason), 'utf8');
+    if (bytes.length > LONGEST_REASON) throw new RangeError(`a reason has at most ${LONGEST_REASON} bytes`);
+    if (code === 0 && bytes.length > 0) throw new RangeError('a reason needs a code');
+    this.#readyState = CLOSING;
+    this.#dropLater();
+    this.#sockets.ask(ASK_CLOSE, this.#number, code, bytes.length === 0 ? null : bytes);
+  }
+
+  terminate() {
+    if (this.#readyState === CLOSED) return;
+    this.#readyState = CLOSING;
+    this.#dropLater();
+    this.#sockets.ask(ASK_ABORT, this.#number, 0, null);
+  }
+
+  // ---------------------------------------------------------------- reading
+
+  pause() {
+    this.#setPause(1, true);
+  }
+
+  resume() {
+    this.#setPause(1, false);
+    if (this.#later !== null && !this.#busy) this.#goOn();
+  }
+
+  #setPause(bit, on) {
+    const before = this.#pauses;
+    this.#pauses = on ? before | bit : before & ~bit;
+    if (this.#readyState > OPEN || (before === 0) === (this.#pauses === 0)) return;
+    this.#sockets.ask(on ? ASK_PAUSE : ASK_RESUME, this.#number, 0, null);
+  }
+
+  // ---------------------------------------------------------------- topics
+
+  subscribe(topic) {
+    const bytes = topicBytes(topic);
+    if (this.#readyState !== OPEN || this.isSubscribed(topic)) return;
+    if (this.#topics === null) this.#topics = new Set();
+    this.#topics.add(topic);
+    this.#topicsOfServer.add(topic);
+    this.#sockets.ask(ASK_SUBSCRIBE, this.#number, 0, bytes);
+  }
+
+  unsubscribe(topic) {
+    if (this.#topics === null || !this.#topics.delete(topic)) return;
+    this.#topicsOfServer.remove(topic);
+    this.#sockets.ask(ASK_UNSUBSCRIBE, this.#number, 0, topicBytes(topic));
+  }
+
+  isSubscribed(topic) {
+    return this.#topics !== null && this.#topics.has(topic);
+  }
+
+  // To all others that are subscribed; 0: there are none.
+  publish(topic, data) {
+    if (this.#readyState !== OPEN) return 0;
+    const others = this.#topicsOfServer.count(topic) - (this.isSubscribed(topic) ? 1 : 0);
+    return others === 0 ? 0 : publish(this.#sockets, this.#number, topic, data);
+  }
+
+  #leaveTopics() {
+    if (this.#topics !== null) for (const topic of this.#topics) this.#topicsOfServer.remove(topic);
+    this.#topics = null;
+  }
+
+  // ---------------------------------------------------------------- what the engine tells
+
+  hearOpened(protocol, compressed) {
+    if (protocol !== '') this.protocol = protocol;
+    if (compressed) this.extensions = 'permessage-deflate';
+    if (this.#readyState !== CONNECTING) return; // it was closed meanwhile
+    this.#readyState = OPEN;
+    this.#wait(call(this, 'open'));
+  }
+
+  hearMessage(data, isBinary) {
+    if (this.#readyState !== OPEN) return;
+    if (this.#busy || this.#pauses !== 0) {
+      this.#put('message', data, isBinary);
+      return;
+    }
+    this.#tellMessage(data, isBinary);
+  }
+
+  #tellMessage(data, isBinary) {
+    const given = isBinary ? this.#asGiven(data) : data;
+    const promise = call(this, 'message', given, isBinary);
+    if (promise !== undefined) this.#wait(promise);
+  }
+
+  #asGiven(bytes) {
+    if (this.#binaryType === 'uint8array') return bytes;
+    return this.#binaryType === 'arraybuffer' ? bytes.buffer : Buffer.from(bytes.buffer, 0, bytes.length);
+  }
+
+  // The beginning of a message that is longer than what is told at once.
+  hearPart(bytes, length, isBinary) {
+    this.#part = { data: new Uint8Array(length), have: 0, isBinary };
+    this.hearMore(bytes);
+  }
+
+  hearMore(bytes) {
+    const part = this.#part;
+    part.data.set(bytes, part.have);
+    part.have += bytes.length;
+    if (part.have < part.data.length) return;
+    this.#part = null;
+    const { data, isBinary } = part;
+    this.hearMessage(isBinary ? data : Buffer.from(data.buffer).utf8Slice(0, data.length), isBinary);
+  }
+
+  hearDrained() {
+    if (this.bufferedAmount > this.#settings.writeBuffer) return; // more was given meanwhile, which is told of, too
+    this.#becomeReady();
+    if (this.#readyState === OPEN) call(this, 'drain');
+  }
+
+  hearControl(name, bytes) {
+    if (this.#readyState !== OPEN) return;
+    if (this.#busy || this.#pauses !== 0) this.#put(name, bytes, true);
+    else this.#wait(call(this, name, this.#asGiven(bytes)));
+  }
+
+  hearDropped(length) {
+    if (this.#readyState !== OPEN || this.handlers.error === undefined) return;
+    const error = new Error(`a message of ${length} bytes was not sent: too much waits for the client (writeLimit)`);
+    error.code = 'CAROM_ETOOBIG';
+    call(this, 'error', error);
+  }
+
+  hearRefused(code, text) {
+    this.#end();
+    const error = new Error(`the request became no WebSocket: ${text}`);
+    error.code = code;
+    call(this, 'refused', error);
+  }
+
+  hearClosed(code, reason, clean) {
+    const opened = this.#readyState !== CONNECTING || this.handlers.refused !== undefined;
+    this.#end();
+    if (!opened) return;
+    if (this.#busy || (this.#later !== null && this.#later.length > 0)) this.#put('close', { code, reason, clean }, false);
+    else call(this, 'close', code, reason, clean);
+  }
+
+  #end() {
+    this.#unsent = this.bufferedAmount;
+    this.#readyState = CLOSED;
+    this.#leaveTopics();
+    this.#sockets.remove(this.#number);
+    this.#number = 0;
+    this.#part = null;
+    this.#becomeReady();
+  }
+
+  // ---------------------------------------------------------------- in order
+
+  // A handler has not finished: what comes waits, and with the first that does, reading stops.
+  #wait(promise) {
+    if (promise === undefined) return;
+    this.#busy = true;
+    promise.then(
+      () => this.#goOn(),
+      (error) => {
+        fail(this, error);
+        this.#goOn();
+      },
+    );
+  }
+
+  #put(name, data, isBinary) {
+    if (this.#later === null) {
+      this.#later = [];
+      if (name !== 'close') this.#setPause(2, true);
+    }
+    this.#later.push({ name, data, isBinary });
+  }
+
+  // It is closing: messages are of no interest any more, but its end is.
+  #dropLater() {
+    if (this.#later !== null) this.#later = this.#later.filter(({ name }) => name === 'close');
+  }
+
+  #goOn() {
+    this.#busy = false;
+    while (this.#later !== null && !this.#busy && (this.#pauses & 1) === 0) {
+      const next = this.#later.shift();
+      if (next === undefined) {
+        this.#later = null;
+        this.#setPause(2, false);
+        return;
+      }
+      const { name, data, isBinary } = next;
+      if (name === 'close') call(this, 'close', data.code, data.reason, data.clean);
+      else if (name === 'message') this.#tellMessage(data, isBinary);
+      else this.#wait(call(this, name, this.#asGiven(data)));
+    }
+  }
+
+  static {
+    WebSocketConnection.setNumber = (connection, number) => {
+      connection.#number = number;
+    };
+  }
+}
+
+const { setNumber } = WebSocketConnection;
+delete WebSocketConnection.setNumber;
+Object.assign(WebSocketConnection, { CONNECTING, OPEN, CLOSING, CLOSED });
+
+// Send to all subscribers but the socket of this number (0: to all of them). How many bytes.
+function publish(sockets, number, topic, data) {
+  const text = typeof data === 'string';
+  const bytes = ownBytes(text ? data : toBytes(data), text);
+  sockets.publish(text ? ASK_PUBLISH_TEXT : ASK_PUBLISH_BINARY, number, publicationHead(topic), bytes);
+  return bytes.length || 1;
+}
+
+module.exports = { WebSocketConnection, setNumber, publish };

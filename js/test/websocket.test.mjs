@@ -1,0 +1,643 @@
+// WebSockets of serve(), with handlers for the whole server: what a client sends and sees, with the clients of `ws` and of the runtime.
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import http2 from 'node:http2';
+import { describe, test } from 'node:test';
+
+import { Ws, framesOf, handshaken, maskedFrame } from './ws-client.mjs';
+import { serve, Response } from '../index.mjs';
+import { PATIENT } from './support.mjs';
+import { WAYS, own, isNode } from './transports.mjs';
+
+const CLIENTS = globalThis.WebSocket === undefined ? { ws: Ws } : { ws: Ws, WebSocket: globalThis.WebSocket };
+
+// Runs `body(url, server)` with a server whose handler makes everything a WebSocket with these handlers.
+async function serving(io, websocket, body, upgrade = {}, options = {}) {
+  const server = serve({
+    port: 0,
+    hostname: '127.0.0.1',
+    io,
+    onListen() {},
+    ...PATIENT,
+    ...options,
+    websocket,
+    fetch(request, info) {
+      if (info.upgrade(request, typeof upgrade === 'function' ? upgrade(request) : upgrade)) return undefined;
+      return new Response('no socket');
+    },
+  });
+  try {
+    return await body(`${server.secure ? 'wss' : 'ws'}://127.0.0.1:${server.addr.port}/`, server);
+  } finally {
+    await server.shutdown({ deadline: 0 });
+  }
+}
+
+// What happens, in order, to be waited for: next() is a promise of the next of what was pushed.
+function events() {
+  const had = [];
+  const wanted = [];
+  return {
+    push(...event) {
+      if (wanted.length > 0) wanted.shift()(event);
+      else had.push(event);
+    },
+    next: () => (had.length > 0 ? Promise.resolve(had.shift()) : new Promise((resolve) => wanted.push(resolve))),
+    get count() {
+      return had.length;
+    },
+  };
+}
+
+// A client whose events are waited for: ['open'], ['message', data], ['close', code, reason, wasClean].
+async function connect(Client, url, ...rest) {
+  const socket = new Client(url, ...rest);
+  const heard = events();
+  socket.binaryType = 'arraybuffer';
+  socket.onopen = () => heard.push('open');
+  socket.onmessage = ({ data }) => heard.push('message', typeof data === 'string' ? data : new Uint8Array(data));
+  socket.onclose = ({ code, reason, wasClean }) => heard.push('close', code, reason, wasClean);
+  socket.onerror = () => {};
+  assert.deepEqual((await heard.next())[0], 'open');
+  return { socket, next: heard.next, heard };
+}
+
+const echo = {
+  message(ws, data) {
+    ws.send(data);
+  },
+};
+
+for (const io of WAYS)
+  for (const [name, Client] of Object.entries(CLIENTS))
+    describe(`${io}, ${name}`, () => {
+      test('text is a string, bytes are a Uint8Array, of any size', () =>
+        serving(
+          io,
+          {
+            ...echo,
+            message(ws, data, isBinary) {
+              assert.equal(isBinary, data instanceof Uint8Array);
+              assert.equal(ws.send(data), data.length < 65536 ? Buffer.byteLength(data) || 1 : -1);
+            },
+          },
+          async (url) => {
+            const { socket, next } = await connect(Client, url);
+            for (const text of ['', 'a', 'grüße €', 'x'.repeat(2730), 'ä'.repeat(2731), 'ö'.repeat(200_000)]) {
+              socket.send(text);
+              assert.deepEqual(await next(), ['message', text]);
+            }
+            for (const length of [0, 1, 8192, 8193, 65000, 700_000]) {
+              const bytes = new Uint8Array(length).map((_, i) => i * 7 + (i >> 8));
+              socket.send(bytes);
+              const [, got] = await next();
+              assert.equal(Buffer.compare(got, bytes), 0);
+            }
+            socket.close();
+            await next();
+          },
+        ));
+
+      test('open, message, close: each is called in turn, and knows its data', async () => {
+        const told = events();
+        await serving(
+          io,
+          {
+            open: (ws) => told.push('open', ws.data, ws.readyState, ws.remoteAddress, ws.protocol),
+            message: (ws, data) => told.push('message', data, ws.data),
+            close: (ws, code, reason, clean) => told.push('close', code, reason, clean, ws.readyState, ws.send('late'), ws.bufferedAmount),
+          },
+          async (url) => {
+            const { socket, next } = await connect(Client, url, ['chat']);
+            assert.equal(socket.protocol, 'chat');
+            socket.send('hello');
+            socket.close(3456, 'bye');
+            assert.deepEqual(await told.next(), ['open', 42, 1, '127.0.0.1', 'chat']);
+            assert.deepEqual(await told.next(), ['message', 'hello', 42]);
+            assert.deepEqual(await told.next(), ['close', 3456, 'bye', true, 3, 0, 0]);
+            assert.deepEqual(await next(), ['close', 3456, 'bye', true]);
+          },
+          { data: 42, protocol: 'chat' },
+        );
+      });
+
+      test('the server closes, with a code and a reason', async () => {
+        const told = events();
+        await serving(
+          io,
+          {
+            open(ws) {
+              ws.send('last');
+              ws.close(4001, 'enough');
+              assert.equal(ws.readyState, 2);
+              assert.equal(ws.send('more'), 0);
+              ws.close();
+            },
+            close: (_, code, reason, clean) => told.push(code, clean), // whether the client repeats the reason is its own choice
+          },
+          async (url) => {
+            const { next } = await connect(Client, url);
+            assert.deepEqual(await next(), ['message', 'last']);
+            assert.deepEqual(await next(), ['close', 4001, 'enough', true]);
+            assert.deepEqual(await told.next(), [4001, true]);
+          },
+        );
+      });
+
+      test('topics: to all others, and to all', async () => {
+        const opened = events();
+        await serving(
+          io,
+          {
+            open(ws) {
+              ws.subscribe('news');
+              assert.ok(ws.isSubscribed('news'));
+              opened.push(ws);
+            },
+            message(ws, data) {
+              assert.equal(ws.publish('nobody', data), 0);
+              assert.equal(ws.publish('news', data), data.length);
+              ws.send('done');
+            },
+          },
+          async (url, server) => {
+            const [one, two, three] = [await connect(Client, url), await connect(Client, url), await connect(Client, url)];
+            for (let i = 0; i < 3; i++) await opened.next();
+            assert.equal(server.subscriberCount('news'), 3);
+            one.socket.send('hello');
+            assert.deepEqual(await one.next(), ['message', 'done']);
+            for (const other of [two, three]) assert.deepEqual(await other.next(), ['message', 'hello']);
+            const long = new Uint8Array(20_000).fill(7);
+            assert.equal(server.publish('news', 'to all'), 6);
+            assert.equal(server.publish('news', long), 20_000);
+            for (const each of [one, two, three]) {
+              assert.deepEqual(await each.next(), ['message', 'to all']);
+              assert.deepEqual(await each.next(), ['message', long]);
+            }
+            assert.equal(server.publish('others', 'x'), 0);
+          },
+        );
+      });
+
+      test('a handler that throws ends its own socket with 1011, and no other', async () => {
+        const told = events();
+        await serving(
+          io,
+          {
+            message(ws, data) {
+              if (data === 'throw') throw new Error('on purpose');
+              if (data === 'reject') return Promise.reject(new Error('later'));
+              ws.send(data);
+            },
+            error: (ws, error) => told.push(error.message),
+          },
+          async (url) => {
+            const [one, two, three] = [await connect(Client, url), await connect(Client, url), await connect(Client, url)];
+            one.socket.send('throw');
+            assert.deepEqual(await one.next(), ['close', 1011, '', true]);
+            two.socket.send('reject');
+            assert.deepEqual(await two.next(), ['close', 1011, '', true]);
+            three.socket.send('on');
+            assert.deepEqual(await three.next(), ['message', 'on']);
+            assert.deepEqual([await told.next(), await told.next()], [['on purpose'], ['later']]);
+          },
+        );
+      });
+    });
+
+// ---------------------------------------------------------------- with one client
+
+for (const io of WAYS)
+  describe(`${io}: what is given and asked`, () => {
+    test('binaryType says what bytes are', () =>
+      serving(
+        io,
+        {
+          message(ws, data) {
+            ws.send(data.constructor.name);
+            ws.binaryType = { Uint8Array: 'arraybuffer', ArrayBuffer: 'nodebuffer', Buffer: 'uint8array' }[data.constructor.name];
+            assert.throws(() => {
+              ws.binaryType = 'blob';
+            }, TypeError);
+          },
+        },
+        async (url) => {
+          const { socket, next } = await connect(Ws, url);
+          for (const name of ['Uint8Array', 'ArrayBuffer', 'Buffer', 'Uint8Array']) {
+            socket.send(new Uint8Array(3));
+            assert.deepEqual(await next(), ['message', name]);
+          }
+        },
+      ));
+
+    test('what is given to send is copied', () =>
+      serving(
+        io,
+        {
+          message(ws) {
+            const bytes = new Uint8Array(9000).fill(1);
+            ws.send(bytes);
+            ws.send(bytes.subarray(0, 9));
+            bytes.fill(2);
+          },
+        },
+        async (url) => {
+          const { socket, next } = await connect(Ws, url);
+          socket.send('');
+          assert.deepEqual(await next(), ['message', new Uint8Array(9000).fill(1)]);
+          assert.deepEqual(await next(), ['message', new Uint8Array(9).fill(1)]);
+        },
+      ));
+
+    test('fields of the answer, and a request that asks for none', () =>
+      serving(
+        io,
+        echo,
+        async (url, server) => {
+          const socket = new Ws(url);
+          socket.on('upgrade', ({ headers }) => {
+            assert.deepEqual(headers['set-cookie'], ['a=1', 'b=2']);
+            assert.equal(headers['x-one'], 'two');
+          });
+          await once(socket, 'open');
+          assert.equal(await (await fetch(server.origin())).text(), 'no socket');
+        },
+        {
+          headers: [
+            ['set-cookie', 'a=1'],
+            ['set-cookie', 'b=2'],
+            ['x-one', 'two'],
+          ],
+        },
+      ));
+
+    test('a page of another origin is refused', () =>
+      serving(io, echo, async (url) => {
+        const socket = new Ws(url, { origin: 'https://elsewhere.example' });
+        const [error] = await once(socket, 'error');
+        assert.match(error.message, /403/);
+        await connect(Ws, url, { origin: url.replace('ws', 'http').slice(0, -1) });
+      }));
+
+    // The client sends all at once: while a handler has not finished, nothing of it is given to another call, and reading stops.
+    test('an async message is run in order, and a flood waits with the client', async () => {
+      const order = [];
+      const finished = events();
+      let running = 0;
+      await serving(
+        io,
+        {
+          async open() {
+            await new Promise(setImmediate);
+            order.push('open');
+          },
+          async message(ws, data) {
+            assert.equal(++running, 1);
+            await new Promise(setImmediate);
+            order.push(data.slice(0, 3));
+            running--;
+          },
+          close: () => finished.push(),
+        },
+        async (url) => {
+          const { socket } = await connect(Ws, url);
+          for (let i = 100; i < 300; i++) socket.send(`${i}${'x'.repeat(10_000)}`);
+          socket.close();
+          await finished.next();
+          assert.deepEqual(order, ['open', ...Array.from({ length: 200 }, (_, i) => String(100 + i))]);
+        },
+      );
+    });
+
+    test('pause and resume', async () => {
+      const told = events();
+      let paused;
+      await serving(
+        io,
+        {
+          message(ws, data) {
+            told.push(data);
+            if (data === 'one') {
+              ws.pause();
+              paused = ws;
+            }
+          },
+          pong: () => {},
+        },
+        async (url) => {
+          const { socket } = await connect(Ws, url);
+          socket.send('one');
+          socket.send('two');
+          assert.deepEqual(await told.next(), ['one']);
+          await new Promise((resolve) => setImmediate(setImmediate, resolve));
+          assert.equal(told.count, 0);
+          paused.resume();
+          assert.deepEqual(await told.next(), ['two']);
+        },
+      );
+    });
+
+    test('a client that does not read: -1, then drain; at the limit 0', async () => {
+      const told = events();
+      const piece = new Uint8Array(100_000);
+      await serving(
+        io,
+        {
+          writeLimit: 400_000,
+          open: (ws) => told.push(ws),
+          drain: (ws) => told.push('drain', ws.bufferedAmount < 65536),
+        },
+        async (url) => {
+          const socket = await handshaken(url);
+          const [ws] = await told.next();
+          let sent = 0;
+          for (let result = ws.send(piece); result !== 0; result = ws.send(piece)) {
+            assert.ok(result === -1 || result === piece.length);
+            sent++;
+            await new Promise(setImmediate); // so that the engine takes it, and the kernel is full some time
+          }
+          assert.ok(ws.bufferedAmount > 300_000 && ws.bufferedAmount <= 400_000, String(ws.bufferedAmount));
+          const ready = ws.ready();
+          let received = 0;
+          socket.on('data', ({ length }) => {
+            received += length;
+          });
+          socket.resume();
+          assert.deepEqual(await told.next(), ['drain', true]);
+          await ready;
+          assert.notEqual(ws.send('again'), 0);
+          ws.close();
+          while (received < sent * 100_010 + 7) await once(socket, 'data');
+          assert.equal(received, sent * 100_010 + 7 + 4); // and a Close
+          socket.destroy();
+        },
+      );
+    });
+
+    test("onLimit: 'close' ends who does not read", async () => {
+      const told = events();
+      await serving(
+        io,
+        { writeLimit: 1000, onLimit: 'close', open: (ws) => told.push(ws), close: (_, code) => told.push('close', code) },
+        async (url) => {
+          await connect(Ws, url);
+          const [ws] = await told.next();
+          while (ws.send('x'.repeat(900)) !== 0); // until one has not left when the next is given
+          assert.deepEqual(await told.next(), ['close', 1006]);
+        },
+      );
+    });
+
+    test('more than the log holds, sent at once, comes in order', () =>
+      serving(
+        io,
+        {
+          writeLimit: 64 * 1024 * 1024,
+          message(ws) {
+            for (let i = 0; i < 3000; i++) ws.send(`${i} ${'x'.repeat(i % 3000)}`);
+            for (let i = 0; i < 30; i++) ws.send(new Uint8Array(20_000 + i));
+            ws.send('end');
+          },
+        },
+        async (url) => {
+          const { socket, next } = await connect(Ws, url);
+          socket.send('');
+          for (let i = 0; i < 3000; i++) assert.equal((await next())[1].split(' ')[0], String(i));
+          for (let i = 0; i < 30; i++) assert.equal((await next())[1].length, 20_000 + i);
+          assert.deepEqual(await next(), ['message', 'end']);
+        },
+      ));
+
+    test('ping and pong', async () => {
+      const told = events();
+      await serving(
+        io,
+        {
+          open: (ws) => ws.ping('are you there?'),
+          ping: (_, data) => told.push('ping', String(Buffer.from(data))),
+          pong: (_, data) => told.push('pong', String(Buffer.from(data))),
+        },
+        async (url) => {
+          const { socket } = await connect(Ws, url);
+          assert.deepEqual(await told.next(), ['pong', 'are you there?']);
+          socket.ping('yes');
+          assert.deepEqual(await told.next(), ['ping', 'yes']);
+        },
+      );
+    });
+
+    test('wrong arguments throw, and hurt nothing', async () => {
+      const told = events();
+      await serving(io, { ...echo, open: (ws) => told.push(ws) }, async (url) => {
+        const { socket, next } = await connect(Ws, url);
+        const [ws] = await told.next();
+        for (const wrong of [undefined, null, 5, {}, []]) assert.throws(() => ws.send(wrong), TypeError);
+        for (const code of [1005, 1006, 999, 2999, 5000, 1.5, '1000']) assert.throws(() => ws.close(code), RangeError);
+        assert.throws(() => ws.close(1000, 'x'.repeat(124)), RangeError);
+        assert.throws(() => ws.ping('x'.repeat(126)), RangeError);
+        assert.throws(() => ws.subscribe('x'.repeat(256)), RangeError);
+        assert.throws(() => ws.subscribe(''), TypeError);
+        socket.send('still');
+        assert.deepEqual(await next(), ['message', 'still']);
+        ws.terminate();
+        assert.equal((await next())[1], 1006);
+        assert.equal(ws.send('x'), 0);
+        ws.close(1000);
+        ws.terminate();
+      });
+    });
+
+    test('deflate is agreed and used', async () => {
+      const told = events();
+      await serving(io, { ...echo, deflate: 'shared', open: (ws) => told.push(ws.extensions) }, async (url, server) => {
+        const { socket, next } = await connect(Ws, url);
+        assert.deepEqual(await told.next(), ['permessage-deflate']);
+        const before = server.stats().bytesSent;
+        const text = 'the same again and again '.repeat(1000);
+        socket.send(text);
+        assert.deepEqual(await next(), ['message', text]);
+        assert.ok(before === undefined || server.stats().bytesSent - before < 2000);
+      });
+    });
+
+    test('shutdown says 1001, and close is told', async () => {
+      const told = events();
+      await serving(io, { ...echo, close: (_, code) => told.push(code) }, async (url, server) => {
+        const { next } = await connect(Ws, url);
+        const done = server.shutdown({ deadline: 600_000 });
+        assert.equal((await next())[1], 1001);
+        await done;
+        assert.deepEqual(await told.next(), [1001]);
+      });
+    });
+
+    test('many sockets come and go', async () => {
+      let open = 0;
+      const closed = events();
+      await serving(io, { ...echo, open: () => open++, close: () => closed.push() }, async (url) => {
+        for (let round = 0; round < 3; round++) {
+          const all = await Promise.all(Array.from({ length: 50 }, () => connect(Ws, url)));
+          for (const [i, { socket }] of all.entries()) socket.send(`${round} ${i}`);
+          for (const [i, { next }] of all.entries()) assert.deepEqual(await next(), ['message', `${round} ${i}`]);
+          for (const { socket } of all) socket.terminate();
+          for (let i = 0; i < 50; i++) await closed.next();
+        }
+        assert.equal(open, 150);
+      });
+    });
+
+    test('over HTTP/2, two sockets on one connection', { skip: !isNode }, async () => {
+      const told = events();
+      await serving(
+        io,
+        { ...echo, close: (_, ...rest) => told.push(...rest) },
+        async (url) => {
+          const session = http2.connect(url.replace('wss', 'https'), { ca: own.cert });
+          await once(session, 'remoteSettings');
+          assert.equal(session.remoteSettings.enableConnectProtocol, true);
+          for (const text of ['one', 'two']) {
+            const stream = session.request({
+              ':method': 'CONNECT',
+              ':protocol': 'websocket',
+              ':path': '/',
+              'sec-websocket-version': '13',
+            });
+            const [fields] = await once(stream, 'response');
+            assert.equal(fields[':status'], 200);
+            stream.write(maskedFrame(1, text));
+            const frames = framesOf(stream);
+            assert.deepEqual((await frames.next()).value, { opcode: 1, text });
+            stream.write(maskedFrame(8, '\x03\xe8bye'));
+            assert.equal((await frames.next()).value.opcode, 8);
+            assert.deepEqual(await told.next(), [1000, 'bye', true]);
+          }
+          session.destroy();
+        },
+        {},
+        own,
+      );
+    });
+  });
+
+// 2xx would tell the client that there is a WebSocket (RFC 8441, 4).
+test('over HTTP/2 a handler that makes no WebSocket is answered for', { skip: !isNode }, async () => {
+  const server = serve({
+    port: 0,
+    hostname: '127.0.0.1',
+    onListen() {},
+    ...own,
+    websocket: echo,
+    fetch: (request) => new Response(request.method, { status: request.url.endsWith('/missing') ? 404 : 200 }),
+  });
+  const session = http2.connect(server.origin(), { ca: own.cert });
+  await once(session, 'remoteSettings');
+  for (const [target, status] of [
+    ['/', 400],
+    ['/missing', 404],
+  ]) {
+    const stream = session.request({ ':method': 'CONNECT', ':protocol': 'websocket', ':path': target, 'sec-websocket-version': '13' });
+    const [fields] = await once(stream, 'response');
+    assert.equal(fields[':status'], status);
+    stream.destroy();
+  }
+  session.destroy();
+  await server.shutdown({ deadline: 0 });
+});
+
+// ---------------------------------------------------------------- counts
+
+test('messages that come together cost one call into JavaScript, and their answers none', { skip: !isNode }, async () => {
+  await serving('inline', echo, async (url, server) => {
+    const socket = await handshaken(url);
+    const answers = async (length) => {
+      let have = 0;
+      while (have < length) have += (socket.read() || (await once(socket, 'readable'), Buffer.alloc(0))).length;
+    };
+    socket.write(maskedFrame(1, 'first'));
+    await answers(7);
+    const before = server.stats().calls;
+    socket.write(Buffer.concat(Array.from({ length: 16 }, () => maskedFrame(1, 'hello'))));
+    await answers(16 * 7);
+    assert.equal(server.stats().calls - before, 1);
+    socket.destroy();
+  });
+});
+
+// ---------------------------------------------------------------- options
+
+test('options are checked', () => {
+  const wrong = [
+    [{ mesage() {} }, /websocket\.message is meant/],
+    [{ message: 5 }, /must be a function/],
+    [{ maxMessage: 0 }, RangeError],
+    [{ maxMessage: 'big' }, RangeError],
+    [{ onLimit: 'drop' }, /'refuse' or 'close'/],
+    [{ deflate: true }, TypeError],
+    [{ deflate: { windowBits: 8 } }, RangeError],
+    [{ deflate: { windowbits: 9 } }, /windowBits is meant/],
+    [{ protocols: 'chat' }, /array/],
+    [{ protocols: ['a b'] }, TypeError],
+    [{ origins: ['nonsense'] }, TypeError],
+    [{ binaryType: 'blob' }, TypeError],
+    [5, TypeError],
+  ];
+  for (const [websocket, problem] of wrong)
+    assert.throws(() => serve({ port: 0, onListen() {}, websocket, fetch: () => new Response() }), problem, JSON.stringify(websocket));
+});
+
+test('without handlers upgrade throws, and extended CONNECT is not announced', async () => {
+  const server = serve({
+    port: 0,
+    hostname: '127.0.0.1',
+    onListen() {},
+    ...own,
+    fetch(request, info) {
+      assert.throws(() => info.upgrade(request), /websocket/);
+      return new Response('fine');
+    },
+  });
+  try {
+    if (isNode) {
+      const session = http2.connect(server.origin(), { ca: own.cert });
+      await once(session, 'remoteSettings');
+      assert.ok(!session.remoteSettings.enableConnectProtocol);
+      const stream = session.request({ ':path': '/' }).setEncoding('utf8');
+      assert.equal(await once(stream, 'data').then(([text]) => text), 'fine');
+      session.destroy();
+    }
+  } finally {
+    await server.shutdown({ deadline: 0 });
+  }
+});
+
+// A client that is faster than its handler costs no memory here: what it sends stays with it.
+test('a handler that never finishes is given no more than it has begun', { skip: !isNode }, async () => {
+  const told = events();
+  const size = 32 * 1024 * 1024;
+  await serving(
+    'inline',
+    {
+      message(ws, data) {
+        if (data === 'round') ws.send('trip');
+        else {
+          told.push(data.length);
+          return new Promise(() => {});
+        }
+      },
+    },
+    async (url) => {
+      const socket = await handshaken(url);
+      const frame = maskedFrame(2, 'x'.repeat(60_000));
+      for (let written = 0; written < size; written += frame.length) socket.write(frame);
+      assert.deepEqual(await told.next(), [60_000]);
+      const other = await connect(Ws, url);
+      for (let i = 0; i < 200; i++) {
+        other.socket.send('round');
+        await other.next();
+      }
+      assert.equal(told.count, 0);
+      assert.ok(socket.writableLength > size / 4, String(socket.writableLength));
+      socket.destroy();
+    },
+  );
+});
