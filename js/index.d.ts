@@ -79,6 +79,10 @@ export interface ServeHandlerInfo {
   inform(status: number, headers?: HeadersSource): void;
   /** Send these fields after the content. Call it before the handler returns; the response is chunked. */
   trailers(headers: HeadersSource): void;
+  /** As of {@link Server}. */
+  requestIP: Server['requestIP'];
+  /** As of {@link Server}. */
+  timeout: Server['timeout'];
 }
 
 /** What is known of a connection's TLS. */
@@ -378,6 +382,8 @@ export interface ServeOptions extends Limits, TlsOptions {
    * sent (`/caf%C3%A9`), a query does not matter.
    */
   routes?: Record<string, Response>;
+  /** Handlers of WebSockets, and their options. Over HTTP/2 clients are told that they may ask for one where these are. Default: none. */
+  websocket?: WebSocketHandlers<unknown>;
 }
 
 /** Counters since the start, and gauges of this moment. */
@@ -491,10 +497,252 @@ export interface Server extends AsyncDisposable {
  * @throws {TypeError | RangeError} for an option that is not valid
  */
 export function serve(handler: Handler): Server;
+export function serve<Data = undefined>(
+  options: WebSocketServeOptions<Data> & { fetch: WebSocketRequestHandler<Data> },
+): Server & WebSocketServer<Data>;
+export function serve<Data = undefined>(
+  options: WebSocketServeOptions<Data>,
+  handler: WebSocketRequestHandler<Data>,
+): Server & WebSocketServer<Data>;
 export function serve(options: ServeOptions, handler: Handler | HandlerObject): Server;
 export function serve(options: ServeOptions & HandlerObject): Server;
 /** As `Deno.serve` takes it. */
 export function serve(options: ServeOptions & { handler: Handler }): Server;
+
+/** What a WebSocket sends: text, or bytes. */
+export type WebSocketData = string | ArrayBufferLike | ArrayBufferView;
+
+/** How messages are compressed by zlib, each socket with a memory of what came before (context takeover; RFC 7692). */
+export interface WebSocketDeflate {
+  /** Bits of the window, 9 to 15. Default 12. */
+  windowBits?: number;
+  /** Memory of the compressor, as in zlib, 1 to 9. Default 5. */
+  memLevel?: number;
+  /** How much it tries, as in zlib, 1 to 9. Default 1. */
+  level?: number;
+  /** Smaller messages are sent as they are. Bytes; default 64. */
+  threshold?: number;
+}
+
+/** Options of WebSockets. Sizes are bytes, times are milliseconds; `false` turns a time off. */
+export interface WebSocketOptions {
+  /** Longest message that is received, inflated; beyond, the socket is closed with 1009. Default 1 MiB. */
+  maxMessage?: number;
+  /** Most unsent messages of a socket, the first not counted. Beyond: see `onLimit`. Default 1 MiB. */
+  writeLimit?: number;
+  /** Unsent messages of a socket beyond which `send` returns -1. Default 64 KiB. */
+  writeBuffer?: number;
+  /**
+   * What becomes of a message beyond `writeLimit`: `'refuse'`: it is not sent, and `send` returns 0; `'close'`: its socket is ended as
+   * well. Default `'refuse'`; of {@link upgradeWebSocket}, whose `send` tells nothing, `'close'`.
+   */
+  onLimit?: 'refuse' | 'close';
+  /** Time without a message in one direction; then a ping is sent. Default 25,000. */
+  pingInterval?: number | false;
+  /** Time without news of the client after a ping; then the socket is ended, with 1006. Default 20,000. */
+  pongTimeout?: number | false;
+  /** Time from our Close to the client's; then the connection is ended. Default 5000. */
+  closeTimeout?: number;
+  /**
+   * Compression, for clients that offer it: `'shared'`: each message by itself, so that a socket needs nearly no memory for it; an object:
+   * with a memory of each socket's own. Default false.
+   */
+  deflate?: false | 'shared' | WebSocketDeflate;
+  /**
+   * Pages of which origins may connect: `'same'`, that of the request's Host; a list of origins; `'*'`: all. Others are answered 403. A
+   * request without an Origin comes from no browser, and may. Default `'same'`.
+   */
+  origins?: 'same' | '*' | readonly string[];
+  /** The subprotocols that are spoken. The first of the client's that is among them is agreed on. Default: none. */
+  protocols?: readonly string[];
+}
+
+/** Options of `upgrade`. */
+export interface UpgradeOptions<Data = undefined> {
+  /** What `ws.data` is to be. */
+  data?: Data;
+  /** Fields of the 101, such as Set-Cookie. */
+  headers?: HeadersSource;
+  /** The subprotocol, one of those that the client offers. Default: see {@link WebSocketOptions.protocols}. */
+  protocol?: string;
+}
+
+/** A WebSocket of {@link WebSocketHandlers}. None of its methods throws because the client has left. */
+export interface ServerWebSocket<Data = undefined> {
+  /** The program's own. */
+  data: Data;
+  /** 1: open, 2: closing, 3: closed. */
+  readonly readyState: 1 | 2 | 3;
+  /** The subprotocol that was agreed on; `''` without one. */
+  readonly protocol: string;
+  /** `'permessage-deflate'` when messages may be compressed, else `''`. */
+  readonly extensions: string;
+  /** The client's address. */
+  readonly remoteAddress: string;
+  /** Bytes that wait for the client, heads of frames included. */
+  readonly bufferedAmount: number;
+  /** As what binary messages come. Default `'uint8array'`. */
+  binaryType: 'arraybuffer' | 'nodebuffer' | 'uint8array';
+  /**
+   * Send a message, a string as text. Bytes are copied.
+   * @returns more than 0: sent, or soon will be; -1: queued, and more waits than the client takes: go on when `drain` is called; 0: not
+   *   sent, for it is over `writeLimit`, or the socket is not open any more
+   */
+  send(data: WebSocketData): number;
+  /** The same of text. */
+  sendText(text: string): number;
+  /** The same of bytes. */
+  sendBinary(bytes: ArrayBufferLike | ArrayBufferView): number;
+  /** Resolves when the client has taken enough for the next message, or the socket has ended. */
+  ready(): Promise<void>;
+  /**
+   * Send what is queued, then a Close. No message comes any more; `close` is called when the client has answered.
+   * @param code 1000 to 1014 but 1004 to 1006, or 3000 to 4999; 0: none. Default 1000
+   * @param reason at most 123 bytes of UTF-8
+   * @throws {RangeError} for another code or a longer reason
+   */
+  close(code?: number, reason?: string): void;
+  /** End it at once: the client sees a reset. `close` is called with 1006. */
+  terminate(): void;
+  /** Send a ping with up to 125 bytes. The engine sends its own: see {@link WebSocketOptions.pingInterval}. */
+  ping(data?: WebSocketData): number;
+  /** Send a pong that nobody asked for. Pings are answered by the engine. */
+  pong(data?: WebSocketData): number;
+  /** Get what is published to a topic, a name of up to 255 bytes, for as long as it is open. */
+  subscribe(topic: string): void;
+  /** Get it no more. */
+  unsubscribe(topic: string): void;
+  isSubscribed(topic: string): boolean;
+  /**
+   * Send a message to all subscribers of a topic but this socket. It is framed once, and comes in the order of `send`.
+   * @returns 0 when there are none
+   */
+  publish(topic: string, data: WebSocketData): number;
+  /** Run `act`, whose sends leave together. They do so anyhow in what one turn of the event loop sends. */
+  cork<T>(act: (ws: this) => T): T;
+  /** Take no more messages until `resume`: the client is slowed down. Its pings, and that it leaves, are not seen meanwhile either. */
+  pause(): void;
+  resume(): void;
+}
+
+/** What is called for the WebSockets of a server, and their options. What a handler throws ends its socket with 1011, and nothing else. */
+export interface WebSocketHandlers<Data = undefined> extends WebSocketOptions {
+  /** As what binary messages come: what `ws.binaryType` is at first. Default `'uint8array'`. */
+  binaryType?: ServerWebSocket<Data>['binaryType'];
+  /** It is open: the first call. */
+  open?(ws: ServerWebSocket<Data>): void | Promise<void>;
+  /** A message has come. While a promise that this has returned is pending, no other comes, and reading is paused. */
+  message?(ws: ServerWebSocket<Data>, data: string | Uint8Array | ArrayBuffer, isBinary: boolean): void | Promise<void>;
+  /** After `send` has returned -1: half of what was queued has left. */
+  drain?(ws: ServerWebSocket<Data>): void;
+  /**
+   * The last call, once: the code and the reason of the client's Close; 1005 when it had no code; 1006 when there was none; or that with
+   * which this side has ended it: 1002, 1007, 1009 for the client's fault, 1011 for a handler's, 1001 at a shutdown.
+   */
+  close?(ws: ServerWebSocket<Data>, code: number, reason: string, wasClean: boolean): void;
+  /** A handler has thrown; `close` follows. Default: it is reported on the console. */
+  error?(ws: ServerWebSocket<Data>, error: unknown): void;
+  /** A ping has come, and was answered. */
+  ping?(ws: ServerWebSocket<Data>, data: Uint8Array): void;
+  /** A pong has come. */
+  pong?(ws: ServerWebSocket<Data>, data: Uint8Array): void;
+  /** In the place of all others: the engine has refused the request, for its origin, key or version. */
+  refused?(ws: ServerWebSocket<Data>, error: CaromError): void;
+}
+
+/** What WebSockets need of a server. */
+export interface WebSocketServer<Data = undefined> {
+  /**
+   * Make a request a WebSocket of the handlers in `websocket`. When it returns true the request is answered: return nothing.
+   * @returns false for a request that asks for none, or was answered
+   * @throws {TypeError} without `websocket`, or for fields that cannot be sent
+   */
+  upgrade(request: Request, options?: UpgradeOptions<Data>): boolean;
+  /**
+   * Send a message to all subscribers of a topic.
+   * @returns 0 when there are none
+   */
+  publish(topic: string, data: WebSocketData): number;
+  /** How many sockets get what is published to a topic. */
+  subscriberCount(topic: string): number;
+}
+
+/** A handler that may make a request a WebSocket, and then returns nothing. */
+export type WebSocketRequestHandler<Data = undefined> = (
+  request: Request,
+  server: ServeHandlerInfo & WebSocketServer<Data>,
+) => Response | ResponseLike | undefined | Promise<Response | ResponseLike | undefined>;
+
+/** Options of a server with handlers of WebSockets. */
+export type WebSocketServeOptions<Data = undefined> = Omit<ServeOptions, 'websocket'> & { websocket: WebSocketHandlers<Data> };
+
+/** Options of {@link upgradeWebSocket} and {@link upgradeWebSocketStream}. */
+export interface UpgradeWebSocketOptions extends WebSocketOptions {
+  /** The subprotocol, one of those that the client offers. */
+  protocol?: string;
+  /** Fields of the 101, such as Set-Cookie. They may be set on `response.headers`, too. */
+  headers?: HeadersSource;
+  /**
+   * As Deno has it: **seconds** without news of the client, after half of which a ping is sent; 0: never. It takes the place of
+   * `pingInterval` and `pongTimeout`.
+   */
+  idleTimeout?: number;
+}
+
+/**
+ * Make a request a WebSocket, as `Deno.upgradeWebSocket` does. `socket` is the standard object (WebSockets, 3); `response` is what the
+ * handler must return, and opens it: its `status` is 101, and its headers may be changed. Messages that come before `message` has a
+ * listener wait for it; beyond 64 KiB of them the client is slowed down. A listener that throws ends its socket with 1011.
+ *
+ * ```js
+ * import { serve, upgradeWebSocket } from 'carom';
+ * serve((request) => {
+ *   const { socket, response } = upgradeWebSocket(request);
+ *   socket.onmessage = (event) => socket.send(event.data);
+ *   return response;
+ * });
+ * ```
+ *
+ * @throws {TypeError} for a request that asks for no WebSocket, was answered, or is not of this server; for a `protocol` that the client
+ *   does not offer
+ */
+export function upgradeWebSocket(request: Request, options?: UpgradeWebSocketOptions): { socket: WebSocket; response: Response };
+
+/** Why, and with what code, a WebSocketStream has ended. Given to `cancel` or `abort` of a stream, it says how to close. */
+export class WebSocketError extends DOMException {
+  /** @throws {DOMException} InvalidAccessError for a code that is neither 1000 nor from 3000 to 4999, SyntaxError for a long reason */
+  constructor(message?: string, init?: { closeCode?: number | null; reason?: string });
+  readonly closeCode: number | null;
+  readonly reason: string;
+}
+
+/** A WebSocket as two web streams. */
+export interface ServerWebSocketStream {
+  readonly url: string;
+  /**
+   * Resolves when it is open. A message is a chunk; when 64 KiB of them are unread, the client is slowed down. A write is done when the
+   * client has taken enough for the next. Rejects with a {@link WebSocketError} when it is never opened.
+   */
+  readonly opened: Promise<{
+    readable: ReadableStream<string | Uint8Array<ArrayBuffer>>;
+    writable: WritableStream<WebSocketData>;
+    protocol: string;
+    extensions: string;
+  }>;
+  /** Resolves when it was closed by both sides, with the client's code (1005: it gave none); rejects with a {@link WebSocketError} otherwise. */
+  readonly closed: Promise<{ closeCode: number; reason: string }>;
+  /**
+   * Close it. To close the writable does so, too.
+   * @throws {DOMException} InvalidAccessError for a code that is neither 1000 nor from 3000 to 4999, SyntaxError for a long reason
+   */
+  close(info?: { closeCode?: number; reason?: string }): void;
+}
+
+/** Make a request a WebSocket that is read and written by web streams, as `WebSocketStream` is. Otherwise like {@link upgradeWebSocket}. */
+export function upgradeWebSocketStream(
+  request: Request,
+  options?: UpgradeWebSocketOptions,
+): { stream: ServerWebSocketStream; response: Response };
 
 /**
  * A redirect to the same URI with https and `port` (default 443), for the plain port:

@@ -3,6 +3,18 @@
 
 const { serve } = require('./src/serve/serve.js');
 const { Headers, Request, Response } = require('./src/fetch/index.js');
+const { upgradeWebSocket } = require('./src/websocket/standard.js');
+const { upgradeWebSocketStream, WebSocketError } = require('./src/websocket/stream.js');
 const { redirectToHttps, STRICT_TRANSPORT_SECURITY } = require('./src/serve/https.js');
 
-module.exports = { serve, redirectToHttps, STRICT_TRANSPORT_SECURITY, Headers, Request, Response };
+module.exports = {
+  serve,
+  upgradeWebSocket,
+  upgradeWebSocketStream,
+  WebSocketError,
+  redirectToHttps,
+  STRICT_TRANSPORT_SECURITY,
+  Headers,
+  Request,
+  Response,
+};

@@ -3,5 +3,15 @@
 import { createRequire } from 'node:module';
 
 const carom = createRequire(import.meta.url)('./index.js');
-export const { serve, redirectToHttps, STRICT_TRANSPORT_SECURITY, Headers, Request, Response } = carom;
+export const {
+  serve,
+  upgradeWebSocket,
+  upgradeWebSocketStream,
+  WebSocketError,
+  redirectToHttps,
+  STRICT_TRANSPORT_SECURITY,
+  Headers,
+  Request,
+  Response,
+} = carom;
 export default carom;

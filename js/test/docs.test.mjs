@@ -34,9 +34,10 @@ const carom = path.join(folder, 'node_modules/carom');
 mkdirSync(carom);
 writeFileSync(
   path.join(carom, 'package.json'),
-  '{ "exports": { ".": "./index.mjs", "./node": "./node.mjs", "./globals": "./globals.mjs" } }',
+  '{ "exports": { ".": "./index.mjs", "./node": "./node.mjs", "./globals": "./globals.mjs", "./hono": "./hono.mjs", "./crossws": "./crossws.mjs" } }',
 );
 writeFileSync(path.join(carom, 'globals.mjs'), `import '${ROOT}js/globals.mjs';`);
+for (const name of ['hono', 'crossws']) writeFileSync(path.join(carom, `${name}.mjs`), `export * from '${ROOT}js/${name}.mjs';`);
 writeFileSync(
   path.join(carom, 'index.mjs'),
   `import * as real from '${ROOT}js/index.mjs'; export * from '${ROOT}js/index.mjs';
@@ -57,7 +58,8 @@ for (const page of PAGES) {
       t.mock.method(console, 'log', () => {});
       const file = path.join(folder, `${page.replaceAll('/', '-')}-${i}.mjs`);
       const imported = /\bimport\b[^;]*\bserve\b[^;]*from 'carom'/.test(code) ? '' : "import { serve } from 'carom';";
-      writeFileSync(file, `${imported}${GIVEN}${code.replace(/port: \d+/g, 'port: 0').replace('listen(8080)', 'listen(0)')}`);
+      const given = GIVEN.replace(/^import .* (from '\w+');$/gm, (line, from) => (code.includes(from) ? '' : line));
+      writeFileSync(file, `${imported}${given}${code.replace(/port: \d+/g, 'port: 0').replace('listen(8080)', 'listen(0)')}`);
       const before = process.cwd();
       process.chdir(folder);
       try {

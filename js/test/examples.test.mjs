@@ -1,9 +1,12 @@
 // The examples do what their first lines say, over every transport.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { on, once } from 'node:events';
 import { readFileSync, readdirSync } from 'node:fs';
 import { test, describe } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+
+import { WebSocket } from 'ws';
 
 import { serve } from '../index.mjs';
 import { TRANSPORTS } from './transports.mjs';
@@ -83,6 +86,27 @@ for (const { name, options, origin: originOf, fetch } of TRANSPORTS)
       const origin = originOf(server.addr.port);
       assert.deepEqual(await (await fetch(`${origin}/hi/you`)).json(), { hi: 'you' });
       assert.deepEqual(await (await fetch(`${origin}/echo`, { method: 'POST', body: '{"a":1}' })).json(), { a: 1 });
+    });
+
+    test('chat', async (t) => {
+      const { origin } = await example(t, 'chat');
+      assert.match(await (await fetch(origin)).text(), /new WebSocket\('\/room/);
+      assert.equal((await fetch(`${origin}/room`)).status, 426);
+      assert.equal((await fetch(`${origin}/attic`)).status, 404);
+      const [ann, bob] = ['ann', 'bob'].map((who) => {
+        const client = new WebSocket(`${origin.replace('http', 'ws')}/room?name=${who}`, { rejectUnauthorized: false });
+        const heard = on(client, 'message');
+        return { client, hear: async () => String((await heard.next()).value[0]) };
+      });
+      await Promise.all([ann, bob].map(({ client }) => once(client, 'open')));
+      bob.client.send('hello');
+      const said = [];
+      while (said.at(-1) !== 'bob: hello') said.push(await ann.hear());
+      assert.deepEqual(said.sort(), ['ann is here', 'bob is here', 'bob: hello']);
+      bob.client.close();
+      assert.equal(await ann.hear(), 'bob has left');
+      ann.client.send(new Uint8Array(1));
+      assert.equal((await once(ann.client, 'close'))[0], 4000);
     });
 
     test('slow', async (t) => {

@@ -1,5 +1,18 @@
 // What users write must pass the type checker; package.test.mjs runs it.
-import carom, { serve, redirectToHttps, STRICT_TRANSPORT_SECURITY, Request, Response, Headers } from 'carom';
+import carom, {
+  serve,
+  upgradeWebSocket,
+  upgradeWebSocketStream,
+  WebSocketError,
+  redirectToHttps,
+  STRICT_TRANSPORT_SECURITY,
+  Request,
+  Response,
+  Headers,
+} from 'carom';
+import type { ServerWebSocket, WebSocketHandlers } from 'carom';
+import { upgradeWebSocket as ofHono } from 'carom/hono';
+import { caromAdapter } from 'carom/crossws';
 
 const server = serve(
   {
@@ -99,3 +112,79 @@ Fastify({ serverFactory: (handler) => createServer(handler) });
 new SocketIo(createServer());
 new WebSocketServer({ server: createServer() });
 void fetch(`http://127.0.0.1:${server.addr.port}/`);
+
+// WebSockets: the standard object, streams, and handlers.
+serve((request) => {
+  const { socket, response } = upgradeWebSocket(request, {
+    protocol: 'chat',
+    headers: [['set-cookie', 'a=1']],
+    idleTimeout: 30,
+    maxMessage: 65536,
+    pingInterval: false,
+    onLimit: 'close',
+    deflate: { windowBits: 10, memLevel: 4, threshold: 128 },
+    origins: ['https://a.test'],
+  });
+  socket.binaryType = 'arraybuffer';
+  socket.onmessage = (event) => socket.send(event.data);
+  socket.addEventListener('close', ({ code, reason, wasClean }) => void [code, reason, wasClean], { once: true });
+  response.headers.set('x-a', '1');
+  return response;
+});
+serve(async (request) => {
+  const { stream, response } = upgradeWebSocketStream(request, { deflate: 'shared', origins: '*', protocols: ['a', 'b'] });
+  void stream.opened.then(async ({ readable, writable, protocol }) => {
+    protocol satisfies string;
+    const writer = writable.getWriter();
+    for await (const message of readable as unknown as AsyncIterable<string | Uint8Array<ArrayBuffer>>) await writer.write(message);
+    // @ts-expect-error a message is text or bytes
+    await writer.write(5);
+    stream.close({ closeCode: 3000, reason: new WebSocketError('x', { closeCode: 3000 }).reason });
+  });
+  (await stream.closed).closeCode satisfies number;
+  return response;
+});
+// @ts-expect-error it is a time in milliseconds, or off
+upgradeWebSocket(new Request('http://a'), { pingInterval: '5s' });
+// @ts-expect-error there is no such compression
+upgradeWebSocket(new Request('http://a'), { deflate: 'dedicated' });
+const handlers: WebSocketHandlers<{ name: string }> = {
+  maxMessage: 1024,
+  open(ws) {
+    ws.subscribe('room');
+  },
+  async message(ws, data, isBinary) {
+    if (ws.send(isBinary ? data : `${ws.data.name}: ${data}`) === -1) await ws.ready();
+    ws.publish('room', data);
+    // @ts-expect-error the data is what upgrade was given
+    void ws.data.other;
+  },
+  close(ws, code, reason, wasClean) {
+    void [ws.readyState, code, reason, wasClean];
+  },
+};
+const rooms = serve({ port: 0, websocket: handlers }, (request, server) =>
+  server.upgrade(request, { data: { name: 'ann' } }) ? undefined : new Response('x'),
+);
+rooms.publish('room', 'hello') satisfies number;
+rooms.subscriberCount('room') satisfies number;
+serve({
+  websocket: {
+    message(ws: ServerWebSocket<number>, data) {
+      (ws.data satisfies number).toFixed();
+      if (typeof data !== 'string') void data.byteLength;
+    },
+  },
+  fetch(request, server) {
+    if (server.upgrade(request, { data: 5, headers: { 'set-cookie': 'a=1' }, protocol: 'a' })) return;
+    // @ts-expect-error the data of its sockets is a number
+    server.upgrade(request, { data: 'x' });
+    return new Response(server.requestIP(request)?.hostname);
+  },
+});
+// @ts-expect-error without handlers of WebSockets a handler returns a Response
+serve({ fetch: (request, server) => void server });
+ofHono(() => ({ onMessage: (event, ws) => ws.send(String(event.data)) }), { maxMessage: 1024 });
+caromAdapter({ carom: { maxMessage: 1024 }, hooks: { message: (peer, message) => void peer.send(message.text()) } }).handleUpgrade(
+  new Request('http://a'),
+);

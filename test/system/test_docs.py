@@ -103,6 +103,26 @@ class Docs(unittest.TestCase):
         self.assertEqual([], [name for name in named if name not in cases and name not in calls])
         self.assertEqual([], [name for name, error in calls.items() if name not in named or error not in named[name]])
 
+    def test_what_is_said_of_strictness_is_tested(self):
+        cases = set(re.findall(r"\bcmocka_unit_test(?:_\w+)?\(\s*(\w+)",
+                               "".join(page.read_text() for page in ROOT.glob("test/unit/w*/test_*.c"))))
+        table = (ROOT / "docs/c/websocket.md").read_text().split("## Strictness")[1]
+        rows = re.findall(r"^\| (?!what comes|---)(.*) \| (.*) \| (.*) \|$", table, re.M)
+        self.assertGreater(len(rows), 15)
+        for what, _, names in rows:
+            found = re.findall(r"`(\w+)`", names)
+            self.assertTrue(found, what)
+            self.assertEqual([], [name for name in found if name not in cases], what)
+
+    def test_every_call_of_websocket_is_explained(self):
+        page, header = (ROOT / "docs/c/websocket.md").read_text(), (ROOT / "include/carom_websocket.h").read_text()
+        calls = re.findall(r"^CAROM_API [^;]*?(carom_\w+)\(", header, re.M)
+        self.assertGreater(len(calls), 20)
+        self.assertEqual([], [call for call in calls if not re.search(rf"\b{call}\b", page)])
+        body = header.split("typedef struct carom_websocket_options {")[1].split("} carom_websocket_options;")[0]
+        options = re.findall(r"(\w+);", re.sub(r"/\*.*?\*/", "", body, flags=re.S))
+        self.assertEqual([], [name for name in options if name != "size" and f"`{name}`" not in page])
+
     def test_every_call_is_explained(self):
         calls = re.findall(r"^CAROM_API [^;]*?(carom_\w+)\(", HEADER, re.M)
         self.assertGreater(len(calls), 40)

@@ -21,6 +21,7 @@ class Response {
   #body = null;
   #fields = null; // a flat list, until somebody asks for Headers
   #headers = null;
+  #accept = null; // of one with status 101: what accepts the other protocol
 
   constructor(body = null, init = undefined) {
     if (init !== undefined && init !== null) this.#initialize(init);
@@ -31,7 +32,11 @@ class Response {
   #initialize(init) {
     if (typeof init !== 'object' && typeof init !== 'function') throw new TypeError('Response: init must be an object');
     const { headers, status, statusText } = init;
-    if (status !== undefined) {
+    // A framework that adds fields makes another Response of the one that it was given.
+    if (#accept in init && init.#accept !== null) {
+      this.#accept = init.#accept;
+      this.#status = 101;
+    } else if (status !== undefined) {
       const number = Math.trunc(Number(status)) & 0xffff;
       if (!(number >= 200 && number <= 599)) throw new RangeError(`Response: the status ${status} is not from 200 to 599`);
       this.#status = number;
@@ -118,6 +123,7 @@ class Response {
     other.#status = this.#status;
     other.#statusText = this.#statusText;
     other.#type = this.#type;
+    other.#accept = this.#accept;
     if (this.#body !== null) other.#body = clone(this.#body);
     return other;
   }
@@ -138,6 +144,7 @@ class Response {
       status: response.#type === 'error' ? 500 : response.#status,
       statusText: response.#statusText,
       fields: response.#fields,
+      accept: response.#accept,
       scope: body === null ? null : body.scope,
       body: body === null ? null : body.stream !== null || body.source === null ? streamOf(body) : body.source,
     };
@@ -163,6 +170,12 @@ class Response {
       make: (response) => Response.#native(response),
       parts: (response) => Response.#parts(response),
       body: (response) => response.#body,
+      switching(accept, headers) {
+        const response = new Response(null, { headers });
+        response.#status = 101;
+        response.#accept = accept;
+        return response;
+      },
     };
   }
 }
@@ -186,8 +199,8 @@ function withPhrase(statusText, fields) {
   return statusText === '' ? fields : ['', statusText, ...fields];
 }
 
-// { status, fields, body, scope } of a Response, of our class or another. No field is there that is about another connection. `scope`
-// is where a body that is a stream was given.
+// { status, fields, body, scope, accept } of a Response, of our class or another. No field is there that is about another connection.
+// `scope` is where a body that is a stream was given. `accept`: as for switchingResponse, or nothing.
 function responseParts(response) {
   if (!own.isOurs(response)) {
     const parts = foreignParts(response);
@@ -202,8 +215,14 @@ function responseParts(response) {
   return parts;
 }
 
+// A Response with status 101, which the constructor refuses. When a server would send it, accept(fields) is called instead, with its
+// fields as a flat list.
+function switchingResponse(accept, headers) {
+  return own.switching(accept, headers);
+}
+
 // The Response of the runtime that stands for one of ours.
 const nativeResponse = madeOnce(own.make);
 standIn(Response, NativeResponse, NativeResponse && new NativeResponse(''), nativeResponse);
 
-module.exports = { Response, responseParts, nativeResponse, isOurResponse: own.isOurs };
+module.exports = { Response, responseParts, switchingResponse, nativeResponse, isOurResponse: own.isOurs };

@@ -223,8 +223,9 @@ function sendBlob(server, exchange, parts) {
 
 function send(server, exchange, response) {
   const parts = responseParts(response);
-  const { status, fields, body } = parts;
-  if (exchange.responseTrailers !== null) sendWithTrailers(server, exchange, parts);
+  const { status, fields, body, accept } = parts;
+  if (accept) accept(fields);
+  else if (exchange.responseTrailers !== null) sendWithTrailers(server, exchange, parts);
   else if (body === null || typeof body === 'string' || body instanceof Uint8Array)
     sendWhole(exchange, status, fields, body, !parts.foreign);
   else if (typeof body.arrayBuffer === 'function') sendBlob(server, exchange, parts);

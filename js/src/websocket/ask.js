@@ -1,0 +1,80 @@
+// The request for a WebSocket, as `upgradeWebSocket` looks at it before there is one.
+'use strict';
+
+const { requestFromExchange } = require('../fetch/request.js');
+const { switchingResponse } = require('../fetch/response.js');
+const accepting = require('./accept.js');
+const { checkNames, socketSettings } = require('./options.js');
+
+// The parts of a field that is a list, without blanks around them.
+function partsOf(value) {
+  return (value || '')
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '');
+}
+
+// The exchange of a request that asks for a WebSocket.
+function exchangeOf(name, request) {
+  const exchange = (request !== null && typeof request === 'object' && requestFromExchange.exchangeOf(request)) || null;
+  if (exchange === null) throw new TypeError(`${name}: the request must be one that serve() has given to its handler`);
+  if (exchange.over || !exchange.mayBecomeSocket) throw new TypeError(`${name}: the request was answered already, or its client has left`);
+  if (!exchange.asksForWebSocket) throw new TypeError(`${name}: the request does not ask for a WebSocket (Upgrade: websocket)`);
+  return exchange;
+}
+
+// Seconds without news of the client, as Deno has them: a ping after half of them, and as much to answer it. 0: never.
+function timesOf(name, { idleTimeout }) {
+  if (idleTimeout === undefined) return {};
+  if (typeof idleTimeout !== 'number' || !(idleTimeout >= 0)) throw new TypeError(`${name}: idleTimeout must be a number of at least 0`);
+  const half = idleTimeout === 0 || idleTimeout === Infinity ? false : Math.ceil(idleTimeout * 500);
+  return { pingInterval: half, pongTimeout: half };
+}
+
+// A request for a WebSocket that is not answered yet: `url` that of the socket, `response` what accepts it when the server would send it.
+// `handlers` as for acceptSocket, with `data`; accepted(connection) is called before any of them; isWanted() may refuse at the last moment;
+// ended() is called if it was never accepted.
+function ask(name, request, options, handlers, { data, accepted, isWanted, ended }) {
+  if (options === null || (typeof options !== 'object' && typeof options !== 'function'))
+    throw new TypeError(`${name}: options must be an object`);
+  const exchange = exchangeOf(name, request);
+  const { headers, idleTimeout, protocol, ...rest } = options;
+  if (protocol !== undefined && protocol !== '' && !partsOf(exchange.field('sec-websocket-protocol')).includes(protocol))
+    throw new TypeError(`${name}: the client does not offer the protocol ${protocol}`);
+  checkNames(rest);
+  const settings = socketSettings({ ...rest, ...timesOf(name, { idleTimeout }), binaryType: 'arraybuffer' }, handlers);
+  let isAccepted = false;
+  exchange.watch(() => {
+    if (!isAccepted) ended();
+  });
+  const accept = (fields) => {
+    if (!isWanted()) {
+      exchange.respond(403, ['content-type', 'text/plain'], '403 Forbidden\n');
+      return;
+    }
+    isAccepted = true;
+    try {
+      accepted(accepting.acceptSocket(request, handlers, { data, protocol, settings, headers: pairsOf(fields) }));
+    } catch (error) {
+      isAccepted = false;
+      throw error;
+    }
+  };
+  return { url: request.url.replace('http', 'ws'), response: switchingResponse(accept, headers) };
+}
+
+// Names and values that stand in turn, in pairs. A reason phrase has no name, and is not a field.
+function pairsOf(fields) {
+  const pairs = [];
+  for (let i = 0; i < fields.length; i += 2) if (fields[i] !== '') pairs.push([fields[i], fields[i + 1]]);
+  return pairs;
+}
+
+// A code and a reason with which a program may close, as both standards check them.
+function checkClose(code, reason) {
+  if (code !== undefined && code !== 1000 && !(code >= 3000 && code <= 4999))
+    throw new DOMException(`the code must be 1000, or from 3000 to 4999, not ${code}`, 'InvalidAccessError');
+  if (Buffer.byteLength(reason) > 123) throw new DOMException('the reason has more than 123 bytes of UTF-8', 'SyntaxError');
+}
+
+module.exports = { ask, checkClose };
