@@ -579,7 +579,7 @@ export interface ServerWebSocket<Data = undefined> {
   readonly extensions: string;
   /** The client's address. */
   readonly remoteAddress: string;
-  /** Bytes that wait for the client, heads of frames included. */
+  /** Bytes of messages that wait for the client. */
   readonly bufferedAmount: number;
   /** As what binary messages come. Default `'uint8array'`. */
   binaryType: 'arraybuffer' | 'nodebuffer' | 'uint8array';

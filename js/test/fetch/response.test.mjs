@@ -240,9 +240,10 @@ describe('responseParts', () => {
       statusText: '',
       fields: ['a', '1', 'content-type', 'text/plain;charset=UTF-8'],
       scope: null,
+      accept: null,
       body: 'text',
     });
-    assert.deepEqual(responseParts(new Response()), { status: 200, statusText: '', fields: [], scope: null, body: null });
+    assert.deepEqual(responseParts(new Response()), { status: 200, statusText: '', fields: [], scope: null, accept: null, body: null });
     assert.equal(text(responseParts(new Response(bytes('x'))).body), 'x');
     const blob = new Blob(['x']);
     assert.equal(responseParts(new Response(blob)).body, blob);
