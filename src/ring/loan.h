@@ -12,8 +12,8 @@ void carom_loans_tick(struct carom_ring *ring);
 /* Whether there are chunks to be given back some time: all but one. */
 bool carom_loans_above_floor(const struct carom_ring *ring);
 
-/* The engine needs the bytes of a loan no more. */
-void carom_loan_return(void *loan);
+/* The engine needs the bytes of a loan, `owner`, no more (carom_give_back). */
+void carom_loan_return(void *owner);
 /* Whether a number + 1 is that of a file which is lent; 0 is allowed. */
 bool carom_loan_is_file(struct carom_ring *ring, uint32_t number);
 /* The loan of a number + 1, which the VM has given and the engine has now; NULL: it is none. */

@@ -266,7 +266,7 @@ void carom_ring_sockets_destroy(struct carom_ring_sockets *sockets)
 {
     if (sockets == NULL)
         return;
-    for (uint32_t number = 1; number <= sockets->most && sockets->pool.in_use > 0; number++)
+    for (uint32_t number = 1; sockets->by_number != NULL && number <= sockets->most; number++)
         if (sockets->by_number[number] != NULL)
             carom_ring_socket_free(sockets->by_number[number]);
     carom_pool_finish(&sockets->pool);
