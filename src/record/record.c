@@ -409,7 +409,8 @@ static void let_go_of_handler(carom_record *record)
         for (unsigned place = 0; place < CAROM_WAIT_COUNT; place++)
             carom_waker_disarm(record, place);
     release_joined(record);
-    carom_queue_consume(&record->content, &record->records->segments, record->handed);
+    if (record->handed > 0)
+        carom_queue_consume(&record->content, &record->records->segments, record->handed);
     record->handed = 0;
     record->collecting = false;
     record->wanted = false;

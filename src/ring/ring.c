@@ -169,11 +169,6 @@ static bool close_asked(struct carom_ring *ring)
     return ring->observer != NULL && carom_ring_observer_work(ring->observer);
 }
 
-static bool serve_sockets(struct carom_ring *ring)
-{
-    return ring->sockets != NULL && carom_ring_sockets_work(ring->sockets);
-}
-
 /* ---------------------------------------------------------------- slots */
 
 static void slot_readable(carom_waker *waker, int status)
@@ -327,7 +322,8 @@ static bool work(struct carom_guest *guest)
         ring->news = true;
     done |= take_commands(ring);
     done |= close_asked(ring);
-    done |= serve_sockets(ring);
+    if (carom_unlikely(ring->sockets != NULL))
+        done |= carom_ring_sockets_work(ring->sockets);
     done |= serve_waiting(ring);
     tell_refused(ring);
     if (ring->news || vm_yields(ring)) {
@@ -337,7 +333,8 @@ static bool work(struct carom_guest *guest)
         carom_blocks_take(ring, prepare);
         take_commands(ring);
         close_asked(ring);
-        serve_sockets(ring);
+        if (ring->sockets != NULL)
+            carom_ring_sockets_work(ring->sockets);
         serve_waiting(ring);
     }
     return done;

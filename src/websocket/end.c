@@ -60,7 +60,9 @@ static uint16_t read_close(const uint8_t *data, size_t length, uint16_t *fault)
     *fault = 0;
     if (length == 0)
         return CAROM_WS_CODE_NONE;
-    uint16_t code = length == 1 ? 0 : (uint16_t)(data[0] << 8 | data[1]);
+    uint16_t code = 0;
+    if (length >= 2)
+        code = (uint16_t)(data[0] << 8 | data[1]);
     struct carom_utf8 text = {0};
     if (!carom_ws_close_code_is_valid(code))
         *fault = CAROM_WS_CODE_PROTOCOL;
