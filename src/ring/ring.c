@@ -109,7 +109,7 @@ void carom_ring_handle(carom_record *record, void *data)
 }
 
 /* Those that wait: for slots, and for pages. */
-static bool serve_waiting(struct carom_ring *ring)
+static bool serve_those_who_wait(struct carom_ring *ring)
 {
     bool done = false;
     struct carom_slot *slot;
@@ -135,6 +135,13 @@ static bool serve_waiting(struct carom_ring *ring)
         done = true;
     }
     return done;
+}
+
+/* The same; mostly there is nobody. */
+static inline bool serve_waiting(struct carom_ring *ring)
+{
+    bool somebody = ring->waiting != NULL || !carom_node_alone(&ring->starved);
+    return carom_unlikely(somebody) && serve_those_who_wait(ring);
 }
 
 /* ---------------------------------------------------------------- commands */
