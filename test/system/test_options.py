@@ -21,11 +21,10 @@ OF_C_ONLY = {
     "record_state", "connection_state",  # the addon's own
     "held_warning",             # the log, of which the addon keeps what is said in its own calls
     "backend", "workers",       # arguments of the addon's `create`
-    "h2_connect_protocol",      # no API in JavaScript answers an extended CONNECT
 }
-OTHERWISE = {"noHttp2": "http2"}  # name in the addon: name of the option
+OTHERWISE = {"noHttp2": "http2", "h2ConnectProtocol": "websocket"}  # name in the addon: name of the option that sets it
 OF_THE_RING = {"maxRingMemory"}  # memory of struct carom_ring_options, which JavaScript gives itself
-NO_LIMIT = {"http2", "reusePort"}  # an option of ServeOptions, where it needs no default in its types
+NO_LIMIT = {"http2", "reusePort", "websocket"}  # an option of ServeOptions, where it needs no default in its types
 
 
 def read(name):
