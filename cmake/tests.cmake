@@ -171,7 +171,7 @@ include(cmake/simulate.cmake)
 
 # Servers of several threads: workers, a pool of threads that answers, reloading beside serving.
 set(CAROM_THREADED_SYSTEM
-    "^system/(bindings|calls|cancellation|drain|examples|exchange|listeners|tls)$|^uring/exchange$|^tls/exchange$")
+    "^system/(bindings|calls|cancellation|drain|examples|exchange|listeners|tls|websocket)$|^uring/exchange$|^tls/exchange$")
 
 # What counts, and what asks whether others understand us, is the same in a build that is examined.
 set(CAROM_COUNTING_SYSTEM "^system/(addon|allocation|backend|calls|clients|docs|install|instructions|memory|options|oracles)$")
@@ -205,6 +205,8 @@ foreach(source ${sources})
         set(only -k reload -k watch -k many_handshakes)
     elseif(CAROM_STAGE STREQUAL "tsan" AND name STREQUAL "examples") # those with workers, or with threads of their own
         set(only -k Hello -k Later -k Embed)
+    elseif(CAROM_STAGE STREQUAL "tsan" AND name STREQUAL "websocket") # what is published goes to all workers
+        set(only -k Room)
     elseif(CAROM_STAGE STREQUAL "tsan" AND name STREQUAL "bindings") # the other is not compiled with it, and has one thread
         set(only -k vm)
     endif()

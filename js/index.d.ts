@@ -433,6 +433,24 @@ export interface ServerStats {
   requestsRefused: number;
   /** How often the engine has called into JavaScript. */
   calls: number;
+  /** WebSockets that are open. */
+  webSocketsOpen: number;
+  /** WebSockets since the start. */
+  webSocketsAccepted: number;
+  /** Requests for one that were answered 400, 403 or 426. */
+  webSocketsRefused: number;
+  /** Messages that have come whole. */
+  webSocketMessagesReceived: number;
+  /** Messages that were sent, counted for each socket. */
+  webSocketMessagesSent: number;
+  /** Bytes of messages that have come, inflated. */
+  webSocketBytesReceived: number;
+  /** Bytes of messages that were sent, before they were compressed. */
+  webSocketBytesSent: number;
+  /** Those of them that compression has saved. */
+  webSocketBytesSaved: number;
+  /** WebSockets by the code with which they closed: `'1000'` to `'1014'`, or `'other'`. */
+  webSocketsClosed: Record<string, number>;
   /** Exchanges by how they ended. */
   ended: Record<Reason, number>;
 }

@@ -1,6 +1,6 @@
 /* The functions of the addon that JavaScript calls. Their arguments come from our own package,
  * which has checked what users gave; an argument that is wrong all the same throws a TypeError. */
-#include "server.h"
+#include "values.h"
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -10,20 +10,6 @@
     napi_value arguments[count];                                                                   \
     size_t argument_count = (count);                                                               \
     napi_get_cb_info(env, info, &argument_count, arguments, NULL, NULL)
-
-static napi_value number(napi_env env, double value)
-{
-    napi_value result;
-    napi_create_double(env, value, &result);
-    return result;
-}
-
-static uint32_t to_uint(napi_env env, napi_value value)
-{
-    uint32_t result = 0;
-    napi_get_value_uint32(env, value, &result);
-    return result;
-}
 
 static napi_value text(napi_env env, const char *string)
 {
@@ -469,11 +455,6 @@ static napi_value reference(napi_env env, napi_callback_info info)
     return NULL;
 }
 
-static void set(napi_env env, napi_value object, const char *name, uint64_t value)
-{
-    napi_set_named_property(env, object, name, number(env, (double)value));
-}
-
 /* stats(server): an object, or undefined when it is over */
 static napi_value stats(napi_env env, napi_callback_info info)
 {
@@ -509,6 +490,7 @@ static napi_value stats(napi_env env, napi_callback_info info)
     set(env, result, "h2Calmed", now.h2_calmed);
     set(env, result, "requestsRefused", now.requests_refused);
     set(env, result, "calls", server->calls);
+    sockets_stats(env, result, &now);
     for (int reason = 1; reason < CAROM_REASON_COUNT; reason++)
         set(env, ended, carom_reason_name((carom_reason)reason), now.ended[reason]);
     napi_set_named_property(env, result, "ended", ended);

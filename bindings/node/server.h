@@ -87,6 +87,8 @@ napi_value tls_describe(napi_env env, carom_ring *ring, uint32_t slot);
 napi_value sockets_add(napi_env env, napi_callback_info info);
 /* addSocketSettings(server, ring, settings): their number, or a negative error */
 napi_value sockets_settings(napi_env env, napi_callback_info info);
+/* Add what is counted of sockets to what stats(server) returns. */
+void sockets_stats(napi_env env, napi_value result, const carom_stats *stats);
 
 /* ---- routes.c: answers that never enter JavaScript ---- */
 

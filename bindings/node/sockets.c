@@ -1,25 +1,10 @@
-/* WebSockets for JavaScript: the memory in which they travel, and the settings with which they are
- * accepted, which js/src/websocket/options.js has checked. */
-#include "server.h"
+/* WebSockets for JavaScript: the memory in which they travel, the settings with which they are
+ * accepted, which js/src/websocket/options.js has checked, and what is counted of them. */
+#include "values.h"
 
-#include <stdlib.h>
-#include <string.h>
+#include <stdio.h>
 
 #define LONGEST_LIST 4096
-
-static napi_value result_of(napi_env env, int number)
-{
-    napi_value result;
-    napi_create_int32(env, number, &result);
-    return result;
-}
-
-static uint32_t to_uint(napi_env env, napi_value value)
-{
-    uint32_t result = 0;
-    napi_get_value_uint32(env, value, &result);
-    return result;
-}
 
 napi_value sockets_add(napi_env env, napi_callback_info info)
 {
@@ -29,14 +14,14 @@ napi_value sockets_add(napi_env env, napi_callback_info info)
     napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
     struct server_ring *ring = server_ring_of(env, arguments[0], arguments[1]);
     if (ring == NULL || napi_get_arraybuffer_info(env, arguments[2], &memory, &size) != napi_ok)
-        return result_of(env, -CAROM_EINVAL);
+        return number(env, -CAROM_EINVAL);
     const carom_ring_socket_options options = {
         .size = sizeof options,
         .sockets = to_uint(env, arguments[3]),
         .news_size = to_uint(env, arguments[4]),
         .messages_size = to_uint(env, arguments[5]),
     };
-    return result_of(env, carom_ring_add_sockets(ring->ring, &options, memory, size));
+    return number(env, carom_ring_add_sockets(ring->ring, &options, memory, size));
 }
 
 /* A property that is a number; -1: off. */
@@ -76,7 +61,7 @@ napi_value sockets_settings(napi_env env, napi_callback_info info)
     struct server_ring *ring = server_ring_of(env, arguments[0], arguments[1]);
     napi_value object = arguments[2];
     if (ring == NULL)
-        return result_of(env, -CAROM_ESTATE);
+        return number(env, -CAROM_ESTATE);
     carom_websocket_options options = CAROM_WEBSOCKET_OPTIONS_INIT;
     options.protocols = take_list(env, object, "protocols", protocols);
     options.origins = take_list(env, object, "origins", origins);
@@ -93,7 +78,28 @@ napi_value sockets_settings(napi_env env, napi_callback_info info)
     options.deflate_window = (uint8_t)take_word(env, object, "deflateWindow");
     options.deflate_memory = (uint8_t)take_word(env, object, "deflateMemory");
     options.deflate_level = (uint8_t)take_word(env, object, "deflateLevel");
-    return result_of(env, carom_ring_add_socket_settings(ring->ring, &options,
-                                                         take_number(env, object, "pings") != 0,
-                                                         take_number(env, object, "pongs") != 0));
+    return number(env, carom_ring_add_socket_settings(ring->ring, &options,
+                                                      take_number(env, object, "pings") != 0,
+                                                      take_number(env, object, "pongs") != 0));
+}
+
+void sockets_stats(napi_env env, napi_value result, const carom_stats *stats)
+{
+    set(env, result, "webSocketsOpen", stats->websockets_open);
+    set(env, result, "webSocketsAccepted", stats->websockets_accepted);
+    set(env, result, "webSocketsRefused", stats->websockets_refused);
+    set(env, result, "webSocketMessagesReceived", stats->websocket_messages_received);
+    set(env, result, "webSocketMessagesSent", stats->websocket_messages_sent);
+    set(env, result, "webSocketBytesReceived", stats->websocket_bytes_received);
+    set(env, result, "webSocketBytesSent", stats->websocket_bytes_sent);
+    set(env, result, "webSocketBytesSaved", stats->websocket_bytes_saved);
+    napi_value closed;
+    napi_create_object(env, &closed);
+    for (unsigned i = 0; i < 15; i++) {
+        char code[8];
+        snprintf(code, sizeof code, "%u", 1000 + i);
+        set(env, closed, code, stats->websockets_closed[i]);
+    }
+    set(env, closed, "other", stats->websockets_closed[15]);
+    napi_set_named_property(env, result, "webSocketsClosed", closed);
 }

@@ -645,3 +645,22 @@ test('a handler that never finishes is given no more than it has begun', { skip:
     },
   );
 });
+
+test('what was opened, sent and closed is counted', { skip: !isNode }, async () => {
+  const closed = events();
+  await serving('inline', { ...echo, close: (ws, code) => closed.push(code) }, async (url, server) => {
+    const [Client] = Object.values(CLIENTS);
+    const { socket, next } = await connect(Client, url);
+    socket.send('hello');
+    await next();
+    assert.equal(server.stats().webSocketsOpen, 1);
+    socket.close(3001);
+    assert.deepEqual(await closed.next(), [3001]);
+    const stats = server.stats();
+    assert.deepEqual(
+      [stats.webSocketsAccepted, stats.webSocketMessagesReceived, stats.webSocketMessagesSent, stats.webSocketBytesReceived],
+      [1, 1, 1, 5],
+    );
+    assert.deepEqual([stats.webSocketsClosed.other, stats.webSocketsClosed['1006'], stats.webSocketsRefused], [1, 0, 0]);
+  });
+});

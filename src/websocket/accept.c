@@ -143,10 +143,14 @@ static int agree(struct answer *answer, carom_record *record,
         .takeover = options->deflate == CAROM_WEBSOCKET_DEFLATE_OWN,
         .bits = options->deflate_window,
     };
-    bool deflates = options->deflate != CAROM_WEBSOCKET_DEFLATE_OFF && carom_ws_deflate_is_there();
-    count = deflates ? lines_of(record, "sec-websocket-extensions", lines) : 0;
+    count = lines_of(record, "sec-websocket-extensions", lines);
     answer->extensions_length =
         carom_ws_deflate_agree(&answer->deflate, &wanted, lines, count, answer->extensions);
+    if (answer->extensions_length > 0 &&
+        (options->deflate == CAROM_WEBSOCKET_DEFLATE_OFF || !carom_ws_deflate_is_there())) {
+        answer->extensions_length = 0;
+        answer->deflate.used = false;
+    }
     if (answer->protocol < CAROM_WS_NO_PROTOCOL || answer->extensions_length < 0)
         return refuse(record, 400, NULL);
     return 0;

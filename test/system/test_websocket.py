@@ -1,5 +1,5 @@
 """What a WebSocket server must do with each byte that it may be sent, right or wrong (RFC 6455, 7692, 8441), over HTTP/1.1 and
-HTTP/2. The server is the example `websocket`, an echo.
+HTTP/2. The server is the example `websocket`, an echo, and a room on several workers.
 """
 import os
 import struct
@@ -305,6 +305,35 @@ class Deflate(Case):
         client.send(frame(BINARY, compressed(bytes(MOST + 1), 1), rsv=RSV1))
         client.expect_close(1009)
         client.expect_end()
+
+
+class Room(unittest.TestCase):
+    """A topic over several workers: what one says is heard by all, in the order in which that one said it."""
+    CLIENTS, MESSAGES = 6, 20
+
+    def heard(self, client, count):
+        """How many messages of each the client hears, until they are so many in all; a greeting is none."""
+        heard = dict.fromkeys(range(self.CLIENTS), 0)
+        while sum(heard.values()) < count:
+            said = client.message()[1].decode()
+            if said != "here":
+                sender, number = map(int, said.split())
+                self.assertEqual(number, heard[sender])
+                heard[sender] += 1
+        return heard
+
+    def test_all_hear_all_in_order(self):
+        for deflate in ((), ("--deflate", "shared")):
+            server = serve(self, "websocket", "--workers", "3", *deflate)
+            clients = [Client(self, server.port, "/room", deflate=DEFLATE if deflate else None) for _ in range(self.CLIENTS)]
+            for client in clients:
+                client.send(frame(TEXT, b"here"))  # which only its own answer follows: it is alone, or the last to come
+                self.assertEqual(client.message(), (TEXT, b"here"))
+            for number in range(self.MESSAGES):
+                for sender, client in enumerate(clients):
+                    client.send(frame(TEXT, f"{sender} {number}".encode() + b" " * 100))
+            for client in clients:
+                self.assertEqual(self.heard(client, self.CLIENTS * self.MESSAGES), dict.fromkeys(range(self.CLIENTS), self.MESSAGES))
 
 
 if __name__ == "__main__":

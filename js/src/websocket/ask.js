@@ -6,6 +6,8 @@ const { switchingResponse } = require('../fetch/response.js');
 const accepting = require('./accept.js');
 const { checkNames, socketSettings } = require('./options.js');
 
+const NOT_CLEAN = 1006; // (RFC 6455, 7.1.5)
+
 // The parts of a field that is a list, without blanks around them.
 function partsOf(value) {
   return (value || '')
@@ -31,10 +33,25 @@ function timesOf(name, { idleTimeout }) {
   return { pingInterval: half, pongTimeout: half };
 }
 
-// A request for a WebSocket that is not answered yet: `url` that of the socket, `response` what accepts it when the server would send it.
-// `handlers` as for acceptSocket, with `data`; accepted(connection) is called before any of them; isWanted() may refuse at the last moment;
-// ended() is called if it was never accepted.
-function ask(name, request, options, handlers, { data, accepted, isWanted, ended }) {
+// Handlers for all sockets of a class: each tells the object that is its connection's `data`. `own` are the class's own functions:
+// opened(object), received(object, data), ended(object, code, reason, wasClean), setError(object, error), isConnecting(object),
+// accepted(object, connection), setUrl(object, url). So a socket costs no closures.
+function handlersFor(own) {
+  return {
+    open: ({ data: object }) => own.opened(object),
+    message: ({ data: object }, data) => own.received(object, data),
+    error: ({ data: object }, error) => own.setError(object, error),
+    close: ({ data: object }, code, reason, wasClean) => own.ended(object, code, reason, wasClean),
+    refused({ data: object }, error) {
+      own.setError(object, error);
+      own.ended(object, NOT_CLEAN, '', false);
+    },
+  };
+}
+
+// Makes the object that of the socket which the request asks for; the response, with status 101, accepts it when the server would send
+// it. An object that was closed by then refuses it. `handlers` are those of handlersFor(own).
+function ask(name, request, options, object, own, handlers) {
   if (options === null || (typeof options !== 'object' && typeof options !== 'function'))
     throw new TypeError(`${name}: options must be an object`);
   const exchange = exchangeOf(name, request);
@@ -45,22 +62,23 @@ function ask(name, request, options, handlers, { data, accepted, isWanted, ended
   const settings = socketSettings({ ...rest, ...timesOf(name, { idleTimeout }), binaryType: 'arraybuffer' }, handlers);
   let isAccepted = false;
   exchange.watch(() => {
-    if (!isAccepted) ended();
+    if (!isAccepted) own.ended(object, NOT_CLEAN, '', false);
   });
   const accept = (fields) => {
-    if (!isWanted()) {
+    if (!own.isConnecting(object)) {
       exchange.respond(403, ['content-type', 'text/plain'], '403 Forbidden\n');
       return;
     }
     isAccepted = true;
     try {
-      accepted(accepting.acceptSocket(request, handlers, { data, protocol, settings, headers: pairsOf(fields) }));
+      own.accepted(object, accepting.acceptSocket(request, handlers, { data: object, protocol, settings, headers: pairsOf(fields) }));
     } catch (error) {
       isAccepted = false;
       throw error;
     }
   };
-  return { url: request.url.replace('http', 'ws'), response: switchingResponse(accept, headers) };
+  own.setUrl(object, request.url.replace('http', 'ws'));
+  return switchingResponse(accept, headers);
 }
 
 // Names and values that stand in turn, in pairs. A reason phrase has no name, and is not a field.
@@ -77,4 +95,4 @@ function checkClose(code, reason) {
   if (Buffer.byteLength(reason) > 123) throw new DOMException('the reason has more than 123 bytes of UTF-8', 'SyntaxError');
 }
 
-module.exports = { ask, checkClose };
+module.exports = { ask, handlersFor, checkClose };

@@ -3,14 +3,13 @@
 
 const { Event, MessageEvent, CloseEvent, ErrorEvent, makeKin } = require('./events.js');
 const { Target, targets } = require('./target.js');
-const { ask, checkClose } = require('./ask.js');
+const { ask, handlersFor, checkClose } = require('./ask.js');
 
 const [CONNECTING, OPEN, CLOSING, CLOSED] = [0, 1, 2, 3];
 // What is held for a first listener; beyond, no more is read.
 const MOST_HELD = 65536;
 const HELD_MESSAGE = 64; // what a message counts beside its bytes
 const NO_CODE = 0; // a Close without one
-const NOT_CLEAN = 1006; // (RFC 6455, 7.1.5)
 const FAILED = 1011;
 
 function sizeOf(data) {
@@ -308,35 +307,11 @@ makeKin(WebSocket, globalThis.WebSocket || globalThis.EventTarget, 'WebSocket');
 for (const [name, value] of Object.entries({ CONNECTING, OPEN, CLOSING, CLOSED }))
   for (const object of [WebSocket, WebSocket.prototype]) Object.defineProperty(object, name, { value, enumerable: true });
 
-// Of all sockets, so that a socket costs no closures.
-const HANDLERS = {
-  open(connection) {
-    own.opened(connection.data);
-  },
-  message(connection, data) {
-    own.received(connection.data, data);
-  },
-  error(connection, error) {
-    own.setError(connection.data, error);
-  },
-  close(connection, code, reason, wasClean) {
-    own.ended(connection.data, code, reason, wasClean);
-  },
-  refused(connection, error) {
-    own.setError(connection.data, error);
-    own.ended(connection.data, NOT_CLEAN, '', false);
-  },
-};
+const HANDLERS = handlersFor(own);
 
 function upgradeWebSocket(request, options = {}) {
   const socket = new WebSocket();
-  const { url, response } = ask('upgradeWebSocket', request, { onLimit: 'close', ...options }, HANDLERS, {
-    data: socket,
-    isWanted: () => own.isConnecting(socket),
-    accepted: (connection) => own.accepted(socket, connection),
-    ended: () => own.ended(socket, NOT_CLEAN, '', false),
-  });
-  own.setUrl(socket, url);
+  const response = ask('upgradeWebSocket', request, { onLimit: 'close', ...options }, socket, own, HANDLERS);
   return { socket, response };
 }
 

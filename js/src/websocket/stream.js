@@ -2,13 +2,12 @@
 // waits for the client.
 'use strict';
 
-const { ask, checkClose } = require('./ask.js');
+const { ask, handlersFor, checkClose } = require('./ask.js');
 
 const [CONNECTING, OPEN, CLOSING, CLOSED] = [0, 1, 2, 3];
 const MOST_UNREAD = 65536; // bytes of messages that have come and were not read; then no more are taken
 const MESSAGE = 64; // what a message counts beside its bytes
 const NO_CODE = 0; // a Close without one
-const NOT_CLEAN = 1006; // (RFC 6455, 7.1.5)
 
 class WebSocketError extends DOMException {
   #closeCode;
@@ -186,7 +185,7 @@ class WebSocketStream {
 
   static {
     WebSocketStream.internals = {
-      open: (stream) => stream.#open(),
+      opened: (stream) => stream.#open(),
       received: (stream, data) => stream.#received(data),
       ended: (stream, code, reason, wasClean) => stream.#ended(code, reason, wasClean),
       setError(stream, error) {
@@ -208,34 +207,11 @@ delete WebSocketStream.internals;
 for (const name of ['url', 'opened', 'closed', 'close']) Object.defineProperty(WebSocketStream.prototype, name, { enumerable: true });
 Object.defineProperty(WebSocketStream.prototype, Symbol.toStringTag, { value: 'WebSocketStream', configurable: true });
 
-const HANDLERS = {
-  open(connection) {
-    own.open(connection.data);
-  },
-  message(connection, data) {
-    own.received(connection.data, data);
-  },
-  error(connection, error) {
-    own.setError(connection.data, error);
-  },
-  close(connection, code, reason, wasClean) {
-    own.ended(connection.data, code, reason, wasClean);
-  },
-  refused(connection, error) {
-    own.setError(connection.data, error);
-    own.ended(connection.data, NOT_CLEAN, '', false);
-  },
-};
+const HANDLERS = handlersFor(own);
 
 function upgradeWebSocketStream(request, options = {}) {
   const stream = new WebSocketStream();
-  const { url, response } = ask('upgradeWebSocketStream', request, options, HANDLERS, {
-    data: stream,
-    isWanted: () => own.isConnecting(stream),
-    accepted: (connection) => own.accepted(stream, connection),
-    ended: () => own.ended(stream, NOT_CLEAN, '', false),
-  });
-  own.setUrl(stream, url);
+  const response = ask('upgradeWebSocketStream', request, options, stream, own, HANDLERS);
   return { stream, response };
 }
 

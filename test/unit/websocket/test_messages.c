@@ -233,6 +233,7 @@ static void what_is_no_handshake_is_answered(void **state)
          "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
          "HTTP/1.1 400 ", ""},
         {HANDSHAKE("/", "Origin: http://evil.example\r\n"), "HTTP/1.1 403 ", ""},
+        {HANDSHAKE("/", "Sec-WebSocket-Extensions: =\r\n"), "HTTP/1.1 400 ", ""},
     };
     begin_sockets();
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -249,7 +250,7 @@ static void what_is_no_handshake_is_answered(void **state)
         turn();
         assert_got(peer, "on");
     }
-    assert_int_equal(finish_sockets().websockets_refused, 4);
+    assert_int_equal(finish_sockets().websockets_refused, 5);
 }
 
 static void a_subprotocol_and_fields_are_agreed(void **state)
