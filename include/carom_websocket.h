@@ -216,8 +216,8 @@ CAROM_API bool carom_websocket_is_subscribed(const carom_websocket *socket, caro
 /* Send a message to all subscribers of a topic, but this socket, on all workers of its service.
  * Content is copied once, framed once for a worker, and shared. In the order of this worker's sends
  * and publishes for each of its sockets; sockets of other workers get what this worker publishes in
- * its order. A subscriber that is over its options.write_limit does not get it, and others do.
- * Errors: EINVAL, ENOMEM (some may have it). */
+ * its order. A subscriber that is over its options.write_limit, or in the midst of a message that
+ * is sent in pieces, does not get it, and others do. Errors: EINVAL, ENOMEM (some may have it). */
 CAROM_API int carom_websocket_publish(carom_websocket *socket, carom_slice topic,
                                       carom_websocket_kind kind, const carom_content *content);
 /* The same to all subscribers. On the worker's thread. */

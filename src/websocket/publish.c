@@ -71,6 +71,7 @@ struct delivery {
     uint8_t kind;
     const carom_content *content;
     struct frame plain, deflated;
+    size_t saved;                             /* by the second, for each who gets it */
     const struct carom_ws_settings *settings; /* of those that are sent `deflated` */
     bool is_longer;                           /* there is no such, because it would be */
 };
@@ -93,9 +94,11 @@ static const struct frame *deflated(struct delivery *delivery, struct carom_ws_s
                                                   content->data, content->length, &shorter) ||
                           !make_frame(delivery->websockets, &delivery->deflated, delivery->kind,
                                       true, shorter.data, shorter.length);
-    if (!delivery->is_longer)
-        delivery->settings = settings;
-    return delivery->is_longer ? NULL : &delivery->deflated;
+    if (delivery->is_longer)
+        return NULL;
+    delivery->settings = settings;
+    delivery->saved = content->length - shorter.length;
+    return &delivery->deflated;
 }
 
 static const struct frame *plain(struct delivery *delivery)
@@ -117,7 +120,7 @@ static int deliver_to(struct delivery *delivery, carom_websocket *socket)
     if (carom_ws_deflates(socket) && socket->deflate.agreed.server_bits >= common_bits(settings))
         frame = deflated(delivery, settings);
     if (frame != NULL) {
-        delivery->websockets->bytes_saved += delivery->content->length - delivery->deflated.size;
+        delivery->websockets->bytes_saved += delivery->saved;
         carom_ws_deflate_forget(&socket->deflate, &settings->deflaters);
     } else {
         frame = plain(delivery);

@@ -114,18 +114,20 @@ static int send_frame(carom_websocket *socket, uint8_t opcode, bool fin,
     return framed(socket, error, before);
 }
 
-/* Compressed, if it was agreed on and makes it shorter. */
+/* Compressed, if it was agreed on and makes it compressed. */
 static int send_message(carom_websocket *socket, uint8_t opcode, const carom_content *content)
 {
-    carom_slice shorter;
+    carom_slice compressed;
     if (!carom_ws_deflates(socket) ||
         !carom_ws_deflate_message(&socket->deflate, &socket->settings->deflaters, content->data,
-                                  content->length, &shorter))
+                                  content->length, &compressed))
         return send_frame(socket, opcode, true, content);
     carom_ws_shared(socket)->deflates = true;
-    carom_ws_shared(socket)->bytes_saved += content->length - shorter.length;
+    /* With takeover it may be longer, and is sent all the same. */
+    if (compressed.length < content->length)
+        carom_ws_shared(socket)->bytes_saved += content->length - compressed.length;
     uint64_t before = carom_tunnel_out(&socket->tunnel)->length;
-    int error = append_frame(socket, opcode, true, true, shorter.data, shorter.length, true);
+    int error = append_frame(socket, opcode, true, true, compressed.data, compressed.length, true);
     give_back(content);
     return framed(socket, error, before);
 }

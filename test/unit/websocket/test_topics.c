@@ -140,6 +140,25 @@ static void many_topics_are_found(void **state)
     finish_sockets();
 }
 
+/* Frames of two messages must not be mixed (RFC 6455, 5.4). */
+static void who_is_sent_pieces_is_left_out(void **state)
+{
+    (void)state;
+    begin_sockets();
+    struct socket_client a = open_client(), b = open_client();
+    const carom_content piece = {.data = "a", .length = 1};
+    carom_websocket_subscribe(program.sockets[0], red);
+    carom_websocket_subscribe(program.sockets[1], red);
+    carom_websocket_send_piece(program.sockets[0], CAROM_WEBSOCKET_TEXT, &piece, false);
+    publish_to_all(red, "missed");
+    carom_websocket_send_piece(program.sockets[0], CAROM_WEBSOCKET_TEXT, &piece, true);
+    publish_to_all(red, "heard");
+    turn();
+    assert_string_equal(frames(&a), "t,a c:a t:heard");
+    assert_string_equal(frames(&b), "t:missed t:heard");
+    finish_sockets();
+}
+
 static void names_and_contents_are_checked(void **state)
 {
     (void)state;
@@ -169,6 +188,7 @@ int main(void)
         cmocka_unit_test(a_slow_subscriber_holds_up_nobody),
         cmocka_unit_test(all_subscribers_may_end_in_a_publish),
         cmocka_unit_test(many_topics_are_found),
+        cmocka_unit_test(who_is_sent_pieces_is_left_out),
         cmocka_unit_test(names_and_contents_are_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,113 @@
+/* Sockets with permessage-deflate: what is compressed, what is not, and what that is said to have
+ * saved. */
+#include "unit/websocket/sockets.h"
+
+#define OFFER "Sec-WebSocket-Extensions: permessage-deflate\r\n"
+
+static carom_websocket *open_compressing(struct socket_client *client,
+                                         carom_websocket_deflate deflate)
+{
+    const carom_options options = sockets_options();
+    program.options.deflate = deflate;
+    begin(&options);
+    *client = open_with(HANDSHAKE("/", OFFER));
+    assert_got(client->peer, "Sec-WebSocket-Extensions: permessage-deflate");
+    noted();
+    assert_true(carom_websocket_is_compressed(program.sockets[0]));
+    return program.sockets[0];
+}
+
+static int send_bytes(carom_websocket *socket, const void *data, size_t length)
+{
+    const carom_content content = {.data = data, .length = length};
+    return carom_websocket_send(socket, CAROM_WEBSOCKET_BINARY, &content);
+}
+
+/* Bytes of which nothing can be left out. */
+static void make_noise(uint8_t *bytes, size_t length)
+{
+    uint32_t state = 1;
+    for (size_t i = 0; i < length; i++) {
+        state = state * 1664525u + 1013904223u;
+        bytes[i] = (uint8_t)(state >> 24);
+    }
+}
+
+static void what_is_saved_is_counted(void **state)
+{
+    (void)state;
+    static const carom_websocket_deflate ways[] = {CAROM_WEBSOCKET_DEFLATE_SHARED,
+                                                   CAROM_WEBSOCKET_DEFLATE_OWN};
+    for (int i = 0; i < 2; i++) {
+        struct socket_client client;
+        carom_websocket *socket = open_compressing(&client, ways[i]);
+        uint8_t bytes[1000];
+        make_noise(bytes, sizeof bytes);
+        assert_int_equal(send_bytes(socket, bytes, sizeof bytes), 0);
+        turn();
+        assert_int_equal(stats_now().websocket_bytes_saved, 0); /* not less than nothing */
+        memset(bytes, 'x', sizeof bytes);
+        assert_int_equal(send_bytes(socket, bytes, sizeof bytes), 0);
+        turn();
+        carom_stats stats = finish_sockets();
+        assert_int_equal(stats.websocket_bytes_sent, 2000);
+        assert_in_range(stats.websocket_bytes_saved, 900, 999);
+        noted();
+    }
+}
+
+static void what_is_short_is_sent_as_it_is(void **state)
+{
+    (void)state;
+    struct socket_client client;
+    carom_websocket *socket = open_compressing(&client, CAROM_WEBSOCKET_DEFLATE_SHARED);
+    char text[65];
+    memset(text, 'x', sizeof text);
+    text[64] = '\0';
+    assert_int_equal(send_words(socket, text), 0);
+    text[40] = '\0';
+    assert_int_equal(send_words(socket, text), 0);
+    turn();
+    const char *came = frames(&client);
+    assert_int_equal(strncmp(came, "zt:#", 4), 0);
+    assert_non_null(strstr(came, " t:xxxx"));
+    finish_sockets();
+}
+
+/* One that has agreed and one that has not: the same message, compressed once, and as it is. */
+static void what_is_published_is_compressed_once(void **state)
+{
+    (void)state;
+    static const carom_slice topic = CAROM_SLICE("t");
+    struct socket_client clients[3];
+    open_compressing(&clients[0], CAROM_WEBSOCKET_DEFLATE_SHARED);
+    clients[1] = open_with(HANDSHAKE("/", OFFER));
+    clients[2] = open_with(HANDSHAKE("/", ""));
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(carom_websocket_subscribe(program.sockets[i], topic), 0);
+    char text[501];
+    memset(text, 'x', 500);
+    text[500] = '\0';
+    const carom_content content = {.data = text, .length = 500};
+    assert_int_equal(carom_publish(&sim.service->workers[0], topic, CAROM_WEBSOCKET_TEXT, &content),
+                     0);
+    turn();
+    char first[64];
+    snprintf(first, sizeof first, "%s", frames(&clients[0]));
+    assert_int_equal(strncmp(first, "zt:#", 4), 0);
+    assert_string_equal(frames(&clients[1]), first);
+    assert_string_equal(frames(&clients[2]), "t:#500");
+    carom_stats stats = finish_sockets();
+    assert_int_equal(stats.websocket_bytes_sent, 1500);
+    assert_in_range(stats.websocket_bytes_saved, 900, 999);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_saved_is_counted),
+        cmocka_unit_test(what_is_short_is_sent_as_it_is),
+        cmocka_unit_test(what_is_published_is_compressed_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
