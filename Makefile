@@ -63,7 +63,7 @@ install: configure ## headers and libraries: make install PREFIX=/usr/local DEST
 	@cmake --build $(BUILD) --target carom_static carom_shared
 	@cmake --install $(BUILD) --prefix $(abspath $(PREFIX))
 
-package: build ## the npm package, build/carom-*.tgz
+package: build ## the npm packages, of JavaScript and of this machine: build/carom-*.tgz
 	@BUILD="$(BUILD)" tools/package
 
 tidy: configure ## check style, floors, comments and static analysis

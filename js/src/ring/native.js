@@ -1,27 +1,13 @@
-// Finds and loads the addon, carom.node: a prebuilt one that came with the package, or one that was built here.
+// The addon, carom.node, which has the engine.
 'use strict';
 
-const path = require('node:path');
-
-const places = [
-  path.join(__dirname, '..', '..', 'prebuilds', `${process.platform}-${process.arch}`, 'carom.napi.node'),
-  path.join(__dirname, '..', '..', 'build', 'Release', 'carom.node'),
-  path.join(__dirname, '..', '..', '..', 'build', 'carom.node'),
-];
-if (process.env.CAROM_NODE) places.unshift(process.env.CAROM_NODE);
+const { findBinary, nameOfMachine } = require('../binary/binary.js');
 
 function load() {
-  const problems = [];
-  for (const place of places) {
-    try {
-      return require(place);
-    } catch (error) {
-      if (error.code !== 'MODULE_NOT_FOUND') problems.push(`${place}: ${error.message}`);
-    }
-  }
+  const addon = findBinary();
+  if (addon !== null) return addon;
   const error = new Error(
-    `carom has no binary for ${process.platform}-${process.arch}; run "npm rebuild carom", or ` +
-      `"make build" in its repository${problems.map((line) => `\n  ${line}`).join('')}`,
+    `no native engine of carom for ${nameOfMachine()}: build one from its repository (make), and name build/carom.node in CAROM_NODE`,
   );
   error.code = 'CAROM_NO_BINARY';
   throw error;
