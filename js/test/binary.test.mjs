@@ -72,7 +72,10 @@ test('CAROM_NODE names a file, from the working directory; what is wrong with it
     `CAROM_BINARY_MISSING: the file ${path.resolve('nowhere.node')}, which CAROM_NODE names, is not there: correct or unset it`,
   );
   writeFileSync(path.join(folder, 'text.node'), 'text');
-  assert.match(found(path.join(folder, 'text.node')), /^CAROM_BINARY_BROKEN: .*which CAROM_NODE names, cannot be loaded: it is not whole, .*$/);
+  assert.match(
+    found(path.join(folder, 'text.node')),
+    /^CAROM_BINARY_BROKEN: .*which CAROM_NODE names, cannot be loaded: it is not whole, .*$/,
+  );
   writeFileSync(path.join(folder, 'other.js'), 'exports.open = () => {};');
   assert.match(found(path.join(folder, 'other.js')), /^CAROM_BINARY_BROKEN: .*is not the engine of carom$/);
 });
