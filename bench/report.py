@@ -71,8 +71,24 @@ def row(results, load, server):
             number(peak and peak / 2**20, ".0f")]
 
 
+def plural(unit):
+    return unit[:-1] + "ies" if unit.endswith("y") else unit + "s"
+
+
+def idle_table(results, load):
+    rows = []
+    for server in LOADS[load].servers:
+        values = figures(results, "loads", load, server, "bytes")
+        why = next(iter(figures(results, "loads", load, server, "failed")), "not measured")
+        rows.append([SERVERS[server].label, f"{statistics.median(values):,.0f} ({min(values):,.0f} to {max(values):,.0f})" if values else why])
+    return ["", "bytes (rounds)"], rows
+
+
 def table(results, load):
-    head = ["", "requests/s", "CPU µs/request (rounds)", "on the JavaScript thread", f"× {SERVERS[base_of(load)].label} (rounds)",
+    if LOADS[load].tool == "idle":
+        return idle_table(results, load)
+    unit = LOADS[load].unit
+    head = ["", f"{plural(unit)}/s", f"CPU µs/{unit} (rounds)", "on the JavaScript thread", f"× {SERVERS[base_of(load)].label} (rounds)",
             "in user space", "core busy", "50 / 99 / 99.9 %, µs", "peak MiB"]
     rows = [row(results, load, server) for server in LOADS[load].servers
             if any(server in part["loads"][load] for part in results["rounds"])]
@@ -156,20 +172,38 @@ def beaten(results):
             kind = SERVERS[name]
             ours = best(results, load, kind.javascript)
             ratio = ours and ratios(results, load, name, ours[1])
-            if not kind.ours and not name.startswith("floor") and ratio and ratio[2] < 1:
+            if not kind.ours and "floor" not in name and ratio and ratio[2] < 1:
                 yield (f"{LOADS[load].title}: {kind.label} takes {ratio[0]:.2f} ({ratio[1]:.2f} to {ratio[2]:.2f}) x the CPU of "
                        f"{SERVERS[ours[1]].label}")
+
+
+def judge(ends, goal):
+    """(missed, in a word) for the least and the greatest of the rounds."""
+    missed = ends[0] > goal.most
+    return missed, "missed" if missed else "reached" if ends[1] <= goal.most else "reached in some rounds, missed in others"
+
+
+def bytes_goal(results, goal):
+    values = figures(results, "loads", goal.load, goal.server, "bytes")
+    if values:
+        missed, verdict = judge((min(values), max(values)), goal)
+        yield (f"{LOADS[goal.load].title}: {SERVERS[goal.server].label} takes {statistics.median(values):,.0f} ({min(values):,.0f} to "
+               f"{max(values):,.0f}); the goal is {goal.most:,.0f}: {verdict}", missed)
 
 
 def goals(results):
     """(in words, missed) of each goal whose servers were measured. It is missed when every round is above it, and reached when
     none is; between these nothing is decided."""
     for goal in GOALS:
-        ratio = goal.load in results["rounds"][0]["loads"] and ratios(results, goal.load, goal.server, goal.base)
+        if goal.load not in results["rounds"][0]["loads"]:
+            continue
+        if not goal.base:
+            yield from bytes_goal(results, goal)
+            continue
+        ratio = ratios(results, goal.load, goal.server, goal.base)
         if not ratio:
             continue
-        missed = ratio[1] > goal.most
-        verdict = "missed" if missed else "reached" if ratio[2] <= goal.most else "reached in some rounds, missed in others"
+        missed, verdict = judge(ratio[1:], goal)
         yield (f"{LOADS[goal.load].title}: {SERVERS[goal.server].label} takes {ratio[0]:.2f} ({ratio[1]:.2f} to {ratio[2]:.2f}) x the CPU of "
                f"{SERVERS[goal.base].label}; the goal is {goal.most:.2f}: {verdict}", missed)
 

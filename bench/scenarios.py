@@ -90,8 +90,34 @@ for runtime, name, needs in ((NODE, "Node", "node"), *(([command], name, command
         WRITTEN.append(f"{name.lower().replace(' ', '')}-{way}")
         SERVERS[WRITTEN[-1]] = Kind(start, f"{label}, {name}", needs, True, True, name == "Node", True)
 
+# WebSockets: each server, also with messages compressed each by itself ("shared"), and after what came before ("own").
+COMPRESSIONS = ("plain", "shared", "own")
+
+
+def over_websocket(name, compression):
+    return name if compression == "plain" else f"{name}-{compression}"
+
+
+COLLECTING_NODE, COLLECTING_DENO = [*NODE, "--expose-gc"], [*DENO, "--v8-flags=--expose-gc"]
+SERVERS["ws-floor"] = Kind(native("bench/ws_floor"), "floor, epoll", BUILD / "bench/ws_floor", quick=True)
+for compression in COMPRESSIONS:
+    words = [] if compression == "plain" else ["--deflate", compression]
+    SERVERS[over_websocket("ws-c", compression)] = Kind(
+        native("examples/websocket", *words), "Carom", BUILD / "examples/websocket", ours=True, quick=True)
+    for name, start, label, needs, ours in (
+            ("ws-handlers", script(COLLECTING_NODE, "ws-carom.mjs", compression), "Carom, handlers, Node", "node", True),
+            ("ws-object", script(COLLECTING_NODE, "ws-carom.mjs", compression, "object"), "Carom, WebSocket object, Node", "node", True),
+            ("ws-uws", script(COLLECTING_NODE, "ws-uws.mjs", compression), "uWebSockets.js", BIN, False),
+            ("ws-bun", script(BUN, "ws-bun.mjs", compression), "Bun.serve", BIN / "bun", False),
+            ("ws-deno", script(COLLECTING_DENO, "ws-deno.mjs", compression), "Deno.upgradeWebSocket", BIN / "deno", False),
+            ("ws-node", script(COLLECTING_NODE, "ws-node.mjs", compression), "ws on node:http", "node", False)):
+        SERVERS[over_websocket(name, compression)] = Kind(start, label, needs, ours, javascript=True, quick=name == "ws-handlers")
+WS_NAMES = ["ws-c", "ws-handlers", "ws-object", "ws-uws", "ws-bun", "ws-deno", "ws-node"]
+OVER_WS, OVER_WS_SHARED, OVER_WS_OWN = (["ws-floor", *(over_websocket(name, compression) for name in WS_NAMES)]
+                                        for compression in COMPRESSIONS)
+
 IN_C = ["floor", "floor-uring", "hello", "uring", "nginx", "h2o", "microhttpd", "evhttp", "hyper"]
-IN_JS = [name for name, kind in SERVERS.items() if kind.javascript and not kind.written]
+IN_JS = [name for name, kind in SERVERS.items() if kind.javascript and not kind.written and not name.startswith("ws-")]
 LARGE_OVER_TLS = ["app", "nginx", "h2o", "inline", "thread", "node", "bun", "deno"]
 OVER_TLS = ["hello", "nginx", "h2o", "inline", "thread", "node", "bun", "deno"]
 
@@ -104,10 +130,18 @@ class Load:
     depth: int = 1       # requests at once on a connection; 0: a connection for each
     target: str = "/hello"
     kind: str = ""       # of load.lua
-    tool: str = "wrk"    # pace: open loop; h2load: `depth` streams at once; full, resumed: handshakes, one after the other
+    tool: str = "wrk"    # pace: open loop; h2load: `depth` streams at once; full, resumed: handshakes, one after the other;
+                         # ws: messages of WebSocket; idle: bytes that idle sockets take
     rate: int = 0        # of pace: requests per second
     tls: bool = False
     quick: bool = False
+    size: int = 0        # of ws: bytes of a message
+    unit: str = "request"
+
+
+def sockets(title, servers, connections, depth, size, *, target="/echo", kind="", quick=False):
+    unit = "delivery" if target == "/room" else "message"
+    return Load(f"WebSocket: {title}", servers, connections, depth, target, kind, "ws", quick=quick, size=size, unit=unit)
 
 
 LOADS = {
@@ -145,11 +179,19 @@ LOADS = {
     "h2-1m": Load("1 MiB over TLS, HTTP/2, 8 connections", LARGE_OVER_TLS, 8, target="/1m", tool="h2load", tls=True),
     "tls-full": Load("TLS handshakes, full", OVER_TLS, tool="full", tls=True),
     "tls-resumed": Load("TLS handshakes, resumed", OVER_TLS, tool="resumed", tls=True),
+    "ws-echo": sockets("echo of 20 bytes, 64 connections", OVER_WS, 64, 1, 20, quick=True),
+    "ws-echo-16": sockets("echo of 20 bytes, 64 connections, 16 at once on each", OVER_WS, 64, 16, 20, quick=True),
+    "ws-echo-64k": sockets("echo of 64 KiB, 64 connections", OVER_WS, 64, 1, 65536),
+    "ws-publish": sockets("20 bytes published to 1,000", OVER_WS, 1000, 1, 20, target="/room"),
+    "ws-publish-16": sockets("20 bytes published to 1,000, 16 at once", OVER_WS, 1000, 16, 20, target="/room", quick=True),
+    "ws-shared": sockets("echo of 1 KiB, each compressed by itself", OVER_WS_SHARED, 64, 1, 1024, kind="shared"),
+    "ws-own": sockets("echo of 1 KiB, compressed with context takeover", OVER_WS_OWN, 64, 1, 1024, kind="own"),
+    "ws-idle": Load("WebSocket: bytes that an idle socket takes", OVER_WS, 2000, 0, "/echo", tool="idle", unit="socket"),
 }
 
 @dataclass
 class Goal:
-    """Of a load: a server is to take at most so many times the CPU per request that another takes."""
+    """Of a load: a server is to take at most so many times the CPU per request that another takes. Without `base`: bytes."""
     load: str
     server: str
     base: str
@@ -161,6 +203,12 @@ GOALS = [Goal("written", f"{runtime}-{way}", f"{runtime}-ours", 1.1)
 GOALS += [Goal("written", "deno-runtime", "deno-ours", 1.35), Goal("keepalive", "inline", "hello", 1.05),
           Goal("keepalive", "inline", "uws", 1.0), Goal("upload-64k", "inline", "node", 0.7), Goal("upload-64k", "inline", "bun", 1.0),
           Goal("upload-1m", "inline", "node", 0.8), Goal("upload-1m-stream", "inline", "node", 1.0)]
+for load, most_in_c, most_by_handlers, most_by_object in (
+        ("ws-echo", 1.05, 1.15, 1.5), ("ws-echo-16", 1.15, 1.5, 4), ("ws-echo-64k", 1.1, 1.15, 2), ("ws-publish", 1.03, 1.1, None),
+        ("ws-publish-16", 1.05, 1.1, None), ("ws-shared", 0.85, 0.9, None), ("ws-own", 1.2, 1.3, None), ("ws-idle", 400, 1000, 2500)):
+    for name, most in (("ws-c", most_in_c), ("ws-handlers", most_by_handlers), ("ws-object", most_by_object)):
+        if most:
+            GOALS.append(Goal(load, over_websocket(name, LOADS[load].kind or "plain"), "" if load == "ws-idle" else "ws-floor", most))
 
 # way: label: server ("large" is bench/large.c), bulk's method and target
 BULK = {

@@ -177,13 +177,14 @@ class Server:
         return (int(fields[11]) + int(fields[12])) / TICKS
 
     def memory(self):
-        """Resident and proportional bytes of all its processes, and resident of the one that serves."""
-        rss, pss = [], 0
+        """Resident, proportional, and its own written bytes of all its processes, and resident of the one that serves."""
+        rss, pss, private = [], 0, 0
         for pid in self.pids:
             text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+            private += int(re.search(r"^Private_Dirty:\s+(\d+)", text, re.M)[1]) * 1024
             rss.append(int(re.search(r"^Rss:\s+(\d+)", text, re.M)[1]) * 1024)
             pss += int(re.search(r"^Pss:\s+(\d+)", text, re.M)[1]) * 1024
-        return {"rss": max(rss), "pss": pss}  # of masters, workers and helpers the greatest
+        return {"rss": max(rss), "pss": pss, "private": private}  # rss: of masters, workers and helpers the greatest
 
     def forget_peak(self):
         for pid in self.pids:
@@ -208,6 +209,13 @@ class Server:
                     raise Trouble(f"{self.process.args[3]} answered {data!r}")
                 data += more
             return data
+
+    def get(self, target):
+        """Ask for it, and wait for the answer."""
+        with socket.create_connection(("127.0.0.1", self.port), STOP_SECONDS) as peer:
+            peer.sendall(f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\nConnection: close\r\n\r\n".encode())
+            while peer.recv(4096):
+                pass
 
     def stop(self):
         """Ask it to end, wait, and kill what is left of it."""

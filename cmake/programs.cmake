@@ -9,10 +9,12 @@ set(CAROM_NEEDS_database_threads libpq)
 set(CAROM_NEEDS_cache hiredis)
 set(CAROM_NEEDS_proxy libcurl)
 set(CAROM_NEEDS_duk duktape)
+set(CAROM_NEEDS_ws_floor zlib)
+set(CAROM_NEEDS_ws_load zlib)
 
 # Those that are measured, and so linked as libcarom.so is; or to it, which spares them ten seconds of linking each.
 set(CAROM_MEASURED hello app database_threads engine large parse)
-set(CAROM_MEASURED_SHARED vm duk database)
+set(CAROM_MEASURED_SHARED vm duk database websocket)
 
 # Make the program <folder>/<name> in the build directory from one source file. The target is called
 # <folder>-<name> with - for /, and is left out, with a message, when a library it needs is missing.
