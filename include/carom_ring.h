@@ -424,6 +424,11 @@ CAROM_API void carom_ring_forget_connection(carom_ring *ring, uint32_t number);
 /* Close the connection of a number, or all (0), as `how` says (enum carom_ring_close), after the
  * commands that are there. An unknown number is ignored. The VM's thread. */
 CAROM_API void carom_ring_close_connection(carom_ring *ring, uint32_t number, uint32_t how);
+/* Let the kernel ask a connection that has been silent for `seconds` whether its peer is still
+ * there (SO_KEEPALIVE, TCP_KEEPIDLE; at most 32,767), and reset it if not; 0: it does not ask,
+ * which is the default. Done with the next turn; ignored for an unknown number and for Unix
+ * sockets. The VM's thread. */
+CAROM_API void carom_ring_keep_alive(carom_ring *ring, uint32_t number, uint32_t seconds);
 /* How many bytes a connection has received and sent so far, without encryption; 0 for an unknown
  * number. Exact when the VM's thread drives the worker; else as they were when its last request
  * came. The VM's thread. */

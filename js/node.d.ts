@@ -7,9 +7,9 @@ import { Limits, ServeOptions, TlsOptions } from './index.js';
  *
  * Of the options of node:http these have an effect: `keepAliveTimeout`, `keepAliveTimeoutBuffer`, `headersTimeout`, `requestTimeout`, `maxHeaderSize`,
  * `joinDuplicateHeaders`, `highWaterMark`, `rejectNonStandardBodyWrites`, `IncomingMessage` and `ServerResponse` (the methods of their
- * prototypes; no constructor is called) and `requireHostHeader`. `insecureHTTPParser: true` and
+ * prototypes; no constructor is called) and `requireHostHeader`, `keepAlive`, `keepAliveInitialDelay`. `insecureHTTPParser: true` and
  * `shouldUpgradeCallback` are refused. These have no effect: `connectionsCheckingInterval` (each time limit is checked when it is due),
- * `noDelay` (it is on), `keepAlive`, `keepAliveInitialDelay`, `optimizeEmptyRequests`, `uniqueHeaders`.
+ * `noDelay` (it is on), `optimizeEmptyRequests`, `uniqueHeaders`.
  */
 export interface Options extends ServerOptions, TlsOptions {
   carom?: Limits & Pick<ServeOptions, 'io' | 'workers' | 'backend' | 'reusePort'>;
@@ -18,8 +18,8 @@ export interface Options extends ServerOptions, TlsOptions {
 /**
  * A server like that of node:http. Errors of listening come as 'error' events with node's codes. It also listens on `fd`, a
  * listening socket that was inherited. In a worker of node:cluster the port is shared with the other workers (SO_REUSEPORT: each
- * worker has a queue of connections of its own), unless `exclusive` is true; port 0 is another port in each worker. Handles of
- * node are refused.
+ * worker has a queue of connections of its own), unless `exclusive` is true; port 0 is another port in each worker. A handle of
+ * TCP that listens, such as a net.Server that another process has sent, is taken over: it is closed and its socket is ours.
  */
 export class Server extends HttpServer {
   constructor(listener?: RequestListener);

@@ -2,6 +2,8 @@
  * which has checked what users gave; an argument that is wrong all the same throws a TypeError. */
 #include "values.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -404,6 +406,24 @@ static napi_value close_connection(napi_env env, napi_callback_info info)
     return NULL;
 }
 
+/* keepAlive(server, ring, number, seconds): 0: off */
+static napi_value keep_alive(napi_env env, napi_callback_info info)
+{
+    ARGUMENTS(4);
+    struct server_ring *ring = ring_of(env, server_of(env, arguments[0]), arguments[1]);
+    if (ring != NULL)
+        carom_ring_keep_alive(ring->ring, to_uint(env, arguments[2]), to_uint(env, arguments[3]));
+    return NULL;
+}
+
+/* duplicate(fd): a descriptor of the same file, or a negative error */
+static napi_value duplicate(napi_env env, napi_callback_info info)
+{
+    ARGUMENTS(1);
+    int fd = fcntl((int)to_uint(env, arguments[0]), F_DUPFD_CLOEXEC, 0);
+    return number(env, fd >= 0 ? fd : errno == EMFILE ? -CAROM_EMFILE : -CAROM_ENOENT);
+}
+
 /* traffic(server, ring, number): [received, sent] */
 static napi_value traffic(napi_env env, napi_callback_info info)
 {
@@ -552,6 +572,8 @@ NAPI_MODULE_INIT()
         {"connection", connection},
         {"forgetConnection", forget_connection},
         {"closeConnection", close_connection},
+        {"keepAlive", keep_alive},
+        {"duplicate", duplicate},
         {"traffic", traffic},
         {"shutdown", shut_down},
         {"adjust", adjust},

@@ -241,6 +241,12 @@ static int check_inherited(int fd)
     return fd;
 }
 
+void carom_socket_keep_alive(int fd, int seconds)
+{
+    if (seconds == 0 || set(fd, IPPROTO_TCP, TCP_KEEPIDLE, seconds) == 0)
+        set(fd, SOL_SOCKET, SO_KEEPALIVE, seconds > 0);
+}
+
 int carom_listen_open(const struct carom_listen_spec *spec, bool reuse_port, int backlog)
 {
     switch (spec->kind) {

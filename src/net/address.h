@@ -1,4 +1,5 @@
-/* Addresses: the text that carom_service_listen takes, listening sockets, and endpoints as text. */
+/* Addresses: the text that carom_service_listen takes, listening sockets, endpoints as text, and
+ * the one option of a connection that somebody may change. */
 #ifndef CAROM_NET_ADDRESS_H
 #define CAROM_NET_ADDRESS_H
 
@@ -37,6 +38,10 @@ int carom_listen_open(const struct carom_listen_spec *spec, bool reuse_port, int
 /* systemd's descriptors: LISTEN_PID must be this process (sd_listen_fds(3)). Returns how many, the
  * first being 3; 0 when there are none. */
 int carom_listen_systemd_count(void);
+
+/* Let the kernel ask a peer that has been silent for `seconds` whether it is there; 0: no more. For
+ * what is no TCP socket nothing happens. */
+void carom_socket_keep_alive(int fd, int seconds);
 
 /* Describe an endpoint. */
 void carom_address_describe(const struct sockaddr *address, socklen_t length, carom_address *to);

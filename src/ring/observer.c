@@ -9,11 +9,13 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "net/address.h"
 
 #define CHUNK        64u
 #define ALL_FREE     UINT64_MAX
 #define FIRST_CHUNKS 16u /* that there is room for */
 #define MOST_ENTRIES (1u << 22)
+#define MOST_SILENT  32767u /* seconds: the kernel's MAX_TCP_KEEPIDLE */
 
 /* A connection. Its number is its place in the table + 1; links are numbers, 0: none. */
 struct entry {
@@ -21,7 +23,8 @@ struct entry {
     uint64_t received, sent;
     struct carom_endpoint peer;
     uint32_t next;       /* with news */
-    uint32_t next_asked; /* that is to be closed */
+    uint32_t next_asked; /* of which the VM wants something */
+    uint32_t keep_alive; /* seconds + 1; 0: nothing is asked of it */
     uint8_t news, asked; /* enum carom_ring_connection_news, enum carom_ring_close */
     uint8_t reason;
     bool secure;
@@ -127,7 +130,7 @@ static void give_number(struct carom_ring_observer *observer, uint32_t number)
         observer->roomy = place;
 }
 
-/* The list of those that are to be closed may have a number that is free. */
+/* The list of those that are asked for something may have a number that is free. */
 static bool is_idle(const struct chunk *chunk)
 {
     if (chunk->free != ALL_FREE || chunk->used)
@@ -254,24 +257,30 @@ static void close_core(struct carom_core *core, uint8_t how)
 }
 
 /* False when none is left. The lock is not held while one closes: that is told, and takes it. */
-static bool close_next(struct carom_ring_observer *observer)
+static bool work_on_next(struct carom_ring_observer *observer)
 {
     pthread_mutex_lock(&observer->lock);
     uint32_t number = observer->asked.first;
     struct carom_core *core = NULL;
     uint8_t how = 0;
+    uint32_t keep_alive = 0;
     if (number != 0) {
         struct entry *entry = entry_of(observer, number);
         observer->asked.first = entry->next_asked;
         if (observer->asked.first == 0)
             observer->asked.last = 0;
         how = entry->asked;
-        core = how == 0 ? NULL : entry->core;
+        keep_alive = entry->keep_alive;
+        core = entry->core;
         entry->asked = 0;
+        entry->keep_alive = 0;
         entry->is_asked = false;
     }
     pthread_mutex_unlock(&observer->lock);
-    close_core(core, how);
+    if (core != NULL && keep_alive > 0)
+        carom_socket_keep_alive(carom_core_carrier(core)->descriptor(core), (int)keep_alive - 1);
+    if (how != 0)
+        close_core(core, how);
     return number != 0;
 }
 
@@ -299,7 +308,7 @@ bool carom_ring_observer_work(struct carom_ring_observer *observer)
     pthread_mutex_unlock(&observer->lock);
     if (all != 0)
         close_all(observer, all);
-    while (close_next(observer)) {
+    while (work_on_next(observer)) {
     }
     return true;
 }
@@ -370,6 +379,27 @@ void carom_ring_forget_connection(carom_ring *ring, uint32_t number)
     pthread_mutex_unlock(&observer->lock);
 }
 
+/* The worker is to look at a connection. With the lock. */
+static void ask(struct carom_ring_observer *observer, uint32_t number, struct entry *entry)
+{
+    if (entry->is_asked)
+        return;
+    entry->is_asked = true;
+    entry->next_asked = 0;
+    if (observer->asked.last == 0)
+        observer->asked.first = number;
+    else
+        entry_of(observer, observer->asked.last)->next_asked = number;
+    observer->asked.last = number;
+}
+
+static void call_worker(struct carom_ring *ring)
+{
+    atomic_store(&ring->observer->has_work, true);
+    if (ring->records != NULL)
+        carom_ring_wake(ring);
+}
+
 void carom_ring_close_connection(carom_ring *ring, uint32_t number, uint32_t how)
 {
     struct carom_ring_observer *observer = observer_of(ring);
@@ -381,20 +411,25 @@ void carom_ring_close_connection(carom_ring *ring, uint32_t number, uint32_t how
         observer->asked_of_all = (uint8_t)how;
     if (entry != NULL && entry->core != NULL) {
         entry->asked = entry->asked > how ? entry->asked : (uint8_t)how;
-        if (!entry->is_asked) {
-            entry->is_asked = true;
-            entry->next_asked = 0;
-            if (observer->asked.last == 0)
-                observer->asked.first = number;
-            else
-                entry_of(observer, observer->asked.last)->next_asked = number;
-            observer->asked.last = number;
-        }
+        ask(observer, number, entry);
     }
     pthread_mutex_unlock(&observer->lock);
-    atomic_store(&observer->has_work, true);
-    if (ring->records != NULL)
-        carom_ring_wake(ring);
+    call_worker(ring);
+}
+
+void carom_ring_keep_alive(carom_ring *ring, uint32_t number, uint32_t seconds)
+{
+    struct carom_ring_observer *observer = observer_of(ring);
+    if (observer == NULL)
+        return;
+    pthread_mutex_lock(&observer->lock);
+    struct entry *entry = entry_of(observer, number);
+    if (entry != NULL && entry->core != NULL) {
+        entry->keep_alive = (seconds < MOST_SILENT ? seconds : MOST_SILENT) + 1;
+        ask(observer, number, entry);
+    }
+    pthread_mutex_unlock(&observer->lock);
+    call_worker(ring);
 }
 
 void carom_ring_traffic(carom_ring *ring, uint32_t number, uint64_t *received, uint64_t *sent)

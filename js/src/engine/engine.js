@@ -175,6 +175,14 @@ function serveExchanges(options, onExchange, observer) {
   };
 }
 
+// The descriptor of a handle of the runtime, which listens for the engine from now on.
+function takeOver(handle) {
+  const fd = native.duplicate(handle.fd);
+  if (fd < 0) throw fault(fd, 'cannot listen on a handle');
+  handle.close();
+  return fd;
+}
+
 // Answer GET and HEAD of a path in the engine.
 function addRoute(engine, path, status, fields, body) {
   if (fieldsBytes(fields) > engine.maxHead)
@@ -183,4 +191,4 @@ function addRoute(engine, path, status, fields, body) {
   if (error < 0) throw fault(error, `cannot add the route ${path}`);
 }
 
-module.exports = { open, serveExchanges, addRoute };
+module.exports = { open, serveExchanges, addRoute, takeOver };

@@ -15,7 +15,15 @@ function modeOf({ readableAll, writableAll }) {
   return (0o777 & ~process.umask()) | (readableAll ? 0o444 : 0) | (writableAll ? 0o222 : 0);
 }
 
-// listen([port[, host[, backlog]]][, callback]), listen(path[, backlog][, callback]),
+// What node listens with: a net.Server, a net.Socket or what is inside one. null: that is none.
+function handleOf(given) {
+  const handle = given._handle || given.handle || given;
+  if (typeof handle.getsockname === 'function' && handle.fd >= 0) return handle;
+  if (handle === given) return null;
+  throw coded(TypeError, 'ERR_INVALID_ARG_VALUE', 'Carom listens on handles of TCP only: give the descriptor of another, as { fd }.');
+}
+
+// listen(handle[, callback]), listen([port[, host[, backlog]]][, callback]), listen(path[, backlog][, callback]),
 // listen({ port, host, path, fd, backlog, signal, exclusive, ipv6Only, readableAll, writableAll }[, callback])
 function placeOf(args) {
   const callback = typeof args[args.length - 1] === 'function' ? args[args.length - 1] : null;
@@ -23,8 +31,8 @@ function placeOf(args) {
   const [first] = given;
   if (first !== null && typeof first === 'object') {
     const { port, host, path, fd, backlog, signal, exclusive, ipv6Only } = first;
-    if (first._handle || first.handle || typeof first.getsockname === 'function')
-      throw coded(TypeError, 'ERR_INVALID_ARG_VALUE', 'Carom listens on no handle of node: give its descriptor, as { fd }.');
+    const handle = handleOf(first);
+    if (handle !== null) return { place: { handle }, callback };
     if (typeof path === 'string') return { place: { path, backlog, signal, mode: modeOf(first) }, callback };
     if (port === undefined && typeof fd === 'number' && fd >= 0) return { place: { fd, signal }, callback };
     return { place: { port: portOf(port), host: host || undefined, backlog, signal, exclusive, ipv6Only: Boolean(ipv6Only) }, callback };

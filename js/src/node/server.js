@@ -125,7 +125,8 @@ class Server extends EventEmitter {
     const { signal } = place;
     if (signal && signal.aborted) return;
     try {
-      const { serveExchanges } = require('../engine/engine.js');
+      const { serveExchanges, takeOver } = require('../engine/engine.js');
+      if (place.handle) place = { signal, fd: takeOver(place.handle) };
       this.handle = serveExchanges(this.settings(place), (exchange) => this.accept(exchange), this.observer());
     } catch (error) {
       process.nextTick(() => this.emit('error', listenError(error, place)));
@@ -283,6 +284,7 @@ class Server extends EventEmitter {
     const socket = socketFor(this, connection);
     this.sockets.add(socket);
     if (this.timeout > 0) socket.setTimeout(this.timeout);
+    if (this.options.keepAlive) socket.setKeepAlive(true, this.options.keepAliveInitialDelay);
     process.nextTick(tellOpened, this, socket, connection.secure);
     return socket;
   }

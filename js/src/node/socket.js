@@ -250,12 +250,15 @@ class Socket extends EventEmitter {
     return true;
   }
 
+  // As node has it, but that no delay is the kernel's default, two hours. Nothing over HTTP/2.
+  setKeepAlive(on = false, milliseconds = 0) {
+    if (this.engineConnection !== null) this.engineConnection.keepAlive(on ? Math.max(Math.floor(milliseconds / 1000), 0) || 7200 : 0);
+    return this;
+  }
+
   // ---------------------------------------------------------------- what does nothing here
 
   setNoDelay() {
-    return this;
-  }
-  setKeepAlive() {
     return this;
   }
   setEncoding() {

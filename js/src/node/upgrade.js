@@ -148,7 +148,8 @@ class UpgradeSocket extends Duplex {
   setNoDelay() {
     return this;
   }
-  setKeepAlive() {
+  setKeepAlive(...given) {
+    if (this.exchange.version < 20) this.exchange.connection?.setKeepAlive(...given);
     return this;
   }
   ref() {

@@ -84,6 +84,11 @@ class Connection {
     if (this.open) native.closeConnection(this.ring.handle, this.ring.index, this.number, how);
   }
 
+  // The kernel asks a peer that has been silent for so many seconds whether it is there; 0: no more.
+  keepAlive(seconds) {
+    if (this.open) native.keepAlive(this.ring.handle, this.ring.index, this.number, seconds);
+  }
+
   // Bytes received and sent, before encryption.
   traffic() {
     return this.open ? native.traffic(this.ring.handle, this.ring.index, this.number) : [this.received, this.sent];

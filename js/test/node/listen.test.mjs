@@ -48,11 +48,26 @@ test('no descriptor, and what cannot be listened on', { skip }, async () => {
   const server = createServer().listen({ fd: 30000 });
   const [error] = await once(server, 'error');
   assert.equal(error.syscall, 'listen');
-  const holder = net.createServer().listen(0, '127.0.0.1');
-  await once(holder, 'listening');
-  for (const handle of [holder, holder._handle, { _handle: holder._handle }])
-    assert.throws(() => createServer().listen(handle), { code: 'ERR_INVALID_ARG_VALUE', message: /no handle of node.*\{ fd \}/ });
-  holder.close();
+  assert.throws(() => createServer().listen({ _handle: {} }), { code: 'ERR_INVALID_ARG_VALUE', message: /handles of TCP only.*\{ fd \}/ });
+});
+
+test('a handle of TCP is taken over', { skip }, async (t) => {
+  for (const given of [(holder) => holder, (holder) => holder._handle, (holder) => ({ handle: holder._handle })]) {
+    const holder = net
+      .createServer((socket) => socket.destroy())
+      .listen(0, '127.0.0.1')
+      .unref();
+    await once(holder, 'listening');
+    const { port } = holder.address();
+    const server = closeAfter(
+      t,
+      createServer((req, res) => res.end('by handle')),
+    ).listen(given(holder));
+    await once(server, 'listening');
+    assert.equal(server.address().port, port);
+    const answers = await Promise.all(Array.from({ length: 8 }, async () => (await fetch(`http://127.0.0.1:${port}`)).text()));
+    assert.deepEqual(new Set(answers), new Set(['by handle']));
+  }
 });
 
 const HAS_IPV6 = Object.values(networkInterfaces())

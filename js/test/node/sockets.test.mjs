@@ -1,6 +1,7 @@
 // Sockets as others look at them: their kinds, streams that a program brings itself, and connections that change their protocol.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import net from 'node:net';
 import test from 'node:test';
@@ -197,4 +198,49 @@ test('HTTP/1.0 changes no protocol', { skip }, async (t) => {
   const { server, port } = await start(t, (req, res) => res.end(req.headers.upgrade));
   server.on('upgrade', () => assert.fail('an upgrade'));
   assert.match(await raw(port, `${UPGRADE.replace('/1.1', '/1.0')}\r\n`), /^HTTP\/1\.1 200 [^]*\r\n\r\ntest$/);
+});
+
+// Which timer the kernel has for our end of a connection: 2 is that of keep-alive (proc_net_tcp in the kernel's documentation).
+function timerOf(port, clientPort) {
+  const hex = (number) => number.toString(16).toUpperCase().padStart(4, '0');
+  for (const line of readFileSync('/proc/net/tcp', 'latin1').split('\n')) {
+    const [, local = '', remote = '', , , timer = ''] = line.trim().split(/ +/);
+    if (local.endsWith(`:${hex(port)}`) && remote.endsWith(`:${hex(clientPort)}`)) return Number(timer.split(':')[0]);
+  }
+  return undefined;
+}
+
+// Whether the kernel asks the peer. What was sent is acknowledged soon, until when another timer (1) is told of. Two requests later
+// the engine has done what was asked of it.
+async function probes({ base, port }, client) {
+  for (let i = 0; i < 2; i++) await (await fetch(base)).text();
+  while (timerOf(port, client.localPort) === 1) await new Promise(setImmediate);
+  return timerOf(port, client.localPort) === 2;
+}
+
+test('setKeepAlive lets the kernel ask a silent peer: of a request, of an upgrade, by an option', { skip }, async (t) => {
+  for (const io of ['inline', 'thread']) {
+    const plain = await start(t, (req, res) => res.end(), { carom: { io } });
+    for (const event of ['request', 'upgrade']) {
+      const changed = once(plain.server, event);
+      const client = net.connect(plain.port, '127.0.0.1');
+      client.write(event === 'request' ? GET : `${UPGRADE}\r\n`);
+      const [{ socket: ofRequest }, ofUpgrade] = await changed;
+      const socket = event === 'request' ? ofRequest : ofUpgrade;
+      if (event === 'upgrade') socket.write(SWITCH);
+      await once(client, 'data');
+      assert.equal(await probes(plain, client), false);
+      assert.equal(socket.setKeepAlive(true, 60_000), socket);
+      assert.equal(await probes(plain, client), true);
+      socket.setKeepAlive(false);
+      assert.equal(await probes(plain, client), false);
+      client.destroy();
+    }
+    const asked = await start(t, (req, res) => res.end(), { carom: { io }, keepAlive: true, keepAliveInitialDelay: 5000 });
+    const client = net.connect(asked.port, '127.0.0.1');
+    client.write(GET);
+    await once(client, 'data');
+    assert.equal(await probes(asked, client), true);
+    client.destroy();
+  }
 });
