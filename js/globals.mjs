@@ -1,4 +1,2 @@
 // Puts our Headers, Request and Response in the place of the runtime's, for programs that ask for it.
-import { createRequire } from 'node:module';
-
-createRequire(import.meta.url)('./globals.js');
+import './globals.js';

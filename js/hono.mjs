@@ -1,6 +1,5 @@
 // The package `carom/hono` for ECMAScript modules.
-import { createRequire } from 'node:module';
+import hono from './hono.js';
 
-const hono = createRequire(import.meta.url)('./hono.js');
 export const { upgradeWebSocket } = hono;
 export default hono;

@@ -1,8 +1,6 @@
-// The package `carom` for ECMAScript modules. It calls require, because not every runtime takes an imported .js file for
-// CommonJS when that lies outside node_modules.
-import { createRequire } from 'node:module';
+// The package `carom` for ECMAScript modules.
+import carom from './index.js';
 
-const carom = createRequire(import.meta.url)('./index.js');
 export const {
   serve,
   upgradeWebSocket,

@@ -8,13 +8,7 @@ const path = require('node:path');
 const { libcOf } = require('./libc.js');
 const { version } = require('../../package.json');
 
-// The names stand here in full, so that tools which gather what a program needs find the packages.
-const PACKAGES = {
-  'linux-x64-gnu': () => require('carom-linux-x64-gnu'),
-  'linux-x64-musl': () => require('carom-linux-x64-musl'),
-  'linux-arm64-gnu': () => require('carom-linux-arm64-gnu'),
-  'linux-arm64-musl': () => require('carom-linux-arm64-musl'),
-};
+const PACKAGES = ['linux-x64-gnu', 'linux-x64-musl', 'linux-arm64-gnu', 'linux-arm64-musl'];
 
 const PACKAGE = path.join(__dirname, '..', '..');
 const BUILT = path.join(PACKAGE, '..', 'build', 'carom.node'); // of a build in the repository
@@ -35,7 +29,7 @@ function failure(code, message, cause) {
 // Like "linux-x64-gnu", the name of a package; without the C library where there is no package for any.
 function nameOfMachine() {
   const name = `${process.platform}-${process.arch}`;
-  return Object.hasOwn(PACKAGES, `${name}-gnu`) ? `${name}-${libcOf(process.execPath)}` : name;
+  return PACKAGES.includes(`${name}-gnu`) ? `${name}-${libcOf(process.execPath)}` : name;
 }
 
 const isMissing = (error) => error.code === 'MODULE_NOT_FOUND' || error.code === 'ERR_MODULE_NOT_FOUND';
@@ -64,7 +58,7 @@ function loadFile(file, what, cure) {
 
 // The package that is needed is not there. One for another machine tells why.
 function missing(machine) {
-  const other = Object.keys(PACKAGES).find((name) => {
+  const other = PACKAGES.find((name) => {
     try {
       return require.resolve(`carom-${name}/package.json`) !== '';
     } catch {
@@ -83,9 +77,14 @@ function inRepository() {
   return path.basename(PACKAGE) === 'js' && fs.existsSync(path.join(PACKAGE, '..', 'bindings', 'node'));
 }
 
+// The names stand here in full and in a block that catches, so that bundlers, and what gathers the files that a program needs, find the
+// package that is there and do without the others.
 function loadPackage(machine) {
   try {
-    return PACKAGES[machine]();
+    if (machine === 'linux-x64-gnu') return require('carom-linux-x64-gnu');
+    if (machine === 'linux-x64-musl') return require('carom-linux-x64-musl');
+    if (machine === 'linux-arm64-gnu') return require('carom-linux-arm64-gnu');
+    return require('carom-linux-arm64-musl');
   } catch (error) {
     throw isMissing(error) ? missing(machine) : broken(`the package carom-${machine}`, error, 'install again');
   }
@@ -102,7 +101,7 @@ function findBinary() {
   if (process.platform !== 'linux') return null;
   if (inRepository()) return ofThisVersion(loadFile(BUILT, BUILT, 'run "make"'), BUILT);
   const machine = nameOfMachine();
-  return Object.hasOwn(PACKAGES, machine) ? ofThisVersion(loadPackage(machine), `the package carom-${machine}`) : null;
+  return PACKAGES.includes(machine) ? ofThisVersion(loadPackage(machine), `the package carom-${machine}`) : null;
 }
 
 module.exports = { findBinary, nameOfMachine };
