@@ -66,7 +66,7 @@ enum carom_ring_control {
  * them, and new kinds of news are told only to a VM that has asked for them. Where that cannot be,
  * the number jumps to the next hundred, and a VM of the old hundred must not go on. 1: the first.
  * 2: PROTOCOL, LOCAL, SLOT_PROTOCOL, TIMER, files as loans. 3: FETCH, WAITS, and what is added;
- * sockets. */
+ * rooms for content; sockets. */
 enum carom_ring_version {
     CAROM_RING_VERSION = 3, /* of this header */
 };
@@ -100,7 +100,7 @@ enum carom_ring_slot {
     CAROM_SLOT_LENGTH_HIGH = 10,  /* its upper half */
     CAROM_SLOT_CONTENT_HERE = 11, /* bytes of content behind the head, if all came with it */
     CAROM_SLOT_PIECE_PAGE = 12,   /* CONTENT, CONTENT_END: the number of the page + 1; 0: none */
-    CAROM_SLOT_PIECE_LENGTH = 13, /* in bytes */
+    CAROM_SLOT_PIECE_LENGTH = 13, /* bytes in that page, or in the room */
     CAROM_SLOT_TRAILERS_LENGTH =
         14,                     /* CONTENT_END: bytes of trailers in that page, behind the piece */
     CAROM_SLOT_REASON = 15,     /* ENDED: carom_reason; of what is no request, why it is none */
@@ -131,6 +131,10 @@ enum carom_ring_slot {
                                     number - 1. For END without HEAD and DATA, where the trailers
                                     are. The loan is given back as soon as they are read */
     CAROM_SLOT_TIME = 43,        /* TIMER: milliseconds; all ones: never */
+    CAROM_SLOT_ROOM_LOAN = 44, /* READ: 0: the content comes in a page; else into the room that was
+                                  lent under this number - 1, and the page has trailers alone. The
+                                  loan comes back before CONTENT, CONTENT_END or CONTENT_LOST are
+                                  told, or with RELEASE */
 };
 
 /* Bytes of a slot. Fields and trailers of the VM are: length of the name (half-word), length of the
@@ -144,7 +148,8 @@ enum carom_ring_area {
 /* What the engine tells the VM of a slot. */
 enum carom_ring_news {
     CAROM_NEWS_REQUEST = 1,     /* the slot carries a new request */
-    CAROM_NEWS_CONTENT = 2,     /* a piece of content lies in a page, until the VM gives it back */
+    CAROM_NEWS_CONTENT = 2,     /* a piece of content lies in a page, until the VM gives it back, or
+                                   in the room that was lent for it */
     CAROM_NEWS_CONTENT_END = 4, /* no content follows: the piece was the last, or there is none */
     CAROM_NEWS_ROOM = 8,        /* the message was taken */
     CAROM_NEWS_ENDED = 16,      /* the exchange is over: REASON */
@@ -173,8 +178,10 @@ enum carom_ring_flag {
                                  exchange is cancelled or released first. It replaces a running timer
                                  of the slot, and starts even if the rest of the message waits */
     CAROM_FLAG_FETCH = 2048,  /* as READ, also while the rest of the message waits */
-    CAROM_FLAG_WAITS = 4096 /* the engine adds it: the message waits for the client to take what was
-                               sent before */
+    CAROM_FLAG_WAITS = 4096,  /* the engine adds it: the message waits for the client to take what
+                                was sent before */
+    CAROM_FLAG_FILL = 8192 /* with READ or FETCH into a room: tell CONTENT when that is full, or the
+                              content has ended or is lost, and not before */
 };
 
 /* The news of a connection; both at once, if it has closed before the VM asked. */
@@ -403,6 +410,12 @@ CAROM_API int carom_ring_lend(carom_ring *ring, uint32_t loan, const void *data,
  * carom_ring_lend; EINVAL also for a negative descriptor. The VM's thread. */
 CAROM_API int carom_ring_lend_file(carom_ring *ring, uint32_t loan, int descriptor, uint64_t offset,
                                    uint64_t length);
+
+/* Lend room for content, `length` bytes of the VM's, which one message with READ then names
+ * (SLOT_ROOM_LOAN). The engine copies content there; the VM leaves it alone until the number comes
+ * back. Errors: as carom_ring_lend; EINVAL also for a length of 0 or above 2^32 - 1. The VM's
+ * thread. */
+CAROM_API int carom_ring_lend_room(carom_ring *ring, uint32_t loan, void *memory, size_t length);
 
 /* Fill `info` with what is known of the TLS on the connection of a slot's request, and `der`, if it
  * is not NULL, with the client's certificate (empty: it showed none), as carom_record_tls and

@@ -335,6 +335,19 @@ static napi_value lend(napi_env env, napi_callback_info info)
     return number(env, carom_ring_lend(ring->ring, to_uint(env, arguments[2]), data, length));
 }
 
+/* lendRoom(server, ring, loan, bytes): 0 or a negative error. The engine writes there */
+static napi_value lend_room(napi_env env, napi_callback_info info)
+{
+    ARGUMENTS(4);
+    struct server_ring *ring = ring_of(env, server_of(env, arguments[0]), arguments[1]);
+    void *data;
+    size_t length;
+    if (ring == NULL ||
+        napi_get_typedarray_info(env, arguments[3], NULL, &length, &data, NULL, NULL) != napi_ok)
+        return number(env, -CAROM_EINVAL);
+    return number(env, carom_ring_lend_room(ring->ring, to_uint(env, arguments[2]), data, length));
+}
+
 /* replaceTls(server, tls): 0 or a negative error */
 static napi_value replace_tls(napi_env env, napi_callback_info info)
 {
@@ -563,6 +576,7 @@ NAPI_MODULE_INIT()
         {"addBlock", add_block},
         {"wake", wake},
         {"lend", lend},
+        {"lendRoom", lend_room},
         {"addSockets", sockets_add},
         {"addSocketSettings", sockets_settings},
         {"replaceTls", replace_tls},

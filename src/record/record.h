@@ -276,6 +276,10 @@ static inline bool carom_share_is_left(uint32_t siblings, uint32_t used, uint32_
  * it to the kernel; of a transport that sends again by itself, the peer has acknowledged it. */
 void carom_record_sent(carom_record *record);
 
+/* Read content into `room` bytes at `to`; *copied tells how many. Returns 0 when that was the last
+ * of it, 1 when the room is full, or an error of carom_request_read. */
+int carom_request_copy(carom_record *record, uint8_t *to, size_t room, size_t *copied);
+
 /* Content has come: wake the reader when it is what it waits for. */
 void carom_record_content_added(carom_record *record);
 /* The rest of the content will not come, or nobody will read it. */

@@ -98,6 +98,13 @@ int64_t carom_request_content_length(const carom_record *record)
     }
 }
 
+/* The reader has what it was handed. */
+static void drop_handed(carom_record *record)
+{
+    carom_queue_consume(&record->content, &record->records->segments, record->handed);
+    record->handed = 0;
+}
+
 int carom_request_read(carom_record *record, carom_slice *bytes)
 {
     int error = carom_record_check(record, __func__);
@@ -106,8 +113,7 @@ int carom_request_read(carom_record *record, carom_slice *bytes)
     *bytes = nothing;
     if (error < 0)
         return error;
-    carom_queue_consume(&record->content, &record->records->segments, record->handed);
-    record->handed = 0;
+    drop_handed(record);
     if (carom_record_over(record)) {
         carom_queue_clear(&record->content, &record->records->segments);
         return -CAROM_ECANCELED;
@@ -125,6 +131,23 @@ int carom_request_read(carom_record *record, carom_slice *bytes)
     record->wanted = true;
     record->ops->want(record);
     return -CAROM_EAGAIN;
+}
+
+int carom_request_copy(carom_record *record, uint8_t *to, size_t room, size_t *copied)
+{
+    carom_slice piece;
+    int result = 1;
+    *copied = 0;
+    while (*copied < room && (result = carom_request_read(record, &piece)) > 0) {
+        size_t left = room - *copied;
+        record->handed = piece.length < left ? piece.length : left;
+        memcpy(to + *copied, piece.data, record->handed);
+        *copied += record->handed;
+    }
+    if (result <= 0)
+        return result;
+    drop_handed(record);
+    return record->content.length == 0 && record->request == CAROM_REQUEST_WHOLE ? 0 : 1;
 }
 
 /* Whether more than `limit` has come, or is announced. */

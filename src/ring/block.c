@@ -4,6 +4,7 @@
 #include "ring/block.h"
 
 #include "base/memory.h"
+#include "ring/loan.h"
 
 #define SLOTS     CAROM_RING_BLOCK_SLOTS
 #define ALL_SLOTS ((1u << SLOTS) - 1)
@@ -80,6 +81,7 @@ static void give_slot(struct carom_slot *slot)
 void carom_slot_give(struct carom_slot *slot)
 {
     carom_node_remove(&slot->link);
+    carom_slot_return_room(slot);
     slot->record = NULL;
     slot->state = CAROM_SLOT_FREE;
     give_slot(slot);

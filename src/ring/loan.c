@@ -32,12 +32,13 @@ static int lend_from(struct carom_loan_chunk *chunk, uint32_t number, const stru
     if (atomic_load(&loan->state) != CAROM_LOAN_FREE)
         return -CAROM_ESTATE;
     chunk->used = true;
-    if (what->descriptor < 0)
-        loan->data = what->data;
-    else
+    if (what->kind == CAROM_LOAN_FILE)
         loan->offset = what->offset;
+    else
+        loan->data = what->data;
     loan->length = what->length;
     loan->descriptor = what->descriptor;
+    loan->kind = what->kind;
     atomic_store(&loan->state, CAROM_LOAN_GIVEN);
     return 0;
 }
@@ -54,18 +55,50 @@ static int lend(carom_ring *ring, uint32_t number, const struct carom_loan *what
 
 int carom_ring_lend(carom_ring *ring, uint32_t loan, const void *data, size_t length)
 {
-    const struct carom_loan what = {.data = data, .length = length, .descriptor = -1};
+    const struct carom_loan what = {.data = data, .length = length, .kind = CAROM_LOAN_BYTES};
     return data == NULL && length > 0 ? -CAROM_EINVAL : lend(ring, loan, &what);
 }
 
 int carom_ring_lend_file(carom_ring *ring, uint32_t loan, int descriptor, uint64_t offset,
                          uint64_t length)
 {
-    const struct carom_loan what = {.offset = offset, .length = length, .descriptor = descriptor};
+    const struct carom_loan what = {
+        .offset = offset, .length = length, .descriptor = descriptor, .kind = CAROM_LOAN_FILE};
     return descriptor < 0 ? -CAROM_EINVAL : lend(ring, loan, &what);
 }
 
-/* ---------------------------------------------------------------- used */
+int carom_ring_lend_room(carom_ring *ring, uint32_t loan, void *memory, size_t length)
+{
+    const struct carom_loan what = {.room = memory, .length = length, .kind = CAROM_LOAN_ROOM};
+    return memory == NULL || length == 0 || length > UINT32_MAX ? -CAROM_EINVAL
+                                                                : lend(ring, loan, &what);
+}
+
+/* ---------------------------------------------------------------- in the engine's hands */
+
+struct carom_loan *carom_loan_take(struct carom_ring *ring, uint32_t number,
+                                   enum carom_loan_kind kind)
+{
+    if (number == 0 || number > CAROM_RING_LOANS)
+        return NULL;
+    struct carom_loan *loan = carom_ring_loan(ring, number - 1);
+    int given = CAROM_LOAN_GIVEN;
+    if (loan == NULL || atomic_load(&loan->state) != CAROM_LOAN_GIVEN || loan->kind != kind ||
+        !atomic_compare_exchange_strong(&loan->state, &given, CAROM_LOAN_USED))
+        return NULL;
+    return loan;
+}
+
+void carom_loan_give_back(struct carom_ring *ring, uint32_t number)
+{
+    for (int kind = CAROM_LOAN_BYTES; kind <= CAROM_LOAN_ROOM; kind++) {
+        struct carom_loan *loan = carom_loan_take(ring, number, (enum carom_loan_kind)kind);
+        if (loan != NULL) {
+            carom_loan_return(loan);
+            return;
+        }
+    }
+}
 
 void carom_loan_return(void *owner)
 {
@@ -79,24 +112,11 @@ void carom_loan_return(void *owner)
     ring->news = true;
 }
 
-bool carom_loan_is_file(struct carom_ring *ring, uint32_t number)
+void carom_slot_return_room(struct carom_slot *slot)
 {
-    const struct carom_loan *loan = number == 0 ? NULL : carom_ring_loan(ring, number - 1);
-    return loan != NULL && atomic_load(&loan->state) == CAROM_LOAN_GIVEN && loan->descriptor >= 0;
-}
-
-struct carom_loan *carom_loan_take(struct carom_ring *ring, uint32_t number)
-{
-    struct carom_loan *loan = carom_ring_loan(ring, number - 1);
-    int given = CAROM_LOAN_GIVEN;
-    if (loan == NULL || !atomic_compare_exchange_strong(&loan->state, &given, CAROM_LOAN_USED))
-        return NULL;
-    return loan;
-}
-
-struct carom_loan *carom_loan_take_bytes(struct carom_ring *ring, uint32_t number)
-{
-    return carom_loan_is_file(ring, number) ? NULL : carom_loan_take(ring, number);
+    if (slot->room != NULL)
+        carom_loan_return(slot->room);
+    slot->room = NULL;
 }
 
 /* ---------------------------------------------------------------- going back */

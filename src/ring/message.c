@@ -52,13 +52,21 @@ static bool copy_message(struct carom_slot *slot, uint32_t flags, struct message
 
 /* ---------------------------------------------------------------- loans */
 
-/* The content of a message; false when its loan is none, or a file. */
+/* Whether a number + 1 is that of a file which is lent; 0 is allowed. */
+static bool names_file(struct carom_ring *ring, uint32_t number)
+{
+    const struct carom_loan *loan = number == 0 ? NULL : carom_ring_loan(ring, number - 1);
+    return loan != NULL && atomic_load(&loan->state) == CAROM_LOAN_GIVEN &&
+           loan->kind == CAROM_LOAN_FILE;
+}
+
+/* The content of a message; false when its loan is none of bytes. */
 static bool content_of(struct carom_slot *slot, struct message *message, carom_content *content)
 {
     *content = (carom_content){.data = message->out + message->fields, .length = message->data};
     if (message->loan == 0)
         return true;
-    struct carom_loan *loan = carom_loan_take_bytes(slot->ring, message->loan);
+    struct carom_loan *loan = carom_loan_take(slot->ring, message->loan, CAROM_LOAN_BYTES);
     if (loan == NULL)
         return false;
     message->loan_used = true;
@@ -69,12 +77,12 @@ static bool content_of(struct carom_slot *slot, struct message *message, carom_c
 /* A whole answer, with the content of the message, or of the file that it names. */
 static int respond(struct carom_slot *slot, struct message *message, carom_response *response)
 {
-    if (!carom_loan_is_file(slot->ring, message->loan)) {
+    if (!names_file(slot->ring, message->loan)) {
         if (!content_of(slot, message, &response->content))
             return -CAROM_EINVAL;
         return carom_respond(slot->record, response);
     }
-    struct carom_loan *loan = carom_loan_take(slot->ring, message->loan);
+    struct carom_loan *loan = carom_loan_take(slot->ring, message->loan, CAROM_LOAN_FILE);
     if (loan == NULL)
         return -CAROM_EINVAL;
     message->loan_used = true;
@@ -95,7 +103,7 @@ static int64_t take_fields(struct carom_ring *ring, struct message *message, con
 {
     if (message->fields_loan == 0)
         return carom_ring_fields_here(&ring->fields, at, length, fields);
-    struct carom_loan *loan = carom_loan_take_bytes(ring, message->fields_loan);
+    struct carom_loan *loan = carom_loan_take(ring, message->fields_loan, CAROM_LOAN_BYTES);
     if (loan == NULL)
         return -CAROM_EINVAL;
     message->fields_loan = 0;
@@ -193,16 +201,36 @@ static int do_response(struct carom_slot *slot, struct message *message, uint32_
 static void return_unused(struct carom_slot *slot, const struct message *message)
 {
     const uint32_t named[] = {message->loan_used ? 0 : message->loan, message->fields_loan};
-    for (size_t i = 0; i < sizeof named / sizeof *named; i++) {
-        if (named[i] == 0 || named[i] > CAROM_RING_LOANS)
-            continue;
-        struct carom_loan *loan = carom_loan_take(slot->ring, named[i]);
-        if (loan != NULL)
-            carom_loan_return(loan);
-    }
+    for (size_t i = 0; i < sizeof named / sizeof *named; i++)
+        carom_loan_give_back(slot->ring, named[i]);
 }
 
 /* ---------------------------------------------------------------- taking it */
+
+static void refuse(struct carom_slot *slot, int error)
+{
+    slot->words[CAROM_SLOT_ERROR] = (uint32_t)-error;
+    carom_slot_tell(slot, CAROM_NEWS_ERROR);
+}
+
+/* The VM wants content: into the room that it names, or into a page. */
+static void read_content(struct carom_slot *slot, uint32_t flags)
+{
+    uint32_t number = word(slot, CAROM_SLOT_ROOM_LOAN);
+    if (number != 0) {
+        struct carom_loan *room =
+            slot->room == NULL ? carom_loan_take(slot->ring, number, CAROM_LOAN_ROOM) : NULL;
+        if (room == NULL) {
+            carom_loan_give_back(slot->ring, number);
+            refuse(slot, -CAROM_EINVAL);
+            return;
+        }
+        slot->room = room;
+        slot->filled = 0;
+        slot->fills = (flags & CAROM_FLAG_FILL) != 0;
+    }
+    carom_slot_read(slot);
+}
 
 /* Leave `flags` in the message, and do what the VM has added to it since it was looked at. FETCH is
  * done from here alone, so that one that is added once the VM has heard of the last is another. */
@@ -212,19 +240,21 @@ static void leave_flags(struct carom_slot *slot, uint32_t seen, uint32_t flags)
     if (now & ~seen & CAROM_FLAG_CANCEL)
         carom_cancel(slot->record);
     if (now & CAROM_FLAG_FETCH)
-        carom_slot_read(slot);
+        read_content(slot, now);
 }
 
 static void taken(struct carom_slot *slot, uint32_t flags)
 {
     slot->state = CAROM_SLOT_HELD;
     if (flags & CAROM_FLAG_RELEASE) {
+        if (flags & (CAROM_FLAG_READ | CAROM_FLAG_FETCH))
+            carom_loan_give_back(slot->ring, word(slot, CAROM_SLOT_ROOM_LOAN));
         atomic_store(carom_ring_atomic(slot->words, CAROM_SLOT_FLAGS), 0);
         carom_slot_release(slot);
         return;
     }
     if (flags & CAROM_FLAG_READ)
-        carom_slot_read(slot);
+        read_content(slot, flags);
     leave_flags(slot, flags, 0);
     if (atomic_exchange(carom_ring_atomic(slot->words, CAROM_SLOT_NOTIFY), 0) != 0)
         carom_slot_tell(slot, CAROM_NEWS_ROOM);
@@ -238,18 +268,13 @@ static void set_timer(struct carom_slot *slot)
         carom_wait_time(slot->record, time, &slot->timer);
 }
 
-static void refuse(struct carom_slot *slot, int error)
-{
-    slot->words[CAROM_SLOT_ERROR] = (uint32_t)-error;
-    carom_slot_tell(slot, CAROM_NEWS_ERROR);
-}
-
 /* The message waits for room in the response; what is done already is struck out of it. The VM sees
  * that it waits, and puts the slot into the queue again when it adds something. */
 static void block(struct carom_slot *slot, uint32_t seen, uint32_t left)
 {
-    const uint32_t done =
-        CAROM_FLAG_WATCH | CAROM_FLAG_TIMER | CAROM_FLAG_CANCEL | CAROM_FLAG_FETCH;
+    uint32_t done = CAROM_FLAG_WATCH | CAROM_FLAG_TIMER | CAROM_FLAG_CANCEL | CAROM_FLAG_FETCH;
+    if ((left & CAROM_FLAG_READ) == 0) /* else FILL is that one's */
+        done |= CAROM_FLAG_FILL;
     slot->state = CAROM_SLOT_BLOCKED;
     carom_wait(slot->record, CAROM_WRITABLE, &slot->writable);
     leave_flags(slot, seen, (left & ~done) | CAROM_FLAG_WAITS);

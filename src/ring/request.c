@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+#include "ring/loan.h"
 #include "ring/observer.h"
 
 #define FIELD_ENTRY 8 /* four half-words */
@@ -161,38 +162,81 @@ static void wait_for_page(struct carom_slot *slot)
         carom_list_append(&slot->ring->starved, &slot->link);
 }
 
-void carom_slot_read(struct carom_slot *slot)
+/* Tell what a read has found: `used` bytes in the page, or in the room, and its `result`. Trailers
+ * that lack a page wait for one. */
+static void tell_content(struct carom_slot *slot, int result, uint32_t page, uint32_t used)
 {
-    slot->reading = true;
-    uint32_t page = carom_ring_take_page(slot->ring);
-    if (page == 0) {
-        wait_for_page(slot);
-        return;
-    }
-    uint32_t used, trailers = 0;
-    int result = fill_page(slot, page, &used);
-    if (used == 0 && result == -CAROM_EAGAIN &&
-        carom_wait(slot->record, CAROM_READABLE, &slot->readable) == 0) {
-        carom_ring_give_page(slot->ring, page);
-        return;
-    }
-    slot->reading = false;
+    uint32_t trailers = 0;
     uint32_t news = used > 0 ? CAROM_NEWS_CONTENT : 0;
     if (result == 0) {
-        trailers = write_trailers(slot->record, carom_ring_page(slot->ring, page) + used,
-                                  CAROM_RING_PAGE_SIZE - used);
         news |= CAROM_NEWS_CONTENT_END;
+        if (page == 0 && carom_request_trailer_count(slot->record) > 0) {
+            page = carom_ring_take_page(slot->ring);
+            if (page == 0) {
+                wait_for_page(slot);
+                return;
+            }
+        }
+        uint32_t behind = slot->room == NULL ? used : 0;
+        if (page != 0)
+            trailers = write_trailers(slot->record, carom_ring_page(slot->ring, page) + behind,
+                                      CAROM_RING_PAGE_SIZE - behind);
     } else if (result < 0 && result != -CAROM_EAGAIN) {
         news |= CAROM_NEWS_CONTENT_LOST;
     }
-    if (used == 0 && trailers == 0) {
+    if (trailers == 0 && (used == 0 || slot->room != NULL)) {
         carom_ring_give_page(slot->ring, page);
         page = 0;
     }
+    slot->reading = false;
+    carom_node_remove(&slot->link); /* one that waited for a page has found one, or a room */
+    carom_slot_return_room(slot);
     slot->piece_page = page; /* the VM's, from when it hears of it */
     slot->words[CAROM_SLOT_PIECE_PAGE] = page;
     slot->words[CAROM_SLOT_PIECE_LENGTH] = used;
     slot->words[CAROM_SLOT_TRAILERS_LENGTH] = trailers;
     if (news != 0)
         carom_slot_tell(slot, news);
+}
+
+static bool waits_for_content(struct carom_slot *slot, int result)
+{
+    return result == -CAROM_EAGAIN &&
+           carom_wait(slot->record, CAROM_READABLE, &slot->readable) == 0;
+}
+
+static void read_into_room(struct carom_slot *slot)
+{
+    struct carom_loan *room = slot->room;
+    size_t copied;
+    int result = carom_request_copy(slot->record, room->room + slot->filled,
+                                    (size_t)room->length - slot->filled, &copied);
+    slot->filled += (uint32_t)copied;
+    if ((slot->filled == 0 || slot->fills) && waits_for_content(slot, result))
+        return;
+    tell_content(slot, result, 0, slot->filled);
+}
+
+static void read_into_page(struct carom_slot *slot)
+{
+    uint32_t page = carom_ring_take_page(slot->ring);
+    if (page == 0) {
+        wait_for_page(slot);
+        return;
+    }
+    uint32_t used;
+    int result = fill_page(slot, page, &used);
+    if (used == 0 && waits_for_content(slot, result))
+        carom_ring_give_page(slot->ring, page);
+    else
+        tell_content(slot, result, page, used);
+}
+
+void carom_slot_read(struct carom_slot *slot)
+{
+    slot->reading = true;
+    if (slot->room != NULL)
+        read_into_room(slot);
+    else
+        read_into_page(slot);
 }

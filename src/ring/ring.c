@@ -38,6 +38,7 @@ static void give_slot(struct carom_slot *slot, carom_record *record)
     slot->record = record;
     slot->state = CAROM_SLOT_PENDING;
     slot->watched = slot->reading = false;
+    slot->room = NULL;
     slot->generation++;
     slot->words[CAROM_SLOT_GENERATION] = slot->generation;
     atomic_store_explicit(carom_ring_atomic(slot->words, CAROM_SLOT_FLAGS), 0,

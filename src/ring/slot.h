@@ -27,22 +27,29 @@ struct carom_slot {
     uint32_t index, generation;
     uint32_t piece_page; /* that was told last, number + 1; 0: none */
     uint8_t state;
-    bool watched; /* ENDED is told, however it ends */
-    bool reading; /* the VM waits for content */
+    bool watched;            /* ENDED is told, however it ends */
+    bool reading;            /* the VM waits for content */
+    bool fills;              /* until `room` is full */
+    uint32_t filled;         /* bytes in `room` */
+    struct carom_loan *room; /* where content goes; NULL: into a page */
     carom_waker ended, readable, writable, timer;
 };
 
 enum carom_loan_state { CAROM_LOAN_FREE, CAROM_LOAN_GIVEN, CAROM_LOAN_USED };
 
-/* Bytes, or a part of a file. */
+enum carom_loan_kind { CAROM_LOAN_BYTES, CAROM_LOAN_FILE, CAROM_LOAN_ROOM };
+
+/* What is lent. */
 struct carom_loan {
     struct carom_ring *ring;
     union {
-        const void *data;
-        uint64_t offset;
+        const void *data; /* of bytes */
+        uint64_t offset;  /* in a file */
+        uint8_t *room;
     };
     uint64_t length;
-    int descriptor; /* or -1: bytes */
+    int descriptor; /* of a file */
+    uint8_t kind;   /* enum carom_loan_kind */
     uint32_t number;
     atomic_int state; /* enum carom_loan_state */
 };

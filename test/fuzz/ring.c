@@ -110,6 +110,7 @@ static void write_message(uint32_t index, struct input *input)
     words[CAROM_SLOT_OUT_TRAILERS] = which & 32 ? put_fields(out + fields + length, 1) : 0;
     words[CAROM_SLOT_WHOLE_LOW] = which & 64 ? take_byte(input) : UINT32_MAX;
     words[CAROM_SLOT_WHOLE_HIGH] = which & 64 ? 0 : UINT32_MAX;
+    words[CAROM_SLOT_ROOM_LOAN] = words[CAROM_SLOT_DATA_LOAN];
     words[CAROM_SLOT_NOTIFY] = which >> 7;
 }
 
@@ -128,13 +129,16 @@ static void add_block(uint8_t which)
 
 /* ---------------------------------------------------------------- loans */
 
+/* Bytes, or room for content. */
 static void lend(uint8_t which, size_t length)
 {
     uint32_t loan = which % MOST_LOANS;
     carom_assert(carom_ring_lend(vm.ring, CAROM_RING_LOANS + which, "", 0) == -CAROM_EINVAL);
     uint8_t *bytes = room_for(length);
     memset(bytes, 'l', length);
-    if (carom_ring_lend(vm.ring, loan, bytes, length) == 0) {
+    int error = which & 128 ? carom_ring_lend_room(vm.ring, loan, bytes, length)
+                            : carom_ring_lend(vm.ring, loan, bytes, length);
+    if (error == 0) {
         carom_assert(vm.loans[loan] == NULL);
         vm.loans[loan] = bytes;
         vm.lent++;

@@ -4,13 +4,9 @@
 
 const native = require('../ring/native.js');
 const {
-  RING_PAGE_SIZE,
   RING_SLOT_SIZE,
   SLOT_HEAD_LENGTH,
   SLOT_CONTENT_HERE,
-  SLOT_PIECE_PAGE,
-  SLOT_PIECE_LENGTH,
-  SLOT_TRAILERS_LENGTH,
   SLOT_REASON,
   SLOT_ERROR,
   SLOT_FLAGS,
@@ -21,6 +17,7 @@ const {
   SLOT_DATA_LOAN,
   SLOT_OUT_TRAILERS,
   SLOT_FIELDS_LOAN,
+  SLOT_ROOM_LOAN,
   SLOT_IN,
   SLOT_OUT,
   SLOT_SENT_LOW,
@@ -41,10 +38,12 @@ const {
   FLAG_RELEASE,
   FLAG_FETCH,
   FLAG_WAITS,
+  FLAG_FILL,
 } = require('../ring/layout.js');
+const { Input } = require('./input.js');
 const { Output } = require('./output.js');
 const { ClientGone } = require('./client-gone.js');
-const { fieldsBytes, writeFields, decodeFields, writeShort } = require('../ring/codec.js');
+const { fieldsBytes, writeFields, writeShort } = require('../ring/codec.js');
 const { ownBytes } = require('../ring/copies.js');
 const { REASONS, RequestHead, tooLate } = require('./request-head.js');
 const { whyRefused } = require('./refusal.js');
@@ -52,7 +51,7 @@ const { whyRefused } = require('./refusal.js');
 const ROOM = RING_SLOT_SIZE - SLOT_OUT;
 const IDLE = 30_000; // milliseconds
 const NOTHING = new Uint8Array(0);
-const ALL_READ = Object.freeze({ reading: null, done: true, lost: false, trailers: null });
+const ALL_READ = Object.freeze(Object.assign(new Input(), { done: true }));
 
 class Exchange extends RequestHead {
   constructor(slot, generation) {
@@ -97,21 +96,60 @@ class Exchange extends RequestHead {
     return this.table === SLOT_IN ? this.headStart() + words[SLOT_HEAD_LENGTH] : SLOT_IN; // behind a long head it is alone
   }
 
+  // The next piece, in memory of its own; null: there is none.
   read() {
+    const now = this.readNow();
+    return now !== null ? now : this.ask(this.input.roomForPiece(this.contentLength), true, 0);
+  }
+
+  // The same into bytes of the reader's, which it leaves alone till then; how many came, 0: that was all. `fill`: as many as there is
+  // room for, if they come.
+  readInto(bytes, fill) {
+    const now = this.readNow();
+    const asked = now !== null ? now : this.ask(bytes, false, fill ? FLAG_FILL : 0);
+    return asked.then((piece) => {
+      if (piece === null) return 0;
+      return piece.buffer === bytes.buffer ? piece.length : this.input.putInto(bytes, piece);
+    });
+  }
+
+  // A promise of what can be read without the engine; null: that is to be asked.
+  readNow() {
     if (this.input === null) {
       const now = this.contentNow();
-      if (now !== null) return Promise.resolve(now.length > 0 ? now : null);
-      this.input = { reading: null, done: false, lost: false, trailers: null };
+      this.input = new Input();
+      if (now !== null) {
+        this.input.done = true;
+        return Promise.resolve(now.length > 0 ? now : null);
+      }
     }
-    const input = this.input;
+    const { input } = this;
+    const { rest } = input;
+    if (rest !== null) {
+      input.rest = null;
+      return Promise.resolve(rest);
+    }
     if (input.done) return Promise.resolve(null);
     if (this.over ? this.reason !== 'complete' : input.lost) return Promise.reject(new ClientGone(this.reason || 'client-closed'));
     if (input.lost || this.released) return Promise.reject(tooLate());
+    return null;
+  }
+
+  ask(room, own, flags) {
     clearTimeout(this.idle);
+    const { input } = this;
+    input.room = room;
     return new Promise((resolve, reject) => {
-      input.reading = { resolve, reject };
-      this.send(FLAG_FETCH);
+      input.reading = { resolve, reject, own };
+      this.send(FLAG_FETCH | flags);
     });
+  }
+
+  // Lends the room for the piece that the next message asks for.
+  lendRoom() {
+    const { input, slot } = this;
+    input.loan = input.room === null ? 0 : slot.ring.lendRoom(input.room);
+    slot.words[SLOT_ROOM_LOAN] = input.loan;
   }
 
   // Content that is being read is read to its end, though the response may be sent before. Who does not read on loses it in a while.
@@ -146,18 +184,12 @@ class Exchange extends RequestHead {
   hearContent(news) {
     const input = this.input;
     if (input === null || input.reading === null) return;
-    const words = this.slot.words;
-    const { resolve, reject } = input.reading;
+    const { resolve, reject, own } = input.reading;
     input.reading = null;
-    const start = (words[SLOT_PIECE_PAGE] - 1) * RING_PAGE_SIZE;
-    const length = words[SLOT_PIECE_LENGTH];
-    if (news & NEWS_CONTENT_END) {
-      input.done = true;
-      const trailers = words[SLOT_TRAILERS_LENGTH];
-      if (trailers > 0) input.trailers = decodeFields(this.slot.ring.pages, start + length, trailers);
-    }
+    if (news & NEWS_CONTENT_END) input.done = true;
     if (news & NEWS_CONTENT_LOST) input.lost = true;
-    if (news & NEWS_CONTENT) resolve(new Uint8Array(this.slot.ring.pages.subarray(start, start + length)));
+    const piece = input.take(this.slot, own);
+    if (piece !== null) resolve(piece);
     else if (input.done) resolve(null);
     else reject(new ClientGone(this.reason || 'client-closed'));
     this.releaseIfDone();
@@ -247,7 +279,7 @@ class Exchange extends RequestHead {
 
   upgrade(status, fields) {
     if (this.over || this.answered) return;
-    this.input = { reading: null, done: false, lost: false, trailers: null };
+    this.input = new Input();
     this.stream().begin(FLAG_UPGRADE, status, fields, -1);
   }
 
@@ -345,15 +377,16 @@ class Exchange extends RequestHead {
 
   // FETCH or CANCEL: added to the message that is on its way, which may wait for the client. The engine looks at that again only
   // when it is told to. Behind a head that has yet to leave it goes with that: what is read depends on it.
-  send(flag) {
+  send(flags) {
     if (this.released) return;
     if (this.output !== null && this.output.heads.length > 0) {
-      this.output.add(flag);
+      this.output.add(flags);
       return;
     }
+    if (flags & FLAG_FETCH) this.lendRoom(); // before the engine can see that it is asked for
     const { words } = this.slot;
     words[SLOT_ECHO] = this.generation;
-    const before = Atomics.or(words, SLOT_FLAGS, flag);
+    const before = Atomics.or(words, SLOT_FLAGS, flags);
     if (before === 0 || (before & (FLAG_WAITS | FLAG_FETCH | FLAG_CANCEL)) === FLAG_WAITS) this.slot.ring.post(this.slot);
   }
 

@@ -24,6 +24,7 @@ const {
   FLAG_CANCEL,
   FLAG_RELEASE,
   FLAG_FETCH,
+  FLAG_FILL,
 } = require('../ring/layout.js');
 const { ClientGone } = require('./client-gone.js');
 const { encodeFields, writeFields } = require('../ring/codec.js');
@@ -192,6 +193,7 @@ class Output {
       this.flags = 0;
       this.released = true;
     }
+    if (flags & FLAG_FETCH) exchange.lendRoom();
     if (flags !== 0) exchange.put(flags);
   }
 
@@ -300,7 +302,7 @@ class Output {
     this.pieces = [];
     this.buffered = 0;
     this.ending = null;
-    this.flags &= FLAG_FETCH | FLAG_CANCEL | FLAG_RELEASE;
+    this.flags &= FLAG_FETCH | FLAG_FILL | FLAG_CANCEL | FLAG_RELEASE;
   }
 }
 

@@ -5,12 +5,15 @@
 const { AsyncResource } = require('node:async_hooks');
 const { isDisturbed } = require('node:stream');
 const { internals: headersInternals } = require('./headers.js');
-const { copyOf, share } = require('../ring/copies.js');
+const { copyOf, share, newRoom, room, giveBack } = require('../ring/copies.js');
 const { mediaType } = require('./media-type.js');
 
 const NativeResponse = globalThis.Response;
 const decoder = new TextDecoder();
 const encoder = new TextEncoder();
+// Bytes of room for content whose length is known, and how much more there may be than has come.
+const FIRST_ROOM = 65536;
+const GROWTH = 16;
 const SURROGATE = /[\ud800-\udfff]/;
 
 // Whether a stream was read from, which streams do not tell by themselves. Node and Bun have isDisturbed for it. On Deno that
@@ -168,12 +171,17 @@ function streamOfExchange(mark, exchange) {
       async pull(controller) {
         mark.read = true;
         exchange.keepContent();
+        const request = controller.byobRequest;
+        if (request) {
+          const { buffer, byteOffset, byteLength } = request.view;
+          const count = await exchange.readInto(new Uint8Array(buffer, byteOffset, byteLength), false);
+          if (count === 0) controller.close();
+          request.respond(count);
+          return;
+        }
         const piece = exchange.contentNow() || (await exchange.read());
         if (piece !== null && piece.length > 0) controller.enqueue(piece);
-        else {
-          controller.close();
-          controller.byobRequest?.respond(0);
-        }
+        else controller.close();
       },
       cancel() {
         mark.read = true;
@@ -320,13 +328,34 @@ function gatherStream(stream) {
   });
 }
 
-function gatherExchange(exchange) {
-  exchange.keepContent();
-  return gather(() => exchange.read());
+// Fills one buffer of the length that the content has. It grows with what has come, not with what was promised. The memory of what it
+// has outgrown is used again, and that of the last one too, by who says that the bytes are not to be `kept`.
+async function fill(exchange, length, kept) {
+  const roomFor = (size) => (kept && size === length ? newRoom(size) : room(size));
+  let bytes = roomFor(Math.min(length, FIRST_ROOM));
+  let filled = 0;
+  for (;;) {
+    const count = await exchange.readInto(bytes.subarray(filled), true);
+    filled += count;
+    if (filled === length) return bytes;
+    if (count === 0) throw new TypeError('the content has ended before its length');
+    if (filled < bytes.length) continue;
+    const more = roomFor(Math.min(length, GROWTH * filled));
+    more.set(bytes);
+    giveBack(bytes);
+    bytes = more;
+  }
 }
 
-// All bytes of the body: at once when they are there already, else as a promise. The caller must not change them.
-function consume(body) {
+function gatherExchange(exchange, kept) {
+  exchange.keepContent();
+  const { contentLength } = exchange;
+  return contentLength > 0 ? fill(exchange, contentLength, kept) : gather(() => exchange.read());
+}
+
+// All bytes of the body: at once when they are there already, else as a promise. The caller must not change them, and gives them back
+// unless they are to be `kept`.
+function consume(body, kept) {
   const { source } = body;
   if (body.stream !== null || source === null || isIterable(source)) {
     const all = gatherStream(streamOf(body));
@@ -336,7 +365,7 @@ function consume(body) {
   body.used = true;
   if (typeof source === 'string') return Buffer.from(source, 'utf8');
   if (source instanceof Uint8Array) return source;
-  if (isExchange(source)) return source.contentNow() || gatherExchange(source);
+  if (isExchange(source)) return source.contentNow() || gatherExchange(source, kept);
   return source.arrayBuffer().then((buffer) => new Uint8Array(buffer));
 }
 
@@ -349,6 +378,13 @@ function decode(bytes) {
   return withoutMark(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).utf8Slice(0, bytes.length));
 }
 
+// Nobody else needs them if they are `own`.
+function decodeOnce(bytes, own) {
+  const text = decode(bytes);
+  if (own) giveBack(bytes);
+  return text;
+}
+
 // The whole body as text when no bytes need be made for that, else null.
 function textNow({ source, stream }) {
   if (stream !== null) return null;
@@ -357,29 +393,32 @@ function textNow({ source, stream }) {
 }
 
 // Converts all bytes of a body, which may be null: what bytes(), json() and their like have in common.
-function consumeAs(body, convert) {
+function consumeAs(body, convert, kept = true) {
   if (body === null) return settle(convert, new Uint8Array(0));
   if (body.isUnusable) return Promise.reject(new TypeError('the body was read already, or is locked'));
-  const bytes = consume(body);
-  return typeof bytes.then === 'function' ? bytes.then(convert) : settle(convert, bytes);
+  const own = isExchange(body.source) && body.stream === null; // its bytes are made for whoever reads it
+  const bytes = consume(body, kept);
+  return typeof bytes.then === 'function' ? bytes.then((all) => convert(all, own)) : settle(convert, bytes, own);
 }
 
 function consumeAsText(body, convert) {
   const text = body === null || body.isUnusable ? null : textNow(body);
-  if (text === null) return consumeAs(body, (bytes) => convert(decode(bytes)));
+  if (text === null) return consumeAs(body, (bytes, own) => convert(decodeOnce(bytes, own)), false);
   body.used = true;
   return settle(convert, withoutMark(text));
 }
 
-function settle(convert, content) {
+function settle(convert, content, own = false) {
   try {
-    return Promise.resolve(convert(content));
+    return Promise.resolve(convert(content, own));
   } catch (error) {
     return Promise.reject(error);
   }
 }
 
-function ownBuffer(bytes) {
+// A buffer that holds the bytes and nothing else, and is in nobody else's hands.
+function ownBuffer(bytes, own) {
+  if (own && bytes.byteLength === bytes.buffer.byteLength) return bytes.buffer;
   return bytes.byteLength === bytes.buffer.byteLength
     ? bytes.buffer.slice(0)
     : bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength);
@@ -407,7 +446,7 @@ function mixin(prototype, of, typeOf) {
       return consumeAs(of(this), ownBuffer);
     },
     bytes() {
-      return consumeAs(of(this), (bytes) => new Uint8Array(ownBuffer(bytes)));
+      return consumeAs(of(this), (bytes, own) => new Uint8Array(ownBuffer(bytes, own)));
     },
     blob() {
       return consumeAs(of(this), (bytes) => new Blob([bytes], { type: mediaType(typeOf(this)) }));

@@ -22,9 +22,14 @@ function takeBuffer(bits) {
   return buffer;
 }
 
-// Room for a copy of so many bytes, which a response has.
+// Memory that is not zeroed: who asks for it overwrites it.
+function newRoom(length) {
+  return new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
+}
+
+// Room for so many bytes in memory that is used again when they are given back.
 function room(length) {
-  const bits = 32 - Math.clz32(length - 1);
+  const bits = Math.max(LEAST, 32 - Math.clz32(length - 1));
   const buffer = bits > MOST ? new ArrayBuffer(length) : takeBuffer(bits);
   holders.set(buffer, 1);
   return new Uint8Array(buffer, 0, length);
@@ -72,7 +77,8 @@ function bytesOfText(text) {
   return copy;
 }
 
-// Called when the engine has sent the bytes of a response: when they were those of no other, their memory can be used again.
+// Called when the engine has sent the bytes of a response, or a reader is done with its room: when they were those of no other
+// response, their memory can be used again.
 function giveBack({ buffer }) {
   const count = holders.get(buffer);
   if (count === undefined) return;
@@ -95,4 +101,4 @@ function ownBytes(body, own) {
   return own || body === null ? body : copyOf(body);
 }
 
-module.exports = { copyOf, ownBytes, share, giveBack };
+module.exports = { newRoom, room, copyOf, ownBytes, share, giveBack };

@@ -52,6 +52,9 @@ const LOOK = 4;
 // Bytes that are lent before the engine gets its turn to send them: they are in the cache still, and their
 // memory is used again for the next ones.
 const LENT_AT_ONCE = 256 * 1024;
+// Bytes of rooms that may be lent at one time. Who finds none reads through a page, which costs a second copy; so uploads whose
+// clients send nothing hold no more than this.
+const ROOMS = 16 * 1024 * 1024;
 
 // Entries of the queues of a ring with so many bytes of slots: a power of two.
 function capacityFor(bytes) {
@@ -95,6 +98,15 @@ class Connection {
   }
 }
 
+// What is lent to the engine for it to write into. By the time that it is known to have come back its reader may have handed the
+// buffer on, so that its bytes are none.
+class Room {
+  constructor(bytes) {
+    this.bytes = bytes;
+    this.length = bytes.length;
+  }
+}
+
 class Ring {
   constructor(index, capacity, inline, secure) {
     this.index = index;
@@ -127,6 +139,7 @@ class Ring {
     this.loans = new Loans();
     this.starving = []; // outputs that wait for a loan
     this.lentNow = 0; // bytes, since the engine had its turn
+    this.roomsLent = 0; // bytes
     this.batch = BATCH;
     // The last batch did not come to the end of the events. Then requests by safe methods whose client has left are dealt with by
     // nobody: else those who wait would wait for answers that have no reader.
@@ -228,13 +241,27 @@ class Ring {
     return loan;
   }
 
+  // Lend room for content to the engine; the number + 1 to put into the message, or 0: too much is lent.
+  lendRoom(bytes) {
+    if (this.roomsLent + bytes.length > ROOMS) return 0;
+    const loan = this.loans.take(new Room(bytes));
+    if (native.lendRoom(this.handle, this.index, loan, bytes) < 0) {
+      this.loans.give(loan);
+      return 0;
+    }
+    this.roomsLent += bytes.length;
+    return loan + 1;
+  }
+
   takeReturns() {
     const tail = Atomics.load(this.control, RING_RETURN_TAIL);
     if (this.returnHead === tail) return;
     while (this.returnHead !== tail) {
       const loan = this.control[this.returns + (this.returnHead & (RING_LOANS - 1))];
       this.returnHead = (this.returnHead + 1) | 0;
-      giveBack(this.loans.give(loan));
+      const lent = this.loans.give(loan);
+      if (lent instanceof Room) this.roomsLent -= lent.length;
+      else giveBack(lent);
     }
     if (this.starving.length > 0) this.feed();
   }

@@ -93,6 +93,15 @@ export class FakeExchange {
     return this.pieces.length > 0 ? this.pieces.shift() : null;
   }
 
+  async readInto(room) {
+    const piece = this.contentNow() || (await this.read());
+    if (piece === null) return 0;
+    const fitting = piece.subarray(0, room.length);
+    room.set(fitting);
+    if (fitting.length < piece.length) this.pieces.unshift(piece.subarray(fitting.length));
+    return fitting.length;
+  }
+
   cachedUrl() {
     return { url: '' };
   }

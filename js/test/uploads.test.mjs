@@ -1,0 +1,256 @@
+// How often content is copied on its way to the handler: the engine copies it into memory that JavaScript lends it, and what the handler
+// gets is that memory.
+import assert from 'node:assert/strict';
+import { createRequire } from 'node:module';
+import net from 'node:net';
+import { test } from 'node:test';
+
+import { serve, Response } from '../index.mjs';
+
+const native = createRequire(import.meta.url)('../src/ring/native.js');
+const QUIET = { port: 0, hostname: '127.0.0.1', onListen() {} };
+const MIB = 1 << 20;
+const isNode = !process.versions.bun && !globalThis.Deno;
+const WAYS = isNode ? ['inline', 'thread'] : ['thread'];
+
+// The rooms that were lent while `run` ran: of each its buffer, and its length.
+async function lentWhile(run) {
+  const { lendRoom } = native;
+  const rooms = [];
+  native.lendRoom = (server, ring, loan, bytes) => {
+    rooms.push({ buffer: bytes.buffer, length: bytes.length });
+    return lendRoom(server, ring, loan, bytes);
+  };
+  try {
+    await run();
+  } finally {
+    native.lendRoom = lendRoom;
+  }
+  return rooms;
+}
+
+const patternOf = (length) => Buffer.from(Uint8Array.from({ length }, (_, i) => (i * 31 + (i >> 8)) & 255));
+
+// What the handler makes of an upload. So much of the content as `first` says comes with the head, and the rest once that is `taken`.
+async function upload(t, io, content, handler, options = {}) {
+  const { head = `Content-Length: ${content.length}`, encode = (piece) => piece, first = 0, taken = null } = options;
+  let result;
+  const done = new Promise((resolve, reject) => {
+    result = { resolve, reject };
+  });
+  const server = serve({ ...QUIET, io }, (request) => {
+    handler(request).then(result.resolve, result.reject);
+    return done.then(() => new Response('x'));
+  });
+  const socket = net.connect(server.addr.port, '127.0.0.1');
+  t.after(async () => {
+    socket.destroy();
+    await server.shutdown({ deadline: 0 });
+  });
+  socket.on('error', () => {});
+  socket.write(Buffer.concat([Buffer.from(`POST / HTTP/1.1\r\nHost: a\r\n${head}\r\n\r\n`), content.subarray(0, first)]));
+  await taken;
+  for (let at = first; at < content.length; at += 16384) socket.write(encode(content.subarray(at, at + 16384)));
+  if (encode(content) !== content) socket.write('0\r\n\r\n');
+  return done;
+}
+
+const chunked = {
+  head: 'Transfer-Encoding: chunked',
+  encode: (piece) => Buffer.concat([Buffer.from(`${piece.length.toString(16)}\r\n`), piece, Buffer.from('\r\n')]),
+};
+
+for (const io of WAYS) {
+  for (const how of ['arrayBuffer', 'bytes'])
+    test(`${io}: ${how}() is the memory that the engine has filled`, async (t) => {
+      const content = patternOf(65536);
+      let got;
+      const rooms = await lentWhile(async () => {
+        got = await upload(t, io, content, (request) => request[how]());
+      });
+      assert.equal(Buffer.compare(Buffer.from(got), content), 0);
+      assert.deepEqual(
+        rooms.map(({ length }) => length),
+        [65536],
+      );
+      assert.equal(how === 'bytes' ? got.buffer : got, rooms[0].buffer);
+    });
+
+  test(`${io}: the buffer grows with what has come, and not more than sixteenfold`, async (t) => {
+    const content = patternOf(MIB);
+    let got;
+    const read = async () => {
+      got = await upload(t, io, content, (request) => request.arrayBuffer());
+    };
+    const rooms = await lentWhile(read);
+    assert.equal(Buffer.compare(Buffer.from(got), content), 0);
+    assert.deepEqual(
+      rooms.map(({ buffer }) => buffer.byteLength),
+      [65536, MIB],
+    );
+    assert.equal(got, rooms[1].buffer);
+    const again = await lentWhile(read);
+    assert.deepEqual(
+      again.map(({ buffer }, i) => buffer === rooms[i].buffer),
+      [true, false],
+      'what was outgrown is used again, what was given away is not',
+    );
+  });
+
+  test(`${io}: text and JSON are read from one buffer`, async (t) => {
+    const content = Buffer.from(JSON.stringify({ text: 'ä'.repeat(30000) }));
+    const rooms = await lentWhile(async () => {
+      assert.equal(await upload(t, io, content, (request) => request.text()), content.toString());
+      assert.deepEqual(await upload(t, io, content, (request) => request.json()), JSON.parse(content));
+    });
+    assert.deepEqual(
+      rooms.map(({ length }) => length),
+      [content.length, content.length],
+    );
+    assert.equal(rooms[0].buffer, rooms[1].buffer, 'the memory is used again');
+  });
+
+  for (const [name, options] of Object.entries({ 'of known length': {}, chunked }))
+    test(`${io}: pieces of a stream ${name} are memory of their own, filled by the engine`, async (t) => {
+      const content = patternOf(MIB);
+      const pieces = [];
+      const rooms = await lentWhile(() =>
+        upload(
+          t,
+          io,
+          content,
+          async (request) => {
+            for await (const piece of request.body) pieces.push(piece);
+          },
+          options,
+        ),
+      );
+      assert.equal(Buffer.compare(Buffer.concat(pieces), content), 0);
+      assert.equal(new Set(pieces.map(({ buffer }) => buffer)).size, pieces.length);
+      // Streams transfer buffers, so they are not the same objects as those that were lent: their lengths are.
+      const long = pieces.filter((piece) => piece.length > 16384 && piece.buffer.byteLength === 32768);
+      assert.ok(long.length > 0 && long.length <= rooms.length, `${long.length} of ${pieces.length} pieces, ${rooms.length} rooms`);
+    });
+
+  test(`${io}: nothing but content is in the buffer of a piece`, async (t) => {
+    const { lendRoom } = native;
+    native.lendRoom = (server, ring, loan, bytes) => {
+      bytes.fill(115);
+      return lendRoom(server, ring, loan, bytes);
+    };
+    t.after(() => {
+      native.lendRoom = lendRoom;
+    });
+    const first = 20_000; // what comes with the head: more than half of a room, and less than all of it
+    let took;
+    const taken = new Promise((resolve) => {
+      took = resolve;
+    });
+    const pieces = [];
+    await upload(
+      t,
+      io,
+      Buffer.alloc(100_000, 1),
+      async (request) => {
+        for await (const piece of request.body) {
+          pieces.push(piece);
+          took();
+        }
+      },
+      { first, taken },
+    );
+    assert.deepEqual([pieces[0].length, pieces[0].buffer.byteLength], [first, 32768]);
+    for (const { buffer } of pieces) assert.ok(!new Uint8Array(buffer).includes(115));
+  });
+
+  test(`${io}: a BYOB reader's buffer is what the engine fills`, async (t) => {
+    const content = patternOf(100_000);
+    const pieces = [];
+    const rooms = await lentWhile(() =>
+      upload(t, io, content, async (request) => {
+        const reader = request.body.getReader({ mode: 'byob' });
+        let view = new Uint8Array(10_000);
+        for (;;) {
+          const { done, value } = await reader.read(view);
+          if (done) return;
+          pieces.push(Buffer.from(value));
+          view = new Uint8Array(value.buffer);
+        }
+      }),
+    );
+    assert.equal(Buffer.compare(Buffer.concat(pieces), content), 0);
+    assert.ok(rooms.length >= pieces.length);
+    for (const { length } of rooms) assert.equal(length, 10_000);
+  });
+
+  test(`${io}: what finds no room comes all the same`, async (t) => {
+    const content = patternOf(200_000);
+    const { lendRoom } = native;
+    native.lendRoom = () => -1;
+    t.after(() => {
+      native.lendRoom = lendRoom;
+    });
+    for (const read of [
+      (request) => request.arrayBuffer(),
+      async (request) => {
+        const pieces = [];
+        for await (const piece of request.body) pieces.push(piece);
+        return Buffer.concat(pieces);
+      },
+      async (request) => {
+        const reader = request.body.getReader({ mode: 'byob' });
+        const pieces = [];
+        for (;;) {
+          const { done, value } = await reader.read(new Uint8Array(1000));
+          if (done) return Buffer.concat(pieces);
+          pieces.push(Buffer.from(value));
+        }
+      },
+    ])
+      assert.equal(Buffer.compare(Buffer.from(await upload(t, io, content, read)), content), 0);
+  });
+}
+
+test('rooms that are lent are bounded, and come back when clients leave', async (t) => {
+  let asked = 0;
+  const server = serve({ ...QUIET, io: WAYS[0] }, async (request) => {
+    const text = request.text();
+    asked++;
+    return new Response(await text.catch(() => 'gone'));
+  });
+  t.after(() => server.shutdown({ deadline: 0 }));
+  const clients = 300; // of which 256 find room
+  let lent = 0;
+  const buffers = [];
+  const { lendRoom } = native;
+  native.lendRoom = (server, ring, loan, bytes) => {
+    lent++;
+    buffers.push(bytes.buffer);
+    return lendRoom(server, ring, loan, bytes);
+  };
+  t.after(() => {
+    native.lendRoom = lendRoom;
+  });
+  const sockets = [];
+  const ask = () => {
+    const socket = net.connect(server.addr.port, '127.0.0.1');
+    socket.on('error', () => {});
+    socket.write('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 65536\r\n\r\n');
+    sockets.push(socket);
+  };
+  const until = async (holds) => {
+    while (!holds()) await new Promise((resolve) => setImmediate(resolve));
+  };
+  for (let i = 0; i < clients; i++) ask();
+  await until(() => asked === clients);
+  assert.equal(lent, 256);
+  // Whose buffers are handed on meanwhile; their memory stays.
+  const moved = buffers.map((buffer) => structuredClone(buffer, { transfer: [buffer] }));
+  for (const socket of sockets) socket.destroy();
+  await until(() => server.pendingRequests === 0);
+  assert.equal(moved.length, 256);
+  ask();
+  await until(() => asked === clients + 1);
+  assert.equal(lent, 257);
+  for (const socket of sockets) socket.destroy();
+});
