@@ -4,21 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stddef.h>
 #include <stdlib.h>
-#include <string.h>
-
-#define ARGUMENTS(count)                                                                           \
-    napi_value arguments[count];                                                                   \
-    size_t argument_count = (count);                                                               \
-    napi_get_cb_info(env, info, &argument_count, arguments, NULL, NULL)
-
-static napi_value text(napi_env env, const char *string)
-{
-    napi_value result;
-    napi_create_string_utf8(env, string, NAPI_AUTO_LENGTH, &result);
-    return result;
-}
 
 /* The server of the first argument; NULL, with an exception, when it is none or over. */
 static struct server *server_of(napi_env env, napi_value value)
@@ -31,91 +17,11 @@ static struct server *server_of(napi_env env, napi_value value)
     return server;
 }
 
-static struct server_ring *ring_of(napi_env env, struct server *server, napi_value index)
+struct server_ring *server_ring_of(napi_env env, napi_value value, napi_value index)
 {
+    struct server *server = server_of(env, value);
     uint32_t i = to_uint(env, index);
     return server != NULL && i < server->workers ? &server->rings[i] : NULL;
-}
-
-struct server_ring *server_ring_of(napi_env env, napi_value server, napi_value index)
-{
-    return ring_of(env, server_of(env, server), index);
-}
-
-/* ---------------------------------------------------------------- options */
-
-enum kind { WORD, LONG, BOOL };
-
-static const struct {
-    const char *name;
-    size_t offset;
-    enum kind kind;
-} settings[] = {
-#define SETTING(name, member, kind)                                                                \
-    {                                                                                              \
-        name, offsetof(carom_options, member), kind                                                \
-    }
-    SETTING("backlog", backlog, WORD),
-    SETTING("poolFloor", pool_floor, WORD),
-    SETTING("maxTarget", max_target, WORD),
-    SETTING("maxHeaderSection", max_header_section, WORD),
-    SETTING("maxFields", max_fields, WORD),
-    SETTING("maxContent", max_content, LONG),
-    SETTING("maxConnections", max_connections, WORD),
-    SETTING("refuseConnections", refuse_connections, BOOL),
-    SETTING("maxInFlight", max_in_flight, WORD),
-    SETTING("maxConnectionRequests", max_connection_requests, WORD),
-    SETTING("maxPipeline", max_pipeline, WORD),
-    SETTING("writeBuffer", write_buffer, WORD),
-    SETTING("drainContent", drain_content, WORD),
-    SETTING("maxResponseHead", max_response_head, WORD),
-    SETTING("headerTimeout", header_timeout, WORD),
-    SETTING("firstByteTimeout", first_byte_timeout, WORD),
-    SETTING("keepAlive", keep_alive, WORD),
-    SETTING("keepAliveGrace", keep_alive_grace, WORD),
-    SETTING("contentRate", content_rate, WORD),
-    SETTING("contentWindow", content_window, WORD),
-    SETTING("writeTimeout", write_timeout, WORD),
-    SETTING("handlerTimeout", handler_timeout, WORD),
-    SETTING("lingerTimeout", linger_timeout, WORD),
-    SETTING("halfClose", half_close, BOOL),
-    SETTING("hostOptional", host_optional, BOOL),
-    SETTING("reusePort", reuse_port, BOOL),
-    SETTING("handshakeTimeout", handshake_timeout, WORD),
-    SETTING("maxHandshakes", max_handshakes, WORD),
-    SETTING("noHttp2", no_http2, BOOL),
-    SETTING("h2MaxStreams", h2_max_streams, WORD),
-    SETTING("h2StreamWindow", h2_stream_window, WORD),
-    SETTING("h2StreamWindowMax", h2_stream_window_max, WORD),
-    SETTING("h2ConnectionWindow", h2_connection_window, WORD),
-    SETTING("h2ConnectionWindowMax", h2_connection_window_max, WORD),
-    SETTING("h2MaxResets", h2_max_resets, WORD),
-    SETTING("h2MaxControlFrames", h2_max_control_frames, WORD),
-    SETTING("h2PingInterval", h2_ping_interval, WORD),
-    SETTING("maxUnsent", max_unsent, LONG),
-    SETTING("h2ConnectProtocol", h2_connect_protocol, BOOL),
-#undef SETTING
-};
-
-/* Numbers, with -1 for "off"; what is not there keeps its default. */
-static void read_settings(napi_env env, napi_value object, carom_options *options)
-{
-    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
-        napi_value value;
-        double given;
-        char *member = (char *)options + settings[i].offset;
-        napi_get_named_property(env, object, settings[i].name, &value);
-        if (napi_get_value_double(env, value, &given) != napi_ok)
-            continue;
-        uint32_t word = given < 0 ? CAROM_OFF : (uint32_t)given;
-        uint64_t longer = given < 0 ? UINT64_MAX : (uint64_t)given;
-        if (settings[i].kind == WORD)
-            memcpy(member, &word, sizeof word);
-        else if (settings[i].kind == LONG)
-            memcpy(member, &longer, sizeof longer);
-        else
-            *(bool *)(void *)member = given != 0;
-    }
 }
 
 /* A setting that is true or false: `uring`, `watch`. */
@@ -183,7 +89,7 @@ static napi_value create(napi_env env, napi_callback_info info)
         return number(env, -CAROM_ENOMEM);
     bool in_line = false;
     carom_options options = CAROM_OPTIONS_INIT;
-    read_settings(env, arguments[0], &options);
+    settings_read(env, arguments[0], &options);
     napi_get_value_bool(env, arguments[2], &in_line);
     options.handler = route_handle;
     options.handler_data = server;
@@ -303,7 +209,7 @@ static napi_value route(napi_env env, napi_callback_info info)
 static napi_value add_block(napi_env env, napi_callback_info info)
 {
     ARGUMENTS(4);
-    struct server_ring *ring = ring_of(env, server_of(env, arguments[0]), arguments[1]);
+    struct server_ring *ring = server_ring_of(env, arguments[0], arguments[1]);
     void *memory;
     size_t size;
     if (ring == NULL || napi_get_arraybuffer_info(env, arguments[3], &memory, &size) != napi_ok ||
@@ -316,7 +222,7 @@ static napi_value add_block(napi_env env, napi_callback_info info)
 static napi_value wake(napi_env env, napi_callback_info info)
 {
     ARGUMENTS(2);
-    struct server_ring *ring = ring_of(env, server_of(env, arguments[0]), arguments[1]);
+    struct server_ring *ring = server_ring_of(env, arguments[0], arguments[1]);
     if (ring != NULL)
         carom_ring_wake(ring->ring);
     return NULL;
@@ -326,7 +232,7 @@ static napi_value wake(napi_env env, napi_callback_info info)
 static napi_value lend(napi_env env, napi_callback_info info)
 {
     ARGUMENTS(4);
-    struct server_ring *ring = ring_of(env, server_of(env, arguments[0]), arguments[1]);
+    struct server_ring *ring = server_ring_of(env, arguments[0], arguments[1]);
     void *data;
     size_t length;
     if (ring == NULL ||
@@ -339,7 +245,7 @@ static napi_value lend(napi_env env, napi_callback_info info)
 static napi_value lend_room(napi_env env, napi_callback_info info)
 {
     ARGUMENTS(4);
-    struct server_ring *ring = ring_of(env, server_of(env, arguments[0]), arguments[1]);
+    struct server_ring *ring = server_ring_of(env, arguments[0], arguments[1]);
     void *data;
     size_t length;
     if (ring == NULL ||
@@ -360,73 +266,8 @@ static napi_value replace_tls(napi_env env, napi_callback_info info)
 static napi_value tls(napi_env env, napi_callback_info info)
 {
     ARGUMENTS(3);
-    struct server_ring *ring = ring_of(env, server_of(env, arguments[0]), arguments[1]);
+    struct server_ring *ring = server_ring_of(env, arguments[0], arguments[1]);
     return ring == NULL ? NULL : tls_describe(env, ring->ring, to_uint(env, arguments[2]));
-}
-
-static napi_value boolean(napi_env env, bool value)
-{
-    napi_value result;
-    napi_get_boolean(env, value, &result);
-    return result;
-}
-
-/* connection(server, ring): the news of one connection, [number, news, family, port, text, secure,
- * reason, received, sent], or undefined */
-static napi_value connection(napi_env env, napi_callback_info info)
-{
-    ARGUMENTS(2);
-    struct server_ring *ring = ring_of(env, server_of(env, arguments[0]), arguments[1]);
-    carom_ring_connection found = CAROM_RING_CONNECTION_INIT;
-    if (ring == NULL || carom_ring_take_connection(ring->ring, &found) <= 0)
-        return NULL;
-    const napi_value values[] = {
-        number(env, found.number),
-        number(env, found.news),
-        number(env, found.peer.family),
-        number(env, found.peer.port),
-        text(env, found.peer.text),
-        boolean(env, found.secure),
-        text(env, carom_reason_name(found.reason)),
-        number(env, (double)found.received),
-        number(env, (double)found.sent),
-    };
-    napi_value result;
-    napi_create_array(env, &result);
-    for (uint32_t i = 0; i < sizeof values / sizeof *values; i++)
-        napi_set_element(env, result, i, values[i]);
-    return result;
-}
-
-/* forgetConnection(server, ring, number) */
-static napi_value forget_connection(napi_env env, napi_callback_info info)
-{
-    ARGUMENTS(3);
-    struct server_ring *ring = ring_of(env, server_of(env, arguments[0]), arguments[1]);
-    if (ring != NULL)
-        carom_ring_forget_connection(ring->ring, to_uint(env, arguments[2]));
-    return NULL;
-}
-
-/* closeConnection(server, ring, number, how): how: enum carom_ring_close */
-static napi_value close_connection(napi_env env, napi_callback_info info)
-{
-    ARGUMENTS(4);
-    struct server_ring *ring = ring_of(env, server_of(env, arguments[0]), arguments[1]);
-    if (ring != NULL)
-        carom_ring_close_connection(ring->ring, to_uint(env, arguments[2]),
-                                    to_uint(env, arguments[3]));
-    return NULL;
-}
-
-/* keepAlive(server, ring, number, seconds): 0: off */
-static napi_value keep_alive(napi_env env, napi_callback_info info)
-{
-    ARGUMENTS(4);
-    struct server_ring *ring = ring_of(env, server_of(env, arguments[0]), arguments[1]);
-    if (ring != NULL)
-        carom_ring_keep_alive(ring->ring, to_uint(env, arguments[2]), to_uint(env, arguments[3]));
-    return NULL;
 }
 
 /* duplicate(fd): a descriptor of the same file, or a negative error */
@@ -435,21 +276,6 @@ static napi_value duplicate(napi_env env, napi_callback_info info)
     ARGUMENTS(1);
     int fd = fcntl((int)to_uint(env, arguments[0]), F_DUPFD_CLOEXEC, 0);
     return number(env, fd >= 0 ? fd : errno == EMFILE ? -CAROM_EMFILE : -CAROM_ENOENT);
-}
-
-/* traffic(server, ring, number): [received, sent] */
-static napi_value traffic(napi_env env, napi_callback_info info)
-{
-    ARGUMENTS(3);
-    struct server_ring *ring = ring_of(env, server_of(env, arguments[0]), arguments[1]);
-    uint64_t received = 0, sent = 0;
-    if (ring != NULL)
-        carom_ring_traffic(ring->ring, to_uint(env, arguments[2]), &received, &sent);
-    napi_value result;
-    napi_create_array_with_length(env, 2, &result);
-    napi_set_element(env, result, 0, number(env, (double)received));
-    napi_set_element(env, result, 1, number(env, (double)sent));
-    return result;
 }
 
 /* shutdown(server, milliseconds); -1: no deadline */
@@ -470,7 +296,7 @@ static napi_value adjust(napi_env env, napi_callback_info info)
     ARGUMENTS(2);
     struct server *server = server_of(env, arguments[0]);
     carom_options options = CAROM_OPTIONS_INIT;
-    read_settings(env, arguments[1], &options);
+    settings_read(env, arguments[1], &options);
     return number(env,
                   server == NULL ? -CAROM_ESTATE : carom_service_adjust(server->service, &options));
 }
@@ -583,12 +409,12 @@ NAPI_MODULE_INIT()
         {"tls", tls},
         {"said", tls_said},
         {"selfSigned", tls_self_signed},
-        {"connection", connection},
-        {"forgetConnection", forget_connection},
-        {"closeConnection", close_connection},
-        {"keepAlive", keep_alive},
+        {"connection", connections_take},
+        {"forgetConnection", connections_forget},
+        {"closeConnection", connections_close},
+        {"keepAlive", connections_keep_alive},
         {"duplicate", duplicate},
-        {"traffic", traffic},
+        {"traffic", connections_traffic},
         {"shutdown", shut_down},
         {"adjust", adjust},
         {"reference", reference},

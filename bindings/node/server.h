@@ -43,7 +43,7 @@ struct server {
 /* ---- server.c: what both ways share ---- */
 
 /* The ring of a server and an index, as JavaScript names them; NULL: there is none. */
-struct server_ring *server_ring_of(napi_env env, napi_value server, napi_value index);
+struct server_ring *server_ring_of(napi_env env, napi_value value, napi_value index);
 /* Call the drain function as a callback of the event loop: ticks and microtasks run after it. */
 void server_call_drain(struct server *server);
 /* The service has drained: tell JavaScript, and free everything but the struct. */
@@ -79,6 +79,25 @@ napi_value tls_said(napi_env env, napi_callback_info info);
 napi_value tls_self_signed(napi_env env, napi_callback_info info);
 /* What is known of the TLS of the request in a slot, or null. */
 napi_value tls_describe(napi_env env, carom_ring *ring, uint32_t slot);
+
+/* ---- settings.c: what a server may be told ---- */
+
+/* Take the settings that the object has: numbers, -1 for "off"; the rest of `options` stays. */
+void settings_read(napi_env env, napi_value object, carom_options *options);
+
+/* ---- connections.c: connections ---- */
+
+/* connection(server, ring): the news of one connection, [number, news, family, port, text, secure,
+ * reason, received, sent], or undefined */
+napi_value connections_take(napi_env env, napi_callback_info info);
+/* forgetConnection(server, ring, number) */
+napi_value connections_forget(napi_env env, napi_callback_info info);
+/* closeConnection(server, ring, number, how): how: enum carom_ring_close */
+napi_value connections_close(napi_env env, napi_callback_info info);
+/* keepAlive(server, ring, number, seconds): 0: off */
+napi_value connections_keep_alive(napi_env env, napi_callback_info info);
+/* traffic(server, ring, number): [received, sent] */
+napi_value connections_traffic(napi_env env, napi_callback_info info);
 
 /* ---- sockets.c: WebSockets ---- */
 

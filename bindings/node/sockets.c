@@ -8,10 +8,9 @@
 
 napi_value sockets_add(napi_env env, napi_callback_info info)
 {
-    napi_value arguments[6];
-    size_t count = 6, size;
+    ARGUMENTS(6);
     void *memory;
-    napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
+    size_t size;
     struct server_ring *ring = server_ring_of(env, arguments[0], arguments[1]);
     if (ring == NULL || napi_get_arraybuffer_info(env, arguments[2], &memory, &size) != napi_ok)
         return number(env, -CAROM_EINVAL);

@@ -79,7 +79,7 @@ def of_engine():
 
 
 def of_addon():
-    found = re.findall(r'SETTING\("(\w+)",\s*(\w+),\s*(\w+)\)', read("bindings/node/addon.c"))
+    found = re.findall(r'SETTING\("(\w+)",\s*(\w+),\s*(\w+)\)', read("bindings/node/settings.c"))
     return {name: (option, kind) for name, option, kind in found}
 
 
@@ -153,12 +153,12 @@ class Options(unittest.TestCase):
 
     def test_the_addon_takes_each(self):
         wanted = {camel(name): (name, KINDS[kind]) for name, (kind, _) in self.options.items() if name not in OF_C_ONLY}
-        self.assertEqual(wanted, of_addon(), "include/carom.h and SETTING in bindings/node/addon.c")
+        self.assertEqual(wanted, of_addon(), "include/carom.h and SETTING in bindings/node/settings.c")
 
     def test_javascript_takes_each(self):
         limits, switches = of_javascript()
         addon = {name: kind for name, (_, kind) in of_addon().items() if name not in OTHERWISE}
-        self.assertEqual(set(addon) | OF_THE_RING, limits, "bindings/node/addon.c and LIMITS of js/src/engine/options.js")
+        self.assertEqual(set(addon) | OF_THE_RING, limits, "bindings/node/settings.c and LIMITS of js/src/engine/options.js")
         self.assertEqual({name for name, kind in addon.items() if kind == "BOOL"}, switches, "SWITCHES of js/src/engine/options.js")
 
     def test_types_and_readme_have_each(self):
