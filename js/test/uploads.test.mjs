@@ -211,46 +211,82 @@ for (const io of WAYS) {
   });
 }
 
-test('rooms that are lent are bounded, and come back when clients leave', async (t) => {
-  let asked = 0;
-  const server = serve({ ...QUIET, io: WAYS[0] }, async (request) => {
-    const text = request.text();
-    asked++;
-    return new Response(await text.catch(() => 'gone'));
+// Clients that promise content, and how they send it. A handler reads each whole; `asked` counts those that have begun.
+function uploads(t) {
+  const state = { asked: 0, sockets: [], rooms: [] };
+  state.server = serve({ ...QUIET, io: WAYS[0] }, async (request) => {
+    const bytes = request.bytes();
+    state.asked++;
+    return new Response(await bytes.then(({ length }) => `${length}`).catch(() => 'gone'));
   });
-  t.after(() => server.shutdown({ deadline: 0 }));
-  const clients = 300; // of which 256 find room
-  let lent = 0;
-  const buffers = [];
   const { lendRoom } = native;
   native.lendRoom = (server, ring, loan, bytes) => {
-    lent++;
-    buffers.push(bytes.buffer);
+    state.rooms.push({ buffer: bytes.buffer, length: bytes.length });
     return lendRoom(server, ring, loan, bytes);
   };
-  t.after(() => {
+  t.after(async () => {
     native.lendRoom = lendRoom;
+    for (const socket of state.sockets) socket.destroy();
+    await state.server.shutdown({ deadline: 0 });
   });
-  const sockets = [];
-  const ask = () => {
-    const socket = net.connect(server.addr.port, '127.0.0.1');
+  state.send = (promised, content) => {
+    const socket = net.connect(state.server.addr.port, '127.0.0.1');
     socket.on('error', () => {});
-    socket.write('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 65536\r\n\r\n');
-    sockets.push(socket);
+    socket.write(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${promised}\r\n\r\n`);
+    if (content > 0) socket.write(Buffer.alloc(content));
+    state.sockets.push(socket);
+    return socket;
   };
-  const until = async (holds) => {
-    while (!holds()) await new Promise((resolve) => setImmediate(resolve));
-  };
-  for (let i = 0; i < clients; i++) ask();
-  await until(() => asked === clients);
-  assert.equal(lent, 256);
+  state.lent = () => state.rooms.reduce((sum, { length }) => sum + length, 0);
+  return state;
+}
+
+const until = async (holds) => {
+  while (!holds()) await new Promise((resolve) => setImmediate(resolve));
+};
+
+const answer = (socket) =>
+  new Promise((resolve) => {
+    socket.once('data', (data) => resolve(String(data).split('\r\n\r\n')[1]));
+  });
+
+test('rooms that are lent are bounded, and come back when clients leave', async (t) => {
+  const all = uploads(t);
+  const clients = 400;
+  for (let i = 0; i < clients; i++) all.send(65536, 0);
+  await until(() => all.asked === clients);
+  const { length } = all.rooms;
+  assert.ok(length > 256 && length < clients, `${length} of them have found room`);
+  assert.ok(all.lent() <= 16 * MIB && all.lent() > 15 * MIB, `${all.lent()} bytes are lent`);
+  assert.equal(all.rooms[0].length, 65536);
+  assert.ok(all.rooms.every((room) => room.length >= 4096));
   // Whose buffers are handed on meanwhile; their memory stays.
-  const moved = buffers.map((buffer) => structuredClone(buffer, { transfer: [buffer] }));
-  for (const socket of sockets) socket.destroy();
-  await until(() => server.pendingRequests === 0);
-  assert.equal(moved.length, 256);
-  ask();
-  await until(() => asked === clients + 1);
-  assert.equal(lent, 257);
-  for (const socket of sockets) socket.destroy();
+  const moved = all.rooms.map(({ buffer }) => structuredClone(buffer, { transfer: [buffer] }));
+  for (const socket of all.sockets) socket.destroy();
+  await until(() => all.server.pendingRequests === 0);
+  assert.equal(moved.length, length);
+  all.send(65536, 0);
+  await until(() => all.asked === clients + 1);
+  assert.deepEqual([all.rooms.length, all.rooms.at(-1).length], [length + 1, 65536]);
+});
+
+test('uploads that stall with all the room they can get leave some to another', async (t) => {
+  const all = uploads(t);
+  all.send(16 * MIB, MIB + 1); // and no more
+  await until(() => all.rooms.some(({ buffer }) => buffer.byteLength === 16 * MIB));
+  for (let i = 0; i < 16; i++) all.send(65_536, 0);
+  await until(() => all.asked === 17);
+  const before = all.rooms.length;
+  assert.equal(await answer(all.send(65_536, 65_536)), '65536');
+  assert.deepEqual(
+    all.rooms.slice(before).map(({ length }) => length),
+    [65_536],
+  );
+});
+
+test('content of 40 MiB is copied once to its end', async (t) => {
+  const all = uploads(t);
+  const length = 40 * MIB;
+  assert.equal(await answer(all.send(length, length)), `${length}`);
+  assert.equal(all.lent(), length);
 });

@@ -52,9 +52,12 @@ const LOOK = 4;
 // Bytes that are lent before the engine gets its turn to send them: they are in the cache still, and their
 // memory is used again for the next ones.
 const LENT_AT_ONCE = 256 * 1024;
-// Bytes of rooms that may be lent at one time. Who finds none reads through a page, which costs a second copy; so uploads whose
-// clients send nothing hold no more than this.
+// Bytes of rooms that may be lent at one time, so that uploads whose clients send nothing hold no more than this. Each is lent a part of
+// what the others have left, so that there is some for the next one. Where that part is small, content comes through a page, which
+// costs a second copy.
 const ROOMS = 16 * 1024 * 1024;
+const PART = 16;
+const SMALL = 4096;
 
 // Entries of the queues of a ring with so many bytes of slots: a power of two.
 function capacityFor(bytes) {
@@ -241,15 +244,17 @@ class Ring {
     return loan;
   }
 
-  // Lend room for content to the engine; the number + 1 to put into the message, or 0: too much is lent.
+  // Lend room for content to the engine, at the beginning of these bytes; the number + 1 to put into the message, or 0: too much is lent.
   lendRoom(bytes) {
-    if (this.roomsLent + bytes.length > ROOMS) return 0;
-    const loan = this.loans.take(new Room(bytes));
-    if (native.lendRoom(this.handle, this.index, loan, bytes) < 0) {
+    const most = Math.floor((ROOMS - this.roomsLent) / PART);
+    if (most < SMALL) return 0;
+    const part = bytes.length <= most ? bytes : bytes.subarray(0, most);
+    const loan = this.loans.take(new Room(part));
+    if (native.lendRoom(this.handle, this.index, loan, part) < 0) {
       this.loans.give(loan);
       return 0;
     }
-    this.roomsLent += bytes.length;
+    this.roomsLent += part.length;
     return loan + 1;
   }
 
