@@ -96,9 +96,14 @@ static struct carom_queue *record_out(struct carom_tunnel *tunnel)
     return &tunnel->record->record->body;
 }
 
+/* When the record is over, and its owner has still to be told, there is no stream any more. */
 static void record_added(struct carom_tunnel *tunnel, uint64_t bytes)
 {
     carom_record *record = tunnel->record->record;
+    if (record->response == CAROM_RESPONSE_CANCELLED) {
+        carom_queue_clear(&record->body, &record->records->segments);
+        return;
+    }
     record->content_written += bytes;
     record->ops->changed(record);
 }

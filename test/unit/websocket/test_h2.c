@@ -222,9 +222,37 @@ static void a_lost_connection_ends_all(void **state)
     end_client();
 }
 
+static int send_to_first(carom_websocket *socket, carom_websocket_kind kind, const void *data,
+                         size_t length)
+{
+    assert_ptr_not_equal(socket, program.sockets[0]);
+    assert_int_equal(carom_websocket_get_state(program.sockets[0]), CAROM_WEBSOCKET_OPEN);
+    return echo(program.sockets[0], kind, data, length);
+}
+
+/* Its connection is gone, and its close has not been told: another socket's message comes before.
+ */
+static void who_is_lost_can_be_sent_to_until_it_is_told(void **state)
+{
+    (void)state;
+    uint8_t frame[20];
+    begin_client(0);
+    open_stream("/");
+    assert_string_equal(noted(), "open");
+    struct socket_client other = open_client();
+    program.on_message = send_to_first;
+    carom_peer_reset(client.peer);
+    carom_peer_send(other.peer, (const char *)frame,
+                    make_frame(frame, FIN | TEXT, "for it", 6, 0x0a0b0c0d));
+    turn();
+    assert_string_equal(noted(), "t:for it close:1006-");
+    end_client();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(who_is_lost_can_be_sent_to_until_it_is_told),
         cmocka_unit_test(many_sockets_on_one_connection),
         cmocka_unit_test(close_is_end_stream),
         cmocka_unit_test(abort_is_rst_stream),
