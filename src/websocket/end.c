@@ -171,8 +171,9 @@ static void pong_is_due(carom_websocket *socket)
 {
     const carom_websocket_options *options = &socket->settings->options;
     bool paused = !socket->tunnel.receives; /* and a pong would not be read */
-    socket->pinged = false;
-    if (!socket->heard && !paused)
+    bool heard = socket->heard;
+    socket->pinged = socket->heard = false; /* what was heard before must not spare the next ping */
+    if (!heard && !paused)
         carom_ws_abandon(socket, CAROM_REASON_CLIENT_RESET);
     else
         arm(socket, options->ping_interval > options->pong_timeout
