@@ -1,7 +1,8 @@
 /* Runs seeds: `simulate [--seconds N] [--runs N] [--from SEED] [--marks]`, those given by
  * `--seeds N...`, or one with its log: `--seed N`. A seed that fails is run again with its log, of
  * which the end is printed. With --marks, a mark, an edge of a state machine or a reason that was
- * never reached is a failure. */
+ * never reached is a failure. With --sockets only worlds of WebSockets are run, which otherwise
+ * follow those of HTTP with every tenth seed. */
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -13,13 +14,14 @@
 #include "base/mark.h"
 #include "simulate/world.h"
 
-#define LINES  300 /* of the log of a seed that failed */
-#define WIDTH  200
-#define ENOUGH 3000 /* runs, to have reached every mark */
-#define HANGS  60   /* seconds after which a seed is said to hang */
+#define LINES           300 /* of the log of a seed that failed */
+#define WIDTH           200
+#define ENOUGH          3000 /* runs, to have reached every mark */
+#define SOCKETS_ONCE_IN 10   /* seeds there is a world of sockets, too */
+#define HANGS           60   /* seconds after which a seed is said to hang */
 
 bool world_logs;
-static bool all_lines, replaying;
+static bool all_lines, replaying, only_sockets, in_sockets;
 static char lines[LINES][WIDTH];
 static unsigned line_count;
 
@@ -64,7 +66,8 @@ static _Noreturn void failed(void)
     snprintf(seed, sizeof seed, "%llu", (unsigned long long)world->seed);
     if (!replaying) {
         fprintf(stderr, "seed %s failed; make simulate SEED=%s shows all of it\n", seed, seed);
-        execl("/proc/self/exe", "simulate", "--replay", seed, (char *)NULL);
+        execl("/proc/self/exe", "simulate", "--replay", seed,
+              in_sockets ? "--sockets" : (char *)NULL, (char *)NULL);
     } else if (!all_lines) {
         for (unsigned i = line_count > LINES ? line_count - LINES : 0; i < line_count; i++)
             fprintf(stderr, "%s\n", lines[i % LINES]);
@@ -159,7 +162,12 @@ static bool all_reached(void)
 static void run(uint64_t seed)
 {
     alarm(HANGS);
-    world_run(seed);
+    in_sockets = false;
+    if (!only_sockets)
+        world_run(seed);
+    in_sockets = true;
+    if (only_sockets || seed % SOCKETS_ONCE_IN == 0)
+        sockets_run(seed);
     alarm(0);
 }
 
@@ -178,6 +186,7 @@ int main(int count, char **arguments)
                 run(strtoull(arguments[i + 1], NULL, 10));
         bool is_seed = strcmp(arguments[i], "--seed") == 0;
         bool is_replay = strcmp(arguments[i], "--replay") == 0;
+        only_sockets |= strcmp(arguments[i], "--sockets") == 0;
         marks |= strcmp(arguments[i], "--marks") == 0;
         if (strcmp(arguments[i], "--seconds") == 0)
             seconds = strtod(value, NULL);
@@ -194,10 +203,11 @@ int main(int count, char **arguments)
          seed++)
         run(seed);
     double took = seconds_now() - begin;
-    printf("%llu runs, %llu requests, %llu answered whole, %llu turns in %.1f s: %.0f answers a "
-           "second\n",
-           (unsigned long long)totals.runs, (unsigned long long)totals.exchanges,
-           (unsigned long long)totals.answers, (unsigned long long)totals.turns, took,
-           (double)totals.answers / took);
+    printf(
+        "%llu runs, %llu requests, %llu answered whole, %llu sockets, %llu turns in %.1f s: %.0f "
+        "answers a second\n",
+        (unsigned long long)totals.runs, (unsigned long long)totals.exchanges,
+        (unsigned long long)totals.answers, (unsigned long long)totals.sockets,
+        (unsigned long long)totals.turns, took, (double)totals.answers / took);
     return marks && totals.runs >= ENOUGH && !all_reached() ? 1 : 0;
 }

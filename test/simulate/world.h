@@ -402,9 +402,11 @@ void vm_look(void);
 
 /* world.c: one run. */
 void world_run(uint64_t seed);
+/* sockets.c: one run of a world of its own, of WebSockets. */
+void sockets_run(uint64_t seed);
 /* The records that ended, by reason, and what was done, over all runs. */
 extern struct totals {
-    uint64_t runs, exchanges, answers, turns, ended[CAROM_REASON_COUNT];
+    uint64_t runs, exchanges, answers, sockets, turns, ended[CAROM_REASON_COUNT];
 } totals;
 
 static inline uint64_t world_now(void)
