@@ -5,6 +5,7 @@ const { open, addRoute } = require('../engine/engine.js');
 const { requestFromExchange, abortRequest } = require('../fetch/request.js');
 const { isResponse } = require('../fetch/foreign.js');
 const { responseParts, isOurResponse } = require('../fetch/response.js');
+const { letRuntimeTakeOurs } = require('../globals/requests.js');
 const { acceptSocket, asksForSocket } = require('../websocket/accept.js');
 const { publish } = require('../websocket/connection.js');
 const { checkNames: checkSocketNames, socketSettings } = require('../websocket/options.js');
@@ -282,6 +283,7 @@ function serve(first, second) {
       throw new TypeError(`${name} must be a function`);
   if (signal && typeof signal.addEventListener !== 'function') throw new TypeError('signal must be an AbortSignal');
   if (signal && signal.aborted) throw signal.reason;
+  letRuntimeTakeOurs();
   const server = new Server(options, handler);
   try {
     if (signal) follow(server, signal);

@@ -2,7 +2,10 @@
 import assert from 'node:assert/strict';
 import { test, describe } from 'node:test';
 
+import requests from '../../src/globals/requests.js';
 import { Request as Ours, native, looksInside, requestOf, text, readAll, typeError } from './support.mjs';
+
+requests.letRuntimeTakeOurs(); // as a server does
 
 describe('clones', () => {
   const sources = { now: () => ({ now: 'abc' }), pieces: () => ({ pieces: ['a', 'b', 'c'] }) };
