@@ -22,6 +22,9 @@ serve: configure ## run an app: make serve APP=examples/js/hello.mjs PORT=8080
 test: ## run every check; one stage: test-tidy, -gcc, -js, -asan, -tsan, -valgrind
 	@BUILD="$(BUILD)" tools/test-all
 
+test-js:
+	@BUILD="$(BUILD)" tools/test-all js nodes
+
 test-%:
 	@BUILD="$(BUILD)" tools/test-all $*
 

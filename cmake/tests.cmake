@@ -1,5 +1,5 @@
-# Tests, found by their folder. Each has the label of its stage (tidy, gcc, js, asan, tsan, valgrind; asked: run
-# only when somebody asks for it), and in the builds of the sanitizers a name that begins with it, so that
+# Tests, found by their folder. Each has the label of its stage (tidy, gcc, js, asan, tsan, valgrind; nodes and
+# asked: run only when somebody asks for it), and in the builds of the sanitizers a name that begins with it, so that
 # tools/test-all runs the tests of all builds in one pool; `ctest -C valgrind` has those of valgrind, too.
 
 if(CAROM_TESTS STREQUAL "OFF")
@@ -277,6 +277,20 @@ if(TARGET carom_node AND CAROM_STAGE STREQUAL "gcc")
     # Bun runs all of its files in one process, and these change what is global.
     carom_js_test(bun/globals node_modules/.bin/bun test --timeout 600000 test/globals)
     carom_js_test(deno/globals node_modules/.bin/deno test --quiet --no-check --allow-all test/globals)
+endif()
+
+# On other releases of Node all tests but those that are about the engine, processes or other programs.
+if(TARGET carom_node AND CAROM_STAGE STREQUAL "gcc")
+    list(TRANSFORM sources PREPEND test/)
+    list(FILTER sources EXCLUDE REGEX
+        "test/(cli|attacks|bundle|counts|docs|examples|layout|limits|misuse|options|output|package|process|ring|source|standing)")
+    carom_test(js/nodes STAGE nodes COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tools/js-nodes COST 200
+        PROPERTIES FIXTURES_SETUP nodes FIXTURES_REQUIRED packages)
+    foreach(release 18 22 24 26)
+        carom_test(js/nodes/${release} STAGE nodes COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tools/js-nodes ${release} ${sources} COST 20
+            ENVIRONMENT CAROM_NODE=$<TARGET_FILE:carom_node>
+            PROPERTIES WORKING_DIRECTORY ${js} FIXTURES_REQUIRED nodes)
+    endforeach()
 endif()
 
 # The addon with every access checked, while garbage is written into the memory that it shares with
