@@ -19,9 +19,11 @@
 #include <malloc.h>
 #endif
 
-/* From one cache line on, objects start on a line of their own: what two threads or two hot loops
- * use does not share lines by accident. */
-#define CACHE_LINE 64
+/* Objects of some lines start on a line of their own: what two threads or two hot loops use does
+ * not share lines by accident. Smaller ones, of which there may be many, would lose up to half of
+ * their memory by it, and the threads have parts of the heap for themselves. */
+#define CACHE_LINE   64
+#define ALIGNED_FROM ((size_t)4 * CACHE_LINE)
 
 static atomic_uint_fast64_t held, taken;
 static atomic_uint_fast64_t allowed = UINT64_MAX; /* allocations before one fails; MAX: no end */
@@ -79,7 +81,7 @@ void *carom_memory_take(size_t size)
     if (!allow())
         return NULL;
     void *memory = allocator.allocate(allocator.data, size > 0 ? size : 1,
-                                      size < CACHE_LINE ? _Alignof(max_align_t) : CACHE_LINE);
+                                      size < ALIGNED_FROM ? _Alignof(max_align_t) : CACHE_LINE);
     if (memory == NULL)
         return NULL;
     atomic_fetch_add_explicit(&held, size, memory_order_relaxed);
