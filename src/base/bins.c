@@ -15,10 +15,26 @@ struct label {
 #define LABEL 16
 _Static_assert(sizeof(struct label) <= LABEL, "a label keeps the alignment");
 
-/* Windows and tables of zlib are 4096 and 8192 bytes; the last is for buffers of one HTTP/2 frame
- * of the default size. */
-static const size_t sizes[CAROM_BIN_COUNT] = {
-    48, 80, 128, 256, 512, 1024, 2048, 4096 + LABEL, 8192 + LABEL, 12288, 16384 + 1024};
+/* Windows and tables of zlib are 4096 and 8192 bytes; then come buffers of one HTTP/2 frame of the
+ * default size; and messages of WebSocket that gather, which double up to 1 MiB, and are mostly a
+ * little longer than what the program had in mind. */
+static const size_t sizes[CAROM_BIN_COUNT] = {48,
+                                              80,
+                                              128,
+                                              256,
+                                              512,
+                                              1024,
+                                              2048,
+                                              4096 + LABEL,
+                                              8192 + LABEL,
+                                              12288,
+                                              16384 + 1024,
+                                              32768 + 1024,
+                                              65536 + 1024,
+                                              131072 + 1024,
+                                              262144 + 1024,
+                                              524288 + 1024,
+                                              1048576 + 1024};
 
 void carom_bins_init(struct carom_bins *bins)
 {

@@ -6,7 +6,7 @@
 
 #include "base/pool.h"
 
-#define CAROM_BIN_COUNT 11
+#define CAROM_BIN_COUNT 17
 
 struct carom_bins {
     struct carom_pool pools[CAROM_BIN_COUNT];

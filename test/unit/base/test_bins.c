@@ -29,7 +29,8 @@ static int end(void **state)
 static void sizes_come_back_from_their_pools(void **state)
 {
     (void)state;
-    static const size_t sizes[] = {0, 1, 32, 33, 100, 1000, 4080, 4081, 17392};
+    static const size_t sizes[] = {0,    1,    32,    33,    100,   1000,
+                                   4080, 4081, 17392, 17393, 65536, 1048576};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         uint8_t *first = carom_bins_take(&bins, sizes[i]);
         assert_non_null(first);
@@ -47,9 +48,9 @@ static void sizes_come_back_from_their_pools(void **state)
 static void what_is_larger_than_all_bins_is_not_kept(void **state)
 {
     (void)state;
-    uint8_t *large = carom_bins_take(&bins, 17393);
-    memset(large, 1, 17393);
-    assert_true(carom_memory_held() >= held_before + 17393);
+    uint8_t *large = carom_bins_take(&bins, 1049585);
+    memset(large, 1, 1049585);
+    assert_true(carom_memory_held() >= held_before + 1049585);
     carom_bins_give(&bins, large);
     assert_int_equal(carom_memory_held(), held_before);
 }
