@@ -80,7 +80,9 @@ typedef struct carom_websocket_options {
     const char *origins;    /* who may connect from a browser: NULL: pages of the same origin;
                                "https://a.example, https://b.example": these; "*": all. Without an
                                Origin it is no browser, and may */
-    uint64_t max_message;   /* 1 MiB: close with 1009, inflated size included */
+    uint64_t max_message;   /* 1 MiB: close with 1009, inflated size included. Of a message that
+                               comes in parts no more is held than twice what has come, so that of
+                               all sockets of a worker at most twice this for each */
     uint32_t max_fragments; /* 1,024 frames of a message, empty ones too: 1008 */
     uint32_t write_limit;   /* 1 MiB of unsent messages: ETOOBIG for the next */
     uint32_t write_buffer;  /* 64 KiB of these: EAGAIN, and `drain` follows */
@@ -135,11 +137,11 @@ CAROM_API int carom_websocket_accept(carom_record *record, const carom_websocket
 
 /* Send a message. Content is copied, or lent until its give_back, as in carom_write; lent bytes
  * must not change, and are copied all the same where they are few or compressed. Text must be
- * UTF-8. Returns 0: sent, or soon will be; -CAROM_EAGAIN: it is queued, and more than
- * options.write_buffer waits for the client: go on when `drain` is called; -CAROM_ETOOBIG: not
- * queued, for over options.write_limit would wait (the first message may have any length);
- * -CAROM_ECANCELED: not queued, the socket is not open any more; -CAROM_ENOMEM: not queued, and the
- * socket is aborted; -CAROM_EINVAL. */
+ * UTF-8, which is not checked: a client ends the connection for other text. Returns 0: sent, or
+ * soon will be; -CAROM_EAGAIN: it is queued, and more than options.write_buffer waits for the
+ * client: go on when `drain` is called; -CAROM_ETOOBIG: not queued, for over options.write_limit
+ * would wait (the first message may have any length); -CAROM_ECANCELED: not queued, the socket is
+ * not open any more; -CAROM_ENOMEM: not queued, and the socket is aborted; -CAROM_EINVAL. */
 CAROM_API int carom_websocket_send(carom_websocket *socket, carom_websocket_kind kind,
                                    const carom_content *content);
 /* Send a message piece by piece, each as a frame, the last one with `last`; `kind` is that of the
@@ -207,7 +209,9 @@ CAROM_API carom_websocket *carom_websocket_get(carom_websocket_ref ref);
 /* ------------------------------------------------------------------ topics */
 
 /* Let the socket be sent what is published to `topic`, a name of at most 255 bytes, for as long as
- * it is open. 0, also when it is subscribed already. Errors: EINVAL (topic), ECANCELED, ENOMEM. */
+ * it is open. The topics of one socket are a list, which this call and the next two go through:
+ * meant for hundreds, not for thousands. 0, also when it is subscribed already. Errors: EINVAL
+ * (topic), ECANCELED, ENOMEM. */
 CAROM_API int carom_websocket_subscribe(carom_websocket *socket, carom_slice topic);
 /* No more of them. 1 when it was subscribed, 0 when not. */
 CAROM_API int carom_websocket_unsubscribe(carom_websocket *socket, carom_slice topic);
