@@ -550,6 +550,8 @@ export interface WebSocketDeflate {
 export interface WebSocketOptions {
   /** Longest message that is received, inflated; beyond, the socket is closed with 1009. Default 1 MiB. */
   maxMessage?: number;
+  /** Most frames of a message, empty ones too; beyond, the socket is closed with 1008. Default 1,024. */
+  maxFragments?: number;
   /** Most unsent messages of a socket, the first not counted. Beyond: see `onLimit`. Default 1 MiB. */
   writeLimit?: number;
   /** Unsent messages of a socket beyond which `send` returns -1. Default 64 KiB. */

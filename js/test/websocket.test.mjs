@@ -570,12 +570,31 @@ test('messages that come together cost one call into JavaScript, and their answe
 
 // ---------------------------------------------------------------- options
 
+test('a message of more than maxFragments frames closes with 1008', { skip: !isNode }, async () => {
+  await serving('inline', { ...echo, maxFragments: 2 }, async (url) => {
+    const socket = await handshaken(url);
+    const frame = (opcode, text, isLast) => {
+      const bytes = maskedFrame(opcode, text);
+      if (!isLast) bytes[0] &= 0x7f;
+      return bytes;
+    };
+    socket.write(Buffer.concat([frame(1, 'a', false), frame(0, 'b', true)]));
+    const heard = [];
+    for await (const { opcode, text } of framesOf(socket)) {
+      heard.push(opcode === 8 ? Buffer.from(text, 'latin1').readUInt16BE() : text);
+      if (opcode === 1) socket.write(Buffer.concat([frame(1, 'c', false), frame(0, '', false), frame(0, 'd', true)]));
+    }
+    assert.deepEqual(heard, ['ab', 1008]);
+  });
+});
+
 test('options are checked', () => {
   const wrong = [
     [{ mesage() {} }, /websocket\.message is meant/],
     [{ message: 5 }, /must be a function/],
     [{ maxMessage: 0 }, RangeError],
     [{ maxMessage: 'big' }, RangeError],
+    [{ maxFragments: 0 }, RangeError],
     [{ onLimit: 'drop' }, /'refuse' or 'close'/],
     [{ deflate: true }, TypeError],
     [{ deflate: { windowBits: 8 } }, RangeError],

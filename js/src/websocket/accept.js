@@ -64,7 +64,7 @@ function acceptBytes(exchange, settings, fields) {
 //   and last, for a socket that was opened. Where the engine has refused the request (its origin, key or version) `refused` is called
 //   in the place of all others.
 // `options`: { data, headers, protocol, settings }; `settings` are those of socketSettings(options, handlers). Without them the
-//   options of sockets are taken from here: maxMessage, writeLimit, onLimit, pingInterval, pongTimeout, closeTimeout, deflate,
+//   options of sockets are taken from here: maxMessage, maxFragments, writeLimit, onLimit, pingInterval, pongTimeout, closeTimeout, deflate,
 //   origins, protocols, binaryType.
 // Throws a TypeError when the request asks for no WebSocket, was answered, or is not of carom's server.
 function acceptSocket(request, handlers, options = {}) {

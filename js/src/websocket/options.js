@@ -8,6 +8,7 @@ const MOST = 0x7fffffff;
 const HANDLERS = ['open', 'message', 'drain', 'close', 'error', 'ping', 'pong', 'refused'];
 const OPTIONS = [
   'maxMessage',
+  'maxFragments',
   'writeLimit',
   'writeBuffer',
   'onLimit',
@@ -21,7 +22,7 @@ const OPTIONS = [
 ];
 const NAMES = [...HANDLERS, ...OPTIONS];
 const BINARY_TYPES = ['uint8array', 'arraybuffer', 'nodebuffer'];
-const DEFAULTS = { maxMessage: 1048576, writeLimit: 1048576, writeBuffer: 65536 };
+const DEFAULTS = { maxMessage: 1048576, maxFragments: 1024, writeLimit: 1048576, writeBuffer: 65536 };
 const LIST = 4000; // characters
 const WINDOW = [9, 15];
 const LEVEL = [1, 9];
@@ -105,6 +106,7 @@ function socketSettings(options, handlers) {
   const onLimit = oneOf(options, 'onLimit', ['refuse', 'close']);
   const native = {
     maxMessage: sizeOf(options, 'maxMessage'),
+    maxFragments: sizeOf(options, 'maxFragments'),
     // What was sent is counted by us, without frames; that of others, for what is published.
     writeLimit: Math.min(MOST, 2 * writeLimit),
     writeBuffer: sizeOf(options, 'writeBuffer'),
