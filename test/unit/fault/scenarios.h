@@ -88,14 +88,25 @@ static inline int tell_run(void **state)
 
 /* ---------------------------------------------------------------- the handler */
 
+/* Two backends, which answer by becoming readable. */
+#define BELLS 2
+
+static struct {
+    int descriptors[BELLS];
+    void (*ring)(unsigned bell, bool on);
+} bells;
+
 /* What it keeps with a record. */
 struct task {
     carom_waker waker;
+    carom_io io;
     carom_record *record;
     struct task *next; /* of all that are not released */
     size_t length, sum;
     bool posts, holds; /* waits for the test: to be posted, to be answered */
-    bool early;        /* the test has answered */
+    bool asks;         /* waits for the bell of its number */
+    unsigned bell;
+    bool early; /* the test has answered */
 };
 
 static struct {
@@ -227,6 +238,34 @@ static void answer_posted(carom_waker *waker, int status)
     finish_with(task, "hello");
 }
 
+static void on_bell(carom_io *io, int events)
+{
+    struct task *task = carom_container(io, struct task, io);
+    event();
+    task->asks = false;
+    bells.ring(task->bell, false);
+    assert_true(events == CAROM_WATCH_READABLE || events == -CAROM_ECANCELED);
+    if (task->bell == 0)
+        carom_unwatch(io);
+    finish_with(task, "rung");
+}
+
+/* "/watch": a backend of the record's; "/watch-worker": one of the worker's, asked once. */
+static void ask_backend(struct task *task, unsigned bell)
+{
+    task->io.ready = on_bell;
+    task->bell = bell;
+    int error =
+        bell == 0
+            ? carom_watch(task->record, &task->io, bells.descriptors[0], CAROM_WATCH_READABLE)
+            : carom_watch_worker(carom_record_worker(task->record), &task->io, bells.descriptors[1],
+                                 CAROM_WATCH_READABLE | CAROM_WATCH_ONCE);
+    if (error < 0)
+        finish_task(task);
+    else
+        task->asks = true;
+}
+
 static bool targets(const carom_record *record, const char *target)
 {
     carom_slice slice = carom_request_target(record);
@@ -280,6 +319,8 @@ static void fault_handler(carom_record *record, void *data)
             echo_on(&task->waker, 0);
         else
             finish_task(task);
+    } else if (targets(record, "/watch") || targets(record, "/watch-worker")) {
+        ask_backend(task, targets(record, "/watch-worker"));
     } else if (targets(record, "/post")) {
         task->posts = true;
     } else if (targets(record, "/hold")) {
@@ -289,15 +330,18 @@ static void fault_handler(carom_record *record, void *data)
     }
 }
 
-/* What another thread would do: come back by carom_post. */
+/* What another thread would do: come back by carom_post; and what a backend would: answer. */
 static void post_tasks(void)
 {
-    for (struct task *task = tasks.first; task != NULL; task = task->next)
+    for (struct task *task = tasks.first; task != NULL; task = task->next) {
         if (task->posts) {
             task->posts = false;
             task->waker.wake = answer_posted;
             carom_post(task->record, &task->waker);
         }
+        if (task->asks)
+            bells.ring(task->bell, true);
+    }
 }
 
 /* Answer those that are held. */

@@ -10,10 +10,18 @@
 /* What a slow client takes at a time. */
 #define SLOW_WINDOW 3000
 
+static void ring_simulated(unsigned bell, bool on)
+{
+    carom_simulated_set_ready(sim.loop, bell, on ? CAROM_WATCH_READABLE : 0);
+}
+
 static void converse_begin(void)
 {
     carom_options options = fault_options();
     reset_tasks();
+    for (int i = 0; i < BELLS; i++)
+        bells.descriptors[i] = CAROM_SIMULATED_WATCHED_FD + i;
+    bells.ring = ring_simulated;
     begin(&options);
 }
 

@@ -189,6 +189,28 @@ static const struct fault faults[CALLS][FAULTS_MAX] = {
     [CALL_OPERATION_POLL] = {{ENOMEM, true, false}},
 };
 
+/* With 32 bits a position is two words, and there are calls of their own for it. */
+#if __SIZEOF_LONG__ == 4
+#define SYS_STAT      SYS_fstat64
+#define SYS_STAT_AT   SYS_fstatat64
+#define SYS_SENDFILE  SYS_sendfile64
+#define WORDS(offset) (long)(offset), (long)((offset) >> 32) /* the lower one stands first */
+#else
+#define SYS_STAT      SYS_fstat
+#define SYS_STAT_AT   SYS_newfstatat
+#define SYS_SENDFILE  SYS_sendfile
+#define WORDS(offset) offset
+#endif
+
+/* What the GNU C library declares as the address of a socket may be any kind. */
+#ifdef __GLIBC__
+#define ADDRESS_OF(name) (name).__sockaddr__
+#else
+#define __SOCKADDR_ARG       struct sockaddr *restrict
+#define __CONST_SOCKADDR_ARG const struct sockaddr *
+#define ADDRESS_OF(name)     (name)
+#endif
+
 static struct {
     bool inside;    /* the engine */
     bool narrow;    /* what is accepted takes little before it is full */
@@ -237,7 +259,7 @@ int accept4(int fd, __SOCKADDR_ARG peer, socklen_t *restrict length, int flags)
 {
     if (fault_of(CALL_ACCEPT) != 0)
         return -1;
-    int to = (int)syscall(SYS_accept4, fd, peer.__sockaddr__, length, flags);
+    int to = (int)syscall(SYS_accept4, fd, ADDRESS_OF(peer), length, flags);
     if (to >= 0 && calls.narrow)
         syscall(SYS_setsockopt, to, SOL_SOCKET, SO_SNDBUF, &(int){4096}, sizeof(int));
     return to;
@@ -287,7 +309,7 @@ ssize_t sendfile(int to, int from, off_t *offset, size_t length)
         return -1;
     if (error == SHORT_COUNT)
         length = 1;
-    return syscall(SYS_sendfile, to, from, offset, length);
+    return syscall(SYS_SENDFILE, to, from, offset, length);
 }
 
 ssize_t pread(int fd, void *data, size_t length, off_t offset)
@@ -297,14 +319,14 @@ ssize_t pread(int fd, void *data, size_t length, off_t offset)
         return -1;
     if (error == SHORT_COUNT)
         length = 1;
-    return syscall(SYS_pread64, fd, data, length, offset);
+    return syscall(SYS_pread64, fd, data, length, WORDS(offset));
 }
 
 int fstat(int fd, struct stat *status)
 {
     if (fault_of(CALL_STATUS) != 0)
         return -1;
-    return (int)syscall(SYS_fstat, fd, status);
+    return (int)syscall(SYS_STAT, fd, status);
 }
 
 int epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
@@ -371,9 +393,9 @@ int bind(int fd, __CONST_SOCKADDR_ARG name, socklen_t length)
 {
     if (fault_of(CALL_BIND) != 0)
         return -1;
-    int result = (int)syscall(SYS_bind, fd, name.__sockaddr__, length);
-    if (result == 0 && name.__sockaddr__->sa_family == AF_UNIX &&
-        name.__sockaddr_un__->sun_path[0] != '\0')
+    int result = (int)syscall(SYS_bind, fd, ADDRESS_OF(name), length);
+    if (result == 0 && ADDRESS_OF(name)->sa_family == AF_UNIX &&
+        ((const struct sockaddr_un *)(const void *)ADDRESS_OF(name))->sun_path[0] != '\0')
         calls.bound_file = true;
     return result;
 }
@@ -387,21 +409,21 @@ int getsockname(int fd, __SOCKADDR_ARG name, socklen_t *restrict length)
 {
     if (fault_of(CALL_NAME) != 0)
         return -1;
-    return (int)syscall(SYS_getsockname, fd, name.__sockaddr__, length);
+    return (int)syscall(SYS_getsockname, fd, ADDRESS_OF(name), length);
 }
 
 int connect(int fd, __CONST_SOCKADDR_ARG name, socklen_t length)
 {
     if (fault_of(CALL_CONNECT) != 0)
         return -1;
-    return (int)syscall(SYS_connect, fd, name.__sockaddr__, length);
+    return (int)syscall(SYS_connect, fd, ADDRESS_OF(name), length);
 }
 
 int lstat(const char *restrict path, struct stat *restrict status)
 {
     if (fault_of(CALL_FILE) != 0)
         return -1;
-    return (int)syscall(SYS_newfstatat, AT_FDCWD, path, status, AT_SYMLINK_NOFOLLOW);
+    return (int)syscall(SYS_STAT_AT, AT_FDCWD, path, status, AT_SYMLINK_NOFOLLOW);
 }
 
 int chmod(const char *path, mode_t mode)
