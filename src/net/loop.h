@@ -42,13 +42,13 @@ struct carom_socket_events {
 /* One connected descriptor; embedded by its owner, who reads but does not write the fields, except
  * `landing`. */
 struct carom_socket {
-    int fd;
-    bool receiving : 1;                /* wanted by the owner */
-    bool peer_done : 1;                /* nothing more will come */
-    bool closing : 1;                  /* close was called: no event but `closed` follows */
-    bool fin_seen : 1;                 /* private to the backend: FIN was seen to come */
-    bool told_fin : 1;                 /* in this pause */
-    uint8_t interest;                  /* private to the backend */
+    _Alignas(8) int fd; /* backends put a tag into the lowest three bits of its address */
+    bool receiving : 1; /* wanted by the owner */
+    bool peer_done : 1; /* nothing more will come */
+    bool closing : 1;   /* close was called: no event but `closed` follows */
+    bool fin_seen : 1;  /* private to the backend: FIN was seen to come */
+    bool told_fin : 1;  /* in this pause */
+    uint8_t interest;   /* private to the backend */
     const struct carom_queue *sending; /* the pending send, or NULL */
     struct carom_page
         *landing; /* a page with one owner whose free rest takes the next bytes, so that they
@@ -58,9 +58,10 @@ struct carom_socket {
 
 /* One listening descriptor; embedded by its owner. */
 struct carom_acceptor {
-    /* A connection has come; the callee owns fd (non-blocking, close-on-exec). */
-    void (*accepted)(struct carom_acceptor *acceptor, int fd, const struct sockaddr *peer,
-                     socklen_t length);
+    /* A connection has come; the callee owns fd (non-blocking, close-on-exec). (Aligned for a tag,
+     * as carom_socket.) */
+    _Alignas(8) void (*accepted)(struct carom_acceptor *acceptor, int fd,
+                                 const struct sockaddr *peer, socklen_t length);
     /* Accepting failed for want of something (-CAROM_EMFILE, -CAROM_ENOMEM) and is stopped: start
      * it again when there is hope. */
     void (*failed)(struct carom_acceptor *acceptor, int error);
