@@ -561,7 +561,8 @@ static int h2_share(struct carom_connections *connections)
     nghttp2_option_set_no_closed_streams(shared->option, 1);
     nghttp2_option_set_builtin_recv_extension_type(shared->option, NGHTTP2_PRIORITY_UPDATE);
     nghttp2_option_set_max_settings(shared->option, 32);
-    nghttp2_option_set_max_send_header_block_length(shared->option, UINT32_MAX); /* we limit it */
+    /* We limit it. nghttp2 adds to this, so it is less than the most of 32 bits. */
+    nghttp2_option_set_max_send_header_block_length(shared->option, INT32_MAX);
     if (set_max_continuations != NULL) /* h2_frames.c counts */
         set_max_continuations(shared->option, SIZE_MAX);
     return 0;
