@@ -84,7 +84,9 @@ struct carom_page *carom_arena_hold(struct carom_arena *arena, size_t room)
 {
     struct carom_pages *pages = arena->pages;
     if (carom_unlikely(room > pages->size))
-        return room > UINT32_MAX ? NULL : begin(carom_memory_take(bytes_of(room)), pages, room);
+        return room > UINT32_MAX - sizeof(struct carom_page)
+                   ? NULL
+                   : begin(carom_memory_take(bytes_of(room)), pages, room);
     struct carom_page *page = carom_arena_room(arena, (uint32_t)room);
     return page == NULL ? NULL : carom_page_hold(page);
 }
