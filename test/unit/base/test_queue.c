@@ -247,7 +247,7 @@ static void split_loans_end_once_in_any_order(void **state)
 static void moves_whole_segments_and_parts(void **state)
 {
     (void)state;
-    for (uint64_t length = 0; length <= 12; length++) {
+    for (size_t length = 0; length <= 12; length++) {
         given = 0;
         assert_int_equal(carom_queue_append_copy(&queue, &segments, &arena, "abc", 3), 0);
         lend_text(&queue, "def", &given);

@@ -304,7 +304,7 @@ static bool arms_others; /* fire functions arm timers */
 /* Distances of all magnitudes, now and then one into the past. */
 static uint64_t random_distance(void)
 {
-    return random_below(&seed, (uint64_t)1 << random_below(&seed, 36));
+    return random_next(&seed) % ((uint64_t)1 << random_below(&seed, 36));
 }
 
 static void arm_random(struct subject *subject)

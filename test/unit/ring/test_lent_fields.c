@@ -100,12 +100,14 @@ static void lent_fields_that_are_wrong_are_refused_and_their_loan_comes_back(voi
         size_t length;
         uint32_t error;
     } table[] = {
-        {"\1\0\0\0\0\0\0\0", 8, CAROM_EFIELD},          /* lengths only */
-        {"\1\0\0\0\1\0\0\0a", 9, CAROM_EFIELD},         /* a value past the loan */
-        {"\1\0\0\0\377\377\377\377a", 9, CAROM_EFIELD}, /* and far past it */
-        {"\377\377\377\377\2\0\0\0a", 9, CAROM_EFIELD}, /* together they wrap */
-        {"\1\0\0\0\1\0\0\0a\n", 10, CAROM_EFIELD},      /* no value */
-        {"\1\0\0\0\0\0\0\0a\1\0\0\0\0\0\0\0", 17, CAROM_EFIELD},
+        {WORD("\1") WORD("\0"), 8, CAROM_EFIELD},     /* lengths only */
+        {WORD("\1") WORD("\1") "a", 9, CAROM_EFIELD}, /* a value past the loan */
+        {WORD("\1") "\377\377\377\377"
+                    "a",
+         9, CAROM_EFIELD},                                    /* and far past it */
+        {"\377\377\377\377" WORD("\2") "a", 9, CAROM_EFIELD}, /* together they wrap */
+        {WORD("\1") WORD("\1") "a\n", 10, CAROM_EFIELD},      /* no value */
+        {WORD("\1") WORD("\0") "a" WORD("\1") WORD("\0"), 17, CAROM_EFIELD},
     };
     for (size_t i = 0; i < COUNT(table); i++) {
         struct carom_peer *peer;

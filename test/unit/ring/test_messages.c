@@ -47,60 +47,72 @@ struct message {
 #define OUT(text)     .out = (text), .out_length = sizeof(text) - 1
 #define REFUSED(name) .error = CAROM_##name
 
-/* Lengths are little endian here as on every machine that we build for. The area is filled with
- * 'x' behind `out`, so that a length that runs on finds only what may stand in a field. */
+/* The area is filled with 'x' behind `out`, so that a length that runs on finds only what may stand
+ * in a field. */
 static const struct message messages[] = {
     {"nothing but a status", .fields = 0},
-    {"a field", .fields = 9, OUT("\4\0\1\0x-ab1")},
-    {"a field and content", .fields = 9, .data = 3, OUT("\4\0\1\0x-ab1one")},
-    {"two fields", .fields = 16, OUT("\3\0\1\0x-a1\3\0\1\0x-b2")},
-    {"a value without length", .fields = 7, OUT("\3\0\0\0x-a")},
-    {"the shortest field", .fields = 5, OUT("\1\0\0\0a")},
+    {"a field", .fields = 9, OUT(LENGTHS("\4", "\1") "x-ab1")},
+    {"a field and content", .fields = 9, .data = 3, OUT(LENGTHS("\4", "\1") "x-ab1one")},
+    {"two fields", .fields = 16, OUT(LENGTHS("\3", "\1") "x-a1" LENGTHS("\3", "\1") "x-b2")},
+    {"a value without length", .fields = 7, OUT(LENGTHS("\3", "\0") "x-a")},
+    {"the shortest field", .fields = 5, OUT(LENGTHS("\1", "\0") "a")},
     {"content that fills the slot", .data = ROOM_OUT},
-    {"a field and content that fill it", .fields = 9, .data = ROOM_OUT - 9, OUT("\4\0\1\0x-ab1")},
-    {"trailers", .trailers = 8, OUT("\3\0\1\0x-a1")},
+    {"a field and content that fill it", .fields = 9, .data = ROOM_OUT - 9,
+     OUT(LENGTHS("\4", "\1") "x-ab1")},
+    {"trailers", .trailers = 8, OUT(LENGTHS("\3", "\1") "x-a1")},
     {"a field, content, trailers", .fields = 8, .data = 3, .trailers = 8,
-     OUT("\3\0\1\0x-a1one\3\0\1\0x-t2")},
+     OUT(LENGTHS("\3", "\1") "x-a1one" LENGTHS("\3", "\1") "x-t2")},
     {"status 599", .status = 599},
 
     {"content one byte too long", .data = ROOM_OUT + 1, REFUSED(EINVAL)},
     {"fields one byte too long", .fields = ROOM_OUT + 1, REFUSED(EINVAL)},
     {"trailers one byte too long", .trailers = ROOM_OUT + 1, REFUSED(EINVAL)},
-    {"together one byte too long", .fields = 9, .data = ROOM_OUT - 8, OUT("\4\0\1\0x-ab1"),
-     REFUSED(EINVAL)},
+    {"together one byte too long", .fields = 9, .data = ROOM_OUT - 8,
+     OUT(LENGTHS("\4", "\1") "x-ab1"), REFUSED(EINVAL)},
     {"with trailers one byte too long", .data = ROOM_OUT - 7, .trailers = 8, REFUSED(EINVAL)},
     {"content of 32 ones", .data = UINT32_MAX, REFUSED(EINVAL)},
     {"fields of 32 ones", .fields = UINT32_MAX, REFUSED(EINVAL)},
     {"trailers of 32 ones", .trailers = UINT32_MAX, REFUSED(EINVAL)},
-    {"content and fields wrap to 0", .fields = 9, .data = UINT32_MAX - 8, OUT("\4\0\1\0x-ab1"),
-     REFUSED(EINVAL)},
+    {"content and fields wrap to 0", .fields = 9, .data = UINT32_MAX - 8,
+     OUT(LENGTHS("\4", "\1") "x-ab1"), REFUSED(EINVAL)},
     {"fields and content wrap to 1", .fields = UINT32_MAX, .data = 2, REFUSED(EINVAL)},
-    {"content and trailers wrap to 8", .data = UINT32_MAX, .trailers = 9, OUT("\4\0\1\0x-ab1"),
-     REFUSED(EINVAL)},
-    {"fields and trailers wrap to 0", .fields = 9, .trailers = UINT32_MAX - 8, OUT("\4\0\1\0x-ab1"),
-     REFUSED(EINVAL)},
+    {"content and trailers wrap to 8", .data = UINT32_MAX, .trailers = 9,
+     OUT(LENGTHS("\4", "\1") "x-ab1"), REFUSED(EINVAL)},
+    {"fields and trailers wrap to 0", .fields = 9, .trailers = UINT32_MAX - 8,
+     OUT(LENGTHS("\4", "\1") "x-ab1"), REFUSED(EINVAL)},
     {"two halves wrap to 0", .fields = 1u << 31, .data = 1u << 31, REFUSED(EINVAL)},
     {"all three wrap to 0", .fields = 1u << 31, .data = 1u << 30, .trailers = 1u << 30,
      REFUSED(EINVAL)},
 
     {"fields of one byte", .fields = 1, OUT("\1"), REFUSED(EFIELD)},
-    {"fields of lengths only", .fields = 4, OUT("\1\0\0\0a"), REFUSED(EFIELD)},
-    {"a second field without name", .fields = 12, OUT("\3\0\1\0x-a1\1\0\0\0a"), REFUSED(EFIELD)},
-    {"a phrase that splits", .fields = 5, OUT("\0\0\1\0\r"), REFUSED(EFIELD)},
-    {"a second name without length", .fields = 13, OUT("\3\0\1\0x-a1\0\0\1\0a"), REFUSED(EFIELD)},
-    {"a value one byte past the fields", .fields = 9, OUT("\4\0\2\0x-ab1"), REFUSED(EFIELD)},
-    {"a name one byte past the fields", .fields = 7, OUT("\4\0\0\0x-ab"), REFUSED(EFIELD)},
-    {"a value into the content", .fields = 9, .data = 20, OUT("\4\0\5\0x-ab1"), REFUSED(EFIELD)},
-    {"a name into the content", .fields = 9, .data = 20, OUT("\11\0\0\0x-ab1"), REFUSED(EFIELD)},
-    {"a value into the trailers", .fields = 9, .trailers = 8, OUT("\4\0\5\0x-ab1"),
+    {"fields of lengths only", .fields = 4, OUT(LENGTHS("\1", "\0") "a"), REFUSED(EFIELD)},
+    {"a second field without name", .fields = 12,
+     OUT(LENGTHS("\3", "\1") "x-a1" LENGTHS("\1", "\0") "a"), REFUSED(EFIELD)},
+    {"a phrase that splits", .fields = 5, OUT(LENGTHS("\0", "\1") "\r"), REFUSED(EFIELD)},
+    {"a second name without length", .fields = 13,
+     OUT(LENGTHS("\3", "\1") "x-a1" LENGTHS("\0", "\1") "a"), REFUSED(EFIELD)},
+    {"a value one byte past the fields", .fields = 9, OUT(LENGTHS("\4", "\2") "x-ab1"),
      REFUSED(EFIELD)},
-    {"a value to the end of the slot", .fields = 9, OUT("\4\0\370\027x-ab1"), REFUSED(EFIELD)},
-    {"a value past the slot", .fields = 9, OUT("\4\0\377\377x-ab1"), REFUSED(EFIELD)},
-    {"a name past the slot", .fields = 9, OUT("\377\377\0\0x-ab1"), REFUSED(EFIELD)},
-    {"name and value wrap to 5", .fields = 9, OUT("\377\377\6\0x-ab1"), REFUSED(EFIELD)},
-    {"name and value wrap to 0", .fields = 9, OUT("\0\200\0\200x-ab1"), REFUSED(EFIELD)},
-    {"a second value past the fields", .fields = 16, OUT("\3\0\1\0x-a1\3\0\2\0x-b2"),
+    {"a name one byte past the fields", .fields = 7, OUT(LENGTHS("\4", "\0") "x-ab"),
      REFUSED(EFIELD)},
+    {"a value into the content", .fields = 9, .data = 20, OUT(LENGTHS("\4", "\5") "x-ab1"),
+     REFUSED(EFIELD)},
+    {"a name into the content", .fields = 9, .data = 20, OUT(LENGTHS("\11", "\0") "x-ab1"),
+     REFUSED(EFIELD)},
+    {"a value into the trailers", .fields = 9, .trailers = 8, OUT(LENGTHS("\4", "\5") "x-ab1"),
+     REFUSED(EFIELD)},
+    {"a value to the end of the slot", .fields = 9,
+     OUT(HALF("\4", "\0") HALF("\370", "\027") "x-ab1"), REFUSED(EFIELD)},
+    {"a value past the slot", .fields = 9, OUT(HALF("\4", "\0") HALF("\377", "\377") "x-ab1"),
+     REFUSED(EFIELD)},
+    {"a name past the slot", .fields = 9, OUT(HALF("\377", "\377") HALF("\0", "\0") "x-ab1"),
+     REFUSED(EFIELD)},
+    {"name and value wrap to 5", .fields = 9, OUT(HALF("\377", "\377") HALF("\6", "\0") "x-ab1"),
+     REFUSED(EFIELD)},
+    {"name and value wrap to 0", .fields = 9, OUT(HALF("\0", "\200") HALF("\0", "\200") "x-ab1"),
+     REFUSED(EFIELD)},
+    {"a second value past the fields", .fields = 16,
+     OUT(LENGTHS("\3", "\1") "x-a1" LENGTHS("\3", "\2") "x-b2"), REFUSED(EFIELD)},
 
     {"status 0", .status = NEVER, REFUSED(EINVAL)},
     {"status 99", .status = 99, REFUSED(EINVAL)},
@@ -229,7 +241,7 @@ static void write_fields(uint32_t index, uint32_t count)
 {
     write_message(index, &(struct message){.fields = 5 * count});
     for (uint32_t i = 0; i < count; i++)
-        memcpy(slot_out(index) + (size_t)i * 5, "\1\0\0\0a", 5);
+        memcpy(slot_out(index) + (size_t)i * 5, LENGTHS("\1", "\0") "a", 5);
 }
 
 static void a_message_has_as_many_fields_as_fit(void **state)
@@ -276,13 +288,12 @@ static void bad_trailers_leave_the_end_to_the_vm(void **state)
 {
     (void)state;
     static const struct message table[] = {
-        {"a value past the trailers", .trailers = 8, OUT("\3\0\2\0x-t1")},
-        {"a name past the trailers", .trailers = 8, OUT("\5\0\0\0x-t1")},
-        {"a value past the slot", .trailers = 8, OUT("\3\0\377\377x-t1")},
-        {"lengths only", .trailers = 4, OUT("\1\0\0\0a")},
+        {"a value past the trailers", .trailers = 8, OUT(LENGTHS("\3", "\2") "x-t1")},
+        {"a name past the trailers", .trailers = 8, OUT(LENGTHS("\5", "\0") "x-t1")},
+        {"a value past the slot", .trailers = 8, OUT(HALF("\3", "\0") HALF("\377", "\377") "x-t1")},
+        {"lengths only", .trailers = 4, OUT(LENGTHS("\1", "\0") "a")},
         {"a value behind the content past them", .data = 3, .trailers = 8,
-         OUT("one"
-             "\3\0\2\0x-t1")},
+         OUT("one" LENGTHS("\3", "\2") "x-t1")},
     };
     vm_begin();
     for (size_t i = 0; i < COUNT(table); i++) {

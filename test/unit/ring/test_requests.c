@@ -229,7 +229,8 @@ static void content_with_trailers_is_read(void **state)
     assert_int_equal(news_of(index), CAROM_NEWS_CONTENT | CAROM_NEWS_CONTENT_END);
     assert_int_equal(words[CAROM_SLOT_PIECE_LENGTH], 3);
     assert_int_equal(words[CAROM_SLOT_TRAILERS_LENGTH], 4 + 3 + 2);
-    assert_memory_equal(page_of(words[CAROM_SLOT_PIECE_PAGE]), "abc\3\0\2\0X-Tuv", 3 + 9);
+    assert_memory_equal(page_of(words[CAROM_SLOT_PIECE_PAGE]), "abc" LENGTHS("\3", "\2") "X-Tuv",
+                        3 + 9);
     finish_slot(index);
     vm_finish();
 }

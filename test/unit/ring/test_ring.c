@@ -253,10 +253,9 @@ static void no_more_slots_than_the_capacity(void **state)
     vm_finish();
 }
 
-static uint32_t random_next(uint64_t *seed)
+static uint32_t random_word(uint64_t *seed)
 {
-    *seed = *seed * 6364136223846793005u + 1442695040888963407u;
-    return (uint32_t)(*seed >> 33);
+    return (uint32_t)random_next(seed);
 }
 
 /* Whatever the VM writes, wherever: nothing is accessed that must not be, and all ends. */
@@ -273,21 +272,21 @@ static void a_mad_vm_harms_nobody(void **state)
             turn();
             vm.held_count = 0;
             for (int i = 0; i < 200; i++) {
-                uint32_t value = random_next(&random);
-                uint32_t *words = slot_words(random_next(&random) % SLOTS);
+                uint32_t value = random_word(&random);
+                uint32_t *words = slot_words(random_word(&random) % SLOTS);
                 if (i % 4 != 0)
                     value %= 1024;
-                words[random_next(&random) % 48] = value;
+                words[random_word(&random) % 48] = value;
             }
             for (int i = 0; i < 20; i++) {
-                uint32_t index = random_next(&random) % SLOTS;
-                slot_words(index)[CAROM_SLOT_FLAGS] = random_next(&random) % 1024;
+                uint32_t index = random_word(&random) % SLOTS;
+                slot_words(index)[CAROM_SLOT_FLAGS] = random_word(&random) % 1024;
                 vm.control[vm.control[CAROM_RING_COMMANDS_WORD] +
                            (vm.command_tail++ & (CAPACITY - 1))] =
-                    i % 5 == 0 ? random_next(&random) : index;
+                    i % 5 == 0 ? random_word(&random) : index;
             }
             vm.control[CAROM_RING_COMMAND_TAIL] =
-                step % 7 == 0 ? random_next(&random) : vm.command_tail;
+                step % 7 == 0 ? random_word(&random) : vm.command_tail;
             vm.control[CAROM_RING_VM_ASLEEP] = 0; /* it hears nothing */
             carom_ring_wake(vm.ring);
             turn();

@@ -60,14 +60,14 @@ static void topics_reach_all_others(void **state)
     struct carom_peer *first = open_socket(1), *second = open_socket(2);
     ask_of(1, CAROM_ASK_SUBSCRIBE, 0, "t", 1);
     ask_of(2, CAROM_ASK_SUBSCRIBE, 0, "t", 1);
-    ask_of(1, CAROM_ASK_PUBLISH_TEXT, 0, "\1\0\0\0tone", 8);
+    ask_of(1, CAROM_ASK_PUBLISH_TEXT, 0, WORD("\1") "tone", 8);
     assert_received(first, "", 0);
     assert_received(second, "\x81\3one", 5);
-    ask_of(0, CAROM_ASK_PUBLISH_BINARY, 0, "\1\0\0\0ttwo", 8);
+    ask_of(0, CAROM_ASK_PUBLISH_BINARY, 0, WORD("\1") "ttwo", 8);
     assert_received(first, "\x82\3two", 5);
     assert_received(second, "\x82\3two", 5);
     ask_of(2, CAROM_ASK_UNSUBSCRIBE, 0, "t", 1);
-    ask_of(0, CAROM_ASK_PUBLISH_TEXT, 0, "\1\0\0\0tend", 8);
+    ask_of(0, CAROM_ASK_PUBLISH_TEXT, 0, WORD("\1") "tend", 8);
     assert_received(first, "\x81\3end", 5);
     assert_received(second, "", 0);
     assert_int_equal(bad(), 0);
@@ -129,7 +129,7 @@ static void bad_entries_are_ignored(void **state)
     assert_int_equal(bad(), ++expected);
     ask_of(1, CAROM_ASK_CLOSE, 65536 + 1000, NULL, 0);
     assert_int_equal(bad(), ++expected);
-    ask_of(0, CAROM_ASK_PUBLISH_TEXT, 0, "\xff\0\0\0t", 5); /* a topic longer than the entry */
+    ask_of(0, CAROM_ASK_PUBLISH_TEXT, 0, WORD("\xff") "t", 5); /* a topic longer than the entry */
     assert_int_equal(bad(), ++expected);
     ask_of(0, CAROM_ASK_PUBLISH_TEXT, 0, "\1", 1);
     assert_int_equal(bad(), ++expected);

@@ -215,7 +215,7 @@ static uint32_t stalled_tunnel(struct carom_peer **peer, bool now)
         ask(peer, "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
     carom_peer_set_window(*peer, 0);
     write_message(index, 101, 0, 0, 0);
-    memcpy(slot_out(index), "\7\0\1\0upgradex", 12);
+    memcpy(slot_out(index), LENGTHS("\7", "\1") "upgradex", 12);
     slot_words(index)[CAROM_SLOT_FIELDS_LENGTH] = 12;
     command(index, CAROM_FLAG_UPGRADE);
     assert_int_equal(news_of(index), 0);

@@ -12,6 +12,17 @@
 #define CAPACITY 64
 #define ROOM_OUT (CAROM_RING_SLOT_SIZE - CAROM_SLOT_OUT)
 
+/* Bytes of a half-word, and of a word that is less than 256, as they lie in this machine's memory;
+ * and the lengths of a field's name and value. */
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+#define HALF(low, high) high low
+#define WORD(low)       "\0\0\0" low
+#else
+#define HALF(low, high) low high
+#define WORD(low)       low "\0\0\0"
+#endif
+#define LENGTHS(name, value) HALF(name, "\0") HALF(value, "\0")
+
 static struct vm {
     carom_ring *ring;
     uint32_t *control, *slots;

@@ -9,6 +9,7 @@
 
 #define MOST 8
 
+#ifdef CAROM_SIMD /* otherwise nothing is read here */
 static bool is_control(uint8_t byte)
 {
     return byte < 0x20 || byte == 0x7f;
@@ -39,6 +40,7 @@ static uint32_t line_slowly(const uint8_t *data, uint32_t at, uint32_t end,
     field->value = (struct carom_span){from, to - from};
     return to + 2;
 }
+#endif
 
 /* What is read from `at` of `length` bytes, which end where memory does, with room for so many
  * fields, is what the slow way reads. */
