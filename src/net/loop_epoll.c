@@ -33,6 +33,9 @@ enum {
 
 enum tag { TAG_SOCKET, TAG_ACCEPTOR, TAG_WAKE, TAG_ALARM, TAG_WATCHED, TAG_NOTHING, TAG_MASK = 7 };
 
+_Static_assert(_Alignof(struct carom_socket) > TAG_MASK, "there is room for a tag");
+_Static_assert(_Alignof(struct carom_acceptor) > TAG_MASK, "the same");
+
 struct epoll_loop {
     struct carom_loop loop; /* first member */
     int epoll, event, timer;
