@@ -56,7 +56,7 @@ mutants: ## put small faults in, one by one, and see the test named for each fai
 oracles: build ## compare what Carom, Node and nginx read: make oracles SECONDS=60 SEED=1
 	@CAROM_BUILD="$(abspath $(BUILD))" $(PYTHON) test/oracle/oracles.py --long --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
-elsewhere: ## compile without TLS and HTTP/2, with musl and for 32 bits (script/bootstrap elsewhere)
+elsewhere: ## unit tests with musl, for 32 bits, on ARM, big-endian (script/bootstrap elsewhere)
 	@BUILD="$(BUILD)" tools/elsewhere
 
 reference: ## pages of the C API for a browser and for man(1), into build/reference (script/bootstrap reference)

@@ -29,7 +29,7 @@ set(CAROM_PYTHON /usr/bin/python3)
 set(CAROM_VALGRIND valgrind --quiet --error-exitcode=99 --leak-check=full
     --errors-for-leak-kinds=definite,indirect,possible --track-fds=no)
 
-set(CAROM_LAUNCHER)
+set(CAROM_LAUNCHER ${CMAKE_CROSSCOMPILING_EMULATOR})
 if(CAROM_SANITIZE STREQUAL "address")
     set(CAROM_STAGE asan)
 elseif(CAROM_SANITIZE STREQUAL "thread")
