@@ -10,7 +10,7 @@ TARGET  ?=
 BUILD   ?= build
 PYTHON  ?= /usr/bin/python3
 
-.PHONY: build serve test bench fuzz fuzz-merge simulate soak browser mutants oracles elsewhere reference install package tidy format clean help configure
+.PHONY: build serve test bench fuzz fuzz-merge simulate soak browser mutants oracles elsewhere reference install package packages packages-run tidy format clean help configure
 
 build: configure ## build the libraries, examples and tests into build/
 	@cmake --build $(BUILD)
@@ -68,6 +68,12 @@ install: configure ## headers and libraries: make install PREFIX=/usr/local DEST
 
 package: build ## the npm packages, of JavaScript and of this machine: build/carom-*.tgz
 	@BUILD="$(BUILD)" tools/package
+
+packages: ## the npm packages of all machines: build/packages/*.tgz (script/bootstrap packages); packages-run: serve with each
+	@BUILD="$(BUILD)" tools/packages $(ONLY)
+
+packages-run:
+	@BUILD="$(BUILD)" $(PYTHON) test/packages/run.py $(ONLY)
 
 tidy: configure ## check style, floors, comments and static analysis
 	@$(PYTHON) tools/tidy
