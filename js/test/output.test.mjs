@@ -5,7 +5,7 @@ import { test } from 'node:test';
 
 const require = createRequire(import.meta.url);
 const { Output } = require('../src/exchange/output.js');
-const { RING_SLOT_SIZE, SLOT_FLAGS, FLAG_DATA } = require('../src/ring/layout.js');
+const { RING_SLOT_SIZE, SLOT_FLAGS, FLAG_DATA } = require('../src/memory/layout.js');
 
 test('who waits for room is told when the client leaves', async () => {
   const words = new Int32Array(RING_SLOT_SIZE / 4);

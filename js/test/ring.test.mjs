@@ -30,7 +30,7 @@ const {
   NEWS_CONTENT,
   NEWS_CONTENT_END,
   NEWS_ENDED,
-} = require('../src/ring/layout.js');
+} = require('../src/memory/layout.js');
 
 test('a short text is written whole, or not at all', () => {
   const bytes = Buffer.alloc(100);

@@ -133,10 +133,10 @@ test('the scanner sees them', () => {
 });
 
 test('what is taken from layout.js is there', () => {
-  const layout = createRequire(import.meta.url)('../src/ring/layout.js');
+  const layout = createRequire(import.meta.url)('../src/memory/layout.js');
   const takers = new Set();
   for (const name of files)
-    for (const [, names] of read(name).matchAll(/const \{([^}]*)\} = require\('[./]*(?:ring\/)?layout\.js'\)/g))
+    for (const [, names] of read(name).matchAll(/const \{([^}]*)\} = require\('[./]*(?:memory\/)?layout\.js'\)/g))
       for (const constant of names
         .split(',')
         .map((word) => word.trim())

@@ -1,7 +1,7 @@
 // Checks the options of a server, and translates those that the engine takes.
 'use strict';
 
-const { RING_PAGE_SIZE, RING_BLOCK_SLOTS, RING_SLOT_SIZE } = require('../ring/layout.js');
+const { RING_PAGE_SIZE, RING_BLOCK_SLOTS, RING_SLOT_SIZE } = require('../memory/layout.js');
 const { NAMES_OF_TLS } = require('./tls-options.js');
 
 const LIMITS = [

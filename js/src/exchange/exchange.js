@@ -39,7 +39,7 @@ const {
   FLAG_FETCH,
   FLAG_WAITS,
   FLAG_FILL,
-} = require('../ring/layout.js');
+} = require('../memory/layout.js');
 const { Input } = require('./input.js');
 const { Output } = require('./output.js');
 const { ClientGone } = require('./client-gone.js');

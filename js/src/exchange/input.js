@@ -3,7 +3,7 @@
 // and is copied out of that.
 'use strict';
 
-const { RING_PAGE_SIZE, SLOT_PIECE_PAGE, SLOT_PIECE_LENGTH, SLOT_TRAILERS_LENGTH } = require('../ring/layout.js');
+const { RING_PAGE_SIZE, SLOT_PIECE_PAGE, SLOT_PIECE_LENGTH, SLOT_TRAILERS_LENGTH } = require('../memory/layout.js');
 const { decodeFields } = require('../ring/codec.js');
 const { newRoom } = require('../ring/copies.js');
 

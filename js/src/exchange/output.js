@@ -25,7 +25,7 @@ const {
   FLAG_RELEASE,
   FLAG_FETCH,
   FLAG_FILL,
-} = require('../ring/layout.js');
+} = require('../memory/layout.js');
 const { ClientGone } = require('./client-gone.js');
 const { encodeFields, writeFields } = require('../ring/codec.js');
 

@@ -19,7 +19,7 @@ const {
   SLOT_LOCAL,
   SLOT_PROTOCOL,
   SLOT_IN,
-} = require('../ring/layout.js');
+} = require('../memory/layout.js');
 const { sameName, ipv6Text } = require('../ring/codec.js');
 const urls = require('../ring/urls.js');
 

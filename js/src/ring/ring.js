@@ -36,7 +36,7 @@ const {
   NEWS_CONTENT,
   NEWS_CONTENT_END,
   NEWS_ENDED,
-} = require('./layout.js');
+} = require('../memory/layout.js');
 
 const BLOCK_SIZE = RING_BLOCK_SLOTS * RING_SLOT_SIZE;
 const FIRST_BLOCKS = 4;

@@ -30,7 +30,7 @@ const {
   TOLD_CLOSED,
   TOLD_REFUSED,
   TOLD_DROPPED,
-} = require('./layout.js');
+} = require('../memory/layout.js');
 
 const MOST = 131072; // sockets of a ring
 const NEWS_SIZE = 256 * 1024;

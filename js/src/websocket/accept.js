@@ -1,7 +1,7 @@
 // Accepts the WebSocket that a request asks for. Both APIs stand on it: handlers for the whole server, and the standard object.
 'use strict';
 
-const { ASK_ACCEPT, SOCKETS_MOST_ACCEPT } = require('../ring/layout.js');
+const { ASK_ACCEPT, SOCKETS_MOST_ACCEPT } = require('../memory/layout.js');
 const { writeFields } = require('../ring/codec.js');
 const { requestFromExchange } = require('../fetch/request.js');
 const { Headers } = require('../fetch/headers.js');

@@ -16,7 +16,7 @@ const {
   ASK_PUBLISH_TEXT,
   ASK_PUBLISH_BINARY,
   ENTRY_DRAIN,
-} = require('../ring/layout.js');
+} = require('../memory/layout.js');
 const { ownBytes } = require('../ring/copies.js');
 const { BINARY_TYPES } = require('./options.js');
 const { topicBytes, publicationHead } = require('./topics.js');
