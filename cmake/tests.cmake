@@ -274,6 +274,17 @@ if(TARGET carom_node AND CAROM_STAGE STREQUAL "gcc")
         test/websocket-standard.test.mjs test/websocket-served.test.mjs test/websocket-adapters.test.mjs)
     carom_js_test(bun node_modules/.bin/bun test --timeout 600000 ${files})
     carom_js_test(deno node_modules/.bin/deno test --quiet --no-check --allow-all ${files})
+    # The same tests of applications over the engine in JavaScript.
+    file(GLOB applications CONFIGURE_DEPENDS RELATIVE ${js} js/test/fetch/*.test.mjs js/test/node/*.test.mjs)
+    list(APPEND applications ${files} test/options.test.mjs test/requests.test.mjs test/tls.test.mjs)
+    list(REMOVE_ITEM applications test/fetch) # folders are for the others
+    carom_js_test(portable/node node --test --expose-gc ${applications})
+    carom_js_test(portable/bun node_modules/.bin/bun test --timeout 600000 ${files})
+    carom_js_test(portable/deno node_modules/.bin/deno test --quiet --no-check --allow-all ${files})
+    foreach(runtime node bun deno)
+        set_property(TEST js/portable/${runtime} APPEND PROPERTY ENVIRONMENT CAROM_ENGINE=portable)
+    endforeach()
+    carom_test(js/portable/page STAGE js COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tools/portable-page --check)
     # Bun runs all of its files in one process, and these change what is global.
     carom_js_test(bun/globals node_modules/.bin/bun test --timeout 600000 test/globals)
     carom_js_test(deno/globals node_modules/.bin/deno test --quiet --no-check --allow-all test/globals)

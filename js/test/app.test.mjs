@@ -9,6 +9,7 @@ import { inspect } from 'node:util';
 import { gzipSync } from 'node:zlib';
 
 import { Request, Response } from '../index.mjs';
+import { nativeOnly } from './support.mjs';
 import { TRANSPORTS, WAYS, servingOver } from './transports.mjs';
 
 // Errors that the server reports, while `body` runs.
@@ -285,7 +286,9 @@ for (const transport of TRANSPORTS)
           },
         ));
 
-      test('an error behind the head is told once', async () => {
+      test('an error behind the head is told once', {
+        skip: alpn === 'h2' && process.versions.bun && nativeOnly('HTTP/2', 'on Bun a stream that fails ends as if it were whole'),
+      }, async () => {
         const told = [];
         const { error: print } = console;
         console.error = (...words) => {

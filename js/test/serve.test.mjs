@@ -9,7 +9,7 @@ import { test, describe } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { serve, redirectToHttps, Request, Response } from '../index.mjs';
-import { PATIENT } from './support.mjs';
+import { PATIENT, nativeOnly } from './support.mjs';
 
 const isNode = !process.versions.bun && !globalThis.Deno;
 const WAYS = isNode ? ['inline', 'thread'] : ['thread'];
@@ -53,7 +53,9 @@ async function reported(body) {
 
 for (const io of WAYS) {
   describe(`serve, io: ${io}`, () => {
-    test('io_uring, or a line that says why not', async () => {
+    test('io_uring, or a line that says why not', {
+      skip: nativeOnly('options', "there is no io_uring, and no word about it: `backend` is 'portable'"),
+    }, async () => {
       const lines = [];
       const before = console.warn;
       console.warn = (line) => lines.push(line);
@@ -257,7 +259,9 @@ for (const io of WAYS) {
       assert.equal(server.stats().requests, 1);
     });
 
-    test('ten thousand that wait are all aborted', async () => {
+    test('ten thousand that wait are all aborted', {
+      skip: nativeOnly('rates', 'two thousand clients at once take it a minute'),
+    }, async () => {
       const COUNT = isNode ? 2000 : 500,
         PIPELINED = 5;
       let waiting = 0,

@@ -67,6 +67,26 @@ const REVIEWED = {
   'ring/codec.js': [/\b(?:0:)+0\b|\b0\b/g, /:{3,}/], // of an address: at most 39 characters
   'serve/framing.js': [/^\d{1,15}$/, /[\0-\x08\x0e-\x1f\x7f]/],
   'serve/serve.js': [/[^!-~]|[?#]/],
+  'portable/chunks.js': [
+    // Of a line of at most 256 characters; its repetitions match different ones.
+    /^([0-9A-Fa-f]{1,13})(?:[ \t]*;[ \t]*[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?:[ \t]*=[ \t]*(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+|"(?:[\t !#-[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*"))?)*$/,
+    /^[0-9A-Fa-f]/,
+  ],
+  'portable/handshake.js': [/^[0-9A-Za-z+/]{22}==$/, /^(.*?)(?::(\d{0,5}))?$/, /^(https?):\/\/(.+)$/i, /^"(.*)"$/, /^(8|9|1[0-5])$/],
+  'portable/head-reader.js': [
+    /^HTTP\/(\d)\.(\d)$/,
+    /^[!-~]+$/,
+    /^\d{1,18}$/,
+    /^(?:[-._~%!$&'()*+,;=0-9A-Za-z]*|\[[-._~%!$&'()*+,;=0-9A-Za-z:]+\])(?::(\d{0,5}))?$/,
+    /^http(s?):\/\/([^/?]+)/i,
+    /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?=$|[; \t])/,
+    /^[ \t]+/,
+  ],
+  'portable/http2.js': [/^100-continue$/i],
+  'portable/plan.js': [/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/, /^[\t\x20-\x7e\x80-\xff]*$/, /^\d{1,18}$/],
+  'portable/self-signed.js': [/[-:T]/g, /^[0-9.]+$/, /.{64}/g],
+  'portable/server.js': [/^(.*?)(?:\?mode=0([0-7]+))?$/s], // a path of the program's own
+  'portable/tls.js': [/key/i],
   'node/raw-head.js': [/^HTTP\/1\.[01] ([0-9]{3})(?: (.*))?$/],
 };
 

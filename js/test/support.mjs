@@ -2,6 +2,15 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import net from 'node:net';
+import { createRequire } from 'node:module';
+
+export const { isPortable = false } = createRequire(import.meta.url)('../src/ring/native.js');
+
+// The `skip` of a test whose matter the portable engine does not have, or has otherwise; tools/portable-page makes a table of these
+// calls. `area`: of the table; `reason`: what is otherwise, in one sentence.
+export function nativeOnly(area, reason) {
+  return isPortable && `${area}: ${reason}`;
+}
 
 // Options of a server whose clients may be slow, as the machine may be: no time-out meets a client but where a test is of it.
 export const PATIENT = Object.fromEntries(

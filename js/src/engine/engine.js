@@ -23,7 +23,7 @@ function fault(number, what) {
 class Engine {
   constructor(options, accept, observer) {
     checkNames(options, NAMES);
-    this.inline = ioOf(options) === 'inline';
+    this.inline = ioOf(options) === 'inline' && !native.isPortable;
     this.options = options;
     this.tls = tlsOf(options); // or null
     this.accept = accept;
@@ -60,7 +60,8 @@ class Engine {
     );
     if (typeof this.handle === 'number') throw fault(this.handle, 'cannot make a server');
     this.backend = native.backend(this.handle);
-    if (this.backend !== backendOf(options)) console.warn(`carom: backend: ${this.backend}, because io_uring is refused here`);
+    if (backendOf(options) === 'uring' && this.backend === 'epoll')
+      console.warn(`carom: backend: ${this.backend}, because io_uring is refused here`);
     this.lastStats = null;
     for (const ring of this.rings) {
       ring.handle = this.handle;
@@ -112,7 +113,8 @@ class Engine {
   // Changes options while it runs; inline only.
   adjust(options) {
     if (this.over) return;
-    if (!this.inline) throw Object.assign(new Error('an engine with threads cannot be changed'), { code: 'CAROM_ESTATE' });
+    if (!this.inline && !native.isPortable)
+      throw Object.assign(new Error('an engine with threads cannot be changed'), { code: 'CAROM_ESTATE' });
     const error = native.adjust(this.handle, settingsOf(options));
     if (error < 0) throw fault(error, 'cannot change it');
   }

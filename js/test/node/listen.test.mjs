@@ -10,6 +10,7 @@ import { networkInterfaces, tmpdir } from 'node:os';
 import path from 'node:path';
 import test from 'node:test';
 import { closeAfter, skip, createServer } from './support.mjs';
+import { nativeOnly } from '../support.mjs';
 
 const require = createRequire(import.meta.url);
 const NODE = JSON.stringify(new URL('../../node.js', import.meta.url).pathname);
@@ -110,7 +111,9 @@ test('a Unix socket has the mode that is asked for, and one server', { skip }, a
   }
 });
 
-test('a worker of a cluster may have its port for itself', { skip }, async () => {
+test('a worker of a cluster may have its port for itself', {
+  skip: skip || nativeOnly('options', 'workers of node:cluster cannot share a port (`reusePort`)'),
+}, async () => {
   const program = `
     const cluster = require('node:cluster');
     if (cluster.isPrimary) {

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import net from 'node:net';
 import test from 'node:test';
 import { skip, start } from './support.mjs';
+import { nativeOnly } from '../support.mjs';
 
 async function raw(port, text) {
   const client = net.connect(port, '127.0.0.1');
@@ -96,7 +97,9 @@ for (const [name, answer, answers] of [
   ['begun', (res) => res.write('fir') && setImmediate(() => res.end('st')), /first\r\n0\r\n\r\n$/],
 ])
   for (const listens of [true, false])
-    test(`a bad head behind what is ${name}, ${listens ? 'with' : 'without'} a listener that writes`, { skip }, async (t) => {
+    test(`a bad head behind what is ${name}, ${listens ? 'with' : 'without'} a listener that writes`, {
+      skip: skip || (name === 'begun' && nativeOnly('rates', 'content that is given in one turn may leave as several chunks')),
+    }, async (t) => {
       let told = 0;
       const { server, port } = await start(t, (req, res) => answer(res));
       if (listens)

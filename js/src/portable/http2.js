@@ -1,0 +1,328 @@
+// HTTP/2 on a connection: the runtime's session reads and writes it; each stream is a record's exchange.
+'use strict';
+
+const http2 = require('node:http2');
+const { Record, WRITE_BUFFER } = require('./record.js');
+
+const CANCEL = 8; // RFC 9113, 7
+const INTERNAL_ERROR = 2;
+// Fields of a connection, which have no meaning here (RFC 9113, 8.2.2).
+const OF_CONNECTIONS = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade', 'http2-settings']);
+
+// The runtime's server of sessions, which listens nowhere.
+function sessionsOf(server) {
+  const { h2MaxStreams, h2ConnectProtocol, h2StreamWindow, maxHeaderSection } = server.settings;
+  server.sessions ||= http2.createServer({
+    settings: {
+      maxConcurrentStreams: h2MaxStreams,
+      initialWindowSize: h2StreamWindow,
+      enableConnectProtocol: h2ConnectProtocol,
+      maxHeaderListSize: 65536,
+    },
+    maxHeaderListPairs: server.settings.maxFields + 8,
+    maxSendHeaderBlockLength: 1 << 20,
+    peerMaxHeaderListSize: maxHeaderSection,
+  });
+  return server.sessions;
+}
+
+// The fields of `headers`: pairs as they came if the runtime tells, else of the object.
+function pairsOf(headers, raw) {
+  if (Array.isArray(raw) && raw.length > 0) return raw;
+  return Object.entries(headers).flatMap(([name, value]) => [value].flat().flatMap((one) => [name, String(one)]));
+}
+
+function headOf(headers, raw, isWhole) {
+  const pairs = pairsOf(headers, raw);
+  const fields = [];
+  const cookies = [];
+  const pseudo = {};
+  for (let i = 0; i < pairs.length; i += 2) {
+    const [name, value] = [pairs[i], pairs[i + 1]];
+    if (name[0] === ':') pseudo[name] = value;
+    else if (name === 'cookie') cookies.push(value);
+    else if (name !== 'host' || headers[':authority'] === undefined) fields.push(name, value);
+  }
+  if (cookies.length > 0) fields.push('cookie', cookies.join('; '));
+  if (pseudo[':authority'] !== undefined) fields.unshift('host', pseudo[':authority']);
+  const method = pseudo[':method'];
+  const length = headers['content-length'];
+  const isTunnel = method === 'CONNECT';
+  return {
+    method,
+    target: isTunnel && pseudo[':path'] === undefined ? pseudo[':authority'] : pseudo[':path'],
+    version: 20,
+    fields,
+    isHead: method === 'HEAD',
+    isConnect: isTunnel,
+    keepAlive: true,
+    contentLength: isWhole || isTunnel ? 0 : length === undefined ? -1 : Number(length),
+    expectsContinue: /^100-continue$/i.test(headers.expect || ''),
+    wantsUpgrade: false,
+    protocol: pseudo[':protocol'] ?? null,
+    refusal: 0,
+    refusalReason: 'none',
+  };
+}
+
+class Http2 {
+  constructor(core) {
+    this.core = core;
+    this.streams = new Set();
+    this.session = null;
+  }
+
+  start(bytes) {
+    const { core } = this;
+    const sessions = sessionsOf(core.server);
+    core.server.counts.h2Connections++;
+    core.stopListening();
+    if (bytes !== null) {
+      core.socket.pause();
+      core.socket.unshift(bytes);
+    }
+    sessions.once('session', (session) => {
+      this.session = session;
+    });
+    sessions.emit('connection', core.socket);
+    this.session?.on('error', () => {});
+    this.session?.on('close', () => core.destroy());
+    this.session?.on('stream', (stream, headers, flags, raw) => {
+      this.streams.add(new Stream(this, stream, headers, raw, (flags & 1) !== 0));
+    });
+    this.idle();
+  }
+
+  get isIdle() {
+    return this.streams.size === 0;
+  }
+
+  idle() {
+    const { keepAlive, keepAliveGrace } = this.core.server.settings;
+    if (!this.isIdle) this.core.readWithin(false);
+    else if (this.core.server.draining) this.drain();
+    else this.core.readWithin(keepAlive === false ? false : keepAlive + keepAliveGrace);
+  }
+
+  received() {}
+  peerDone() {}
+
+  flush() {
+    for (const stream of this.streams) stream.flush();
+  }
+
+  readLate() {
+    this.drain();
+  }
+
+  drain() {
+    this.session?.close();
+    if (this.isIdle && this.core.state === 'open') this.session?.close();
+  }
+
+  lost(reason) {
+    for (const stream of [...this.streams]) stream.lost(reason);
+    this.session?.destroy();
+  }
+}
+
+// What carries one record.
+class Stream {
+  constructor(connection, stream, headers, raw, isWhole) {
+    this.connection = connection;
+    this.core = connection.core;
+    this.stream = stream;
+    this.isOver = false;
+    this.isEnded = false;
+    this.socket = null; // a WebSocket that has it
+    stream.on('error', () => {});
+    stream.on('close', () => this.closed());
+    const { server } = this.core;
+    const head = headOf(headers, raw, isWhole);
+    this.record = new Record(head, this);
+    connection.idle();
+    stream.on('data', (bytes) => this.data(bytes));
+    stream.on('trailers', (_, __, trailers) => {
+      this.trailers = trailers;
+    });
+    stream.on('end', () => this.ended());
+    if (isWhole || head.isConnect) this.record.contentWhole();
+    const status = this.fault(head) || server.admit(this.record, this.core.secure);
+    if (status > 0) this.record.refuse(status, status === 400 || status === 417 ? 'bad-request' : 'over-limit');
+    else server.dispatch(this.record);
+  }
+
+  // The status with which the head is refused, or 0.
+  fault({ target, fields, expectsContinue }) {
+    const { maxTarget, maxHeaderSection, maxFields } = this.core.server.settings;
+    let size = 0;
+    for (const text of fields) size += text.length + 2;
+    if (target === undefined) return 400;
+    if (target.length > maxTarget) return 414;
+    if (size > maxHeaderSection || fields.length > 2 * maxFields) return 431;
+    return !expectsContinue && fields.includes('expect') ? 417 : 0;
+  }
+
+  data(bytes) {
+    this.core.server.turnSoon();
+    if (this.socket !== null) {
+      this.socket.received(bytes);
+      return;
+    }
+    const { record } = this;
+    this.size = (this.size || 0) + bytes.length;
+    if (this.size > record.limits.maxContent) record.refuse(413, 'over-limit');
+    else if (record.held && !record.isGone) record.contentCame(bytes);
+    if (record.unread >= WRITE_BUFFER && !record.wanted) this.stream.pause();
+  }
+
+  ended() {
+    this.core.server.turnSoon();
+    if (this.socket !== null) this.socket.peerDone();
+    else this.record.contentWhole(this.trailers);
+  }
+
+  closed() {
+    if (this.isOver) return;
+    this.lost('client-reset');
+  }
+
+  lost(reason) {
+    if (this.isOver) return;
+    this.isOver = true;
+    this.socket?.lost();
+    const { record } = this;
+    if (record.content === 'coming' && record.response !== 'sent') record.contentLost();
+    if (this.isEnded && !this.stream.rstCode) record.sent();
+    else record.cancelWhole(reason);
+    this.connection.streams.delete(this);
+    this.connection.idle();
+    this.core.server.turnSoon();
+  }
+
+  // ---------------------------------------------------------------- the record's side
+
+  head(record, plan, { status, fields }) {
+    const headers = { ':status': status };
+    for (let i = 0; i < fields.length; i += 2) {
+      const name = fields[i].toLowerCase();
+      if (OF_CONNECTIONS.has(name) || name === 'content-length') continue;
+      headers[name] = headers[name] === undefined ? fields[i + 1] : [headers[name], fields[i + 1]].flat();
+    }
+    if (plan.lengthField) headers['content-length'] = String(plan.length);
+    try {
+      if (status < 200) this.stream.additionalHeaders(headers);
+      else {
+        this.endsWithHead = plan.body === 'none' || (plan.whole && plan.length === 0);
+        this.stream.respond(headers, { endStream: this.endsWithHead, waitForTrailers: !this.endsWithHead && plan.body === 'chunked' });
+        if (this.endsWithHead) this.isEnded = true;
+        this.stream.on('wantTrailers', () => this.sendTrailers(record));
+      }
+    } catch {
+      this.stream.close(INTERNAL_ERROR);
+    }
+    return 0;
+  }
+
+  sendTrailers({ tail }) {
+    const trailers = {};
+    for (let i = 0; tail !== null && i < tail.length; i += 2) trailers[tail[i].toLowerCase()] = tail[i + 1];
+    try {
+      this.stream.sendTrailers(trailers);
+    } catch {
+      this.stream.close(INTERNAL_ERROR);
+    }
+  }
+
+  changed() {
+    this.core.touch();
+  }
+
+  unsent() {
+    return this.stream.destroyed ? 0 : this.stream.writableLength || 0;
+  }
+
+  want(record) {
+    if (record.head.expectsContinue && record.response === 'open') {
+      record.head.expectsContinue = false;
+      this.stream.additionalHeaders({ ':status': 100 });
+    }
+    this.stream.resume();
+  }
+
+  released() {
+    this.stream.resume();
+    this.core.touch();
+  }
+
+  becomes(record, socket) {
+    record.response = 'whole';
+    record.held = false;
+    this.socket = socket;
+    record.sent();
+    setImmediate(() => {
+      socket.begin(this);
+      if (record.unread > 0) socket.received(record.read(Infinity));
+    });
+  }
+
+  flush() {
+    const { record, stream } = this;
+    if (this.isOver) return;
+    if (record.response === 'cancelled') {
+      stream.close(record.reason === 'canceled' ? INTERNAL_ERROR : CANCEL);
+      return;
+    }
+    if (record.response === 'open' && record.refused > 0) record.answerRefusal();
+    for (const bytes of record.body.splice(0)) {
+      record.framed += bytes.length;
+      stream.write(bytes, () => this.core.touch());
+    }
+    record.bodyBytes = 0;
+    if (this.socket !== null) this.socket.sent();
+    else if (record.response === 'whole' && !this.isEnded) {
+      this.isEnded = true;
+      stream.end(() => this.finished());
+    } else if (record.response === 'whole' && this.endsWithHead) this.finished();
+    else record.owner?.roomCame();
+  }
+
+  // The response is with the session, whole.
+  finished() {
+    const { record } = this;
+    record.sent();
+    if (record.content === 'coming' && !record.held) this.stream.resume();
+    this.core.server.turnSoon();
+  }
+
+  // ---------------------------------------------------------------- what carries a WebSocket
+
+  send(bytes) {
+    this.stream.write(bytes, () => this.core.touch());
+  }
+
+  touch() {
+    this.core.touch();
+  }
+
+  get queued() {
+    return this.unsent();
+  }
+
+  receive(on) {
+    if (on) this.stream.resume();
+    else this.stream.pause();
+  }
+
+  end() {
+    this.isEnded = true;
+    this.stream.end();
+    this.stream.resume();
+  }
+
+  abort() {
+    this.stream.close(CANCEL);
+  }
+}
+
+module.exports = { Http2 };

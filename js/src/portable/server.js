@@ -1,0 +1,398 @@
+// A server of the portable engine: its listener, its connections, and the turns in which the program and they hear of one another.
+'use strict';
+
+const fs = require('node:fs');
+const net = require('node:net');
+const tls = require('node:tls');
+const { setTimeout, clearTimeout } = require('node:timers');
+
+const { Connection } = require('./connection.js');
+const { E, REASONS, errorOf } = require('./names.js');
+const { Side } = require('./side.js');
+const { settingsOf } = require('./settings.js');
+const { later } = require('./timers.js');
+const { tlsOptions, tlsError } = require('./tls.js');
+
+class Server {
+  constructor(settings, memories, capacity, drain, finished) {
+    this.given = settings;
+    this.settings = settingsOf(settings);
+    this.observed = settings.watch === true;
+    this.sides = memories.map((memory, index) => new Side(this, index, memory, capacity));
+    this.next = 0; // side for a connection
+    this.drainProgram = drain;
+    this.finished = finished;
+    this.listener = null;
+    this.path = null; // of a Unix socket that is ours to remove
+    this.routes = new Map();
+    this.connections = new Set();
+    this.numbers = [null]; // connections by number, for an observer
+    this.touched = []; // connections that may have something to send
+    this.ends = []; // and those whose client has sent FIN
+    this.records = 0; // in flight
+    this.running = this.draining = this.over = false;
+    this.isReferenced = true;
+    this.turnIsDue = this.inTurn = false;
+    this.counts = {
+      connectionsAccepted: 0,
+      connectionsRefused: 0,
+      requests: 0,
+      responses: 0,
+      bytesReceived: 0,
+      bytesSent: 0,
+      recordsPeak: 0,
+      timeouts: 0,
+      cancellations: 0,
+      tlsHandshakes: 0,
+      tlsResumed: 0,
+      tlsFailed: 0,
+      h2Connections: 0,
+      requestsRefused: 0,
+      calls: 0,
+      webSocketsOpen: 0,
+      webSocketsAccepted: 0,
+      webSocketsRefused: 0,
+      webSocketMessagesReceived: 0,
+      webSocketMessagesSent: 0,
+      webSocketBytesReceived: 0,
+      webSocketBytesSent: 0,
+      webSocketBytesSaved: 0,
+    };
+    this.endedCounts = Object.fromEntries(REASONS.slice(1).map((reason) => [reason, 0]));
+    this.closedCounts = Object.fromEntries([...Array.from({ length: 15 }, (_, i) => 1000 + i), 'other'].map((code) => [code, 0]));
+  }
+
+  // Other settings, from now on, for those that are given.
+  adjust(settings) {
+    this.given = { ...this.given, ...settings };
+    this.settings = settingsOf(this.given);
+    return 0;
+  }
+
+  // ---------------------------------------------------------------- listening
+
+  // 0 or a negative error. The runtime has the port when this returns.
+  listen(address, options) {
+    try {
+      this.listener = options === undefined ? net.createServer({ allowHalfOpen: true }) : this.secureListener(options);
+    } catch (error) {
+      return -tlsError(error);
+    }
+    const { listener } = this;
+    let failed = null;
+    listener.on('error', (error) => {
+      failed = error;
+    });
+    try {
+      open(listener, address, this.settings, this);
+    } catch (error) {
+      failed = error;
+    }
+    if (failed !== null) return -errorOf(failed);
+    if (!listener.listening) return -E.EADDRINUSE; // the runtime says so later
+    listener.on(options === undefined ? 'connection' : 'secureConnection', (socket) => this.accept(socket));
+    listener.on('tlsClientError', () => {
+      this.counts.tlsFailed++;
+    });
+    return 0;
+  }
+
+  secureListener(given) {
+    const { options, pick } = tlsOptions(given, this.settings);
+    this.pick = pick;
+    options.SNICallback = (name, callback) => {
+      const context = this.pick(name);
+      callback(context === undefined ? new Error('no such name') : null, context);
+    };
+    return tls.createServer(options);
+  }
+
+  address() {
+    const address = this.listener?.address();
+    if (!address) return [0, 0, ''];
+    if (typeof address === 'string') return [3, 0, address];
+    if (this.path !== null) return [3, 0, this.path];
+    return [address.address.includes(':') ? 2 : 1, address.port, address.address];
+  }
+
+  replaceTls(options) {
+    try {
+      const { options: others, pick } = tlsOptions(options, this.settings);
+      this.listener.setSecureContext(others);
+      this.pick = pick;
+    } catch (error) {
+      return -tlsError(error);
+    }
+    return 0;
+  }
+
+  start() {
+    this.running = true;
+    this.turnSoon();
+    return 0;
+  }
+
+  discard() {
+    this.listener?.close();
+    this.removePath();
+    this.over = true;
+  }
+
+  removePath() {
+    if (this.path !== null && !this.path.startsWith('\0')) fs.rmSync(this.path, { force: true });
+    this.path = null;
+  }
+
+  reference(on) {
+    this.isReferenced = on;
+    for (const one of [this.listener, ...[...this.connections].map(({ socket }) => socket)]) (on ? one.ref : one.unref)?.call(one);
+  }
+
+  // ---------------------------------------------------------------- connections
+
+  accept(socket) {
+    if (this.over || this.draining) {
+      socket.destroy();
+      return;
+    }
+    if (this.connections.size >= this.settings.maxConnections) {
+      this.counts.connectionsRefused++;
+      socket.end('HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n', () =>
+        socket.destroy(),
+      );
+      socket.on('error', () => {});
+      return;
+    }
+    this.counts.connectionsAccepted++;
+    if (!this.isReferenced) socket.unref?.();
+    const connection = new Connection(this, socket);
+    this.connections.add(connection);
+    if (connection.secure) {
+      this.counts.tlsHandshakes++;
+      if (socket.isSessionReused?.()) this.counts.tlsResumed++;
+    }
+    if (!this.observed) return;
+    let number = this.numbers.indexOf(undefined);
+    if (number < 0) number = this.numbers.length;
+    this.numbers[number] = connection;
+    connection.number = number;
+    connection.side.opened(connection);
+  }
+
+  nextSide() {
+    const side = this.sides[this.next];
+    this.next = (this.next + 1) % this.sides.length;
+    return side;
+  }
+
+  connectionClosed(connection, reason) {
+    this.connections.delete(connection);
+    if (this.observed) connection.side.closed(connection, reason);
+    this.turnSoon();
+  }
+
+  connectionsOf(number) {
+    if (number === 0) return [...this.connections];
+    const connection = this.numbers[number];
+    return connection ? [connection] : [];
+  }
+
+  // ---------------------------------------------------------------- requests
+
+  began(record) {
+    this.counts.requests += record.head.refusal === 0 ? 1 : 0;
+    this.counts.recordsPeak = Math.max(this.counts.recordsPeak, ++this.records);
+  }
+
+  ended(record) {
+    this.records--;
+    this.endedCounts[record.reason]++;
+  }
+
+  // 0, or the status with which the request is refused.
+  admit({ head }, secure) {
+    if (head.asksHttps && !secure) return 421;
+    if (head.contentLength > this.settings.maxContent) return 413;
+    if (this.records <= this.settings.maxInFlight) return 0;
+    this.counts.requestsRefused++;
+    return 503;
+  }
+
+  dispatch(record) {
+    const { method, target } = record.head;
+    const route = method === 'GET' || method === 'HEAD' ? this.routes.get(target.split('?', 1)[0]) : undefined;
+    if (route !== undefined) {
+      record.held = true;
+      record.respond(route.response, route.body);
+      record.release();
+      return;
+    }
+    const { handlerTimeout } = this.settings;
+    if (handlerTimeout !== false)
+      record.timer = later(handlerTimeout, () => {
+        this.counts.timeouts++;
+        record.refuse(503, 'handler-timeout');
+      });
+    record.core.side.handle(record);
+  }
+
+  // ---------------------------------------------------------------- turns
+
+  turnSoon() {
+    if (this.turnIsDue || this.inTurn || this.over) return;
+    this.turnIsDue = true;
+    setImmediate(() => this.turn());
+  }
+
+  turn() {
+    this.turnIsDue = false;
+    if (this.over || !this.running) return;
+    this.inTurn = true;
+    try {
+      for (const side of this.sides) side.takeCommands();
+      this.flush();
+      if (this.sides.filter((side) => side.wakesProgram).length > 0) this.callProgram();
+      for (const side of this.sides) side.takeCommands();
+      for (const connection of this.ends.splice(0)) connection.peerDone();
+      this.flush();
+    } finally {
+      this.inTurn = false;
+    }
+    const more = this.touched.length > 0 || this.sides.some((side) => side.isAwake);
+    for (const side of this.sides) side.sleep();
+    if (more) this.turnSoon();
+    else if (this.draining) this.finishIfDone();
+  }
+
+  callProgram() {
+    this.counts.calls++;
+    try {
+      this.drainProgram();
+    } catch (error) {
+      setImmediate(raise, error); // uncaught, as it must be; but the turn goes on
+    }
+  }
+
+  flush() {
+    const touched = this.touched;
+    this.touched = [];
+    for (const connection of touched) {
+      connection.touched = false;
+      connection.protocol?.flush();
+      if (connection.protocol === null) connection.pump();
+    }
+  }
+
+  // ---------------------------------------------------------------- the end
+
+  // `milliseconds`; -1: as long as it takes.
+  shutdown(milliseconds) {
+    if (this.over) return;
+    if (!this.draining) {
+      this.draining = true;
+      this.listener.close();
+      this.removePath();
+      for (const side of this.sides) side.sockets?.drain(milliseconds);
+      for (const connection of [...this.connections]) {
+        if (connection.protocol === null) connection.end(false);
+        else connection.protocol.drain();
+      }
+    }
+    clearTimeout(this.deadline);
+    if (milliseconds >= 0) this.deadline = setTimeout(() => this.giveUp(), milliseconds);
+    this.turnSoon();
+  }
+
+  giveUp() {
+    for (const connection of [...this.connections]) {
+      connection.protocol?.lost('shutdown');
+      connection.abort('shutdown', true);
+    }
+    this.turnSoon();
+  }
+
+  finishIfDone() {
+    if (this.connections.size > 0 || this.over) return;
+    clearTimeout(this.deadline);
+    this.over = true;
+    this.finished();
+  }
+
+  stats() {
+    return {
+      ...this.counts,
+      connectionsOpen: this.connections.size,
+      recordsInFlight: this.records,
+      recordsPooled: 0,
+      recordsRecycled: 0,
+      recordsAllocated: 0,
+      memory: 0,
+      allocations: 0,
+      h2Calmed: 0,
+      webSocketsClosed: { ...this.closedCounts },
+      ended: { ...this.endedCounts },
+    };
+  }
+}
+
+function raise(error) {
+  throw error;
+}
+
+// Listens at once, as the runtime can: node and Deno only on a handle that is there already, Bun in any case.
+function open(listener, address, { backlog, reusePort }, server) {
+  if (address.startsWith('fd:')) {
+    listener.listen({ fd: Number(address.slice(3)), backlog });
+    return;
+  }
+  if (address.startsWith('unix:')) {
+    openUnix(listener, address.slice(5), backlog, server);
+    return;
+  }
+  const colon = address.lastIndexOf(':');
+  const port = Number(address.slice(colon + 1));
+  const host = address.slice(0, colon);
+  const name = host === '*' ? '::' : host.startsWith('[') ? host.slice(1, -1) : host;
+  if (!net.isIP(name)) throw Object.assign(new Error('no address'), { code: 'ENOTFOUND' });
+  const flags = address.startsWith('[::]') ? 1 : 0; // UV_TCP_IPV6ONLY
+  if (typeof net._createServerHandle !== 'function') {
+    listener.listen({ port, host: name, backlog, ipv6Only: flags === 1, reusePort });
+    return;
+  }
+  const handle = net._createServerHandle(name, port, net.isIP(name), -1, flags);
+  if (typeof handle === 'number') throw Object.assign(new Error('cannot listen'), { code: codeOf(handle) });
+  listener.listen(handle, backlog);
+}
+
+function codeOf(number) {
+  try {
+    return require('node:util').getSystemErrorName(number);
+  } catch {
+    return 'ESYSTEM';
+  }
+}
+
+// A file that nobody listens on any more is replaced.
+function openUnix(listener, text, backlog, server) {
+  const [, file, mode] = /^(.*?)(?:\?mode=0([0-7]+))?$/s.exec(text);
+  const place = file.startsWith('@') ? `\0${file.slice(1)}` : file;
+  if (!place.startsWith('\0') && fs.statSync(place, { throwIfNoEntry: false })?.isSocket() && !isServed(place)) fs.rmSync(place);
+  if (place.length > 107) throw Object.assign(new Error('too long'), { code: 'ENAMETOOLONG' });
+  listener.listen({ path: place, backlog });
+  if (listener.listening) server.path = place;
+  if (mode !== undefined) fs.chmodSync(place, Number.parseInt(mode, 8));
+}
+
+// Whether a server is at the socket: the kernel lists those that are there.
+function isServed(place) {
+  try {
+    return fs
+      .readFileSync('/proc/net/unix', 'latin1')
+      .split('\n')
+      .some((line) => line.endsWith(` ${place}`));
+  } catch {
+    return true;
+  }
+}
+
+module.exports = { Server };
