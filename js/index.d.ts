@@ -464,7 +464,7 @@ export interface Server extends AsyncDisposable {
   /** Where it listens, also after it has ended. */
   readonly addr: ListenAddr;
   /** How the engine talks to the kernel. */
-  readonly backend: 'epoll' | 'uring';
+  readonly backend: 'epoll' | 'uring' | 'portable';
   /** Whether it speaks TLS. */
   readonly secure: boolean;
   /** Resolves when a shutdown has drained. */

@@ -38,6 +38,10 @@ function closeConnection(server, ring, number, how) {
   }
 }
 
+function keepAlive(server, _ring, number, seconds) {
+  for (const { socket } of server.connectionsOf(number)) socket.setKeepAlive?.(seconds > 0, seconds * 1000);
+}
+
 function traffic(server, _ring, number) {
   const [connection] = server.connectionsOf(number);
   return connection === undefined ? [0, 0] : [connection.received, connection.sent];
@@ -60,6 +64,7 @@ module.exports = {
   addBlock: (server, ring, number, block) => server.sides[ring].addBlock(number, block),
   wake: (server) => server.turnSoon(),
   lend: (server, ring, loan, bytes) => server.sides[ring].lend(loan, bytes),
+  lendRoom: (server, ring, loan, bytes) => server.sides[ring].lend(loan, bytes),
   addSockets,
   addSocketSettings: (server, ring, settings) => server.sides[ring].sockets.addSettings(settings),
   replaceTls: (server, options) => server.replaceTls(options),
@@ -71,6 +76,7 @@ module.exports = {
     server.numbers[number] = undefined;
   },
   closeConnection,
+  keepAlive,
   traffic,
   shutdown: (server, milliseconds) => server.shutdown(milliseconds),
   adjust: (server, settings) => server.adjust(settings),

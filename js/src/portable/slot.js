@@ -38,6 +38,7 @@ const {
   SLOT_OUT_TRAILERS,
   SLOT_NOTIFY,
   SLOT_FIELDS_LOAN,
+  SLOT_ROOM_LOAN,
   SLOT_IN,
   SLOT_OUT,
   NEWS_CONTENT,
@@ -58,6 +59,7 @@ const {
   FLAG_RELEASE,
   FLAG_FETCH,
   FLAG_WAITS,
+  FLAG_FILL,
 } = require('../memory/layout.js');
 const { E, REASONS } = require('./names.js');
 const { readFields, addressInto } = require('./bytes.js');
@@ -79,6 +81,8 @@ class Slot {
     this.reading = false; // the program wants content
     this.piecePage = 0;
     this.blocked = false; // the message waits for the client
+    this.room = null; // that was lent for content
+    this.roomLoan = 0;
   }
 
   // ---------------------------------------------------------------- the request
@@ -153,24 +157,42 @@ class Slot {
     else if (this.reading) this.read();
   }
 
+  // Content is asked for: in a page, or in the room that the program has lent.
+  beginRead(flags) {
+    this.roomLoan = this.words[SLOT_ROOM_LOAN];
+    this.room = this.roomLoan === 0 ? null : this.side.loans.get(this.roomLoan - 1) || null;
+    this.have = 0; // bytes in the room
+    this.fills = (flags & FLAG_FILL) !== 0;
+    this.read();
+  }
+
   read() {
-    const { record, words, side } = this;
+    const { record, room, side } = this;
     this.reading = true;
-    if (record.unread === 0 && record.content === 'coming') {
+    if (room !== null) {
+      const bytes = record.read(room.length - this.have);
+      room.set(bytes, this.have);
+      this.have += bytes.length;
+    }
+    const wantsMore = room !== null && (this.have === 0 || (this.fills && this.have < room.length));
+    if ((room === null || wantsMore) && record.unread === 0 && record.content === 'coming') {
       record.want();
       return;
     }
-    let page = 0;
-    if (record.unread > 0 || record.trailers.length > 0) {
-      page = side.takePage();
-      if (page === 0) {
-        side.starved.push(this);
-        return;
-      }
+    const needsPage = room === null ? record.unread > 0 || record.trailers.length > 0 : record.trailers.length > 0;
+    const page = needsPage ? side.takePage() : 0;
+    if (needsPage && page === 0) {
+      side.starved.push(this);
+      return;
     }
-    this.reading = false;
-    const piece = record.read(RING_PAGE_SIZE);
-    let news = piece.length > 0 ? NEWS_CONTENT : 0;
+    this.tellPiece(page);
+  }
+
+  tellPiece(page) {
+    const { record, words, side } = this;
+    const piece = this.room === null ? record.read(RING_PAGE_SIZE) : NOTHING;
+    const length = this.room === null ? piece.length : this.have;
+    let news = length > 0 ? NEWS_CONTENT : 0;
     words[SLOT_TRAILERS_LENGTH] = 0;
     if (piece.length > 0) side.page(page).set(piece);
     if (record.unread === 0 && record.content === 'lost') news |= NEWS_CONTENT_LOST;
@@ -181,9 +203,16 @@ class Slot {
         news |= NEWS_CONTENT_END;
       }
     }
+    this.reading = false;
+    this.giveRoom();
     this.piecePage = words[SLOT_PIECE_PAGE] = page;
-    words[SLOT_PIECE_LENGTH] = piece.length;
+    words[SLOT_PIECE_LENGTH] = length;
     side.tell(this, news);
+  }
+
+  giveRoom() {
+    if (this.room !== null) this.side.giveLoan(this.roomLoan - 1);
+    this.room = null;
   }
 
   // ---------------------------------------------------------------- messages
@@ -204,8 +233,8 @@ class Slot {
       const error = message.act();
       if (error === E.EAGAIN) {
         this.blocked = true;
-        words[SLOT_FLAGS] = (message.left & ~(FLAG_WATCH | FLAG_CANCEL | FLAG_FETCH)) | FLAG_WAITS;
-        if (flags & FLAG_FETCH) this.read();
+        words[SLOT_FLAGS] = (message.left & ~(FLAG_WATCH | FLAG_CANCEL | FLAG_FETCH | FLAG_FILL)) | FLAG_WAITS;
+        if (flags & FLAG_FETCH) this.beginRead(flags);
         return;
       }
       if (error > 0) message.returnLoans();
@@ -225,7 +254,7 @@ class Slot {
       this.release();
       return;
     }
-    if (flags & (FLAG_READ | FLAG_FETCH)) this.read();
+    if (flags & (FLAG_READ | FLAG_FETCH)) this.beginRead(flags);
     if (words[SLOT_NOTIFY] !== 0) {
       words[SLOT_NOTIFY] = 0;
       side.tell(this, NEWS_ROOM);
@@ -254,6 +283,7 @@ class Slot {
 
   // The slot is free; its record is somebody else's.
   give() {
+    this.giveRoom();
     this.record = null;
     this.held = this.reading = this.blocked = false;
     this.side.free.push(this);
