@@ -152,7 +152,7 @@ class Sockets {
     const time = (value, usual) => (value < 0 ? false : value || usual);
     this.settings.push({
       ...given,
-      maxFragments: 1024,
+      maxFragments: given.maxFragments || 1024,
       pingInterval: time(given.pingInterval, 25_000),
       pongTimeout: time(given.pongTimeout, 20_000),
       closeTimeout: time(given.closeTimeout, 5000),
