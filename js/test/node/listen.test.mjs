@@ -52,7 +52,9 @@ test('no descriptor, and what cannot be listened on', { skip }, async () => {
   assert.throws(() => createServer().listen({ _handle: {} }), { code: 'ERR_INVALID_ARG_VALUE', message: /handles of TCP only.*\{ fd \}/ });
 });
 
-test('a handle of TCP is taken over', { skip }, async (t) => {
+test('a handle of TCP is taken over', {
+  skip: skip || nativeOnly('options', 'a handle of the runtime is not taken over: `listen({ _handle })`'),
+}, async (t) => {
   for (const given of [(holder) => holder, (holder) => holder._handle, (holder) => ({ handle: holder._handle })]) {
     const holder = net
       .createServer((socket) => socket.destroy())
