@@ -86,6 +86,15 @@ test('where its package was left out, it says how to install', () => {
   assert.match(found(), new RegExp(`^CAROM_BINARY_MISSING: .*node_modules is of another machine \\(it has carom-${OTHER}\\).*$`));
 });
 
+test('a package of this machine without its binary is not whole', () => {
+  install(OTHER, 'index.js', (file) => writeFileSync(file, ''));
+  install(HERE, 'carom.node', () => {});
+  assert.match(
+    found(),
+    new RegExp(`^CAROM_BINARY_BROKEN: the package carom-${HERE} cannot be loaded: it is not whole, .*: install again .*$`),
+  );
+});
+
 test('a binary that does not load is an error with its cure', () => {
   const throwing = (message) => (file) => writeFileSync(file, `throw new Error(${JSON.stringify(message)});`);
   for (const [message, cure] of [
@@ -114,8 +123,54 @@ test('there is none for other machines', () => {
     assert.equal(found('', machine), 'none');
 });
 
+// The engine's source, whole.
+const installSource = () => cpSync(path.join(JS, 'src'), path.join(modules, 'carom/src'), { recursive: true });
+
+test('a Linux for which there is none runs on the portable engine, with one line that has the cure', () => {
+  installSource();
+  const program = `
+    Object.defineProperty(process, 'arch', { value: 'riscv64' });
+    console.log(require('./node_modules/carom/src/ring/native.js').isPortable);`;
+  const { stdout, stderr } = spawnSync(process.execPath, ['-e', program], {
+    cwd: folder,
+    env: { ...process.env, CAROM_NODE: '' },
+    encoding: 'utf8',
+  });
+  assert.equal(stdout, 'true\n');
+  assert.equal(
+    stderr,
+    'carom: no native engine for linux-riscv64, using the portable one: for development; ' +
+      'to serve, build the native one and name it by CAROM_NODE\n',
+  );
+});
+
+test('Deno loads it without leave to read the environment or its own program', () => {
+  installSource();
+  install(HERE, 'carom.node', (file) => copyFileSync(ADDON, file));
+  writeFileSync(path.join(folder, 'package.json'), '{}');
+  writeFileSync(
+    path.join(folder, 'app.mjs'),
+    "import native from './node_modules/carom/src/ring/native.js'; console.log(native.version());",
+  );
+  const { stdout, stderr } = spawnSync(
+    path.join(JS, 'node_modules/.bin/deno'),
+    ['run', '--quiet', '--no-prompt', '--allow-ffi', 'app.mjs'],
+    { cwd: folder, encoding: 'utf8' },
+  );
+  assert.deepEqual([stdout, stderr], [`${version}\n`, '']);
+});
+
+test('Deno is asked for its C library', (t) => {
+  for (const env of ['gnu', 'musl']) {
+    globalThis.Deno = { build: { env } };
+    t.after(() => delete globalThis.Deno);
+    assert.equal(nameOfMachine(), `linux-${process.arch}-${env}`);
+  }
+});
+
 test('the command line says it in one line, and has its help without', () => {
-  for (const part of ['src', 'bin']) cpSync(path.join(JS, part), path.join(modules, 'carom', part), { recursive: true });
+  installSource();
+  cpSync(path.join(JS, 'bin'), path.join(modules, 'carom/bin'), { recursive: true });
   const run = (...words) => {
     const { stdout, stderr } = spawnSync(process.execPath, [path.join(modules, 'carom/bin/carom.mjs'), ...words], {
       env: { ...process.env, CAROM_NODE: '' },

@@ -5,6 +5,7 @@
 
 const fs = require('node:fs');
 const path = require('node:path');
+const { variable } = require('./environment.js');
 const { libcOf } = require('./libc.js');
 const { version } = require('../../package.json');
 
@@ -26,10 +27,13 @@ function failure(code, message, cause) {
   return Object.assign(new Error(message, cause === undefined ? {} : { cause }), { code });
 }
 
+// Deno tells which C library it was linked with, and may be forbidden to read its program.
+const libc = () => globalThis.Deno?.build.env ?? libcOf(process.execPath);
+
 // Like "linux-x64-gnu", the name of a package; without the C library where there is no package for any.
 function nameOfMachine() {
   const name = `${process.platform}-${process.arch}`;
-  return PACKAGES.includes(`${name}-gnu`) ? `${name}-${libcOf(process.execPath)}` : name;
+  return PACKAGES.includes(`${name}-gnu`) ? `${name}-${libc()}` : name;
 }
 
 const isMissing = (error) => error.code === 'MODULE_NOT_FOUND' || error.code === 'ERR_MODULE_NOT_FOUND';
@@ -56,15 +60,17 @@ function loadFile(file, what, cure) {
   }
 }
 
+function isInstalled(name) {
+  try {
+    return require.resolve(`carom-${name}/package.json`) !== '';
+  } catch {
+    return false;
+  }
+}
+
 // The package that is needed is not there. One for another machine tells why.
 function missing(machine) {
-  const other = PACKAGES.find((name) => {
-    try {
-      return require.resolve(`carom-${name}/package.json`) !== '';
-    } catch {
-      return false;
-    }
-  });
+  const other = PACKAGES.find(isInstalled);
   const cure =
     other === undefined
       ? 'install without --omit=optional (--no-optional); if a lock file was made on another system, remove it and node_modules first'
@@ -86,13 +92,13 @@ function loadPackage(machine) {
     if (machine === 'linux-arm64-gnu') return require('carom-linux-arm64-gnu');
     return require('carom-linux-arm64-musl');
   } catch (error) {
-    throw isMissing(error) ? missing(machine) : broken(`the package carom-${machine}`, error, 'install again');
+    throw isMissing(error) && !isInstalled(machine) ? missing(machine) : broken(`the package carom-${machine}`, error, 'install again');
   }
 }
 
-// The addon. Or null: there is no binary for such machines, and nothing that who runs this could do but build one.
+// The addon. Or null: there is no package for such machines, and none that was built is named.
 function findBinary() {
-  const named = process.env.CAROM_NODE;
+  const named = variable('CAROM_NODE');
   if (named) {
     const file = path.resolve(named);
     const what = `the file ${file}, which CAROM_NODE names,`;

@@ -3,14 +3,18 @@
 'use strict';
 
 const { findBinary, nameOfMachine } = require('../binary/binary.js');
+const { variable } = require('../binary/environment.js');
+
+// The native engine is for any Linux, also for those that have no package.
+const cure = () => (process.platform === 'linux' ? '; to serve, build the native one and name it by CAROM_NODE' : '');
 
 function load() {
-  const { CAROM_ENGINE } = process.env;
-  if (CAROM_ENGINE === 'portable') return require('../portable/index.js');
-  if (CAROM_ENGINE) throw Object.assign(new Error(`CAROM_ENGINE can only be 'portable', not '${CAROM_ENGINE}'`), { code: 'CAROM_EINVAL' });
+  const asked = variable('CAROM_ENGINE');
+  if (asked === 'portable') return require('../portable/index.js');
+  if (asked) throw Object.assign(new Error(`CAROM_ENGINE can only be 'portable', not '${asked}'`), { code: 'CAROM_EINVAL' });
   const addon = findBinary();
   if (addon !== null) return addon;
-  console.warn(`carom: no native engine for ${nameOfMachine()}, using the portable one: for development`);
+  console.warn(`carom: no native engine for ${nameOfMachine()}, using the portable one: for development${cure()}`);
   return require('../portable/index.js');
 }
 
