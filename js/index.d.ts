@@ -227,8 +227,6 @@ export type ErrorCode =
   | 'CAROM_EKEY'
   /** The peer broke the protocol. */
   | 'CAROM_EPROTOCOL'
-  /** Thrown by loading the package: there is no binary of the engine for this system. */
-  | 'CAROM_NO_BINARY'
   /** Thrown by loading the package: the binary for this system was not installed, or is not where CAROM_NODE says; the message has the cure. */
   | 'CAROM_BINARY_MISSING'
   /** Thrown by loading the package: the binary cannot be loaded, or is of another version; the message has the cause and the cure. */

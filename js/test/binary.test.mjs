@@ -2,7 +2,7 @@
 // hold what the test puts there.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -203,6 +203,13 @@ test('the C library is told by the dynamic linker of the program', () => {
   assert.equal(libcOf(programWith(null)), 'gnu');
   assert.equal(libcOf('/lib/ld-musl-x86_64.so.1'), 'musl');
   assert.equal(libcOf(path.join(folder, 'nowhere')), 'gnu');
+});
+
+test('the codes that are documented are those that are thrown', () => {
+  const codesIn = (file) => new Set(readFileSync(path.join(JS, file), 'utf8').match(/\bCAROM_(NO_)?BINARY[A-Z_]*/g));
+  const thrown = codesIn('src/binary/binary.js');
+  assert.deepEqual(codesIn('../docs/js/install.md'), thrown);
+  assert.deepEqual(codesIn('index.d.ts'), thrown);
 });
 
 test('package.json and the binary have one version', () => {
