@@ -162,7 +162,9 @@ for (const [name, serve] of [
   ['createServer', `require(${NODE}).createServer((req, res) => res.end()).listen(port, '127.0.0.1').on('error', () => process.exit(9));`],
   ['serve', `require(${CAROM}).serve({ port, hostname: '127.0.0.1', onListen() {} }, () => new Response());`],
 ])
-  test(`the workers of a cluster share a port: ${name}`, { skip }, async () => {
+  test(`the workers of a cluster share a port: ${name}`, {
+    skip: skip || nativeOnly('options', 'workers of node:cluster cannot share a port (`reusePort`)'),
+  }, async () => {
     assert.deepEqual(await output(cluster(serve)), [0, '127.0.0.1,127.0.0.1\nexit 0\nexit 0\n']);
   });
 
