@@ -2,9 +2,13 @@
 'use strict';
 
 const http2 = require('node:http2');
-const { Record, WRITE_BUFFER } = require('./record.js');
+const { clearTimeout } = require('node:timers');
 
-const CANCEL = 8; // RFC 9113, 7
+const { Record, WRITE_BUFFER } = require('./record.js');
+const { later } = require('./timers.js');
+
+const NO_ERROR = 0; // RFC 9113, 7
+const CANCEL = 8;
 const INTERNAL_ERROR = 2;
 // Fields of a connection, which have no meaning here (RFC 9113, 8.2.2).
 const OF_CONNECTIONS = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade', 'http2-settings']);
@@ -70,6 +74,7 @@ class Http2 {
     this.core = core;
     this.streams = new Set();
     this.session = null;
+    this.leaving = null; // until when a client that was told to go may stay
   }
 
   start(bytes) {
@@ -85,10 +90,11 @@ class Http2 {
       this.session = session;
     });
     sessions.emit('connection', core.socket);
+    core.socket.on('end', () => core.hearEnd());
     this.session?.on('error', () => {});
     this.session?.on('close', () => core.destroy());
     this.session?.on('stream', (stream, headers, flags, raw) => {
-      this.streams.add(new Stream(this, stream, headers, raw, (flags & 1) !== 0));
+      core.guard(() => this.streams.add(new Stream(this, stream, headers, raw, (flags & 1) !== 0)));
     });
     this.idle();
   }
@@ -105,7 +111,11 @@ class Http2 {
   }
 
   received() {}
-  peerDone() {}
+
+  // Who has closed his side of a connection of HTTP/2 has left.
+  peerDone() {
+    this.core.destroy();
+  }
 
   flush() {
     for (const stream of this.streams) stream.flush();
@@ -117,10 +127,13 @@ class Http2 {
 
   drain() {
     this.session?.close();
-    if (this.isIdle && this.core.state === 'open') this.session?.close();
+    if (!this.isIdle) return;
+    clearTimeout(this.leaving);
+    this.leaving = later(this.core.server.settings.lingerTimeout, () => this.isIdle && this.core.destroy());
   }
 
   lost(reason) {
+    clearTimeout(this.leaving);
     for (const stream of [...this.streams]) stream.lost(reason);
     this.session?.destroy();
   }
@@ -134,6 +147,9 @@ class Stream {
     this.stream = stream;
     this.isOver = false;
     this.isEnded = false;
+    this.peerIsDone = false; // with the bytes of a WebSocket
+    this.pending = 0; // writes that the session has not sent
+    this.timer = null; // until when it must send one
     this.socket = null; // a WebSocket that has it
     stream.on('error', () => {});
     stream.on('close', () => this.closed());
@@ -141,11 +157,11 @@ class Stream {
     const head = headOf(headers, raw, isWhole);
     this.record = new Record(head, this);
     connection.idle();
-    stream.on('data', (bytes) => this.data(bytes));
+    stream.on('data', (bytes) => this.core.guard(() => this.data(bytes)));
     stream.on('trailers', (_, __, trailers) => {
       this.trailers = trailers;
     });
-    stream.on('end', () => this.ended());
+    stream.on('end', () => this.core.guard(() => this.ended()));
     if (isWhole || head.isConnect) this.record.contentWhole();
     const status = this.fault(head) || server.admit(this.record, this.core.secure);
     if (status > 0) this.record.refuse(status, status === 400 || status === 417 ? 'bad-request' : 'over-limit');
@@ -165,11 +181,12 @@ class Stream {
 
   data(bytes) {
     this.core.server.turnSoon();
+    const { record } = this;
     if (this.socket !== null) {
-      this.socket.received(bytes);
+      if (this.socket.wire === null) record.contentCame(bytes);
+      else this.socket.received(bytes);
       return;
     }
-    const { record } = this;
     this.size = (this.size || 0) + bytes.length;
     if (this.size > record.limits.maxContent) record.refuse(413, 'over-limit');
     else if (record.held && !record.isGone) record.contentCame(bytes);
@@ -178,23 +195,26 @@ class Stream {
 
   ended() {
     this.core.server.turnSoon();
-    if (this.socket !== null) this.socket.peerDone();
-    else this.record.contentWhole(this.trailers);
+    if (this.socket !== null) {
+      this.peerIsDone = true;
+      if (this.socket.wire !== null) this.socket.peerDone();
+    } else this.record.contentWhole(this.trailers);
   }
 
   closed() {
     if (this.isOver) return;
+    if (this.isEnded && !this.stream.rstCode) this.record.sent();
     this.lost('client-reset');
   }
 
   lost(reason) {
     if (this.isOver) return;
     this.isOver = true;
+    clearTimeout(this.timer);
     this.socket?.lost();
     const { record } = this;
     if (record.content === 'coming' && record.response !== 'sent') record.contentLost();
-    if (this.isEnded && !this.stream.rstCode) record.sent();
-    else record.cancelWhole(reason);
+    record.cancelWhole(reason);
     this.connection.streams.delete(this);
     this.connection.idle();
     this.core.server.turnSoon();
@@ -252,6 +272,7 @@ class Stream {
 
   released() {
     this.stream.resume();
+    this.stopContent();
     this.core.touch();
   }
 
@@ -260,10 +281,15 @@ class Stream {
     record.held = false;
     this.socket = socket;
     record.sent();
-    setImmediate(() => {
-      socket.begin(this);
-      if (record.unread > 0) socket.received(record.read(Infinity));
-    });
+    setImmediate(() => this.core.guard(() => this.beginSocket(record, socket)));
+  }
+
+  // What came before the WebSocket was told of is with the record.
+  beginSocket(record, socket) {
+    if (this.isOver) return;
+    socket.begin(this);
+    if (record.unread > 0) socket.received(record.read(Infinity));
+    if (this.peerIsDone) socket.peerDone();
   }
 
   flush() {
@@ -276,29 +302,53 @@ class Stream {
     if (record.response === 'open' && record.refused > 0) record.answerRefusal();
     for (const bytes of record.body.splice(0)) {
       record.framed += bytes.length;
-      stream.write(bytes, () => this.core.touch());
+      for (let at = 0; at < bytes.length; at += WRITE_BUFFER) this.write(bytes.subarray(at, at + WRITE_BUFFER));
     }
     record.bodyBytes = 0;
     if (this.socket !== null) this.socket.sent();
     else if (record.response === 'whole' && !this.isEnded) {
       this.isEnded = true;
-      stream.end(() => this.finished());
+      stream.end((error) => error || this.finished());
     } else if (record.response === 'whole' && this.endsWithHead) this.finished();
     else record.owner?.roomCame();
   }
 
+  // The client takes something of it within the time for that, or is cut off.
+  write(bytes) {
+    if (this.pending++ === 0) this.writeWithin();
+    this.stream.write(bytes, () => {
+      if (--this.pending > 0) this.writeWithin();
+      else clearTimeout(this.timer);
+      this.core.touch();
+    });
+  }
+
+  writeWithin() {
+    clearTimeout(this.timer);
+    this.timer = later(this.core.server.settings.writeTimeout, () => {
+      this.core.server.counts.timeouts++;
+      this.lost('write-timeout');
+      this.stream.close(CANCEL);
+    });
+  }
+
   // The response is with the session, whole.
   finished() {
-    const { record } = this;
-    record.sent();
-    if (record.content === 'coming' && !record.held) this.stream.resume();
+    this.record.sent();
+    this.stopContent();
     this.core.server.turnSoon();
+  }
+
+  // Content that nobody reads any more need not come (RFC 9113, 8.1).
+  stopContent() {
+    const { record, stream } = this;
+    if (record.content === 'coming' && record.response === 'sent' && !record.held) stream.close(NO_ERROR);
   }
 
   // ---------------------------------------------------------------- what carries a WebSocket
 
   send(bytes) {
-    this.stream.write(bytes, () => this.core.touch());
+    this.write(bytes);
   }
 
   touch() {

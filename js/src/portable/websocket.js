@@ -75,6 +75,10 @@ class WebSocket {
 
   begin(wire) {
     this.wire = wire;
+    if (this.state === 'closed') {
+      wire.abort('canceled', true); // it was given up before it began
+      return;
+    }
     this.isTold = true;
     this.owner.opened();
     this.keepTime(this.settings.pingInterval, () => this.intervalIsOver());

@@ -1,0 +1,106 @@
+// HTTP/2 on the portable engine: what a client may not do to it.
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import http2 from 'node:http2';
+import net from 'node:net';
+import { test } from 'node:test';
+
+import { serving, upgradeWebSocket } from './support.mjs';
+
+const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
+const SETTINGS = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+const NO_WINDOW = [0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0];
+const GET = [0, 0, 6, 1, 5, 0, 0, 0, 1, 0x82, 0x84, 0x86, 0x41, 1, 97]; // of / on stream 1
+
+// A client that sends these frames, and hears of nothing.
+function deaf(t, { addr: { port } }, ...frames) {
+  const socket = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true }).on('error', () => {});
+  socket.write(Buffer.concat([Buffer.from(PREFACE), ...frames.map((frame) => Buffer.from(frame))]));
+  socket.resume();
+  t.after(() => socket.destroy());
+  return socket;
+}
+
+function connect(t, { addr: { port } }) {
+  const session = http2.connect(`http://127.0.0.1:${port}`).on('error', () => {});
+  t.after(() => session.destroy());
+  return session;
+}
+
+test('frames that come while a WebSocket opens are heard behind that, in their order', async (t) => {
+  const server = serving(t, { websocket: {} }, async (request) => {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    const { socket, response } = upgradeWebSocket(request);
+    socket.onmessage = ({ data }) => socket.send(data);
+    return response;
+  });
+  const session = connect(t, server);
+  await once(session, 'remoteSettings');
+  const stream = session.request({ ':method': 'CONNECT', ':protocol': 'websocket', ':path': '/', 'sec-websocket-version': '13' });
+  let sent = 0;
+  let isOpen = false;
+  const got = [];
+  stream.on('response', () => {
+    isOpen = true;
+  });
+  stream.on('data', (data) => got.push(data));
+  // A text of one letter and a ping in each turn, until it is open.
+  await new Promise((resolve) => {
+    const more = () => {
+      stream.write(Buffer.from([0x81, 0x81, 0, 0, 0, 0, 97 + (sent % 26), 0x89, 0x80, 0, 0, 0, 0]));
+      sent++;
+      if (isOpen) resolve();
+      else setImmediate(more);
+    };
+    more();
+  });
+  const texts = () =>
+    [
+      ...Buffer.concat(got)
+        .toString('latin1')
+        .matchAll(/\x81\x01(.)/gs),
+    ]
+      .map(([, letter]) => letter)
+      .join('');
+  while (texts().length < sent) await once(stream, 'data');
+  assert.equal(texts(), Array.from({ length: sent }, (_, i) => String.fromCharCode(97 + (i % 26))).join(''));
+});
+
+test('a client that closes its side has left', async (t) => {
+  let client;
+  const aborted = new Promise((resolve) => {
+    const server = serving(t, {}, (request) => {
+      request.signal.addEventListener('abort', resolve);
+      client.end();
+      return new Promise(() => {});
+    });
+    client = deaf(t, server, SETTINGS, GET);
+  });
+  await aborted;
+});
+
+test('content that nobody reads does not hold a shutdown', async (t) => {
+  const server = serving(t, { lingerTimeout: 50 }, () => new Response('early'));
+  const stream = connect(t, server).request({ ':method': 'POST', ':path': '/' });
+  stream.write('x');
+  let text = '';
+  for await (const data of stream) text += data;
+  assert.deepEqual([text, stream.rstCode], ['early', 0]);
+  await server.shutdown();
+});
+
+test('a client that is told to go and stays does not hold a shutdown', async (t) => {
+  const server = serving(t, { lingerTimeout: 50 }, () => new Response());
+  const client = deaf(t, server, SETTINGS);
+  await once(client, 'data');
+  await server.shutdown();
+});
+
+test('a client that takes nothing is cut off', async (t) => {
+  const server = serving(t, { writeTimeout: 50, lingerTimeout: 50 }, () => new Response('hello'));
+  const client = deaf(t, server, NO_WINDOW, GET);
+  await once(client, 'data');
+  while (server.stats().requests === 0) await new Promise(setImmediate);
+  await server.shutdown();
+  assert.equal(server.stats().ended['write-timeout'], 1);
+});
