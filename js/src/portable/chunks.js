@@ -35,6 +35,7 @@ class Chunks {
 
   readLine(data) {
     const feed = data.indexOf(LF);
+    if (feed === 0) throw new Refused(400); // LF without CR
     const end = feed < 0 ? data.length : feed - 1;
     if (end > MAX_LINE) throw new Refused(400);
     const line = data.latin1Slice(0, end);

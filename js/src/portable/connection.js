@@ -59,9 +59,21 @@ class Connection {
   hear(bytes) {
     this.received += bytes.length;
     this.server.counts.bytesReceived += bytes.length;
-    if (this.protocol === null) this.detect(bytes);
-    else if (this.state === 'open') this.protocol.received(bytes);
+    this.guard(() => {
+      if (this.protocol === null) this.detect(bytes);
+      else if (this.state === 'open') this.protocol.received(bytes);
+    });
     this.server.turnSoon();
+  }
+
+  // A fault of the engine's own, in what it does for this connection, ends the connection and not the process.
+  guard(act) {
+    try {
+      act();
+    } catch (error) {
+      console.error('carom: a fault of the portable engine, which ends a connection:', error);
+      this.socket.destroy();
+    }
   }
 
   // Which protocol the first bytes are of.
@@ -105,7 +117,7 @@ class Connection {
     clearTimeout(this.writeTimer);
     const isOrderly = !this.wasReset && (this.peerIsDone || this.isIdle || wasEnding);
     const reason = this.reason || (isOrderly ? 'client-closed' : 'client-reset');
-    this.protocol?.lost(this.reason || (this.peerIsDone ? 'client-closed' : 'client-reset'));
+    this.guard(() => this.protocol?.lost(this.reason || (this.peerIsDone ? 'client-closed' : 'client-reset')));
     this.server.connectionClosed(this, reason);
   }
 
@@ -179,7 +191,7 @@ class Connection {
 
   readLate() {
     this.server.counts.timeouts++;
-    if (this.protocol !== null) this.protocol.readLate();
+    if (this.protocol !== null) this.guard(() => this.protocol.readLate());
     else if (!this.server.observed) this.end(false);
     else {
       this.protocol = new Http1(this);

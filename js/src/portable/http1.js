@@ -1,6 +1,7 @@
 // HTTP/1.1 on a connection: bytes become requests and their content; responses leave in the order of the requests.
 'use strict';
 
+const { RING_PAGE_SIZE } = require('../memory/layout.js');
 const { Chunks } = require('./chunks.js');
 const { HeadReader, Refused } = require('./head-reader.js');
 const { phraseOf } = require('./plan.js');
@@ -10,6 +11,7 @@ const LIMITS = new Set([413, 414, 431, 503]);
 const CONTINUE = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n');
 const CRLF = Buffer.from('\r\n');
 const NOTHING = Buffer.alloc(0);
+const MOST_SHOWN = RING_PAGE_SIZE - 2; // bytes of what is no request
 
 // The head of what is no request, for who watches connections.
 function noHead(target, status, reason) {
@@ -31,7 +33,11 @@ class Http1 {
     this.dropped = 0;
     this.last = false; // no further request is taken
     this.tunnel = null; // of a WebSocket: it has the connection
-    this.rate = 0; // bytes of content in this window
+    // The rate of content: its bytes in a window of the time in which somebody waits for them.
+    this.rate = 0;
+    this.windowLeft = 0; // milliseconds of the window
+    this.waitsSince = 0; // or 0: nobody waits
+    this.isTimedIdle = false; // the time in which a request must come runs
   }
 
   get settings() {
@@ -95,12 +101,12 @@ class Http1 {
       if (!this.takesAnother) return false;
       const { observed } = this.core.server;
       this.reader = new HeadReader(this.settings, { anyExpectation: observed, hostOptional: this.settings.hostOptional });
-      this.core.readWithin(this.settings.headerTimeout);
+      this.readWithin(this.settings.headerTimeout);
     }
     const head = this.reader.read(this.data);
     if (head === null) return false;
     this.reader = null;
-    this.core.readWithin(false);
+    this.readWithin(false);
     this.take(head.size);
     this.accept(new Record(head, this));
     return true;
@@ -126,6 +132,7 @@ class Http1 {
       return;
     }
     record.continueDue = head.expectsContinue;
+    this.openWindow();
     this.left = head.contentLength;
     this.dropped = 0;
     this.chunks = new Chunks();
@@ -136,7 +143,7 @@ class Http1 {
     const record = this.reading;
     const { isConnect, wantsUpgrade } = record.head;
     this.reading = null;
-    this.core.readWithin(false);
+    this.readWithin(false);
     this.phase = (isConnect || wantsUpgrade) && record.response === 'open' ? 'held' : 'head';
     record.continueDue = false;
     record.contentWhole(trailers);
@@ -210,29 +217,49 @@ class Http1 {
     const on = content ? reading.wanted || this.nobodyReads(reading) || reading.unread < WRITE_BUFFER : this.data.length < WRITE_BUFFER;
     core.receive(on);
     if (content && this.phase !== 'tunnel' && (reading.wanted || this.nobodyReads(reading))) this.startRate();
-    else if (content) core.readWithin(false);
+    else if (content) this.pauseRate();
     if (this.isIdle) this.idle();
   }
 
   startRate() {
     const { contentRate, contentWindow } = this.settings;
-    if (contentRate === false || contentWindow === false || this.rateIsOn) return;
-    this.rateIsOn = true;
-    this.rate = 0;
-    this.core.readWithin(contentWindow);
+    if (contentRate === false || contentWindow === false || this.waitsSince > 0) return;
+    this.readWithin(Math.max(1, this.windowLeft));
+    this.waitsSince = performance.now();
   }
 
+  pauseRate() {
+    if (this.waitsSince > 0) this.windowLeft -= performance.now() - this.waitsSince;
+    this.readWithin(false);
+  }
+
+  openWindow() {
+    this.rate = 0;
+    this.windowLeft = this.settings.contentWindow;
+  }
+
+  // One timer is for all that the client must do in time.
+  readWithin(milliseconds) {
+    this.waitsSince = 0;
+    this.isTimedIdle = false;
+    this.core.readWithin(milliseconds);
+  }
+
+  // The time for a request runs on whatever comes before one.
   idle() {
     const { core } = this;
+    const { firstByteTimeout, keepAlive, keepAliveGrace } = this.settings;
     if (core.server.draining || this.last) core.end(false);
-    else if (core.requests > 0)
-      core.readWithin(this.settings.keepAlive === false ? false : this.settings.keepAlive + this.settings.keepAliveGrace);
+    else if (!this.isTimedIdle) {
+      this.readWithin(core.requests === 0 ? firstByteTimeout : keepAlive === false ? false : keepAlive + keepAliveGrace);
+      this.isTimedIdle = true;
+    }
   }
 
   // ---------------------------------------------------------------- refusals, FIN, time
 
   refuse(status, reason) {
-    const text = this.data.latin1Slice();
+    const text = this.data.subarray(0, MOST_SHOWN).latin1Slice();
     const noRequest = this.reading === null;
     const record = noRequest ? new Record(noHead(text, status, reason), this) : this.reading;
     record.closes = true;
@@ -256,7 +283,7 @@ class Http1 {
     this.reading = this.reader = null;
     this.phase = 'head';
     this.data = NOTHING;
-    this.core.readWithin(false);
+    this.readWithin(false);
     this.core.receive(true);
   }
 
@@ -267,7 +294,7 @@ class Http1 {
     }
     const { core, reading } = this;
     this.last = true;
-    core.readWithin(false);
+    this.readWithin(false);
     core.touch();
     if (this.phase === 'tunnel') {
       this.reading = null;
@@ -301,9 +328,11 @@ class Http1 {
   readLate() {
     const { core, reading } = this;
     if (reading !== null) {
-      this.rateIsOn = false;
-      if (this.rate >= (this.settings.contentRate * this.settings.contentWindow) / 1000) this.settle();
-      else this.refuse(408, 'body-timeout');
+      this.waitsSince = 0;
+      const isTooSlow = this.rate < (this.settings.contentRate * this.settings.contentWindow) / 1000;
+      this.openWindow();
+      if (isTooSlow) this.refuse(408, 'body-timeout');
+      else this.settle();
     } else if (this.reader !== null) this.refuse(408, 'header-timeout');
     else if (this.isIdle) core.end(false, 'header-timeout');
   }
@@ -345,7 +374,7 @@ class Http1 {
     this.phase = isTunnel ? 'tunnel' : 'head';
     if (isTunnel) this.reading = record;
     setImmediate(() => {
-      if (this.core.state === 'open' && this.tunnel === null && record.tunnelOf === undefined) this.process();
+      if (this.core.state === 'open' && this.tunnel === null && record.tunnelOf === undefined) this.core.guard(() => this.process());
     });
   }
 
@@ -526,7 +555,7 @@ class Http1 {
     this.data = NOTHING;
     this.tunnel = record.tunnelOf;
     record.contentWhole();
-    this.core.readWithin(false);
+    this.readWithin(false);
     this.tunnel.begin(this.core);
     if (data.length > 0) this.tunnel.received(data);
     else this.core.receive(true);

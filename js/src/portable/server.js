@@ -13,6 +13,8 @@ const { settingsOf } = require('./settings.js');
 const { later } = require('./timers.js');
 const { tlsOptions, tlsError } = require('./tls.js');
 
+const MOST_TIME = 0x7fffffff; // milliseconds that a timer of the runtime can count
+
 class Server {
   constructor(settings, memories, capacity, drain, finished) {
     this.given = settings;
@@ -253,7 +255,7 @@ class Server {
       this.flush();
       if (this.sides.filter((side) => side.wakesProgram).length > 0) this.callProgram();
       for (const side of this.sides) side.takeCommands();
-      for (const connection of this.ends.splice(0)) connection.peerDone();
+      for (const connection of this.ends.splice(0)) connection.guard(() => connection.peerDone());
       this.flush();
     } finally {
       this.inTurn = false;
@@ -278,8 +280,7 @@ class Server {
     this.touched = [];
     for (const connection of touched) {
       connection.touched = false;
-      connection.protocol?.flush();
-      if (connection.protocol === null) connection.pump();
+      connection.guard(() => (connection.protocol === null ? connection.pump() : connection.protocol.flush()));
     }
   }
 
@@ -299,7 +300,7 @@ class Server {
       }
     }
     clearTimeout(this.deadline);
-    if (milliseconds >= 0) this.deadline = setTimeout(() => this.giveUp(), milliseconds);
+    if (milliseconds >= 0) this.deadline = setTimeout(() => this.giveUp(), Math.min(milliseconds, MOST_TIME));
     this.turnSoon();
   }
 

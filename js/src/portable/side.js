@@ -33,7 +33,7 @@ const {
   NEWS_CONTENT,
   NEWS_CONTENT_END,
 } = require('../memory/layout.js');
-const { Slot } = require('./slot.js');
+const { Slot, sizeOf } = require('./slot.js');
 const { E } = require('./names.js');
 
 class Side {
@@ -117,6 +117,11 @@ class Side {
   // ---------------------------------------------------------------- requests
 
   handle(record) {
+    if (sizeOf(record.head) > RING_PAGE_SIZE) {
+      record.refuse(431, 'over-limit');
+      record.release();
+      return;
+    }
     if (this.free.length === 0 && this.slots.length + this.waiting.length > this.mask) {
       this.server.counts.requestsRefused++;
       this.words[RING_REFUSED]++;

@@ -68,6 +68,13 @@ const ROOM_IN = SLOT_OUT - SLOT_IN;
 const RESPONSE = FLAG_RAW | FLAG_INFORM | FLAG_UPGRADE | FLAG_HEAD | FLAG_DATA | FLAG_END;
 const NOTHING = Buffer.alloc(0);
 
+// Bytes that a request takes in a slot or a page.
+function sizeOf({ method, target, fields }) {
+  let size = 2 * 2 * fields.length + method.length + target.length + 2;
+  for (const text of fields) size += text.length;
+  return size;
+}
+
 class Slot {
   constructor(side, index, block, offset) {
     this.side = side;
@@ -399,4 +406,4 @@ function writeTrailers(place, trailers) {
   return at;
 }
 
-module.exports = { Slot };
+module.exports = { Slot, sizeOf };

@@ -1,0 +1,75 @@
+// HTTP/1.1 on the portable engine: what a client may not do to it.
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import net from 'node:net';
+import { test } from 'node:test';
+
+import { createServer, raw, serving } from './support.mjs';
+
+const post = (length) => `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${length}\r\n\r\n`;
+
+test('a chunk that begins with LF is refused', async (t) => {
+  const server = serving(t, {}, async (request) => new Response(await request.text()));
+  const answer = await raw(server.addr.port, 'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n\n');
+  assert.match(answer, /^HTTP\/1.1 400 /);
+});
+
+test('of what is no request a page is shown, and not what others have sent', async (t) => {
+  const server = createServer(() => {});
+  t.after(() => server.close());
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const client = net.connect(server.address().port, '127.0.0.1').on('error', () => {});
+  const begin = `GET / HTTP/1.1\r\nHost: a\r\nX: ${'b'.repeat(14_000)}`;
+  const rest = `\r\n\0bad\r\n${'z'.repeat(100_000)}`;
+  client.write(begin);
+  server.once('connection', () => client.write(rest));
+  const [{ rawPacket }, socket] = await once(server, 'clientError');
+  socket.destroy();
+  assert.ok(rawPacket.length <= 65_536);
+  assert.ok((begin + rest).startsWith(rawPacket.toString('latin1')));
+});
+
+test('content must come at its rate though the handler reads it piece by piece', async (t) => {
+  const server = serving(t, { contentWindow: 200 }, async (request) => {
+    for await (const _ of request.body);
+    return new Response();
+  });
+  const client = net.connect(server.addr.port, '127.0.0.1').on('error', () => {});
+  client.write(`${post(100_000)}x`);
+  const drip = setInterval(() => client.write('y'), 20);
+  const [answer] = await once(client, 'data');
+  clearInterval(drip);
+  client.destroy();
+  assert.match(answer.toString(), /^HTTP\/1.1 408 /);
+});
+
+test('and that of a later request too', async (t) => {
+  let client;
+  const server = serving(t, { contentWindow: 100 }, async (request) => {
+    const text = request.text();
+    client.write('y'); // the last of the first request's, when somebody waits for it
+    return new Response(await text);
+  });
+  client = net.connect(server.addr.port, '127.0.0.1');
+  client.write(`${post(1001)}${'x'.repeat(1000)}`);
+  assert.match(String((await once(client, 'data'))[0]), /^HTTP\/1.1 200 /);
+  client.write(`${post(1001)}x`);
+  assert.match(String((await once(client, 'data'))[0]), /^HTTP\/1.1 408 /);
+  client.destroy();
+});
+
+for (const [name, begin] of [
+  ['a first request', ''],
+  ['a later request', 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'],
+])
+  test(`empty lines give no more time for ${name}`, async (t) => {
+    const server = serving(t, { firstByteTimeout: 100, keepAlive: 100, keepAliveGrace: 1 }, () => new Response());
+    const client = net.connect(server.addr.port, '127.0.0.1').on('error', () => {});
+    await once(client, 'connect');
+    client.write(begin || '\r\n');
+    if (begin !== '') await once(client, 'data');
+    const drip = setInterval(() => client.write('\r\n'), 20); // one at a time: four at once are refused
+    client.resume();
+    await once(client, 'close');
+    clearInterval(drip);
+  });
