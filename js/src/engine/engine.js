@@ -179,6 +179,8 @@ function serveExchanges(options, onExchange, observer) {
 
 // The descriptor of a handle of the runtime, which listens for the engine from now on.
 function takeOver(handle) {
+  if (native.duplicate === undefined)
+    throw Object.assign(new Error('the portable engine cannot listen on a handle of the runtime'), { code: 'CAROM_EUNSUPPORTED' });
   const fd = native.duplicate(handle.fd);
   if (fd < 0) throw fault(fd, 'cannot listen on a handle');
   handle.close();

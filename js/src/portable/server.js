@@ -1,6 +1,7 @@
 // A server of the portable engine: its listener, its connections, and the turns in which the program and they hear of one another.
 'use strict';
 
+const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
 const net = require('node:net');
 const tls = require('node:tls');
@@ -384,16 +385,16 @@ function openUnix(listener, text, backlog, server) {
   if (mode !== undefined) fs.chmodSync(place, Number.parseInt(mode, 8));
 }
 
-// Whether a server is at the socket: the kernel lists those that are there.
+// Whether a server is at the socket. Only connecting tells, whatever its name is, and that the runtime does not do at once: so a process
+// does it, for a file that is there already.
 function isServed(place) {
-  try {
-    return fs
-      .readFileSync('/proc/net/unix', 'latin1')
-      .split('\n')
-      .some((line) => line.endsWith(` ${place}`));
-  } catch {
-    return true;
-  }
+  const program = `require('node:net').connect(process.argv.at(-1)).on('connect', () => process.exit(0)).on('error', (error) => process.exit(error.code === 'ECONNREFUSED' ? 9 : 1));`;
+  const flags = process.versions.deno ? ['eval', '--ext=cjs'] : ['-e'];
+  const { status } = spawnSync(process.execPath, [...flags, program, place], {
+    stdio: 'ignore',
+    env: { ...process.env, NODE_OPTIONS: '' },
+  });
+  return status !== 9;
 }
 
 module.exports = { Server };
