@@ -64,6 +64,9 @@ class WebSocket {
     this.state = 'open'; // 'closing', 'closed'
     this.isTold = false;
     this.data = NOTHING; // that was not read
+    this.later = []; // pieces behind it, and their bytes: joined when a frame may be whole
+    this.laterBytes = 0;
+    this.needs = 0; // bytes without which nothing can be read
     this.parts = null; // of a message: { opcode, compressed, pieces, length }
     this.isPaused = false;
     this.peerIsDone = false;
@@ -94,8 +97,16 @@ class WebSocket {
 
   received(bytes) {
     this.heard = true;
-    this.data = this.data.length > 0 ? Buffer.concat([this.data, bytes]) : bytes;
-    this.read();
+    this.later.push(bytes);
+    this.laterBytes += bytes.length;
+    if (this.data.length + this.laterBytes >= this.needs) this.read();
+  }
+
+  join() {
+    if (this.later.length === 0) return;
+    this.data = this.data.length === 0 && this.later.length === 1 ? this.later[0] : Buffer.concat([this.data, ...this.later]);
+    this.later = [];
+    this.laterBytes = 0;
   }
 
   read() {
@@ -110,7 +121,9 @@ class WebSocket {
 
   // False: more bytes are wanted.
   readFrame() {
+    this.join();
     const { data } = this;
+    this.needs = 0;
     if (data.length < 2) {
       if (data.length === 1) this.checkFirst(data[0]);
       return false;
@@ -127,7 +140,10 @@ class WebSocket {
     if (data.length < start) return false;
     const frame = { opcode, fin: data[0] > 127, compressed: (data[0] & 64) !== 0, length };
     if (opcode < CLOSE) this.checkFrame(frame);
-    if (data.length < start + length) return false;
+    if (data.length < start + length) {
+      this.needs = start + length;
+      return false;
+    }
     const payload = Buffer.from(data.subarray(start, start + length));
     for (let i = 0; i < length; i++) payload[i] ^= data[start - 4 + (i & 3)];
     this.data = data.subarray(start + length);
