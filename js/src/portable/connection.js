@@ -80,7 +80,7 @@ class Connection {
   detect(bytes) {
     this.first.push(bytes);
     const start = Buffer.concat(this.first);
-    const couldBe = this.server.settings.http2 && this.alpn === null && !process.versions.bun; // whose sessions want all bytes
+    const couldBe = this.server.settings.http2 && !this.secure && !process.versions.bun; // whose sessions want all bytes
     const length = Math.min(start.length, PREFACE.length);
     if (couldBe && start.compare(PREFACE, 0, length, 0, length) === 0) {
       if (length < PREFACE.length) return;

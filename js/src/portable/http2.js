@@ -86,10 +86,12 @@ class Http2 {
       core.socket.pause();
       core.socket.unshift(bytes);
     }
-    sessions.once('session', (session) => {
+    const take = (session) => {
       this.session = session;
-    });
+    };
+    sessions.once('session', take);
     sessions.emit('connection', core.socket);
+    sessions.off('session', take); // which none may have come for
     core.socket.on('end', () => core.hearEnd());
     this.session?.on('error', () => {});
     this.session?.on('close', () => core.destroy());
@@ -223,7 +225,7 @@ class Stream {
   // ---------------------------------------------------------------- the record's side
 
   head(record, plan, { status, fields }) {
-    const headers = { ':status': status };
+    const headers = Object.assign(Object.create(null), { ':status': status });
     for (let i = 0; i < fields.length; i += 2) {
       const name = fields[i].toLowerCase();
       if (OF_CONNECTIONS.has(name) || name === 'content-length') continue;
@@ -238,18 +240,20 @@ class Stream {
         if (this.endsWithHead) this.isEnded = true;
         this.stream.on('wantTrailers', () => this.sendTrailers(record));
       }
-    } catch {
+    } catch (error) {
+      console.error('carom: a response that HTTP/2 of the runtime does not take:', error);
       this.stream.close(INTERNAL_ERROR);
     }
     return 0;
   }
 
   sendTrailers({ tail }) {
-    const trailers = {};
+    const trailers = Object.create(null);
     for (let i = 0; tail !== null && i < tail.length; i += 2) trailers[tail[i].toLowerCase()] = tail[i + 1];
     try {
       this.stream.sendTrailers(trailers);
-    } catch {
+    } catch (error) {
+      console.error('carom: trailers that HTTP/2 of the runtime does not take:', error);
       this.stream.close(INTERNAL_ERROR);
     }
   }

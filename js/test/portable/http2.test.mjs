@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import http2 from 'node:http2';
 import net from 'node:net';
 import { test } from 'node:test';
+import tls from 'node:tls';
 
 import { serving, upgradeWebSocket } from './support.mjs';
 
@@ -103,4 +104,19 @@ test('a client that takes nothing is cut off', async (t) => {
   while (server.stats().requests === 0) await new Promise(setImmediate);
   await server.shutdown();
   assert.equal(server.stats().ended['write-timeout'], 1);
+});
+
+test('a field may have the name of what objects have', async (t) => {
+  const server = serving(t, {}, () => new Response('x', { headers: { constructor: 'a', 'x-other': 'b' } }));
+  const [headers] = await once(connect(t, server).request(), 'response');
+  assert.deepEqual([headers[':status'], headers.constructor, headers['x-other']], [200, 'a', 'b']);
+});
+
+test('a client of TLS speaks what was agreed on, and takes no session of another', async (t) => {
+  const server = serving(t, { tls: 'dev' }, () => new Response('ok'));
+  const { port } = server.addr;
+  const other = tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false }).on('error', () => {});
+  t.after(() => other.destroy());
+  other.write(PREFACE);
+  assert.match(String((await once(other, 'data'))[0]), /^HTTP\/1.1 [45]/);
 });
