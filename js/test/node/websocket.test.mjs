@@ -39,9 +39,9 @@ test('ws: texts, bytes, large messages, pings, a subprotocol, and the close of e
   }
   client.ping('are you there');
   assert.equal((await once(client, 'pong'))[0].toString(), 'are you there');
-  const left = once(sockets, 'left');
+  const ends = Promise.all([once(sockets, 'left'), once(client, 'close')]);
   client.close(4001, 'bye');
-  assert.deepEqual([await left, await once(client, 'close')], [[4001], [4001, Buffer.from('bye')]]);
+  assert.deepEqual(await ends, [[4001], [4001, Buffer.from('bye')]]);
   const other = await connect(url);
   for (const socket of sockets.clients) socket.close(4002);
   assert.equal((await once(other, 'close'))[0], 4002);
