@@ -386,15 +386,17 @@ function openUnix(listener, text, backlog, server) {
 }
 
 // Whether a server is at the socket. Only connecting tells, whatever its name is, and that the runtime does not do at once: so a process
-// does it, for a file that is there already.
+// does it, for a file that is there already. Who may run none takes the file for one of a server that lives.
 function isServed(place) {
   const program = `require('node:net').connect(process.argv.at(-1)).on('connect', () => process.exit(0)).on('error', (error) => process.exit(error.code === 'ECONNREFUSED' ? 9 : 1));`;
   const flags = process.versions.deno ? ['eval', '--ext=cjs'] : ['-e'];
-  const { status } = spawnSync(process.execPath, [...flags, program, place], {
-    stdio: 'ignore',
-    env: { ...process.env, NODE_OPTIONS: '' },
-  });
-  return status !== 9;
+  try {
+    return (
+      spawnSync(process.execPath, [...flags, program, place], { stdio: 'ignore', env: { ...process.env, NODE_OPTIONS: '' } }).status !== 9
+    );
+  } catch {
+    return true;
+  }
 }
 
 module.exports = { Server };
