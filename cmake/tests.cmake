@@ -283,7 +283,7 @@ if(TARGET carom_node AND CAROM_STAGE STREQUAL "gcc")
     carom_js_test(portable/deno node_modules/.bin/deno test --quiet --no-check --allow-all ${files})
     foreach(runtime node bun deno)
         set_property(TEST js/portable/${runtime} APPEND PROPERTY ENVIRONMENT CAROM_ENGINE=portable)
-        set_tests_properties(js/portable/${runtime} PROPERTIES LABELS asked)
+        set_tests_properties(js/portable/${runtime} PROPERTIES LABELS nodes) # long, and of no use to who works on the engine in C
     endforeach()
     carom_test(js/portable/page STAGE js COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tools/portable-page --check)
     # Bun runs all of its files in one process, and these change what is global.
