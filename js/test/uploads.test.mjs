@@ -1,6 +1,8 @@
 // How often content is copied on its way to the handler: the engine copies it into memory that JavaScript lends it, and what the handler
 // gets is that memory.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import http2 from 'node:http2';
 import { createRequire } from 'node:module';
 import net from 'node:net';
 import { test } from 'node:test';
@@ -179,7 +181,8 @@ for (const io of WAYS) {
       }),
     );
     assert.equal(Buffer.compare(Buffer.concat(pieces), content), 0);
-    assert.ok(rooms.length >= pieces.length);
+    if (process.versions.bun) assert.equal(rooms.length, 0, 'a buffer that the program still has is not lent');
+    else assert.ok(rooms.length >= pieces.length);
     for (const { length } of rooms) assert.equal(length, 10_000);
   });
 
@@ -214,7 +217,7 @@ for (const io of WAYS) {
 // Clients that promise content, and how they send it. A handler reads each whole; `asked` counts those that have begun.
 function uploads(t) {
   const state = { asked: 0, sockets: [], rooms: [] };
-  state.server = serve({ ...QUIET, io: WAYS[0] }, async (request) => {
+  state.server = serve({ ...QUIET, io: WAYS[0], contentRate: false }, async (request) => {
     const bytes = request.bytes();
     state.asked++;
     return new Response(await bytes.then(({ length }) => `${length}`).catch(() => 'gone'));
@@ -290,3 +293,34 @@ test('content of 40 MiB is copied once to its end', async (t) => {
   assert.equal(await answer(all.send(length, length)), `${length}`);
   assert.equal(all.lent(), length);
 });
+
+// Of HTTP/2 the end may come behind the content, by itself.
+for (const io of WAYS)
+  test(`${io}: content over HTTP/2 has come when its stream ends`, { skip: !isNode && "the client is Node's" }, async (t) => {
+    const told = [];
+    const server = serve({ ...QUIET, io }, async (request) => {
+      if (request.method === 'POST') told.push((await request.text()).length);
+      return new Response(`${told}`);
+    });
+    const client = http2.connect(`http://127.0.0.1:${server.addr.port}`);
+    t.after(async () => {
+      client.destroy();
+      await server.shutdown({ deadline: 0 });
+    });
+    const answerTo = async (stream) => {
+      const pieces = [];
+      stream.on('data', (piece) => pieces.push(piece));
+      await once(stream, 'end');
+      return String(Buffer.concat(pieces));
+    };
+    const post = client.request({ ':method': 'POST', 'content-length': 20_000 }, { endStream: false });
+    const posted = answerTo(post);
+    await new Promise((resolve) => {
+      post.write(Buffer.alloc(20_000), resolve);
+    });
+    for (let i = 0; i < 3; i++) assert.equal(await answerTo(client.request()), '', 'it is read before its end');
+    post.end();
+    assert.equal(await posted, '20000');
+    assert.equal(await answerTo(client.request()), '20000');
+    while (server.pendingRequests > 0) await new Promise(setImmediate);
+  });

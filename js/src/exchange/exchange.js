@@ -103,10 +103,10 @@ class Exchange extends RequestHead {
   }
 
   // The same into bytes of the reader's, which it leaves alone till then; how many came, 0: that was all. `fill`: as many as there is
-  // room for, if they come.
-  readInto(bytes, fill) {
+  // room for, if they come. `lend`: false: by a copy, because somebody else has the bytes, too.
+  readInto(bytes, fill, lend = true) {
     const now = this.readNow();
-    const asked = now !== null ? now : this.ask(bytes, false, fill ? FLAG_FILL : 0);
+    const asked = now !== null ? now : this.ask(lend ? bytes : null, false, fill ? FLAG_FILL : 0);
     return asked.then((piece) => {
       if (piece === null) return 0;
       return piece.buffer === bytes.buffer ? piece.length : this.input.putInto(bytes, piece);

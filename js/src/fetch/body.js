@@ -163,6 +163,10 @@ function isExchange(source) {
   return source !== null && typeof source === 'object' && typeof source.contentNow === 'function';
 }
 
+// Whether a reader's buffer is the stream's until the read is over, as the standard has it: on Bun the program still has it, and could
+// give it away while the engine writes into it.
+const TAKES_BUFFERS = globalThis.Bun === undefined;
+
 // A stream of our own says in `mark` when it is first read from.
 function streamOfExchange(mark, exchange) {
   return new ReadableStream(
@@ -174,7 +178,7 @@ function streamOfExchange(mark, exchange) {
         const request = controller.byobRequest;
         if (request) {
           const { buffer, byteOffset, byteLength } = request.view;
-          const count = await exchange.readInto(new Uint8Array(buffer, byteOffset, byteLength), false);
+          const count = await exchange.readInto(new Uint8Array(buffer, byteOffset, byteLength), false, TAKES_BUFFERS);
           if (count === 0) controller.close();
           request.respond(count);
           return;
@@ -337,7 +341,10 @@ async function fill(exchange, length, kept) {
   for (;;) {
     const count = await exchange.readInto(bytes.subarray(filled), true);
     filled += count;
-    if (filled === length) return bytes;
+    if (filled === length) {
+      await exchange.read(); // trailers, and the end: over HTTP/2 it may come by itself, and till then the request is held
+      return bytes;
+    }
     if (count === 0) throw new TypeError('the content has ended before its length');
     if (filled < bytes.length) continue;
     const more = roomFor(Math.min(length, GROWTH * filled));
