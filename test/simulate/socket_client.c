@@ -167,6 +167,7 @@ static void add_message(struct talk *talk)
         deflate_message(talk, message, &whole);
     else
         bytes_add(&whole, message.data, message.length);
+    const void *content = whole.data == NULL ? "" : (const void *)whole.data;
     size_t at = 0;
     uint32_t left = random_chance(random, 60) ? 0 : random_below(random, 6);
     unsigned first = kind | (deflated ? (unsigned)RSV1 : 0u);
@@ -174,7 +175,8 @@ static void add_message(struct talk *talk)
         size_t piece = whole.used - at;
         if (left > 0)
             piece = random_size(random, (uint32_t)piece);
-        add_frame(talk, first | (left == 0 ? (unsigned)FIN : 0u), whole.data + at, piece);
+        add_frame(talk, first | (left == 0 ? (unsigned)FIN : 0u), (const uint8_t *)content + at,
+                  piece);
         at += piece;
         first = MORE;
         if (left == 0)
