@@ -262,6 +262,7 @@ static uint32_t random_word(uint64_t *seed)
 static void a_mad_vm_harms_nobody(void **state)
 {
     (void)state;
+    static uint8_t rooms[8][5]; /* too small for most content, and with nothing behind them */
     for (uint64_t seed = 1; seed <= 60; seed++) {
         uint64_t random = seed;
         carom_options options = simulation_options();
@@ -278,9 +279,13 @@ static void a_mad_vm_harms_nobody(void **state)
                     value %= 1024;
                 words[random_word(&random) % 48] = value;
             }
+            for (uint32_t loan = 0; loan < 8; loan++) /* those that are back */
+                (void)carom_ring_lend_room(vm.ring, loan, rooms[loan], 1 + loan % sizeof rooms[0]);
             for (int i = 0; i < 20; i++) {
                 uint32_t index = random_word(&random) % SLOTS;
-                slot_words(index)[CAROM_SLOT_FLAGS] = random_word(&random) % 1024;
+                slot_words(index)[CAROM_SLOT_FLAGS] = random_word(&random) % 16384;
+                if (i % 2 == 0)
+                    slot_words(index)[CAROM_SLOT_ROOM_LOAN] = random_word(&random) % 12;
                 vm.control[vm.control[CAROM_RING_COMMANDS_WORD] +
                            (vm.command_tail++ & (CAPACITY - 1))] =
                     i % 5 == 0 ? random_word(&random) : index;

@@ -107,7 +107,7 @@ static void trailers_come_beside_a_room(void **state)
     assert_int_equal(words[CAROM_SLOT_PIECE_LENGTH], 3);
     assert_memory_equal(room, "abc", 3);
     assert_int_equal(words[CAROM_SLOT_TRAILERS_LENGTH], 4 + 3 + 2);
-    assert_memory_equal(page_at(words[CAROM_SLOT_PIECE_PAGE]), "\3\0\2\0X-Tuv", 9);
+    assert_memory_equal(page_at(words[CAROM_SLOT_PIECE_PAGE]), LENGTHS("\3", "\2") "X-Tuv", 9);
     command(index, CAROM_FLAG_CANCEL | CAROM_FLAG_RELEASE);
     vm_finish();
 }
