@@ -58,17 +58,16 @@ struct carom_socket {
 
 /* One listening descriptor; embedded by its owner. */
 struct carom_acceptor {
-    /* A connection has come; the callee owns fd (non-blocking, close-on-exec). (Aligned for a tag,
-     * as carom_socket.) */
-    _Alignas(8) void (*accepted)(struct carom_acceptor *acceptor, int fd,
-                                 const struct sockaddr *peer, socklen_t length);
-    /* Accepting failed for want of something (-CAROM_EMFILE, -CAROM_ENOMEM) and is stopped: start
-     * it again when there is hope. */
-    void (*failed)(struct carom_acceptor *acceptor, int error);
-    int fd;
+    _Alignas(8) int fd; /* for a tag, as that of a socket */
     bool accepting;
     uint8_t interest; /* private to the backend */
     uint8_t filled;   /* private to carom_acceptor_batch */
+    /* A connection has come; the callee owns fd (non-blocking, close-on-exec). */
+    void (*accepted)(struct carom_acceptor *acceptor, int fd, const struct sockaddr *peer,
+                     socklen_t length);
+    /* Accepting failed for want of something (-CAROM_EMFILE, -CAROM_ENOMEM) and is stopped: start
+     * it again when there is hope. */
+    void (*failed)(struct carom_acceptor *acceptor, int error);
 };
 
 /* One descriptor of which the owner hears when it is ready, and which it reads and writes itself;

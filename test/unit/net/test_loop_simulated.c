@@ -25,7 +25,7 @@ static int begin(void **state)
 {
     (void)state;
     accepted_count = stop_after = 0;
-    door = (struct carom_acceptor){.accepted = accepted, .fd = -1};
+    door = (struct carom_acceptor){.fd = -1, .accepted = accepted};
     int error = begin_with(carom_loop_simulated_create);
     return error == 0 ? loop->ops->accept_start(loop, &door, false) : error;
 }

@@ -136,7 +136,7 @@ static void open_door(struct sockaddr_in *in)
 {
     memset(&door, 0, sizeof door);
     door.acceptor =
-        (struct carom_acceptor){.accepted = accepted, .failed = failed, .fd = listen_tcp(in)};
+        (struct carom_acceptor){.fd = listen_tcp(in), .accepted = accepted, .failed = failed};
     assert_int_equal(loop->ops->accept_start(loop, &door.acceptor, false), 0);
     assert_true(door.acceptor.accepting);
 }
