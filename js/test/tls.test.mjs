@@ -303,10 +303,11 @@ for (const io of WAYS)
           socket.on('secureConnect', () => socket.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'));
           await socket.toArray();
         }
-        const client = session(port);
-        await ask(client, {});
-        client.destroy();
         await assert.rejects(get(port, { minVersion: 'TLSv1.1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' }));
+        const client = session(port);
+        // The engine publishes its counts when a turn ends: the second answer is of a later turn than all that is looked at.
+        for (let i = 0; i < 2; i++) await ask(client, {});
+        client.destroy();
         const { tlsHandshakes, tlsResumed, tlsFailed, h2Connections, h2Calmed } = server.stats();
         assert.deepEqual(
           { tlsHandshakes, tlsResumed, tlsFailed, h2Connections, h2Calmed },
