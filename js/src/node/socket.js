@@ -6,6 +6,7 @@
 
 const { EventEmitter } = require('node:events');
 const { Socket: NetSocket } = require('node:net');
+const { getDefaultHighWaterMark } = require('node:stream');
 const { TLSSocket } = require('node:tls');
 const { endError, refusal } = require('./client-error.js');
 const { closeBehind } = require('./close-behind.js');
@@ -64,6 +65,10 @@ class Socket extends EventEmitter {
 
   get readable() {
     return !this.destroyed;
+  }
+  // Node's IncomingMessage takes it over, from Node 26 on also when there is none.
+  get readableHighWaterMark() {
+    return getDefaultHighWaterMark(false);
   }
   get writable() {
     return !this.destroyed;

@@ -100,7 +100,7 @@ test('content is complete when it has come, though nobody reads it', async () =>
   const { req } = serve(new FakeExchange({ method: 'POST', content: [Buffer.from('a'), Buffer.from('b')] }));
   for (let i = 0; i < 10 && !req.complete; i++) await ticks();
   assert.equal(req.complete, true);
-  assert.equal(req.read().toString(), 'ab');
+  assert.equal(Buffer.concat(await req.toArray()).toString(), 'ab'); // read() gives one piece on Node 26
 });
 
 test('who waits for a 100 is not told to send before somebody reads', async () => {
