@@ -228,8 +228,9 @@ static napi_value wake(napi_env env, napi_callback_info info)
     return NULL;
 }
 
-/* lend(server, ring, loan, bytes): 0 or a negative error */
-static napi_value lend(napi_env env, napi_callback_info info)
+/* Lend bytes by `call`, to be read or to be written. 0 or a negative error */
+static napi_value lend_by(napi_env env, napi_callback_info info,
+                          int (*call)(carom_ring *ring, uint32_t loan, void *data, size_t length))
 {
     ARGUMENTS(4);
     struct server_ring *ring = server_ring_of(env, arguments[0], arguments[1]);
@@ -238,20 +239,24 @@ static napi_value lend(napi_env env, napi_callback_info info)
     if (ring == NULL ||
         napi_get_typedarray_info(env, arguments[3], NULL, &length, &data, NULL, NULL) != napi_ok)
         return number(env, -CAROM_EINVAL);
-    return number(env, carom_ring_lend(ring->ring, to_uint(env, arguments[2]), data, length));
+    return number(env, call(ring->ring, to_uint(env, arguments[2]), data, length));
 }
 
-/* lendRoom(server, ring, loan, bytes): 0 or a negative error. The engine writes there */
+static int lend_to_read(carom_ring *ring, uint32_t loan, void *data, size_t length)
+{
+    return carom_ring_lend(ring, loan, data, length);
+}
+
+/* lend(server, ring, loan, bytes) */
+static napi_value lend(napi_env env, napi_callback_info info)
+{
+    return lend_by(env, info, lend_to_read);
+}
+
+/* lendRoom(server, ring, loan, bytes): the engine writes there */
 static napi_value lend_room(napi_env env, napi_callback_info info)
 {
-    ARGUMENTS(4);
-    struct server_ring *ring = server_ring_of(env, arguments[0], arguments[1]);
-    void *data;
-    size_t length;
-    if (ring == NULL ||
-        napi_get_typedarray_info(env, arguments[3], NULL, &length, &data, NULL, NULL) != napi_ok)
-        return number(env, -CAROM_EINVAL);
-    return number(env, carom_ring_lend_room(ring->ring, to_uint(env, arguments[2]), data, length));
+    return lend_by(env, info, carom_ring_lend_room);
 }
 
 /* replaceTls(server, tls): 0 or a negative error */
