@@ -71,6 +71,7 @@ SERVERS = {
     "thread": Kind(script(NODE, "carom.mjs", "thread"), "Carom threads, Node", "node", True, True),
     "bun-thread": Kind(script(BUN, "carom.mjs", "thread"), "Carom threads, Bun", BIN / "bun", True, True),
     "deno-thread": Kind(script(DENO, "carom.mjs", "thread"), "Carom threads, Deno", BIN / "deno", True, True),
+    "portable": Kind(script(["env", "CAROM_ENGINE=portable", *NODE], "carom.mjs", "thread"), "Carom, portable engine, Node", "node", True),
     "uws": Kind(script(NODE, "uws.mjs"), "uWebSockets.js", BIN, javascript=True, quick=True),
     "bun": Kind(script(BUN, "bun.mjs"), "Bun.serve", BIN / "bun", javascript=True),
     "deno": Kind(script(DENO, "deno.mjs"), "Deno.serve", BIN / "deno", javascript=True),
@@ -147,6 +148,7 @@ def sockets(title, servers, connections, depth, size, *, target="/echo", kind=""
 LOADS = {
     "single": Load("1 connection, keep-alive", IN_C, 1),
     "keepalive": Load("64 connections, keep-alive", IN_C + IN_JS, quick=True),
+    "portable": Load("64 connections, keep-alive: the engine in JavaScript", ["inline", "portable", "node"]),
     "many": Load("512 connections, keep-alive", IN_C, 512, quick=True),
     "crowd": Load("4,096 connections, keep-alive", IN_C, 4096),
     "pipelined": Load("64 connections, 16 requests pipelined", IN_C + IN_JS, depth=16, quick=True),

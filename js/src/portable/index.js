@@ -1,5 +1,5 @@
 // The portable engine: the functions that the addon has (bindings/node/addon.c), over the runtime's net, tls and http2, for machines
-// that have no binary. docs/internals/engine.md has the table of them. It is for development: it costs many times the time.
+// that have no binary. docs/internals/engine.md has the table of them. It is for development: docs/js/portable.md has what it costs.
 'use strict';
 
 const { CLOSE_IDLE, CLOSE_RESET } = require('../memory/layout.js');
