@@ -66,13 +66,15 @@ class Connection {
     this.server.turnSoon();
   }
 
-  // A fault of the engine's own, in what it does for this connection, ends the connection and not the process.
+  // A fault of the engine's own, in what it does for this connection, ends the connection and not the process. True: there was none.
   guard(act) {
     try {
       act();
+      return true;
     } catch (error) {
       console.error('carom: a fault of the portable engine, which ends a connection:', error);
       this.socket.destroy();
+      return false;
     }
   }
 

@@ -52,7 +52,7 @@ class Side {
     this.slots = [];
     this.free = [];
     this.waiting = []; // records that wait for a slot
-    this.starved = []; // slots that wait for a page
+    this.starved = new Set(); // slots that wait for a page
     this.loans = new Map();
     this.eventTail = this.commandHead = this.returnTail = 0;
     this.news = []; // of connections
@@ -97,13 +97,15 @@ class Side {
   }
 
   // The number of a free page, or 0.
-  takePage() {
-    for (let page = 1; page <= RING_PAGES; page++)
-      if (this.words[RING_PAGES_HELD + page - 1] === 0) {
-        this.words[RING_PAGES_HELD + page - 1] = 1;
-        return page;
-      }
+  freePage() {
+    for (let page = 1; page <= RING_PAGES; page++) if (this.words[RING_PAGES_HELD + page - 1] === 0) return page;
     return 0;
+  }
+
+  takePage() {
+    const page = this.freePage();
+    if (page > 0) this.words[RING_PAGES_HELD + page - 1] = 1;
+    return page;
   }
 
   givePage(page) {
@@ -138,15 +140,16 @@ class Side {
   serveWaiting() {
     while (this.waiting.length > 0 && (this.waiting[0].over || this.free.length > 0)) {
       const record = this.waiting.shift();
-      if (record.over) record.release();
+      if (record.over) record.core.guard(() => record.release());
       else this.give(this.free.pop(), record);
     }
     this.words[RING_SLOTS] = this.slots.length;
     if (this.waiting.length !== this.words[RING_SLOTS_WANTED]) this.hasNews = true;
     this.words[RING_SLOTS_WANTED] = this.waiting.length;
-    const { starved } = this;
-    this.starved = [];
-    for (const slot of starved) slot.goOn();
+    for (const slot of [...this.starved]) {
+      if (this.freePage() === 0) break;
+      if (this.starved.delete(slot)) slot.goOn();
+    }
   }
 
   give(slot, record) {
@@ -156,7 +159,7 @@ class Side {
     slot.words[SLOT_GENERATION] = slot.generation;
     slot.words[SLOT_FLAGS] = slot.words[SLOT_NOTIFY] = 0;
     record.owner = slot;
-    slot.begin();
+    slot.goOn();
   }
 
   tellRequest(slot) {

@@ -110,7 +110,7 @@ class Slot {
     const size = 2 * table.length + text.length;
     const page = size > ROOM_IN ? this.side.takePage() : 0;
     if (size > ROOM_IN && page === 0) {
-      this.side.starved.push(this);
+      this.side.starved.add(this);
       return;
     }
     const place = page === 0 ? this.bytes.subarray(SLOT_IN, SLOT_OUT) : this.side.page(page);
@@ -158,10 +158,15 @@ class Slot {
     if (this.reading) this.read();
   }
 
-  // What waited for a page.
+  // What is new, or waited for a page. Where a fault met it, it waits until its connection has gone.
   goOn() {
-    if (!this.held) this.begin();
-    else if (this.reading) this.read();
+    const { record } = this;
+    if (record === null) return;
+    const isDone = record.core.guard(() => {
+      if (!this.held) this.begin();
+      else if (this.reading) this.read();
+    });
+    if (!isDone) this.side.starved.add(this);
   }
 
   // Content is asked for: in a page, or in the room that the program has lent.
@@ -189,7 +194,7 @@ class Slot {
     const needsPage = room === null ? record.unread > 0 || record.trailers.length > 0 : record.trailers.length > 0;
     const page = needsPage ? side.takePage() : 0;
     if (needsPage && page === 0) {
-      side.starved.push(this);
+      side.starved.add(this);
       return;
     }
     this.tellPiece(page);
@@ -225,13 +230,15 @@ class Slot {
   // ---------------------------------------------------------------- messages
 
   takeMessage() {
-    const { words, record, side } = this;
-    let flags = words[SLOT_FLAGS];
+    const { words, side } = this;
+    const flags = words[SLOT_FLAGS];
     if (flags === 0) return;
-    if (!this.held || words[SLOT_ECHO] !== this.generation) {
-      side.words[RING_BAD_COMMANDS]++;
-      return;
-    }
+    if (!this.held || words[SLOT_ECHO] !== this.generation) side.words[RING_BAD_COMMANDS]++;
+    else this.record.core.guard(() => this.doMessage(flags));
+  }
+
+  doMessage(flags) {
+    const { words, record, side } = this;
     this.blocked = false;
     if (flags & FLAG_WATCH) this.watched = true;
     if (flags & FLAG_CANCEL) record.cancel('canceled');
@@ -291,6 +298,7 @@ class Slot {
   // The slot is free; its record is somebody else's.
   give() {
     this.giveRoom();
+    this.side.starved.delete(this);
     this.record = null;
     this.held = this.reading = this.blocked = false;
     this.side.free.push(this);

@@ -8,7 +8,7 @@ import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { test } from 'node:test';
 
-import { createServer, raw, serving } from './support.mjs';
+import { createServer, quietly, raw, resolvers, serving } from './support.mjs';
 
 const { Chunks } = createRequire(import.meta.url)('../../src/portable/chunks.js');
 const { Side } = createRequire(import.meta.url)('../../src/portable/side.js');
@@ -32,14 +32,6 @@ test('a deadline may be longer than a timer of the runtime', async (t) => {
   assert.equal(await (await response).text(), 'whole');
   assert.deepEqual(warnings, []);
 });
-
-function resolvers() {
-  const made = {};
-  made.promise = new Promise((resolve) => {
-    made.resolve = resolve;
-  });
-  return made;
-}
 
 test('what no page can hold is refused', () => {
   const side = new Side({ turnSoon() {} }, 0, new SharedArrayBuffer(1 << 24), 1024);
@@ -77,11 +69,9 @@ test('a file of a server that was killed is replaced, and that of one that lives
 });
 
 test('a fault of the engine ends a connection, and not the process', async (t) => {
-  const { error } = console;
   const { read } = Chunks.prototype;
-  t.after(() => Object.assign(console, { error }) && Object.assign(Chunks.prototype, { read }));
-  const told = [];
-  console.error = (...said) => told.push(said.join(' '));
+  const told = quietly(t);
+  t.after(() => Object.assign(Chunks.prototype, { read }));
   Chunks.prototype.read = () => {
     throw new TypeError('faulty');
   };

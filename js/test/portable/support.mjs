@@ -11,3 +11,31 @@ export function serving(t, options, handler) {
   t.after(() => server.shutdown({ deadline: 0 }));
   return server;
 }
+
+// A promise with what settles it.
+export function resolvers() {
+  const made = {};
+  made.promise = new Promise((resolve) => {
+    made.resolve = resolve;
+  });
+  return made;
+}
+
+// `all` is there when one() was called so many times; one() gives it.
+export function counted(count) {
+  const { promise: all, resolve } = resolvers();
+  const one = () => {
+    if (--count === 0) resolve();
+    return all;
+  };
+  return { all, one };
+}
+
+// What the engine says of its faults, for as long as the test runs: lines.
+export function quietly(t) {
+  const { error } = console;
+  t.after(() => Object.assign(console, { error }));
+  const told = [];
+  console.error = (...said) => told.push(said.join(' '));
+  return told;
+}
