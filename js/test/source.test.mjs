@@ -62,8 +62,14 @@ const REVIEWED = {
     /(^|,)\s*upgrade\s*(,|$)/i, // from each comma to the next character that is no blank, and no further
   ],
   'node/listen.js': [/^[0-9]+$/],
-  'node/client-error.js': [/^\S+ \S+ HTTP\/1\.[01]\r\n/, /\r\ncontent-length[ \t]*:/i, /\r\ntransfer-encoding[ \t]*:/i, /\r[^\n]/],
-  'node/response.js': [/(^|,)\s*close\s*(,|$)/i, /(^|,)\s*chunked\s*$/i], // likewise
+  'node/client-error.js': [
+    /^\S+ \S+ HTTP\/1\.[01]\r\n/,
+    /\r\ncontent-length[ \t]*:/i,
+    /\r\ncontent-length[ \t]*:(?![ \t]*[0-9]+[ \t]*\r\n)/i, // anchored by its name, and what repeats is different
+    /\r\ntransfer-encoding[ \t]*:/i,
+    /\r[^\n]/,
+  ],
+  'node/response.js': [/(^|,)\s*close\s*(,|$)/i, /(^|,)\s*keep-alive\s*(,|$)/i, /(^|,)\s*chunked\s*$/i], // likewise
   'ring/codec.js': [/\b(?:0:)+0\b|\b0\b/g, /:{3,}/], // of an address: at most 39 characters
   'serve/framing.js': [/^\d{1,15}$/, /[\0-\x08\x0e-\x1f\x7f]/],
   'serve/serve.js': [/[^!-~]|[?#]/],

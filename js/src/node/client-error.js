@@ -14,6 +14,7 @@ const BY_STATUS = {
 // A request line that is one.
 const LINE = /^\S+ \S+ HTTP\/1\.[01]\r\n/;
 const LENGTH = /\r\ncontent-length[ \t]*:/i;
+const NO_LENGTH = /\r\ncontent-length[ \t]*:(?![ \t]*[0-9]+[ \t]*\r\n)/i;
 const CODING = /\r\ntransfer-encoding[ \t]*:/i;
 
 const BARE_CR = /\r[^\n]/;
@@ -24,6 +25,7 @@ function codeOf(status, text) {
   if (!LINE.test(text)) return ['HPE_INVALID_CONSTANT', 'Parse Error: Expected HTTP/'];
   if (BARE_CR.test(text)) return ['HPE_LF_EXPECTED', 'Parse Error: Missing expected LF after header value'];
   if (CODING.test(text)) return ['HPE_INVALID_TRANSFER_ENCODING', "Parse Error: Transfer-Encoding can't be present with Content-Length"];
+  if (NO_LENGTH.test(text)) return ['HPE_INVALID_CONTENT_LENGTH', 'Parse Error: Invalid character in Content-Length'];
   if (LENGTH.test(text)) return ['HPE_UNEXPECTED_CONTENT_LENGTH', 'Parse Error: Invalid Content-Length'];
   return ['HPE_INVALID_HEADER_TOKEN', 'Parse Error: Invalid header token'];
 }

@@ -17,6 +17,7 @@ class IncomingMessage extends http.IncomingMessage {
     this.httpVersionMajor = Math.floor(version / 10);
     this.httpVersionMinor = version % 10;
     this.httpVersion = version === 11 ? '1.1' : version === 10 ? '1.0' : `${this.httpVersionMajor}.${this.httpVersionMinor}`;
+    this.upgrade = false;
     this.method = exchange.method;
     this.url = exchange.target;
     const fields = exchange.rawFields();
@@ -76,7 +77,9 @@ function pull() {
   );
 }
 
+// Who breaks off an iteration, or whose pipeline fails, has taken the socket away, and answers still: the content is nobody's then.
 function tearDown(error, callback) {
+  if (!this.complete) this.exchange.dropContent();
   if (!this.readableEnded || !this.complete) {
     this.aborted = true;
     this.emit('aborted');
@@ -90,11 +93,13 @@ function tornDown(request, error, callback) {
   callback(request.listenerCount('error') > 0 ? error : null);
 }
 
-// Called when the response has been sent. Who reads goes on; for those who only want to know of its end content flows unread. What
-// nobody asks for is left to the engine, which knows how much of it a connection is worth.
-function responseSent(request) {
+// Called when the response has been sent. Who reads goes on, and who has paused may, but not when the connection ends behind the
+// response. For those who only want to know of its end content flows unread. What nobody asks for is left to the engine, which
+// knows how much of it a connection is worth.
+function responseSent(request, last) {
   if (request.destroyed || request.readableEnded) return;
-  if (request.listenerCount('data') + request.listenerCount('readable') > 0 || request.readableFlowing === false) return;
+  const paused = request.readableFlowing === false;
+  if (paused ? !last : request.listenerCount('data') + request.listenerCount('readable') > 0) return;
   const left = !request.complete && request._consumed;
   if (!request._consumed) request.complete = true; // and cannot be read any more
   if (request.listenerCount('end') + request.listenerCount('close') > 0) request.resume();

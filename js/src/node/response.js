@@ -9,13 +9,17 @@ const { coded } = require('./errors.js');
 // Statuses whose phrase node has from elsewhere than the engine, which has those of RFC 9110.
 const OTHER_PHRASES = new Set([413, 418, 422, 509, 510]);
 
+const CLOSES = /(^|,)\s*close\s*(,|$)/i;
+const KEEPS = /(^|,)\s*keep-alive\s*(,|$)/i;
+
 // Emits 'prefinish', and ends what node measures for observers of perf_hooks.
 const finishMeasured = http.ServerResponse.prototype._finish;
 
 class ServerResponse extends http.ServerResponse {
   constructor(request, exchange, transaction, options) {
     super(request, options);
-    if (request.httpVersionMajor === 2) this.shouldKeepAlive = this.useChunkedEncodingByDefault = true; // node looks at the 0 of 2.0
+    if (request.httpVersionMajor === 2) this.useChunkedEncodingByDefault = true; // node looks at the 0 of 2.0
+    this.shouldKeepAlive = clientKeeps(exchange);
     this.exchange = exchange;
     this.transaction = transaction;
     this.socket = transaction.socket;
@@ -43,6 +47,14 @@ class ServerResponse extends http.ServerResponse {
   }
 }
 
+// What the request says of its connection (RFC 9112, 9.3).
+function clientKeeps(exchange) {
+  const { version } = exchange;
+  const said = version < 20 ? exchange.field('connection') : null;
+  if (said === null) return version !== 10;
+  return version === 10 ? KEEPS.test(said) : !CLOSES.test(said);
+}
+
 // ---------------------------------------------------------------- the head
 
 function isNamed(name, lower) {
@@ -56,7 +68,7 @@ function addField(response, name, value) {
     case 10:
       if (isNamed(name, 'keep-alive')) return;
       if (isNamed(name, 'connection')) {
-        if (/(^|,)\s*close\s*(,|$)/i.test(value)) response.fields.push(name, 'close');
+        if (CLOSES.test(value)) sayClose(response, name);
         else if (isNamed(String(value), 'keep-alive')) response.fields.push(name, 'keep-alive'); // where it stands, and if it is so
         return;
       }
@@ -78,6 +90,12 @@ function addField(response, name, value) {
       }
   }
   response.fields.push(name, typeof value === 'string' ? value : String(value));
+}
+
+// The connection ends behind this response; node has it by that name, too.
+function sayClose(response, name) {
+  response._last = true;
+  response.fields.push(name, 'close');
 }
 
 function addValues(response, name, value) {
@@ -110,8 +128,7 @@ function storeHeader(statusLine, headers) {
       throw coded(TypeError, 'ERR_INVALID_ARG_VALUE', "The argument 'headers' is invalid: it has no value for a name");
     else for (let i = 0; i < headers.length; i += 2) addChecked(this, headers[i], headers[i + 1]);
   } else if (headers) for (const name of Object.keys(headers)) addChecked(this, name, headers[name]);
-  if (!this.shouldKeepAlive && !this.fields.some((name, i) => i % 2 === 0 && isNamed(name, 'connection')))
-    this.fields.push('Connection', 'close');
+  if (!this.shouldKeepAlive && !this.fields.some((name, i) => i % 2 === 0 && isNamed(name, 'connection'))) sayClose(this, 'Connection');
   if (this.statedLength >= 0 && this.fields.some((name, i) => i % 2 === 0 && isNamed(name, 'trailer')))
     throw coded(Error, 'ERR_HTTP_TRAILER_INVALID', 'Trailers are invalid with this transfer encoding');
   this.headStatus = this.statusCode; // what is set from now on comes too late

@@ -291,6 +291,7 @@ class Socket extends EventEmitter {
 secure(Socket.prototype);
 Socket.prototype.connecting = false;
 Socket.prototype.pending = false;
+Socket.prototype.allowHalfOpen = true;
 Socket.prototype.writableHighWaterMark = 65536;
 Socket.prototype.writableCorked = 0;
 

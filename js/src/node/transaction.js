@@ -93,7 +93,7 @@ function finishResponse(transaction) {
     response.emit('finish');
     if (responseFinish.hasSubscribers) responseFinish.publish({ request, response, socket, server: socket.server });
   }
-  request.responseSent(request);
+  request.responseSent(request, response._last);
   response.closeNow(response);
   letGo(transaction);
 }

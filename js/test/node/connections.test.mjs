@@ -71,6 +71,8 @@ test('what is no request is told as clientError, and the engine answers what nob
     'GARBAGE\r\n\r\n',
     'GET / HTTP/7.1\r\nHost: a\r\n\r\n',
     'GET / HTTP/1.1\r\nHo st: a\r\n\r\n',
+    'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1a\r\n\r\n',
+    'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n',
     'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n',
     `GET / HTTP/1.1\r\nHost: a\r\nX: ${'x'.repeat(20000)}\r\n\r\n`,
   ])
@@ -81,6 +83,8 @@ test('what is no request is told as clientError, and the engine answers what nob
       ['HPE_INVALID_METHOD', true],
       ['HPE_INVALID_VERSION', true],
       ['HPE_INVALID_HEADER_TOKEN', true],
+      ['HPE_INVALID_CONTENT_LENGTH', true],
+      ['HPE_UNEXPECTED_CONTENT_LENGTH', true],
       ['HPE_INVALID_TRANSFER_ENCODING', true],
       ['HPE_HEADER_OVERFLOW', true],
     ],

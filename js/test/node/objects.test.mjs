@@ -133,6 +133,24 @@ test('Connection: keep-alive stands where the listener puts it, if it is so', { 
   assert.doesNotMatch(closes, /keep-alive/i);
 });
 
+test('shouldKeepAlive is what the request says of its connection', () => {
+  for (const [version, said, keeps] of [
+    [11, [], true],
+    [11, ['Connection', 'keep-alive, X-A'], true],
+    [11, ['Connection', 'X-A, Close'], false],
+    [10, [], false],
+    [10, ['Connection', 'Keep-Alive'], true],
+    [20, [], true],
+  ]) {
+    const exchange = new FakeExchange({ version, fields: said });
+    let found;
+    createServer((req, res) => {
+      found = res.shouldKeepAlive;
+    }).accept(exchange);
+    assert.equal(found, keeps, `${version} ${said}`);
+  }
+});
+
 test('statuses and reason phrases as node has them', { skip }, async (t) => {
   const { server, port } = await start(t, (req, res) => {
     const [status, phrase] = req.url.slice(1).split('/');

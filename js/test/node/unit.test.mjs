@@ -408,6 +408,33 @@ test('content that nobody reads is left to the engine', async () => {
   assert.equal(exchange.dropped, true);
 });
 
+test('who breaks off its reading leaves the content, and answers', async () => {
+  const exchange = new FakeExchange({ method: 'POST', content: [Buffer.from('a'), 'never'] });
+  const { req, res } = serve(exchange);
+  for await (const piece of req) {
+    assert.equal(String(piece), 'a');
+    break;
+  }
+  assert.equal(exchange.dropped, true);
+  res.end('enough');
+  assert.deepEqual(exchange.calls, [['respond', 200, [], 'enough']]);
+});
+
+test('content whose reader has paused is nobody’s behind the last response of a connection', async () => {
+  for (const [connection, dropped] of [
+    ['close', true],
+    ['keep-alive', false],
+  ]) {
+    const exchange = new FakeExchange({ method: 'POST', fields: ['Connection', connection], content: [Buffer.from('a'), 'never'] });
+    const { req, res } = serve(exchange);
+    await once(req, 'data');
+    req.pause();
+    res.end('enough');
+    await once(res, 'close');
+    assert.equal(exchange.dropped, dropped, connection);
+  }
+});
+
 test('content goes on behind the response for who listens', async () => {
   const exchange = new FakeExchange({ method: 'POST', content: [Buffer.from('a'), Buffer.from('b')] });
   const { req, res } = serve(exchange);
