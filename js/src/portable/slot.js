@@ -163,8 +163,9 @@ class Slot {
     const { record } = this;
     if (record === null) return;
     const isDone = record.core.guard(() => {
-      if (!this.held) this.begin();
-      else if (this.reading) this.read();
+      if (this.held && this.reading) this.read();
+      else if (!this.held && record.over) this.release(); // nobody was told of it
+      else if (!this.held) this.begin();
     });
     if (!isDone) this.side.starved.add(this);
   }

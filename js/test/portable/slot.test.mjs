@@ -37,6 +37,33 @@ test('clients may leave while more of them wait for content than there are pages
   assert.equal(await (await fetch(server.origin())).text(), 'well');
 });
 
+test('who leaves while his request waits for a page leaves nothing behind', async (t) => {
+  const [COUNT, ROUNDS] = [40, 50];
+  let clients = [];
+  let [started, aborted] = [0, 0];
+  const server = serving(t, { maxRingMemory: 1 << 20 }, ({ method, signal }) => {
+    if (method === 'POST') return new Response('well');
+    started++;
+    for (const client of clients.splice(0)) client.resetAndDestroy(); // when the first one is called
+    return new Promise((resolve) => {
+      signal.addEventListener('abort', () => {
+        aborted++;
+        resolve(new Response());
+      });
+    });
+  });
+  const { port } = server.addr;
+  for (let i = 0; i < ROUNDS; i++) {
+    clients = Array.from({ length: COUNT }, () => net.connect(port, '127.0.0.1').on('error', () => {}));
+    while (server.stats().connectionsAccepted < i * (COUNT + 1) + COUNT) await new Promise(setImmediate);
+    // A head as long as this does not fit into a slot.
+    for (const client of clients) client.write(`GET / HTTP/1.1\r\nHost: a\r\nCookie: a=${'b'.repeat(2500)}\r\n\r\n`);
+    while (clients.length > 0 || server.stats().recordsInFlight > 0) await new Promise(setImmediate);
+    assert.match(await raw(port, 'POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'), /well$/);
+    assert.equal(aborted, started);
+  }
+});
+
 test('a fault in a message ends its connection, and not the process', async (t) => {
   const { respond } = Record.prototype;
   const told = quietly(t);
