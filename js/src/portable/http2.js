@@ -150,6 +150,7 @@ class Stream {
     this.isOver = false;
     this.isEnded = false;
     this.peerIsDone = false; // with the bytes of a WebSocket
+    this.size = 0; // bytes of content
     this.pending = 0; // writes that the session has not sent
     this.timer = null; // until when it must send one
     this.socket = null; // a WebSocket that has it
@@ -189,7 +190,7 @@ class Stream {
       else this.socket.received(bytes);
       return;
     }
-    this.size = (this.size || 0) + bytes.length;
+    this.size += bytes.length;
     if (this.size > record.limits.maxContent) record.refuse(413, 'over-limit');
     else if (record.held && !record.isGone) record.contentCame(bytes);
     if (record.unread >= WRITE_BUFFER && !record.wanted) this.stream.pause();
@@ -197,10 +198,15 @@ class Stream {
 
   ended() {
     this.core.server.turnSoon();
-    if (this.socket !== null) {
+    const { record, stream } = this;
+    const { contentLength } = record.head;
+    // The runtime ends a stream that the client has reset, too.
+    if (stream.rstCode || stream.aborted) this.lost('client-reset');
+    else if (this.socket !== null) {
       this.peerIsDone = true;
       if (this.socket.wire !== null) this.socket.peerDone();
-    } else this.record.contentWhole(this.trailers);
+    } else if (contentLength > 0 && this.size < contentLength) record.contentLost();
+    else record.contentWhole(this.trailers);
   }
 
   closed() {
@@ -215,7 +221,7 @@ class Stream {
     clearTimeout(this.timer);
     this.socket?.lost();
     const { record } = this;
-    if (record.content === 'coming' && record.response !== 'sent') record.contentLost();
+    record.contentLost();
     record.cancelWhole(reason);
     this.connection.streams.delete(this);
     this.connection.idle();

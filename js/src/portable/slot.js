@@ -158,13 +158,13 @@ class Slot {
     if (this.reading) this.read();
   }
 
-  // What is new, or waited for a page. Where a fault met it, it waits until its connection has gone.
+  // What is new, or waited for a page; a request whose client has left meanwhile is told to nobody. Where a fault met it, it waits until its connection has gone.
   goOn() {
     const { record } = this;
     if (record === null) return;
     const isDone = record.core.guard(() => {
       if (this.held && this.reading) this.read();
-      else if (!this.held && record.over) this.release(); // nobody was told of it
+      else if (!this.held && record.over) this.release();
       else if (!this.held) this.begin();
     });
     if (!isDone) this.side.starved.add(this);

@@ -6,7 +6,7 @@ import net from 'node:net';
 import { test } from 'node:test';
 import tls from 'node:tls';
 
-import { serving, upgradeWebSocket } from './support.mjs';
+import { resolvers, serving, upgradeWebSocket } from './support.mjs';
 
 const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
 const SETTINGS = [0, 0, 0, 4, 0, 0, 0, 0, 0];
@@ -120,3 +120,45 @@ test('a client of TLS speaks what was agreed on, and takes no session of another
   other.write(PREFACE);
   assert.match(String((await once(other, 'data'))[0]), /^HTTP\/1.1 [45]/);
 });
+
+// HEADERS of a POST to / on stream 1, with these fields, and DATA of three bytes.
+function postOf(...fields) {
+  const block = [0x83, 0x84, 0x86, 0x41, 1, 97, ...fields];
+  return [0, 0, block.length, 1, 4, 0, 0, 0, 1, ...block, 0, 0, 3, 0, 0, 0, 0, 0, 1, 97, 98, 99];
+}
+
+// Has the handler read a piece, then a client reset the stream, and gives what comes of the next one. `early`: the response has left.
+async function resetWhileRead(t, post, code, early) {
+  const [asked, answered] = [resolvers(), resolvers()];
+  const server = serving(t, {}, async (request) => {
+    const reader = request.body.getReader();
+    assert.equal(Buffer.from((await reader.read()).value).toString(), 'abc');
+    const rest = reader.read().then(
+      ({ done }) => `done: ${done}`,
+      ({ name }) => name,
+    );
+    asked.resolve();
+    answered.resolve(rest);
+    if (!early) await rest;
+    return new Response();
+  });
+  const client = deaf(t, server, SETTINGS, post);
+  await asked.promise;
+  while (early && server.stats().responses === 0) await new Promise(setImmediate);
+  client.write(Buffer.from([0, 0, 4, 3, 0, 0, 0, 0, 1, 0, 0, 0, code]));
+  return answered.promise;
+}
+
+const OF_TEN = [0x0f, 0x0d, 2, 0x31, 0x30]; // content-length: 10
+
+for (const [what, fields, how, code, early] of [
+  ['content', [], 'CANCEL', 8, false],
+  ['content', [], 'no error', 0, false],
+  ['content of a length that was told', OF_TEN, 'CANCEL', 8, false],
+  ['content of a length that was told', OF_TEN, 'no error', 0, false],
+  ['content behind whose answer there is more', [], 'CANCEL', 8, true],
+  ['content behind whose answer there is more of a length', OF_TEN, 'no error', 0, true],
+])
+  test(`${what} is not whole when its stream is reset with ${how}`, async (t) => {
+    assert.equal(await resetWhileRead(t, postOf(...fields), code, early), 'ClientGone');
+  });
