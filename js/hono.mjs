@@ -1,5 +1,5 @@
 // The package `carom/hono` for ECMAScript modules.
-import hono from './hono.js';
+import hono from './hono.cjs';
 
 export const { upgradeWebSocket } = hono;
 export default hono;

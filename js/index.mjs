@@ -1,5 +1,5 @@
 // The package `carom` for ECMAScript modules.
-import carom from './index.js';
+import carom from './index.cjs';
 
 export const {
   serve,

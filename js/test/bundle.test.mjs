@@ -51,7 +51,7 @@ test('the package is in the bundle, and its binary beside it', () => {
   ]) {
     const folder = app();
     const carom = path.join(folder, 'node_modules/carom');
-    for (const part of ['package.json', 'index.js', 'index.mjs', 'node.js', 'node.mjs', 'src'])
+    for (const part of ['package.json', 'index.js', 'index.cjs', 'index.mjs', 'node.js', 'node.cjs', 'node.mjs', 'src'])
       cpSync(path.join(PACKAGE, part), path.join(carom, part), { recursive: true });
     const binary = path.join(folder, `node_modules/carom-${nameOfMachine()}`);
     mkdirSync(binary);

@@ -26,6 +26,17 @@ const PROGRAM = `
   await server.shutdown({ deadline: 0 });
 `;
 
+test('a program that has no package.json imports it by its place', () => {
+  const alone = path.join(folder, 'alone');
+  mkdirSync(alone);
+  const names = ['index', 'node', 'globals', 'hono'];
+  const lines = names.map((name) => `import * as ${name} from ${JSON.stringify(path.join(ROOT, `js/${name}.mjs`))};`);
+  lines.push('console.log(typeof index.serve, typeof node.createServer, typeof hono.upgradeWebSocket);');
+  writeFileSync(path.join(alone, 'app.mjs'), lines.join('\n'));
+  for (const command of [[process.execPath], [path.join(BIN, 'bun')], [path.join(BIN, 'deno'), 'run', '-A', '--quiet']])
+    assert.equal(runIn(alone, ...command, 'app.mjs'), 'function function function\n');
+});
+
 test('installed into an empty folder', async (t) => {
   execFileSync(path.join(ROOT, 'tools/package'), {
     env: { ...process.env, BUILD: folder, CAROM_NODE: process.env.CAROM_NODE || path.join(ROOT, 'build/carom.node') },
