@@ -242,7 +242,8 @@ enum carom_ring_socket_news {
     CAROM_TOLD_TEXT = 2,    /* a message. Value: its length. Bytes: all of it, or its beginning */
     CAROM_TOLD_BINARY = 3,  /* the same */
     CAROM_TOLD_MORE = 4,    /* bytes of the message that the last TEXT or BINARY has begun */
-    CAROM_TOLD_DRAINED = 5, /* half of what options.write_buffer allows has left: after DRAIN */
+    CAROM_TOLD_DRAINED = 5, /* no more than half of options.write_buffer waits: after flag DRAIN;
+                               or no more than was asked for by DRAIN */
     CAROM_TOLD_PING = 6,    /* a ping came, and was answered. Bytes: its own */
     CAROM_TOLD_PONG = 7,    /* a pong came. Bytes: its own */
     CAROM_TOLD_CLOSED = 8,  /* it is over. Value: the code. Bytes: the reason. Flag CLEAN */
@@ -270,6 +271,8 @@ enum carom_ring_socket_message {
     CAROM_ASK_PUBLISH_TEXT = 12, /* carom_websocket_publish; of socket 0: carom_publish. Bytes: the
                                     length of the topic (a word), the topic, the message; or LENT */
     CAROM_ASK_PUBLISH_BINARY = 13, /* the same */
+    CAROM_ASK_DRAIN = 14           /* tell DRAINED when no more of its messages than so many bytes
+                                      waits, which may be now. Value: these */
 };
 
 /* Flags of entries. */

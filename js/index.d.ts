@@ -608,14 +608,18 @@ export interface ServerWebSocket<Data = undefined> {
   /**
    * Send a message, a string as text. Bytes are copied.
    * @returns more than 0: sent, or soon will be; -1: queued, and more waits than the client takes: go on when `drain` is called; 0: not
-   *   sent, for it is over `writeLimit`, or the socket is not open any more
+   *   sent, for it is over `writeLimit`, or the socket is not open any more (`readyState` tells which). What was over the limit may be sent
+   *   when `drain` is called, or `ready()` resolves; what is longer than the limit, when nothing else waits
    */
   send(data: WebSocketData): number;
   /** The same of text. */
   sendText(text: string): number;
   /** The same of bytes. */
   sendBinary(bytes: ArrayBufferLike | ArrayBufferView): number;
-  /** Resolves when the client has taken enough for the next message, or the socket has ended. */
+  /**
+   * Resolves when the client has taken enough for the next message, and for one for which `send` has returned 0; or when the socket has
+   * ended: `while (ws.send(data) === 0 && ws.readyState === 1) await ws.ready();`
+   */
   ready(): Promise<void>;
   /**
    * Send what is queued, then a Close. No message comes any more; `close` is called when the client has answered.
@@ -655,7 +659,7 @@ export interface WebSocketHandlers<Data = undefined> extends WebSocketOptions {
   open?(ws: ServerWebSocket<Data>): void | Promise<void>;
   /** A message has come. While a promise that this has returned is pending, no other comes, and reading is paused. */
   message?(ws: ServerWebSocket<Data>, data: string | Uint8Array | ArrayBuffer, isBinary: boolean): void | Promise<void>;
-  /** After `send` has returned -1: half of what was queued has left. */
+  /** After `send` has returned -1: half of what may be queued has left. After 0: what was over the limit would be taken. */
   drain?(ws: ServerWebSocket<Data>): void;
   /**
    * The last call, once: the code and the reason of the client's Close; 1005 when it had no code; 1006 when there was none; or that with

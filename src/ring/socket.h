@@ -38,6 +38,7 @@ struct carom_ring_socket {
     const struct carom_ring_settings *settings;
     uint32_t number;
     uint32_t taken, left;         /* bytes of messages that came from the VM, and that have left */
+    uint32_t room_at;             /* bytes of them that may wait when the VM is told */
     struct carom_telling telling; /* the socket is not read meanwhile */
     struct carom_telling closing; /* the reason, */
     uint16_t code;                /* and the code */
@@ -45,8 +46,9 @@ struct carom_ring_socket {
     bool owes_opened : 1; /* these are to be told */
     bool owes_drained : 1;
     bool owes_closed : 1;
-    bool paused : 1; /* by the VM */
-    bool wants_drained : 1;
+    bool paused : 1;        /* by the VM */
+    bool wants_drained : 1; /* when half of the write buffer is free; */
+    bool wants_room : 1;    /* when no more than `room_at` waits */
 };
 
 struct carom_ring_sockets {

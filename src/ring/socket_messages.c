@@ -190,6 +190,11 @@ static void ask(struct carom_ring_sockets *sockets, const struct entry *entry,
         if (socket->telling.kind == 0)
             carom_websocket_resume(socket->socket);
         break;
+    case CAROM_ASK_DRAIN:
+        socket->wants_room = true;
+        socket->room_at = entry->value;
+        carom_ring_socket_count(socket);
+        break;
     case CAROM_ASK_SUBSCRIBE:
         error = carom_websocket_subscribe(socket->socket, bytes);
         break;
@@ -221,7 +226,7 @@ static void take_entry(struct carom_ring_sockets *sockets, const struct entry *e
                                                          : CAROM_WEBSOCKET_BINARY);
         break;
     default:
-        if (entry->kind > CAROM_ASK_PUBLISH_BINARY)
+        if (entry->kind > CAROM_ASK_DRAIN)
             count_bad(sockets);
         else
             ask(sockets, entry, socket);

@@ -215,10 +215,12 @@ void carom_ring_socket_count(struct carom_ring_socket *socket)
     }
     if (pending > 0)
         carom_list_append(&socket->ring->sockets->unsent, &socket->unsent);
-    if (socket->wants_drained && pending <= write_buffer(socket) / 2) {
-        socket->wants_drained = false;
+    bool drained = socket->wants_drained && pending <= write_buffer(socket) / 2;
+    bool room = socket->wants_room && pending <= socket->room_at;
+    socket->wants_drained = socket->wants_drained && !drained;
+    socket->wants_room = socket->wants_room && !room;
+    if (drained || room)
         carom_ring_socket_tell_drained(socket);
-    }
 }
 
 /* The first of those that have bytes to send; those that still have go behind the others. */

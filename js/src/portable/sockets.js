@@ -44,6 +44,7 @@ const {
   ASK_UNSUBSCRIBE,
   ASK_PUBLISH_TEXT,
   ASK_PUBLISH_BINARY,
+  ASK_DRAIN,
 } = require('../memory/layout.js');
 const { readFields } = require('./bytes.js');
 const { handshake } = require('./handshake.js');
@@ -66,7 +67,8 @@ class Owner {
     this.socket = null;
     this.isPaused = false; // by the program
     this.taken = this.leftBytes = 0; // bytes of messages, as the program counts them
-    this.wantsDrained = false;
+    this.wantsDrained = false; // when half of the write buffer is free
+    this.roomAt = -1; // bytes that may wait when the program is told; -1: it has not asked
     this.tellLeft();
   }
 
@@ -104,9 +106,11 @@ class Owner {
     const pending = Math.min(this.taken - this.leftBytes, this.socket.unsent);
     this.leftBytes = this.taken - pending;
     this.tellLeft();
-    if (!this.wantsDrained || pending > this.settings.writeBuffer / 2) return;
-    this.wantsDrained = false;
-    this.tell(TOLD_DRAINED, 0, 0, NOTHING);
+    const isDrained = this.wantsDrained && pending <= this.settings.writeBuffer / 2;
+    const hasRoom = pending <= this.roomAt;
+    if (isDrained) this.wantsDrained = false;
+    if (hasRoom) this.roomAt = -1;
+    if (isDrained || hasRoom) this.tell(TOLD_DRAINED, 0, 0, NOTHING);
   }
 
   tellLeft() {
@@ -280,6 +284,10 @@ class Sockets {
       case ASK_RESUME:
         owner.isPaused = kind === ASK_PAUSE;
         if (socket.state === 'open') socket.pause(owner.isPaused || owner.isHeld === true);
+        break;
+      case ASK_DRAIN:
+        owner.roomAt = value;
+        owner.left();
         break;
       case ASK_SUBSCRIBE:
         this.subscribersOf(bytes.latin1Slice(), true).add(owner);

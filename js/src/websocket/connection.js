@@ -15,6 +15,7 @@ const {
   ASK_UNSUBSCRIBE,
   ASK_PUBLISH_TEXT,
   ASK_PUBLISH_BINARY,
+  ASK_DRAIN,
   ENTRY_DRAIN,
 } = require('../memory/layout.js');
 const { ownBytes } = require('../ring/copies.js');
@@ -89,6 +90,7 @@ class WebSocketConnection {
   #unsent = 0; // of them when it closed
   #binaryType;
   #drains = false; // DRAINED is to come
+  #roomAt = Infinity; // bytes that may wait when what was refused would be taken; Infinity: nothing was
   #ready = null; // { promise, resolve }
   #topics = null; // a Set
   #part = null; // of a message that comes in pieces: { data, have, isBinary }
@@ -157,11 +159,21 @@ class WebSocketConnection {
     return this.#sent(length, full);
   }
 
-  // Whether so many bytes may wait beside those that do. The first message may have any length.
+  // Whether so many bytes may wait beside those that do. The first message may have any length. Who is refused is told when there is
+  // room for as many.
   #admits(pending, length) {
-    if (pending === 0 || pending + length <= this.#settings.writeLimit) return true;
-    if (this.#settings.onLimit === 'close') this.terminate();
+    const { writeLimit, onLimit } = this.#settings;
+    if (pending === 0 || pending + length <= writeLimit) return true;
+    if (onLimit === 'close') this.terminate();
+    else this.#wantRoom(Math.max(0, writeLimit - length));
     return false;
+  }
+
+  #wantRoom(most) {
+    if (most >= this.#roomAt) return;
+    this.#roomAt = most;
+    if (this.#drains && most >= this.#settings.writeBuffer / 2) return; // DRAINED comes late enough
+    this.#sockets.ask(ASK_DRAIN, this.#number, most, null);
   }
 
   #sent(length, full) {
@@ -170,9 +182,11 @@ class WebSocketConnection {
     return full ? -1 : length || 1;
   }
 
-  // A promise for the time when a message can be sent without waiting behind more than options.writeBuffer; also when it has closed.
+  // A promise for the time when a message can be sent without waiting behind more than options.writeBuffer, and what was refused can be
+  // sent; also when it has closed. Then it takes a turn of the loop: who asks again and again does not stop the others.
   ready() {
-    if (this.#readyState !== OPEN || !this.#drains) return Promise.resolve();
+    if (this.#readyState !== OPEN) return new Promise((resolve) => setImmediate(resolve));
+    if (!this.#drains && this.#roomAt === Infinity) return Promise.resolve();
     if (this.#ready === null) {
       let resolve;
       const promise = new Promise((done) => {
@@ -185,6 +199,7 @@ class WebSocketConnection {
 
   #becomeReady() {
     this.#drains = false;
+    this.#roomAt = Infinity;
     const ready = this.#ready;
     this.#ready = null;
     if (ready !== null) ready.resolve();
@@ -336,7 +351,12 @@ class WebSocketConnection {
   }
 
   hearDrained() {
-    if (this.bufferedAmount > this.#settings.writeBuffer) return; // more was given meanwhile, which is told of, too
+    const pending = this.bufferedAmount;
+    if (pending > this.#settings.writeBuffer) return; // more was given meanwhile, which is told of, too
+    if (pending > this.#roomAt) {
+      if (this.#readyState === OPEN) this.#sockets.ask(ASK_DRAIN, this.#number, this.#roomAt, null);
+      return;
+    }
     this.#becomeReady();
     if (this.#readyState === OPEN) call(this, 'drain');
   }

@@ -143,9 +143,11 @@ class WebSocketStream {
   async #write(data) {
     if (typeof data !== 'string' && !ArrayBuffer.isView(data) && !(data instanceof ArrayBuffer)) data = `${data}`;
     for (;;) {
-      if (this.#state !== OPEN) throw new DOMException('the WebSocket is closing', 'InvalidStateError');
-      const sent = this.#connection.send(data);
+      const sent = this.#state === OPEN ? this.#connection.send(data) : 0;
       if (sent > 0) return;
+      // Its end may be known before `close` is told.
+      if (sent === 0 && (this.#state !== OPEN || this.#connection.readyState !== OPEN))
+        throw new DOMException('the WebSocket is closing', 'InvalidStateError');
       await this.#connection.ready();
       if (sent < 0) return;
     }

@@ -308,6 +308,31 @@ static void what_has_left_is_counted(void **state)
     finish_all();
 }
 
+/* The VM says how little is to wait when it is told, which may be nothing. */
+static void room_is_told_when_it_is_asked_for(void **state)
+{
+    (void)state;
+    begin_all();
+    struct carom_peer *peer = open_socket(2);
+    ask_of(2, CAROM_ASK_DRAIN, 0, NULL, 0);
+    assert_heard(CAROM_TOLD_DRAINED, 2, 0, ""); /* nothing waits */
+    static const char bytes[1500];
+    carom_peer_set_window(peer, 0);
+    ask_of(2, CAROM_ASK_BINARY, 0, bytes, sizeof bytes);
+    ask_of(2, CAROM_ASK_DRAIN, 1499, NULL, 0);
+    assert_silent();
+    ask_of(2, CAROM_ASK_DRAIN, 1500, NULL, 0);
+    assert_heard(CAROM_TOLD_DRAINED, 2, 0, "");
+    ask_of(2, CAROM_ASK_DRAIN, 0, NULL, 0);
+    carom_peer_set_window(peer, SIZE_MAX);
+    turn();
+    turn();
+    assert_heard(CAROM_TOLD_DRAINED, 2, 0, "");
+    assert_silent();
+    assert_int_equal(bad(), 0);
+    finish_all();
+}
+
 /* A number is used again when CLOSED was heard; what was asked for before is nobody's. */
 static void messages_for_who_has_gone_are_ignored(void **state)
 {
@@ -408,6 +433,7 @@ int main(void)
         cmocka_unit_test(a_full_log_pauses),
         cmocka_unit_test(the_vm_pauses_and_goes_on),
         cmocka_unit_test(what_has_left_is_counted),
+        cmocka_unit_test(room_is_told_when_it_is_asked_for),
         cmocka_unit_test(messages_for_who_has_gone_are_ignored),
         cmocka_unit_test(the_vm_is_woken_for_room),
         cmocka_unit_test(a_vm_that_goes_takes_its_sockets_along),

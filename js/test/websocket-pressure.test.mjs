@@ -1,0 +1,174 @@
+// WebSockets whose client takes less than it is given, over sockets: what was refused is sent when there is room, whoever waits for that
+// is told, and nobody who waits keeps the process from all others.
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { describe, test } from 'node:test';
+
+import { serve, upgradeWebSocketStream, Response } from '../index.mjs';
+import { PATIENT } from './support.mjs';
+import { WAYS } from './transports.mjs';
+import { Ws, handshaken, maskedFrame } from './ws-client.mjs';
+
+const MIB = 1 << 20;
+
+// A server that makes each request for a WebSocket a stream, which `act` is given with its two ends, and answers others 'alive'.
+function streaming(t, io, options, act) {
+  const server = serve({ port: 0, hostname: '127.0.0.1', io, onListen() {}, ...PATIENT }, (request) => {
+    if (request.headers.get('upgrade') === null) return new Response('alive');
+    const { stream, response } = upgradeWebSocketStream(request, options);
+    stream.closed.catch(() => {});
+    stream.opened.then((ends) => act(ends, stream)).catch(() => {});
+    return response;
+  });
+  t.after(() => server.shutdown({ deadline: 0 }));
+  return { url: `ws://127.0.0.1:${server.addr.port}/`, isAlive: async () => (await (await fetch(server.origin())).text()) === 'alive' };
+}
+
+// A server with handlers for all its sockets.
+function handling(t, io, websocket) {
+  const server = serve({ port: 0, hostname: '127.0.0.1', io, onListen() {}, ...PATIENT, websocket }, (request, info) =>
+    info.upgrade(request) ? undefined : new Response('alive'),
+  );
+  t.after(() => server.shutdown({ deadline: 0 }));
+  return `ws://127.0.0.1:${server.addr.port}/`;
+}
+
+function promised() {
+  const made = {};
+  made.promise = new Promise((resolve) => {
+    made.resolve = resolve;
+  });
+  return made;
+}
+
+// The lengths of the next messages of a client.
+async function lengths(client, count) {
+  const had = [];
+  const all = promised();
+  client.on('message', (data) => {
+    had.push(data.length ?? data.byteLength);
+    if (had.length === count) all.resolve(had);
+  });
+  return all.promise;
+}
+
+// Waits until so many bytes have come.
+async function taken(socket, count) {
+  let have = 0;
+  while (have < count) {
+    const bytes = socket.read();
+    if (bytes === null) await once(socket, 'readable');
+    else have += bytes.length;
+  }
+  return have;
+}
+
+for (const io of WAYS)
+  describe(`${io}: a stream`, () => {
+    test('a message as long as the limit goes behind a short one, and one that is longer, too', async (t) => {
+      const { url } = streaming(t, io, undefined, async ({ writable }) => {
+        const writer = writable.getWriter();
+        writer.write('x');
+        writer.write(new Uint8Array(MIB));
+        writer.write('y');
+        writer.write(new Uint8Array(3 * MIB));
+      });
+      const client = new Ws(url);
+      t.after(() => client.terminate());
+      assert.deepEqual(await lengths(client, 4), [1, MIB, 1, 3 * MIB]);
+    });
+
+    test('an echo whose client sends much and reads nothing waits for it, and for nothing else', async (t) => {
+      const [COUNT, SIZE] = [400, 60_000]; // 24 MB: more than kernels hold
+      const { url, isAlive } = streaming(t, io, { writeLimit: SIZE + 1000 }, ({ readable, writable }) => readable.pipeTo(writable));
+      const socket = await handshaken(url);
+      const frame = maskedFrame(2, 'x'.repeat(SIZE));
+      for (let i = 0; i < COUNT; i++) socket.write(frame);
+      for (let i = 0; i < 20; i++) assert.ok(await isAlive());
+      assert.ok(socket.writableLength > 0, 'the kernels have taken all: this tests nothing');
+      assert.equal(await taken(socket, COUNT * (SIZE + 4)), COUNT * (SIZE + 4));
+      socket.destroy();
+    });
+
+    test('messages and a Close in one piece: what is not read yet is read, and others are served', async (t) => {
+      const [COUNT, SIZE] = [470, 40]; // more than what is read ahead
+      const closed = promised();
+      const read = promised();
+      const { url, isAlive } = streaming(t, io, undefined, ({ readable, writable }, stream) => {
+        closed.resolve(stream.closed);
+        read.resolve(readable.pipeTo(writable).catch(({ name }) => name));
+      });
+      const socket = await handshaken(url);
+      const frames = Array.from({ length: COUNT }, () => maskedFrame(1, 'x'.repeat(SIZE)));
+      socket.write(Buffer.concat([...frames, maskedFrame(8, '\x03\xe8bye')]));
+      await closed.promise;
+      assert.ok(await isAlive());
+      assert.deepEqual(await closed.promise, { closeCode: 1000, reason: 'bye' });
+      assert.equal(await read.promise, 'InvalidStateError');
+      socket.destroy();
+    });
+
+    test("onLimit: 'close' rejects the write that was too much", async (t) => {
+      const outcome = promised();
+      const { url, isAlive } = streaming(t, io, { writeLimit: 1000, onLimit: 'close' }, async ({ writable }) => {
+        const writer = writable.getWriter();
+        const write = async () => {
+          for (;;) await writer.write(new Uint8Array(900)); // until one has not left when the next is given
+        };
+        outcome.resolve(write().catch(({ name }) => name));
+      });
+      const socket = await handshaken(url);
+      assert.equal(await outcome.promise, 'InvalidStateError');
+      assert.ok(await isAlive());
+      socket.destroy();
+    });
+  });
+
+for (const io of WAYS)
+  describe(`${io}: handlers`, () => {
+    test('what was refused goes when ready() says so, and drain is called', async (t) => {
+      const told = [];
+      const url = handling(t, io, {
+        drain: (ws) => told.push(ws.bufferedAmount),
+        async open(ws) {
+          ws.send('x');
+          assert.equal(ws.send(new Uint8Array(MIB)), 0);
+          let times = 0;
+          while (ws.send(new Uint8Array(MIB)) === 0 && ws.readyState === 1) {
+            times++;
+            await ws.ready();
+          }
+          const said = JSON.stringify([times, told]);
+          await ws.ready();
+          ws.send(said);
+        },
+      });
+      const client = new Ws(url);
+      t.after(() => client.terminate());
+      const messages = [];
+      const last = promised();
+      client.on('message', (data, isBinary) => {
+        messages.push(isBinary ? (data.length ?? data.byteLength) : String(data));
+        if (messages.length === 3) last.resolve();
+      });
+      await last.promise;
+      assert.deepEqual(messages, ['x', MIB, JSON.stringify([1, [0]])]);
+    });
+
+    test('ready() of a socket that has ended takes a turn of the loop', async (t) => {
+      const outcome = promised();
+      const url = handling(t, io, {
+        open(ws) {
+          ws.terminate();
+          let turned = false;
+          setImmediate(() => {
+            turned = true;
+          });
+          outcome.resolve(ws.ready().then(() => turned));
+        },
+      });
+      const client = new Ws(url);
+      client.on('error', () => {});
+      assert.equal(await outcome.promise, true);
+    });
+  });
