@@ -660,20 +660,20 @@ export interface WebSocketHandlers<Data = undefined> extends WebSocketOptions {
   /** A message has come. While a promise that this has returned is pending, no other comes, and reading is paused. */
   message?(ws: ServerWebSocket<Data>, data: string | Uint8Array | ArrayBuffer, isBinary: boolean): void | Promise<void>;
   /** After `send` has returned -1: half of what may be queued has left. After 0: what was over the limit would be taken. */
-  drain?(ws: ServerWebSocket<Data>): void;
+  drain?(ws: ServerWebSocket<Data>): void | Promise<void>;
   /**
    * The last call, once: the code and the reason of the client's Close; 1005 when it had no code; 1006 when there was none; or that with
    * which this side has ended it: 1002, 1007, 1009 for the client's fault, 1011 for a handler's, 1001 at a shutdown.
    */
-  close?(ws: ServerWebSocket<Data>, code: number, reason: string, wasClean: boolean): void;
+  close?(ws: ServerWebSocket<Data>, code: number, reason: string, wasClean: boolean): void | Promise<void>;
   /** A handler has thrown; `close` follows. Default: it is reported on the console. */
-  error?(ws: ServerWebSocket<Data>, error: unknown): void;
+  error?(ws: ServerWebSocket<Data>, error: unknown): void | Promise<void>;
   /** A ping has come, and was answered. */
-  ping?(ws: ServerWebSocket<Data>, data: Uint8Array): void;
+  ping?(ws: ServerWebSocket<Data>, data: Uint8Array): void | Promise<void>;
   /** A pong has come. */
-  pong?(ws: ServerWebSocket<Data>, data: Uint8Array): void;
+  pong?(ws: ServerWebSocket<Data>, data: Uint8Array): void | Promise<void>;
   /** In the place of all others: the engine has refused the request, for its origin, key or version. */
-  refused?(ws: ServerWebSocket<Data>, error: CaromError): void;
+  refused?(ws: ServerWebSocket<Data>, error: CaromError): void | Promise<void>;
 }
 
 /** What WebSockets need of a server. */

@@ -309,6 +309,53 @@ for (const io of WAYS)
       );
     });
 
+    test("a promise of any handler that is rejected ends its socket, and is told to error: to the console, if it is error's", async (t) => {
+      const told = events();
+      const printed = [];
+      t.mock.method(console, 'error', (...given) => printed.push(given.at(-1).message));
+      const rejected = async (ws, why) => {
+        throw new Error(why);
+      };
+      await serving(
+        io,
+        {
+          writeLimit: 60_000,
+          writeBuffer: 1000,
+          message(ws, data) {
+            if (data === 'drain') ws.send(new Uint8Array(50_000));
+            if (data === 'error') return rejected(ws, data);
+          },
+          drain: (ws) => rejected(ws, 'drain'),
+          close: (ws, code) => rejected(ws, `close ${code}`),
+          refused: (ws) => rejected(ws, 'refused'),
+          error(ws, { message }) {
+            told.push(message);
+            return message === 'error' ? rejected(ws, 'second') : undefined;
+          },
+        },
+        async (url) => {
+          for (const name of ['drain', 'error']) {
+            const { socket, heard } = await connect(Ws, url);
+            socket.send(name);
+            let event;
+            do event = await heard.next();
+            while (event[0] === 'message');
+            assert.deepEqual(event.slice(0, 2), ['close', 1011]);
+            assert.deepEqual(await told.next(), [name]);
+            assert.deepEqual(await told.next(), ['close 1011']);
+          }
+          assert.deepEqual(printed, ['second']);
+          const { socket } = await connect(Ws, url);
+          socket.terminate();
+          assert.deepEqual(await told.next(), ['close 1006']);
+          const stranger = new Ws(url, { origin: 'https://elsewhere.example' });
+          await once(stranger, 'error');
+          assert.deepEqual(await told.next(), ['refused']);
+          assert.equal(told.count, 0);
+        },
+      );
+    });
+
     test('pause and resume', async () => {
       const told = events();
       let paused;

@@ -68,14 +68,27 @@ function call(connection, name, first, second, third) {
   }
 }
 
+// The same of a handler that nothing waits for.
+function tell(connection, name, first, second, third) {
+  const promise = call(connection, name, first, second, third);
+  if (promise !== undefined) promise.then(undefined, (error) => fail(connection, error));
+}
+
+function errorHandlerFailed(error) {
+  console.error('carom: the error handler of a WebSocket failed:', error);
+}
+
 // A handler has failed: its socket is closed, and others go on.
 function fail(connection, error) {
   const { handlers } = connection;
   try {
     if (handlers.error === undefined) console.error('carom: the handler of a WebSocket failed:', error);
-    else handlers.error(connection, error);
+    else {
+      const result = handlers.error(connection, error);
+      if (isPromise(result)) result.then(undefined, errorHandlerFailed);
+    }
   } catch (second) {
-    console.error('carom: the error handler of a WebSocket failed:', second);
+    errorHandlerFailed(second);
   }
   connection.close(FAILED);
 }
@@ -358,7 +371,7 @@ class WebSocketConnection {
       return;
     }
     this.#becomeReady();
-    if (this.#readyState === OPEN) call(this, 'drain');
+    if (this.#readyState === OPEN) tell(this, 'drain');
   }
 
   hearControl(name, bytes) {
@@ -371,14 +384,14 @@ class WebSocketConnection {
     if (this.#readyState !== OPEN || this.handlers.error === undefined) return;
     const error = new Error(`a message of ${length} bytes was not sent: too much waits for the client (writeLimit)`);
     error.code = 'CAROM_ETOOBIG';
-    call(this, 'error', error);
+    tell(this, 'error', error);
   }
 
   hearRefused(code, text) {
     this.#end();
     const error = new Error(`the request became no WebSocket: ${text}`);
     error.code = code;
-    call(this, 'refused', error);
+    tell(this, 'refused', error);
   }
 
   hearClosed(code, reason, clean) {
@@ -386,7 +399,7 @@ class WebSocketConnection {
     this.#end();
     if (!opened) return;
     if (this.#busy || (this.#later !== null && this.#later.length > 0)) this.#put('close', { code, reason, clean }, false);
-    else call(this, 'close', code, reason, clean);
+    else tell(this, 'close', code, reason, clean);
   }
 
   #end() {
@@ -437,7 +450,7 @@ class WebSocketConnection {
         return;
       }
       const { name, data, isBinary } = next;
-      if (name === 'close') call(this, 'close', data.code, data.reason, data.clean);
+      if (name === 'close') tell(this, 'close', data.code, data.reason, data.clean);
       else if (name === 'message') this.#tellMessage(data, isBinary);
       else this.#wait(call(this, name, this.#asGiven(data)));
     }
