@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { describe, test } from 'node:test';
 
-import { serve, upgradeWebSocketStream, Response } from '../index.mjs';
+import { serve, upgradeWebSocket, upgradeWebSocketStream, Response } from '../index.mjs';
 import { PATIENT } from './support.mjs';
 import { WAYS } from './transports.mjs';
 import { Ws, handshaken, maskedFrame } from './ws-client.mjs';
@@ -170,5 +170,82 @@ for (const io of WAYS)
       const client = new Ws(url);
       client.on('error', () => {});
       assert.equal(await outcome.promise, true);
+    });
+  });
+
+// Messages beyond what is held for who does not look, and the client's Close, in one piece.
+const BURST = 500;
+const burst = () =>
+  Buffer.concat([...Array.from({ length: BURST }, (_, i) => maskedFrame(1, `${i}`.padEnd(40))), maskedFrame(8, '\x03\xe8bye')]);
+
+for (const io of WAYS)
+  describe(`${io}: the end comes behind messages that nobody takes`, () => {
+    test('who listens to it alone is told', async (t) => {
+      const ended = promised();
+      const server = serve({ port: 0, hostname: '127.0.0.1', io, onListen() {}, ...PATIENT }, (request) => {
+        const { socket, response } = upgradeWebSocket(request);
+        socket.onclose = ({ code, reason }) => ended.resolve([code, reason, socket.readyState]);
+        return response;
+      });
+      t.after(() => server.shutdown({ deadline: 0 }));
+      const client = await handshaken(`ws://127.0.0.1:${server.addr.port}/`);
+      client.write(burst());
+      assert.deepEqual(await ended.promise, [1000, 'bye', 3]);
+      client.destroy();
+    });
+
+    test('who listens late has the messages, then the end', async (t) => {
+      const made = promised();
+      const server = serve({ port: 0, hostname: '127.0.0.1', io, onListen() {}, ...PATIENT }, (request) => {
+        const { socket, response } = upgradeWebSocket(request);
+        made.resolve(socket);
+        return response;
+      });
+      t.after(() => server.shutdown({ deadline: 0 }));
+      const client = await handshaken(`ws://127.0.0.1:${server.addr.port}/`);
+      client.write(burst());
+      const socket = await made.promise;
+      while (socket.readyState < 2) await new Promise(setImmediate);
+      const heard = [];
+      const ended = promised();
+      socket.onmessage = ({ data }) => heard.push(data.trim());
+      socket.onclose = ({ code }) => ended.resolve(code);
+      assert.equal(await ended.promise, 1000);
+      assert.deepEqual(
+        heard,
+        Array.from({ length: BURST }, (_, i) => `${i}`),
+      );
+      client.destroy();
+    });
+
+    test('a stream that is not read has ended, and can still be read', async (t) => {
+      const opened = promised();
+      const { url } = streaming(t, io, undefined, (ends, stream) => opened.resolve([ends, stream]));
+      const client = await handshaken(url);
+      client.write(burst());
+      const [{ readable, writable }, stream] = await opened.promise;
+      assert.deepEqual(await stream.closed, { closeCode: 1000, reason: 'bye' });
+      await assert.rejects(writable.getWriter().write('x'), { name: 'InvalidStateError' });
+      const heard = [];
+      for await (const text of readable) heard.push(text.trim());
+      assert.deepEqual(
+        heard,
+        Array.from({ length: BURST }, (_, i) => `${i}`),
+      );
+      client.destroy();
+    });
+
+    test('what is left of a stream that is given up is dropped', async (t) => {
+      const opened = promised();
+      const { url } = streaming(t, io, undefined, (ends, stream) => opened.resolve([ends, stream]));
+      const client = await handshaken(url);
+      client.write(burst());
+      const [{ readable }, stream] = await opened.promise;
+      await stream.closed;
+      const reader = readable.getReader();
+      assert.equal((await reader.read()).value.trim(), '0');
+      await reader.cancel();
+      assert.deepEqual(await reader.read(), { done: true, value: undefined });
+      client.destroy();
     });
   });

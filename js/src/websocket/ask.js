@@ -4,6 +4,7 @@
 const { requestFromExchange } = require('../fetch/request.js');
 const { switchingResponse } = require('../fetch/response.js');
 const accepting = require('./accept.js');
+const { GONE } = require('./connection.js');
 const { checkNames, socketSettings } = require('./options.js');
 
 const NOT_CLEAN = 1006; // (RFC 6455, 7.1.5)
@@ -34,13 +35,15 @@ function timesOf(name, { idleTimeout }) {
 }
 
 // Handlers for all sockets of a class: each tells the object that is its connection's `data`. `own` are the class's own functions:
-// opened(object), received(object, data), ended(object, code, reason, wasClean), setError(object, error), isConnecting(object),
-// accepted(object, connection), setUrl(object, url). So a socket costs no closures.
+// opened(object), received(object, data), gone(object, code, reason, wasClean) when it has ended and messages wait before that is told,
+// ended(object, code, reason, wasClean), setError(object, error), isConnecting(object), accepted(object, connection), setUrl(object,
+// url). So a socket costs no closures.
 function handlersFor(own) {
   return {
     open: ({ data: object }) => own.opened(object),
     message: ({ data: object }, data) => own.received(object, data),
     error: ({ data: object }, error) => own.setError(object, error),
+    [GONE]: ({ data: object }, code, reason, wasClean) => own.gone(object, code, reason, wasClean),
     close: ({ data: object }, code, reason, wasClean) => own.ended(object, code, reason, wasClean),
     refused({ data: object }, error) {
       own.setError(object, error);

@@ -30,6 +30,8 @@ const DRAIN = ENTRY_DRAIN << 16;
 const LONGEST_REASON = 123; // bytes
 const LONGEST_CONTROL = 125;
 const FAILED = 1011; // RFC 6455, 7.4.1: the code of a server that cannot go on
+// A handler of the package's own classes: it has ended, though `close` is told behind messages that wait. What is given is the same.
+const GONE = Symbol('gone');
 
 function toBytes(data) {
   if (data instanceof Uint8Array) return data;
@@ -398,8 +400,10 @@ class WebSocketConnection {
     const opened = this.#readyState !== CONNECTING || this.handlers.refused !== undefined;
     this.#end();
     if (!opened) return;
-    if (this.#busy || (this.#later !== null && this.#later.length > 0)) this.#put('close', { code, reason, clean }, false);
-    else tell(this, 'close', code, reason, clean);
+    if (this.#busy || (this.#later !== null && this.#later.length > 0)) {
+      this.#put('close', { code, reason, clean }, false);
+      tell(this, GONE, code, reason, clean);
+    } else tell(this, 'close', code, reason, clean);
   }
 
   #end() {
@@ -475,4 +479,4 @@ function publish(sockets, number, topic, data) {
   return bytes.length || 1;
 }
 
-module.exports = { WebSocketConnection, setNumber, publish };
+module.exports = { WebSocketConnection, GONE, setNumber, publish };

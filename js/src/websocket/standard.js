@@ -225,7 +225,7 @@ class WebSocket extends Target {
 
   #received(data) {
     if (!this.#isHeard || this.#held !== null) this.#hold(data);
-    else if (this.#state === OPEN) targets.dispatch(this, new MessageEvent(this.#valueOf(data)));
+    else if (this.#state === OPEN || this.#ending !== null) targets.dispatch(this, new MessageEvent(this.#valueOf(data)));
   }
 
   #valueOf(data) {
@@ -262,8 +262,14 @@ class WebSocket extends Target {
     this.#end();
   }
 
+  // It is over, and messages wait in the connection for a listener. Who listens to the end alone does not wait for them.
+  #gone(code, reason, wasClean) {
+    if (!this.#isHeard) this.#ended(code, reason, wasClean);
+  }
+
   // It is over. Who has not looked yet is told when he does: what came before first.
   #ended(code, reason, wasClean) {
+    if (this.#state === CLOSED) return;
     this.#state = CLOSING;
     this.#ending = new CloseEvent(code, reason, wasClean);
     const isWatched = targets.has(this, 'close') || targets.has(this, 'error');
@@ -284,6 +290,7 @@ class WebSocket extends Target {
     WebSocket.internals = {
       opened: (socket) => socket.#opened(),
       received: (socket, data) => socket.#received(data),
+      gone: (socket, code, reason, wasClean) => socket.#gone(code, reason, wasClean),
       ended: (socket, code, reason, wasClean) => socket.#ended(code, reason, wasClean),
       heard: (socket, type) => socket.#heard(type),
       failed: (socket, error) => socket.#failed(error),

@@ -71,7 +71,9 @@ class WebSocketStream {
   #reading = null; // the controllers of both streams
   #writing = null;
   #isPaused = false;
+  #hasRest = false; // it has ended, and messages that came before are to be read
   #error = null;
+  #failed = null; // with what both streams have failed
 
   get url() {
     return this.#url;
@@ -101,6 +103,10 @@ class WebSocketStream {
 
   // With what a stream was cancelled or aborted.
   #closeFor(error) {
+    if (this.#hasRest) {
+      this.#hasRest = false;
+      this.#resume(); // what waits is dropped
+    }
     if (error instanceof WebSocketError) this.#close(error.closeCode === null ? undefined : error.closeCode, error.reason);
     else this.#close(undefined, '');
   }
@@ -154,24 +160,39 @@ class WebSocketStream {
   }
 
   #received(data) {
-    if (this.#state !== OPEN) return;
+    if (this.#state !== OPEN && !this.#hasRest) return;
     this.#reading.enqueue(bytesOf(data));
     if (this.#reading.desiredSize > 0 || this.#isPaused) return;
     this.#isPaused = true;
     this.#connection.pause();
   }
 
+  // It is over, and messages wait in the connection until those before them are read. Nothing can be written any more.
+  #gone(code, reason, wasClean) {
+    this.#hasRest = this.#state === OPEN;
+    this.#settle(code, reason, wasClean);
+  }
+
   #ended(code, reason, wasClean) {
+    this.#settle(code, reason, wasClean);
+    this.#hasRest = false;
+    if (this.#reading === null) return;
+    const failed = this.#failed;
+    this.#quietly(() => (failed === null ? this.#reading.close() : this.#reading.error(failed)));
+  }
+
+  // All but what is read. The first that is told of the end counts.
+  #settle(code, reason, wasClean) {
     const isMine = this.#state === CLOSING;
+    if (this.#state === CLOSED) return;
     this.#state = CLOSED;
     if (wasClean && this.#error === null) {
-      if (this.#reading !== null) this.#quietly(() => this.#reading.close());
       if (this.#writing !== null && !isMine)
         this.#quietly(() => this.#writing.error(new DOMException('the WebSocket was closed', 'InvalidStateError')));
       this.#closed.resolve({ closeCode: code, reason });
     } else {
       const error = errorOf(this.#error === null ? `the WebSocket failed (${code})` : this.#error.message, code, reason);
-      if (this.#reading !== null) this.#quietly(() => this.#reading.error(error));
+      this.#failed = error;
       if (this.#writing !== null) this.#quietly(() => this.#writing.error(error));
       this.#closed.reject(error);
     }
@@ -189,6 +210,7 @@ class WebSocketStream {
     WebSocketStream.internals = {
       opened: (stream) => stream.#open(),
       received: (stream, data) => stream.#received(data),
+      gone: (stream, code, reason, wasClean) => stream.#gone(code, reason, wasClean),
       ended: (stream, code, reason, wasClean) => stream.#ended(code, reason, wasClean),
       setError(stream, error) {
         stream.#error = error;
