@@ -7,6 +7,7 @@ const require = createRequire(import.meta.url);
 const { decodeFields, ipv6Text, writeFields, writeShort } = require('../src/ring/codec.js');
 const { copyOf, ownBytes, share, giveBack } = require('../src/ring/copies.js');
 const { Ring } = require('../src/ring/ring.js');
+const { Sockets } = require('../src/ring/sockets.js');
 const native = require('../src/ring/native.js');
 const { open } = require('../src/engine/engine.js');
 const { Exchange } = require('../src/exchange/exchange.js');
@@ -21,6 +22,8 @@ const {
   RING_EVENT_TAIL,
   RING_RETURN_TAIL,
   RING_SLOT_SIZE,
+  SOCKETS_MESSAGES_HEAD,
+  SOCKETS_ROOM_WANTED,
   SLOT_FLAGS,
   SLOT_LENGTH_HIGH,
   SLOT_LENGTH_LOW,
@@ -211,6 +214,21 @@ test('who waits for a loan goes on in turn, and waits behind one who finds none'
   left = 9;
   ring.feed();
   assert.deepEqual(pumped, [0, 1, 2, 2, 3, 4]);
+});
+
+test('a message that finds no loan waits, though the engine has taken what was before it', () => {
+  const sockets = Object.create(Sockets.prototype);
+  const memory = new ArrayBuffer(4096 + 256 * 1024);
+  const ring = { inline: true, lend: () => -1 };
+  const fresh = { ring, memory, words: new Int32Array(memory), bytes: Buffer.from(memory), messages: 4096, waiting: [] };
+  Object.assign(sockets, fresh, { messagesTail: 64, messagesHead: 0 });
+  sockets.words[SOCKETS_MESSAGES_HEAD] = 64;
+  sockets.sendBytes(1, 1, new Uint8Array(10_000));
+  assert.equal(sockets.waiting.length, 1);
+  assert.equal(sockets.words[SOCKETS_ROOM_WANTED], 1);
+  ring.lend = () => 0;
+  sockets.pump();
+  assert.deepEqual([sockets.waiting.length, sockets.messagesTail], [0, 80]);
 });
 
 test('what was heard is told when it is dealt with: inline behind the batch, else in the next call', () => {

@@ -201,16 +201,24 @@ class Sockets {
   // It goes when the engine has taken what is before it.
   wait(kind, number, value, bytes, head = null) {
     this.waiting.push({ kind, number, value, bytes, head });
-    this.wantRoom();
+    if (this.wantRoom()) this.pump();
   }
 
+  // Asks to be woken when the engine has taken something. True: it just has, before it was asked, and wakes nobody.
   wantRoom() {
     Atomics.store(this.words, SOCKETS_ROOM_WANTED, 1);
-    // The engine may have taken all just before that store, and then wakes nobody.
-    if (Atomics.load(this.words, SOCKETS_MESSAGES_HEAD) !== this.messagesHead) this.pump();
+    const head = Atomics.load(this.words, SOCKETS_MESSAGES_HEAD);
+    if (head === this.messagesHead) return false;
+    this.messagesHead = head;
+    return true;
   }
 
   pump() {
+    do this.pumpOnce();
+    while (this.waiting.length > 0 && this.wantRoom());
+  }
+
+  pumpOnce() {
     const { waiting } = this;
     let next = 0;
     while (next < waiting.length) {
@@ -223,7 +231,6 @@ class Sockets {
       next++;
     }
     waiting.splice(0, next);
-    if (waiting.length > 0) this.wantRoom();
   }
 
   // ---------------------------------------------------------------- news
