@@ -14,6 +14,11 @@ void carom_tunnel_added(struct carom_tunnel *tunnel, uint64_t bytes)
     tunnel->carrier->added(tunnel, bytes);
 }
 
+uint64_t carom_tunnel_send_now(struct carom_tunnel *tunnel, const struct carom_queue *queue)
+{
+    return tunnel->is_over ? 0 : tunnel->carrier->send_now(tunnel, queue);
+}
+
 uint64_t carom_tunnel_unsent(const struct carom_tunnel *tunnel)
 {
     return tunnel->is_over ? 0 : tunnel->carrier->unsent(tunnel);
@@ -87,6 +92,11 @@ static void connection_added(struct carom_tunnel *tunnel, uint64_t bytes)
     carom_connection_touch(tunnel->connection);
 }
 
+static uint64_t connection_send_now(struct carom_tunnel *tunnel, const struct carom_queue *queue)
+{
+    return carom_stream_send_now(&tunnel->connection->stream, queue);
+}
+
 static uint64_t connection_unsent(const struct carom_tunnel *tunnel)
 {
     return tunnel->connection->stream.out.length;
@@ -131,6 +141,7 @@ static struct carom_core *connection_core(const struct carom_tunnel *tunnel)
 static const struct carom_tunnel_carrier connection_carrier = {
     .out = connection_out,
     .added = connection_added,
+    .send_now = connection_send_now,
     .unsent = connection_unsent,
     .receive = connection_receive,
     .end = connection_end,

@@ -52,6 +52,7 @@ struct carom_tunnel {
 struct carom_tunnel_carrier {
     struct carom_queue *(*out)(struct carom_tunnel *tunnel);
     void (*added)(struct carom_tunnel *tunnel, uint64_t bytes);
+    uint64_t (*send_now)(struct carom_tunnel *tunnel, const struct carom_queue *queue);
     uint64_t (*unsent)(const struct carom_tunnel *tunnel);
     void (*receive)(struct carom_tunnel *tunnel); /* as tunnel->receives says */
     void (*end)(struct carom_tunnel *tunnel);
@@ -77,6 +78,10 @@ int carom_tunnel_begin(struct carom_tunnel *tunnel, const struct carom_tunnel_ev
 struct carom_queue *carom_tunnel_out(struct carom_tunnel *tunnel);
 /* `bytes` were appended: they leave before the turn ends, or when the peer takes them. */
 void carom_tunnel_added(struct carom_tunnel *tunnel, uint64_t bytes);
+/* Send bytes of `queue`, which is the caller's, from where they lie: as many as the peer takes at
+ * once, and none where others wait, and with TLS or HTTP/2. How many: the rest is to be appended.
+ */
+uint64_t carom_tunnel_send_now(struct carom_tunnel *tunnel, const struct carom_queue *queue);
 /* Bytes that were appended and have not left. */
 uint64_t carom_tunnel_unsent(const struct carom_tunnel *tunnel);
 /* Receive no more for now, or go on: then bytes come in a later turn. */

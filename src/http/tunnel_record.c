@@ -108,6 +108,14 @@ static void record_added(struct carom_tunnel *tunnel, uint64_t bytes)
     record->ops->changed(record);
 }
 
+/* They wait for the peer's window, and for their turn among the streams of the connection. */
+static uint64_t record_send_now(struct carom_tunnel *tunnel, const struct carom_queue *queue)
+{
+    (void)tunnel;
+    (void)queue;
+    return 0;
+}
+
 static uint64_t record_unsent(const struct carom_tunnel *tunnel)
 {
     return carom_record_unsent(tunnel->record->record);
@@ -157,6 +165,7 @@ static struct carom_core *record_core(const struct carom_tunnel *tunnel)
 static const struct carom_tunnel_carrier record_carrier = {
     .out = record_out,
     .added = record_added,
+    .send_now = record_send_now,
     .unsent = record_unsent,
     .receive = record_receive,
     .end = record_end,

@@ -105,6 +105,11 @@ struct carom_loop_ops {
      * connection is given up all the same. */
     int64_t (*send)(struct carom_loop *loop, struct carom_socket *socket,
                     const struct carom_queue *queue);
+    /* Send what is in `queue` now, as far as that goes without waiting, and touch it no more: bytes
+     * taken, a negative error, or CAROM_SEND_PENDING when none are. No send is pending, nor begun
+     * by it. */
+    int64_t (*send_now)(struct carom_loop *loop, struct carom_socket *socket,
+                        const struct carom_queue *queue);
     /* Send FIN; no send is pending. */
     void (*shutdown)(struct carom_loop *loop, struct carom_socket *socket);
     /* Close, with a reset or in order; a pending send is dropped. `closed` follows in a reclaim,

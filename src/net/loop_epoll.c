@@ -488,6 +488,7 @@ static const struct carom_loop_ops epoll_ops = {
     .open = open_socket,
     .receive = receive,
     .send = send_queue,
+    .send_now = carom_socket_send_now,
     .shutdown = shutdown_socket,
     .close = close_socket,
     .watch = watch,

@@ -231,6 +231,14 @@ static int64_t send_queue(struct carom_loop *loop, struct carom_socket *socket,
     return CAROM_SEND_PENDING;
 }
 
+static int64_t send_now(struct carom_loop *loop, struct carom_socket *socket,
+                        const struct carom_queue *queue)
+{
+    carom_assert(socket->sending == NULL && !socket->closing && queue->length > 0);
+    int64_t result = take(loop, peer_of(loop, socket), queue);
+    return result != 0 ? result : CAROM_SEND_PENDING;
+}
+
 static void shutdown_socket(struct carom_loop *loop, struct carom_socket *socket)
 {
     carom_assert(socket->sending == NULL && !socket->closing);
@@ -492,6 +500,7 @@ static const struct carom_loop_ops simulated_ops = {
     .open = open_socket,
     .receive = receive,
     .send = send_queue,
+    .send_now = send_now,
     .shutdown = shutdown_socket,
     .close = close_socket,
     .watch = watch,

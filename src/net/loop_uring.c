@@ -336,6 +336,7 @@ static const struct carom_loop_ops uring_ops = {
     .open = carom_uring_socket_open,
     .receive = carom_uring_socket_receive,
     .send = carom_uring_socket_send,
+    .send_now = carom_socket_send_now,
     .shutdown = carom_uring_socket_shutdown,
     .close = carom_uring_socket_close,
     .watch = watch_descriptor,

@@ -150,6 +150,18 @@ void carom_stream_receive(struct carom_stream *stream, bool on)
         carom_stream_tls_receive(stream, on);
 }
 
+uint64_t carom_stream_send_now(struct carom_stream *stream, const struct carom_queue *queue)
+{
+    if (stream->tls != NULL || stream->out.length > 0 || !carom_stream_can_send(stream))
+        return 0;
+    struct carom_loop *loop = stream->streams->loop;
+    int64_t taken = loop->ops->send_now(loop, &stream->socket, queue);
+    if (taken <= 0) /* a failure is met again by what the caller puts into `out` */
+        return 0;
+    stream->sent_total = (stream->sent_total + (uint64_t)taken) & CAROM_SENT_MASK;
+    return (uint64_t)taken;
+}
+
 void carom_stream_flush(struct carom_stream *stream)
 {
     send_out(stream);

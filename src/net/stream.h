@@ -39,6 +39,10 @@ static inline bool carom_stream_receives(const struct carom_stream *stream)
  * far that went. `sent` follows from a later delivery when bytes had to wait, `peer_done` with an
  * error when sending fails. No event is called from here. */
 void carom_stream_flush(struct carom_stream *stream);
+/* Send bytes of `queue`, which is the caller's and is not changed, from where they lie: as many as
+ * the kernel takes at once, and none of a stream with TLS or behind others that wait. How many:
+ * what is left is for `out`. No event is called from here. */
+uint64_t carom_stream_send_now(struct carom_stream *stream, const struct carom_queue *queue);
 /* Bytes wait for the kernel. */
 static inline bool carom_stream_stalled(const struct carom_stream *stream)
 {

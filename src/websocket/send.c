@@ -11,6 +11,34 @@ static void give_back(const carom_content *content)
         content->give_back(content->owner);
 }
 
+/* What is as long as this is sent from where it lies, where the client takes it at once: a copy
+ * costs more than a system call for each of several messages. */
+#define AT_ONCE (16 * 1024)
+
+/* Send a frame whose payload is long, and append a copy of what does not leave. 0 or -CAROM_ENOMEM.
+ */
+static int send_long(carom_websocket *socket, const uint8_t *head, size_t size, const void *data,
+                     size_t length)
+{
+    struct carom_records *records = carom_websockets_records(carom_ws_shared(socket));
+    struct carom_queue *out = carom_tunnel_out(&socket->tunnel);
+    struct carom_segment payload = {.data = data, .length = length};
+    struct carom_segment frame = {.next = &payload, .data = head, .length = size};
+    struct carom_queue whole = {.first = &frame, .last = &payload, .length = size + length};
+    uint64_t left = carom_tunnel_send_now(&socket->tunnel, &whole);
+    int error = 0;
+    if (left < size) {
+        error = carom_queue_append_copy(out, &records->segments, &records->outgoing, head + left,
+                                        size - (size_t)left);
+        left = size;
+    }
+    size_t done = (size_t)left - size;
+    if (error == 0 && done < length)
+        error = carom_queue_append_copy(out, &records->segments, &records->outgoing,
+                                        (const uint8_t *)data + done, length - done);
+    return error;
+}
+
 /* Append a frame's head, and its payload where that is copied. 0 or -CAROM_ENOMEM. */
 static int append_frame(carom_websocket *socket, uint8_t opcode, bool fin, bool compressed,
                         const void *data, size_t length, bool copies)
@@ -19,6 +47,8 @@ static int append_frame(carom_websocket *socket, uint8_t opcode, bool fin, bool 
     struct carom_queue *out = carom_tunnel_out(&socket->tunnel);
     uint8_t frame[CAROM_WS_HEAD_BYTES + CAROM_COPY_AT_MOST];
     size_t size = carom_ws_head_write(frame, opcode, fin, compressed, length);
+    if (copies && length >= AT_ONCE)
+        return send_long(socket, frame, size, data, length);
     bool along = copies && length <= CAROM_COPY_AT_MOST;
     if (along) {
         carom_copy(frame + size, data, length);

@@ -173,6 +173,27 @@ static void what_does_not_fit_waits(void **state)
     assert_int_equal(client.given_back, 3);
 }
 
+/* A queue of the caller's: what leaves at once, and nothing behind others. */
+static void what_leaves_now_is_not_queued(void **state)
+{
+    (void)state;
+    static const char text[] = "one two";
+    struct carom_segment segment = {.data = (const uint8_t *)text, .length = 7};
+    const struct carom_queue queue = {.first = &segment, .last = &segment, .length = 7};
+    carom_peer_set_window(peer, 5);
+    assert_int_equal(carom_stream_send_now(stream, &queue), 5);
+    assert_int_equal(carom_stream_send_now(stream, &queue), 0);
+    assert_false(carom_stream_stalled(stream));
+    assert_int_equal(stream->sent_total, 5);
+    append("wo");
+    carom_peer_set_window(peer, SIZE_MAX);
+    assert_int_equal(carom_stream_send_now(stream, &queue), 0);
+    carom_stream_flush(stream);
+    assert_peer_got("one two");
+    carom_stream_shutdown(stream);
+    assert_int_equal(carom_stream_send_now(stream, &queue), 0);
+}
+
 static void append_and_flush(void)
 {
     if (stream->out.length > 0 || stream->sent_total > 20)
@@ -479,6 +500,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(what_has_gathered_leaves_by_a_flush),
         TEST(what_does_not_fit_waits),
+        TEST(what_leaves_now_is_not_queued),
         TEST(sent_may_flush_again),
         TEST(more_segments_than_one_call_takes),
         TEST(fin_follows_what_is_in_out),

@@ -82,6 +82,42 @@ static void large_messages_are_echoed(void **state)
     finish_sockets();
 }
 
+/* As much of it as the client takes goes from where it lies, and the rest from a copy: at each
+ * place where it may be cut, and behind what waits already. */
+static void a_long_message_is_the_callers_again_at_once(void **state)
+{
+    (void)state;
+    static char large[40000], kept[sizeof large];
+    static const size_t windows[] = {0, 1, 3, 4, 5, 20000, 40003, 40004, SIZE_MAX};
+    for (size_t i = 0; i < sizeof large; i++)
+        kept[i] = (char)(i * 7 + i / 251);
+    for (size_t i = 0; i < sizeof windows / sizeof *windows; i++) {
+        begin_sockets();
+        struct socket_client client = open_client();
+        const carom_content content = {.data = large, .length = sizeof large};
+        carom_peer_set_window(client.peer, windows[i]);
+        for (int times = 0; times < 2; times++) {
+            memcpy(large, kept, sizeof large);
+            assert_true(carom_websocket_send(program.sockets[0], CAROM_WEBSOCKET_BINARY,
+                                             &content) != -CAROM_ETOOBIG);
+            memset(large, '?', sizeof large);
+        }
+        assert_int_equal(carom_websocket_buffered(program.sockets[0]),
+                         2 * 40004 - (windows[i] < 40004    ? windows[i]
+                                      : windows[i] == 40004 ? 40004
+                                                            : 2 * 40004));
+        carom_peer_set_window(client.peer, SIZE_MAX);
+        turn();
+        size_t length;
+        const char *bytes = carom_peer_received(client.peer, &length);
+        assert_int_equal(length - client.taken, 2 * 40004);
+        for (int times = 0; times < 2; times++)
+            assert_memory_equal(bytes + client.taken + (size_t)times * 40004 + 4, kept,
+                                sizeof kept);
+        finish_sockets();
+    }
+}
+
 /* Bytes that came with the request, and before the program has accepted. */
 static void bytes_behind_the_handshake_are_messages(void **state)
 {
@@ -287,6 +323,7 @@ int main(void)
         cmocka_unit_test(messages_go_both_ways),
         cmocka_unit_test(a_message_may_come_in_any_pieces),
         cmocka_unit_test(large_messages_are_echoed),
+        cmocka_unit_test(a_long_message_is_the_callers_again_at_once),
         cmocka_unit_test(bytes_behind_the_handshake_are_messages),
         cmocka_unit_test(a_handshake_waits_behind_requests),
         cmocka_unit_test(what_breaks_the_protocol_is_answered),
