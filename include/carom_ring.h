@@ -250,6 +250,8 @@ enum carom_ring_socket_news {
     CAROM_TOLD_REFUSED = 9, /* ACCEPT has failed, and the request is answered. Value: carom_error */
     CAROM_TOLD_DROPPED =
         10, /* a message was not sent: over options.write_limit. Value: its length */
+    CAROM_TOLD_FAILED = 11, /* the client has broken the protocol or a limit, and is not read any
+                               more: CLOSE ends it, behind what is sent before. Value: the code */
 };
 
 /* What the VM asks for. */
@@ -281,6 +283,7 @@ enum carom_ring_entry_flag {
     CAROM_ENTRY_CLEAN = 2,      /* CLOSED: both sides have sent a Close */
     CAROM_ENTRY_LENT = 4,       /* the message is the loan whose number is the value */
     CAROM_ENTRY_DRAIN = 8,      /* TEXT, BINARY: tell DRAINED */
+    CAROM_ENTRY_PLAIN = 16,     /* TEXT, BINARY, PUBLISH: it is not compressed */
 };
 
 /* Bounds. */

@@ -22,8 +22,10 @@ typedef struct carom_websocket carom_websocket;
 
 /* What a message is (RFC 6455, 5.6); the numbers are those of the frames. */
 typedef enum carom_websocket_kind {
-    CAROM_WEBSOCKET_TEXT = 1,  /* UTF-8, checked when it comes */
-    CAROM_WEBSOCKET_BINARY = 2 /* bytes */
+    CAROM_WEBSOCKET_TEXT = 1,   /* UTF-8, checked when it comes */
+    CAROM_WEBSOCKET_BINARY = 2, /* bytes */
+    CAROM_WEBSOCKET_PLAIN = 16 /* beside one of them, where a message is sent: it is not compressed,
+                                  as what is secret should not be beside what others may write */
 } carom_websocket_kind;
 
 /* How far a socket is. */
@@ -58,6 +60,11 @@ typedef struct carom_websocket_handlers {
      * it: 1002, 1007, 1009 for the client's fault, 1001 by a shutdown. `clean`: both sides have
      * sent a Close. */
     void (*close)(carom_websocket *socket, uint16_t code, carom_slice reason, bool clean);
+    /* The client has broken the protocol or a limit: 1002, 1007, 1008 or 1009. Nothing more is
+     * read; what came before may still be answered. The program ends the socket by
+     * carom_websocket_close, in this call or later; after options.close_timeout it is ended with
+     * `code`. Without this handler it is at once. */
+    void (*error)(carom_websocket *socket, uint16_t code);
 } carom_websocket_handlers;
 
 /* How messages are compressed where the client offers it (RFC 7692). */
@@ -89,7 +96,8 @@ typedef struct carom_websocket_options {
     bool close_at_limit;    /* at write_limit the socket is aborted, too */
     uint32_t ping_interval; /* 25 s without a frame in one direction: ping (CAROM_OFF: never) */
     uint32_t pong_timeout;  /* 20 s without a byte after a ping: over, 1006 */
-    uint32_t close_timeout; /* 5 s from Close to its answer: over, 1006 */
+    uint32_t close_timeout; /* 5 s from Close to its answer, and as long as a client may take
+                               nothing of what is sent before it: over, 1006 */
     carom_websocket_deflate deflate; /* off */
     uint32_t deflate_threshold;      /* 64 bytes: smaller messages are sent as they are */
     uint8_t deflate_window;          /* 12: bits of the window, 9 to 15 (RFC 7692, 7.1.2) */
@@ -170,8 +178,9 @@ CAROM_API void carom_websocket_resume(carom_websocket *socket);
 
 /* Begin to close: what was queued is sent, then a Close with `code` (1000 to 1014 but 1004 to 1006,
  * or 3000 to 4999; 0: none) and `reason` (UTF-8 of at most 123 bytes). No message comes any more;
- * `close` is called when the client has answered, or after options.close_timeout. Errors: EINVAL
- * (code or reason), ECANCELED (closing already). */
+ * `close` is called when the client has answered, or after options.close_timeout; after `error`, in
+ * the next pass, with the code that it had. Errors: EINVAL (code or reason), ECANCELED (closing
+ * already). */
 CAROM_API int carom_websocket_close(carom_websocket *socket, uint16_t code, carom_slice reason);
 /* End it at once: the client sees a reset. `close` follows with 1006. */
 CAROM_API void carom_websocket_abort(carom_websocket *socket);

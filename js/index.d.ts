@@ -563,7 +563,7 @@ export interface WebSocketOptions {
   pingInterval?: number | false;
   /** Time without news of the client after a ping; then the socket is ended, with 1006. Default 20,000. */
   pongTimeout?: number | false;
-  /** Time from our Close to the client's; then the connection is ended. Default 5000. */
+  /** Time from when our Close has left to the client's, or without news of one that takes nothing; then it is ended. Default 5000. */
   closeTimeout?: number;
   /**
    * Compression, for clients that offer it: `'shared'`: each message by itself, so that a socket needs nearly no memory for it; an object:
@@ -607,15 +607,16 @@ export interface ServerWebSocket<Data = undefined> {
   binaryType: 'arraybuffer' | 'nodebuffer' | 'uint8array';
   /**
    * Send a message, a string as text. Bytes are copied.
+   * @param compress false: it is sent as it is, whatever `deflate` says. Default true
    * @returns more than 0: sent, or soon will be; -1: queued, and more waits than the client takes: go on when `drain` is called; 0: not
    *   sent, for it is over `writeLimit`, or the socket is not open any more (`readyState` tells which). What was over the limit may be sent
    *   when `drain` is called, or `ready()` resolves; what is longer than the limit, when nothing else waits
    */
-  send(data: WebSocketData): number;
+  send(data: WebSocketData, compress?: boolean): number;
   /** The same of text. */
-  sendText(text: string): number;
+  sendText(text: string, compress?: boolean): number;
   /** The same of bytes. */
-  sendBinary(bytes: ArrayBufferLike | ArrayBufferView): number;
+  sendBinary(bytes: ArrayBufferLike | ArrayBufferView, compress?: boolean): number;
   /**
    * Resolves when the client has taken enough for the next message, and for one for which `send` has returned 0; or when the socket has
    * ended: `while (ws.send(data) === 0 && ws.readyState === 1) await ws.ready();`
@@ -640,10 +641,12 @@ export interface ServerWebSocket<Data = undefined> {
   unsubscribe(topic: string): void;
   isSubscribed(topic: string): boolean;
   /**
-   * Send a message to all subscribers of a topic but this socket. It is framed once, and comes in the order of `send`.
+   * Send a message to all subscribers of a topic but this socket. It is framed once. With one worker it comes in the order of
+   * `send`.
+   * @param compress false: it is sent as it is, whatever `deflate` says. Default true
    * @returns 0 when there are none
    */
-  publish(topic: string, data: WebSocketData): number;
+  publish(topic: string, data: WebSocketData, compress?: boolean): number;
   /** Run `act`, whose sends leave together. They do so anyhow in what one turn of the event loop sends. */
   cork<T>(act: (ws: this) => T): T;
   /** Take no more messages until `resume`: the client is slowed down. Its pings, and that it leaves, are not seen meanwhile either. */
@@ -686,9 +689,10 @@ export interface WebSocketServer<Data = undefined> {
   upgrade(request: Request, options?: UpgradeOptions<Data>): boolean;
   /**
    * Send a message to all subscribers of a topic.
+   * @param compress false: it is sent as it is, whatever `deflate` says. Default true
    * @returns 0 when there are none
    */
-  publish(topic: string, data: WebSocketData): number;
+  publish(topic: string, data: WebSocketData, compress?: boolean): number;
   /** How many sockets get what is published to a topic. */
   subscriberCount(topic: string): number;
 }

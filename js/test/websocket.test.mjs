@@ -495,16 +495,80 @@ for (const io of WAYS)
       });
     });
 
-    test('deflate is agreed and used', async () => {
+    test('deflate is agreed and used, unless a message is not to be compressed', async () => {
+      const text = 'the same again and again '.repeat(1000);
       const told = events();
-      await serving(io, { ...echo, deflate: 'shared', open: (ws) => told.push(ws.extensions) }, async (url, server) => {
-        const { socket, next } = await connect(Ws, url);
-        assert.deepEqual(await told.next(), ['permessage-deflate']);
-        const before = server.stats().bytesSent;
-        const text = 'the same again and again '.repeat(1000);
-        socket.send(text);
-        assert.deepEqual(await next(), ['message', text]);
-        assert.ok(before === undefined || server.stats().bytesSent - before < 2000);
+      const ways = [
+        (ws) => ws.send(text, false),
+        (ws) => ws.sendBinary(Buffer.from(text), false),
+        (ws) => ws.publish('all', text, false), // which is for others
+        (_, server) => server.publish('all', text, false),
+        (ws) => ws.send(text, true),
+        (ws) => ws.send(text),
+        (_, server) => server.publish('all', text),
+      ];
+      const handlers = {
+        deflate: 'shared',
+        open(ws) {
+          ws.subscribe('all');
+          told.push(ws.extensions);
+        },
+        message: (ws, data) => ways[data](ws, ws.data()),
+      };
+      let running;
+      await serving(
+        io,
+        handlers,
+        async (url, server) => {
+          running = server;
+          const first = await connect(Ws, url);
+          const second = await connect(Ws, url);
+          assert.deepEqual(await told.next(), ['permessage-deflate']);
+          let saved = 0;
+          for (let way = 0; way < ways.length; way++) {
+            first.socket.send(String(way));
+            const [, data] = await (way === 2 ? second : first).next();
+            assert.equal(Buffer.from(data).toString(), text);
+            const now = server.stats().webSocketBytesSaved;
+            assert.equal(now > saved, way > 3, `way ${way}`);
+            saved = now;
+          }
+        },
+        { data: () => running },
+      );
+    });
+
+    test('what came before a broken frame is answered, though it takes its time', async () => {
+      const slow = async (ws, data) => {
+        await Promise.resolve();
+        ws.send(data);
+      };
+      for (const message of [echo.message, slow]) {
+        const told = events();
+        await serving(io, { message, close: (_, code) => told.push(code) }, async (url) => {
+          const socket = await handshaken(url);
+          socket.write(Buffer.concat([maskedFrame(1, 'one'), maskedFrame(2, 'two'), maskedFrame(3, ''), maskedFrame(1, 'never')]));
+          const heard = [];
+          for await (const { opcode, text } of framesOf(socket)) heard.push([opcode, text]);
+          assert.deepEqual(heard, [
+            [1, 'one'],
+            [2, 'two'],
+            [8, '\x03\xea'],
+          ]);
+          assert.deepEqual(await told.next(), [1002]);
+        });
+      }
+    });
+
+    test('a handler that does not end holds up the end of a broken socket for closeTimeout', async () => {
+      const told = events();
+      const message = () => new Promise(() => {});
+      await serving(io, { message, closeTimeout: 1, close() {} }, async (url, server) => {
+        const socket = await handshaken(url);
+        socket.write(Buffer.concat([maskedFrame(1, 'one'), maskedFrame(3, '')]));
+        for await (const frame of framesOf(socket)) told.push(frame);
+        assert.deepEqual(await told.next(), [{ opcode: 8, text: '\x03\xea' }]);
+        assert.equal(server.stats().webSocketsClosed['1002'], 1);
       });
     });
 
@@ -559,6 +623,13 @@ for (const io of WAYS)
             assert.equal((await frames.next()).value.opcode, 8);
             assert.deepEqual(await told.next(), [1000, 'bye', true]);
           }
+          const stream = session.request({ ':method': 'CONNECT', ':protocol': 'websocket', ':path': '/', 'sec-websocket-version': '13' });
+          await once(stream, 'response');
+          stream.write(Buffer.concat([maskedFrame(1, 'last'), maskedFrame(3, '')]));
+          const frames = framesOf(stream);
+          assert.deepEqual((await frames.next()).value, { opcode: 1, text: 'last' });
+          assert.deepEqual((await frames.next()).value, { opcode: 8, text: '\x03\xea' });
+          assert.deepEqual(await told.next(), [1002, '', false]);
           session.destroy();
         },
         {},

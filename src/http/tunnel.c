@@ -4,14 +4,24 @@
 
 #include "http/connection.h"
 
+/* What tunnel->length can say; a page is smaller. */
+#define MOST_KEPT ((UINT32_C(1) << 27) - 1)
+
+static const struct carom_tunnel_carrier connection_carrier;
+
+static const struct carom_tunnel_carrier *carrier_of(const struct carom_tunnel *tunnel)
+{
+    return tunnel->has_connection ? &connection_carrier : &carom_tunnel_record_carrier;
+}
+
 struct carom_queue *carom_tunnel_out(struct carom_tunnel *tunnel)
 {
-    return tunnel->carrier->out(tunnel);
+    return carrier_of(tunnel)->out(tunnel);
 }
 
 void carom_tunnel_added(struct carom_tunnel *tunnel, uint64_t bytes)
 {
-    tunnel->carrier->added(tunnel, bytes);
+    carrier_of(tunnel)->added(tunnel, bytes);
 }
 
 uint64_t carom_tunnel_send_now(struct carom_tunnel *tunnel, const struct carom_queue *queue)
@@ -21,7 +31,7 @@ uint64_t carom_tunnel_send_now(struct carom_tunnel *tunnel, const struct carom_q
 
 uint64_t carom_tunnel_unsent(const struct carom_tunnel *tunnel)
 {
-    return tunnel->is_over ? 0 : tunnel->carrier->unsent(tunnel);
+    return tunnel->is_over ? 0 : carrier_of(tunnel)->unsent(tunnel);
 }
 
 void carom_tunnel_receive(struct carom_tunnel *tunnel, bool on)
@@ -29,7 +39,7 @@ void carom_tunnel_receive(struct carom_tunnel *tunnel, bool on)
     if (tunnel->is_over || tunnel->receives == on)
         return;
     tunnel->receives = on;
-    tunnel->carrier->receive(tunnel);
+    carrier_of(tunnel)->receive(tunnel);
 }
 
 void carom_tunnel_end(struct carom_tunnel *tunnel)
@@ -37,7 +47,7 @@ void carom_tunnel_end(struct carom_tunnel *tunnel)
     if (tunnel->is_over)
         return;
     tunnel->is_over = true;
-    tunnel->carrier->end(tunnel);
+    carrier_of(tunnel)->end(tunnel);
 }
 
 void carom_tunnel_abort(struct carom_tunnel *tunnel, carom_reason reason)
@@ -45,18 +55,18 @@ void carom_tunnel_abort(struct carom_tunnel *tunnel, carom_reason reason)
     if (tunnel->is_over)
         return;
     tunnel->is_over = true;
-    tunnel->carrier->abort(tunnel, reason);
+    carrier_of(tunnel)->abort(tunnel, reason);
 }
 
 void carom_tunnel_finish(struct carom_tunnel *tunnel)
 {
     carom_assert(tunnel->is_over);
-    tunnel->carrier->finish(tunnel);
+    carrier_of(tunnel)->finish(tunnel);
 }
 
 struct carom_core *carom_tunnel_core(const struct carom_tunnel *tunnel)
 {
-    return tunnel->carrier->core(tunnel);
+    return carrier_of(tunnel)->core(tunnel);
 }
 
 /* ---------------------------------------------------------------- the connection as carrier */
@@ -72,6 +82,14 @@ static void drop_rest(struct carom_tunnel *tunnel)
         carom_page_drop(tunnel->page);
     tunnel->page = NULL;
     tunnel->length = 0;
+}
+
+/* Bytes of tunnel->page wait for the owner. */
+static void keep(struct carom_tunnel *tunnel, const uint8_t *data, uint32_t length)
+{
+    tunnel->at = length > 0 ? (uint32_t)(data - tunnel->page->data) : 0;
+    tunnel->length = length & MOST_KEPT;
+    carom_assert(length <= MOST_KEPT);
 }
 
 /* The connection goes on without it. */
@@ -155,13 +173,12 @@ void carom_tunnel_take_connection(carom_record *record, struct carom_connection 
 {
     struct carom_tunnel *tunnel = record->tunnel;
     bool receives = tunnel->receives;
-    tunnel->carrier->finish(tunnel); /* the record's part is over */
-    tunnel->carrier = &connection_carrier;
+    carom_tunnel_record_carrier.finish(tunnel); /* the record's part is over */
+    tunnel->has_connection = true;
     tunnel->connection = connection;
     carom_connection_hold(connection);
     tunnel->page = page;
-    tunnel->data = (uint8_t *)(uintptr_t)data;
-    tunnel->length = length;
+    keep(tunnel, data, length);
     tunnel->peer_done = connection->core.peer_done;
     tunnel->receives = receives;
     connection->core.speaks = CAROM_SPEAKS_TUNNEL;
@@ -182,8 +199,7 @@ static void give(struct carom_connection *connection, struct carom_page *page, u
         return;
     carom_assert(!tunnel->receives);
     tunnel->page = carom_page_hold(page);
-    tunnel->data = data + taken;
-    tunnel->length = length - taken;
+    keep(tunnel, data + taken, length - taken);
 }
 
 static void tell_done(struct carom_connection *connection)
@@ -212,7 +228,7 @@ static void tunnel_resume(struct carom_connection *connection)
         uint32_t length = tunnel->length;
         tunnel->page = NULL;
         tunnel->length = 0;
-        give(connection, page, tunnel->data, length);
+        give(connection, page, page->data + tunnel->at, length);
         carom_page_drop(page);
     }
     tell_done(connection);

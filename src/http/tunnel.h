@@ -32,20 +32,22 @@ struct carom_tunnel_events {
 
 struct carom_tunnel {
     const struct carom_tunnel_events *events;
-    const struct carom_tunnel_carrier *carrier; /* what carries its bytes now */
     union {
         struct carom_tunnel_record *record;
         struct carom_connection *connection; /* which is held */
     };
     /* Bytes that the owner has not taken yet, of a connection: in a page that is held. */
     struct carom_page *page;
-    uint8_t *data;
-    uint32_t length;
-    bool receives;  /* the owner wants bytes */
-    bool is_over;   /* there is no further event, and nothing is sent */
-    bool peer_done; /* FIN has come, perhaps behind bytes that wait */
-    bool told_done; /* and the owner knows */
+    uint32_t at;             /* where they begin in it */
+    uint32_t length : 27;    /* how many there are */
+    bool has_connection : 1; /* which carries its bytes, and no record */
+    bool receives : 1;       /* the owner wants bytes */
+    bool is_over : 1;        /* there is no further event, and nothing is sent */
+    bool peer_done : 1;      /* FIN has come, perhaps behind bytes that wait */
+    bool told_done : 1;      /* and the owner knows */
 };
+
+_Static_assert(sizeof(void *) != 8 || sizeof(struct carom_tunnel) <= 32, "an idle socket has one");
 
 /* What carries it, a connection of HTTP/1.1 (tunnel.c) or a record (tunnel_record.c): as the calls
  * below. */
@@ -61,6 +63,8 @@ struct carom_tunnel_carrier {
     void (*finish)(struct carom_tunnel *tunnel);
     struct carom_core *(*core)(const struct carom_tunnel *tunnel);
 };
+
+extern const struct carom_tunnel_carrier carom_tunnel_record_carrier;
 
 extern const struct carom_stream_protocol carom_tunnel_protocol;
 

@@ -9,7 +9,8 @@
 struct carom_tunnel_record {
     struct carom_tunnel *tunnel;
     carom_record *record;
-    carom_waker readable; /* of HTTP/1.1 it waits for the end alone */
+    carom_waker
+        readable; /* of HTTP/1.1 it waits for the end alone, and so while nothing is wanted */
 };
 
 static struct carom_pool *pool_of(const carom_record *record)
@@ -32,10 +33,13 @@ static void over(struct carom_tunnel_record *carried)
 
 /* ---------------------------------------------------------------- what comes */
 
-static void wait_for_bytes(struct carom_tunnel_record *carried)
+/* For bytes, if the owner wants them; for the end in any case. */
+static void wait_for_more(struct carom_tunnel_record *carried)
 {
-    carom_edge edge = reads(carried) ? CAROM_READABLE : CAROM_CANCELLED;
-    int error = carom_wait(carried->record, edge, &carried->readable);
+    bool receives = reads(carried) && carried->tunnel->receives;
+    carom_unwait(carried->record, &carried->readable);
+    int error = carom_wait(carried->record, receives ? CAROM_READABLE : CAROM_CANCELLED,
+                           &carried->readable);
     carom_assert(error == 0);
 }
 
@@ -69,10 +73,11 @@ static void bytes_came(carom_waker *waker, int status)
         over(carried);
         return;
     }
-    if (!give_bytes(carried))
+    bool all = give_bytes(carried);
+    if (tunnel->is_over)
         return;
-    if (record->request == CAROM_REQUEST_CONTENT) {
-        wait_for_bytes(carried);
+    if (!all || record->request == CAROM_REQUEST_CONTENT) {
+        wait_for_more(carried);
     } else if (status < 0) { /* the rest was dropped, and no reason written yet */
         over(carried);
     } else if (!tunnel->told_done) {
@@ -127,8 +132,7 @@ static void record_receive(struct carom_tunnel *tunnel)
     carom_record *record = carried->record;
     if (!reads(carried) || carom_record_over(record) || tunnel->told_done)
         return;
-    if (tunnel->receives && record->wakers[CAROM_READABLE] == NULL)
-        wait_for_bytes(carried);
+    wait_for_more(carried);
 }
 
 /* ---------------------------------------------------------------- its end */
@@ -162,7 +166,7 @@ static struct carom_core *record_core(const struct carom_tunnel *tunnel)
     return record->ops->core(record);
 }
 
-static const struct carom_tunnel_carrier record_carrier = {
+const struct carom_tunnel_carrier carom_tunnel_record_carrier = {
     .out = record_out,
     .added = record_added,
     .send_now = record_send_now,
@@ -197,12 +201,11 @@ int carom_tunnel_begin(struct carom_tunnel *tunnel, const struct carom_tunnel_ev
     };
     *tunnel = (struct carom_tunnel){
         .events = events,
-        .carrier = &record_carrier,
         .record = carried,
         .receives = true,
     };
     carom_record_take_over(record);
-    wait_for_bytes(carried);
+    wait_for_more(carried);
     return 0;
 }
 

@@ -41,9 +41,10 @@ struct carom_ring_socket {
     uint32_t room_at;             /* bytes of them that may wait when the VM is told */
     struct carom_telling telling; /* the socket is not read meanwhile */
     struct carom_telling closing; /* the reason, */
-    uint16_t code;                /* and the code */
+    uint16_t code;                /* and the code, which FAILED has, too */
     bool clean : 1;
     bool owes_opened : 1; /* these are to be told */
+    bool owes_failed : 1;
     bool owes_drained : 1;
     bool owes_closed : 1;
     bool paused : 1;        /* by the VM */

@@ -104,6 +104,12 @@ static bool content_of(struct carom_ring_sockets *sockets, const struct entry *e
     return true;
 }
 
+static carom_websocket_kind kind_of(const struct entry *entry, carom_websocket_kind kind)
+{
+    unsigned plain = entry->flags & CAROM_ENTRY_PLAIN ? CAROM_WEBSOCKET_PLAIN : 0;
+    return (carom_websocket_kind)(kind | plain);
+}
+
 /* The VM has counted it, so it is counted here, too, whether it can be sent or not. */
 static void do_send(struct carom_ring_sockets *sockets, const struct entry *entry,
                     struct carom_ring_socket *socket, carom_websocket_kind kind)
@@ -120,7 +126,7 @@ static void do_send(struct carom_ring_sockets *sockets, const struct entry *entr
     if (entry->flags & CAROM_ENTRY_DRAIN)
         socket->wants_drained = true;
     socket->taken += length;
-    if (carom_websocket_send(socket->socket, kind, &content) == -CAROM_ETOOBIG)
+    if (carom_websocket_send(socket->socket, kind_of(entry, kind), &content) == -CAROM_ETOOBIG)
         carom_ring_socket_tell_dropped(socket, length);
     if (carom_node_alone(&socket->unsent))
         carom_list_append(&sockets->unsent, &socket->unsent);
@@ -142,6 +148,7 @@ static void do_publish(struct carom_ring_sockets *sockets, const struct entry *e
     if (!content_of(sockets, entry, (uint32_t)sizeof length + length, &content))
         return;
     const carom_slice name = {topic, length};
+    kind = kind_of(entry, kind);
     if (entry->number == 0)
         carom_publish(sockets->ring->worker, name, kind, &content);
     else if (socket != NULL && socket->socket != NULL)

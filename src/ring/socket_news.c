@@ -189,6 +189,10 @@ static bool tell_owed(struct carom_ring_socket *socket)
     socket->owes_opened = false;
     if (socket->telling.kind != 0 && !put_rest(socket))
         return false;
+    if (socket->owes_failed && put(socket->ring->sockets, CAROM_TOLD_FAILED, socket->number,
+                                   socket->code, NULL, 0, true) < 0)
+        return false;
+    socket->owes_failed = false;
     if (socket->owes_drained &&
         put(socket->ring->sockets, CAROM_TOLD_DRAINED, socket->number, 0, NULL, 0, true) < 0)
         return false;
@@ -293,6 +297,19 @@ static void pong(carom_websocket *websocket, const void *data, size_t length)
         tell_or_keep(websocket, CAROM_TOLD_PONG, data, length);
 }
 
+/* The VM ends it when it has answered what came before. */
+static void failed(carom_websocket *websocket, uint16_t code)
+{
+    struct carom_ring_socket *socket = carom_websocket_data(websocket);
+    if (is_gone(socket->ring)) {
+        carom_websocket_abort(websocket);
+        return;
+    }
+    socket->owes_failed = true;
+    socket->code = code;
+    tell_now(socket);
+}
+
 /* Bytes that were not sent are given up. */
 static void closed(carom_websocket *websocket, uint16_t code, carom_slice reason, bool clean)
 {
@@ -308,7 +325,7 @@ static void closed(carom_websocket *websocket, uint16_t code, carom_slice reason
     socket->code = code;
     socket->clean = clean;
     socket->owes_closed = true;
-    socket->owes_drained = false;
+    socket->owes_drained = socket->owes_failed = false;
     if (!keep(&socket->closing, CAROM_TOLD_CLOSED, reason.data, (uint32_t)reason.length, 0))
         socket->closing =
             (struct carom_telling){0}; /* no memory for its words: it closes without */
@@ -323,4 +340,5 @@ const carom_websocket_handlers carom_ring_socket_handlers = {
     .ping = ping,
     .pong = pong,
     .close = closed,
+    .error = failed,
 };

@@ -177,16 +177,27 @@ static int make_answer(struct answer *answer, carom_record *record,
 /* ---------------------------------------------------------------- the socket */
 
 static carom_websocket *make_socket(struct carom_websockets *shared,
-                                    struct carom_ws_settings *settings, void *data)
+                                    struct carom_ws_settings *settings,
+                                    const struct carom_ws_deflate_agreed *agreed, void *data)
 {
     carom_websocket *socket = carom_pool_take(&shared->sockets);
     if (socket == NULL)
         return NULL;
     struct carom_life *life = socket->life;
+    struct carom_ws_deflate *deflate = NULL;
+    if (agreed->used) {
+        deflate = carom_pool_take(&shared->compressing);
+        if (deflate == NULL) {
+            carom_pool_give(&shared->sockets, socket);
+            return NULL;
+        }
+        *deflate = (struct carom_ws_deflate){.agreed = *agreed};
+    }
     *socket = (carom_websocket){
         .life = life,
         .settings = settings,
         .data = data,
+        .deflate = deflate,
         .state = CAROM_WEBSOCKET_OPEN,
         .opens = true,
     };
@@ -198,7 +209,6 @@ static carom_websocket *make_socket(struct carom_websockets *shared,
 static void begin(carom_websocket *socket, const struct answer *answer)
 {
     socket->protocol = (uint8_t)(answer->protocol + 1);
-    socket->deflate.agreed = answer->deflate;
     socket->life->generation++;
     carom_ws_shared(socket)->accepted++;
     carom_ws_shared(socket)->connections->look_at_all_pools = true;
@@ -211,7 +221,7 @@ static int open_socket(carom_record *record, struct carom_ws_settings *settings,
                        struct answer *answer, void *data, carom_websocket **made)
 {
     struct carom_websockets *shared = shared_of(record);
-    carom_websocket *socket = make_socket(shared, settings, data);
+    carom_websocket *socket = make_socket(shared, settings, &answer->deflate, data);
     if (socket == NULL)
         return -CAROM_ENOMEM;
     const carom_response response = {
@@ -221,6 +231,8 @@ static int open_socket(carom_record *record, struct carom_ws_settings *settings,
     };
     int error = carom_tunnel_begin(&socket->tunnel, &carom_ws_tunnel_events, record, &response);
     if (error < 0) {
+        if (socket->deflate != NULL)
+            carom_pool_give(&shared->compressing, socket->deflate);
         carom_pool_give(&shared->sockets, socket);
         return error;
     }
@@ -287,7 +299,7 @@ void carom_websocket_pause(carom_websocket *socket)
 
 void carom_websocket_resume(carom_websocket *socket)
 {
-    if (socket != NULL && carom_ws_is_open(socket))
+    if (socket != NULL && carom_ws_is_open(socket) && !socket->failed)
         carom_tunnel_receive(&socket->tunnel, true);
 }
 

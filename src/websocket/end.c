@@ -41,14 +41,42 @@ void carom_ws_abandon(carom_websocket *socket, carom_reason reason)
     over(socket, CAROM_WS_CODE_ABNORMAL);
 }
 
-void carom_ws_fail(carom_websocket *socket, uint16_t code)
+/* ---------------------------------------------------------------- the client is wrong */
+
+static void arm(carom_websocket *socket, uint32_t milliseconds)
+{
+    struct carom_records *records = carom_websockets_records(carom_ws_shared(socket));
+    carom_timer_disarm(&records->wheel, &socket->timer);
+    if (milliseconds == CAROM_OFF)
+        return;
+    carom_timer_arm(&records->wheel, &socket->timer, carom_records_now(records) + milliseconds + 1);
+    carom_records_work(records);
+}
+
+/* The last frame, with the code that is `said`, and the end: there is no answer to wait for. */
+static void end_failed(carom_websocket *socket, uint16_t said, carom_slice reason)
 {
     if (carom_ws_is_open(socket))
-        send_close(socket, code, NULL, 0);
+        send_close(socket, said, reason.data, reason.length);
     if (socket->state == CAROM_WEBSOCKET_CLOSED)
         return;
     carom_tunnel_end(&socket->tunnel);
-    over(socket, code);
+    over(socket, socket->code);
+}
+
+void carom_ws_fail(carom_websocket *socket, uint16_t code)
+{
+    static const carom_slice nothing = {NULL, 0};
+    const carom_websocket_handlers *handlers = &socket->settings->handlers;
+    socket->code = code;
+    if (!carom_ws_is_open(socket) || handlers->error == NULL) {
+        end_failed(socket, code, nothing);
+        return;
+    }
+    socket->failed = true;
+    carom_tunnel_receive(&socket->tunnel, false);
+    arm(socket, socket->settings->options.close_timeout);
+    handlers->error(socket, code);
 }
 
 /* ---------------------------------------------------------------- the client closes */
@@ -122,24 +150,34 @@ const struct carom_tunnel_events carom_ws_tunnel_events = {
 
 /* ---------------------------------------------------------------- the program closes */
 
-static void arm(carom_websocket *socket, uint32_t milliseconds)
-{
-    struct carom_records *records = carom_websockets_records(carom_ws_shared(socket));
-    carom_timer_disarm(&records->wheel, &socket->timer);
-    if (milliseconds == CAROM_OFF)
-        return;
-    carom_timer_arm(&records->wheel, &socket->timer, carom_records_now(records) + milliseconds + 1);
-    carom_records_work(records);
-}
-
 static void begin_close(carom_websocket *socket, uint16_t code, carom_slice reason)
 {
     send_close(socket, code, reason.data, reason.length);
     if (socket->state == CAROM_WEBSOCKET_CLOSED)
         return;
     socket->state = CAROM_WEBSOCKET_CLOSING;
+    socket->spoke = false;
     carom_tunnel_receive(&socket->tunnel, true); /* or its answer would not come */
     arm(socket, socket->settings->options.close_timeout);
+}
+
+/* The time to answer begins when the Close has left. */
+void carom_ws_close_moves(carom_websocket *socket)
+{
+    socket->spoke = true;
+    if (carom_tunnel_unsent(&socket->tunnel) == 0)
+        arm(socket, socket->settings->options.close_timeout);
+}
+
+/* What was sent before the Close may take its time, as long as the client takes some of it. */
+static void close_is_due(carom_websocket *socket)
+{
+    bool moves = socket->spoke && carom_tunnel_unsent(&socket->tunnel) > 0;
+    socket->spoke = false;
+    if (moves)
+        arm(socket, socket->settings->options.close_timeout);
+    else
+        carom_ws_abandon(socket, CAROM_REASON_CLIENT_RESET);
 }
 
 int carom_websocket_close(carom_websocket *socket, uint16_t code, carom_slice reason)
@@ -154,7 +192,10 @@ int carom_websocket_close(carom_websocket *socket, uint16_t code, carom_slice re
         return -CAROM_EINVAL;
     if (!carom_ws_is_open(socket))
         return -CAROM_ECANCELED;
-    begin_close(socket, code, reason);
+    if (socket->failed)
+        end_failed(socket, code, reason);
+    else
+        begin_close(socket, code, reason);
     return 0;
 }
 
@@ -199,7 +240,9 @@ static void time_is_over(struct carom_timer *timer)
     static const carom_slice nothing = {NULL, 0};
     carom_websocket *socket = carom_container(timer, carom_websocket, timer);
     if (socket->state == CAROM_WEBSOCKET_CLOSING)
-        carom_ws_abandon(socket, CAROM_REASON_CLIENT_RESET);
+        close_is_due(socket);
+    else if (socket->failed)
+        end_failed(socket, socket->code, nothing);
     else if (carom_ws_shared(socket)->draining)
         begin_close(socket, CAROM_WS_CODE_GOING_AWAY, nothing);
     else if (socket->pinged)
@@ -274,7 +317,10 @@ static void tell_close(carom_websocket *socket)
     carom_ws_drop_partial(socket);
     socket->life->generation++;
     carom_node_remove(&socket->link);
-    carom_ws_deflate_finish(&socket->deflate, &socket->settings->deflaters);
+    if (socket->deflate != NULL) {
+        carom_ws_deflate_finish(socket->deflate, &socket->settings->deflaters);
+        carom_pool_give(&shared->compressing, socket->deflate);
+    }
     carom_ws_settings_give(shared, socket->settings);
     carom_tunnel_finish(&socket->tunnel);
     carom_pool_give(&shared->sockets, socket);

@@ -12,7 +12,7 @@
 struct carom_publication {
     struct carom_websockets *owner;
     uint32_t posts; /* that have not come back */
-    uint8_t kind;   /* carom_websocket_kind */
+    uint8_t kind;   /* carom_websocket_kind, PLAIN with it */
     uint8_t name_length;
     char name[CAROM_TOPIC_NAME_MOST];
     uint8_t *bytes; /* of the owner's bins */
@@ -49,7 +49,7 @@ static bool make_frame(struct carom_websockets *websockets, struct frame *frame,
     if (frame->page == NULL)
         return false;
     uint8_t *to = frame->page->data + frame->page->used;
-    size_t head = carom_ws_head_write(to, kind, true, compressed, length);
+    size_t head = carom_ws_head_write(to, carom_ws_opcode_of(kind), true, compressed, length);
     if (length > 0)
         memcpy(to + head, data, length);
     frame->at = to;
@@ -117,11 +117,12 @@ static int deliver_to(struct delivery *delivery, carom_websocket *socket)
     const struct frame *frame = NULL;
     if (!carom_ws_takes(socket, delivery->content->length))
         return 0;
-    if (carom_ws_deflates(socket) && socket->deflate.agreed.server_bits >= common_bits(settings))
+    if (carom_ws_deflates(socket) && !(delivery->kind & CAROM_WEBSOCKET_PLAIN) &&
+        socket->deflate->agreed.server_bits >= common_bits(settings))
         frame = deflated(delivery, settings);
     if (frame != NULL) {
         delivery->websockets->bytes_saved += delivery->saved;
-        carom_ws_deflate_forget(&socket->deflate, &settings->deflaters);
+        carom_ws_deflate_forget(socket->deflate, &settings->deflaters);
     } else {
         frame = plain(delivery);
     }
@@ -259,8 +260,8 @@ int carom_publish_from(struct carom_websockets *websockets, carom_slice topic,
                        const carom_websocket *except)
 {
     bool valid = content != NULL && (content->data != NULL || content->length == 0) &&
-                 (kind == CAROM_WEBSOCKET_TEXT || kind == CAROM_WEBSOCKET_BINARY) &&
-                 topic.data != NULL && topic.length <= CAROM_TOPIC_NAME_MOST;
+                 carom_ws_kind_is_known(kind) && topic.data != NULL &&
+                 topic.length <= CAROM_TOPIC_NAME_MOST;
     int error = valid ? 0 : -CAROM_EINVAL;
     if (valid) {
         int here = deliver(websockets, topic, (uint8_t)kind, content, except);

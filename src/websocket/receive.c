@@ -65,8 +65,8 @@ static bool inflate(carom_websocket *socket, uint8_t kind, const uint8_t **data,
 {
     carom_slice message = {NULL, 0};
     carom_ws_shared(socket)->deflates = true;
-    int code = carom_ws_inflate(&socket->deflate, &socket->settings->deflaters, *data, *length,
-                                true, socket->settings->options.max_message, &message);
+    int code = carom_ws_inflate(socket->deflate, &socket->settings->deflaters, *data, *length, true,
+                                socket->settings->options.max_message, &message);
     *data = (const uint8_t *)message.data;
     *length = message.length;
     struct carom_utf8 text = {0};

@@ -118,8 +118,7 @@ static int standing(carom_websocket *socket)
 static int check(const carom_websocket *socket, carom_websocket_kind kind,
                  const carom_content *content)
 {
-    bool known = kind == CAROM_WEBSOCKET_TEXT || kind == CAROM_WEBSOCKET_BINARY;
-    if (socket == NULL || content == NULL || !known ||
+    if (socket == NULL || content == NULL || !carom_ws_kind_is_known(kind) ||
         (content->data == NULL && content->length > 0))
         return -CAROM_EINVAL;
     return 0;
@@ -133,23 +132,25 @@ static int send_frame(carom_websocket *socket, uint8_t opcode, bool fin,
     struct carom_queue *out = carom_tunnel_out(&socket->tunnel);
     uint64_t before = out->length;
     bool copies = content->give_back == NULL || content->length <= CAROM_COPY_AT_MOST;
+    bool kept = false;
     int error = append_frame(socket, opcode, fin, false, content->data, content->length, copies);
     if (error == 0 && !copies) {
         error = carom_queue_append_borrowed(out, &records->segments, content->data, content->length,
                                             content->give_back, content->owner);
-        copies = error < 0;
+        kept = error == 0;
     }
-    if (copies)
+    if (!kept)
         give_back(content);
     return framed(socket, error, before);
 }
 
-/* Compressed, if it was agreed on and makes it compressed. */
-static int send_message(carom_websocket *socket, uint8_t opcode, const carom_content *content)
+/* Compressed, if it was agreed on, the program lets it be, and it makes it shorter. */
+static int send_message(carom_websocket *socket, uint8_t kind, const carom_content *content)
 {
     carom_slice compressed;
-    if (!carom_ws_deflates(socket) ||
-        !carom_ws_deflate_message(&socket->deflate, &socket->settings->deflaters, content->data,
+    uint8_t opcode = carom_ws_opcode_of(kind);
+    if (!carom_ws_deflates(socket) || (kind & CAROM_WEBSOCKET_PLAIN) ||
+        !carom_ws_deflate_message(socket->deflate, &socket->settings->deflaters, content->data,
                                   content->length, &compressed))
         return send_frame(socket, opcode, true, content);
     carom_ws_shared(socket)->deflates = true;
@@ -185,16 +186,18 @@ int carom_websocket_send_piece(carom_websocket *socket, carom_websocket_kind kin
                                const carom_content *content, bool last)
 {
     int error = check(socket, kind, content);
+    uint8_t opcode = carom_ws_opcode_of(kind);
     if (error == 0)
         error = admit(socket, content->length);
-    if (error == 0 && socket->piece_kind != 0 && socket->piece_kind != kind)
+    if (error == 0 && socket->piece_kind != 0 && socket->piece_kind != opcode)
         error = -CAROM_ESTATE;
     if (error < 0) {
         if (content != NULL)
             give_back(content);
         return error;
     }
-    uint8_t opcode = socket->piece_kind == 0 ? (uint8_t)kind : (uint8_t)CAROM_WS_CONTINUATION;
+    if (socket->piece_kind != 0)
+        opcode = CAROM_WS_CONTINUATION;
     socket->piece_kind = last ? 0 : kind & 3u;
     carom_ws_shared(socket)->messages_sent += last;
     carom_ws_shared(socket)->bytes_sent += content->length;
@@ -247,6 +250,8 @@ int carom_websocket_pong(carom_websocket *socket, const void *data, size_t lengt
 void carom_ws_sent(struct carom_tunnel *tunnel)
 {
     carom_websocket *socket = carom_container(tunnel, carom_websocket, tunnel);
+    if (socket->state == CAROM_WEBSOCKET_CLOSING)
+        carom_ws_close_moves(socket);
     if (!socket->drains || carom_tunnel_unsent(tunnel) > socket->settings->options.write_buffer / 2)
         return;
     socket->drains = false;

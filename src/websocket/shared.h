@@ -17,6 +17,7 @@ struct carom_websockets {
     struct carom_connections *connections; /* of the worker */
     struct carom_pool sockets;
     struct carom_pool partials;
+    struct carom_pool compressing;      /* of sockets whose messages may be compressed */
     struct carom_lives lives;           /* of sockets, as those of records */
     struct carom_bins bins;             /* bytes of messages that are not whole */
     struct carom_node open;             /* sockets of which there is nothing to tell, */

@@ -43,23 +43,25 @@ struct carom_websocket {
     struct carom_timer timer;
     struct carom_ws_partial *partial; /* or NULL: whole frames have come */
     struct carom_topic_subscription *subscriptions;
-    struct carom_ws_deflate deflate;
-    uint8_t protocol;       /* the subprotocol, its place in the settings, and one; 0 */
-    uint8_t state : 2;      /* carom_websocket_state */
-    uint8_t piece_kind : 2; /* of the message that is sent in pieces; 0: none */
-    bool opens : 1;         /* `open` is due, */
-    bool drains : 1;        /* `drain` follows when room is there, */
-    bool drained : 1;       /* and is due */
-    bool clean : 1;         /* both have sent a Close */
-    bool is_due : 1;        /* it is in shared->due */
-    bool heard : 1;         /* bytes have come since the timer was set, */
-    bool spoke : 1;         /* were sent, */
-    bool pinged : 1;        /* and a ping is to be answered until it fires */
-    uint16_t code;          /* of its end */
+    struct carom_ws_deflate *deflate; /* or NULL: messages are not compressed */
+    uint8_t protocol;                 /* the subprotocol, its place in the settings, and one; 0 */
+    uint8_t state : 2;                /* carom_websocket_state */
+    uint8_t piece_kind : 2;           /* of the message that is sent in pieces; 0: none */
+    bool opens : 1;                   /* `open` is due, */
+    bool drains : 1;                  /* `drain` follows when room is there, */
+    bool drained : 1;                 /* and is due */
+    bool clean : 1;                   /* both have sent a Close */
+    bool is_due : 1;                  /* it is in shared->due */
+    bool heard : 1;                   /* bytes have come since the timer was set, */
+    bool spoke : 1;                   /* were sent; when it is closing: have left, */
+    bool pinged : 1;                  /* and a ping is to be answered until it fires */
+    bool failed : 1; /* `error` was told `code`, and the Close waits for the program */
+    uint16_t code;   /* of its end */
 };
 
-_Static_assert(sizeof(void *) != 8 || sizeof(carom_websocket) <= 168,
-               "with its connection and its life an idle socket costs at most 400 bytes");
+_Static_assert(sizeof(void *) != 8 || sizeof(carom_websocket) <= 136,
+               "with its connection, its life and the allocator's words an idle socket costs at "
+               "most 400 bytes");
 
 /* The partial; a fresh one, if there is none; NULL: no memory, and the socket is over. */
 struct carom_ws_partial *carom_ws_partial_of(carom_websocket *socket);
@@ -90,8 +92,11 @@ void carom_ws_tell_open(carom_websocket *socket);
 
 /* Its time begins to run. */
 void carom_ws_keep_time(carom_websocket *socket);
-/* The client has broken the protocol, or a limit: say so with this code, and end it. */
+/* The client has broken the protocol, or a limit: say so with this code, and end it; a program with
+ * a handler `error` is told, and does that. Nothing more is read. */
 void carom_ws_fail(carom_websocket *socket, uint16_t code);
+/* It is closing, and some of what waited has left. */
+void carom_ws_close_moves(carom_websocket *socket);
 /* A Close has come. */
 void carom_ws_close_came(carom_websocket *socket, const uint8_t *data, size_t length);
 /* No memory, no answer, or no room: end it without a word; `close` is told 1006. */
@@ -105,6 +110,18 @@ static inline struct carom_websockets *carom_ws_shared(const carom_websocket *so
     return socket->settings->websockets;
 }
 
+/* What a program may say that a message is: text or bytes, and beside it that it is PLAIN. */
+static inline uint8_t carom_ws_opcode_of(unsigned kind)
+{
+    return (uint8_t)(kind & ~(unsigned)CAROM_WEBSOCKET_PLAIN);
+}
+
+static inline bool carom_ws_kind_is_known(unsigned kind)
+{
+    unsigned opcode = kind & ~(unsigned)CAROM_WEBSOCKET_PLAIN;
+    return opcode == CAROM_WEBSOCKET_TEXT || opcode == CAROM_WEBSOCKET_BINARY;
+}
+
 /* Whether messages may be sent. */
 static inline bool carom_ws_is_open(const carom_websocket *socket)
 {
@@ -114,7 +131,7 @@ static inline bool carom_ws_is_open(const carom_websocket *socket)
 /* Whether messages may be compressed. */
 static inline bool carom_ws_deflates(const carom_websocket *socket)
 {
-    return socket->deflate.agreed.used;
+    return socket->deflate != NULL;
 }
 
 #endif

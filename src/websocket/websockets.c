@@ -32,6 +32,7 @@ void carom_websockets_init(struct carom_websockets *websockets,
     websockets->sockets.made = socket_made;
     websockets->sockets.unmade = socket_unmade;
     carom_pool_init(&websockets->partials, sizeof(struct carom_ws_partial), 0);
+    carom_pool_init(&websockets->compressing, sizeof(struct carom_ws_deflate), 0);
     carom_publications_init(websockets);
     carom_bins_init(&websockets->bins);
     carom_topics_init(&websockets->topics);
@@ -39,11 +40,8 @@ void carom_websockets_init(struct carom_websockets *websockets,
     carom_node_init(&websockets->due);
     websockets->tell.wake = carom_websockets_tell;
     struct carom_pool *const pools[] = {
-        &websockets->sockets,
-        &websockets->partials,
-        &websockets->publications,
-        &websockets->posts,
-        &websockets->topics.subscriptions,
+        &websockets->sockets,      &websockets->partials, &websockets->compressing,
+        &websockets->publications, &websockets->posts,    &websockets->topics.subscriptions,
     };
     for (size_t i = 0; i < sizeof pools / sizeof *pools; i++)
         carom_connections_add_pool(connections, pools[i], true);
@@ -86,6 +84,7 @@ void carom_websockets_finish(struct carom_websockets *websockets)
     carom_pool_finish(&websockets->sockets);
     carom_lives_finish(&websockets->lives);
     carom_pool_finish(&websockets->partials);
+    carom_pool_finish(&websockets->compressing);
     carom_pool_finish(&websockets->publications);
     carom_pool_finish(&websockets->posts);
     carom_topics_finish(&websockets->topics);

@@ -21,6 +21,7 @@ const {
   ENTRY_CLEAN,
   ENTRY_LENT,
   ENTRY_DRAIN,
+  ENTRY_PLAIN,
   TOLD_OPENED,
   TOLD_TEXT,
   TOLD_BINARY,
@@ -31,6 +32,7 @@ const {
   TOLD_CLOSED,
   TOLD_REFUSED,
   TOLD_DROPPED,
+  TOLD_FAILED,
   ASK_ACCEPT,
   ASK_TEXT,
   ASK_BINARY,
@@ -85,6 +87,11 @@ class Owner {
     if (name === 'ping' ? this.settings.pings : this.settings.pongs) this.tell(name === 'ping' ? TOLD_PING : TOLD_PONG, 0, 0, bytes);
   }
 
+  // The program closes it when it has answered what came before.
+  failed(code) {
+    this.tell(TOLD_FAILED, 0, code, NOTHING);
+  }
+
   closed(code, reason, clean) {
     this.sockets.forget(this);
     this.leftBytes = this.taken;
@@ -117,11 +124,11 @@ class Owner {
     this.sockets.words[SOCKETS_LEFT_WORD + this.number - 1] = this.leftBytes | 0;
   }
 
-  send(bytes, isBinary, wantsDrained) {
+  send(bytes, isBinary, wantsDrained, plain) {
     this.taken += bytes.length;
     if (wantsDrained) this.wantsDrained = true;
     const { socket } = this;
-    if (socket.admits(bytes.length)) socket.send(bytes, isBinary);
+    if (socket.admits(bytes.length)) socket.send(bytes, isBinary, plain);
     else {
       this.tell(TOLD_DROPPED, 0, bytes.length, NOTHING);
       socket.cutOff();
@@ -258,10 +265,10 @@ class Sockets {
     if (kind === ASK_PUBLISH_TEXT || kind === ASK_PUBLISH_BINARY) {
       const length = bytes.readUInt32LE(0);
       const content = flags & ENTRY_LENT ? this.side.takeLoan(value) : bytes.subarray(4 + length);
-      this.publish(bytes.toString('latin1', 4, 4 + length), owner, content, kind === ASK_PUBLISH_BINARY);
+      this.publish(bytes.toString('latin1', 4, 4 + length), owner, content, kind === ASK_PUBLISH_BINARY, (flags & ENTRY_PLAIN) !== 0);
     } else if (kind === ASK_TEXT || kind === ASK_BINARY) {
       const content = flags & ENTRY_LENT ? this.side.takeLoan(value) : bytes;
-      owner?.send(content, kind === ASK_BINARY, (flags & ENTRY_DRAIN) !== 0);
+      owner?.send(content, kind === ASK_BINARY, (flags & ENTRY_DRAIN) !== 0, (flags & ENTRY_PLAIN) !== 0);
     } else if (owner !== undefined) this.ask(kind, owner, value, bytes);
   }
 
@@ -351,10 +358,10 @@ class Sockets {
     if (subscribers.size === 0) this.side.server.topics.delete(topic);
   }
 
-  publish(topic, from, bytes, isBinary) {
+  publish(topic, from, bytes, isBinary, plain) {
     for (const owner of [...this.subscribersOf(topic, false)])
       if (owner === from) continue;
-      else if (owner.socket.admits(bytes.length)) owner.socket.send(bytes, isBinary);
+      else if (owner.socket.admits(bytes.length)) owner.socket.send(bytes, isBinary, plain);
       else owner.socket.cutOff();
   }
 

@@ -1,6 +1,6 @@
 // A WebSocket (RFC 6455) over what carries its bytes: a connection that was HTTP/1.1, or a stream of HTTP/2. That has send(bytes),
 // touch(), queued, receive(on), end(unread), abort(reason, reset). Its owner hears opened(), message(data, isBinary), control(name,
-// data), drained(), closed(code, reason, clean).
+// data), drained(), failed(code), closed(code, reason, clean).
 'use strict';
 
 const { isUtf8 } = require('node:buffer');
@@ -69,6 +69,7 @@ class WebSocket {
     this.needs = 0; // bytes without which nothing can be read
     this.parts = null; // of a message: { opcode, compressed, pieces, length }
     this.isPaused = false;
+    this.failure = 0; // the code of what the client did wrong: the Close waits for the owner
     this.peerIsDone = false;
     this.heard = this.spoke = false; // since the last look
     this.timer = null;
@@ -231,6 +232,7 @@ class WebSocket {
   }
 
   pause(on) {
+    if (this.failure !== 0) return;
     this.isPaused = on;
     this.wire?.receive(!on);
     if (!on && this.wire !== null) setImmediate(() => this.state !== 'closed' && this.read());
@@ -255,12 +257,12 @@ class WebSocket {
     if (this.settings.closeAtLimit) this.abort();
   }
 
-  send(bytes, isBinary) {
+  send(bytes, isBinary, plain) {
     if (this.state !== 'open') return;
     this.server.counts.webSocketMessagesSent++;
     this.server.counts.webSocketBytesSent += bytes.length;
     const opcode = isBinary ? BINARY : TEXT;
-    const packed = this.deflate && bytes.length >= this.settings.threshold ? this.packed(bytes) : null;
+    const packed = this.deflate && !plain && bytes.length >= this.settings.threshold ? this.packed(bytes) : null;
     if (packed === null || packed.length >= bytes.length) {
       this.put(frame(opcode, bytes, false));
       return;
@@ -284,7 +286,12 @@ class WebSocket {
 
   // What carries it has sent some.
   sent() {
-    if (this.state !== 'closed') this.owner.left();
+    if (this.state === 'closed') return;
+    if (this.state === 'closing') {
+      this.moves = true;
+      if (this.unsent === 0) this.keepTime(this.settings.closeTimeout, () => this.closeIsDue());
+    }
+    this.owner.left();
   }
 
   // ---------------------------------------------------------------- ends
@@ -297,11 +304,23 @@ class WebSocket {
       return;
     }
     this.sendClose(code, reason);
+    if (this.failure !== 0) {
+      this.over(this.failure, '', false);
+      return;
+    }
     this.state = 'closing';
     this.wire.receive(true);
     this.isPaused = false;
     setImmediate(() => this.state !== 'closed' && this.read());
-    this.keepTime(this.settings.closeTimeout, () => this.abort());
+    this.moves = false;
+    this.keepTime(this.settings.closeTimeout, () => this.closeIsDue());
+  }
+
+  // What was sent before the Close may take its time, as long as the client takes some of it.
+  closeIsDue() {
+    if (this.moves && this.unsent > 0) this.keepTime(this.settings.closeTimeout, () => this.closeIsDue());
+    else this.abort();
+    this.moves = false;
   }
 
   sendClose(code, reason) {
@@ -314,9 +333,17 @@ class WebSocket {
     this.close(GOING_AWAY, NOTHING);
   }
 
+  // Nothing more is read; the owner closes when it has answered what came before.
   fail(code) {
-    if (this.state === 'open') this.sendClose(code, NOTHING);
-    this.over(code, '', false);
+    if (this.state !== 'open') {
+      this.over(code, '', false);
+      return;
+    }
+    this.failure = code;
+    this.isPaused = true;
+    this.wire.receive(false);
+    this.keepTime(this.settings.closeTimeout, () => this.close(code, NOTHING));
+    this.owner.failed(code);
   }
 
   abort() {

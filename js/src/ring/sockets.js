@@ -30,6 +30,7 @@ const {
   TOLD_CLOSED,
   TOLD_REFUSED,
   TOLD_DROPPED,
+  TOLD_FAILED,
 } = require('../memory/layout.js');
 
 const MOST = 131072; // sockets of a ring
@@ -305,6 +306,9 @@ class Sockets {
         break;
       case TOLD_DROPPED:
         connection.hearDropped(value);
+        break;
+      case TOLD_FAILED:
+        connection.hearFailed(value);
         break;
     }
   }

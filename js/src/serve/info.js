@@ -69,8 +69,8 @@ class Info {
     return this.#server.upgrade(request, options);
   }
 
-  publish(topic, data) {
-    return this.#server.publish(topic, data);
+  publish(topic, data, compress) {
+    return this.#server.publish(topic, data, compress);
   }
 
   subscriberCount(topic) {

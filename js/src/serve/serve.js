@@ -135,9 +135,9 @@ class Server {
   }
 
   // Send to all sockets that are subscribed to the topic; how many bytes, 0 when there are none.
-  publish(topic, data) {
+  publish(topic, data, compress) {
     if (this.subscriberCount(topic) === 0) return 0;
-    return publish(this.#engine.rings[0].openSockets(), 0, topic, data);
+    return publish(this.#engine.rings[0].openSockets(), 0, topic, data, compress);
   }
 
   subscriberCount(topic) {

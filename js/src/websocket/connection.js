@@ -17,6 +17,7 @@ const {
   ASK_PUBLISH_BINARY,
   ASK_DRAIN,
   ENTRY_DRAIN,
+  ENTRY_PLAIN,
 } = require('../memory/layout.js');
 const { ownBytes } = require('../ring/copies.js');
 const { BINARY_TYPES } = require('./options.js');
@@ -27,6 +28,7 @@ const OPEN = 1;
 const CLOSING = 2;
 const CLOSED = 3;
 const DRAIN = ENTRY_DRAIN << 16;
+const PLAIN = ENTRY_PLAIN << 16;
 const LONGEST_REASON = 123; // bytes
 const LONGEST_CONTROL = 125;
 const FAILED = 1011; // RFC 6455, 7.4.1: the code of a server that cannot go on
@@ -46,6 +48,11 @@ function controlBytes(data) {
   const bytes = typeof data === 'string' ? Buffer.from(data, 'utf8') : toBytes(data);
   if (bytes.length > LONGEST_CONTROL) throw new RangeError(`a ping or pong has at most ${LONGEST_CONTROL} bytes`);
   return bytes;
+}
+
+// The kind of a message, with its flags.
+function kindOf(kind, full, compress) {
+  return kind | (full ? DRAIN : 0) | (compress === false ? PLAIN : 0);
 }
 
 function isCloseCode(code) {
@@ -146,11 +153,12 @@ class WebSocketConnection {
 
   // ---------------------------------------------------------------- sending
 
-  send(data) {
-    return typeof data === 'string' ? this.sendText(data) : this.sendBinary(data);
+  // `compress` false: the message is sent as it is.
+  send(data, compress) {
+    return typeof data === 'string' ? this.sendText(data, compress) : this.sendBinary(data, compress);
   }
 
-  sendText(text) {
+  sendText(text, compress) {
     if (typeof text !== 'string') throw new TypeError('a text is a string');
     if (this.#readyState !== OPEN) return 0;
     const pending = this.bufferedAmount;
@@ -160,17 +168,17 @@ class WebSocketConnection {
       if (!this.#admits(pending, most)) return 0;
     }
     const full = pending + most > this.#settings.writeBuffer;
-    return this.#sent(this.#sockets.sendText(full ? ASK_TEXT | DRAIN : ASK_TEXT, this.#number, text), full);
+    return this.#sent(this.#sockets.sendText(kindOf(ASK_TEXT, full, compress), this.#number, text), full);
   }
 
-  sendBinary(data) {
+  sendBinary(data, compress) {
     const bytes = toBytes(data);
     if (this.#readyState !== OPEN) return 0;
     const pending = this.bufferedAmount;
     const { length } = bytes;
     if (!this.#admits(pending, length)) return 0;
     const full = pending + length > this.#settings.writeBuffer;
-    this.#sockets.sendBytes(full ? ASK_BINARY | DRAIN : ASK_BINARY, this.#number, bytes);
+    this.#sockets.sendBytes(kindOf(ASK_BINARY, full, compress), this.#number, bytes);
     return this.#sent(length, full);
   }
 
@@ -308,10 +316,10 @@ class WebSocketConnection {
   }
 
   // To all others that are subscribed; 0: there are none.
-  publish(topic, data) {
+  publish(topic, data, compress) {
     if (this.#readyState !== OPEN) return 0;
     const others = this.#topicsOfServer.count(topic) - (this.isSubscribed(topic) ? 1 : 0);
-    return others === 0 ? 0 : publish(this.#sockets, this.#number, topic, data);
+    return others === 0 ? 0 : publish(this.#sockets, this.#number, topic, data, compress);
   }
 
   #leaveTopics() {
@@ -389,6 +397,18 @@ class WebSocketConnection {
     tell(this, 'error', error);
   }
 
+  // The client has broken the protocol, or a limit. What came before is answered first.
+  hearFailed(code) {
+    if (this.#busy || (this.#later !== null && this.#later.length > 0)) this.#put('failed', code, false);
+    else this.#endFailed(code);
+  }
+
+  #endFailed(code) {
+    if (this.#readyState !== OPEN) return;
+    this.#readyState = CLOSING;
+    this.#sockets.ask(ASK_CLOSE, this.#number, code, null);
+  }
+
   hearRefused(code, text) {
     this.#end();
     const error = new Error(`the request became no WebSocket: ${text}`);
@@ -456,6 +476,7 @@ class WebSocketConnection {
       const { name, data, isBinary } = next;
       if (name === 'close') tell(this, 'close', data.code, data.reason, data.clean);
       else if (name === 'message') this.#tellMessage(data, isBinary);
+      else if (name === 'failed') this.#endFailed(data);
       else this.#wait(call(this, name, this.#asGiven(data)));
     }
   }
@@ -472,10 +493,10 @@ delete WebSocketConnection.setNumber;
 Object.assign(WebSocketConnection, { CONNECTING, OPEN, CLOSING, CLOSED });
 
 // Send to all subscribers but the socket of this number (0: to all of them). How many bytes.
-function publish(sockets, number, topic, data) {
+function publish(sockets, number, topic, data, compress) {
   const text = typeof data === 'string';
   const bytes = ownBytes(text ? data : toBytes(data), text);
-  sockets.publish(text ? ASK_PUBLISH_TEXT : ASK_PUBLISH_BINARY, number, publicationHead(topic), bytes);
+  sockets.publish(kindOf(text ? ASK_PUBLISH_TEXT : ASK_PUBLISH_BINARY, false, compress), number, publicationHead(topic), bytes);
   return bytes.length || 1;
 }
 

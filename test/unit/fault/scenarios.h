@@ -11,6 +11,7 @@
 
 #include "unit/base/support.h"
 #include "unit/fault/h2_answers.h"
+#include "unit/fault/sockets.h"
 
 #include "base/assert.h"
 #include "carom.h"
@@ -31,6 +32,7 @@ struct scenario {
     bool slow;    /* the client takes little at a time */
     bool leaves;  /* FIN behind the last */
     bool drains;  /* a shutdown behind the last */
+    bool is_socket;
 };
 
 /* ---------------------------------------------------------------- contents */
@@ -47,6 +49,7 @@ static inline void make_pattern(void)
 {
     for (size_t i = 0; i < sizeof pattern; i++)
         pattern[i] = (char)('a' + (i / 7 + i / 1000) % 26);
+    make_socket_messages(pattern);
 }
 
 /* The same in a file, and once more in one that the kernel does not move, where a test says so. */
@@ -272,6 +275,19 @@ static bool targets(const carom_record *record, const char *target)
     return slice.length == strlen(target) && memcmp(slice.data, target, slice.length) == 0;
 }
 
+/* "/socket", "/socket-deflate". */
+static void become_socket(struct task *task, bool deflates)
+{
+    begin_socket_program(event, take_back, &tasks.lent);
+    struct task **link = &tasks.first;
+    carom_record *record = task->record;
+    while (*link != task)
+        link = &(*link)->next;
+    *link = task->next; /* in a record that may be gone */
+    if (accept_socket(record, deflates) < 0)
+        carom_release(record);
+}
+
 static void fault_handler(carom_record *record, void *data)
 {
     static const carom_field upgrade = {CAROM_SLICE("Upgrade"), CAROM_SLICE("echo")};
@@ -319,6 +335,8 @@ static void fault_handler(carom_record *record, void *data)
             echo_on(&task->waker, 0);
         else
             finish_task(task);
+    } else if (targets(record, "/socket") || targets(record, "/socket-deflate")) {
+        become_socket(task, targets(record, "/socket-deflate"));
     } else if (targets(record, "/watch") || targets(record, "/watch-worker")) {
         ask_backend(task, targets(record, "/watch-worker"));
     } else if (targets(record, "/post")) {
@@ -367,6 +385,7 @@ static carom_options fault_options(void)
     options.record_state = sizeof(struct task);
     options.pool_floor = 1;
     options.write_buffer = 4096;
+    options.h2_connect_protocol = true;
     options.backend = getenv("CAROM_BACKEND"); /* NULL: epoll */
     return options;
 }
@@ -485,6 +504,12 @@ static inline bool judge_one(const struct scenario *scenario, const char **bytes
             assert_int_equal(length, expected_length);
             take_plain(&content, length, expected, expected_length);
         }
+    } else if (status == 101 && scenario->is_socket) {
+        enum socket_verdict socket =
+            judge_socket(content.bytes, (size_t)(end - content.bytes), expected, expected_length);
+        verdict->whole += socket == SOCKET_WHOLE;
+        verdict->cut = socket == SOCKET_CUT;
+        return false;
     } else if (status == 101) {
         take_plain(&content, (size_t)(end - content.bytes), expected, expected_length);
         content.whole = content.length == expected_length;
@@ -505,6 +530,10 @@ static inline void check_h2(const void *data, int index, size_t at, const char *
     const struct scenario *scenario = data;
     if (tasks.early > 0 && at + length <= 5 && memcmp(bytes, &"early"[at], length) == 0)
         return;
+    if (scenario->is_socket) {
+        take_on_stream(at, bytes, length);
+        return;
+    }
     assert_true(at + length <= scenario->answers[index].length);
     assert_memory_equal(bytes, scenario->answers[index].content + at, length);
 }
@@ -521,7 +550,14 @@ static inline struct verdict judge_h2(const struct scenario *scenario, const cha
         bool early = tasks.early > 0 && answers.streams[i].length == 5;
         bool right = status == scenario->answers[i].status &&
                      (early || answers.streams[i].length == scenario->answers[i].length);
-        if (answers.streams[i].ended && !answers.streams[i].reset) {
+        if (scenario->is_socket && status == 200 && !early) {
+            enum socket_verdict socket =
+                judge_socket(socket_stream.bytes, answers.streams[i].length,
+                             scenario->answers[i].content, scenario->answers[i].length);
+            verdict.whole += socket == SOCKET_WHOLE;
+            verdict.refused += socket == SOCKET_CUT && answers.streams[i].reset;
+            verdict.cut |= socket == SOCKET_CUT && !answers.streams[i].reset;
+        } else if (answers.streams[i].ended && !answers.streams[i].reset) {
             assert_true(right || is_refusal(status));
             verdict.whole += right;
             verdict.refused += !right;

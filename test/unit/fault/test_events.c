@@ -119,7 +119,7 @@ static bool happen(const struct scenario *scenario, enum kind one, unsigned firs
     run.kinds[1] = other;
     run.at[0] = first;
     run.at[1] = second;
-    run.tunnel = scenario->answers[0].status == 101;
+    run.tunnel = scenario->answers[0].status == 101 || scenario->is_socket;
     run.client.peer = connect_peer();
     tasks.on_event = count_event;
     converse(&run.client, scenario);

@@ -354,6 +354,57 @@ static void messages_for_who_has_gone_are_ignored(void **state)
     finish_all();
 }
 
+/* The VM answers what came before, and closes. */
+static void who_is_wrong_is_answered_first(void **state)
+{
+    (void)state;
+    begin_all();
+    struct carom_peer *peer = open_socket(1);
+    frame(peer, CAROM_WS_TEXT, "hello", 5);
+    frame(peer, 3, "", 0);
+    frame(peer, CAROM_WS_TEXT, "late", 4);
+    turn();
+    assert_heard(CAROM_TOLD_TEXT, 1, 5, "hello");
+    assert_heard(CAROM_TOLD_FAILED, 1, 1002, "");
+    ask_of(1, CAROM_ASK_RESUME, 0, NULL, 0);
+    assert_silent();
+    put(CAROM_ASK_TEXT | CAROM_ENTRY_PLAIN << 16, 1, 0, "ja", 2);
+    ask_of(1, CAROM_ASK_CLOSE, 1002, NULL, 0);
+    assert_received(peer, "\x81\2ja\x88\2\3\xea", 8);
+    assert_heard(CAROM_TOLD_CLOSED, 1, 1002, "");
+    assert_silent();
+    assert_int_equal(bad(), 0);
+    finish_all();
+}
+
+/* Where there is no room for that, it is told in its place; who resets meanwhile has closed. */
+static void who_is_wrong_is_told_when_there_is_room(void **state)
+{
+    (void)state;
+    static const uint8_t bytes[2 * LOG];
+    static uint8_t got_bytes[2 * LOG];
+    for (int resets = 0; resets < 2; resets++) {
+        begin_all();
+        struct carom_peer *full = open_socket(1), *peer = open_socket(2);
+        frame(full, CAROM_WS_BINARY, bytes, sizeof bytes);
+        turn();
+        frame(peer, 3, "", 0);
+        turn();
+        if (resets) {
+            carom_peer_reset(peer);
+            turn();
+        }
+        assert_int_equal(hear_pieces(1, got_bytes), sizeof bytes);
+        turn();
+        if (resets)
+            assert_heard(CAROM_TOLD_CLOSED, 2, 1006, "");
+        else
+            assert_heard(CAROM_TOLD_FAILED, 2, 1002, "");
+        assert_silent();
+        finish_all();
+    }
+}
+
 static void the_vm_is_woken_for_room(void **state)
 {
     (void)state;
@@ -435,6 +486,8 @@ int main(void)
         cmocka_unit_test(what_has_left_is_counted),
         cmocka_unit_test(room_is_told_when_it_is_asked_for),
         cmocka_unit_test(messages_for_who_has_gone_are_ignored),
+        cmocka_unit_test(who_is_wrong_is_answered_first),
+        cmocka_unit_test(who_is_wrong_is_told_when_there_is_room),
         cmocka_unit_test(the_vm_is_woken_for_room),
         cmocka_unit_test(a_vm_that_goes_takes_its_sockets_along),
         cmocka_unit_test(memory_and_settings_are_checked),

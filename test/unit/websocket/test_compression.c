@@ -74,6 +74,34 @@ static void what_is_short_is_sent_as_it_is(void **state)
     finish_sockets();
 }
 
+static void what_is_plain_is_sent_as_it_is(void **state)
+{
+    (void)state;
+    static const carom_slice topic = CAROM_SLICE("t");
+    struct socket_client client;
+    carom_websocket *socket = open_compressing(&client, CAROM_WEBSOCKET_DEFLATE_OWN);
+    carom_worker *worker = &sim.service->workers[0];
+    char text[501];
+    memset(text, 'x', 500);
+    text[500] = '\0';
+    const carom_content content = {.data = text, .length = 500};
+    unsigned plain = CAROM_WEBSOCKET_TEXT | CAROM_WEBSOCKET_PLAIN;
+    assert_int_equal(carom_websocket_subscribe(socket, topic), 0);
+    assert_int_equal(carom_websocket_send(socket, (carom_websocket_kind)plain, &content), 0);
+    assert_int_equal(carom_publish(worker, topic, (carom_websocket_kind)plain, &content), 0);
+    assert_int_equal(
+        carom_websocket_send_piece(socket, (carom_websocket_kind)plain, &content, false), 0);
+    assert_int_equal(
+        carom_websocket_send_piece(socket, (carom_websocket_kind)plain, &content, true), 0);
+    turn();
+    assert_string_equal(frames(&client), "t:#500 t:#500 t,#500 c:#500");
+    assert_int_equal(stats_now().websocket_bytes_saved, 0);
+    assert_int_equal(
+        carom_websocket_send(socket, (carom_websocket_kind)CAROM_WEBSOCKET_PLAIN, &content),
+        -CAROM_EINVAL);
+    finish_sockets();
+}
+
 /* One that has agreed and one that has not: the same message, compressed once, and as it is. */
 static void what_is_published_is_compressed_once(void **state)
 {
@@ -107,6 +135,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_saved_is_counted),
         cmocka_unit_test(what_is_short_is_sent_as_it_is),
+        cmocka_unit_test(what_is_plain_is_sent_as_it_is),
         cmocka_unit_test(what_is_published_is_compressed_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -59,6 +59,43 @@ static void a_close_is_not_waited_for_for_ever(void **state)
     finish_sockets();
 }
 
+/* What was sent before the Close takes longer than that, and all of it arrives. */
+static void a_close_waits_behind_what_was_sent(void **state)
+{
+    (void)state;
+    begin_sockets();
+    struct socket_client client = open_client();
+    static char bytes[6001];
+    memset(bytes, 'x', 6000);
+    carom_peer_set_window(client.peer, 0);
+    assert_int_equal(send_words(program.sockets[0], bytes), 0);
+    carom_websocket_close(program.sockets[0], 1000, nothing);
+    turn();
+    for (int i = 0; i < 5; i++) {
+        carom_peer_set_window(client.peer, 1000);
+        turn();
+        pass(4900);
+        pass(200); /* it is looked at, and has moved */
+        assert_string_equal(frames(&client), "");
+    }
+    carom_peer_set_window(client.peer, SIZE_MAX);
+    turn();
+    assert_string_equal(frames(&client), "t:#6000 close:1000");
+    pass(4900);
+    assert_string_equal(noted(), "");
+    pass(200);
+    assert_string_equal(noted(), "close:1006-");
+    client = open_client();
+    carom_peer_set_window(client.peer, 0);
+    assert_int_equal(send_words(program.sockets[0], bytes), 0);
+    carom_websocket_close(program.sockets[0], 1000, nothing);
+    turn();
+    pass(5100);
+    pass(5100); /* who takes nothing is not waited for */
+    assert_string_equal(noted(), "close:1006-");
+    finish_sockets();
+}
+
 static void both_close_at_once(void **state)
 {
     (void)state;
@@ -338,12 +375,94 @@ static void pieces_make_one_message(void **state)
     finish_sockets();
 }
 
+/* ---------------------------------------------------------------- a client that is wrong */
+
+static void socket_failed(carom_websocket *socket, uint16_t code)
+{
+    (void)socket;
+    note("error:%u", code);
+}
+
+static void socket_failed_and_closed(carom_websocket *socket, uint16_t code)
+{
+    note("error:%u", code);
+    assert_int_equal(send_words(socket, "why"), 0);
+    assert_int_equal(carom_websocket_close(socket, 4000, nothing), 0);
+}
+
+/* A client that sends a message, what is wrong, and what is no frame at all, in one. */
+static struct socket_client open_wrong(void (*error)(carom_websocket *socket, uint16_t code))
+{
+    static carom_websocket_handlers with_error;
+    with_error = handlers;
+    with_error.error = error;
+    program.options.handlers = &with_error;
+    struct socket_client client = open_client();
+    uint8_t bytes[60];
+    size_t size = make_frame(bytes, FIN | TEXT, "hi", 2, 5);
+    size += make_frame(bytes + size, FIN | 3, "", 0, 5);
+    size += make_frame(bytes + size, FIN | TEXT, "late", 4, 5);
+    carom_peer_send(client.peer, (const char *)bytes, size);
+    turn();
+    return client;
+}
+
+/* What came before is answered, though the program takes its time. */
+static void who_is_wrong_is_answered_first(void **state)
+{
+    (void)state;
+    begin_sockets();
+    struct socket_client client = open_wrong(socket_failed);
+    carom_websocket *socket = program.sockets[0];
+    assert_string_equal(noted(), "t:hi error:1002");
+    assert_string_equal(frames(&client), "");
+    carom_websocket_resume(socket);
+    turn();
+    assert_string_equal(noted(), ""); /* nothing more is read */
+    assert_int_equal(send_words(socket, "answer"), 0);
+    assert_int_equal(carom_websocket_close(socket, 1002, bye), 0);
+    assert_int_equal(carom_websocket_close(socket, 1002, bye), -CAROM_ECANCELED);
+    turn();
+    assert_string_equal(frames(&client), "t:answer close:1002bye");
+    assert_true(carom_peer_saw_fin(client.peer));
+    assert_string_equal(noted(), "close:1002-");
+    client = open_wrong(socket_failed_and_closed);
+    assert_string_equal(frames(&client), "t:why close:4000");
+    assert_string_equal(noted(), "t:hi error:1002 close:1002-");
+    finish_sockets();
+}
+
+/* Nor does it wait for a program that does nothing, or that stops. */
+static void who_is_wrong_is_ended_in_time(void **state)
+{
+    (void)state;
+    begin_sockets();
+    struct socket_client client = open_wrong(socket_failed);
+    pass(4900);
+    assert_string_equal(frames(&client), "");
+    pass(200);
+    assert_string_equal(frames(&client), "close:1002");
+    assert_string_equal(noted(), "t:hi error:1002 close:1002-");
+    client = open_wrong(socket_failed);
+    carom_peer_reset(client.peer);
+    turn();
+    assert_string_equal(noted(), "t:hi error:1002 close:1006-");
+    client = open_wrong(socket_failed);
+    carom_shutdown(sim.service, CAROM_OFF);
+    turn();
+    pass(100);
+    assert_string_equal(frames(&client), "close:1002");
+    assert_string_equal(noted(), "t:hi error:1002 close:1002-");
+    finish_sockets();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_client_closes),
         cmocka_unit_test(the_program_closes),
         cmocka_unit_test(a_close_is_not_waited_for_for_ever),
+        cmocka_unit_test(a_close_waits_behind_what_was_sent),
         cmocka_unit_test(both_close_at_once),
         cmocka_unit_test(who_leaves_is_noticed),
         cmocka_unit_test(a_socket_may_end_or_pause_in_its_message),
@@ -356,6 +475,8 @@ int main(void)
         cmocka_unit_test(who_is_over_the_limit_may_be_cut_off),
         cmocka_unit_test(pings_without_end_are_not_all_answered),
         cmocka_unit_test(pieces_make_one_message),
+        cmocka_unit_test(who_is_wrong_is_answered_first),
+        cmocka_unit_test(who_is_wrong_is_ended_in_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
