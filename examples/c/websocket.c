@@ -100,6 +100,7 @@ int main(int argc, char **argv)
     echo.handlers = &echo_handlers;
     talk.handlers = &room_handlers;
     echo.max_message = 16 * 1024 * 1024;
+    echo.max_fragments = 256 * 1024; /* of 64 bytes each, as Autobahn's suite sends them */
     for (int i = 1; i < argc; i++) {
         const char *value = i + 1 < argc ? argv[i + 1] : "";
         if (strcmp(argv[i], "--deflate") == 0) {

@@ -46,7 +46,7 @@ const routes = {
   },
   '/stats': () => {
     global.gc();
-    const { memory, connectionsOpen, recordsInFlight, recordsPooled, requests, cancellations } = server.stats();
+    const { memory, connectionsOpen, recordsInFlight, recordsPooled, requests, cancellations, webSocketsOpen } = server.stats();
     return Response.json({
       memory,
       connections_open: connectionsOpen,
@@ -54,6 +54,7 @@ const routes = {
       records_pooled: recordsPooled,
       requests,
       cancellations,
+      websockets_open: webSocketsOpen,
       heap: process.memoryUsage().heapUsed,
     });
   },
@@ -63,14 +64,37 @@ const routes = {
   },
 };
 
-async function handler(request) {
+// ---------------------------------------------------------------- WebSockets
+
+const websocket = {
+  deflate: 'shared',
+  open(ws) {
+    if (ws.data === '/room') ws.subscribe('room');
+  },
+  message(ws, data) {
+    if (ws.data === '/room') server.publish('room', data);
+    else if (ws.send(data) < 0) return ws.ready(); // who does not read is not read
+    return undefined;
+  },
+};
+
+function echoing(request) {
+  const { socket, response } = carom.upgradeWebSocket(request, { deflate: {} });
+  socket.binaryType = 'arraybuffer';
+  socket.onmessage = ({ data }) => socket.send(data);
+  return response;
+}
+
+async function handler(request, info) {
   const { pathname, searchParams } = new URL(request.url);
+  if (pathname === '/sockets' && searchParams.get('deflate') === '2') return echoing(request);
+  if ((pathname === '/sockets' || pathname === '/room') && info.upgrade(request, { data: pathname })) return undefined;
   return Object.hasOwn(routes, pathname) ? routes[pathname](request, searchParams) : new Response(null, { status: 404 });
 }
 
 function start(port) {
   const onError = () => new Response(null, { status: 500 });
-  return carom.serve({ port, hostname: '127.0.0.1', io, backend, reusePort: true, onListen() {}, onError }, handler);
+  return carom.serve({ port, hostname: '127.0.0.1', io, backend, reusePort: true, onListen() {}, onError, websocket }, handler);
 }
 
 // A new server takes the port before the old one has answered what it has.

@@ -16,6 +16,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "system"))
 import harness  # noqa: E402
+import sockets  # noqa: E402
 
 # Of the load driver: mode, kind, requests, options.
 ROUNDS = (("keep", "mixed", 12000, {}), ("new", "hello", 6000, {}), ("pipeline", "hello", 24000, {}),
@@ -101,7 +102,7 @@ def sample(subject):
     while True:
         stats = subject.stats()
         records = stats["records_in_flight"] + stats["records_pooled"]
-        if stats["connections_open"] == 1 and records <= WORKERS * FLOOR:
+        if stats["connections_open"] == 1 and stats["websockets_open"] == 0 and records <= WORKERS * FLOOR:
             break
         assert time.monotonic() < end, f"the load has not gone: {stats}"
         time.sleep(0.02)
@@ -114,6 +115,7 @@ def cycle(subject, seed):
     for mode, kind, requests, options in ROUNDS:
         harness.load(subject, mode, kind, harness.scaled(requests), seed=seed, address=subject.address, **options)
     send_bad(subject.address)
+    sockets.load(int(subject.address.rsplit(":", 1)[1]), seed)
     return sample(subject)
 
 

@@ -1,14 +1,21 @@
 """What a WebSocket server must do with each byte that it may be sent, right or wrong (RFC 6455, 7692, 8441), over HTTP/1.1 and
 HTTP/2. The server is the example `websocket`, an echo, and a room on several workers.
 """
+import asyncio
 import os
 import struct
 import unittest
 import zlib
 
+try:
+    import websockets
+except ImportError:  # script/bootstrap test brings it
+    websockets = None
+
+import harness
 from programs import serve
-from ws_client import (BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, RSV1, RSV2, RSV3, TEXT, Client, Http1, Http2, close_frame,
-                       compressed, frame, head)
+from ws_client import (BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, RSV1, RSV2, RSV3, TEXT, Client, Http1, Http2, Https1,
+                       close_frame, compressed, frame, head)
 
 MIB = 1 << 20
 MOST = 16 * MIB  # what the example takes
@@ -59,6 +66,8 @@ TAKEN = [
     ("every character", frame(TEXT, "\0 \x7f\x80߿ࠀ퟿￿\U00010000\U0010ffff".encode()),
      [(TEXT, "\0 \x7f\x80߿ࠀ퟿￿\U00010000\U0010ffff".encode())]),
     ("fragments", frame(TEXT, b"Hel", fin=False) + frame(CONTINUATION, b"lo"), [(TEXT, b"Hello")]),
+    ("fragments without end", frame(BINARY, b"x" * 64, fin=False) + frame(CONTINUATION, b"x" * 64, fin=False) * 65534
+     + frame(CONTINUATION, b"x" * 64), [(BINARY, b"x" * 4 * MIB)]),
     ("fragments of nothing", frame(TEXT, fin=False) + frame(CONTINUATION, fin=False) + frame(CONTINUATION), [(TEXT, b"")]),
     ("a character in three frames", frame(TEXT, EURO[:1], fin=False) + frame(CONTINUATION, EURO[1:2], fin=False)
      + frame(CONTINUATION, EURO[2:]), [(TEXT, EURO)]),
@@ -305,6 +314,49 @@ class Deflate(Case):
         client.send(frame(BINARY, compressed(bytes(MOST + 1), 1), rsv=RSV1))
         client.expect_close(1009)
         client.expect_end()
+
+
+@unittest.skipIf(websockets is None, "python3-websockets is not installed")
+class Others(Case):
+    """A client that others have written: Python's websockets."""
+    MESSAGES = ["", "a", "grüße €" * 100, b"", b"\0\xff" * 70, bytes(range(256)) * 4096]
+
+    async def talk(self, port):
+        async with websockets.connect(f"ws://localhost:{port}/echo", max_size=None) as client:
+            for message in self.MESSAGES:
+                await client.send(message)
+                self.assertEqual(await client.recv(), message)
+            await client.send(["in ", "three ", "pieces"])
+            self.assertEqual(await client.recv(), "in three pieces")
+            await (await client.ping(b"there?"))
+            await client.close(4000, "bye")
+            self.assertEqual((client.close_code, client.close_reason), (4000, "bye"))
+
+    def test_talks(self):
+        for server in (self.server, self.compressing, self.keeping):
+            asyncio.run(self.talk(server.port))
+
+
+class LastWords(harness.SystemTest):
+    """A server that says much and closes at once: all arrives, over TLS too, whose end is no reset and is not cut."""
+    BYTES = harness.scaled(16) * MIB
+
+    def test_all_arrives(self):
+        for transport, address in ((Http1, "127.0.0.1:0"), (Https1, "tls:127.0.0.1:0"), (Http2, "127.0.0.1:0")):
+            with self.subTest(transport=transport.__name__):
+                server = self.serve(listen=[address], certificate=harness.own_certificate(), ticket_lifetime="off",
+                                    h2_connect_protocol=True)
+                port = int(server.addresses[0].rsplit(":", 1)[1])
+                client = Client(self, port, f"/last?bytes={self.BYTES}", transport)
+                client.send(frame(TEXT, b"all of it"))
+                got = 0
+                while (piece := client.frame())[0] == FIN | BINARY:
+                    got += len(piece[1])
+                self.assertEqual(got, self.BYTES)
+                self.assertEqual(piece, (FIN | CLOSE, struct.pack(">H", 4001) + b"that was all"))
+                client.send(frame(CLOSE, piece[1]))
+                client.expect_end()
+                client.transport.peer.close()
 
 
 class Room(unittest.TestCase):

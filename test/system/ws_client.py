@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import socket
+import ssl
 import struct
 import zlib
 
@@ -58,9 +59,13 @@ class Http1:
     """The handshake by Upgrade, and bytes both ways."""
 
     def __init__(self, test, port):
-        self.peer = socket.create_connection(("127.0.0.1", port), DEADLINE)
-        self.peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.peer = self.connect(port)
         test.addCleanup(self.peer.close)
+
+    def connect(self, port):
+        peer = socket.create_connection(("127.0.0.1", port), DEADLINE)
+        peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return peer
 
     def ask(self, path, fields, key, version="13", method="GET", protocol="HTTP/1.1", connection="Upgrade", behind=b""):
         lines = [f"{method} {path} {protocol}", "Host: localhost", "Upgrade: websocket", f"Connection: {connection}"]
@@ -105,6 +110,15 @@ class Http1:
 
     def end(self):
         self.peer.shutdown(socket.SHUT_WR)
+
+
+class Https1(Http1):
+    """The same over TLS. Its end is that of TLS: without a close_notify what came before may have been cut."""
+
+    def connect(self, port):
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        return context.wrap_socket(super().connect(port), suppress_ragged_eofs=False)
 
 
 class Http2:

@@ -218,6 +218,10 @@ int stats_text(char *text, size_t room)
         NUMBER(tls_failed),
         NUMBER(h2_connections),
         NUMBER(h2_calmed),
+        NUMBER(websockets_open),
+        NUMBER(websockets_accepted),
+        NUMBER(websocket_messages_received),
+        NUMBER(websocket_messages_sent),
 #undef NUMBER
     };
     int length = snprintf(text, room, "{\"refused\": %u", atomic_load(&server.refused));
@@ -279,7 +283,8 @@ static const struct route {
     {"/stats", route_stats},       {"/allocations", route_allocations},
     {"/shutdown", route_shutdown}, {"/file", route_file},
     {"/tls", route_tls},           {"/reload", route_reload},
-    {"/redirect", route_redirect},
+    {"/redirect", route_redirect}, {"/sockets", route_sockets},
+    {"/room", route_room},         {"/last", route_last},
 };
 
 void serve_handler(carom_record *record, void *data)
@@ -288,7 +293,8 @@ void serve_handler(carom_record *record, void *data)
     struct exchange *exchange = carom_record_state(record);
     exchange->record = record;
     carom_slice method = carom_request_method(record);
-    if (method.length == 7 && memcmp(method.data, "CONNECT", 7) == 0) {
+    bool connects = method.length == 7 && memcmp(method.data, "CONNECT", 7) == 0;
+    if (connects && !carom_websocket_is_asked(record)) {
         route_tunnel(exchange);
         return;
     }

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "carom.h"
+#include "carom_websocket.h"
 
 /* The content of /stream is this pattern from its first byte on: byte `o` is 'a' + o % 26. */
 #define PATTERN_PERIOD 26
@@ -61,6 +62,11 @@ void route_count(struct exchange *exchange);
 void route_collect(struct exchange *exchange);
 void route_tunnel(struct exchange *exchange);
 
+/* sockets.c */
+void route_sockets(struct exchange *exchange);
+void route_room(struct exchange *exchange);
+void route_last(struct exchange *exchange);
+
 /* tls.c */
 bool tls_option(const char *name, const char *value);
 int tls_listen(const char *address);
@@ -82,7 +88,7 @@ int64_t allocations_count(void);
 const char *allocations_build(void);
 
 /* Write the statistics as one line of JSON; returns its length. */
-#define STATS_TEXT 2048
+#define STATS_TEXT 3072
 int stats_text(char *text, size_t room);
 
 #endif
