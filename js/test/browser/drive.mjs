@@ -1,5 +1,5 @@
 // An application in a real browser: Debian's Chromium, without a window, over HTTP/1.1, HTTP/1.1 with TLS, and HTTP/2, with io
-// inline and thread. `make browser` runs it; it is no part of `make test`, because a browser is much to install.
+// inline and thread. Its WebSockets over HTTP/2 are extended CONNECTs, which Chromium chooses by itself (RFC 8441). `make browser` runs it; it is no part of `make test`, because a browser is much to install.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -48,11 +48,28 @@ const routes = {
   '/left': () => Response.json(left),
 };
 
-const app = (request) => (routes[new URL(request.url).pathname] ?? (() => new Response('none', { status: 404 })))(request);
+// A socket says first how it was asked for, then what it is told, and closes when it is told so.
+const websocket = {
+  deflate: 'shared',
+  protocols: ['plain'],
+  open: (ws) => ws.send(`${ws.data} ${ws.extensions}`),
+  message: (ws, data) => (data === 'close' ? ws.close(4001, 'as you say') : ws.send(data)),
+};
+
+function upgraded(request, info) {
+  const data = request.headers.get('upgrade') === 'websocket' ? 'Upgrade' : 'CONNECT';
+  return info.upgrade(request, { data, headers: { 'set-cookie': 'socket=yes' } }) ? undefined : new Response('no', { status: 400 });
+}
+
+function app(request, info) {
+  return request.url.endsWith('/socket') ? upgraded(request, info) : answered(request);
+}
+
+const answered = (request) => (routes[new URL(request.url).pathname] ?? (() => new Response('none', { status: 404 })))(request);
 
 // ---------------------------------------------------------------- in the page
 
-/* global document, performance, EventSource, location */
+/* global document, performance, EventSource, WebSocket, location */
 async function visit() {
   const seen = { title: document.title, script: globalThis.loaded === true };
   const content = 'x'.repeat(300_000);
@@ -88,7 +105,27 @@ async function visit() {
   stop.abort();
   seen.aborted = await never;
   while ((await (await fetch('/left')).json()) === before);
-  seen.left = true;
+  seen.socket = await new Promise((resolve) => {
+    const socket = new WebSocket(`ws${location.protocol.slice(4)}//${location.host}/socket`, ['other', 'plain']);
+    const got = [];
+    const large = new Uint8Array(300_000).map((_, i) => i * 7);
+    socket.binaryType = 'arraybuffer';
+    socket.onmessage = ({ data }) => {
+      if (typeof data === 'string') got.push(data.length > 100 ? data === 'x'.repeat(100_000) : data);
+      else got.push(new Uint8Array(data).every((byte, i) => byte === large[i]));
+      if (got.length === 1) for (const message of ['grüße', '', 'x'.repeat(100_000), large]) socket.send(message);
+      if (got.length === 5) socket.send('close');
+    };
+    socket.onclose = ({ code, reason, wasClean }) => resolve([socket.protocol, socket.extensions, ...got, code, reason, wasClean]);
+  });
+  seen.left = await new Promise((resolve) => {
+    const socket = new WebSocket(`ws${location.protocol.slice(4)}//${location.host}/socket`);
+    socket.onmessage = () => socket.close(3000, 'bye');
+    socket.onclose = ({ code, wasClean }) => resolve(`${code} ${wasClean}`);
+  });
+  seen.cookies = document.cookie;
+  // biome-ignore lint/suspicious/noDocumentCookie: a cookie of the test's own
+  document.cookie = 'socket=; max-age=0'; // the next page is of the same host
   seen.protocols = [
     ...new Set(
       performance
@@ -165,11 +202,12 @@ Browser.last = 0;
 // ---------------------------------------------------------------- all of it
 
 const WAYS = [
-  { name: 'HTTP/1.1', options: {}, protocol: 'http/1.1' },
-  { name: 'HTTP/1.1 over TLS', options: { ...own, http2: false }, protocol: 'http/1.1' },
-  { name: 'HTTP/2 over TLS', options: own, protocol: 'h2' },
+  { name: 'HTTP/1.1', options: {}, protocol: 'http/1.1', asks: 'Upgrade' },
+  { name: 'HTTP/1.1 over TLS', options: { ...own, http2: false }, protocol: 'http/1.1', asks: 'Upgrade' },
+  { name: 'HTTP/2 over TLS', options: own, protocol: 'h2', asks: 'CONNECT' },
 ];
 
+const SHARED = 'permessage-deflate; server_no_context_takeover; client_no_context_takeover';
 const folder = mkdtempSync(path.join(tmpdir(), 'carom-browser-'));
 const browser = new Browser(folder);
 process.on('exit', () => browser.process.kill('SIGKILL'));
@@ -178,8 +216,8 @@ const late = setTimeout(() => {
   process.exit(1);
 }, DEADLINE);
 for (const io of ['inline', 'thread'])
-  for (const { name, options, protocol } of WAYS) {
-    const server = serve({ port: 0, hostname: '127.0.0.1', io, onListen() {}, ...options }, app);
+  for (const { name, options, protocol, asks } of WAYS) {
+    const server = serve({ port: 0, hostname: '127.0.0.1', io, onListen() {}, websocket, ...options }, app);
     const seen = await browser.evaluate(`${server.secure ? 'https' : 'http'}://localhost:${server.addr.port}/`, visit);
     assert.deepEqual(seen, {
       title: 'carom',
@@ -192,7 +230,9 @@ for (const io of ['inline', 'thread'])
       head: '50',
       events: '0,1,2',
       aborted: 'AbortError',
-      left: true,
+      socket: ['plain', SHARED, `${asks} permessage-deflate`, 'grüße', '', true, true, 4001, 'as you say', true],
+      left: '3000 true',
+      cookies: 'seen=yes; socket=yes',
       protocols: [protocol],
     });
     console.log(`${name}, io: ${io}: ${server.stats().requests} requests by ${server.stats().connectionsAccepted} connections`);
