@@ -29,10 +29,15 @@ class IncomingMessage extends http.IncomingMessage {
 }
 
 // What comes is received as far as the stream takes it, though nobody reads, so that `complete` and 'aborted' say what is. Who waits
-// for a 100 is not told to send.
+// for a 100 is not told to send, unless somebody listens.
 function readAhead() {
-  if (this._consumed || this.complete || this.destroyed || this.exchange.released || this.exchange.field('expect') !== null) return;
-  this.read(0);
+  const { exchange } = this;
+  if (this._consumed || this.complete || this.destroyed || exchange.released) return;
+  if (exchange.field('expect') === null || exchange.contentIsHere || isWanted(this)) this.read(0);
+}
+
+function isWanted(request) {
+  return request.readableFlowing === true || request.listenerCount('data') + request.listenerCount('readable') > 0;
 }
 
 function toBuffer(bytes) {

@@ -350,12 +350,13 @@ function endAgain(response, some, callback) {
   else response.once('finish', callback);
 }
 
-// Sends the whole response as one message, of which no news is needed.
+// Sends the whole response as one message, of which no news is needed. The exchange is gone behind it: what has come of the request is
+// taken before, and who is to read it may come later in this turn.
 function endWhole(response, body) {
   const { exchange, transaction, req } = response;
   response._headerSent = true;
   sayLength(response);
-  if (!req.complete && !exchange.contentIsHere) req.readAhead();
+  if (!req.complete) req.readAhead();
   const alone = req.complete || !req._consumed;
   if (body !== null) response.socket.handed += body.length;
   if (alone) exchange.onend = null;

@@ -54,6 +54,7 @@ export class FakeExchange {
     this.contentLength = content === null ? 0 : Array.isArray(content) ? -1 : content.length;
     this.incomingTrailers = trailers;
     this.over = false;
+    this.released = false; // its slot has gone with a response of which no news is needed
     this.onend = null;
     this.calls = [];
     this.reads = 0;
@@ -78,6 +79,7 @@ export class FakeExchange {
     return { transport: 'tcp', hostname: '192.0.2.2', port: 80 };
   }
   contentNow() {
+    if (this.released) return null;
     if (this.content === null) return new Uint8Array(0);
     return Array.isArray(this.content) ? null : this.content;
   }
@@ -92,7 +94,7 @@ export class FakeExchange {
   }
   async read() {
     this.reads++;
-    if (this.gone) throw new ClientGone();
+    if (this.gone || this.released) throw new ClientGone();
     await null;
     const piece = this.content.shift();
     if (piece === undefined) return null;
@@ -111,6 +113,7 @@ export class FakeExchange {
   }
   respond(status, fields, body) {
     this.note('respond', status, fields, text(body));
+    this.released = this.onend === null && !this.kept;
     this.finish('complete');
   }
   begin(status, fields, length) {

@@ -69,6 +69,11 @@ test('content that has come whole', async () => {
   assert.equal(req.complete, true);
 });
 
+test('content that has come whole is there for who reads it behind the response', async () => {
+  const { req } = serve(new FakeExchange({ method: 'POST', content: Buffer.from('hello') }), (request, res) => res.end());
+  assert.equal(Buffer.concat(await req.toArray()).toString(), 'hello');
+});
+
 test('content in pieces, with trailers', async () => {
   const exchange = new FakeExchange({ method: 'POST', content: [Buffer.from('a'), Buffer.from('b')], trailers: ['X-Sum', '7'] });
   const { req } = serve(exchange);
