@@ -158,7 +158,8 @@ class Slot {
     if (this.reading) this.read();
   }
 
-  // What is new, or waited for a page; a request whose client has left meanwhile is told to nobody. Where a fault met it, it waits until its connection has gone.
+  // What is new, or waited for a page. A request whose client has left meanwhile is told to nobody; where a fault met it, that waits until
+  // its connection has gone.
   goOn() {
     const { record } = this;
     if (record === null) return;
@@ -266,6 +267,7 @@ class Slot {
     const { words, side } = this;
     words[SLOT_FLAGS] = 0;
     if (flags & FLAG_RELEASE) {
+      if (flags & (FLAG_READ | FLAG_FETCH)) side.giveLoan(words[SLOT_ROOM_LOAN] - 1);
       this.release();
       return;
     }
@@ -317,7 +319,9 @@ class Message {
     this.fields = words[SLOT_FIELDS_LENGTH];
     this.data = flags & FLAG_DATA ? words[SLOT_DATA_LENGTH] : 0;
     this.loan = flags & FLAG_DATA ? words[SLOT_DATA_LOAN] : 0; // its number + 1
-    this.fieldsLoan = words[SLOT_FIELDS_LOAN];
+    const hasHead = (flags & (FLAG_HEAD | FLAG_INFORM | FLAG_UPGRADE)) !== 0; // else its loan has come back before
+    const isLoneEnd = (flags & (FLAG_END | FLAG_DATA)) === FLAG_END;
+    this.fieldsLoan = hasHead || isLoneEnd ? words[SLOT_FIELDS_LOAN] : 0;
     this.trailers = flags & FLAG_END ? words[SLOT_OUT_TRAILERS] : 0;
     const [low, high] = [words[SLOT_WHOLE_LOW] >>> 0, words[SLOT_WHOLE_HIGH]];
     this.length = high < 0 ? -1 : high * 4294967296 + low;

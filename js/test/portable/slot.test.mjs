@@ -6,7 +6,11 @@ import { test } from 'node:test';
 
 import { counted, quietly, raw, serving } from './support.mjs';
 
-const { Record } = createRequire(import.meta.url)('../../src/portable/record.js');
+const require = createRequire(import.meta.url);
+const layout = require('../../src/memory/layout.js');
+const { E } = require('../../src/portable/names.js');
+const { Record } = require('../../src/portable/record.js');
+const { Side } = require('../../src/portable/side.js');
 
 // As many clients as there are, each of which has sent these bytes.
 function clientsOf(t, { addr: { port } }, count, bytes) {
@@ -76,4 +80,43 @@ test('a fault in a message ends its connection, and not the process', async (t) 
   assert.match(told[0], /which ends a connection: TypeError: faulty/);
   Object.assign(Record.prototype, { respond });
   assert.equal(await (await fetch(server.origin())).text(), 'well');
+});
+
+// A slot with a request in it, whose record does what `answers` has; say(flags, words) is a message of the program's.
+function slotAlone(answers = {}) {
+  const side = new Side({ turnSoon() {} }, 0, new SharedArrayBuffer(1 << 24), 1024);
+  side.addBlock(0, new SharedArrayBuffer(layout.RING_BLOCK_SLOTS * layout.RING_SLOT_SIZE));
+  const nowhere = { family: 3, port: 0, text: '' };
+  const core = { number: 0, peer: nowhere, local: nowhere, guard: (act) => act() || true };
+  const head = { method: 'POST', target: '/', fields: [], protocol: null, contentLength: -1 };
+  const record = { head, core, content: 'coming', unread: 0, trailers: [], want() {}, release() {}, ...answers };
+  side.handle(record);
+  const slot = record.owner;
+  const say = (flags, words) => {
+    for (const [name, value] of Object.entries(words)) slot.words[layout[name]] = value;
+    slot.words[layout.SLOT_FLAGS] = flags;
+    slot.words[layout.SLOT_ECHO] = slot.generation;
+    side.words[side.commands + (side.words[layout.RING_COMMAND_TAIL]++ & side.mask)] = slot.index;
+    side.takeCommands();
+  };
+  return { side, slot, record, say };
+}
+
+test('fields that were lent come back once, though what is behind them waits', () => {
+  const { side, slot, record, say } = slotAlone({ isFull: true, begin: () => 0, write: () => E.ECANCELED });
+  side.lend(7, Buffer.alloc(0)); // no fields
+  const flags = layout.FLAG_HEAD | layout.FLAG_DATA;
+  say(flags, { SLOT_FIELDS_LOAN: 8, SLOT_STATUS: 200, SLOT_WHOLE_LOW: -1, SLOT_WHOLE_HIGH: -1, SLOT_DATA_LENGTH: 1 });
+  assert.deepEqual([slot.blocked, side.returnTail], [true, 1]);
+  side.lend(7, Buffer.from('of another')); // the program uses the number again
+  record.isFull = false;
+  slot.roomCame();
+  assert.deepEqual([slot.blocked, side.loans.has(7), side.returnTail], [false, true, 1]);
+});
+
+test('room that was lent comes back with a slot whose program wants no more', () => {
+  const { side, slot, say } = slotAlone();
+  side.lend(3, Buffer.alloc(10));
+  say(layout.FLAG_FETCH | layout.FLAG_RELEASE, { SLOT_ROOM_LOAN: 4 });
+  assert.deepEqual([slot.held, side.loans.size, side.returnTail], [false, 0, 1]);
 });
