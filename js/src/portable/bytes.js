@@ -6,6 +6,7 @@ function readFields(bytes, at, length, size) {
   const fields = [];
   const end = at + length;
   while (at < end) {
+    if (at + 2 * size > end) return null;
     const [name, value] = [bytes.readUIntLE(at, size), bytes.readUIntLE(at + size, size)];
     at += 2 * size;
     if (at + name + value > end) return null;

@@ -65,6 +65,7 @@ const { E, REASONS } = require('./names.js');
 const { readFields, addressInto } = require('./bytes.js');
 
 const ROOM_IN = SLOT_OUT - SLOT_IN;
+const ROOM_OUT = RING_SLOT_SIZE - SLOT_OUT;
 const RESPONSE = FLAG_RAW | FLAG_INFORM | FLAG_UPGRADE | FLAG_HEAD | FLAG_DATA | FLAG_END;
 const NOTHING = Buffer.alloc(0);
 
@@ -246,7 +247,7 @@ class Slot {
     if (flags & FLAG_CANCEL) record.cancel('canceled');
     if (flags & RESPONSE) {
       const message = new Message(this, flags);
-      const error = message.act();
+      const error = message.fits ? message.act() : E.EINVAL;
       if (error === E.EAGAIN) {
         this.blocked = true;
         words[SLOT_FLAGS] = (message.left & ~(FLAG_WATCH | FLAG_CANCEL | FLAG_FETCH | FLAG_FILL)) | FLAG_WAITS;
@@ -325,6 +326,12 @@ class Message {
     this.trailers = flags & FLAG_END ? words[SLOT_OUT_TRAILERS] : 0;
     const [low, high] = [words[SLOT_WHOLE_LOW] >>> 0, words[SLOT_WHOLE_HIGH]];
     this.length = high < 0 ? -1 : high * 4294967296 + low;
+  }
+
+  // Whether the slot can hold what it says is there.
+  get fits() {
+    const { loan, data, fields, trailers } = this;
+    return (loan === 0 ? data >>> 0 : 0) + (fields >>> 0) + (trailers >>> 0) <= ROOM_OUT;
   }
 
   // 0 or an error; after EAGAIN `left` has what is to be done still.

@@ -120,3 +120,16 @@ test('room that was lent comes back with a slot whose program wants no more', ()
   say(layout.FLAG_FETCH | layout.FLAG_RELEASE, { SLOT_ROOM_LOAN: 4 });
   assert.deepEqual([slot.held, side.loans.size, side.returnTail], [false, 0, 1]);
 });
+
+for (const [what, words] of [
+  ['fields that are longer than a slot', { SLOT_FIELDS_LENGTH: 1 << 20 }],
+  ['lent fields that end in the middle of a length', { SLOT_FIELDS_LOAN: 1 }],
+  ['content that is longer than what is left', { SLOT_FIELDS_LENGTH: 0, SLOT_DATA_LENGTH: layout.RING_SLOT_SIZE }],
+])
+  test(`a message of ${what} is an error`, () => {
+    const { side, slot, say } = slotAlone({ begin: () => 0, write: () => 0 });
+    side.lend(0, Buffer.alloc(3));
+    say(layout.FLAG_HEAD | layout.FLAG_DATA, { SLOT_STATUS: 200, SLOT_WHOLE_LOW: -1, SLOT_WHOLE_HIGH: -1, ...words });
+    assert.equal(slot.words[layout.SLOT_NEWS] & layout.NEWS_ERROR, layout.NEWS_ERROR);
+    assert.equal(slot.words[layout.SLOT_ERROR], E.EINVAL);
+  });
