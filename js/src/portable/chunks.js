@@ -3,10 +3,12 @@
 
 const { Refused } = require('./head-reader.js');
 
-const MAX_LINE = 256;
+const MAX_LINE = 256; // bytes, CRLF among them
+const MAX_SIZE = 2n ** 62n;
+const SHORT = 13; // digits of a size that is less in any case
 // At most MAX_LINE characters are looked at.
 const LINE =
-  /^([0-9A-Fa-f]{1,13})(?:[ \t]*;[ \t]*[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?:[ \t]*=[ \t]*(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+|"(?:[\t !#-[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*"))?)*$/;
+  /^([0-9A-Fa-f]+)(?:[ \t]*;[ \t]*[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?:[ \t]*=[ \t]*(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+|"(?:[\t !#-[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*"))?)*$/;
 const LF = 10;
 
 class Chunks {
@@ -36,8 +38,8 @@ class Chunks {
   readLine(data) {
     const feed = data.indexOf(LF);
     if (feed === 0) throw new Refused(400); // LF without CR
+    if ((feed < 0 ? data.length : feed + 1) > MAX_LINE) throw new Refused(400);
     const end = feed < 0 ? data.length : feed - 1;
-    if (end > MAX_LINE) throw new Refused(400);
     const line = data.latin1Slice(0, end);
     if (feed < 0) {
       if (line !== '' && !/^[0-9A-Fa-f]/.test(line)) throw new Refused(400);
@@ -45,6 +47,7 @@ class Chunks {
     }
     const match = data[end] === 13 ? LINE.exec(line) : null;
     if (match === null) throw new Refused(400);
+    if (match[1].length > SHORT && BigInt(`0x${match[1]}`) > MAX_SIZE) throw new Refused(400);
     this.left = Number.parseInt(match[1], 16);
     this.isDone = this.left === 0;
     return feed + 1;

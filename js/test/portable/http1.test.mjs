@@ -1,10 +1,13 @@
 // HTTP/1.1 on the portable engine: what a client may not do to it.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { createRequire } from 'node:module';
 import net from 'node:net';
 import { test } from 'node:test';
 
 import { createServer, raw, serving } from './support.mjs';
+
+const { Chunks } = createRequire(import.meta.url)('../../src/portable/chunks.js');
 
 const post = (length) => `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${length}\r\n\r\n`;
 
@@ -12,6 +15,36 @@ test('a chunk that begins with LF is refused', async (t) => {
   const server = serving(t, {}, async (request) => new Response(await request.text()));
   const answer = await raw(server.addr.port, 'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n\n');
   assert.match(answer, /^HTTP\/1.1 400 /);
+});
+
+// What is read of these bytes when they come `step` at a time: the size of the chunk, or the status.
+function sizeOf(bytes, step) {
+  const chunks = new Chunks();
+  try {
+    for (let end = step; end < bytes.length + step; end += step) if (chunks.read(bytes.subarray(0, end))[0] > 0) return chunks.left;
+    return 'more';
+  } catch ({ status }) {
+    return status;
+  }
+}
+
+test('the line of a chunk has 256 bytes at most, its end included, however they come', () => {
+  for (const length of [254, 255, 256, 257, 258]) {
+    const line = Buffer.from(`1f;${'x'.repeat(length - 5)}\r\n`);
+    for (const step of [1, 7, 255, 256, 257, length]) assert.equal(sizeOf(line, step), length <= 256 ? 31 : 400, `${length} by ${step}`);
+    assert.equal(sizeOf(line.subarray(0, -1), length), length <= 257 ? 'more' : 400);
+  }
+});
+
+test('the size of a chunk may begin with zeros, and is 2 to the power of 62 at most', () => {
+  for (const [digits, size] of [
+    ['0000000000000000000ff', 255],
+    ['4000000000000000', 2 ** 62],
+    ['4000000000000001', 400],
+    ['8000000000000000', 400],
+    ['fffffffffffffffff', 400],
+  ])
+    assert.equal(sizeOf(Buffer.from(`${digits}\r\n`), 30), size);
 });
 
 test('of what is no request a page is shown, and not what others have sent', async (t) => {
