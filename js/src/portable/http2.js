@@ -4,6 +4,7 @@
 const http2 = require('node:http2');
 const { clearTimeout } = require('node:timers');
 
+const { E } = require('./names.js');
 const { Record, WRITE_BUFFER } = require('./record.js');
 const { later } = require('./timers.js');
 
@@ -34,6 +35,19 @@ function sessionsOf(server) {
 function pairsOf(headers, raw) {
   if (Array.isArray(raw) && raw.length > 0) return raw;
   return Object.entries(headers).flatMap(([name, value]) => [value].flat().flatMap((one) => [name, String(one)]));
+}
+
+// Fields as the runtime wants them. It takes one line of many a name, and two have one meaning when they are joined (RFC 9110, 5.3).
+function headersOf(fields, status) {
+  const headers = Object.assign(Object.create(null), status);
+  for (let i = 0; i < fields.length; i += 2) {
+    const name = fields[i].toLowerCase();
+    if (OF_CONNECTIONS.has(name) || name === 'content-length') continue;
+    const before = headers[name];
+    if (name === 'set-cookie') headers[name] = [...(before || []), fields[i + 1]];
+    else headers[name] = before === undefined ? fields[i + 1] : `${before}, ${fields[i + 1]}`;
+  }
+  return headers;
 }
 
 function headOf(headers, raw, isWhole) {
@@ -231,12 +245,8 @@ class Stream {
   // ---------------------------------------------------------------- the record's side
 
   head(record, plan, { status, fields }) {
-    const headers = Object.assign(Object.create(null), { ':status': status });
-    for (let i = 0; i < fields.length; i += 2) {
-      const name = fields[i].toLowerCase();
-      if (OF_CONNECTIONS.has(name) || name === 'content-length') continue;
-      headers[name] = headers[name] === undefined ? fields[i + 1] : [headers[name], fields[i + 1]].flat();
-    }
+    if (this.isClosed) return E.ECANCELED;
+    const headers = headersOf(fields, { ':status': status });
     if (plan.lengthField) headers['content-length'] = String(plan.length);
     try {
       if (status < 200) this.stream.additionalHeaders(headers);
@@ -247,17 +257,15 @@ class Stream {
         this.stream.on('wantTrailers', () => this.sendTrailers(record));
       }
     } catch (error) {
-      console.error('carom: a response that HTTP/2 of the runtime does not take:', error);
-      this.stream.close(INTERNAL_ERROR);
+      console.error('carom: a response that HTTP/2 of the runtime does not take:', error.message);
+      return E.EFIELD;
     }
     return 0;
   }
 
   sendTrailers({ tail }) {
-    const trailers = Object.create(null);
-    for (let i = 0; tail !== null && i < tail.length; i += 2) trailers[tail[i].toLowerCase()] = tail[i + 1];
     try {
-      this.stream.sendTrailers(trailers);
+      this.stream.sendTrailers(headersOf(tail || []));
     } catch (error) {
       console.error('carom: trailers that HTTP/2 of the runtime does not take:', error);
       this.stream.close(INTERNAL_ERROR);
@@ -268,12 +276,17 @@ class Stream {
     this.core.touch();
   }
 
+  // Its end is heard of a moment later.
+  get isClosed() {
+    return this.stream.closed || this.stream.destroyed;
+  }
+
   unsent() {
     return this.stream.destroyed ? 0 : this.stream.writableLength || 0;
   }
 
   want(record) {
-    if (record.head.expectsContinue && record.response === 'open') {
+    if (record.head.expectsContinue && record.response === 'open' && !this.isClosed) {
       record.head.expectsContinue = false;
       this.stream.additionalHeaders({ ':status': 100 });
     }

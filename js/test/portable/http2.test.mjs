@@ -6,7 +6,7 @@ import net from 'node:net';
 import { test } from 'node:test';
 import tls from 'node:tls';
 
-import { resolvers, serving, upgradeWebSocket } from './support.mjs';
+import { createServer, quietly, resolvers, serving, upgradeWebSocket } from './support.mjs';
 
 const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
 const SETTINGS = [0, 0, 0, 4, 0, 0, 0, 0, 0];
@@ -162,3 +162,43 @@ for (const [what, fields, how, code, early] of [
   test(`${what} is not whole when its stream is reset with ${how}`, async (t) => {
     assert.equal(await resetWhileRead(t, postOf(...fields), code, early), 'ClientGone');
   });
+
+test('a response that the runtime does not take is an error of its handler, and of no one else', async (t) => {
+  const told = quietly(t);
+  const errors = [];
+  const server = serving(
+    t,
+    { onError: (error) => errors.push(error.code) && new Response('sorry', { status: 500 }) },
+    async (request, info) => {
+      if (request.method === 'GET') return new Response('well');
+      info.inform(103, { te: 'gzip' });
+      return new Response(await request.text());
+    },
+  );
+  const session = connect(t, server);
+  const other = once(session.request({ ':path': '/' }), 'response');
+  const stream = session.request({ ':method': 'POST', expect: '100-continue' }).on('error', () => {});
+  const [headers] = await Promise.race([once(stream, 'response'), once(stream, 'close')]);
+  assert.equal(headers?.[':status'], 500);
+  assert.deepEqual(errors, ['CAROM_EFIELD']);
+  assert.match(told.join(), /HTTP\/2 of the runtime does not take/);
+  assert.equal((await other)[0][':status'], 200);
+});
+
+test('a field may have two lines, and a trailer', async (t) => {
+  const server = createServer((request, response) => {
+    response.writeHead(200, ['ETag', '"a"', 'ETag', '"b"', 'Set-Cookie', 'c', 'Set-Cookie', 'd', 'Trailer', 'X-Other']);
+    response.addTrailers([
+      ['X-Other', 'e'],
+      ['X-Other', 'f'],
+    ]);
+    response.end('x');
+  });
+  t.after(() => server.close());
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const stream = connect(t, { addr: server.address() }).request();
+  const [headers] = await once(stream, 'response');
+  assert.deepEqual([headers.etag, headers['set-cookie']], ['"a", "b"', ['c', 'd']]);
+  const [trailers] = await once(stream.resume(), 'trailers');
+  assert.equal(trailers['x-other'], 'e, f');
+});
