@@ -26,7 +26,7 @@ void carom_tunnel_added(struct carom_tunnel *tunnel, uint64_t bytes)
 
 uint64_t carom_tunnel_send_now(struct carom_tunnel *tunnel, const struct carom_queue *queue)
 {
-    return tunnel->is_over ? 0 : tunnel->carrier->send_now(tunnel, queue);
+    return tunnel->is_over ? 0 : carrier_of(tunnel)->send_now(tunnel, queue);
 }
 
 uint64_t carom_tunnel_unsent(const struct carom_tunnel *tunnel)
