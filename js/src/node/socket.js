@@ -31,6 +31,7 @@ class Socket extends EventEmitter {
     this.closed = false;
     this.timeout = 0;
     this.timer = null;
+    this.rested = connection === null; // the next request has the time-out of the server
     this.handed = 0; // length of the content that the engine was given, sent or not
     this.isRaw = false; // raw bytes were written
     this.refusal = null; // why what came on it is no request, when nobody has dealt with that
@@ -101,8 +102,9 @@ class Socket extends EventEmitter {
   enter(transaction) {
     this.exchange = transaction.exchange;
     this.transactions.push(transaction);
-    if (this.server.timeout > 0 && this.timeout !== this.server.timeout) this.setTimeout(this.server.timeout);
-    else this.touch();
+    if (this.rested) this.timeout = this.server.timeout;
+    this.rested = false;
+    this.touch();
   }
 
   leave(transaction) {
@@ -110,6 +112,8 @@ class Socket extends EventEmitter {
     if (place >= 0) this.transactions.splice(place, 1);
     if (this.transactions.length > 0) return;
     this.rest();
+    this.timeout = 0;
+    this.rested = true;
     if (this.engineConnection === null) process.nextTick(close, this, null);
   }
 

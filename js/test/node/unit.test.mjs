@@ -9,6 +9,7 @@ import test from 'node:test';
 import { createServer, FakeExchange, IncomingMessage, ServerResponse } from './support.mjs';
 
 const require = createRequire(import.meta.url);
+const { Socket } = require('../../src/node/socket.js');
 
 // Give an exchange to a listener; what the listener got.
 function serve(exchange, listener = () => {}) {
@@ -609,6 +610,24 @@ test('no time runs behind a response', async () => {
   res.end('x');
   await new Promise((resolve) => setTimeout(resolve, 10));
   assert.deepEqual([socket.timer, ran], [null, 0]);
+});
+
+test('each request behind the first has the time-out of the server', async () => {
+  const server = createServer();
+  const connection = new Socket(server, { peer: { transport: 'unix' }, secure: false, close() {} });
+  const seen = [];
+  server.on('request', (req, res) => {
+    seen.push(req.socket.timeout);
+    res.setTimeout(60_000);
+    res.end();
+  });
+  for (const timeout of [0, 0, 30_000]) {
+    server.timeout = timeout;
+    server.accept(Object.assign(new FakeExchange(), { connection }));
+    await ticks();
+  }
+  assert.deepEqual(seen, [0, 0, 30_000]);
+  connection.setTimeout(0);
 });
 
 test('a response closes once', async () => {
