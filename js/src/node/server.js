@@ -306,10 +306,12 @@ class Server extends EventEmitter {
     }
   }
 
-  // Over HTTP/2 each exchange has a socket of its own.
+  // Over HTTP/2 each exchange has a socket of its own, with a time-out of its own.
   socketOf(exchange) {
-    const socket = exchange.version < 20 ? exchange.connection : undefined;
-    return socket || streamSocketFor(this, exchange);
+    const { connection } = exchange;
+    if (exchange.version < 20) return connection || streamSocketFor(this, exchange);
+    connection?.setTimeout(0);
+    return streamSocketFor(this, exchange);
   }
 
   // What is no request, or came too late.

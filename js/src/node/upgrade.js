@@ -21,6 +21,9 @@ class UpgradeSocket extends Duplex {
     this.answered = null; // { status, fields, parts }: the protocol stays
     this.wanted = false;
     this.isOver = false;
+    this.timeout = 0;
+    this.timer = null;
+    exchange.connection?.setTimeout(0); // that was of requests
     exchange.onend = (reason) => this.ended(reason);
     exchange.onerror = (error) => this.refused(error);
   }
@@ -33,6 +36,7 @@ class UpgradeSocket extends Duplex {
     this.exchange.read().then(
       (bytes) => {
         if (this.destroyed) return;
+        this.touch();
         if (bytes !== null) this.push(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
         else if (!this.push(null)) this.read(0); // 'end', also when nobody reads
       },
@@ -43,6 +47,7 @@ class UpgradeSocket extends Duplex {
   }
 
   _write(chunk, encoding, callback) {
+    this.touch();
     if (this.answered !== null) {
       this.answered.parts.push(chunk);
       callback();
@@ -54,7 +59,10 @@ class UpgradeSocket extends Duplex {
     if (chunk.length === 0 || this.exchange.write(chunk)) callback();
     else
       this.exchange.ready().then(
-        () => callback(),
+        () => {
+          this.touch();
+          callback();
+        },
         () => callback(connectionReset()),
       );
   }
@@ -114,6 +122,7 @@ class UpgradeSocket extends Duplex {
   // What was written before arrives, as far as the client takes it at once; then the connection ends.
   _destroy(error, callback) {
     const { exchange } = this;
+    this.rest();
     if (this.switched) for (const { chunk } of this._writableState.getBuffer()) exchange.write(chunk);
     if (this.answered !== null) this.answer();
     if (!this.isOver && !(this.writableFinished && this.readableEnded)) closeBehind([exchange], () => this.closeNow());
@@ -134,15 +143,29 @@ class UpgradeSocket extends Duplex {
     this.destroy(this.listenerCount('error') > 0 ? connectionReset() : null);
   }
 
+  // For what is silent so long. It goes on behind 'timeout' when something is read or written.
   setTimeout(milliseconds, callback) {
-    clearTimeout(this.timer);
-    if (milliseconds > 0) {
-      if (typeof callback === 'function') this.once('timeout', callback);
-      this.timer = setTimeout(() => this.emit('timeout'), milliseconds);
+    if (this.destroyed) return this;
+    this.timeout = Number(milliseconds) || 0;
+    this.rest();
+    if (typeof callback === 'function') {
+      if (this.timeout > 0) this.once('timeout', callback);
+      else this.removeListener('timeout', callback);
+    }
+    if (this.timeout > 0) {
+      this.timer = setTimeout(() => this.emit('timeout'), this.timeout);
       this.timer.unref();
-      this.once('close', () => clearTimeout(this.timer));
     }
     return this;
+  }
+
+  touch() {
+    if (this.timer !== null) this.timer.refresh();
+  }
+
+  rest() {
+    if (this.timer !== null) clearTimeout(this.timer);
+    this.timer = null;
   }
 
   setNoDelay() {

@@ -602,6 +602,53 @@ test('an upgraded socket has one time-out', async () => {
   assert.equal(ran, 0);
 });
 
+test('what goes over an upgraded socket moves its time-out, which ends with it', async () => {
+  const exchange = new FakeExchange({ fields: ['Connection', 'upgrade', 'Upgrade', 'echo'], room: 1 });
+  exchange.raw = [Buffer.from('a'), 'never'];
+  const server = createServer();
+  const [socket] = await new Promise((resolve) => {
+    server.on('upgrade', (req, ...given) => resolve(given));
+    server.accept(exchange);
+  });
+  const ran = () => {};
+  for (let i = 0; i < 20; i++) socket.setTimeout(60_000, ran).setTimeout(0, ran);
+  assert.deepEqual([socket.listenerCount('timeout'), socket.listenerCount('close')], [0, 0]);
+  socket.setTimeout(60_000, ran);
+  const { timer } = socket;
+  let moved = 0;
+  timer.refresh = () => moved++;
+  socket.write('HTTP/1.1 101 Yes\r\nUpgrade: echo\r\n\r\n');
+  assert.equal(moved, 1);
+  await ticks(); // 'a' has come
+  assert.equal(moved, 2);
+  socket.write('more than there is room for');
+  assert.equal(moved, 3);
+  exchange.drain();
+  await ticks();
+  assert.equal(moved, 4);
+  const closed = once(socket, 'close');
+  socket.destroy();
+  await closed;
+  assert.equal(socket.timer, null);
+  assert.equal(socket.setTimeout(5), socket);
+  assert.equal(socket.timer, null);
+});
+
+test('the time-out of a connection is for requests, and not for what it changes to', () => {
+  const server = createServer()
+    .on('upgrade', () => {})
+    .on('connect', () => {});
+  server.timeout = 60_000;
+  for (const request of [{ fields: ['Connection', 'upgrade', 'Upgrade', 'echo'] }, { method: 'CONNECT', target: 'a:1' }, { version: 20 }]) {
+    const connection = new Socket(server, { peer: { transport: 'unix' }, secure: false, close() {} });
+    connection.setTimeout(server.timeout);
+    const exchange = Object.assign(new FakeExchange(request), { connection });
+    server.accept(exchange);
+    assert.deepEqual([connection.timer, connection.timeout], [null, 0]);
+    exchange.leave();
+  }
+});
+
 test('no time runs behind a response', async () => {
   const { res } = serve(new FakeExchange());
   const { socket } = res;
