@@ -193,7 +193,7 @@ class Stream {
     if (target === undefined) return 400;
     if (target.length > maxTarget) return 414;
     if (size > maxHeaderSection || fields.length > 2 * maxFields) return 431;
-    return !expectsContinue && fields.includes('expect') ? 417 : 0;
+    return !expectsContinue && fields.some((text, i) => i % 2 === 0 && text === 'expect') ? 417 : 0;
   }
 
   data(bytes) {

@@ -202,3 +202,9 @@ test('a field may have two lines, and a trailer', async (t) => {
   const [trailers] = await once(stream.resume(), 'trailers');
   assert.equal(trailers['x-other'], 'e, f');
 });
+
+test('a value may be what a field is named', async (t) => {
+  const server = serving(t, {}, () => new Response());
+  const [headers] = await once(connect(t, server).request({ 'x-other': 'expect' }), 'response');
+  assert.equal(headers[':status'], 200);
+});
