@@ -68,7 +68,13 @@ class Http1 {
       this.refuse(error.status, LIMITS.has(error.status) ? 'over-limit' : 'bad-request');
     }
     this.dispatch();
+    if (this.core.peerIsDone && !this.last) this.peerDone();
     this.settle();
+  }
+
+  // Whether there are requests that have come before FIN and wait for others to be answered.
+  get hasWaiting() {
+    return this.settings.halfClose && !this.last && this.phase === 'head' && this.reader === null && this.data.length > 0;
   }
 
   // False: the rest waits.
@@ -293,9 +299,10 @@ class Http1 {
       return;
     }
     const { core, reading } = this;
-    this.last = true;
     this.readWithin(false);
     core.touch();
+    if (this.hasWaiting) return;
+    this.last = true;
     if (this.phase === 'tunnel') {
       this.reading = null;
       reading?.contentWhole();
@@ -383,7 +390,7 @@ class Http1 {
     const { core } = this;
     const upgrade = plan.upgradeField ? ['Connection: upgrade'] : [];
     const isLast = this.records.at(-1) === record;
-    const ending = (core.peerIsDone || core.server.draining) && isLast;
+    const ending = ((core.peerIsDone && !this.hasWaiting) || core.server.draining) && isLast;
     const inTheWay = plan.whole && this.contentInTheWay(record);
     if (
       !record.head.keepAlive ||

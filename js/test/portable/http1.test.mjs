@@ -106,3 +106,18 @@ for (const [name, begin] of [
     await once(client, 'close');
     clearInterval(drip);
   });
+
+for (const rest of ['', 'GET / HT'])
+  test(`requests that wait for their turn are answered behind the FIN of their client${rest && ', but for one that is none'}`, async (t) => {
+    const COUNT = 100;
+    const server = serving(t, { halfClose: true }, async () => {
+      await new Promise(setImmediate);
+      return new Response('well');
+    });
+    const client = net.connect({ port: server.addr.port, host: '127.0.0.1', allowHalfOpen: true });
+    client.end('GET / HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(COUNT) + rest);
+    let got = '';
+    for await (const data of client) got += data;
+    assert.equal(got.match(/HTTP\/1.1 200 /g).length, COUNT);
+    assert.equal(got.match(/Connection: close/g).length, 1);
+  });
