@@ -44,8 +44,7 @@ struct frame {
 static bool make_frame(struct carom_websockets *websockets, struct frame *frame, uint8_t kind,
                        bool compressed, const void *data, size_t length)
 {
-    struct carom_arena *arena = &carom_websockets_records(websockets)->outgoing;
-    frame->page = carom_arena_hold(arena, CAROM_WS_HEAD_BYTES + length);
+    frame->page = carom_arena_hold(&websockets->published, CAROM_WS_HEAD_BYTES + length);
     if (frame->page == NULL)
         return false;
     uint8_t *to = frame->page->data + frame->page->used;

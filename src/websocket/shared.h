@@ -27,6 +27,9 @@ struct carom_websockets {
     bool draining;
     bool deflates; /* something was compressed or inflated, so ticks have work */
     struct carom_topics topics;
+    /* Frames of what is published, and nothing between them: those of a turn are one segment in the
+     * queue of each subscriber. */
+    struct carom_arena published;
     struct carom_websockets *next;         /* another worker's of the service, in a ring */
     struct carom_pool publications, posts; /* messages on their way to other workers, */
     uint32_t posts_out;                    /* and how many are not back */

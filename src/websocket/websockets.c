@@ -36,6 +36,7 @@ void carom_websockets_init(struct carom_websockets *websockets,
     carom_publications_init(websockets);
     carom_bins_init(&websockets->bins);
     carom_topics_init(&websockets->topics);
+    carom_arena_init(&websockets->published, &connections->records.pages);
     carom_node_init(&websockets->open);
     carom_node_init(&websockets->due);
     websockets->tell.wake = carom_websockets_tell;
@@ -88,5 +89,6 @@ void carom_websockets_finish(struct carom_websockets *websockets)
     carom_pool_finish(&websockets->publications);
     carom_pool_finish(&websockets->posts);
     carom_topics_finish(&websockets->topics);
+    carom_arena_finish(&websockets->published);
     carom_bins_finish(&websockets->bins);
 }

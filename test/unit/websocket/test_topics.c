@@ -49,6 +49,27 @@ static void subscribers_get_it_in_order(void **state)
     assert_int_equal(stats.websocket_messages_sent, 6);
 }
 
+/* Whatever is sent to others between: so a message more costs a subscriber a few bytes and no
+ * segment. */
+static void what_is_published_in_a_turn_is_one_segment(void **state)
+{
+    (void)state;
+    begin_sockets();
+    struct socket_client a = open_client(), b = open_client();
+    const struct carom_pool *segments = &sim.service->workers[0].connections.records.segments;
+    assert_int_equal(carom_websocket_subscribe(program.sockets[1], red), 0);
+    turn();
+    uint32_t before = segments->in_use;
+    for (int i = 0; i < 16; i++) {
+        assert_int_equal(publish(program.sockets[0], red, "all"), 0);
+        send_words(program.sockets[0], "one");
+    }
+    assert_int_equal(segments->in_use - before, 2);
+    turn();
+    assert_int_equal(strlen(frames(&a)), strlen(frames(&b)));
+    finish_sockets();
+}
+
 static void who_leaves_leaves_its_topics(void **state)
 {
     (void)state;
@@ -184,6 +205,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(subscribers_get_it_in_order),
+        cmocka_unit_test(what_is_published_in_a_turn_is_one_segment),
         cmocka_unit_test(who_leaves_leaves_its_topics),
         cmocka_unit_test(a_slow_subscriber_holds_up_nobody),
         cmocka_unit_test(all_subscribers_may_end_in_a_publish),
