@@ -356,6 +356,33 @@ for (const io of WAYS)
       );
     });
 
+    test('a handler that pauses and resumes is waited for all the same', async () => {
+      const COUNT = 50;
+      const order = [];
+      const finished = events();
+      await serving(
+        io,
+        {
+          async message(ws, data) {
+            ws.pause();
+            ws.resume();
+            order.push(`begin ${data}`);
+            await new Promise(setImmediate);
+            order.push(`end ${data}`);
+          },
+          close: () => finished.push(),
+        },
+        async (url) => {
+          const socket = await handshaken(url);
+          const frames = Array.from({ length: COUNT }, (_, i) => maskedFrame(1, `${i}`));
+          socket.write(Buffer.concat([...frames, maskedFrame(8, '')]));
+          await finished.next();
+          assert.deepEqual(order, Array.from({ length: COUNT }, (_, i) => [`begin ${i}`, `end ${i}`]).flat());
+          socket.destroy();
+        },
+      );
+    });
+
     test('pause and resume', async () => {
       const told = events();
       let paused;

@@ -118,6 +118,7 @@ class WebSocketConnection {
   #part = null; // of a message that comes in pieces: { data, have, isBinary }
   #busy = false; // a handler has returned a promise: what comes waits in #later
   #later = null;
+  #isTelling = false; // what waits there: a handler that resumes does not begin anew
   #pauses = 0; // by the user and by #later, a bit each
 
   constructor(sockets, topics, handlers, settings, data, remoteAddress) {
@@ -284,7 +285,7 @@ class WebSocketConnection {
 
   resume() {
     this.#setPause(1, false);
-    if (this.#later !== null && !this.#busy) this.#goOn();
+    if (this.#later !== null && !this.#busy && !this.#isTelling) this.#goOn();
   }
 
   #setPause(bit, on) {
@@ -466,6 +467,12 @@ class WebSocketConnection {
 
   #goOn() {
     this.#busy = false;
+    this.#isTelling = true;
+    this.#tellLater();
+    this.#isTelling = false;
+  }
+
+  #tellLater() {
     while (this.#later !== null && !this.#busy && (this.#pauses & 1) === 0) {
       const next = this.#later.shift();
       if (next === undefined) {
