@@ -186,6 +186,26 @@ describe('the end', () => {
   });
 });
 
+test('nothing waits for a client that is not connected yet, whoever had the place before it', async (t) => {
+  const seen = [];
+  let ended;
+  const port = serving(t, (socket) => {
+    queueMicrotask(() => seen.push(socket.readyState, socket.bufferedAmount));
+    socket.onopen = () => socket.send('x'.repeat(1000));
+    socket.onclose = () => ended();
+  });
+  for (let i = 0; i < 2; i++) {
+    const over = new Promise((resolve) => {
+      ended = resolve;
+    });
+    const client = connect(t, port);
+    await until(client, 1);
+    client.close();
+    await over;
+  }
+  assert.deepEqual(seen, [0, 0, 0, 0]);
+});
+
 test('messages before the first listener are kept', async (t) => {
   const port = serving(t, (socket) => {
     socket.onopen = async () => {

@@ -73,6 +73,7 @@ class Sockets {
     const number = this.free.length > 0 ? this.free.pop() : this.connections.length;
     if (number > MOST) return 0;
     this.connections[number] = connection;
+    this.words[SOCKETS_LEFT_WORD + number - 1] = 0; // of who had the number before; the engine writes again when it has accepted
     return number;
   }
 
