@@ -40,10 +40,13 @@ class UpgradeSocket extends Duplex {
         if (bytes !== null) this.push(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
         else if (!this.push(null)) this.read(0); // 'end', also when nobody reads
       },
-      () => {
-        if (!this.destroyed) this.destroy(connectionReset());
-      },
+      () => this.lost(),
     );
+  }
+
+  // The client has gone. Who has no listener for it ends no process by that.
+  lost() {
+    if (!this.destroyed) this.destroy(this.listenerCount('error') > 0 ? connectionReset() : null);
   }
 
   _write(chunk, encoding, callback) {
@@ -138,9 +141,7 @@ class UpgradeSocket extends Duplex {
 
   ended(reason) {
     this.isOver = true;
-    if (this.destroyed) return;
-    if (reason === 'complete') return; // read() tells the rest
-    this.destroy(this.listenerCount('error') > 0 ? connectionReset() : null);
+    if (reason !== 'complete') this.lost(); // else read() tells the rest
   }
 
   // For what is silent so long. It goes on behind 'timeout' when something is read or written.

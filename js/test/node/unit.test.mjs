@@ -560,6 +560,29 @@ test('what an upgraded socket writes to a client that leaves is an error', async
   assert.equal((await written).code, 'ECONNRESET');
 });
 
+// The reader may hear of it before the exchange does.
+test('the loss of an upgraded connection that nobody listens for ends no process', async () => {
+  for (const isHeard of [false, true]) {
+    const exchange = new FakeExchange({ fields: ['Connection', 'upgrade', 'Upgrade', 'echo'] });
+    exchange.raw = ['never'];
+    const server = createServer();
+    const errors = [];
+    const closed = new Promise((resolve) => {
+      server.on('upgrade', (req, socket) => {
+        if (isHeard) socket.on('error', ({ code }) => errors.push(code));
+        socket.on('close', resolve);
+        socket.write('HTTP/1.1 101 Yes\r\nUpgrade: echo\r\n\r\n');
+      });
+    });
+    server.accept(exchange);
+    await ticks();
+    exchange.rejectRead(new Error('lost'));
+    await closed;
+    assert.deepEqual(errors, isHeard ? ['ECONNRESET'] : []);
+    exchange.leave();
+  }
+});
+
 test('the time of content ends with the exchange', async () => {
   const { req, res } = serve(new FakeExchange({ method: 'POST', content: [Buffer.from('a'), Buffer.from('b')] }));
   const [{ timer }] = req.socket.transactions;
