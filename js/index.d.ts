@@ -546,7 +546,10 @@ export interface WebSocketDeflate {
 
 /** Options of WebSockets. Sizes are bytes, times are milliseconds; `false` turns a time off. */
 export interface WebSocketOptions {
-  /** Longest message that is received, inflated; beyond, the socket is closed with 1009. Default 1 MiB. */
+  /**
+   * Longest message that is received, inflated; beyond, the socket is closed with 1009. At most as many bytes as a string may have
+   * characters (`buffer.constants.MAX_STRING_LENGTH`, in Node 512 MiB less 24). Default 1 MiB.
+   */
   maxMessage?: number;
   /** Most frames of a message, empty ones too; beyond, the socket is closed with 1008. Default 1,024. */
   maxFragments?: number;

@@ -1,5 +1,6 @@
 // WebSockets of serve(), with handlers for the whole server: what a client sends and sees, with the clients of `ws` and of the runtime.
 import assert from 'node:assert/strict';
+import { constants } from 'node:buffer';
 import { once } from 'node:events';
 import http2 from 'node:http2';
 import { describe, test } from 'node:test';
@@ -383,6 +384,29 @@ for (const io of WAYS)
       );
     });
 
+    test('a message of which no string can be made closes its socket with 1009, and others go on', { skip: !isNode }, async (t) => {
+      const LENGTH = 400_000;
+      const { utf8Slice } = Buffer.prototype;
+      t.mock.method(Buffer.prototype, 'utf8Slice', function (start, end) {
+        if (end - start === LENGTH) throw Object.assign(new Error('as if it were long'), { code: 'ERR_STRING_TOO_LONG' });
+        return utf8Slice.call(this, start, end);
+      });
+      const told = events();
+      await serving(
+        io,
+        { ...echo, error: (_, { code }) => told.push('error', code), close: (_, code) => told.push('close', code) },
+        async (url) => {
+          const [one, two] = [await connect(Ws, url), await connect(Ws, url)];
+          one.socket.send('x'.repeat(LENGTH));
+          two.socket.send('y');
+          assert.deepEqual((await one.next()).slice(0, 2), ['close', 1009]);
+          assert.deepEqual(await two.next(), ['message', 'y']);
+          assert.deepEqual(await told.next(), ['error', 'ERR_STRING_TOO_LONG']);
+          assert.deepEqual(await told.next(), ['close', 1009]);
+        },
+      );
+    });
+
     test('pause and resume', async () => {
       const told = events();
       let paused;
@@ -739,6 +763,7 @@ test('options are checked', () => {
     [{ message: 5 }, /must be a function/],
     [{ maxMessage: 0 }, RangeError],
     [{ maxMessage: 'big' }, RangeError],
+    [{ maxMessage: constants.MAX_STRING_LENGTH + 1 }, RangeError],
     [{ maxFragments: 0 }, RangeError],
     [{ onLimit: 'drop' }, /'refuse' or 'close'/],
     [{ deflate: true }, TypeError],

@@ -272,7 +272,11 @@ class Sockets {
     this.newsHead = (this.newsHead + aligned(size)) | 0;
     if (kind === ENTRY_PADDING) return;
     const connection = this.connections[words[word + 2]];
-    this.hear(connection, kind, words[word + 1] >> 16, words[word + 3], at + ENTRY_HEAD, at + size);
+    try {
+      this.hear(connection, kind, words[word + 1] >> 16, words[word + 3], at + ENTRY_HEAD, at + size);
+    } catch (error) {
+      connection.cannotHear(error); // there is no memory for it, say: the others go on
+    }
   }
 
   hear(connection, kind, flags, value, start, end) {

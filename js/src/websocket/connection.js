@@ -31,7 +31,8 @@ const DRAIN = ENTRY_DRAIN << 16;
 const PLAIN = ENTRY_PLAIN << 16;
 const LONGEST_REASON = 123; // bytes
 const LONGEST_CONTROL = 125;
-const FAILED = 1011; // RFC 6455, 7.4.1: the code of a server that cannot go on
+const TOO_BIG = 1009; // RFC 6455, 7.4.1: the codes of a message that is too long,
+const FAILED = 1011; // and of a server that cannot go on
 // A handler of the package's own classes: it has ended, though `close` is told behind messages that wait. What is given is the same.
 const GONE = Symbol('gone');
 
@@ -88,7 +89,7 @@ function errorHandlerFailed(error) {
 }
 
 // A handler has failed: its socket is closed, and others go on.
-function fail(connection, error) {
+function fail(connection, error, code = FAILED) {
   const { handlers } = connection;
   try {
     if (handlers.error === undefined) console.error('carom: the handler of a WebSocket failed:', error);
@@ -99,7 +100,7 @@ function fail(connection, error) {
   } catch (second) {
     errorHandlerFailed(second);
   }
-  connection.close(FAILED);
+  connection.close(code);
 }
 
 class WebSocketConnection {
@@ -366,12 +367,19 @@ class WebSocketConnection {
 
   hearMore(bytes) {
     const part = this.#part;
+    if (part === null) return; // there was no memory for it
     part.data.set(bytes, part.have);
     part.have += bytes.length;
     if (part.have < part.data.length) return;
     this.#part = null;
     const { data, isBinary } = part;
     this.hearMessage(isBinary ? data : Buffer.from(data.buffer).utf8Slice(0, data.length), isBinary);
+  }
+
+  // What was told could not be made: mostly there is no memory for so long a message, or no string may be so long.
+  cannotHear(error) {
+    this.#part = null;
+    fail(this, error, error instanceof RangeError || error?.code === 'ERR_STRING_TOO_LONG' ? TOO_BIG : FAILED);
   }
 
   hearDrained() {

@@ -1,10 +1,13 @@
 // Checks the options of WebSockets, and translates those that the engine takes.
 'use strict';
 
+const { constants } = require('node:buffer');
+
 const { meantBy, noOption } = require('../engine/option-names.js');
 
 const OFF = -1;
 const MOST = 0x7fffffff;
+const LONGEST = Math.min(MOST, constants.MAX_STRING_LENGTH); // bytes of a message: a text becomes one string
 const HANDLERS = ['open', 'message', 'drain', 'close', 'error', 'ping', 'pong', 'refused'];
 const OPTIONS = [
   'maxMessage',
@@ -33,8 +36,8 @@ function integerOf(name, value, least, most) {
   return value;
 }
 
-function sizeOf(options, name) {
-  return options[name] === undefined ? DEFAULTS[name] : integerOf(name, options[name], 1, MOST);
+function sizeOf(options, name, most = MOST) {
+  return options[name] === undefined ? DEFAULTS[name] : integerOf(name, options[name], 1, most);
 }
 
 // Milliseconds; false: never.
@@ -105,7 +108,7 @@ function socketSettings(options, handlers) {
   const writeLimit = sizeOf(options, 'writeLimit');
   const onLimit = oneOf(options, 'onLimit', ['refuse', 'close']);
   const native = {
-    maxMessage: sizeOf(options, 'maxMessage'),
+    maxMessage: sizeOf(options, 'maxMessage', LONGEST),
     maxFragments: sizeOf(options, 'maxFragments'),
     // What was sent is counted by us, without frames; that of others, for what is published.
     writeLimit: Math.min(MOST, 2 * writeLimit),
