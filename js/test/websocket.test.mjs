@@ -1,6 +1,7 @@
 // WebSockets of serve(), with handlers for the whole server: what a client sends and sees, with the clients of `ws` and of the runtime.
 import assert from 'node:assert/strict';
 import { constants } from 'node:buffer';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import http2 from 'node:http2';
 import { describe, test } from 'node:test';
@@ -620,6 +621,19 @@ for (const io of WAYS)
         for await (const frame of framesOf(socket)) told.push(frame);
         assert.deepEqual(await told.next(), [{ opcode: 8, text: '\x03\xea' }]);
         assert.equal(server.stats().webSocketsClosed['1002'], 1);
+      });
+    });
+
+    test('a message that cannot be compressed may be as long as maxMessage', async () => {
+      const SIZE = 100_000;
+      await serving(io, { ...echo, deflate: 'shared', maxMessage: SIZE }, async (url) => {
+        const { socket, next } = await connect(Ws, url);
+        const noise = randomBytes(SIZE + 1);
+        socket.send(noise.subarray(0, SIZE));
+        const [, data] = await next();
+        assert.equal(Buffer.compare(data, noise.subarray(0, SIZE)), 0);
+        socket.send(noise);
+        assert.deepEqual((await next()).slice(0, 2), ['close', 1009]);
       });
     });
 

@@ -114,6 +114,18 @@ static void control_came(carom_websocket *socket, uint8_t opcode, const uint8_t 
     }
 }
 
+/* ---------------------------------------------------------------- how long it may be */
+
+/* Bytes of a message as it comes. What cannot be compressed becomes longer: zlib says by how much
+ * at the worst (deflateBound), which is less than a quarter. What it stands for is measured when it
+ * is inflated. */
+static uint64_t most_to_come(const carom_websocket *socket, bool compressed)
+{
+    uint64_t most = socket->settings->options.max_message;
+    uint64_t more = compressed ? most / 4 + 64 : 0;
+    return most > UINT64_MAX - more ? UINT64_MAX : most + more;
+}
+
 /* ---------------------------------------------------------------- whole at once */
 
 /* A frame that has come whole, and that is a message, or control; how many bytes it has, or 0: it
@@ -128,7 +140,7 @@ static uint32_t read_whole(carom_websocket *socket, uint8_t *data, uint32_t leng
     }
     bool whole = taken > 0 && head.length <= length - (uint32_t)taken;
     if (!whole || !head.fin || head.opcode == CAROM_WS_CONTINUATION ||
-        head.length > socket->settings->options.max_message)
+        head.length > most_to_come(socket, head.compressed))
         return 0;
     uint8_t *payload = data + taken;
     size_t size = (size_t)head.length;
@@ -170,7 +182,8 @@ static uint16_t begin_frame(carom_websocket *socket, struct carom_ws_partial *pa
     }
     if (++partial->fragments > options->max_fragments)
         return CAROM_WS_CODE_POLICY;
-    if (!partial->streams && frame->length > options->max_message - partial->length)
+    if (!partial->streams &&
+        frame->length > most_to_come(socket, partial->compressed) - partial->length)
         return CAROM_WS_CODE_TOO_BIG;
     return 0;
 }

@@ -164,11 +164,14 @@ class WebSocket {
     if (!fine) throw new Failed(PROTOCOL_ERROR);
   }
 
-  checkFrame({ opcode, length }) {
+  checkFrame({ opcode, length, compressed }) {
     const { parts } = this;
+    const { maxMessage } = this.settings;
     if ((opcode === CONTINUATION) !== (parts !== null)) throw new Failed(PROTOCOL_ERROR);
     if (parts !== null && parts.pieces.length >= this.settings.maxFragments) throw new Failed(POLICY);
-    if (length > this.settings.maxMessage - (parts === null ? 0 : parts.length)) throw new Failed(TOO_BIG);
+    // What cannot be compressed becomes longer; what it stands for is measured when it is inflated.
+    const most = (parts === null ? compressed : parts.compressed) ? Math.ceil(maxMessage * 1.25) + 64 : maxMessage;
+    if (length > most - (parts === null ? 0 : parts.length)) throw new Failed(TOO_BIG);
   }
 
   part({ opcode, fin, compressed }, payload) {

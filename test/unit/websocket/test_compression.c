@@ -130,6 +130,46 @@ static void what_is_published_is_compressed_once(void **state)
     assert_in_range(stats.websocket_bytes_saved, 900, 999);
 }
 
+/* A compressed message of `length` bytes that are only stored (RFC 1951, 3.2.4): six more. */
+static size_t store(uint8_t *to, size_t length)
+{
+    const uint8_t head[] = {0, (uint8_t)length, (uint8_t)(length >> 8), (uint8_t)~length,
+                            (uint8_t)(~length >> 8)};
+    memcpy(to, head, sizeof head);
+    make_noise(to + sizeof head, length);
+    to[sizeof head + length] = 0;
+    return length + 6;
+}
+
+/* max_message is of what a message stands for; what cannot be compressed is longer as it comes. */
+static void what_cannot_be_compressed_may_be_as_long_as_the_limit(void **state)
+{
+    (void)state;
+    enum { COMPRESSED = 0x40 };
+    const carom_options options = sockets_options();
+    program.options.deflate = CAROM_WEBSOCKET_DEFLATE_SHARED;
+    program.options.max_message = 1000;
+    begin(&options);
+    struct socket_client client = open_with(HANDSHAKE("/", OFFER));
+    noted();
+    uint8_t bytes[4000];
+    size_t size = store(bytes, 1000);
+    send_frame_of(&client, FIN | COMPRESSED | BINARY, bytes, size);
+    assert_string_equal(noted(), "b#1000");
+    send_frame_of(&client, COMPRESSED | BINARY, bytes, 500);
+    send_frame_of(&client, FIN, bytes + 500, size - 500);
+    assert_string_equal(noted(), "b#1000");
+    struct socket_client longer = open_with(HANDSHAKE("/", OFFER));
+    size = store(bytes, 1001);
+    send_frame_of(&longer, FIN | COMPRESSED | BINARY, bytes, size);
+    assert_string_equal(frames(&longer), "close:1009");
+    struct socket_client endless = open_with(HANDSHAKE("/", OFFER));
+    send_frame_of(&endless, COMPRESSED | BINARY, bytes, 1000);
+    send_frame_of(&endless, 0, bytes, 1000); /* it is not gathered until its end */
+    assert_string_equal(frames(&endless), "close:1009");
+    finish_sockets();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -137,6 +177,7 @@ int main(void)
         cmocka_unit_test(what_is_short_is_sent_as_it_is),
         cmocka_unit_test(what_is_plain_is_sent_as_it_is),
         cmocka_unit_test(what_is_published_is_compressed_once),
+        cmocka_unit_test(what_cannot_be_compressed_may_be_as_long_as_the_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
