@@ -70,7 +70,7 @@ struct carom_ring_sockets {
 /* The socket of a number, or NULL. */
 struct carom_ring_socket *carom_ring_socket_of(const struct carom_ring_sockets *sockets,
                                                uint32_t number);
-/* A new one with a number that is free; NULL: it is not, or there is no memory. */
+/* A new one with a number that is free; NULL: there is no memory. */
 struct carom_ring_socket *carom_ring_socket_make(struct carom_ring_sockets *sockets,
                                                  uint32_t number);
 /* The VM has heard the last of it. */
@@ -94,6 +94,8 @@ extern const carom_websocket_handlers carom_ring_socket_handlers;
 void carom_ring_socket_tell_drained(struct carom_ring_socket *socket);
 /* A number that is free again, since ACCEPT has failed. */
 void carom_ring_sockets_tell_refused(struct carom_ring_socket *socket, int error);
+/* The same, where there was no memory for a socket. Without room the number is lost to the VM. */
+void carom_ring_sockets_tell_no_memory(struct carom_ring_sockets *sockets, uint32_t number);
 /* A message that could not be sent; where there is no room, the socket is aborted. */
 void carom_ring_socket_tell_dropped(struct carom_ring_socket *socket, uint32_t length);
 /* Those that wait for room; true when some was told. */

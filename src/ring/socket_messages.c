@@ -47,6 +47,12 @@ static int accept_record(struct carom_ring_socket *socket, carom_record *record,
                                   &socket->socket);
 }
 
+/* Whether a socket may be made with this number. */
+static bool is_free(const struct carom_ring_sockets *sockets, uint32_t number)
+{
+    return number != 0 && number <= sockets->most && sockets->by_number[number] == NULL;
+}
+
 /* The slot is free in any case; a request that could not be accepted was answered, or is by its
  * release. */
 static void do_accept(struct carom_ring_sockets *sockets, const struct entry *entry)
@@ -61,10 +67,14 @@ static void do_accept(struct carom_ring_sockets *sockets, const struct entry *en
     memcpy(&asked, copy, sizeof asked);
     struct carom_slot *slot = slot_of(sockets->ring, &asked);
     bool known = asked.settings < atomic_load(&sockets->settings_count);
-    struct carom_ring_socket *socket =
-        slot != NULL && known ? carom_ring_socket_make(sockets, entry->number) : NULL;
-    if (socket == NULL) {
+    if (slot == NULL || !known || !is_free(sockets, entry->number)) {
         count_bad(sockets);
+        return;
+    }
+    struct carom_ring_socket *socket = carom_ring_socket_make(sockets, entry->number);
+    if (socket == NULL) {
+        carom_slot_release(slot);
+        carom_ring_sockets_tell_no_memory(sockets, entry->number);
         return;
     }
     socket->settings = sockets->settings[asked.settings];

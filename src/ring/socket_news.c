@@ -248,6 +248,11 @@ void carom_ring_sockets_tell_refused(struct carom_ring_socket *socket, int error
     let_wait(socket);
 }
 
+void carom_ring_sockets_tell_no_memory(struct carom_ring_sockets *sockets, uint32_t number)
+{
+    (void)put(sockets, CAROM_TOLD_REFUSED, number, CAROM_ENOMEM, NULL, 0, true);
+}
+
 void carom_ring_socket_tell_dropped(struct carom_ring_socket *socket, uint32_t length)
 {
     bool told = may_tell(socket) && put(socket->ring->sockets, CAROM_TOLD_DROPPED, socket->number,

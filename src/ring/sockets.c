@@ -165,8 +165,6 @@ static void tell_left(const struct carom_ring_socket *socket)
 struct carom_ring_socket *carom_ring_socket_make(struct carom_ring_sockets *sockets,
                                                  uint32_t number)
 {
-    if (number == 0 || number > sockets->most || sockets->by_number[number] != NULL)
-        return NULL;
     struct carom_ring_socket *socket = carom_pool_take(&sockets->pool);
     if (socket == NULL)
         return NULL;

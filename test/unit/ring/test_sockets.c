@@ -95,6 +95,24 @@ static void a_refused_request_is_told(void **state)
     finish_all();
 }
 
+/* Without memory for a socket the request is answered, its slot is free, and so is the number. */
+static void no_memory_for_a_socket_is_told(void **state)
+{
+    (void)state;
+    begin_all();
+    struct carom_peer *peer;
+    uint32_t slot = ask(&peer, HANDSHAKE);
+    carom_memory_fail_once_after(0);
+    accept_slot(slot, 1);
+    carom_memory_fail_once_after(UINT64_MAX);
+    assert_heard(CAROM_TOLD_REFUSED, 1, CAROM_ENOMEM, "");
+    assert_got(peer, "HTTP/1.1 500 ");
+    assert_int_equal(bad(), 0);
+    assert_int_equal(stats_now().records_in_flight, 0);
+    open_socket(1);
+    finish_all();
+}
+
 /* What makes no sense is counted, and the next entry is taken. */
 static void bad_entries_are_ignored(void **state)
 {
@@ -477,6 +495,7 @@ int main(void)
         cmocka_unit_test(what_is_lent_comes_back),
         cmocka_unit_test(topics_reach_all_others),
         cmocka_unit_test(a_refused_request_is_told),
+        cmocka_unit_test(no_memory_for_a_socket_is_told),
         cmocka_unit_test(bad_entries_are_ignored),
         cmocka_unit_test(bad_sizes_are_given_up),
         cmocka_unit_test(a_bad_head_of_news_is_no_room),
