@@ -295,12 +295,22 @@ int carom_response_plan(struct carom_response_plan *plan, enum carom_response_ki
 /* Fields that must come before the content, or not at all (RFC 9110, 6.5.1). */
 static bool trailer_allowed(carom_slice name)
 {
-    static const char *const refused[] = {
-        "transfer-encoding", "host", "connection", "keep-alive",   "upgrade",
-        "trailer",           "te",   "set-cookie", "authorization"};
-    const uint8_t *bytes = (const uint8_t *)name.data;
-    if (name.length >= 8 && carom_equals_lower(bytes, "content-", 8))
-        return false;
+    static const char *const refused[] = {"transfer-encoding",
+                                          "host",
+                                          "connection",
+                                          "keep-alive",
+                                          "upgrade",
+                                          "trailer",
+                                          "te",
+                                          "set-cookie",
+                                          "authorization",
+                                          "content-length",
+                                          "content-type",
+                                          "content-encoding",
+                                          "content-range",
+                                          "content-language",
+                                          "content-location",
+                                          "content-disposition"};
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
         if (slice_is(name, refused[i]))
             return false;

@@ -18,6 +18,13 @@ const BEFORE_CONTENT = new Set([
   'te',
   'set-cookie',
   'authorization',
+  'content-length',
+  'content-type',
+  'content-encoding',
+  'content-range',
+  'content-language',
+  'content-location',
+  'content-disposition',
 ]);
 
 function phraseOf(status) {
@@ -116,7 +123,7 @@ function otherFault(plan, kind, { isConnect }) {
 function trailersFault(trailers, maxHead) {
   for (let i = 0; i < trailers.length; i += 2) {
     const name = trailers[i].toLowerCase();
-    if (!TOKEN.test(name) || !VALUE.test(trailers[i + 1]) || name.startsWith('content-') || BEFORE_CONTENT.has(name)) return E.EFIELD;
+    if (!TOKEN.test(name) || !VALUE.test(trailers[i + 1]) || BEFORE_CONTENT.has(name)) return E.EFIELD;
   }
   return bytesOf(trailers) > maxHead ? E.ETOOBIG : 0;
 }
