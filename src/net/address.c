@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/errors.h"
+#include "net/os.h"
 
 /* ---------------------------------------------------------------- parsing */
 
@@ -156,7 +157,7 @@ static int remove_stale(const struct carom_listen_spec *spec)
         return 0;
     if (!S_ISSOCK(status.st_mode))
         return -CAROM_EADDRINUSE;
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int fd = carom_os_socket(AF_UNIX);
     if (fd < 0)
         return carom_error_from_errno(errno);
     int result = connect(fd, (const struct sockaddr *)&spec->address, spec->address_length);
@@ -173,7 +174,7 @@ static int open_unix(const struct carom_listen_spec *spec, int backlog)
     int error = remove_stale(spec);
     if (error < 0)
         return error;
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int fd = carom_os_socket(AF_UNIX);
     if (fd < 0)
         return carom_error_from_errno(errno);
     if (bind(fd, (const struct sockaddr *)&spec->address, spec->address_length) < 0)
@@ -197,11 +198,11 @@ static int open_unix(const struct carom_listen_spec *spec, int backlog)
 static int open_tcp(const struct carom_listen_spec *spec, bool reuse_port, int backlog)
 {
     int family = spec->address.ss_family;
-    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int fd = carom_os_socket(family);
     if (fd < 0)
         return carom_error_from_errno(errno);
     if (set(fd, SOL_SOCKET, SO_REUSEADDR, 1) < 0 || set(fd, IPPROTO_TCP, TCP_NODELAY, 1) < 0 ||
-        set(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, KERNEL_AHEAD) < 0 ||
+        carom_os_limit_unsent(fd, KERNEL_AHEAD) < 0 ||
         (reuse_port && set(fd, SOL_SOCKET, SO_REUSEPORT, 1) < 0) ||
         (family == AF_INET6 && set(fd, IPPROTO_IPV6, IPV6_V6ONLY, !spec->any) < 0) ||
         bind(fd, (const struct sockaddr *)&spec->address, spec->address_length) < 0 ||
@@ -237,13 +238,13 @@ static int check_inherited(int fd)
         return carom_error_from_errno(errno);
     /* These fail for Unix sockets, which do not need them. */
     set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-    set(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, KERNEL_AHEAD);
+    carom_os_limit_unsent(fd, KERNEL_AHEAD);
     return fd;
 }
 
 void carom_socket_keep_alive(int fd, int seconds)
 {
-    if (seconds == 0 || set(fd, IPPROTO_TCP, TCP_KEEPIDLE, seconds) == 0)
+    if (seconds == 0 || carom_os_set_silence(fd, seconds) == 0)
         set(fd, SOL_SOCKET, SO_KEEPALIVE, seconds > 0);
 }
 

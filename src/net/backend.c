@@ -7,6 +7,7 @@
 
 #include "base/errors.h"
 #include "net/file.h"
+#include "net/os.h"
 
 /* Free bytes of the arena's page that a receive wants at least: most requests are smaller, and what
  * is left behind at the end of a page is little of its 32 KiB. */
@@ -55,17 +56,8 @@ int64_t carom_socket_send_now(struct carom_loop *loop, struct carom_socket *sock
     struct iovec vectors[VECTORS];
     int count = carom_queue_vectors(queue, vectors, VECTORS);
     /* A file that follows shares the packet. */
-    int flags =
-        carom_queue_ends_with(queue, &vectors[count - 1]) ? MSG_NOSIGNAL : MSG_NOSIGNAL | MSG_MORE;
-    ssize_t length;
-    do {
-        if (count == 1) {
-            length = send(socket->fd, vectors[0].iov_base, vectors[0].iov_len, flags);
-        } else {
-            struct msghdr message = {.msg_iov = vectors, .msg_iovlen = (size_t)count};
-            length = sendmsg(socket->fd, &message, flags);
-        }
-    } while (length < 0 && errno == EINTR);
+    bool more = !carom_queue_ends_with(queue, &vectors[count - 1]);
+    ssize_t length = carom_os_send(socket->fd, vectors, count, more);
     if (length >= 0) {
         loop->bytes_sent += (uint64_t)length;
         return length;
@@ -84,28 +76,6 @@ void carom_sockets_reclaim(struct carom_loop *loop)
     }
 }
 
-/* Whether an error of accept(2) concerns that one connection only: there may be others. */
-static bool passing(int error)
-{
-    switch (error) {
-    case EINTR:
-    case ECONNABORTED:
-    case EPROTO:
-    case EPERM: /* a firewall forbids it */
-    case ENETDOWN:
-    case ENOPROTOOPT:
-    case EHOSTDOWN:
-    case ENONET:
-    case EHOSTUNREACH:
-    case EOPNOTSUPP:
-    case ENETUNREACH:
-    case ETIMEDOUT:
-        return true;
-    default:
-        return false;
-    }
-}
-
 /* Asking for a connection that is not there is dear: the kernel makes its descriptor first. So a
  * batch is of one, and grows while connections wait. */
 void carom_acceptor_batch(struct carom_loop *loop, struct carom_acceptor *acceptor)
@@ -116,15 +86,14 @@ void carom_acceptor_batch(struct carom_loop *loop, struct carom_acceptor *accept
     for (unsigned tries = 0; left > 0 && tries < ACCEPTS && acceptor->accepting; tries++) {
         struct sockaddr_storage peer;
         socklen_t length = sizeof peer;
-        int fd =
-            accept4(acceptor->fd, (struct sockaddr *)&peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int fd = carom_os_accept(acceptor->fd, (struct sockaddr *)&peer, &length);
         if (fd >= 0) {
             left--;
             acceptor->accepted(acceptor, fd, (struct sockaddr *)&peer, length);
         } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
             acceptor->filled = 0;
             return;
-        } else if (!passing(errno)) {
+        } else if (!carom_os_accept_again(errno)) {
             int error = carom_error_from_errno(errno);
             loop->ops->accept_stop(loop, acceptor);
             acceptor->failed(acceptor, error);

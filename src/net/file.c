@@ -5,52 +5,14 @@
 #include "net/file.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
-#include <sys/sendfile.h>
 #include <unistd.h>
 
 #include "base/errors.h"
 #include "carom.h"
-
-_Static_assert(sizeof(off_t) == 8, "files may be of more than 2 GiB");
+#include "net/os.h"
 
 /* Bytes that a connection sends before others have their turn. */
 #define AT_ONCE (1024 * 1024)
-
-/* sendfile has no MSG_NOSIGNAL. In threads of ours SIGPIPE is blocked; elsewhere it is kept from
- * the program here. */
-static ssize_t move_quietly(int to, int file, off_t offset, size_t length)
-{
-    sigset_t pipe, before, waiting;
-    sigemptyset(&pipe);
-    sigaddset(&pipe, SIGPIPE);
-    pthread_sigmask(SIG_BLOCK, &pipe, &before);
-    sigpending(&waiting);
-    ssize_t moved = sendfile(to, file, &offset, length);
-    int error = errno;
-    if (moved < 0 && error == EPIPE && !sigismember(&waiting, SIGPIPE)) {
-        static const struct timespec none = {0};
-        while (sigtimedwait(&pipe, NULL, &none) < 0 && errno == EINTR) {
-        }
-    }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    errno = error;
-    return moved;
-}
-
-/* Bytes moved; 0 at the end of the file; -1 with errno. */
-static ssize_t move(const struct carom_loop *loop, int to, const struct carom_segment *segment,
-                    size_t length)
-{
-    off_t offset = (off_t)segment->offset;
-    ssize_t moved;
-    do
-        moved = loop->sigpipe_blocked ? sendfile(to, segment->fd, &offset, length)
-                                      : move_quietly(to, segment->fd, offset, length);
-    while (moved < 0 && errno == EINTR);
-    return moved;
-}
 
 int64_t carom_file_read(const struct carom_segment *segment, void *to, size_t length)
 {
@@ -71,10 +33,8 @@ static int64_t read_and_send(struct carom_loop *loop, int to, const struct carom
     int64_t result = carom_file_read(segment, page->data, page->size);
     if (result > 0) {
         bool more = (uint64_t)result < segment->length || segment->next != NULL;
-        size_t length = (size_t)result;
-        do
-            result = send(to, page->data, length, MSG_NOSIGNAL | (more ? MSG_MORE : 0));
-        while (result < 0 && errno == EINTR);
+        struct iovec piece = {.iov_base = page->data, .iov_len = (size_t)result};
+        result = carom_os_send(to, &piece, 1, more);
         if (result < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
             result = CAROM_SEND_PENDING;
         else if (result < 0)
@@ -94,8 +54,9 @@ int64_t carom_file_send_now(struct carom_loop *loop, struct carom_socket *socket
         return CAROM_SEND_PENDING;
     int64_t sent = -1;
     if (!segment->no_sendfile) {
-        sent = move(loop, socket->fd, segment,
-                    segment->length < AT_ONCE ? (size_t)segment->length : AT_ONCE);
+        sent = carom_os_send_file(socket->fd, segment->fd, (off_t)segment->offset,
+                                  segment->length < AT_ONCE ? (size_t)segment->length : AT_ONCE,
+                                  loop->sigpipe_blocked);
         if (sent == 0)
             return -CAROM_EFILE; /* it has become shorter */
         if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))

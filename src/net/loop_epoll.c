@@ -17,6 +17,7 @@
 #include "net/backend.h"
 #include "net/descriptors.h"
 #include "net/loop.h"
+#include "net/os.h"
 
 /* Events that one wait takes; the rest are there in the next turn. */
 #define EVENTS 256
@@ -326,11 +327,11 @@ static void reclaim(struct carom_loop *loop)
 static int watch(struct carom_loop *loop, struct carom_descriptor *descriptor, unsigned events)
 {
     struct carom_descriptors *watched = &epoll_of(loop)->watched;
-    bool first = watched->epoll < 0;
+    bool first = watched->fd < 0;
     int error = carom_descriptors_watch(watched, descriptor, events);
-    if (!first || watched->epoll < 0)
+    if (!first || watched->fd < 0)
         return error;
-    int refused = control(loop, EPOLL_CTL_ADD, watched->epoll, EPOLLIN, tagged(NULL, TAG_WATCHED));
+    int refused = control(loop, EPOLL_CTL_ADD, watched->fd, EPOLLIN, tagged(NULL, TAG_WATCHED));
     if (refused < 0)
         carom_descriptors_finish(watched);
     return refused < 0 ? refused : error;
@@ -346,7 +347,7 @@ static void unwatch(struct carom_loop *loop, struct carom_descriptor *descriptor
 static void read_clock(struct carom_loop *loop)
 {
     epoll_of(loop)->now = carom_clock_milliseconds(CLOCK_MONOTONIC);
-    epoll_of(loop)->seconds = (int64_t)(carom_clock_milliseconds(CLOCK_REALTIME_COARSE) / 1000);
+    epoll_of(loop)->seconds = carom_os_seconds();
 }
 
 static void wait(struct carom_loop *loop, uint64_t deadline)

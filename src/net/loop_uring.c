@@ -16,6 +16,7 @@
 #include "base/memory.h"
 #include "carom.h"
 #include "net/backend.h"
+#include "net/os.h"
 #include "net/uring_operations.h"
 #include "net/uring_sockets.h"
 
@@ -102,11 +103,10 @@ static void acceptor_ready(struct carom_loop *loop, struct accept_poll *poll)
 static void poll_watched(struct carom_loop *loop)
 {
     struct carom_uring_loop *self = carom_uring_of(loop);
-    if (self->watched.epoll < 0 || self->watched_polled)
+    if (self->watched.fd < 0 || self->watched_polled)
         return;
     self->watched_polled = true;
-    carom_uring_poll(loop, self->watched.epoll, POLLIN,
-                     carom_uring_tagged(NULL, CAROM_URING_WATCHED));
+    carom_uring_poll(loop, self->watched.fd, POLLIN, carom_uring_tagged(NULL, CAROM_URING_WATCHED));
 }
 
 static int watch_descriptor(struct carom_loop *loop, struct carom_descriptor *descriptor,
@@ -135,8 +135,7 @@ static void watched_ready(struct carom_loop *loop)
 static void read_clock(struct carom_loop *loop)
 {
     carom_uring_of(loop)->now = carom_clock_milliseconds(CLOCK_MONOTONIC);
-    carom_uring_of(loop)->seconds =
-        (int64_t)(carom_clock_milliseconds(CLOCK_REALTIME_COARSE) / 1000);
+    carom_uring_of(loop)->seconds = carom_os_seconds();
 }
 
 /* Each write to the eventfd completes it once; the counter is never read. */

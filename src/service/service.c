@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "net/os.h"
 #include "record/waker.h"
 #include "service/options.h"
 
@@ -268,23 +269,9 @@ static void finish_run(struct carom_service *service)
 /* Sending from a file may raise SIGPIPE: it stays blocked while this thread is a worker. */
 static void block_sigpipe(struct carom_service *service, sigset_t *before)
 {
-    sigset_t pipe;
-    sigemptyset(&pipe);
-    sigaddset(&pipe, SIGPIPE);
-    pthread_sigmask(SIG_BLOCK, &pipe, before);
+    carom_os_block_sigpipe(before);
     for (uint32_t i = 0; i < service->options.workers; i++)
         service->workers[i].loop->sigpipe_blocked = true;
-}
-
-static void unblock_sigpipe(const sigset_t *before)
-{
-    static const struct timespec none = {0};
-    sigset_t pipe;
-    sigemptyset(&pipe);
-    sigaddset(&pipe, SIGPIPE);
-    if (!sigismember(before, SIGPIPE))
-        sigtimedwait(&pipe, NULL, &none);
-    pthread_sigmask(SIG_SETMASK, before, NULL);
 }
 
 int carom_run(carom_service *service)
@@ -305,7 +292,7 @@ int carom_run(carom_service *service)
     run_worker(&service->workers[0]);
     for (uint32_t i = 1; i < started; i++)
         pthread_join(service->threads[i], NULL);
-    unblock_sigpipe(&before);
+    carom_os_unblock_sigpipe(&before);
     finish_run(service);
     return error < 0 ? error : atomic_load(&service->failed);
 }
