@@ -4,6 +4,7 @@
 const http2 = require('node:http2');
 const { clearTimeout } = require('node:timers');
 
+const { ContentRate } = require('./content-rate.js');
 const { E } = require('./names.js');
 const { Record, WRITE_BUFFER } = require('./record.js');
 const { later } = require('./timers.js');
@@ -111,6 +112,7 @@ class Http2 {
     this.session?.on('close', () => core.destroy());
     this.session?.on('stream', (stream, headers, flags, raw) => {
       core.guard(() => this.streams.add(new Stream(this, stream, headers, raw, (flags & 1) !== 0)));
+      if (++core.requests === core.server.settings.maxConnectionRequests) this.session.close(); // behind those that it has
     });
     this.idle();
   }
@@ -173,6 +175,7 @@ class Stream {
     const { server } = this.core;
     const head = headOf(headers, raw, isWhole);
     this.record = new Record(head, this);
+    this.rate = new ContentRate(server.settings, () => this.tooSlow());
     connection.idle();
     stream.on('data', (bytes) => this.core.guard(() => this.data(bytes)));
     stream.on('trailers', (_, __, trailers) => {
@@ -206,7 +209,11 @@ class Stream {
     }
     this.size += bytes.length;
     if (this.size > record.limits.maxContent) record.refuse(413, 'over-limit');
-    else if (record.held && !record.isGone) record.contentCame(bytes);
+    else if (record.held && !record.isGone) {
+      this.rate.came(bytes.length);
+      record.contentCame(bytes);
+    }
+    if (!record.wanted) this.rate.pause();
     if (record.unread >= WRITE_BUFFER && !record.wanted) this.stream.pause();
   }
 
@@ -219,8 +226,17 @@ class Stream {
     else if (this.socket !== null) {
       this.peerIsDone = true;
       if (this.socket.wire !== null) this.socket.peerDone();
-    } else if (contentLength > 0 && this.size < contentLength) record.contentLost();
-    else record.contentWhole(this.trailers);
+    } else {
+      this.rate.pause();
+      if (contentLength > 0 && this.size < contentLength) record.contentLost();
+      else record.contentWhole(this.trailers);
+    }
+  }
+
+  tooSlow() {
+    this.core.server.counts.timeouts++;
+    this.record.refuse(408, 'body-timeout');
+    this.core.server.turnSoon();
   }
 
   closed() {
@@ -232,6 +248,7 @@ class Stream {
   lost(reason) {
     if (this.isOver) return;
     this.isOver = true;
+    this.rate.pause();
     clearTimeout(this.timer);
     this.socket?.lost();
     const { record } = this;
@@ -290,10 +307,12 @@ class Stream {
       record.head.expectsContinue = false;
       this.stream.additionalHeaders({ ':status': 100 });
     }
+    if (record.content === 'coming' && this.socket === null) this.rate.wait();
     this.stream.resume();
   }
 
   released() {
+    this.rate.pause();
     this.stream.resume();
     this.stopContent();
     this.core.touch();

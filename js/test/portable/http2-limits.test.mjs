@@ -1,0 +1,68 @@
+// HTTP/2 on the portable engine: the rate of content, and the requests of a connection.
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import http2 from 'node:http2';
+import { test } from 'node:test';
+
+import { serving } from './support.mjs';
+
+function connect(t, { addr: { port } }) {
+  const session = http2.connect(`http://127.0.0.1:${port}`).on('error', () => {});
+  t.after(() => session.destroy());
+  return session;
+}
+
+// A POST whose content begins with these bytes: its status, or null when the stream is reset.
+function post(session, bytes) {
+  const stream = session.request({ ':method': 'POST', ':path': '/' }).on('error', () => {});
+  stream.write(bytes);
+  const status = new Promise((resolve) => {
+    stream.on('response', (headers) => resolve(headers[':status'])).on('close', () => resolve(null));
+  });
+  return { stream, status };
+}
+
+test('content must come at its rate while a handler waits for it', async (t) => {
+  const server = serving(t, { contentWindow: 100 }, async (request) => new Response(await request.text()));
+  const session = connect(t, server);
+  const { stream, status } = post(session, 'x');
+  const drip = setInterval(() => stream.write('y'), 20);
+  assert.equal(await status, 408);
+  clearInterval(drip);
+  assert.equal(server.stats().timeouts, 1);
+  assert.equal(server.stats().ended['body-timeout'], 1);
+  const quick = post(session, Buffer.alloc(1000));
+  quick.stream.end();
+  assert.equal(await quick.status, 200);
+});
+
+test('and not while nobody waits', async (t) => {
+  let read;
+  const toRead = new Promise((resolve) => {
+    read = resolve;
+  });
+  const server = serving(t, { contentWindow: 10 }, async (request) => {
+    await toRead;
+    return new Response(await request.text());
+  });
+  const session = connect(t, server);
+  const { stream, status } = post(session, 'x');
+  await new Promise((resolve) => setTimeout(resolve, 50)); // windows pass
+  stream.end();
+  await new Promise((resolve) => session.ping(resolve)); // and what was sent has come
+  read();
+  assert.equal(await status, 200);
+});
+
+test('a connection has so many requests', async (t) => {
+  const server = serving(t, { maxConnectionRequests: 2 }, () => new Response('x'));
+  const session = connect(t, server);
+  const gone = once(session, 'goaway');
+  for (const _ of [1, 2]) {
+    const { stream, status } = post(session, 'x');
+    stream.end();
+    stream.resume();
+    assert.equal(await status, 200);
+  }
+  await gone;
+});
