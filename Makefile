@@ -10,7 +10,7 @@ TARGET  ?=
 BUILD   ?= build
 PYTHON  ?= /usr/bin/python3
 
-.PHONY: build serve test bench fuzz fuzz-merge simulate soak browser mutants oracles elsewhere reference install package packages packages-run tidy format clean help configure
+.PHONY: build serve test bench fuzz fuzz-merge simulate soak browser mutants oracles elsewhere reference reference-js install package packages packages-run tidy format clean help configure
 
 build: configure ## build the libraries, examples and tests into build/
 	@cmake --build $(BUILD)
@@ -62,6 +62,9 @@ elsewhere: ## unit tests with musl, for 32 bits, on ARM, big-endian (script/boot
 reference: ## pages of the C API for a browser and for man(1), into build/reference (script/bootstrap reference)
 	@BUILD="$(BUILD)" $(PYTHON) tools/reference
 
+reference-js: ## pages of the JavaScript API for a browser, made from its types by typedoc: build/reference/js
+	@BUILD="$(BUILD)" tools/js-reference
+
 install: configure ## headers and libraries: make install PREFIX=/usr/local DESTDIR=
 	@cmake --build $(BUILD) --target carom_static carom_shared
 	@cmake --install $(BUILD) --prefix $(abspath $(PREFIX))
@@ -87,7 +90,7 @@ clean: ## remove build/
 	@rm -rf $(BUILD)
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
 configure:
 	@cmake -S . -B $(BUILD) -G Ninja -DCMAKE_INSTALL_PREFIX=$(abspath $(PREFIX)) --log-level=NOTICE

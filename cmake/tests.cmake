@@ -68,7 +68,7 @@ function(carom_test name)
 endfunction()
 
 # What only tools/packages links is compiled by nobody here, but examined by `make tidy`.
-add_library(carom_glibc_2_28 OBJECT EXCLUDE_FROM_ALL cmake/glibc-2.28.c)
+add_library(carom_packages OBJECT EXCLUDE_FROM_ALL cmake/glibc-2.28.c cmake/musl.c)
 
 # ---------------------------------------------------------------- unit tests
 
@@ -306,6 +306,19 @@ if(TARGET carom_node AND CAROM_STAGE STREQUAL "gcc")
             ENVIRONMENT CAROM_NODE=$<TARGET_FILE:carom_node>
             PROPERTIES WORKING_DIRECTORY ${js} FIXTURES_REQUIRED nodes)
     endforeach()
+endif()
+
+# What tools of others make of the package: package managers, compilers of types, bundlers; and the reference that is made of its types.
+if(TARGET carom_node AND CAROM_STAGE STREQUAL "gcc")
+    carom_test(js/tools STAGE nodes COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tools/js-tools COST 200
+        PROPERTIES FIXTURES_SETUP tools FIXTURES_REQUIRED packages)
+    foreach(name managers types bundlers)
+        carom_test(js/tools/${name} STAGE nodes COMMAND node --test tools/${name}.test.mjs COST 20
+            ENVIRONMENT CAROM_NODE=$<TARGET_FILE:carom_node>
+            PROPERTIES WORKING_DIRECTORY ${js} FIXTURES_REQUIRED tools)
+    endforeach()
+    carom_test(js/tools/reference STAGE nodes COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tools/js-reference
+        ENVIRONMENT BUILD=${CMAKE_BINARY_DIR} PROPERTIES FIXTURES_REQUIRED tools)
 endif()
 
 # The addon with every access checked, while garbage is written into the memory that it shares with

@@ -722,6 +722,49 @@ export interface UpgradeWebSocketOptions extends WebSocketOptions {
   idleTimeout?: number;
 }
 
+/** What the standard says of a WebSocket, for who has no type of it: those of Node 18 have not. */
+export interface PlainWebSocket extends EventTarget {
+  /** As what binary messages come. */
+  binaryType: 'blob' | 'arraybuffer';
+  /** Bytes of messages that wait for the client. */
+  readonly bufferedAmount: number;
+  /** `'permessage-deflate'`, or `''`. */
+  readonly extensions: string;
+  /** The subprotocol that was agreed on; `''` without one. */
+  readonly protocol: string;
+  /** 0: connecting, 1: open, 2: closing, 3: closed. */
+  readonly readyState: number;
+  /** Of the request, with `ws` or `wss`. */
+  readonly url: string;
+  /** It is open. */
+  onopen: ((event: Event) => unknown) | null;
+  /** A message has come. */
+  onmessage: ((event: Event & { readonly data: string | ArrayBuffer | Blob }) => unknown) | null;
+  /** It has failed; `onclose` follows. */
+  onerror: ((event: Event) => unknown) | null;
+  /** It has ended. */
+  onclose: ((event: Event & { readonly code: number; readonly reason: string; readonly wasClean: boolean }) => unknown) | null;
+  /** Send a message, a string as text. */
+  send(data: WebSocketData | Blob): void;
+  /** Send what is queued, then a Close. */
+  close(code?: number, reason?: string): void;
+  /** As of every EventTarget; the events are `open`, `message`, `error` and `close`. */
+  addEventListener(
+    type: 'close',
+    listener: NonNullable<PlainWebSocket['onclose']>,
+    options?: Parameters<EventTarget['addEventListener']>[2],
+  ): void;
+  addEventListener(
+    type: 'message',
+    listener: NonNullable<PlainWebSocket['onmessage']>,
+    options?: Parameters<EventTarget['addEventListener']>[2],
+  ): void;
+  addEventListener(...given: Parameters<EventTarget['addEventListener']>): void;
+}
+
+/** The type of the global `WebSocket`, where the types of the runtime have it, and otherwise {@link PlainWebSocket}. */
+export type StandardWebSocket = typeof globalThis extends { WebSocket: { prototype: infer Socket } } ? Socket : PlainWebSocket;
+
 /**
  * Make a request a WebSocket, as `Deno.upgradeWebSocket` does. `socket` is the standard object (WebSockets, 3); `response` is what the
  * handler must return, and opens it: its `status` is 101, and its headers may be changed. Messages that come before `message` has a
@@ -739,7 +782,7 @@ export interface UpgradeWebSocketOptions extends WebSocketOptions {
  * @throws {TypeError} for a request that asks for no WebSocket, was answered, or is not of this server; for a `protocol` that the client
  *   does not offer
  */
-export function upgradeWebSocket(request: Request, options?: UpgradeWebSocketOptions): { socket: WebSocket; response: Response };
+export function upgradeWebSocket(request: Request, options?: UpgradeWebSocketOptions): { socket: StandardWebSocket; response: Response };
 
 /** Why, and with what code, a WebSocketStream has ended. Given to `cancel` or `abort` of a stream, it says how to close. */
 export class WebSocketError extends DOMException {
@@ -749,6 +792,9 @@ export class WebSocketError extends DOMException {
   readonly reason: string;
 }
 
+/** Bytes in memory of their own: `Uint8Array<ArrayBuffer>` from TypeScript 5.7 on, where that can be said. */
+export type OwnBytes = ReturnType<typeof Uint8Array.from>;
+
 /** A WebSocket as two web streams. */
 export interface ServerWebSocketStream {
   readonly url: string;
@@ -757,7 +803,7 @@ export interface ServerWebSocketStream {
    * client has taken enough for the next. Rejects with a {@link WebSocketError} when it is never opened.
    */
   readonly opened: Promise<{
-    readable: ReadableStream<string | Uint8Array<ArrayBuffer>>;
+    readable: ReadableStream<string | OwnBytes>;
     writable: WritableStream<WebSocketData>;
     protocol: string;
     extensions: string;

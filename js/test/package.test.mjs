@@ -85,6 +85,32 @@ test('installed into an empty folder', async (t) => {
   });
 });
 
+test('published from a repository it says so, and that it can be proved', async (t) => {
+  const to = path.join(folder, 'published');
+  mkdirSync(to);
+  const given = {
+    REPOSITORY: 'https://example.org/carom.git',
+    BUILD: to,
+    CAROM_NODE: process.env.CAROM_NODE || path.join(ROOT, 'build/carom.node'),
+  };
+  execFileSync(path.join(ROOT, 'tools/package'), { env: { ...process.env, ...given } });
+  const registry = await openRegistry(to);
+  t.after(() => registry.close());
+  const { nameOfMachine } = createRequire(import.meta.url)('../src/binary/binary.js');
+  for (const [name, directory] of [
+    ['carom', { directory: 'js' }],
+    [`carom-${nameOfMachine()}`, {}],
+  ]) {
+    const { versions } = await (await fetch(`${registry.url}${name}`)).json();
+    const [manifest] = Object.values(versions);
+    assert.deepEqual(manifest.repository, { type: 'git', url: 'git+https://example.org/carom.git', ...directory });
+    assert.equal(manifest.homepage, 'https://example.org/carom#readme');
+    assert.equal(manifest.bugs, 'https://example.org/carom/issues');
+    assert.deepEqual(manifest.publishConfig, { access: 'public', provenance: true });
+  }
+  assert.match(readFileSync(path.join(to, 'package/carom/README.md'), 'utf8'), /^# carom\n\n\[!\[npm\]\(https:.*\n\nAn HTTP server/);
+});
+
 test('every option is in the types', () => {
   const { NAMES } = createRequire(import.meta.url)('../src/engine/options.js');
   const types = readFileSync(path.join(ROOT, 'js/index.d.ts'), 'utf8');
@@ -92,7 +118,7 @@ test('every option is in the types', () => {
 });
 
 test('the types', () => {
-  const file = path.join(ROOT, 'js/test/types.ts');
+  const files = ['types.ts', 'types-frameworks.ts'].map((name) => path.join(ROOT, 'js/test', name));
   runIn(
     path.join(ROOT, 'js'),
     path.join(BIN, 'tsc'),
@@ -107,6 +133,6 @@ test('the types', () => {
     'es2023,dom,dom.iterable,esnext.disposable',
     '--types',
     'node',
-    file,
+    ...files,
   );
 });

@@ -35,7 +35,8 @@ export async function openRegistry(folder) {
       shasum: createHash('sha1').update(tarball).digest('hex'),
     };
     answers.set(`/files/${file}`, tarball);
-    const document = { name, 'dist-tags': { latest: version }, versions: { [version]: { ...manifest, dist } }, time: {} };
+    const time = { [version]: '2020-01-01T00:00:00.000Z' }; // long ago: some take nothing that is new
+    const document = { name, 'dist-tags': { latest: version }, versions: { [version]: { ...manifest, dist } }, time };
     answers.set(`/${name}`, Buffer.from(JSON.stringify(document)));
   }
   server.on('request', (request, response) => {

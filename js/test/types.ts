@@ -1,4 +1,4 @@
-// What users write must pass the type checker; package.test.mjs runs it.
+// What users write must pass the type checker: package.test.mjs runs it, and test/types.test.mjs of js/tools with other releases.
 import carom, {
   serve,
   upgradeWebSocket,
@@ -11,8 +11,6 @@ import carom, {
   Headers,
 } from 'carom';
 import type { ServerWebSocket, WebSocketHandlers } from 'carom';
-import { upgradeWebSocket as ofHono } from 'carom/hono';
-import { caromAdapter } from 'carom/crossws';
 
 const server = serve(
   {
@@ -96,9 +94,6 @@ serve({ onError: ofNodeFetch, fetch: () => ofNodeFetch() });
 serve(() => ({ status: 200, body: null }));
 // carom/node stands where a server of node:http does.
 import type http from 'node:http';
-import Fastify from 'fastify';
-import { Server as SocketIo } from 'socket.io';
-import { WebSocketServer } from 'ws';
 import { createServer, type Server } from 'carom/node';
 
 const node: Server = createServer({ keepAliveTimeout: 1000, carom: { maxInFlight: 10 } }, (req, res) => {
@@ -108,9 +103,6 @@ const asHttp: http.Server = node;
 asHttp.on('clientError', (error, socket) => socket.end(String(error)));
 node.keepAliveTimeoutBuffer = 10;
 node.setSecureContext({ certFile: 'a', keyFile: 'b' });
-Fastify({ serverFactory: (handler) => createServer(handler) });
-new SocketIo(createServer());
-new WebSocketServer({ server: createServer() });
 void fetch(`http://127.0.0.1:${server.addr.port}/`);
 
 // WebSockets: the standard object, streams, and handlers.
@@ -136,7 +128,7 @@ serve(async (request) => {
   void stream.opened.then(async ({ readable, writable, protocol }) => {
     protocol satisfies string;
     const writer = writable.getWriter();
-    for await (const message of readable as unknown as AsyncIterable<string | Uint8Array<ArrayBuffer>>) await writer.write(message);
+    for await (const message of readable as unknown as AsyncIterable<string | Uint8Array>) await writer.write(message);
     // @ts-expect-error a message is text or bytes
     await writer.write(5);
     stream.close({ closeCode: 3000, reason: new WebSocketError('x', { closeCode: 3000 }).reason });
@@ -184,7 +176,3 @@ serve({
 });
 // @ts-expect-error without handlers of WebSockets a handler returns a Response
 serve({ fetch: (request, server) => void server });
-ofHono(() => ({ onMessage: (event, ws) => ws.send(String(event.data)) }), { maxMessage: 1024 });
-caromAdapter({ carom: { maxMessage: 1024 }, hooks: { message: (peer, message) => void peer.send(message.text()) } }).handleUpgrade(
-  new Request('http://a'),
-);
