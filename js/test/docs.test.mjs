@@ -1,4 +1,5 @@
-// The JavaScript in the documents runs as it stands there: each block is a module, with its ports exchanged for free ones.
+// The JavaScript in the documents runs as it stands there: each block is a module, with its ports exchanged for free ones. What then
+// listens in the clear is asked for `/`.
 import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -41,15 +42,28 @@ for (const name of ['hono', 'crossws']) writeFileSync(path.join(carom, `${name}.
 writeFileSync(
   path.join(carom, 'index.mjs'),
   `import * as real from '${ROOT}js/index.mjs'; export * from '${ROOT}js/index.mjs';
-export const serve = (...given) => { const server = real.serve(...given); openedByDocuments.push(() => server.shutdown({ deadline: 0 })); return server; };`,
+export const serve = (...given) => { const server = real.serve(...given); openedByDocuments.push({ server, end: () => server.shutdown({ deadline: 0 }) }); return server; };`,
 );
 writeFileSync(
   path.join(carom, 'node.mjs'),
   `import { createServer as real } from '${ROOT}js/node.mjs';
-export const createServer = (...given) => { const server = real(...given); openedByDocuments.push(() => new Promise((ended) => { server.close(ended); })); return server; };`,
+export const createServer = (...given) => { const server = real(...given); openedByDocuments.push({ server, end: () => new Promise((ended) => { server.close(ended); }) }); return server; };`,
 );
 const { cert, key } = certificate('localhost,example.net');
+mkdirSync(path.join(folder, 'public'));
+writeFileSync(path.join(folder, 'public/index.html'), '<!doctype html>');
 for (const name of FILES) writeFileSync(path.join(folder, name), name.endsWith('key') || name.startsWith('priv') ? key : cert);
+
+// A request for / is answered by everything that listens, and is no fault but where only WebSockets are served.
+async function ask({ server }, code) {
+  const isGone = /^await \S+\.(shutdown|close)\(|=> server\.close\(/m.test(code);
+  if (isGone || server.secure || /upgradeWebSocket|createServer\(.*cert/.test(code)) return;
+  if (server.addr === undefined) await new Promise(setImmediate);
+  const { transport = 'tcp', port } = server.addr || server.address() || {};
+  if (port === undefined || transport !== 'tcp') return;
+  const { status } = await fetch(`http://127.0.0.1:${port}/`, { redirect: 'manual' });
+  assert.ok(status < 500, `GET / is answered ${status}`);
+}
 
 for (const page of PAGES) {
   const blocks = [...readFileSync(path.join(ROOT, page), 'utf8').matchAll(/^```js\n([^]*?)^```/gm)].map(([, code]) => code);
@@ -64,9 +78,10 @@ for (const page of PAGES) {
       process.chdir(folder);
       try {
         await import(pathToFileURL(file));
+        for (const one of opened) await ask(one, code);
       } finally {
         process.chdir(before);
-        await Promise.all(opened.splice(0).map((end) => end()));
+        await Promise.all(opened.splice(0).map(({ end }) => end()));
       }
     });
 }
