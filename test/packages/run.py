@@ -21,6 +21,8 @@ char __libc_single_threaded;
 void *__dso_handle = &__dso_handle;
 int _dl_find_object(void *address, void *result) { (void)address; (void)result; return -1; }
 unsigned arc4random(void) { return 4; }
+unsigned long getauxval(unsigned long type);
+unsigned long __getauxval(unsigned long type) { return getauxval(type); }
 """
 PROGRAM = """
 const carom = require('carom');
