@@ -37,16 +37,21 @@ test('content must come at its rate while a handler waits for it', async (t) => 
 });
 
 test('and not while nobody waits', async (t) => {
-  let read;
-  const toRead = new Promise((resolve) => {
-    read = resolve;
-  });
+  let [asked, read] = [];
+  const [toSend, toRead] = [new Promise((resolve) => (asked = resolve)), new Promise((resolve) => (read = resolve))];
   const server = serving(t, { contentWindow: 10 }, async (request) => {
+    const reader = request.body.getReader();
+    const first = reader.read();
+    asked();
+    await first;
     await toRead;
-    return new Response(await request.text());
+    while (!(await reader.read()).done);
+    return new Response();
   });
   const session = connect(t, server);
-  const { stream, status } = post(session, 'x');
+  const { stream, status } = post(session, '');
+  await toSend;
+  stream.write('xyz'); // enough for a window, or what is left of one
   await new Promise((resolve) => setTimeout(resolve, 50)); // windows pass
   stream.end();
   await new Promise((resolve) => session.ping(resolve)); // and what was sent has come
