@@ -39,7 +39,7 @@ test('content must come at its rate while a handler waits for it', async (t) => 
 test('and not while nobody waits', async (t) => {
   let [asked, read] = [];
   const [toSend, toRead] = [new Promise((resolve) => (asked = resolve)), new Promise((resolve) => (read = resolve))];
-  const server = serving(t, { contentWindow: 10 }, async (request) => {
+  const server = serving(t, { contentWindow: 1000 }, async (request) => {
     const reader = request.body.getReader();
     const first = reader.read();
     asked();
@@ -51,8 +51,8 @@ test('and not while nobody waits', async (t) => {
   const session = connect(t, server);
   const { stream, status } = post(session, '');
   await toSend;
-  stream.write('xyz'); // enough for a window, or what is left of one
-  await new Promise((resolve) => setTimeout(resolve, 50)); // windows pass
+  stream.write(Buffer.alloc(100)); // less than a window asks for
+  await new Promise((resolve) => setTimeout(resolve, 1100)); // a window passes
   stream.end();
   await new Promise((resolve) => session.ping(resolve)); // and what was sent has come
   read();
