@@ -356,6 +356,7 @@ function endWhole(response, body) {
   const { exchange, transaction, req } = response;
   response._headerSent = true;
   sayLength(response);
+  if (!response._hasBody && response.statedLength >= 0) body = null; // the length is that of another content
   if (!req.complete) req.readAhead();
   const alone = req.complete || !req._consumed;
   if (body !== null) response.socket.handed += body.length;

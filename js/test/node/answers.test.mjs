@@ -35,3 +35,32 @@ test('a digest is a trailer of HTTP/2', { skip: skip || noPlainH2 }, async (t) =
   assert.equal(trailers['content-md5'], SUM);
   session.destroy();
 });
+
+// Content that is given where none is sent is no fault, and neither is another length than it has.
+for (const [name, listener, method, status, length] of [
+  ['HEAD', (req, res) => res.setHeader('Content-Length', 100).end('short'), 'HEAD', 200, '100'],
+  ['HEAD, of which no length is said', (req, res) => res.end('short'), 'HEAD', 200, '5'],
+  ['304', (req, res) => res.writeHead(304, { 'Content-Length': 100 }).end('short'), 'GET', 304, '100'],
+  ['204', (req, res) => res.writeHead(204, { 'Content-Length': 100 }).end('short'), 'GET', 204, undefined],
+]) {
+  test(`content is left out: ${name}`, { skip }, async (t) => {
+    const { base } = await start(t, listener);
+    const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+    for (let i = 0; i < 2; i++) {
+      const [response] = await once(http.request(base, { agent, method }).end(), 'response');
+      assert.deepEqual(await response.toArray(), []);
+      assert.deepEqual([response.statusCode, response.headers['content-length']], [status, length]);
+    }
+    agent.destroy();
+  });
+
+  test(`content is left out over HTTP/2: ${name}`, { skip: skip || noPlainH2 }, async (t) => {
+    const { base } = await start(t, listener);
+    const session = http2.connect(base).on('error', () => {}); // the server closes its connections first
+    const stream = session.request({ ':method': method });
+    const [headers] = await once(stream, 'response');
+    assert.deepEqual(await stream.toArray(), []);
+    assert.deepEqual([headers[':status'], headers['content-length']], [status, length]);
+    session.destroy();
+  });
+}
