@@ -5,9 +5,9 @@ import { once } from 'node:events';
 import { describe, test } from 'node:test';
 
 import { serve, upgradeWebSocket, upgradeWebSocketStream, Response } from '../index.mjs';
-import { PATIENT } from './support.mjs';
+import { PATIENT, isPortable } from './support.mjs';
 import { WAYS } from './transports.mjs';
-import { Ws, handshaken, maskedFrame } from './ws-client.mjs';
+import { Ws, handshaken, handshakenH2, maskedFrame } from './ws-client.mjs';
 
 const MIB = 1 << 20;
 
@@ -153,6 +153,27 @@ for (const io of WAYS)
       });
       await last.promise;
       assert.deepEqual(messages, ['x', MIB, JSON.stringify([1, [0]])]);
+    });
+
+    test('over HTTP/2 what leaves when the window opens is known at once, without other traffic', async (t) => {
+      const SIZE = 60_000;
+      const opened = promised();
+      const url = handling(t, io, { pingInterval: false, writeBuffer: 130_000, open: opened.resolve });
+      const client = await handshakenH2(url);
+      const ws = await opened.promise;
+      for (let i = 0; i < 2; i++) assert.equal(ws.send(new Uint8Array(SIZE)), SIZE);
+      await client.received(65_535);
+      client.open(SIZE);
+      await client.received(2 * (SIZE + 4));
+      if (io === 'inline' && !isPortable) assert.equal(ws.bufferedAmount, 0); // the turn in which it left is over
+      while (ws.bufferedAmount > 0) await new Promise(setImmediate);
+      assert.equal(ws.send(new Uint8Array(SIZE)), SIZE);
+      await client.received(65_535 + SIZE);
+      assert.equal(ws.send(new Uint8Array(MIB)), 0);
+      const ready = ws.ready();
+      client.open(SIZE);
+      await ready;
+      client.destroy();
     });
 
     test('ready() of a socket that has ended takes a turn of the loop', async (t) => {

@@ -41,3 +41,71 @@ export async function* framesOf(stream) {
     }
   }
 }
+
+const [DATA, HEADERS, SETTINGS, WINDOW_UPDATE] = [0, 1, 4, 8];
+const SETTLED = 1; // the flag of a SETTINGS that says so
+
+function h2Frame(type, flags, stream, payload = Buffer.alloc(0)) {
+  const head = Buffer.alloc(9);
+  head.writeUIntBE(payload.length, 0, 3);
+  head[3] = type;
+  head[4] = flags;
+  head.writeUInt32BE(stream, 5);
+  return Buffer.concat([head, payload]);
+}
+
+function word(number) {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(number);
+  return bytes;
+}
+
+// A WebSocket over HTTP/2, by hand, with the window of 65,535 bytes that it has at first: open(count) makes it larger, received() is done
+// when so many bytes have come in all.
+export async function handshakenH2(url) {
+  const { port } = new URL(url);
+  const socket = net.connect(port, '127.0.0.1');
+  const fields = {
+    ':method': 'CONNECT',
+    ':protocol': 'websocket',
+    ':scheme': 'http',
+    ':path': '/',
+    ':authority': 'a',
+    'sec-websocket-version': '13',
+  };
+  const block = Object.entries(fields).map(([name, value]) =>
+    Buffer.concat([Buffer.from([0, name.length]), Buffer.from(name), Buffer.from([value.length]), Buffer.from(value)]),
+  );
+  let [bytes, have, seen] = [Buffer.alloc(0), 0, ''];
+  let tell = () => {};
+  const take = (type, flags, length) => {
+    if (type === DATA) have += length;
+    if (type === HEADERS) seen = 'answered';
+    if (type !== SETTINGS || flags & SETTLED) return;
+    socket.write(h2Frame(SETTINGS, SETTLED, 0));
+    socket.write(h2Frame(HEADERS, 4, 1, Buffer.concat(block)));
+  };
+  socket.on('error', () => {});
+  socket.on('data', (data) => {
+    bytes = Buffer.concat([bytes, data]);
+    while (bytes.length >= 9 && bytes.length >= 9 + bytes.readUIntBE(0, 3)) {
+      const length = bytes.readUIntBE(0, 3);
+      take(bytes[3], bytes[4], length);
+      bytes = bytes.subarray(9 + length);
+    }
+    tell();
+  });
+  const until = (isSo) =>
+    new Promise((resolve) => {
+      tell = () => isSo() && resolve();
+      tell();
+    });
+  const all = h2Frame(WINDOW_UPDATE, 0, 0, word(1 << 24)); // the connection's window is no matter
+  socket.write(Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), h2Frame(SETTINGS, 0, 0), all]));
+  await until(() => seen === 'answered');
+  return {
+    open: (count) => socket.write(h2Frame(WINDOW_UPDATE, 0, 1, word(count))),
+    received: (count) => until(() => have >= count),
+    destroy: () => socket.destroy(),
+  };
+}

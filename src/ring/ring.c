@@ -351,6 +351,8 @@ static bool work(struct carom_guest *guest)
 static bool may_sleep(struct carom_guest *guest)
 {
     struct carom_ring *ring = (struct carom_ring *)guest;
+    if (carom_unlikely(ring->sockets != NULL))
+        carom_ring_sockets_before_sleep(ring->sockets);
     atomic_store(carom_ring_atomic(ring->control, CAROM_RING_ENGINE_ASLEEP), 1);
     return !ring->news && !vm_yields(ring) && !carom_ring_has_commands(ring) &&
            !keeps_silent(ring) && !atomic_load(&ring->abandoned);

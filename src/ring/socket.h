@@ -82,6 +82,8 @@ void carom_ring_socket_count(struct carom_ring_socket *socket);
 bool carom_ring_sockets_work(struct carom_ring_sockets *sockets);
 /* Whether there is work for the call above. */
 bool carom_ring_sockets_have_work(const struct carom_ring_sockets *sockets);
+/* What has left since, as the turn ended, is told now: nothing may come for long. */
+void carom_ring_sockets_before_sleep(struct carom_ring_sockets *sockets);
 /* The VM is going. */
 void carom_ring_sockets_abandon(struct carom_ring_sockets *sockets);
 void carom_ring_sockets_destroy(struct carom_ring_sockets *sockets);

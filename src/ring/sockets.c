@@ -5,8 +5,8 @@
 #include "base/memory.h"
 #include "ring/socket.h"
 
-/* Sockets whose unsent bytes are looked at in each round: enough that none waits for long, and few
- * enough that a thousand slow clients cost the others nothing. */
+/* Sockets that are looked at in each round, and still have unsent bytes: enough that none waits for
+ * long, and few enough that a thousand slow clients cost the others nothing. */
 #define LOOKED_AT 32
 
 /* Bytes of a list of subprotocols; one of them is told with OPENED. */
@@ -225,9 +225,11 @@ void carom_ring_socket_count(struct carom_ring_socket *socket)
 static void count_some(struct carom_ring_sockets *sockets)
 {
     const struct carom_node *last = sockets->unsent.previous;
-    for (int i = 0; i < LOOKED_AT && !carom_node_alone(&sockets->unsent); i++) {
+    int slow = 0;
+    while (slow < LOOKED_AT && !carom_node_alone(&sockets->unsent)) {
         struct carom_node *node = sockets->unsent.next;
         carom_ring_socket_count(carom_container(node, struct carom_ring_socket, unsent));
+        slow += !carom_node_alone(node);
         if (node == last)
             break;
     }
@@ -243,6 +245,12 @@ bool carom_ring_sockets_work(struct carom_ring_sockets *sockets)
     if (!carom_node_alone(&sockets->waiting))
         done |= carom_ring_sockets_tell_waiting(sockets);
     return done;
+}
+
+void carom_ring_sockets_before_sleep(struct carom_ring_sockets *sockets)
+{
+    if (!carom_node_alone(&sockets->unsent))
+        count_some(sockets);
 }
 
 bool carom_ring_sockets_have_work(const struct carom_ring_sockets *sockets)

@@ -2,6 +2,8 @@
  * a VM hurts nobody. */
 #include "unit/ring/sockets.h"
 
+#include "ring/socket.h"
+
 static void messages_go_both_ways(void **state)
 {
     (void)state;
@@ -351,6 +353,23 @@ static void room_is_told_when_it_is_asked_for(void **state)
     finish_all();
 }
 
+/* What leaves as a turn ends, behind the guest's work, is counted before the worker sleeps. */
+static void what_leaves_last_is_counted_before_the_worker_sleeps(void **state)
+{
+    (void)state;
+    begin_all();
+    struct carom_peer *peer = open_socket(2);
+    put(CAROM_ASK_TEXT, 2, 0, "hello", 5);
+    assert_true(carom_ring_sockets_take(vm.ring->sockets));
+    carom_connections_flush(&sim.service->workers[0].connections);
+    assert_received(peer, "\x81\5hello", 7);
+    assert_int_equal(sockets.words[CAROM_SOCKETS_LEFT_WORD + 1], 0);
+    assert_true(vm_guest()->may_sleep(vm_guest()));
+    vm_guest()->awake(vm_guest());
+    assert_int_equal(sockets.words[CAROM_SOCKETS_LEFT_WORD + 1], 5);
+    finish_all();
+}
+
 /* A number is used again when CLOSED was heard; what was asked for before is nobody's. */
 static void messages_for_who_has_gone_are_ignored(void **state)
 {
@@ -504,6 +523,7 @@ int main(void)
         cmocka_unit_test(the_vm_pauses_and_goes_on),
         cmocka_unit_test(what_has_left_is_counted),
         cmocka_unit_test(room_is_told_when_it_is_asked_for),
+        cmocka_unit_test(what_leaves_last_is_counted_before_the_worker_sleeps),
         cmocka_unit_test(messages_for_who_has_gone_are_ignored),
         cmocka_unit_test(who_is_wrong_is_answered_first),
         cmocka_unit_test(who_is_wrong_is_told_when_there_is_room),
