@@ -200,13 +200,20 @@ static int check_h2(carom_options *options)
     return 0;
 }
 
+/* Without a limit there may be as many as a connection can count. */
+static uint64_t resolve_off(const struct option *option, uint64_t value)
+{
+    bool pipeline = option->offset == offsetof(carom_options, max_pipeline);
+    return pipeline && value == CAROM_OFF ? MAX_PIPELINE : value;
+}
+
 static void set_defaults(carom_options *options)
 {
     for (const struct option *option = table; option < table + ROWS; option++)
-        if (option->told.type == CAROM_OPTION_NUMBER && get(options, option) == 0)
-            put(options, option, option->told.usual);
-    if (options->max_pipeline == CAROM_OFF)
-        options->max_pipeline = MAX_PIPELINE;
+        if (option->told.type == CAROM_OPTION_NUMBER) {
+            uint64_t value = get(options, option);
+            put(options, option, value == 0 ? option->told.usual : resolve_off(option, value));
+        }
     if (options->backend == NULL)
         options->backend = carom_backend_find(NULL)->name;
 }
@@ -299,6 +306,7 @@ static int set_number(carom_options *options, const struct option *option, const
                        told->name, value, *told->unit != '\0' ? " of " : "", told->unit);
         return -CAROM_EINVAL;
     }
+    number = resolve_off(option, number);
     /* 0 is the default. */
     if (number != 0 && !is_within(options, told->name, number, told->least, told->most))
         return -CAROM_EINVAL;

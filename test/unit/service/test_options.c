@@ -97,6 +97,8 @@ static void a_pipeline_without_a_limit_has_one(void **state)
     given.max_pipeline = CAROM_OFF;
     assert_int_equal(carom_options_resolve(&options, &given), 0);
     assert_int_equal(options.max_pipeline, UINT16_MAX);
+    assert_int_equal(carom_options_set(&options, "max_pipeline", "off"), 0);
+    assert_int_equal(options.max_pipeline, UINT16_MAX);
 }
 
 static void the_longest_keep_alive_is_not_short(void **state)
