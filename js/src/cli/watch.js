@@ -28,11 +28,23 @@ class Watch {
   add(folder) {
     if (this.folders.has(folder)) return;
     this.folders.add(folder);
-    fs.watch(folder, (event, file) => {
-      if (file !== null && !OF_AN_APP.test(file)) return;
-      clearTimeout(this.timer);
-      this.timer = setTimeout(() => this.changed?.(), QUIET);
-    });
+    try {
+      fs.watch(folder, (event, file) => this.hear(file)).on('error', (error) => this.lose(folder, error));
+    } catch (error) {
+      this.lose(folder, error);
+    }
+  }
+
+  hear(file) {
+    if (file !== null && !OF_AN_APP.test(file)) return;
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.changed?.(), QUIET);
+  }
+
+  // The folder has gone, or the system watches as many as it can. It is tried again when something there is imported.
+  lose(folder, error) {
+    this.folders.delete(folder);
+    process.stderr.write(`carom: changes in ${folder} are not seen: ${error.message}\n`);
   }
 
   start(changed) {
