@@ -7,6 +7,11 @@
  * handler. A socket ends when `close` is called: always, once, and last; before that its pointer is
  * good, whatever has become of the client. Across time and threads keep a carom_websocket_ref.
  *
+ * A call that takes a socket may fail with -CAROM_EINVAL, too: it is NULL; and with -CAROM_ESTATE:
+ * its `close` has returned, which is noticed until its memory is another's, and in a build with
+ * CAROM_DEBUG_CHECKS ends the program. Calls that only tell have nothing to tell then. On the wrong
+ * thread a call ends the program, with a line that names it on standard error.
+ *
  * An idle socket holds no buffer, and after warm-up no message allocates. */
 #ifndef CAROM_WEBSOCKET_H
 #define CAROM_WEBSOCKET_H

@@ -295,14 +295,17 @@ int carom_write(carom_record *record, const carom_content *content)
 int carom_end(carom_record *record, const carom_field *trailers, size_t trailer_count)
 {
     int error = guard(record, __func__);
-    if (error < 0)
-        return error;
+    return error < 0 ? error : carom_response_end(record, trailers, trailer_count);
+}
+
+int carom_response_end(carom_record *record, const carom_field *trailers, size_t trailer_count)
+{
     if (record->response != CAROM_RESPONSE_BEGUN)
         return -CAROM_ESTATE;
     if (record->content_expected != UINT64_MAX &&
         record->content_written < record->content_expected)
         return -CAROM_ELENGTH;
-    error = carom_trailers_check(trailers, trailer_count);
+    int error = carom_trailers_check(trailers, trailer_count);
     if (error == 0 &&
         carom_fields_bytes(trailers, trailer_count) > record->records->max_response_head)
         error = -CAROM_ETOOBIG;

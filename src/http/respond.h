@@ -8,5 +8,7 @@
 bool carom_respond_refusal(carom_record *record);
 /* carom_respond_begin with a length that is what it says: 0 is no content, and not unknown. */
 int carom_response_begin(carom_record *record, const carom_response *response, uint64_t length);
+/* carom_end, behind its checks of the record, for whoever has that in the handler's place. */
+int carom_response_end(carom_record *record, const carom_field *trailers, size_t trailer_count);
 
 #endif

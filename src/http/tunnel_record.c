@@ -3,6 +3,7 @@
  * called inside nghttp2. */
 #include "base/memory.h"
 #include "http/connection.h"
+#include "http/respond.h"
 #include "http/tunnel.h"
 #include "record/waker.h"
 
@@ -37,9 +38,9 @@ static void over(struct carom_tunnel_record *carried)
 static void wait_for_more(struct carom_tunnel_record *carried)
 {
     bool receives = reads(carried) && carried->tunnel->receives;
-    carom_unwait(carried->record, &carried->readable);
-    int error = carom_wait(carried->record, receives ? CAROM_READABLE : CAROM_CANCELLED,
-                           &carried->readable);
+    carom_record_unwait(carried->record, &carried->readable);
+    int error = carom_record_wait(carried->record, receives ? CAROM_READABLE : CAROM_CANCELLED,
+                                  &carried->readable);
     carom_assert(error == 0);
 }
 
@@ -83,7 +84,7 @@ static void bytes_came(carom_waker *waker, int status)
     } else if (!tunnel->told_done) {
         tunnel->peer_done = tunnel->told_done = true;
         tunnel->events->peer_done(tunnel);
-        if (!tunnel->is_over && carom_wait(record, CAROM_CANCELLED, &carried->readable) < 0)
+        if (!tunnel->is_over && carom_record_wait(record, CAROM_CANCELLED, &carried->readable) < 0)
             carom_assert(false);
     }
 }
@@ -139,7 +140,9 @@ static void record_receive(struct carom_tunnel *tunnel)
 
 static void record_end(struct carom_tunnel *tunnel)
 {
-    (void)carom_end(tunnel->record->record, NULL, 0);
+    carom_record *record = tunnel->record->record;
+    if (!carom_record_over(record))
+        (void)carom_response_end(record, NULL, 0);
 }
 
 static void record_abort(struct carom_tunnel *tunnel, carom_reason reason)
@@ -156,7 +159,7 @@ static void record_finish(struct carom_tunnel *tunnel)
     carom_record *record = carried->record;
     struct carom_pool *pool = pool_of(record);
     record->tunnel = NULL;
-    carom_release(record); /* which disarms the wakers */
+    carom_record_let_go(record); /* which disarms the wakers */
     carom_pool_give(pool, carried);
 }
 

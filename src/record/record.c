@@ -112,7 +112,7 @@ int carom_record_refuses(const carom_record *record, const char *call)
 {
     if (record == NULL)
         return -CAROM_EINVAL;
-    if (record->holds & CAROM_HOLD_HANDLER)
+    if (carom_record_is_held(record))
         carom_misused(call, "this is not the thread of the record's worker");
 #ifdef CAROM_EXPENSIVE_CHECKS
     carom_misused(call, WAS_RELEASED);
@@ -198,8 +198,9 @@ void carom_record_drop(carom_record *record, enum carom_hold hold)
     carom_assert(record->holds & hold);
     if (hold == CAROM_HOLD_EXCHANGE && record->request < CAROM_REQUEST_WHOLE)
         carom_record_content_dropped(record);
+    unsigned ends = hold == CAROM_HOLD_HANDLER ? CAROM_HOLD_HANDLER | CAROM_HOLD_TAKEN : hold;
     /* Others look at it in carom_post, while they keep the handler's hold. */
-    __atomic_store_n(&record->holds, record->holds & (uint8_t)~hold, __ATOMIC_RELAXED);
+    __atomic_store_n(&record->holds, record->holds & (uint8_t)~ends, __ATOMIC_RELAXED);
     CAROM_MARK_IF(record->holds == CAROM_HOLD_EXCHANGE, "holds: released before the end");
     CAROM_MARK_IF(record->holds == CAROM_HOLD_HANDLER, "holds: the record outlives its exchange");
     if (record->holds == 0)
@@ -418,8 +419,10 @@ static void let_go_of_handler(carom_record *record)
 
 void carom_record_take_over(carom_record *record)
 {
-    record->life->generation += 2; /* references lead to nothing, though it is held */
+    record->life->generation++; /* references lead to nothing */
+    record->holds |= CAROM_HOLD_TAKEN;
     let_go_of_handler(record);
+    poison_state(record);
 }
 
 void carom_release(carom_record *record)
@@ -429,6 +432,11 @@ void carom_release(carom_record *record)
     if (carom_record_check(record, __func__) < 0) /* the next time it would be another's */
         carom_misused(__func__, WAS_RELEASED);
     record->life->generation++;
+    carom_record_let_go(record);
+}
+
+void carom_record_let_go(carom_record *record)
+{
     let_go_of_handler(record);
     carom_queue_clear(&record->content, &record->records->segments);
     if (record->holds & CAROM_HOLD_EXCHANGE) {
@@ -448,7 +456,8 @@ void carom_release(carom_record *record)
         }
         record->ops->released(record);
     }
-    poison_state(record);
+    if ((record->holds & CAROM_HOLD_TAKEN) == 0) /* or it was poisoned then */
+        poison_state(record);
     carom_record_drop(record, CAROM_HOLD_HANDLER);
 }
 

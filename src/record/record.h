@@ -91,7 +91,8 @@ enum carom_response_state {
 /* So few bytes of content are copied faster than they are pointed at. */
 #define CAROM_COPY_AT_MOST 256
 
-enum carom_hold { CAROM_HOLD_EXCHANGE = 1, CAROM_HOLD_HANDLER = 2 };
+/* Who holds a record. Beside the handler's hold: another has that (carom_record_take_over). */
+enum carom_hold { CAROM_HOLD_EXCHANGE = 1, CAROM_HOLD_HANDLER = 2, CAROM_HOLD_TAKEN = 4 };
 
 /* For what a waker waits: the edges, and the timer. */
 enum { CAROM_WAIT_TIMER = CAROM_EDGE_COUNT, CAROM_WAIT_COUNT };
@@ -215,9 +216,11 @@ void carom_joined_leave(struct carom_joined *joined);
 /* Give the record to the handler: it holds it, with zeroed state. */
 void carom_record_hand_over(carom_record *record);
 
-/* The handler's hold becomes another's, who ends it by carom_release: for the handler it is as
- * released. */
+/* The handler's hold becomes another's, who ends it by carom_record_let_go: for the handler it is
+ * as released. */
 void carom_record_take_over(carom_record *record);
+/* The hold of the handler, or of who took it over, ends: carom_release, behind its checks. */
+void carom_record_let_go(carom_record *record);
 
 /* Write the reason, once; later ones are ignored. */
 void carom_record_set_reason(carom_record *record, carom_reason reason);
@@ -236,7 +239,8 @@ int carom_record_refuses(const carom_record *record, const char *call);
  * be another's by now. */
 static inline bool carom_record_is_held(const carom_record *record)
 {
-    return record != NULL && (record->holds & CAROM_HOLD_HANDLER) != 0;
+    return record != NULL &&
+           (record->holds & (CAROM_HOLD_HANDLER | CAROM_HOLD_TAKEN)) == CAROM_HOLD_HANDLER;
 }
 
 /* What every call of the handler may rely on: it holds the record, and this is its worker's

@@ -179,9 +179,14 @@ static bool edge_now(carom_record *record, carom_edge edge, int *status)
 int carom_wait(carom_record *record, carom_edge edge, carom_waker *waker)
 {
     int error = carom_record_check(record, __func__);
-    if (error == 0)
-        error = (unsigned)edge >= CAROM_EDGE_COUNT ? -CAROM_EINVAL
-                                                   : carom_waker_wait(record, edge, waker);
+    if (error == 0 && (unsigned)edge >= CAROM_EDGE_COUNT)
+        error = -CAROM_EINVAL;
+    return error < 0 ? error : carom_record_wait(record, edge, waker);
+}
+
+int carom_record_wait(carom_record *record, carom_edge edge, carom_waker *waker)
+{
+    int error = carom_waker_wait(record, edge, waker);
     if (error < 0)
         return error;
     int status;
@@ -272,8 +277,12 @@ static void stop_wanting(carom_record *record)
 
 void carom_unwait(carom_record *record, carom_waker *waker)
 {
-    if (waker == NULL || carom_record_check(record, __func__) < 0)
-        return;
+    if (waker != NULL && carom_record_check(record, __func__) == 0)
+        carom_record_unwait(record, waker);
+}
+
+void carom_record_unwait(carom_record *record, carom_waker *waker)
+{
     for (unsigned place = 0; place < CAROM_WAIT_COUNT; place++)
         if (record->wakers[place] == waker) {
             carom_waker_disarm(record, place);
@@ -305,7 +314,8 @@ int carom_post(carom_record *record, carom_waker *waker)
      * handler holds it: who posts sees to it that this does not change, either. */
     if (record == NULL)
         return -CAROM_EINVAL;
-    if (!(__atomic_load_n(&record->holds, __ATOMIC_RELAXED) & CAROM_HOLD_HANDLER))
+    if ((__atomic_load_n(&record->holds, __ATOMIC_RELAXED) &
+         (CAROM_HOLD_HANDLER | CAROM_HOLD_TAKEN)) != CAROM_HOLD_HANDLER)
         return carom_record_refuses(record, __func__);
     struct carom_records *records = record->records;
     int error = claim(waker);

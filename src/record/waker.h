@@ -38,6 +38,10 @@ enum carom_waker_state {
 /* Put an idle waker into a free place of the record; -CAROM_ESTATE when one is there, or it is not
  * idle; -CAROM_EINVAL when it is none. */
 int carom_waker_wait(carom_record *record, unsigned place, carom_waker *waker);
+/* carom_wait, behind its checks, for whoever has the record in the handler's place. */
+int carom_record_wait(carom_record *record, carom_edge edge, carom_waker *waker);
+/* The same of carom_unwait. */
+void carom_record_unwait(carom_record *record, carom_waker *waker);
 /* Make the waker in a place of the record ready, if it still waits. */
 void carom_waker_make_ready(carom_record *record, unsigned place, int status);
 /* Fire a waker that is idle on the worker's thread. Any thread. -CAROM_EINVAL: there is no such

@@ -6,7 +6,7 @@
 
 carom_worker *carom_websocket_worker(const carom_websocket *socket)
 {
-    return socket == NULL
+    return carom_ws_check(socket, __func__) < 0
                ? NULL
                : carom_container(carom_ws_shared(socket), struct carom_worker, websockets);
 }

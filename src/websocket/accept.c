@@ -5,6 +5,8 @@
 #include "http/core.h"
 #include "websocket/websocket.h"
 
+#define ANOTHER_THREAD "this is not the thread of the socket's worker"
+
 static struct carom_websockets *shared_of(const carom_record *record)
 {
     return record->ops->core(record)->connections->websockets;
@@ -286,49 +288,63 @@ int carom_websocket_accept(carom_record *record, const carom_websocket_options *
 
 /* ---------------------------------------------------------------- what it is asked for */
 
+int carom_ws_refuses(const carom_websocket *socket, const char *call)
+{
+    if (socket == NULL)
+        return -CAROM_EINVAL;
+    if (!pthread_equal(socket->life->records->thread, pthread_self()))
+        carom_misused(call, ANOTHER_THREAD);
+#ifdef CAROM_EXPENSIVE_CHECKS
+    carom_misused(call, "the socket has ended");
+#else
+    return -CAROM_ESTATE;
+#endif
+}
+
 uint64_t carom_websocket_buffered(const carom_websocket *socket)
 {
-    return socket == NULL ? 0 : carom_tunnel_unsent(&socket->tunnel);
+    return carom_ws_check(socket, __func__) < 0 ? 0 : carom_tunnel_unsent(&socket->tunnel);
 }
 
 void carom_websocket_pause(carom_websocket *socket)
 {
-    if (socket != NULL && carom_ws_is_open(socket))
+    if (carom_ws_check(socket, __func__) == 0 && carom_ws_is_open(socket))
         carom_tunnel_receive(&socket->tunnel, false);
 }
 
 void carom_websocket_resume(carom_websocket *socket)
 {
-    if (socket != NULL && carom_ws_is_open(socket) && !socket->failed)
+    if (carom_ws_check(socket, __func__) == 0 && carom_ws_is_open(socket) && !socket->failed)
         carom_tunnel_receive(&socket->tunnel, true);
 }
 
 carom_websocket_state carom_websocket_get_state(const carom_websocket *socket)
 {
-    return socket == NULL ? CAROM_WEBSOCKET_CLOSED : (carom_websocket_state)socket->state;
+    return carom_ws_check(socket, __func__) < 0 ? CAROM_WEBSOCKET_CLOSED
+                                                : (carom_websocket_state)socket->state;
 }
 
 void *carom_websocket_data(const carom_websocket *socket)
 {
-    return socket == NULL ? NULL : socket->data;
+    return carom_ws_check(socket, __func__) < 0 ? NULL : socket->data;
 }
 
 void carom_websocket_set_data(carom_websocket *socket, void *data)
 {
-    if (socket != NULL)
+    if (carom_ws_check(socket, __func__) == 0)
         socket->data = data;
 }
 
 carom_slice carom_websocket_protocol(const carom_websocket *socket)
 {
-    return socket == NULL || socket->protocol == 0
+    return carom_ws_check(socket, __func__) < 0 || socket->protocol == 0
                ? (carom_slice){NULL, 0}
                : socket->settings->protocols[socket->protocol - 1];
 }
 
 bool carom_websocket_is_compressed(const carom_websocket *socket)
 {
-    return socket != NULL && carom_ws_deflates(socket);
+    return carom_ws_check(socket, __func__) == 0 && carom_ws_deflates(socket);
 }
 
 void carom_websocket_peer(const carom_websocket *socket, carom_address *address)
@@ -336,13 +352,13 @@ void carom_websocket_peer(const carom_websocket *socket, carom_address *address)
     if (address == NULL)
         return;
     *address = (carom_address){.family = CAROM_FAMILY_NONE};
-    if (socket != NULL)
+    if (carom_ws_check(socket, __func__) == 0)
         carom_endpoint_describe(&carom_tunnel_core(&socket->tunnel)->peer, address);
 }
 
 carom_websocket_ref carom_websocket_get_ref(carom_websocket *socket)
 {
-    if (socket == NULL)
+    if (carom_ws_check(socket, __func__) < 0)
         return (carom_websocket_ref){NULL, 0};
     return (carom_websocket_ref){socket->life, socket->life->generation};
 }
@@ -353,6 +369,6 @@ carom_websocket *carom_websocket_get(carom_websocket_ref ref)
     if (life == NULL)
         return NULL;
     if (!pthread_equal(life->records->thread, pthread_self()))
-        carom_misused(__func__, "this is not the thread of the socket's worker");
+        carom_misused(__func__, ANOTHER_THREAD);
     return life->generation == ref.generation ? life->object : NULL;
 }

@@ -182,7 +182,10 @@ static void close_is_due(carom_websocket *socket)
 
 int carom_websocket_close(carom_websocket *socket, uint16_t code, carom_slice reason)
 {
-    if (socket == NULL || (reason.data == NULL && reason.length > 0))
+    int error = carom_ws_check(socket, __func__);
+    if (error < 0)
+        return error;
+    if (reason.data == NULL && reason.length > 0)
         return -CAROM_EINVAL;
     struct carom_utf8 text = {0};
     bool valid = code == 0 ? reason.length == 0 : carom_ws_close_code_is_valid(code);
@@ -201,7 +204,7 @@ int carom_websocket_close(carom_websocket *socket, uint16_t code, carom_slice re
 
 void carom_websocket_abort(carom_websocket *socket)
 {
-    if (socket != NULL)
+    if (carom_ws_check(socket, __func__) == 0)
         carom_ws_abandon(socket, CAROM_REASON_CANCELED);
 }
 

@@ -275,10 +275,11 @@ int carom_publish_from(struct carom_websockets *websockets, carom_slice topic,
 int carom_websocket_publish(carom_websocket *socket, carom_slice topic, carom_websocket_kind kind,
                             const carom_content *content)
 {
-    if (socket == NULL) {
+    int error = carom_ws_check(socket, __func__);
+    if (error < 0) {
         if (content != NULL && content->give_back != NULL)
             content->give_back(content->owner);
-        return -CAROM_EINVAL;
+        return error;
     }
     return carom_publish_from(carom_ws_shared(socket), topic, kind, content, socket);
 }

@@ -116,12 +116,13 @@ static int standing(carom_websocket *socket)
 }
 
 static int check(const carom_websocket *socket, carom_websocket_kind kind,
-                 const carom_content *content)
+                 const carom_content *content, const char *call)
 {
-    if (socket == NULL || content == NULL || !carom_ws_kind_is_known(kind) ||
-        (content->data == NULL && content->length > 0))
-        return -CAROM_EINVAL;
-    return 0;
+    int error = carom_ws_check(socket, call);
+    if (error == 0 && (content == NULL || !carom_ws_kind_is_known(kind) ||
+                       (content->data == NULL && content->length > 0)))
+        error = -CAROM_EINVAL;
+    return error;
 }
 
 /* Queue one frame of a message. Content is given back, now or later, whatever happens. */
@@ -166,7 +167,7 @@ static int send_message(carom_websocket *socket, uint8_t kind, const carom_conte
 int carom_websocket_send(carom_websocket *socket, carom_websocket_kind kind,
                          const carom_content *content)
 {
-    int error = check(socket, kind, content);
+    int error = check(socket, kind, content, __func__);
     if (error == 0)
         error = admit(socket, content->length);
     if (error == 0 && socket->piece_kind != 0)
@@ -185,7 +186,7 @@ int carom_websocket_send(carom_websocket *socket, carom_websocket_kind kind,
 int carom_websocket_send_piece(carom_websocket *socket, carom_websocket_kind kind,
                                const carom_content *content, bool last)
 {
-    int error = check(socket, kind, content);
+    int error = check(socket, kind, content, __func__);
     uint8_t opcode = carom_ws_opcode_of(kind);
     if (error == 0)
         error = admit(socket, content->length);
@@ -226,9 +227,12 @@ int carom_ws_send_framed(carom_websocket *socket, struct carom_page *page, const
 }
 
 static int send_ping_or_pong(carom_websocket *socket, uint8_t opcode, const void *data,
-                             size_t length)
+                             size_t length, const char *call)
 {
-    if (socket == NULL || (data == NULL && length > 0))
+    int error = carom_ws_check(socket, call);
+    if (error < 0)
+        return error;
+    if (data == NULL && length > 0)
         return -CAROM_EINVAL;
     if (length > CAROM_WS_CONTROL_BYTES)
         return -CAROM_ETOOBIG;
@@ -239,12 +243,12 @@ static int send_ping_or_pong(carom_websocket *socket, uint8_t opcode, const void
 
 int carom_websocket_ping(carom_websocket *socket, const void *data, size_t length)
 {
-    return send_ping_or_pong(socket, CAROM_WS_PING, data, length);
+    return send_ping_or_pong(socket, CAROM_WS_PING, data, length, __func__);
 }
 
 int carom_websocket_pong(carom_websocket *socket, const void *data, size_t length)
 {
-    return send_ping_or_pong(socket, CAROM_WS_PONG, data, length);
+    return send_ping_or_pong(socket, CAROM_WS_PONG, data, length, __func__);
 }
 
 void carom_ws_sent(struct carom_tunnel *tunnel)

@@ -8,7 +8,10 @@ static bool is_name(carom_slice name)
 
 int carom_websocket_subscribe(carom_websocket *socket, carom_slice topic)
 {
-    if (socket == NULL || !is_name(topic))
+    int error = carom_ws_check(socket, __func__);
+    if (error < 0)
+        return error;
+    if (!is_name(topic))
         return -CAROM_EINVAL;
     if (!carom_ws_is_open(socket))
         return -CAROM_ECANCELED;
@@ -19,11 +22,12 @@ int carom_websocket_subscribe(carom_websocket *socket, carom_slice topic)
 
 int carom_websocket_unsubscribe(carom_websocket *socket, carom_slice topic)
 {
-    return socket != NULL && is_name(topic) &&
+    return carom_ws_check(socket, __func__) == 0 && is_name(topic) &&
            carom_topics_leave(&carom_ws_shared(socket)->topics, &socket->subscriptions, topic);
 }
 
 bool carom_websocket_is_subscribed(const carom_websocket *socket, carom_slice topic)
 {
-    return socket != NULL && is_name(topic) && carom_topics_have(&socket->subscriptions, topic);
+    return carom_ws_check(socket, __func__) == 0 && is_name(topic) &&
+           carom_topics_have(&socket->subscriptions, topic);
 }

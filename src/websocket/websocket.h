@@ -63,6 +63,22 @@ _Static_assert(sizeof(void *) != 8 || sizeof(carom_websocket) <= 136,
                "with its connection, its life and the allocator's words an idle socket costs at "
                "most 400 bytes");
 
+/* Why a public call on a socket is refused: -CAROM_EINVAL, there is none, or -CAROM_ESTATE, its
+ * `close` has returned; in debug builds that ends the program. So does, always, a call on another
+ * thread than its worker's. */
+int carom_ws_refuses(const carom_websocket *socket, const char *call);
+
+/* What every public call on a socket may rely on: it is there, as far as that can be seen, since
+ * its memory may be another's by now, and this is its worker's thread. 0, or as
+ * carom_ws_refuses. */
+static inline int carom_ws_check(const carom_websocket *socket, const char *call)
+{
+    if (carom_likely(socket != NULL && carom_life_is_held(socket->life) &&
+                     pthread_equal(socket->life->records->thread, pthread_self())))
+        return 0;
+    return carom_ws_refuses(socket, call);
+}
+
 /* The partial; a fresh one, if there is none; NULL: no memory, and the socket is over. */
 struct carom_ws_partial *carom_ws_partial_of(carom_websocket *socket);
 /* Give it back, if there is one, with what has come. */

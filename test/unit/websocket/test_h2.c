@@ -71,7 +71,9 @@ static const char *frames_on(int32_t id)
 
 static void begin_client(uint32_t window)
 {
-    begin_sockets();
+    carom_options options = sockets_options();
+    options.h2_connect_protocol = true;
+    begin(&options);
     memset(speeches, 0, sizeof speeches);
     client_begin(&client, window, window > 0);
     converse(&client);
@@ -100,6 +102,7 @@ static void many_sockets_on_one_connection(void **state)
         assert_int_equal(reply_of(&client, ids[i])->status, 200);
         assert_null(strstr(reply_of(&client, ids[i])->fields, "sec-websocket-accept"));
         assert_string_equal(noted(), "open");
+        assert_int_equal(carom_service_records(sim.service, 0, NULL, NULL), 0); /* no handler's */
     }
     speak(ids[1], FIN | TEXT, "one");
     speak(ids[2], FIN | TEXT, "two");
