@@ -32,7 +32,8 @@ set(CMAKE_C_EXTENSIONS OFF)
 set(CMAKE_C_VISIBILITY_PRESET hidden)
 
 add_library(carom_options INTERFACE)
-target_compile_definitions(carom_options INTERFACE _GNU_SOURCE _FILE_OFFSET_BITS=64)
+# Of 32 bits: files of more than 2 GiB, and dates after 2038.
+target_compile_definitions(carom_options INTERFACE _GNU_SOURCE _FILE_OFFSET_BITS=64 _TIME_BITS=64)
 target_compile_options(carom_options INTERFACE
     -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith
     -Wvla -Wwrite-strings -Wformat=2 -Wconversion -Wno-sign-conversion -fno-common

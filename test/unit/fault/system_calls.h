@@ -23,6 +23,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "unit/base/libc.h"
+
 enum call {
     CALL_ACCEPT,
     CALL_RECEIVE,
@@ -189,28 +191,6 @@ static const struct fault faults[CALLS][FAULTS_MAX] = {
     [CALL_OPERATION_POLL] = {{ENOMEM, true, false}},
 };
 
-/* With 32 bits a position is two words, and there are calls of their own for it. */
-#if __SIZEOF_LONG__ == 4
-#define SYS_STAT      SYS_fstat64
-#define SYS_STAT_AT   SYS_fstatat64
-#define SYS_SENDFILE  SYS_sendfile64
-#define WORDS(offset) (long)(offset), (long)((offset) >> 32) /* the lower one stands first */
-#else
-#define SYS_STAT      SYS_fstat
-#define SYS_STAT_AT   SYS_newfstatat
-#define SYS_SENDFILE  SYS_sendfile
-#define WORDS(offset) offset
-#endif
-
-/* What the GNU C library declares as the address of a socket may be any kind. */
-#ifdef __GLIBC__
-#define ADDRESS_OF(name) (name).__sockaddr__
-#else
-#define __SOCKADDR_ARG       struct sockaddr *restrict
-#define __CONST_SOCKADDR_ARG const struct sockaddr *
-#define ADDRESS_OF(name)     (name)
-#endif
-
 static struct {
     bool inside;    /* the engine */
     bool narrow;    /* what is accepted takes little before it is full */
@@ -326,7 +306,7 @@ int fstat(int fd, struct stat *status)
 {
     if (fault_of(CALL_STATUS) != 0)
         return -1;
-    return (int)syscall(SYS_STAT, fd, status);
+    return stat_at(fd, "", status, AT_EMPTY_PATH);
 }
 
 int epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
@@ -423,7 +403,7 @@ int lstat(const char *restrict path, struct stat *restrict status)
 {
     if (fault_of(CALL_FILE) != 0)
         return -1;
-    return (int)syscall(SYS_STAT_AT, AT_FDCWD, path, status, AT_SYMLINK_NOFOLLOW);
+    return stat_at(AT_FDCWD, path, status, AT_SYMLINK_NOFOLLOW);
 }
 
 int chmod(const char *path, mode_t mode)
@@ -443,7 +423,7 @@ int unlink(const char *path)
 /* The test moves the clock of the engine, too, so that nothing waits. */
 int clock_gettime(clockid_t clock, struct timespec *now)
 {
-    int result = (int)syscall(SYS_clock_gettime, clock, now);
+    int result = (int)syscall(SYS_CLOCK, clock, now);
     now->tv_sec += calls.seconds_on;
     return result;
 }

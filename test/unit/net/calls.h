@@ -9,6 +9,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "unit/base/libc.h"
+
 static struct calls {
     int recv, send, sendmsg, control, accept;
     int send_flags;          /* of the last send or sendmsg */
@@ -69,7 +71,7 @@ int accept4(int fd, __SOCKADDR_ARG peer, socklen_t *restrict length, int flags)
         errno = error;
         return -1;
     }
-    return (int)syscall(SYS_accept4, fd, peer.__sockaddr__, length, flags);
+    return (int)syscall(SYS_accept4, fd, ADDRESS_OF(peer), length, flags);
 }
 
 #endif

@@ -22,13 +22,13 @@ ssize_t sendfile(int to, int from, off_t *offset, size_t length)
         errno = sendfiles.error;
         return -1;
     }
-    return syscall(SYS_sendfile, to, from, offset, length);
+    return syscall(SYS_SENDFILE, to, from, offset, length);
 }
 
 ssize_t pread(int fd, void *to, size_t length, off_t offset)
 {
     sendfiles.reads++;
-    return syscall(SYS_pread64, fd, to, length, offset);
+    return syscall(SYS_pread64, fd, to, length, WORDS(offset));
 }
 
 static int file = -1;

@@ -143,12 +143,16 @@ static void write_message(uint32_t index, const struct message *message)
     words[CAROM_SLOT_WHOLE_LOW] = words[CAROM_SLOT_WHOLE_HIGH] = UINT32_MAX;
 }
 
-/* Fields of a message as lines; their lengths are below 256. */
+/* Fields of a message as lines. */
 static char *write_lines(char *to, const uint8_t *at, uint32_t length)
 {
-    for (const uint8_t *end = at + length; at < end; at += 4 + at[0] + at[2])
-        to += sprintf(to, "%.*s: %.*s\r\n", at[0], (const char *)at + 4, at[2],
-                      (const char *)at + 4 + at[0]);
+    for (const uint8_t *end = at + length; at < end;) {
+        uint16_t lengths[2]; /* of name and value */
+        memcpy(lengths, at, sizeof lengths);
+        const char *name = (const char *)at + sizeof lengths;
+        to += sprintf(to, "%.*s: %.*s\r\n", lengths[0], name, lengths[1], name + lengths[0]);
+        at += sizeof lengths + lengths[0] + lengths[1];
+    }
     return to;
 }
 

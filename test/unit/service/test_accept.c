@@ -10,6 +10,8 @@
 #include <sys/syscall.h>
 #include <sys/un.h>
 
+#include "unit/base/libc.h"
+
 static int pauses; /* lines of log that say so */
 
 static void count_pauses(void *data, carom_log_level level, const char *line)
@@ -166,7 +168,7 @@ static int accepts_fail, accept_error;
 int clock_gettime(clockid_t clock, struct timespec *time)
 {
     if (clock != CLOCK_MONOTONIC)
-        return (int)syscall(SYS_clock_gettime, clock, time);
+        return (int)syscall(SYS_CLOCK, clock, time);
     *time = (struct timespec){(time_t)(real_clock / 1000), (long)(real_clock % 1000) * 1000000};
     return 0;
 }
@@ -178,7 +180,7 @@ int accept4(int fd, __SOCKADDR_ARG peer, socklen_t *restrict length, int flags)
         errno = accept_error;
         return -1;
     }
-    return (int)syscall(SYS_accept4, fd, peer.__sockaddr__, length, flags);
+    return (int)syscall(SYS_accept4, fd, ADDRESS_OF(peer), length, flags);
 }
 
 static struct real {

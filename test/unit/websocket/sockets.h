@@ -132,7 +132,6 @@ static carom_options sockets_options(void)
 {
     carom_options options = simulation_options();
     options.handler = accept_handler;
-    options.h2_connect_protocol = true;
     memset(&program, 0, sizeof program);
     program.options = (carom_websocket_options)CAROM_WEBSOCKET_OPTIONS_INIT;
     program.options.handlers = &handlers;
