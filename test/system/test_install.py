@@ -123,6 +123,22 @@ class Install(unittest.TestCase):
         source = os.environ.get("CAROM_SOURCE", os.getcwd())
         self.assertEqual(headers, set(os.listdir(os.path.join(source, "include"))))
 
+    def test_components(self):
+        """What a program needs to run, what one needs to be built, and the pages: each for itself, and no more than all."""
+        put = {}
+        for component in ("runtime", "development", "docs"):
+            root = os.path.join(self.work, component)
+            os.mkdir(root)
+            self.command(["cmake", "--install", BUILD, "--component", component], DESTDIR=root)
+            put[component] = {os.path.relpath(os.path.join(folder, name), root)
+                              for folder, _, names in os.walk(root) for name in names}
+        self.assertEqual({os.path.basename(name) for name in put["runtime"]},
+                         {"libcarom.so.0", f"libcarom.so.{self.version}"})
+        wanted = {"libcarom.so", "libcarom.a", "carom.h", "carom.pc", "carom-config.cmake"}
+        self.assertEqual(wanted - {os.path.basename(name) for name in put["development"]}, set())
+        self.assertEqual(sorted(os.path.relpath(file, self.root) for file in self.files),
+                         sorted(name for names in put.values() for name in names))
+
     def test_pkg_config(self):
         usual = self.command(["pkg-config", "--variable", "pc_path", "pkg-config"]).strip()  # libssl is there
         environment = {"PKG_CONFIG_LIBDIR": os.path.dirname(self.installed("carom.pc")) + ":" + usual}
