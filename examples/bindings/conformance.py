@@ -4,7 +4,7 @@
 The binding serves what the examples here serve:
 
     /        "Hello, World!" as text/plain
-    /fields  METHOD TARGET VERSION, then a line "name: value" for each field
+    /fields  METHOD TARGET VERSION (11), then a line "name: value" for each field; a line feed ends each
     /echo    the content of the request, as it comes, and its trailers
     /large   1 MiB of "x"              /none  204
     /late    "late", after 10 ms       /left  how many clients of /hold have left, as a number
