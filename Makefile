@@ -48,6 +48,7 @@ browser: build ## an app in Chromium over every transport (script/bootstrap brow
 	@cd js && CAROM_NODE="$(abspath $(BUILD))/carom.node" node test/browser/drive.mjs
 
 soak: build ## mixed load on C and JavaScript for MINUTES=30; memory and descriptors must stay flat
+	@cmake --build $(BUILD) --target bench-ws_load
 	@CAROM_BUILD="$(abspath $(BUILD))" MINUTES="$(MINUTES)" $(PYTHON) test/soak/soak.py
 
 mutants: ## put small faults in, one by one, and see the test named for each fail: make mutants ONLY=wire

@@ -56,7 +56,9 @@ class Allocation(harness.SystemTest):
 
 
 class Sockets(harness.SystemTest):
-    """The same of messages of WebSockets: echoed plain, compressed alone or with what came before, published, over HTTP/2."""
+    """The same of messages of WebSockets: echoed plain, compressed alone or with what came before, published, over HTTP/2. How many
+    are under way at once is up to the kernel, so the most that ever were may come late: one window of some must ask for nothing."""
+    WINDOWS = 10
     MESSAGES = harness.scaled(2_000)
     TOGETHER = 20
 
@@ -83,19 +85,17 @@ class Sockets(harness.SystemTest):
         heard_by = [count if publishes else 1] * count
         asking = server.connect()
         counts = []
-        for messages in (2 * self.MESSAGES, self.MESSAGES):
+        while len(counts) < 2 or (counts[-1] != counts[-2] and len(counts) <= self.WINDOWS):
+            self.rounds(clients, self.MESSAGES, heard_by)
             asking.send(b"GET /allocations HTTP/1.1\r\nHost: t\r\n\r\n")
             counts.append(int(asking.answer().body))
-            self.rounds(clients, messages, heard_by)
-        asking.send(b"GET /allocations HTTP/1.1\r\nHost: t\r\n\r\n")
-        counts.append(int(asking.answer().body))
         asking.close()
         for client in clients:
             client.transport.peer.close()
         self.finish(server)
         if counts[0] == -1 or harness.WRAPPER:
             self.skipTest(f"answers were right; not counted: build {harness.KIND} has its own allocator")
-        self.assertEqual(counts[2] - counts[1], 0, counts)
+        self.assertEqual(counts[-1], counts[-2], counts)
 
     def test_plain(self):
         self.check()
