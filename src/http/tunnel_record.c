@@ -74,10 +74,9 @@ static void bytes_came(carom_waker *waker, int status)
         over(carried);
         return;
     }
-    bool all = give_bytes(carried);
-    if (tunnel->is_over)
+    if (!give_bytes(carried))
         return;
-    if (!all || record->request == CAROM_REQUEST_CONTENT) {
+    if (record->request == CAROM_REQUEST_CONTENT) {
         wait_for_more(carried);
     } else if (status < 0) { /* the rest was dropped, and no reason written yet */
         over(carried);
