@@ -190,7 +190,12 @@ class Request {
     this.#follow(signal);
   }
 
+  // A listener would keep the request, and what it has, for as long as the other signal lives: a server's may live as long as that.
   #follow(signal) {
+    if (signal instanceof AbortSignal && AbortSignal.any !== undefined) {
+      this.#signal = AbortSignal.any([signal]);
+      return;
+    }
     this.#controller = new AbortController();
     if (signal === null) return;
     if (signal.aborted) this.#controller.abort(signal.reason);

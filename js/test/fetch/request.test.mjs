@@ -112,6 +112,31 @@ test('clones, and signals that follow', async () => {
   assert.equal(new Request(new Request('http://a', { signal: controller.signal }), { signal: null }).signal.aborted, false);
 });
 
+// What is let go is gone after a few collections; how soon is the runtime's to say.
+async function collected(refs) {
+  for (let i = 0; i < 100 && refs.some((ref) => ref.deref() !== undefined); i++) {
+    await new Promise((resolve) => setImmediate(resolve));
+    globalThis.gc();
+  }
+  return refs.filter((ref) => ref.deref() === undefined).length;
+}
+
+test('a signal that lives keeps no request, but tells who listens', {
+  skip: (globalThis.gc === undefined || AbortSignal.any === undefined) && 'the runtime has no gc(), or no AbortSignal.any',
+}, async () => {
+  const controller = new AbortController();
+  const refs = Array.from({ length: 100 }, () => {
+    const request = new Request('http://a', { method: 'POST', body: 'x', signal: controller.signal });
+    return new WeakRef(request.clone());
+  });
+  assert.ok((await collected(refs)) > 90);
+  let told = 0;
+  new Request('http://a', { signal: controller.signal }).signal.addEventListener('abort', () => told++);
+  await collected([new WeakRef({})]);
+  controller.abort();
+  assert.equal(told, 1);
+});
+
 // ---------------------------------------------------------------- over an exchange
 
 function fake({ target = '/p?q', method = 'GET', fields = ['Host', 'h:1', 'X-A', '1', 'x-a', '2'], content = null, pieces = [] } = {}) {
