@@ -75,7 +75,8 @@ class UpgradeSocket extends Duplex {
     try {
       head = this.head.take(chunk);
     } catch (error) {
-      callback(error);
+      this.refused(error);
+      callback();
       return;
     }
     if (head === null) {

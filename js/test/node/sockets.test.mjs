@@ -130,6 +130,24 @@ test('a request with content is not upgraded, and a head that is refused ends no
   if (!other.closed) await new Promise((resolve) => other.once('close', resolve));
 });
 
+test('what an upgrade is answered with that is no head ends its connection, and no process', { skip }, async (t) => {
+  const { server, port } = await start(t, () => assert.fail('no request'));
+  const told = [];
+  server.on('upgrade', (req, socket) => {
+    if (req.url === '/heard') socket.on('error', (error) => told.push(error.code));
+    socket.end('nope\r\n\r\n');
+  });
+  const warn = ({ code }) => told.push(code);
+  process.on('warning', warn);
+  t.after(() => process.off('warning', warn));
+  for (const path of ['/', '/heard']) {
+    const client = net.connect(port, '127.0.0.1');
+    client.write(`${UPGRADE.replace('/', path)}\r\n`);
+    await client.toArray();
+  }
+  assert.deepEqual(told, ['ERR_INVALID_HTTP_RESPONSE', 'ERR_INVALID_HTTP_RESPONSE']);
+});
+
 // What a client does not take holds up nothing of what it sends.
 for (const io of ['inline', 'thread'])
   test(`an upgraded connection is read while its client takes nothing, io: ${io}`, { skip }, async (t) => {
