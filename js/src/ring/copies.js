@@ -62,7 +62,9 @@ function copyOf(bytes) {
 function encode(text) {
   const length = Buffer.byteLength(text);
   const copy = room(length);
-  Buffer.from(copy.buffer, 0, length).utf8Write(text, 0, length);
+  const to = Buffer.from(copy.buffer, 0, length);
+  if (length === text.length) to.latin1Write(text, 0, length); // ASCII, which takes less time so
+  else to.utf8Write(text, 0, length);
   return copy;
 }
 
