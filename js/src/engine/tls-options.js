@@ -402,4 +402,4 @@ function warn() {
   if (said !== undefined && said.startsWith('TLS: ')) console.warn(`carom: ${said}`);
 }
 
-module.exports = { tlsOf, changed, forEngine, tlsFault, warn, NAMES_OF_TLS, CURES };
+module.exports = { tlsOf, changed, forEngine, tlsFault, warn, NAMES_OF_TLS, OF_A_CERTIFICATE, CURES };

@@ -5,7 +5,7 @@ const { EventEmitter } = require('node:events');
 const { channel } = require('node:diagnostics_channel');
 const http = require('node:http');
 const https = require('node:https');
-const { lookup } = require('node:dns');
+const dns = require('node:dns');
 const { isIP } = require('node:net');
 const { refusal, refusedError } = require('./client-error.js');
 const { IncomingMessage } = require('./incoming.js');
@@ -21,10 +21,12 @@ const { callSite, MADE_AT } = require('../engine/call-site.js');
 const { CLOSE_IDLE, CLOSE_NOW } = require('../engine/closing.js');
 const { IPV6_ONLY, SOCKET_MODE } = require('../engine/options.js');
 const { meantBy, noOption } = require('../engine/option-names.js');
-const { tlsOf, CURES, NAMES_OF_TLS } = require('../engine/tls-options.js');
+const { tlsOf, CURES, NAMES_OF_TLS, OF_A_CERTIFICATE } = require('../engine/tls-options.js');
 
 // The options of TLS and HTTP/2 among those that createServer was given.
 const OF_TLS = [...NAMES_OF_TLS, ...Object.keys(CURES), 'tls', 'http2', 'handshakeTimeout'];
+
+const OF_CERTIFICATES = ['tls', ...OF_A_CERTIFICATE];
 
 // As node does.
 function checkArguments(options, listener) {
@@ -43,6 +45,17 @@ function tlsSettings(options) {
   const settings = {};
   for (const name of OF_TLS) if (options[name] !== undefined && options[name] !== null) settings[name] = options[name];
   return settings;
+}
+
+// The options of a server with others of TLS in their place: all certificates together, the rest one by one.
+function withTls(before, given) {
+  const names = Object.keys(given).filter((name) => given[name] !== undefined);
+  const gone = names.some((name) => OF_CERTIFICATES.includes(name)) ? [...names, ...OF_CERTIFICATES] : names;
+  const kept = (options) => Object.fromEntries(Object.entries(options).filter(([name]) => !gone.includes(name)));
+  const after = kept(before);
+  if (before.carom) after.carom = kept(before.carom);
+  for (const name of names) after[name] = given[name];
+  return after;
 }
 
 // As node names them; tools that monitor applications subscribe to them.
@@ -70,7 +83,7 @@ class Server extends EventEmitter {
     this.handle = null; // of the engine that listens
     this.closing = new Set(); // those that do not listen any more, and have not ended
     this.addr = null; // in the engine's words
-    this.opening = false;
+    this.opening = null; // what listens soon: an object of each listen()
     this.referenced = true;
     this.timeout = 0;
     this.sockets = new Set(); // that are open
@@ -101,10 +114,10 @@ class Server extends EventEmitter {
       else this.openSoon(place);
       return this;
     }
-    this.opening = true;
-    lookup(host, (error, address) => {
-      if (!this.opening) return;
-      this.opening = false;
+    const opening = (this.opening = {});
+    dns.lookup(host, (error, address) => {
+      if (this.opening !== opening) return;
+      this.opening = null;
       if (error) this.emit('error', error);
       else this.open({ ...place, host: address });
     });
@@ -113,10 +126,10 @@ class Server extends EventEmitter {
 
   // The engine of before stops listening in its next turn, and may have the very place.
   openSoon(place) {
-    this.opening = true;
+    const opening = (this.opening = {});
     setImmediate(() => {
-      if (!this.opening) return;
-      this.opening = false;
+      if (this.opening !== opening) return;
+      this.opening = null;
       this.open(place);
     });
   }
@@ -184,10 +197,10 @@ class Server extends EventEmitter {
     return { address: addr.hostname, family: addr.hostname.includes(':') ? 'IPv6' : 'IPv4', port: addr.port };
   }
 
-  // As in tls.Server: new connections get these certificates.
+  // As in tls.Server: new connections get these certificates, also when it listens again.
   setSecureContext(options) {
-    if (this.handle === null) this.options = { ...this.options, ...options };
-    else this.handle.reloadTls(options);
+    if (this.handle !== null) this.handle.reloadTls(options);
+    this.options = withTls(this.options, options || {});
   }
 
   getConnections(callback) {
@@ -204,7 +217,7 @@ class Server extends EventEmitter {
         this.once('close', () => callback(coded(Error, 'ERR_SERVER_NOT_RUNNING', 'Server is not running.')));
       else this.once('close', callback);
     }
-    this.opening = false;
+    this.opening = null;
     if (handle === null) {
       if (this.closing.size === 0) process.nextTick(closed, this);
       return this;

@@ -63,7 +63,8 @@ function encode(text) {
   const length = Buffer.byteLength(text);
   const copy = room(length);
   const to = Buffer.from(copy.buffer, 0, length);
-  if (length === text.length) to.latin1Write(text, 0, length); // ASCII, which takes less time so
+  if (length === text.length)
+    to.latin1Write(text, 0, length); // ASCII, which takes less time so
   else to.utf8Write(text, 0, length);
   return copy;
 }

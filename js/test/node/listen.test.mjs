@@ -52,6 +52,25 @@ test('no descriptor, and what cannot be listened on', { skip }, async () => {
   assert.throws(() => createServer().listen({ _handle: {} }), { code: 'ERR_INVALID_ARG_VALUE', message: /handles of TCP only.*\{ fd \}/ });
 });
 
+test('a name that is found when the server has closed is listened on by nobody', { skip }, async (t) => {
+  const dns = require('node:dns');
+  const { lookup: whole } = dns;
+  t.after(() => Object.assign(dns, { lookup: whole }));
+  const found = {};
+  dns.lookup = (name, callback) => {
+    found[name] = (address) => callback(null, address, 4);
+  };
+  const server = closeAfter(t, createServer());
+  server.listen(0, 'first.test');
+  server.close();
+  server.listen(0, 'second.test');
+  found['first.test']('127.0.0.1');
+  assert.equal(server.listening, false);
+  found['second.test']('127.0.0.2');
+  await once(server, 'listening');
+  assert.equal(server.address().address, '127.0.0.2');
+});
+
 test('a handle of TCP is taken over', {
   skip: skip || nativeOnly('options', 'a handle of the runtime is not taken over: `listen({ _handle })`'),
 }, async (t) => {

@@ -107,6 +107,18 @@ test('setSecureContext, before and while it listens', { skip }, async (t) => {
   assert.equal((await get(later.address().port, { rejectUnauthorized: false })).shown.subjectaltname, 'DNS:other.test');
 });
 
+test('what setSecureContext gave a server that listened is there when it listens again', { skip }, async (t) => {
+  for (const options of [own, { tls: [own] }, { carom: own }]) {
+    const { server } = await start(t, (req, res) => res.end('hello'), options);
+    server.setSecureContext({ ...other, ca: undefined });
+    server.close();
+    await once(server, 'close');
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    assert.equal((await get(server.address().port, { rejectUnauthorized: false })).shown.subjectaltname, 'DNS:other.test');
+  }
+});
+
 test('an upgrade: bytes both ways over TLS, and what the socket tells', { skip }, async (t) => {
   const { server, port } = await start(t, () => {}, own);
   server.on('upgrade', (req, socket, head) => {
