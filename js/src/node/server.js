@@ -114,7 +114,8 @@ class Server extends EventEmitter {
       else this.openSoon(place);
       return this;
     }
-    const opening = (this.opening = {});
+    const opening = {};
+    this.opening = opening;
     dns.lookup(host, (error, address) => {
       if (this.opening !== opening) return;
       this.opening = null;
@@ -126,7 +127,8 @@ class Server extends EventEmitter {
 
   // The engine of before stops listening in its next turn, and may have the very place.
   openSoon(place) {
-    const opening = (this.opening = {});
+    const opening = {};
+    this.opening = opening;
     setImmediate(() => {
       if (this.opening !== opening) return;
       this.opening = null;
