@@ -108,6 +108,17 @@ for (const io of WAYS)
       socket.destroy();
     });
 
+    test('a message that is longer than any limit goes behind the answer to a ping', async (t) => {
+      const { url } = streaming(t, io, undefined, async ({ readable, writable }) => {
+        const writer = writable.getWriter();
+        for await (const text of readable) await writer.write(text.repeat(3 * MIB));
+      });
+      const socket = await handshaken(url);
+      socket.write(Buffer.concat([maskedFrame(9, 'are you there?'), maskedFrame(1, 'x')]));
+      await taken(socket, 3 * MIB);
+      socket.destroy();
+    });
+
     test("onLimit: 'close' rejects the write that was too much", async (t) => {
       const outcome = promised();
       const { url, isAlive } = streaming(t, io, { writeLimit: 1000, onLimit: 'close' }, async ({ writable }) => {

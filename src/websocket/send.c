@@ -78,14 +78,19 @@ int carom_ws_send_control(carom_websocket *socket, uint8_t opcode, const void *d
     return framed(socket, append_frame(socket, opcode, true, false, data, length, true), before);
 }
 
-/* Whether the socket may be sent a message of so many bytes now. The first may have any length. */
+/* Bytes of a pong and a ping, of which the program need not know. */
+#define NEARLY_NONE (2 * (2 + CAROM_WS_CONTROL_BYTES))
+
+/* Whether the socket may be sent a message of so many bytes now. The first may have any length:
+ * what is longer than the limit would wait for ever otherwise, and so goes behind such frames. */
 static int room_for(const carom_websocket *socket, uint64_t length)
 {
     if (!carom_ws_is_open(socket))
         return -CAROM_ECANCELED;
     uint64_t unsent = carom_tunnel_unsent(&socket->tunnel);
     uint32_t most = socket->settings->options.write_limit;
-    return unsent == 0 || most == CAROM_OFF || unsent + length <= most ? 0 : -CAROM_ETOOBIG;
+    bool first = unsent == 0 || (unsent <= NEARLY_NONE && length > most);
+    return first || most == CAROM_OFF || unsent + length <= most ? 0 : -CAROM_ETOOBIG;
 }
 
 /* A message was too much for it. */

@@ -249,10 +249,13 @@ class WebSocket {
     this.wire.touch();
   }
 
-  // Whether so many bytes may wait beside those that do; the first message may have any length.
+  // Whether so many bytes may wait beside those that do. The first message may have any length: what is longer than the limit also
+  // behind a pong and a ping.
   admits(length) {
     const { unsent } = this;
-    return unsent === 0 || unsent + length <= this.settings.writeLimit;
+    const { writeLimit } = this.settings;
+    const isFirst = unsent === 0 || (unsent <= 2 * (2 + CONTROL_MOST) && length > writeLimit);
+    return isFirst || unsent + length <= writeLimit;
   }
 
   // A message was too much for it.

@@ -325,6 +325,24 @@ static void backpressure_is_told(void **state)
     finish_sockets();
 }
 
+/* What is longer than the limit can be sent when nothing waits but the answer to a ping. */
+static void what_is_longer_than_the_limit_goes_behind_a_pong(void **state)
+{
+    (void)state;
+    begin_sockets();
+    program.options.write_limit = 10;
+    struct socket_client client = open_client();
+    carom_peer_set_window(client.peer, 0);
+    send_frame_of(&client, FIN | PING, "there?", 6);
+    char text[301];
+    memset(text, 'x', 300);
+    text[300] = '\0';
+    assert_int_equal(send_words(program.sockets[0], "7 bytes"), -CAROM_ETOOBIG);
+    assert_int_equal(send_words(program.sockets[0], text), 0);
+    assert_int_equal(send_words(program.sockets[0], text), -CAROM_ETOOBIG);
+    finish_sockets();
+}
+
 static void who_is_over_the_limit_may_be_cut_off(void **state)
 {
     (void)state;
@@ -472,6 +490,7 @@ int main(void)
         cmocka_unit_test(a_shutdown_does_not_wait_for_ever),
         cmocka_unit_test(a_reference_ends_with_its_socket),
         cmocka_unit_test(backpressure_is_told),
+        cmocka_unit_test(what_is_longer_than_the_limit_goes_behind_a_pong),
         cmocka_unit_test(who_is_over_the_limit_may_be_cut_off),
         cmocka_unit_test(pings_without_end_are_not_all_answered),
         cmocka_unit_test(pieces_make_one_message),
