@@ -3,6 +3,7 @@
 
 const { isProxy } = require('node:util').types;
 
+const { addMembersOfBun } = require('./headers-of-bun.js');
 const { standIn } = require('./stand-in.js');
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
@@ -314,6 +315,7 @@ for (const name of ['append', 'delete', 'get', 'getSetCookie', 'has', 'set', 'fo
   Object.defineProperty(Headers.prototype, name, { enumerable: true });
 
 Object.defineProperty(Headers.prototype, Symbol.toStringTag, { value: 'Headers', configurable: true });
+if (globalThis.Bun !== undefined) addMembersOfBun(Headers.prototype);
 
 const { internals } = Headers;
 delete Headers.internals;

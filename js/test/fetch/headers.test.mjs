@@ -536,6 +536,29 @@ describe('Headers: the class', () => {
   });
 });
 
+test('on Bun they have what its own have', { skip: globalThis.Bun === undefined && 'the runtime is not Bun' }, () => {
+  const inits = [
+    {},
+    { 'X-A': '1', cookie: 'k' },
+    { 'set-cookie': 'a=1', b: '2' },
+    [
+      ['Set-Cookie', 'a=1'],
+      ['c', '1'],
+      ['set-cookie', 'b=2'],
+      ['C', '2'],
+    ],
+    [['__proto__', 'data']],
+  ];
+  for (const init of inits) {
+    const [ours, theirs] = [new Headers(init), new native.Headers(init)];
+    assert.deepEqual(Object.entries(ours.toJSON()).sort(), Object.entries(theirs.toJSON()).sort());
+    assert.equal(JSON.parse(JSON.stringify(ours)).b, theirs.toJSON().b);
+    assert.deepEqual([ours.count, ours.getAll('Set-Cookie')], [theirs.count, theirs.getAll('set-cookie')]);
+  }
+  typeError(() => new Headers().getAll('a'));
+  assert.equal(requestOf({ fields: ['X-A', '1'] }).request.headers.toJSON()['x-a'], '1');
+});
+
 test('names that are never the same take no memory', { skip: globalThis.gc === undefined && 'the runtime has no gc()' }, () => {
   const held = () => {
     globalThis.gc();
