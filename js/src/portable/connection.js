@@ -78,6 +78,10 @@ class Connection {
     }
   }
 
+  later(milliseconds, act) {
+    return later(milliseconds, () => this.guard(act));
+  }
+
   // Which protocol the first bytes are of.
   detect(bytes) {
     this.first.push(bytes);
@@ -188,12 +192,12 @@ class Connection {
 
   readWithin(milliseconds) {
     clearTimeout(this.readTimer);
-    this.readTimer = later(milliseconds, () => this.readLate());
+    this.readTimer = this.later(milliseconds, () => this.readLate());
   }
 
   readLate() {
     this.server.counts.timeouts++;
-    if (this.protocol !== null) this.guard(() => this.protocol.readLate());
+    if (this.protocol !== null) this.protocol.readLate();
     else if (!this.server.observed) this.end(false);
     else {
       this.protocol = new Http1(this);
@@ -204,7 +208,7 @@ class Connection {
 
   writeWithin(milliseconds) {
     clearTimeout(this.writeTimer);
-    this.writeTimer = later(milliseconds, () => {
+    this.writeTimer = this.later(milliseconds, () => {
       this.server.counts.timeouts++;
       this.abort('write-timeout', true);
     });

@@ -7,7 +7,6 @@ const { clearTimeout } = require('node:timers');
 const { ContentRate } = require('./content-rate.js');
 const { E } = require('./names.js');
 const { Record, WRITE_BUFFER } = require('./record.js');
-const { later } = require('./timers.js');
 
 const NO_ERROR = 0; // RFC 9113, 7
 const CANCEL = 8;
@@ -147,7 +146,7 @@ class Http2 {
     this.session?.close();
     if (!this.isIdle) return;
     clearTimeout(this.leaving);
-    this.leaving = later(this.core.server.settings.lingerTimeout, () => this.isIdle && this.core.destroy());
+    this.leaving = this.core.later(this.core.server.settings.lingerTimeout, () => this.isIdle && this.core.destroy());
   }
 
   lost(reason) {
@@ -171,7 +170,7 @@ class Stream {
     this.timer = null; // until when it must send one
     this.socket = null; // a WebSocket that has it
     stream.on('error', () => {});
-    stream.on('close', () => this.closed());
+    stream.on('close', () => this.core.guard(() => this.closed()));
     const { server } = this.core;
     const head = headOf(headers, raw, isWhole);
     this.record = new Record(head, this);
@@ -350,7 +349,7 @@ class Stream {
     if (this.socket !== null) this.socket.sent();
     else if (record.response === 'whole' && !this.isEnded) {
       this.isEnded = true;
-      stream.end((error) => error || this.finished());
+      stream.end((error) => error || this.core.guard(() => this.finished()));
     } else if (record.response === 'whole' && this.endsWithHead) this.finished();
     else record.owner?.roomCame();
   }
@@ -367,7 +366,7 @@ class Stream {
 
   writeWithin() {
     clearTimeout(this.timer);
-    this.timer = later(this.core.server.settings.writeTimeout, () => {
+    this.timer = this.core.later(this.core.server.settings.writeTimeout, () => {
       this.core.server.counts.timeouts++;
       this.lost('write-timeout');
       this.stream.close(CANCEL);

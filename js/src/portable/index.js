@@ -33,8 +33,10 @@ function tls(server, ring, index) {
 function closeConnection(server, ring, number, how) {
   for (const connection of server.connectionsOf(number)) {
     if (number === 0 && connection.side !== server.sides[ring]) continue;
-    if (how !== CLOSE_IDLE) connection.closeNow(how === CLOSE_RESET);
-    else if (connection.isIdle) connection.end(false);
+    connection.guard(() => {
+      if (how !== CLOSE_IDLE) connection.closeNow(how === CLOSE_RESET);
+      else if (connection.isIdle) connection.end(false);
+    });
   }
 }
 

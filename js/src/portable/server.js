@@ -11,7 +11,7 @@ const { Connection } = require('./connection.js');
 const { E, REASONS, errorOf } = require('./names.js');
 const { Side } = require('./side.js');
 const { settingsOf } = require('./settings.js');
-const { later } = require('./timers.js');
+const { guarded } = require('./timers.js');
 const { tlsOptions, tlsError } = require('./tls.js');
 
 const MOST_TIME = 0x7fffffff; // milliseconds that a timer of the runtime can count
@@ -93,7 +93,9 @@ class Server {
     }
     if (failed !== null) return -errorOf(failed);
     if (!listener.listening) return -E.EADDRINUSE; // the runtime says so later
-    listener.on(options === undefined ? 'connection' : 'secureConnection', (socket) => this.accept(socket));
+    listener.on(options === undefined ? 'connection' : 'secureConnection', (socket) => {
+      if (!guarded(() => this.accept(socket))) socket.destroy();
+    });
     listener.on('tlsClientError', () => {
       this.counts.tlsFailed++;
     });
@@ -104,7 +106,10 @@ class Server {
     const { options, pick } = tlsOptions(given, this.settings);
     this.pick = pick;
     options.SNICallback = (name, callback) => {
-      const context = this.pick(name);
+      let context;
+      guarded(() => {
+        context = this.pick(name);
+      });
       callback(context === undefined ? new Error('no such name') : null, context);
     };
     return tls.createServer(options);
@@ -232,7 +237,7 @@ class Server {
     }
     const { handlerTimeout } = this.settings;
     if (handlerTimeout !== false)
-      record.timer = later(handlerTimeout, () => {
+      record.timer = record.core.later(handlerTimeout, () => {
         this.counts.timeouts++;
         record.refuse(503, 'handler-timeout');
       });
@@ -251,20 +256,21 @@ class Server {
     this.turnIsDue = false;
     if (this.over || !this.running) return;
     this.inTurn = true;
-    try {
-      for (const side of this.sides) side.takeCommands();
-      this.flush();
-      if (this.sides.filter((side) => side.wakesProgram).length > 0) this.callProgram();
-      for (const side of this.sides) side.takeCommands();
-      for (const connection of this.ends.splice(0)) connection.guard(() => connection.peerDone());
-      this.flush();
-    } finally {
-      this.inTurn = false;
-    }
+    this.takeCommands();
+    this.flush();
+    if (this.sides.filter((side) => side.wakesProgram).length > 0) this.callProgram();
+    this.takeCommands();
+    for (const connection of this.ends.splice(0)) connection.guard(() => connection.peerDone());
+    this.flush();
+    this.inTurn = false;
     const more = this.touched.length > 0 || this.sides.some((side) => side.isAwake);
     for (const side of this.sides) side.sleep();
     if (more) this.turnSoon();
     else if (this.draining) this.finishIfDone();
+  }
+
+  takeCommands() {
+    for (const side of this.sides) guarded(() => side.takeCommands());
   }
 
   callProgram() {
@@ -295,10 +301,11 @@ class Server {
       this.listener.close();
       this.removePath();
       for (const side of this.sides) side.sockets?.drain(milliseconds);
-      for (const connection of [...this.connections]) {
-        if (connection.protocol === null) connection.end(false);
-        else connection.protocol.drain();
-      }
+      for (const connection of [...this.connections])
+        connection.guard(() => {
+          if (connection.protocol === null) connection.end(false);
+          else connection.protocol.drain();
+        });
     }
     clearTimeout(this.deadline);
     if (milliseconds >= 0) this.deadline = setTimeout(() => this.giveUp(), Math.min(milliseconds, MOST_TIME));
@@ -306,10 +313,11 @@ class Server {
   }
 
   giveUp() {
-    for (const connection of [...this.connections]) {
-      connection.protocol?.lost('shutdown');
-      connection.abort('shutdown', true);
-    }
+    for (const connection of [...this.connections])
+      connection.guard(() => {
+        connection.protocol?.lost('shutdown');
+        connection.abort('shutdown', true);
+      });
     this.turnSoon();
   }
 

@@ -52,7 +52,7 @@ const { readFields } = require('./bytes.js');
 const { handshake } = require('./handshake.js');
 const { E } = require('./names.js');
 const { WebSocket } = require('./websocket.js');
-const { later } = require('./timers.js');
+const { guarded } = require('./timers.js');
 
 const LEAST_PIECE = 1024; // bytes of a message that are worth an entry
 const SPREAD = 5000; // milliseconds, in which all are closed in a shutdown without a deadline
@@ -67,6 +67,7 @@ class Owner {
     this.number = number;
     this.settings = settings;
     this.socket = null;
+    this.core = null; // its connection
     this.isPaused = false; // by the program
     this.taken = this.leftBytes = 0; // bytes of messages, as the program counts them
     this.wantsDrained = false; // when half of the write buffer is free
@@ -246,13 +247,20 @@ class Sockets {
       const bytes = Buffer.from(this.bytes.subarray(at + ENTRY_HEAD, at + size));
       this.messagesAt = (this.messagesAt + aligned(size)) | 0;
       words[SOCKETS_MESSAGES_HEAD] = this.messagesAt;
-      this.take(kind & 0xffff, kind >> 16, number, value, bytes);
+      this.guard(number, () => this.take(kind & 0xffff, kind >> 16, number, value, bytes));
     }
     if (words[SOCKETS_ROOM_WANTED] !== 0) {
       words[SOCKETS_ROOM_WANTED] = 0;
       this.side.hasNews = true;
     }
     this.tellWaiting();
+  }
+
+  // A fault in what is done for a socket ends its connection.
+  guard(number, act) {
+    const core = this.owners.get(number)?.core;
+    if (core === undefined) guarded(act);
+    else core.guard(act);
   }
 
   take(kind, flags, number, value, bytes) {
@@ -335,6 +343,7 @@ class Sockets {
     const error = record.upgrade(answer.response);
     if (error > 0) return error;
     owner.socket = new WebSocket(server, owner.settings, answer.protocol, answer.deflate, owner);
+    owner.core = record.core;
     this.owners.set(owner.number, owner);
     record.exchange.becomes(record, owner.socket);
     if (this.isDraining) owner.socket.goAway();
@@ -360,9 +369,11 @@ class Sockets {
 
   publish(topic, from, bytes, isBinary, plain) {
     for (const owner of [...this.subscribersOf(topic, false)])
-      if (owner === from) continue;
-      else if (owner.socket.admits(bytes.length)) owner.socket.send(bytes, isBinary, plain);
-      else owner.socket.cutOff();
+      if (owner !== from)
+        owner.core.guard(() => {
+          if (owner.socket.admits(bytes.length)) owner.socket.send(bytes, isBinary, plain);
+          else owner.socket.cutOff();
+        });
   }
 
   // All are closed, one after another, in half of the time there is.
@@ -370,7 +381,7 @@ class Sockets {
     this.isDraining = true;
     const each = (milliseconds < 0 ? SPREAD : milliseconds / 2) / Math.max(1, this.owners.size);
     let index = 0;
-    for (const { socket } of this.owners.values()) later(each * index++, () => socket.goAway());
+    for (const { core, socket } of this.owners.values()) core.later(each * index++, () => socket.goAway());
   }
 }
 

@@ -1,15 +1,14 @@
-// Slots of the portable engine: who waits for a page, what a message leaves behind, and where a fault in it ends.
+// Slots of the portable engine: who waits for a page, what a message leaves behind.
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 import net from 'node:net';
 import { test } from 'node:test';
 
-import { counted, quietly, raw, serving } from './support.mjs';
+import { counted, raw, serving } from './support.mjs';
 
 const require = createRequire(import.meta.url);
 const layout = require('../../src/memory/layout.js');
 const { E } = require('../../src/portable/names.js');
-const { Record } = require('../../src/portable/record.js');
 const { Side } = require('../../src/portable/side.js');
 
 // As many clients as there are, each of which has sent these bytes.
@@ -66,20 +65,6 @@ test('who leaves while his request waits for a page leaves nothing behind', asyn
     assert.match(await raw(port, 'POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'), /well$/);
     assert.equal(aborted, started);
   }
-});
-
-test('a fault in a message ends its connection, and not the process', async (t) => {
-  const { respond } = Record.prototype;
-  const told = quietly(t);
-  t.after(() => Object.assign(Record.prototype, { respond }));
-  Record.prototype.respond = () => {
-    throw new TypeError('faulty');
-  };
-  const server = serving(t, {}, () => new Response('well'));
-  assert.equal(await raw(server.addr.port, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'), '');
-  assert.match(told[0], /which ends a connection: TypeError: faulty/);
-  Object.assign(Record.prototype, { respond });
-  assert.equal(await (await fetch(server.origin())).text(), 'well');
 });
 
 // A slot with a request in it, whose record does what `answers` has; say(flags, words) is a message of the program's.
