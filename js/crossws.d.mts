@@ -4,9 +4,11 @@ import { ServeHandlerInfo, UpgradeWebSocketOptions } from './index.js';
 
 /** Options of crossws, and in `carom` those of the sockets. */
 export interface CaromAdapterOptions extends AdapterOptions {
+  /** Options of the sockets. */
   carom?: Omit<UpgradeWebSocketOptions, 'headers' | 'protocol'>;
 }
 
+/** What {@link caromAdapter} makes. */
 export interface CaromAdapter extends AdapterInstance {
   /**
    * The answer to a request that asks for a WebSocket: return it from the handler.

@@ -26,25 +26,35 @@ export type HeadersSource = ConstructorParameters<typeof globalThis.Headers>[0];
 
 /** An end of a TCP connection. */
 export interface TcpAddr {
+  /** TCP, over IPv4 or IPv6. */
   readonly transport: 'tcp';
   /** An IP address: `"192.0.2.1"`, `"2001:db8::1"`. */
   readonly hostname: string;
+  /** 1 to 65535. */
   readonly port: number;
+  /** It has none. */
   readonly path?: undefined;
 }
 
 /** The Unix socket that a server listens on. */
 export interface UnixAddr {
+  /** A Unix socket. */
   readonly transport: 'unix';
+  /** Its file. */
   readonly path: string;
+  /** It has none. */
   readonly hostname?: undefined;
+  /** It has none. */
   readonly port?: undefined;
 }
 
 /** The client of a Unix socket, which has no address: `hostname` is `""`, `port` is 0. */
 export interface UnixPeer {
+  /** A Unix socket. */
   readonly transport: 'unix';
+  /** It has none. */
   readonly hostname: '';
+  /** It has none. */
   readonly port: 0;
 }
 
@@ -87,6 +97,7 @@ export interface ServeHandlerInfo {
 
 /** What is known of a connection's TLS. */
 export interface TlsInfo {
+  /** The version that was agreed on. */
   readonly version: 'TLSv1.2' | 'TLSv1.3';
   /** The cipher suite, by its name in the RFCs. */
   readonly cipher: string;
@@ -139,6 +150,7 @@ export interface TlsOptions extends TlsCertificate {
   alpnProtocols?: TlsOptions['alpn'];
   /** The oldest version that is spoken. Default `'TLSv1.2'`. */
   minVersion?: 'TLSv1.2' | 'TLSv1.3';
+  /** The newest version that is spoken. Default: the newest that there is. */
   maxVersion?: 'TLSv1.3';
   /** Cipher suites, as OpenSSL lists them; names that begin with TLS_ are those of TLS 1.3. */
   ciphers?: string;
@@ -157,10 +169,15 @@ export interface TlsOptions extends TlsCertificate {
  * async iterable of bytes, as streams of Node are, or null.
  */
 export interface ResponseLike {
+  /** As of a Response. */
   readonly status: number;
+  /** As of a Response. */
   readonly statusText?: string;
+  /** Its fields. */
   readonly headers: Iterable<[string, string]> | { forEach(callback: (value: string, name: string) => void): void };
+  /** A web stream, an async iterable of bytes, or null. */
   readonly body: unknown;
+  /** Whether its body was read; then it cannot be sent. */
   readonly bodyUsed?: boolean;
 }
 
@@ -169,6 +186,7 @@ export type Handler = (request: Request, info: ServeHandlerInfo) => Response | R
 
 /** An object with a handler. */
 export interface HandlerObject {
+  /** The handler. */
   fetch: Handler;
 }
 
@@ -234,11 +252,13 @@ export type ErrorCode =
 
 /** An error of Carom; tell them apart by `code`. */
 export interface CaromError extends Error {
+  /** What has happened. */
   code: ErrorCode;
 }
 
 /** The exchange ended before its response, or its request, was whole. */
 export interface ExchangeError extends CaromError {
+  /** The exchange is over. */
   code: 'CAROM_ECANCELED';
   /** What ended it. */
   reason: Exclude<Reason, 'complete'>;
@@ -390,6 +410,7 @@ export interface ServeOptions extends Limits, TlsOptions {
 
 /** Counters since the start, and gauges of this moment. */
 export interface ServerStats {
+  /** Connections that were accepted. */
   connectionsAccepted: number;
   /** Connections that were refused because there were `maxConnections`. */
   connectionsRefused: number;
@@ -642,6 +663,7 @@ export interface ServerWebSocket<Data = undefined> {
   subscribe(topic: string): void;
   /** Get it no more. */
   unsubscribe(topic: string): void;
+  /** Whether it gets what is published to a topic. */
   isSubscribed(topic: string): boolean;
   /**
    * Send a message to all subscribers of a topic but this socket. It is framed once. With one worker it comes in the order of
@@ -654,6 +676,7 @@ export interface ServerWebSocket<Data = undefined> {
   cork<T>(act: (ws: this) => T): T;
   /** Take no more messages until `resume`: the client is slowed down. Its pings, and that it leaves, are not seen meanwhile either. */
   pause(): void;
+  /** Take messages again. */
   resume(): void;
 }
 
@@ -788,7 +811,9 @@ export function upgradeWebSocket(request: Request, options?: UpgradeWebSocketOpt
 export class WebSocketError extends DOMException {
   /** @throws {DOMException} InvalidAccessError for a code that is neither 1000 nor from 3000 to 4999, SyntaxError for a long reason */
   constructor(message?: string, init?: { closeCode?: number | null; reason?: string });
+  /** The code of the Close; null without one. */
   readonly closeCode: number | null;
+  /** The reason of the Close; `''` without one. */
   readonly reason: string;
 }
 
@@ -797,6 +822,7 @@ export type OwnBytes = ReturnType<typeof Uint8Array.from>;
 
 /** A WebSocket as two web streams. */
 export interface ServerWebSocketStream {
+  /** Of the request, with `ws` or `wss`. */
   readonly url: string;
   /**
    * Resolves when it is open. A message is a chunk; when 64 KiB of them are unread, the client is slowed down. A write is done when the

@@ -12,6 +12,7 @@ import { Limits, ServeOptions, TlsOptions } from './index.js';
  * `noDelay` (it is on), `optimizeEmptyRequests`, `uniqueHeaders`.
  */
 export interface Options extends ServerOptions, TlsOptions {
+  /** Options of the engine. */
   carom?: Limits & Pick<ServeOptions, 'io' | 'workers' | 'backend' | 'reusePort'>;
 }
 
