@@ -212,7 +212,8 @@ class Slot {
     if (piece.length > 0) side.page(page).set(piece);
     if (record.unread === 0 && record.content === 'lost') news |= NEWS_CONTENT_LOST;
     else if (record.unread === 0 && record.content === 'whole') {
-      const size = writeTrailers(page === 0 ? NOTHING : side.page(page).subarray(piece.length), record.trailers);
+      const place = page === 0 ? NOTHING : side.page(page).subarray(piece.length);
+      const size = writeTrailers(place, record.trailers, piece.length === 0);
       if (size >= 0) {
         words[SLOT_TRAILERS_LENGTH] = size;
         news |= NEWS_CONTENT_END;
@@ -412,12 +413,12 @@ class Message {
   }
 }
 
-// How many bytes; -1: there is no room.
-function writeTrailers(place, trailers) {
+// How many bytes; -1: there is no room. `cut`: there will be none elsewhere, so as many are written as fit.
+function writeTrailers(place, trailers, cut) {
   let at = 0;
   for (let i = 0; i < trailers.length; i += 2) {
     const [name, value] = [trailers[i], trailers[i + 1]];
-    if (at + 4 + name.length + value.length > place.length) return -1;
+    if (at + 4 + name.length + value.length > place.length) return cut ? at : -1;
     place.writeUInt16LE(name.length, at);
     place.writeUInt16LE(value.length, at + 2);
     place.latin1Write(name + value, at + 4);

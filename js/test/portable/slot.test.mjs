@@ -118,3 +118,11 @@ for (const [what, words] of [
     assert.equal(slot.words[layout.SLOT_NEWS] & layout.NEWS_ERROR, layout.NEWS_ERROR);
     assert.equal(slot.words[layout.SLOT_ERROR], E.EINVAL);
   });
+
+test('of trailers that no page can hold as many come as fit', () => {
+  const trailers = ['a', 'b', 'c', 'd'.repeat(layout.RING_PAGE_SIZE)];
+  const { slot, say } = slotAlone({ content: 'whole', trailers, read: () => Buffer.alloc(0) });
+  say(layout.FLAG_FETCH, { SLOT_ROOM_LOAN: 0 });
+  assert.equal(slot.words[layout.SLOT_NEWS] & layout.NEWS_CONTENT_END, layout.NEWS_CONTENT_END);
+  assert.equal(slot.words[layout.SLOT_TRAILERS_LENGTH], 6);
+});
