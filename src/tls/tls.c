@@ -100,7 +100,7 @@ int carom_tls_load(struct carom_tls *tls)
 int carom_tls_replace_options(struct carom_tls *tls, const carom_tls_options *options)
 {
     struct carom_tls_kept *kept = NULL;
-    int error = carom_tls_keep(&kept, options, tls->http2);
+    int error = carom_tls_keep(&kept, options, tls->http2, &tls->log);
     if (error < 0)
         return error;
     carom_slice keys = carom_tls_given_keys(options);
@@ -136,7 +136,7 @@ int carom_tls_create(struct carom_tls **made, const carom_tls_options *options,
                      const struct carom_log_sink *log, bool http2)
 {
     struct carom_tls_kept *kept = NULL;
-    int error = carom_tls_keep(&kept, options, http2);
+    int error = carom_tls_keep(&kept, options, http2, log);
     if (error < 0)
         return error;
     struct carom_tls *tls = carom_memory_take_zeroed(sizeof *tls);

@@ -88,16 +88,17 @@ static void copy_all(struct carom_tls_kept *kept, const carom_tls_options *optio
     kept->protocols = copy_protocols(copier, options);
 }
 
-static bool valid_certificates(const carom_tls_options *options)
+static const char *fault_of_certificates(const carom_tls_options *options)
 {
-    if (options->certificates == NULL || options->certificate_count == 0 ||
-        options->certificate_count > MOST_CERTIFICATES)
-        return false;
+    if (options->certificates == NULL || options->certificate_count == 0)
+        return "there is no certificate";
+    if (options->certificate_count > MOST_CERTIFICATES)
+        return "there are too many certificates";
     for (size_t i = 0; i < options->certificate_count; i++)
         for (int word = 0; word < 4; word++)
             if (options->certificates[i].reserved[word] != 0)
-                return false;
-    return true;
+                return "a carom_tls_certificate was not cleared before it was filled in";
+    return NULL;
 }
 
 static bool valid_protocols(const carom_tls_options *options)
@@ -112,13 +113,42 @@ static bool valid_protocols(const carom_tls_options *options)
     return true;
 }
 
+/* What is wrong with options whose defaults are filled in; NULL: nothing. */
+static const char *fault_of(const carom_tls_options *options)
+{
+    bool trust = options->client_ca_file != NULL || options->client_ca.length > 0;
+    if (!valid_protocols(options))
+        return "protocols are not 1 to 64 names of 1 to 255 bytes";
+    if (options->min_version != 12 && options->min_version != 13)
+        return "min_version may be 12 or 13";
+    if (options->ticket_keys.data == NULL && options->ticket_keys.length > 0)
+        return "ticket_keys have a length and no bytes";
+    if ((unsigned)options->client > CAROM_TLS_CLIENT_REQUIRED)
+        return "client is none of CAROM_TLS_CLIENT_...";
+    if (options->client != CAROM_TLS_CLIENT_OFF && !trust)
+        return "client asks for certificates, and neither client_ca_file nor client_ca says whom "
+               "to trust";
+    if (options->ticket_lifetime > MOST_LIFETIME && options->ticket_lifetime != CAROM_OFF)
+        return "ticket_lifetime may be 604800 at most";
+    return fault_of_certificates(options);
+}
+
+static int refuse(const struct carom_log_sink *log, const char *fault)
+{
+    carom_log_line(log, CAROM_LOG_ERROR, "TLS: options: %s", fault);
+    return -CAROM_EINVAL;
+}
+
 /* Defaults filled in. 0 or -CAROM_EINVAL. */
-static int resolve(carom_tls_options *to, const carom_tls_options *given, bool http2)
+static int resolve(carom_tls_options *to, const carom_tls_options *given, bool http2,
+                   const struct carom_log_sink *log)
 {
     static const char *const protocols[] = {"h2", "http/1.1", "http/1.0"};
-    if (given == NULL || given->size == 0 || given->size > sizeof *to ||
+    if (given == NULL)
+        return refuse(log, "there are none");
+    if (given->size == 0 || given->size > sizeof *to ||
         given->size % _Alignof(carom_tls_options) != 0)
-        return -CAROM_EINVAL;
+        return refuse(log, "their size is not set: begin with CAROM_TLS_OPTIONS_INIT");
     *to = (carom_tls_options){0};
     memcpy(to, given, given->size);
     to->size = sizeof *to;
@@ -130,15 +160,8 @@ static int resolve(carom_tls_options *to, const carom_tls_options *given, bool h
         to->min_version = 12;
     if (to->ticket_lifetime == 0)
         to->ticket_lifetime = TICKET_LIFETIME;
-    bool trust = to->client_ca_file != NULL || to->client_ca.length > 0;
-    if (!valid_certificates(to) || !valid_protocols(to) ||
-        (to->min_version != 12 && to->min_version != 13) ||
-        (to->ticket_keys.data == NULL && to->ticket_keys.length > 0) ||
-        (unsigned)to->client > CAROM_TLS_CLIENT_REQUIRED ||
-        (to->client != CAROM_TLS_CLIENT_OFF && !trust) ||
-        (to->ticket_lifetime > MOST_LIFETIME && to->ticket_lifetime != CAROM_OFF))
-        return -CAROM_EINVAL;
-    return 0;
+    const char *fault = fault_of(to);
+    return fault == NULL ? 0 : refuse(log, fault);
 }
 
 carom_slice carom_tls_given_keys(const carom_tls_options *options)
@@ -148,10 +171,11 @@ carom_slice carom_tls_given_keys(const carom_tls_options *options)
     return known ? options->ticket_keys : none;
 }
 
-int carom_tls_keep(struct carom_tls_kept **made, const carom_tls_options *options, bool http2)
+int carom_tls_keep(struct carom_tls_kept **made, const carom_tls_options *options, bool http2,
+                   const struct carom_log_sink *log)
 {
     carom_tls_options resolved;
-    int error = resolve(&resolved, options, http2);
+    int error = resolve(&resolved, options, http2, log);
     if (error < 0)
         return error;
     struct carom_tls_kept counted;

@@ -6,6 +6,7 @@
 
 #include <stdatomic.h>
 
+#include "base/log.h"
 #include "carom.h"
 
 struct carom_tls_kept {
@@ -16,9 +17,10 @@ struct carom_tls_kept {
 };
 
 /* Copy the options, with one holder; when they name no protocols, "h2" is offered if `http2`. 0,
- * -CAROM_EINVAL or -CAROM_ENOMEM. Ticket keys are not copied: they are kept in struct
- * carom_tls_tickets, where they can be changed. */
-int carom_tls_keep(struct carom_tls_kept **made, const carom_tls_options *options, bool http2);
+ * -CAROM_EINVAL, and the log says why, or -CAROM_ENOMEM. Ticket keys are not copied: they are kept
+ * in struct carom_tls_tickets, where they can be changed. */
+int carom_tls_keep(struct carom_tls_kept **made, const carom_tls_options *options, bool http2,
+                   const struct carom_log_sink *log);
 /* The ticket keys in a caller's options, which carom_tls_keep leaves out; empty when the caller's
  * struct is too old to have any. */
 carom_slice carom_tls_given_keys(const carom_tls_options *options);

@@ -45,22 +45,58 @@ static void write_file(const carom_tls_certificate *from)
     fclose(stream);
 }
 
+static char last_line[200]; /* of the log */
+
+static void keep_line(void *data, carom_log_level level, const char *line)
+{
+    (void)data;
+    (void)level;
+    snprintf(last_line, sizeof last_line, "%s", line);
+}
+
 static void what_may_not_be_is_refused(void **state)
 {
     (void)state;
     static const char *const empty[] = {"http/1.1", ""};
-    carom_tls_options table[4] = {tls_options(), tls_options(), tls_options(), tls_options()};
+    static const char *const says[] = {
+        "protocols are not 1 to 64 names of 1 to 255 bytes",
+        "client asks for certificates, and neither client_ca_file nor client_ca says whom to trust",
+        "client asks for certificates, and neither client_ca_file nor client_ca says whom to trust",
+        "min_version may be 12 or 13",
+        "their size is not set: begin with CAROM_TLS_OPTIONS_INIT",
+        "a carom_tls_certificate was not cleared before it was filled in",
+        "there is no certificate",
+        "ticket_lifetime may be 604800 at most",
+        "ticket_keys have a length and no bytes",
+        "client is none of CAROM_TLS_CLIENT_...",
+    };
+    carom_tls_options table[COUNT(says)];
+    for (size_t i = 0; i < COUNT(says); i++)
+        table[i] = tls_options();
+    carom_tls_certificate not_cleared = table[0].certificates[0];
+    not_cleared.reserved[3] = 1;
     table[0].protocols = empty;
     table[0].protocol_count = 2;
     table[1].client = CAROM_TLS_CLIENT_WANTED;
     table[2].client = CAROM_TLS_CLIENT_REQUIRED;
     table[3].min_version = 11;
+    table[4].size = 0;
+    table[5].certificates = &not_cleared;
+    table[6].certificate_count = 0;
+    table[7].ticket_lifetime = 604801;
+    table[8].ticket_keys.length = CAROM_TLS_TICKET_KEY;
+    table[9].client = (carom_tls_client)3;
     carom_options options = simulation_options();
+    options.log = keep_line;
     create(&options);
     uint64_t held = carom_memory_held();
-    for (size_t i = 0; i < COUNT(table); i++)
+    for (size_t i = 0; i < COUNT(says); i++) {
+        char line[200];
+        snprintf(line, sizeof line, "TLS: options: %s", says[i]);
         assert_int_equal(carom_service_listen_tls(sim.service, "127.0.0.1:0", &table[i]),
                          -CAROM_EINVAL);
+        assert_string_equal(last_line, line);
+    }
     assert_int_equal(carom_memory_held(), held);
     assert_int_equal(carom_service_listen(sim.service, "127.0.0.1:0"), 0);
     assert_int_equal(carom_tls_replace(sim.service, &table[0]), -CAROM_ENOENT); /* none has TLS */

@@ -34,7 +34,7 @@ static SSL_CTX *load(const carom_tls_certificate *trusted)
         options.client = CAROM_TLS_CLIENT_WANTED;
         options.client_ca = trusted->certificate;
     }
-    assert_int_equal(carom_tls_keep(&kept, &options, false), 0);
+    assert_int_equal(carom_tls_keep(&kept, &options, false, &(struct carom_log_sink){0}), 0);
     assert_int_equal(carom_tls_context_load(&context, kept, &silent, &tickets), 0);
     carom_tls_kept_drop(kept);
     carom_tls_certificate_free(&certificate);
