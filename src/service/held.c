@@ -53,9 +53,10 @@ static void tell(const struct carom_held *held, uint64_t limit, uint64_t before,
     carom_slice target = carom_request_target(oldest);
     int shown = (int)(target.length < TARGET_SHOWN ? target.length : TARGET_SHOWN);
     carom_log_line(held->log, CAROM_LOG_WARNING,
-                   "%s, and %u records are not released; the oldest, after %llu ms, is %s: %.*s",
-                   what, count, (unsigned long long)age_of(oldest),
-                   carom_progress_name(progress_of(oldest)), shown, target.data);
+                   "%s, and %u %s not released; the oldest, after %llu ms, is %s: %.*s", what,
+                   count, count == 1 ? "record is" : "records are",
+                   (unsigned long long)age_of(oldest), carom_progress_name(progress_of(oldest)),
+                   shown, target.data);
 }
 
 void carom_held_tell_shutdown(const struct carom_held *held)

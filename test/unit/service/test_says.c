@@ -168,7 +168,7 @@ static void what_is_held_for_long_is_told_once(void **state)
     for (int i = 0; i < 3; i++)
         pass(500);
     assert_int_equal(lines, 1);
-    const char *line = "held_warning: 4000 ms have passed, and 1 records are not released; the "
+    const char *line = "held_warning: 4000 ms have passed, and 1 record is not released; the "
                        "oldest, after ";
     assert_memory_equal(said, line, strlen(line));
     assert_in_range(atoi(said + strlen(line)), 4000, 5000);
