@@ -404,6 +404,25 @@ static void a_line_that_is_not_there(void **state)
     finish();
 }
 
+/* Such as that of options.record_state = sizeof(struct held *). */
+static void it_wrote_behind_its_state(void **state)
+{
+    (void)state;
+#ifdef CAROM_POISONS
+    skip(); /* that ends the program as it writes */
+#endif
+    carom_record *record = hold_one();
+    struct attempt what = {.record = record};
+    char *behind = (char *)carom_record_state(record) + sizeof(struct held);
+    for (int i = 0; i < 8; i++) {
+        behind[i] ^= 1;
+        assert_ends("carom_release", &what,
+                    "the handler has written behind its options.record_state bytes");
+        behind[i] ^= 1;
+    }
+    finish();
+}
+
 int main(void)
 {
     const struct CMUnitTest all[] = {
@@ -413,6 +432,7 @@ int main(void)
         cmocka_unit_test_setup(this_is_another_thread, make_wakers),
         cmocka_unit_test_setup(this_is_another_thread_than_the_workers, make_wakers),
         cmocka_unit_test_setup(a_line_that_is_not_there, make_wakers),
+        cmocka_unit_test_setup(it_wrote_behind_its_state, make_wakers),
     };
     return cmocka_run_group_tests(all, NULL, NULL);
 }
