@@ -297,6 +297,7 @@ for (const transport of TRANSPORTS)
               })(),
             ),
           '/stated-stream': () => new Response(new ReadableStream(), { headers: { 'content-length': '7' } }),
+          '/stated-long': () => new Response(new ReadableStream(), { headers: { 'content-length': '21474836487' } }), // of 35 bits
           '/gone': () => new Response(null, { status: 404 }),
         };
         return serving(
@@ -315,6 +316,7 @@ for (const transport of TRANSPORTS)
               '/stated': '7',
               '/stream': null,
               '/stated-stream': '7',
+              '/stated-long': '21474836487',
               '/gone': null,
             });
           },

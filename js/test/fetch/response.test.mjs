@@ -121,6 +121,7 @@ describe('Response: statics', () => {
     assert.equal(Response.redirect('http://a.test').status, 302);
     assert.equal(Response.redirect(new URL('http://a.test/ü'), '301').headers.get('location'), 'http://a.test/%C3%BC');
     for (const status of [301, 302, 303, 307, 308]) assert.equal(Response.redirect('http://a.test/', status).status, status);
+    assert.equal(Response.redirect('http://a.test/', 65536 + 301).status, 301); // an unsigned short of Web IDL
     for (const status of [200, 300, 304, 305, 306, 400, 0]) rangeError(() => Response.redirect('http://a.test/', status));
     typeError(() => Response.redirect('http://'));
     typeError(() => Response.redirect());

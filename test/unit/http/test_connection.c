@@ -287,6 +287,29 @@ static void a_refusal_that_is_cut_off_ends_with_a_reset(void **state)
     }
 }
 
+/* It has sent FIN while its 503 was held up: with the last byte of that the connection is over. */
+static void a_refusal_that_is_taken_late_waits_no_longer(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    options.max_connections = 1;
+    options.refuse_connections = true;
+    begin(&options);
+    struct carom_peer *first = connect_peer(), *second = connect_peer();
+    carom_peer_set_window(second, 10);
+    turn();
+    carom_peer_shutdown(second);
+    turn();
+    assert_int_equal(stats_now().connections_open, 2);
+    carom_peer_set_window(second, SIZE_MAX);
+    turn();
+    assert_got(second, "Connection: close\r\n\r\n");
+    assert_true(carom_peer_saw_close(second));
+    assert_int_equal(stats_now().connections_open, 1);
+    assert_false(carom_peer_saw_close(first));
+    finish();
+}
+
 static void cancel_it(carom_waker *waker, int status)
 {
     (void)status;
@@ -517,6 +540,7 @@ int main(void)
         cmocka_unit_test(idle_connections_are_closed_in_time),
         cmocka_unit_test(a_reader_that_stalls_is_reset),
         cmocka_unit_test(a_refusal_that_is_cut_off_ends_with_a_reset),
+        cmocka_unit_test(a_refusal_that_is_taken_late_waits_no_longer),
         cmocka_unit_test(a_cancel_may_come_when_all_is_sent),
         cmocka_unit_test(nothing_follows_a_refused_request),
         cmocka_unit_test(an_earlier_answer_decides_no_upgrade),

@@ -463,7 +463,11 @@ static void it_takes_part_in_turns_and_drains(void **state)
     turn();
     acknowledge(4);
     carom_release(handled);
+    carom_core_touch(&transport.core);
+    assert_true(
+        carom_core_is_idle(&transport.core)); /* what waits for its flush asks for nothing */
     turn();
+    assert_true(carom_core_is_idle(&transport.core));
     carom_connections_drain(&connections);
     assert_int_equal(transport.ends, 1);
 }

@@ -179,6 +179,44 @@ static void the_beginning_of_a_head_takes_a_small_page(void **state)
     finish();
 }
 
+static uint64_t sent_before; /* the request "/then" */
+
+/* "/now" is answered at once, "/hold" is kept. */
+static void answer_some(carom_record *record, void *data)
+{
+    carom_slice target = carom_request_target(record);
+    (void)data;
+    assert_true(sim.held_count < HELD_MAX);
+    sim.held[sim.held_count++] = record;
+    if (target.length == 5 && memcmp(target.data, "/then", 5) == 0)
+        sent_before = sim.loop->bytes_sent;
+    else if (target.length == 5)
+        return;
+    answer_and_release(record, "fine");
+}
+
+/* Requests that come together and are all answered at once leave before another connection is read;
+ * when one of them is not, the others leave with the turn, in one piece with what is answered in
+ * it.
+ */
+static void a_delivery_leaves_at_once_when_it_is_answered(void **state)
+{
+    (void)state;
+    for (int whole = 0; whole < 2; whole++) {
+        carom_options options = simulation_options();
+        options.handler = answer_some;
+        begin(&options);
+        struct carom_peer *first = connect_peer(), *second = connect_peer();
+        turn();
+        say(first, whole ? GET("/now") GET("/now") : GET("/now") GET("/hold"));
+        say(second, GET("/then"));
+        turn();
+        assert_int_equal(count(got(first), "fine"), 1 + whole);
+        assert_int_equal(sent_before > 0, whole);
+        finish();
+    }
+}
+
 /* ---------------------------------------------------------------- bytes and their order */
 
 static void a_streamed_answer_is_chunks(void **state)
@@ -501,6 +539,7 @@ int main(void)
         cmocka_unit_test(content_that_nobody_reads_is_not_kept),
         cmocka_unit_test(refused_connections_have_a_bound),
         cmocka_unit_test(the_beginning_of_a_head_takes_a_small_page),
+        cmocka_unit_test(a_delivery_leaves_at_once_when_it_is_answered),
         cmocka_unit_test(a_streamed_answer_is_chunks),
         cmocka_unit_test(each_answer_has_its_whole_write_buffer),
         cmocka_unit_test(who_waits_to_write_hears_at_half),

@@ -50,6 +50,26 @@ static void readable_is_what_has_not_been_read(void **state)
     finish(record);
 }
 
+/* What will not come is told when what has come is read. */
+static void what_is_unread_is_told_before_the_loss(void **state)
+{
+    (void)state;
+    carom_record *record = take();
+    struct waiter waiter = WAITER;
+    struct lent content;
+    carom_slice piece;
+    add_content(record, &content, 3);
+    carom_record_content_dropped(record);
+    assert_int_equal(carom_wait(record, CAROM_READABLE, &waiter.waker), 0);
+    pass();
+    assert_fired(waiter, 1, 0);
+    assert_int_equal(carom_request_read(record, &piece), 1);
+    assert_int_equal(carom_wait(record, CAROM_READABLE, &waiter.waker), 0);
+    pass();
+    assert_fired(waiter, 2, -CAROM_ECANCELED);
+    finish(record);
+}
+
 static void writable_is_room_in_the_buffer(void **state)
 {
     (void)state;
@@ -323,6 +343,25 @@ static void what_becomes_ready_in_a_pass_waits_for_the_next(void **state)
     finish(record);
 }
 
+/* A worker's call takes no waker from a record, neither while it waits nor when it is about to
+ * fire. */
+static void a_worker_withdraws_no_waker_of_a_record(void **state)
+{
+    (void)state;
+    carom_record *record = take();
+    struct waiter waits = WAITER, ready = WAITER;
+    assert_int_equal(carom_wait(record, CAROM_ENDED, &waits.waker), 0);
+    assert_int_equal(carom_wait(record, CAROM_WRITABLE, &ready.waker), 0);
+    carom_waker_withdraw(&records, &waits.waker);
+    carom_waker_withdraw(&records, &ready.waker);
+    pass();
+    assert_fired(ready, 1, 0);
+    carom_record_cancel(record, CAROM_REASON_CLIENT_RESET);
+    pass();
+    assert_fired(waits, 1, 0);
+    finish(record);
+}
+
 static void the_first_news_count(void **state)
 {
     (void)state;
@@ -575,6 +614,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
     const struct CMUnitTest tests[] = {
         TEST(readable_is_what_has_not_been_read),
+        TEST(what_is_unread_is_told_before_the_loss),
         TEST(writable_is_room_in_the_buffer),
         TEST(content_on_both_sides_of_the_framing_is_unsent),
         TEST(who_comes_late_is_told_at_once),
@@ -585,6 +625,7 @@ int main(void)
         TEST(unwait_ends_gathering),
         TEST(a_wake_may_disarm_the_next),
         TEST(what_becomes_ready_in_a_pass_waits_for_the_next),
+        TEST(a_worker_withdraws_no_waker_of_a_record),
         TEST(the_first_news_count),
         TEST(a_worker_that_sleeps_is_roused),
         TEST(a_time_is_never_early),

@@ -236,6 +236,31 @@ static void the_engine_sleeps_only_when_nothing_is_there(void **state)
     vm_finish();
 }
 
+/* The VM looks for its number in the queue as long as it has not heard what is told of a slot. */
+static void a_block_stays_as_long_as_news_lie_in_it(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    vm_begin_with(&options, CAROM_RING_BLOCK_SLOTS + 1);
+    leave_one_slot();
+    struct carom_peer *peer;
+    ask(&peer, GET("/"));
+    uint32_t index = ask(&peer, GET("/"));
+    assert_int_equal(index, CAROM_RING_BLOCK_SLOTS); /* the first of the second block */
+    carom_peer_reset(peer);
+    turn();
+    command(index, CAROM_FLAG_RELEASE);
+    const uint32_t *whose = vm.control + vm.control[CAROM_RING_BLOCKS_WORD] + 1;
+    for (int i = 0; i < 5; i++)
+        pass(CAROM_POOL_WINDOW);
+    assert_int_equal(*whose, 1);
+    assert_int_equal(news_of(index), CAROM_NEWS_ENDED);
+    for (int i = 0; i < 2; i++)
+        pass(CAROM_POOL_WINDOW);
+    assert_int_equal(*whose, 0);
+    vm_finish();
+}
+
 static void memory_of_slots_is_whole_and_aligned(void **state)
 {
     (void)state;
@@ -270,6 +295,7 @@ int main(void)
         cmocka_unit_test(pages_of_content_come_back),
         cmocka_unit_test(the_engine_sleeps_only_when_nothing_is_there),
         cmocka_unit_test(memory_of_slots_is_whole_and_aligned),
+        cmocka_unit_test(a_block_stays_as_long_as_news_lie_in_it),
     };
     return cmocka_run_group_tests_name("ring/slots", tests, NULL, NULL);
 }

@@ -263,6 +263,31 @@ static void it_is_cancelled_with_its_exchange(void **state)
     finish();
 }
 
+/* Its end is about to be told, and so it is not watched anew. */
+static void watch_when_over(carom_waker *waker, int status)
+{
+    note(waker, status);
+    assert_int_equal(carom_watch(sim.held[0], other_io, FD, CAROM_WATCH_WRITABLE), 0);
+    assert_int_equal(carom_simulated_watched(sim.loop, 0), CAROM_WATCH_READABLE);
+}
+
+static void what_is_over_is_not_watched_again(void **state)
+{
+    (void)state;
+    struct carom_peer *peer;
+    carom_waker ended = {.wake = watch_when_over};
+    carom_io io = IO;
+    other_io = &io;
+    begin_empty();
+    carom_record *record = hold(&peer);
+    assert_int_equal(carom_watch(record, &io, FD, CAROM_WATCH_READABLE), 0);
+    assert_int_equal(carom_wait(record, CAROM_ENDED, &ended), 0);
+    carom_peer_reset(peer);
+    turn();
+    assert_events({&ended, 0}, {&io, -CAROM_ECANCELED});
+    finish();
+}
+
 static void release_record(carom_io *io, int what)
 {
     note(io, what);
@@ -484,6 +509,7 @@ int main(void)
         cmocka_unit_test(what_cannot_be_watched_is_refused),
         cmocka_unit_test(what_was_not_cleared_is_not_watched),
         cmocka_unit_test(it_is_cancelled_with_its_exchange),
+        cmocka_unit_test(what_is_over_is_not_watched_again),
         cmocka_unit_test(it_ends_with_the_release_of_its_record),
         cmocka_unit_test(it_goes_on_while_the_answer_is_sent),
         cmocka_unit_test(times_come_in_order_and_never_early),
