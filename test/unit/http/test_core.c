@@ -491,6 +491,15 @@ static void a_time_that_is_set_between_turns_rouses_the_worker(void **state)
 }
 
 /* Whatever list of the turn a connection is in. */
+static void all_are_drained(void **state)
+{
+    (void)state;
+    carom_core_resume(&transport.core);
+    carom_connections_drain(&connections);
+    assert_int_equal(transport.ends, 1);
+    turn();
+}
+
 static void all_are_cancelled(void **state)
 {
     (void)state;
@@ -510,6 +519,7 @@ int main(void)
         TEST(its_deadlines_pass_without_a_socket),
         TEST(it_takes_part_in_turns_and_drains),
         TEST(a_time_that_is_set_between_turns_rouses_the_worker),
+        TEST(all_are_drained),
         TEST(all_are_cancelled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -365,20 +365,6 @@ static void half_a_section_is_timed(void **state)
     end_of_attack();
 }
 
-/* Nothing may come between the parts of a section (RFC 9113, 6.10). */
-static void nothing_stands_in_a_section(void **state)
-{
-    (void)state;
-    carom_options options = simulation_options();
-    begin_raw(&options);
-    frame(NGHTTP2_HEADERS, 0, 1, SECTION(HOLD));
-    frame(NGHTTP2_PING, NGHTTP2_FLAG_END_HEADERS, 0, "12345678", 8); /* which it does not have */
-    turn();
-    assert_goaway(NGHTTP2_PROTOCOL_ERROR);
-    assert_int_equal(sim.held_count, 0);
-    end_of_attack();
-}
-
 /* One large line in the dynamic table, then thousands of references of one byte. */
 static void hpack_bomb(void **state)
 {
@@ -592,7 +578,6 @@ int main(void)
         cmocka_unit_test(what_comes_slowly_is_no_flood),
         cmocka_unit_test(continuation_flood),
         cmocka_unit_test(half_a_section_is_timed),
-        cmocka_unit_test(nothing_stands_in_a_section),
         cmocka_unit_test(hpack_bomb),
         cmocka_unit_test(hpack_bomb_in_trailers),
         cmocka_unit_test(half_of_trailers_is_timed),
