@@ -69,11 +69,22 @@ class Transaction {
   }
 }
 
-function contentLate({ over, request, exchange, socket }) {
+function contentLate(transaction) {
+  const { over, request, exchange, socket } = transaction;
   if (over || request.complete) return;
   if (socket.server.emit('clientError', clientError(408), socket)) return;
-  if (exchange.begun) socket.destroy();
+  if (exchange.version >= 20 && !exchange.begun) answerLate(transaction);
+  else if (exchange.begun) socket.destroy();
   else socket.end(refusal(408));
+}
+
+// On a stream of HTTP/2, which takes no raw bytes.
+function answerLate(transaction) {
+  const { exchange, request } = transaction;
+  exchange.onend = () => transaction.gone(null, 'canceled');
+  exchange.respond(408, [], null);
+  request._dumped = true;
+  exchange.dropContent();
 }
 
 function closeResponse(transaction) {

@@ -64,3 +64,26 @@ for (const [name, listener, method, status, length] of [
     session.destroy();
   });
 }
+
+test('a request of HTTP/2 whose content is late gets a 408', { skip: skip || noPlainH2 }, async (t) => {
+  let begun;
+  const aborted = new Promise((resolve) => {
+    begun = start(
+      t,
+      (req) =>
+        req
+          .on('aborted', resolve)
+          .on('error', () => {})
+          .resume(),
+      { requestTimeout: 50 },
+    );
+  });
+  const { base } = await begun;
+  const session = http2.connect(base).on('error', () => {}); // the server closes its connections first
+  const stream = session.request({ ':method': 'POST' }).on('error', () => {});
+  stream.write('some');
+  const [headers] = await once(stream, 'response');
+  assert.equal(headers[':status'], 408);
+  await aborted;
+  session.destroy();
+});
