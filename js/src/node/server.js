@@ -138,7 +138,10 @@ class Server extends EventEmitter {
 
   open(place) {
     const { signal } = place;
-    if (signal && signal.aborted) return;
+    if (signal && signal.aborted) {
+      process.nextTick(closed, this);
+      return;
+    }
     try {
       const { serveExchanges, takeOver } = require('../engine/engine.js');
       if (place.handle) place = { signal, fd: takeOver(place.handle) };

@@ -88,6 +88,13 @@ test('a tunnel over HTTP/2: what is sent before its answer is not lost', { skip 
   }
 });
 
+test('a signal that has aborted closes what would listen', { skip }, async () => {
+  const server = createServer().listen({ port: 0, host: '127.0.0.1', signal: AbortSignal.abort() });
+  server.on('listening', () => assert.fail('it listens'));
+  await once(server, 'close');
+  assert.equal(server.listening, false);
+});
+
 test('a signal closes, and is let go when it need not', { skip }, async (t) => {
   const controller = new AbortController();
   const server = closeAfter(
