@@ -458,10 +458,10 @@ CAROM_API int carom_service_listen_tls(carom_service *service, const char *addre
  * as they are. Any thread, but not a signal handler. Errors: as carom_service_listen_tls; what
  * cannot be loaded stays as it was. */
 CAROM_API int carom_tls_reload(carom_service *service);
-/* Let `options` take the place of those of all listeners with TLS, but for `watch` and
- * `ticket_lifetime`; ticket keys stay where none are given. Connections that are open stay as they
- * are. Any thread. Errors: as carom_service_listen_tls, after which a listener that was not reached
- * has what it had; ENOENT (no listener with TLS). */
+/* Let `options` take the place of those of all listeners with TLS, but for `watch`;
+ * ticket keys stay where none are given. Connections that are open stay as they are. Any thread.
+ * Errors: as carom_service_listen_tls, after which a listener that was not reached has what it had;
+ * ENOENT (no listener with TLS). */
 CAROM_API int carom_tls_replace(carom_service *service, const carom_tls_options *options);
 /* Put ticket keys in the place of those of all listeners, as carom_tls_options.ticket_keys. Any
  * thread. Errors: EINVAL. */

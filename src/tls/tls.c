@@ -111,6 +111,8 @@ int carom_tls_replace_options(struct carom_tls *tls, const carom_tls_options *op
         tls->kept = carom_tls_kept_hold(kept);
         if (keys.length > 0)
             carom_tls_tickets_replace(&tls->tickets, keys);
+        if (kept->options.ticket_lifetime != CAROM_OFF)
+            carom_tls_tickets_set_lifetime(&tls->tickets, kept->options.ticket_lifetime);
     }
     pthread_mutex_unlock(&tls->loading);
     carom_tls_kept_drop(kept);

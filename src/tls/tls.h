@@ -20,8 +20,7 @@ void carom_tls_destroy(struct carom_tls *tls);
 /* Load all again. On an error everything stays as it was. */
 int carom_tls_load(struct carom_tls *tls);
 /* Replace the options by these, which are checked as by carom_tls_create. Ticket keys are replaced
- * only when some are given, `watch` and `ticket_lifetime` never. On an error everything stays as it
- * was. */
+ * only when some are given, `watch` never. On an error everything stays as it was. */
 int carom_tls_replace_options(struct carom_tls *tls, const carom_tls_options *options);
 /* Whether the files have changed since they were last loaded (or cannot be looked at). */
 bool carom_tls_changed(struct carom_tls *tls);

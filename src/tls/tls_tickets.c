@@ -56,6 +56,13 @@ int carom_tls_tickets_replace(struct carom_tls_tickets *tickets, carom_slice key
     return 0;
 }
 
+void carom_tls_tickets_set_lifetime(struct carom_tls_tickets *tickets, uint32_t lifetime)
+{
+    pthread_mutex_lock(&tickets->lock);
+    tickets->lifetime = lifetime;
+    pthread_mutex_unlock(&tickets->lock);
+}
+
 /* Keys of our own serve half a lifetime. With no random bytes the old one serves on. After a long
  * silence no ticket is left that the former ones could open. */
 static void change_in_time(struct carom_tls_tickets *tickets)

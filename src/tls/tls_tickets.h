@@ -28,6 +28,8 @@ void carom_tls_tickets_finish(struct carom_tls_tickets *tickets);
 bool carom_tls_tickets_valid(carom_slice keys);
 /* 0 or -CAROM_EINVAL. */
 int carom_tls_tickets_replace(struct carom_tls_tickets *tickets, carom_slice keys);
+/* Tickets live so long from now on, s. */
+void carom_tls_tickets_set_lifetime(struct carom_tls_tickets *tickets, uint32_t lifetime);
 /* Let a context use the keys, which must outlive it. */
 void carom_tls_tickets_attach(struct carom_tls_tickets *tickets, SSL_CTX *context);
 

@@ -6,6 +6,7 @@
 #include "unit/base/support.h"
 
 #include "base/log.h"
+#include "tls/tls.h"
 #include "tls/tls_context.h"
 #include "tls/tls_options.h"
 #include "tls/tls_tickets.h"
@@ -150,6 +151,45 @@ static void nothing_is_left_after_a_long_silence(void **state)
     SSL_SESSION_free(session);
 }
 
+/* The tickets of a session's server. */
+static struct carom_tls_tickets *tickets_of(struct carom_tls *tls)
+{
+    SSL *ssl = carom_tls_new(tls);
+    SSL_CTX_free(server_context);
+    server_context = SSL_get_SSL_CTX(ssl);
+    SSL_CTX_up_ref(server_context);
+    SSL_free(ssl);
+    return SSL_CTX_get_app_data(server_context);
+}
+
+static void the_lifetime_is_replaced_with_the_options(void **state)
+{
+    (void)state;
+    static const struct carom_log_sink silent;
+    carom_tls_certificate certificate;
+    carom_tls_options options = CAROM_TLS_OPTIONS_INIT;
+    struct carom_tls *tls;
+    bool resumed;
+    assert_int_equal(carom_tls_self_signed(&certificate, "localhost"), 0);
+    options.certificates = &certificate;
+    options.certificate_count = 1;
+    options.ticket_lifetime = CAROM_OFF;
+    assert_int_equal(carom_tls_create(&tls, &options, &silent, false), 0);
+    options.ticket_lifetime = LIFETIME;
+    assert_int_equal(carom_tls_replace_options(tls, &options), 0);
+    struct carom_tls_tickets *theirs = tickets_of(tls);
+    theirs->born -= SERVED;
+    SSL_SESSION_free(shake_hands(NULL, &resumed));
+    assert_int_equal(theirs->count, 2);
+    options.ticket_lifetime = CAROM_OFF;
+    assert_int_equal(carom_tls_replace_options(tls, &options), 0);
+    assert_int_equal(theirs->lifetime, LIFETIME); /* of the tickets that are out */
+    SSL_CTX_free(server_context);
+    server_context = NULL;
+    carom_tls_destroy(tls);
+    carom_tls_certificate_free(&certificate);
+}
+
 static void given_keys_stay(void **state)
 {
     (void)state;
@@ -207,6 +247,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(keys_change_and_open_for_a_lifetime, begin, end),
         cmocka_unit_test_setup_teardown(a_resumption_renews_the_ticket, begin, end),
         cmocka_unit_test_setup_teardown(nothing_is_left_after_a_long_silence, begin, end),
+        cmocka_unit_test_setup_teardown(the_lifetime_is_replaced_with_the_options, begin, end),
         cmocka_unit_test_setup_teardown(given_keys_stay, begin, end),
         cmocka_unit_test(keys_are_whole),
         cmocka_unit_test_setup_teardown(a_session_stays_with_whom_is_trusted, begin, end),
