@@ -283,6 +283,20 @@ for (const transport of TRANSPORTS)
           },
         ));
 
+      test('a length of more than 32 bits is said', () =>
+        serving(
+          { io },
+          () =>
+            new Response(new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array(1000)) }), {
+              headers: { 'content-length': '21474836487' },
+            }),
+          async (origin) => {
+            const response = await fetch(origin);
+            await response.body.cancel();
+            assert.equal(response.headers.get('content-length'), '21474836487');
+          },
+        ));
+
       test('HEAD says how long the content would be where that is known, and nothing where it is not', () => {
         const responses = {
           '/string': () => new Response('hello'),
@@ -297,7 +311,6 @@ for (const transport of TRANSPORTS)
               })(),
             ),
           '/stated-stream': () => new Response(new ReadableStream(), { headers: { 'content-length': '7' } }),
-          '/stated-long': () => new Response(new ReadableStream(), { headers: { 'content-length': '21474836487' } }), // of 35 bits
           '/gone': () => new Response(null, { status: 404 }),
         };
         return serving(
@@ -316,7 +329,6 @@ for (const transport of TRANSPORTS)
               '/stated': '7',
               '/stream': null,
               '/stated-stream': '7',
-              '/stated-long': '21474836487',
               '/gone': null,
             });
           },

@@ -250,7 +250,7 @@ static void fin_cancels_what_was_not_answered(void **state)
     (void)state;
     const carom_options options = simulation_options();
     begin_client(&options);
-    request(&client, "GET", "/hold");
+    int32_t id = request(&client, "GET", "/hold");
     converse(&client);
     carom_peer_shutdown(client.peer);
     turn();
@@ -258,6 +258,8 @@ static void fin_cancels_what_was_not_answered(void **state)
     assert_int_equal(carom_record_outcome(sim.held[0]).reason, CAROM_REASON_CLIENT_CLOSED);
     release(sim.held[0]);
     turn();
+    converse(&client);
+    assert_int_equal(reply_of(&client, id)->code, NGHTTP2_CANCEL);
     end();
 }
 
@@ -305,6 +307,28 @@ static void fin_in_a_section_leaves_the_answers(void **state)
     assert_int_equal(stats.ended[CAROM_REASON_COMPLETE], 1);
     assert_int_equal(stats.h2_calmed, 0);
     assert_int_equal(stats.timeouts, 0);
+}
+
+/* What the client does wrong afterwards is no fault of a request that it has had answered. */
+static void a_stream_that_is_closed_is_not_blamed(void **state)
+{
+    (void)state;
+    const carom_options options = simulation_options();
+    begin_client(&options);
+    int32_t id = request(&client, "HEAD", "/hold");
+    request(&client, "GET", "/hold");
+    converse(&client);
+    assert_int_equal(carom_respond_begin(sim.held[0], &streamed), 0); /* and is to be ended */
+    converse(&client);
+    assert_true(reply_of(&client, id)->ended);
+    carom_peer_send(client.peer, "\0\0\1\0\0\0\0\0\0x", 10); /* DATA of no stream */
+    turn();
+    assert_int_equal(carom_record_outcome(sim.held[0]).reason, CAROM_REASON_CLIENT_CLOSED);
+    assert_int_equal(carom_record_outcome(sim.held[1]).reason, CAROM_REASON_BAD_REQUEST);
+    release(sim.held[1]);
+    release(sim.held[0]);
+    client_end(&client);
+    finish();
 }
 
 /* Fields of one connection of HTTP/1.1 (RFC 9113, 8.2.2). */
@@ -400,6 +424,7 @@ int main(void)
         cmocka_unit_test(fin_cancels_what_was_not_answered),
         cmocka_unit_test(an_answer_that_waits_in_the_network_is_whole),
         cmocka_unit_test(fin_in_a_section_leaves_the_answers),
+        cmocka_unit_test(a_stream_that_is_closed_is_not_blamed),
         cmocka_unit_test(what_is_of_one_hop_of_h1_is_left_out),
         cmocka_unit_test(content_has_its_limit),
         cmocka_unit_test(an_id_that_was_passed_over_is_idle),

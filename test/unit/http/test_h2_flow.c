@@ -52,6 +52,50 @@ static size_t came(int32_t id)
     return reply_of(&client, id)->body_length;
 }
 
+static uint32_t setting(nghttp2_settings_id id)
+{
+    return nghttp2_session_get_remote_settings(client.session, id);
+}
+
+static void the_limits_are_told_in_settings(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    options.max_header_section = 5000;
+    options.max_target = 3000;
+    options.h2_max_streams = 77;
+    options.h2_stream_window = 70000;
+    begin(&options);
+    client_begin(&client, 0, false);
+    converse(&client);
+    assert_int_equal(setting(NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE), 5000);
+    assert_int_equal(setting(NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS), 77);
+    assert_int_equal(setting(NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE), 70000);
+    end();
+}
+
+/* Which has no content that could wait for it. */
+static void a_connect_is_not_told_to_go_on(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    options.handler = idle_handler;
+    begin(&options);
+    client_begin(&client, 0, false);
+    const nghttp2_nv pairs[] = {NV(":method", "CONNECT"), NV(":authority", "a:1"),
+                                NV("expect", "100-continue")};
+    int32_t id =
+        nghttp2_submit_headers(client.session, NGHTTP2_FLAG_NONE, -1, NULL, pairs, 3, NULL);
+    client.replies[client.count++] = (struct reply){.id = id};
+    converse(&client);
+    carom_waker waker = {.wake = on_cancelled};
+    assert_int_equal(carom_wait(sim.held[0], CAROM_READABLE, &waker), 0);
+    carom_unwait(sim.held[0], &waker);
+    converse(&client);
+    assert_int_equal(reply_of(&client, id)->informed, 0);
+    end();
+}
+
 static void give_credit(int32_t bytes)
 {
     nghttp2_submit_window_update(client.session, 0, 0, bytes);
@@ -342,6 +386,8 @@ static void lines_cost_more_than_their_bytes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_limits_are_told_in_settings),
+        cmocka_unit_test(a_connect_is_not_told_to_go_on),
         cmocka_unit_test(a_head_may_be_as_long_as_the_limit),
         cmocka_unit_test(trailers_have_the_limit_of_heads),
         cmocka_unit_test(the_urgent_goes_first),
