@@ -24,6 +24,11 @@ struct carom_page *carom_socket_room(struct carom_loop *loop, const struct carom
     struct carom_page *page = socket->landing;
     if (page != NULL && page->used < page->size)
         return page;
+    if (carom_unlikely(socket->wide) && loop->wide != NULL) {
+        page = carom_arena_room(loop->wide, loop->wide->pages->size);
+        if (page != NULL)
+            return page;
+    }
     uint32_t size = loop->arena->pages->size;
     return carom_arena_room(loop->arena, size < ROOM ? size : ROOM);
 }

@@ -5,7 +5,8 @@
 #include "net/loop.h"
 
 /* Where the next bytes of a socket go, behind what is used: its landing page while
- * that has room, or the arena's page with room for most requests. NULL when out of memory. */
+ * that has room, or the arena's page with room for most requests, or the wide one. NULL when out of
+ * memory. */
 struct carom_page *carom_socket_room(struct carom_loop *loop, const struct carom_socket *socket);
 
 /* Hand received bytes to the socket's owner; they lie in what is used of `page`. The

@@ -40,7 +40,7 @@ struct carom_socket_events {
 };
 
 /* One connected descriptor; embedded by its owner, who reads but does not write the fields, except
- * `landing`. */
+ * `landing` and `wide`. */
 struct carom_socket {
     _Alignas(8) int fd; /* backends put a tag into the lowest three bits of its address */
     bool receiving : 1; /* wanted by the owner */
@@ -48,6 +48,7 @@ struct carom_socket {
     bool closing : 1;   /* close was called: no event but `closed` follows */
     bool fin_seen : 1;  /* private to the backend: FIN was seen to come */
     bool told_fin : 1;  /* in this pause */
+    bool wide : 1;      /* of the owner: much comes at once, see carom_loop.wide */
     uint8_t interest;   /* private to the backend */
     const struct carom_queue *sending; /* the pending send, or NULL */
     struct carom_page
@@ -152,7 +153,10 @@ struct carom_loop {
     const struct carom_loop_ops *ops;
     const struct carom_socket_events *events; /* of all its sockets; set by the owner */
     struct carom_arena *arena;                /* where received bytes go */
-    struct carom_node closed;                 /* closed sockets that wait for reclaim */
+    struct carom_arena *wide; /* the same for sockets that are `wide`: pages in which one receive
+                                 finds room for more; NULL: there is none, set by the owner. Who
+                                 sends what the kernel has received, as io_uring, needs none */
+    struct carom_node closed; /* closed sockets that wait for reclaim */
     uint64_t bytes_received, bytes_sent;
     bool sigpipe_blocked;             /* in the thread that runs it */
     const struct carom_socket *rests; /* private to file.c */

@@ -299,6 +299,13 @@ static void freed(struct carom_connections *connections)
     carom_records_work(&connections->records); /* a drain may be over, too */
 }
 
+static void attach_loop(struct carom_worker *worker)
+{
+    worker->loop->wide = &worker->websockets.long_room;
+    carom_streams_attach(&worker->connections.streams, worker->loop);
+    worker->doors.loop = worker->loop;
+}
+
 int carom_worker_init(struct carom_worker *worker, const carom_options *options,
                       const struct carom_shutdown *shutdown, const struct carom_log_sink *log,
                       carom_loop_create *create_loop)
@@ -325,8 +332,7 @@ int carom_worker_init(struct carom_worker *worker, const carom_options *options,
     if (error == 0)
         error = create_loop(&worker->loop, &worker->incoming);
     if (error == 0)
-        carom_streams_attach(&connections->streams, worker->loop);
-    worker->doors.loop = worker->loop;
+        attach_loop(worker);
     if (error == 0) /* beyond the pages that the loop has taken */
         error = fill_pools(worker);
     if (error < 0) {

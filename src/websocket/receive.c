@@ -126,6 +126,16 @@ static uint64_t most_to_come(const carom_websocket *socket, bool compressed)
     return most > UINT64_MAX - more ? UINT64_MAX : most + more;
 }
 
+/* Who sends long messages sends more of them: then the next is received with room for it. */
+static void expect_like(carom_websocket *socket, const struct carom_ws_head *head)
+{
+    bool is_long = head->length > CAROM_PAGE_SIZE / 2;
+    if (is_long)
+        carom_ws_shared(socket)->long_came = true;
+    if (carom_unlikely(is_long != socket->tunnel.is_wide) && !is_control(head->opcode))
+        carom_tunnel_widen(&socket->tunnel, is_long);
+}
+
 /* ---------------------------------------------------------------- whole at once */
 
 /* A frame that has come whole, and that is a message, or control; how many bytes it has, or 0: it
@@ -142,6 +152,7 @@ static uint32_t read_whole(carom_websocket *socket, uint8_t *data, uint32_t leng
     if (!whole || !head.fin || head.opcode == CAROM_WS_CONTINUATION ||
         head.length > most_to_come(socket, head.compressed))
         return 0;
+    expect_like(socket, &head);
     uint8_t *payload = data + taken;
     size_t size = (size_t)head.length;
     bool text = head.opcode == CAROM_WS_TEXT && !head.compressed;
@@ -286,6 +297,7 @@ static uint32_t read_head(carom_websocket *socket, struct carom_ws_partial *part
         carom_ws_fail(socket, code);
         return length;
     }
+    expect_like(socket, &partial->frame);
     partial->in_frame = true;
     partial->frame_have = 0;
     return (uint32_t)taken - have;

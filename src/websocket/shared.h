@@ -11,6 +11,9 @@
 /* Closes are counted by their codes, those from 1000 to 1014, and the rest together. */
 enum { CAROM_WS_CODES_COUNTED = 16 };
 
+/* A message of 64 KiB fits in whole, and the next one. */
+#define CAROM_WS_LONG_PAGE (128 * 1024 + 1024)
+
 struct carom_ws_settings;
 
 struct carom_websockets {
@@ -26,6 +29,11 @@ struct carom_websockets {
     struct carom_ws_settings *settings; /* that sockets have */
     bool draining;
     bool deflates; /* something was compressed or inflated, so ticks have work */
+    /* What long messages are received into, whole where that can be: a page, for as long as some
+     * come, whosesoever. */
+    struct carom_pages long_pages;
+    struct carom_arena long_room;
+    bool long_came; /* since the last tick */
     struct carom_topics topics;
     /* Frames of what is published, and nothing between them: those of a turn are one segment in the
      * queue of each subscriber. */

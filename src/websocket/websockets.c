@@ -37,12 +37,15 @@ void carom_websockets_init(struct carom_websockets *websockets,
     carom_bins_init(&websockets->bins);
     carom_topics_init(&websockets->topics);
     carom_arena_init(&websockets->published, &connections->records.pages);
+    carom_pages_init(&websockets->long_pages, CAROM_WS_LONG_PAGE, 0);
+    carom_arena_init(&websockets->long_room, &websockets->long_pages);
     carom_node_init(&websockets->open);
     carom_node_init(&websockets->due);
     websockets->tell.wake = carom_websockets_tell;
     struct carom_pool *const pools[] = {
-        &websockets->sockets,      &websockets->partials, &websockets->compressing,
-        &websockets->publications, &websockets->posts,    &websockets->topics.subscriptions,
+        &websockets->sockets,         &websockets->partials, &websockets->compressing,
+        &websockets->publications,    &websockets->posts,    &websockets->topics.subscriptions,
+        &websockets->long_pages.pool,
     };
     for (size_t i = 0; i < sizeof pools / sizeof *pools; i++)
         carom_connections_add_pool(connections, pools[i], true);
@@ -58,10 +61,10 @@ void carom_websockets_join(struct carom_websockets *first, struct carom_websocke
 
 bool carom_websockets_hold_memory(const struct carom_websockets *websockets)
 {
-    return websockets->deflates;
+    return websockets->deflates || websockets->long_room.page != NULL;
 }
 
-void carom_websockets_tick(struct carom_websockets *websockets)
+static void tick_deflaters(struct carom_websockets *websockets)
 {
     if (!websockets->deflates)
         return;
@@ -70,6 +73,14 @@ void carom_websockets_tick(struct carom_websockets *websockets)
     for (; settings != NULL; settings = settings->next)
         more |= carom_ws_deflaters_tick(&settings->deflaters);
     websockets->deflates = more;
+}
+
+void carom_websockets_tick(struct carom_websockets *websockets)
+{
+    tick_deflaters(websockets);
+    if (!websockets->long_came)
+        carom_arena_finish(&websockets->long_room);
+    websockets->long_came = false;
 }
 
 uint32_t carom_websockets_subscribers(const struct carom_websockets *websockets, carom_slice topic)
@@ -90,5 +101,7 @@ void carom_websockets_finish(struct carom_websockets *websockets)
     carom_pool_finish(&websockets->posts);
     carom_topics_finish(&websockets->topics);
     carom_arena_finish(&websockets->published);
+    carom_arena_finish(&websockets->long_room);
+    carom_pages_finish(&websockets->long_pages);
     carom_bins_finish(&websockets->bins);
 }

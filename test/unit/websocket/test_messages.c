@@ -118,6 +118,30 @@ static void a_long_message_is_the_callers_again_at_once(void **state)
     }
 }
 
+/* The first is received by pages, and gathers; those that follow come whole. The room for them goes
+ * when none has come for a while, and who sends short ones has none. */
+static void long_messages_come_whole_behind_the_first(void **state)
+{
+    (void)state;
+    static char large[65536];
+    memset(large, 'x', sizeof large);
+    begin_sockets();
+    struct socket_client client = open_client();
+    struct carom_websockets *shared = &sim.service->workers[0].websockets;
+    for (int i = 0; i < 4; i++)
+        send_frame_of(&client, FIN | BINARY, large, sizeof large);
+    assert_string_equal(noted(), "b#65536 b#65536 b#65536 b#65536");
+    assert_int_equal(shared->partials.allocated + shared->partials.recycled, 1);
+    assert_int_equal(shared->long_pages.pool.in_use, 1);
+    assert_true(program.sockets[0]->tunnel.is_wide);
+    send_frame_of(&client, FIN | BINARY, "short", 5);
+    assert_false(program.sockets[0]->tunnel.is_wide);
+    for (int i = 0; i < 4; i++)
+        pass(CAROM_POOL_WINDOW);
+    assert_int_equal(shared->long_pages.pool.in_use + shared->long_pages.pool.free_count, 0);
+    finish_sockets();
+}
+
 /* Bytes that came with the request, and before the program has accepted. */
 static void bytes_behind_the_handshake_are_messages(void **state)
 {
@@ -324,6 +348,7 @@ int main(void)
         cmocka_unit_test(a_message_may_come_in_any_pieces),
         cmocka_unit_test(large_messages_are_echoed),
         cmocka_unit_test(a_long_message_is_the_callers_again_at_once),
+        cmocka_unit_test(long_messages_come_whole_behind_the_first),
         cmocka_unit_test(bytes_behind_the_handshake_are_messages),
         cmocka_unit_test(a_handshake_waits_behind_requests),
         cmocka_unit_test(what_breaks_the_protocol_is_answered),
