@@ -220,6 +220,27 @@ static void who_waits_for_our_word_is_told_at_once(void **state)
     finish();
 }
 
+/* Who has not waited for it sends the rest, too, and is waited for as others are. */
+static void who_did_not_wait_for_our_word_is_waited_for(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    options.handler = idle_handler;
+    begin_raw(&options);
+    frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, 1, SECTION(POST LENGTH("8") EXPECT));
+    frame(NGHTTP2_DATA, 0, 1, "four", 4);
+    turn();
+    answer_and_release(sim.held[0], "early");
+    turn();
+    assert_int_equal(verdict(), UINT32_MAX);
+    assert_int_equal(records(), 1);
+    frame(NGHTTP2_DATA, END, 1, "more", 4);
+    turn();
+    assert_int_equal(verdict(), UINT32_MAX);
+    assert_int_equal(records(), 0);
+    finish();
+}
+
 /* Streams are looked at once in a second, unless a time is shorter. */
 static void a_short_time_is_kept(void **state)
 {
@@ -289,6 +310,7 @@ int main(void)
         cmocka_unit_test(it_is_waited_for_only_so_far),
         cmocka_unit_test(a_refused_upload_is_not_endless),
         cmocka_unit_test(who_waits_for_our_word_is_told_at_once),
+        cmocka_unit_test(who_did_not_wait_for_our_word_is_waited_for),
         cmocka_unit_test(a_short_time_is_kept),
         cmocka_unit_test(who_gives_up_is_not_blamed),
         cmocka_unit_test(many_that_never_end),

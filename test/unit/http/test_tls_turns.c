@@ -1,5 +1,8 @@
 /* Tests of TLS on the simulated network: handshakes that wait for their turn, and sessions that end
  * by an alert. */
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include "unit/http/tls_client.h"
 
 #include "http/connection.h"
@@ -29,6 +32,36 @@ static size_t received(const struct client *client)
 }
 
 /* ---------------------------------------------------------------- alerts */
+
+static void close_file(void *owner)
+{
+    close(*(int *)owner);
+}
+
+/* The head is encrypted together with the beginning of the file, of which there is no more. */
+static void what_lies_before_a_file_that_fails_is_sent(void **state)
+{
+    (void)state;
+    struct client client;
+    carom_options options = simulation_options();
+    carom_tls_options tls = tls_options();
+    begin_tls(&options, &tls);
+    client_init(&client);
+    shake_hands(&client);
+    client_say(&client, hold);
+    int descriptor = memfd_create("test", MFD_CLOEXEC);
+    assert_true(descriptor >= 0 && ftruncate(descriptor, 1000) == 0);
+    const carom_response response = {.status = 200};
+    const carom_file file = {descriptor, 0, 1000, close_file, &descriptor, {0}};
+    assert_int_equal(carom_respond_file(sim.held[0], &response, &file), 0);
+    assert_int_equal(ftruncate(descriptor, 10), 0);
+    release(sim.held[0]);
+    exchange(&client);
+    assert_client_got(&client, "HTTP/1.1 200 OK\r\n");
+    assert_true(carom_peer_saw_reset(client.peer));
+    assert_int_equal(finish().ended[CAROM_REASON_FILE_FAILED], 1);
+    client_finish(&client);
+}
 
 /* A record that is not what the client sent. */
 static void send_forged(struct client *client)
@@ -448,6 +481,7 @@ static void who_ends_in_the_handshake_is_let_go(void **state)
 int main(void)
 {
     const struct CMUnitTest all[] = {
+        cmocka_unit_test(what_lies_before_a_file_that_fails_is_sent),
         cmocka_unit_test(a_forged_record_is_answered_by_an_alert),
         cmocka_unit_test(an_alert_may_be_the_last_at_once),
         cmocka_unit_test(what_is_not_plain_http_is_not_taken_for_it),

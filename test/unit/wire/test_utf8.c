@@ -177,6 +177,21 @@ static void pieces_of_any_length_are_one_text(void **state)
     }
 }
 
+/* Only that the text itself is looked at, whatever lies before it and behind it. */
+static void what_lies_around_a_text_is_none_of_it(void **state)
+{
+    (void)state;
+    uint8_t memory[80];
+    for (size_t length = 2; length < 64; length += 2) {
+        memset(memory, 0xf4, sizeof memory);
+        for (size_t i = 0; i < length; i += 2)
+            memcpy(memory + 4 + i, "\xc3\xa4", 2);
+        struct carom_utf8 check = {0};
+        if (!carom_utf8_check(&check, memory + 4, length) || !carom_utf8_whole(&check))
+            fail_msg("%zu bytes are wrong", length);
+    }
+}
+
 static void nothing_is_a_whole_text(void **state)
 {
     struct carom_utf8 check = {0};
@@ -192,6 +207,7 @@ int main(void)
         cmocka_unit_test(faults_are_found_at_every_place_and_at_once),
         cmocka_unit_test(no_fault_hides_before_what_is_right),
         cmocka_unit_test(pieces_of_any_length_are_one_text),
+        cmocka_unit_test(what_lies_around_a_text_is_none_of_it),
         cmocka_unit_test(nothing_is_a_whole_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
