@@ -573,6 +573,17 @@ describe('listeners', () => {
     assert.equal(printed.length, 2);
   });
 
+  test('a listener for capturing is another one', () => {
+    const { socket, connection } = opened();
+    const listener = () => events.push('x');
+    const events = [];
+    for (const capture of [true, false]) socket.addEventListener('message', listener, capture);
+    socket.removeEventListener('message', listener);
+    socket.removeEventListener('message', listener);
+    connection.tell('message', '', false);
+    assert.deepEqual(events, ['x']);
+  });
+
   test('once() of node:events hears it', async () => {
     const { once } = await import('node:events');
     const { socket, connection } = opened();
@@ -605,6 +616,26 @@ describe('streams', () => {
     await reader.read();
     await turn();
     assert.deepEqual(connection.calls, [['pause'], ['resume']]);
+  });
+
+  test('hold back messages without content, too', async () => {
+    const { connection } = await streaming();
+    for (let i = 0; i < 2000; i++) connection.tell('message', '', false);
+    assert.deepEqual(connection.calls[0], ['pause']);
+  });
+
+  test('drop what waits when reading is cancelled behind the end', async () => {
+    const { stream, connection, readable } = await streaming();
+    for (let i = 0; i < 5; i++) connection.tell('message', new ArrayBuffer(16384), true);
+    const [gone] = Object.getOwnPropertySymbols(connection.handlers);
+    connection.tell(gone, 1000, '', true);
+    await stream.closed;
+    await readable.cancel();
+    assert.deepEqual(connection.calls, [['pause'], ['resume']]);
+  });
+
+  test('an error with a reason has a code, too', () => {
+    assert.deepEqual([new WebSocketError('x', { reason: 'no' }).closeCode, new WebSocketError('x').closeCode], [1000, null]);
   });
 
   test('writing waits for the client', async () => {

@@ -322,6 +322,42 @@ test('trailers and informational responses', () => {
   ]);
 });
 
+test('two informational responses in one text, and one in two', () => {
+  const exchange = new FakeExchange();
+  serve(exchange, (req, res) => {
+    res._writeRaw('HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: <a>\r\n\r\nHTTP/1.1 ');
+    res._writeRaw('104 Upload\r\n\r\n');
+    res.end();
+  });
+  assert.deepEqual(exchange.calls.slice(0, 3), [
+    ['inform', 102, []],
+    ['inform', 103, ['Link', '<a>']],
+    ['inform', 104, []],
+  ]);
+});
+
+test('what is written behind the end is no error of a response that has closed before', async () => {
+  for (const closes of [true, false]) {
+    const { res } = serve(new FakeExchange(), (req, response) => response.end());
+    await ticks();
+    assert.equal(res.destroyed, true);
+    if (!closes) res.destroyed = false;
+    const errors = [];
+    res.on('error', (error) => errors.push(error.code));
+    const [error] = await new Promise((resolve) => {
+      res.write('late', (...given) => resolve(given));
+    });
+    assert.deepEqual([error.code, errors], ['ERR_STREAM_WRITE_AFTER_END', closes ? [] : ['ERR_STREAM_WRITE_AFTER_END']]);
+  }
+});
+
+test('a response that has ended needs no drain', () => {
+  const { res } = serve(new FakeExchange({ room: 1 }), (req, response) => response.write('much more'));
+  assert.equal(res.writableNeedDrain, true);
+  res.end();
+  assert.equal(res.writableNeedDrain, false);
+});
+
 test('cork and uncork', async () => {
   const exchange = new FakeExchange();
   serve(exchange, (req, res) => {

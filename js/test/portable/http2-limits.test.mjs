@@ -2,9 +2,13 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http2 from 'node:http2';
+import { createRequire } from 'node:module';
 import { test } from 'node:test';
 
 import { serving } from './support.mjs';
+
+const require = createRequire(import.meta.url);
+const { ContentRate } = require('../../src/portable/content-rate.js');
 
 function connect(t, { addr: { port } }) {
   const session = http2.connect(`http://127.0.0.1:${port}`).on('error', () => {});
@@ -70,4 +74,30 @@ test('a connection has so many requests', async (t) => {
     assert.equal(await status, 200);
   }
   await gone;
+});
+
+test('fields without values count for the limit of a section', async (t) => {
+  const server = serving(t, { maxHeaderSection: 1024, maxFields: 500 }, () => new Response());
+  for (const [count, status] of [
+    [10, 200],
+    [260, 431],
+  ]) {
+    const fields = Object.fromEntries(
+      Array.from({ length: count }, (_, i) => [`${i % 10}${String.fromCharCode(97 + Math.floor(i / 10))}`, '']),
+    );
+    const [headers] = await once(connect(t, server).request(fields), 'response');
+    assert.equal(headers[':status'], status);
+  }
+});
+
+test('a pause leaves what is left of a window', (t) => {
+  let now = 1000;
+  t.mock.method(performance, 'now', () => now);
+  const rate = new ContentRate({ contentRate: 100, contentWindow: 60_000 }, () => {});
+  rate.wait();
+  now += 7000;
+  rate.pause();
+  now += 7000;
+  rate.pause();
+  assert.equal(rate.left, 53_000);
 });

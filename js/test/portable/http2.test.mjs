@@ -208,3 +208,9 @@ test('a value may be what a field is named', async (t) => {
   const [headers] = await once(connect(t, server).request({ 'x-other': 'expect' }), 'response');
   assert.equal(headers[':status'], 200);
 });
+
+test('the authority counts, and not a Host beside it', async (t) => {
+  const server = serving(t, {}, (request) => new Response(JSON.stringify([request.url, request.headers.get('host')])));
+  const stream = connect(t, server).request({ ':authority': 'a.test', host: 'b.test' });
+  assert.deepEqual(JSON.parse(Buffer.concat(await stream.toArray())), ['http://a.test/', 'a.test']);
+});
