@@ -4,6 +4,8 @@
 #include "unit/ring/vm.h"
 
 #include "record/record.h"
+#include "ring/block.h"
+#include "ring/slot.h"
 
 /* A message without fields or trailers: a status, and content from the slot. */
 static void write_content(uint32_t index, uint32_t status, const char *content)
@@ -261,6 +263,66 @@ static void a_block_stays_as_long_as_news_lie_in_it(void **state)
     vm_finish();
 }
 
+/* More than 32 bits of bytes, which a test does not send. */
+static void what_was_sent_is_told_in_two_words(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    vm_begin_with(&options, 1);
+    struct carom_peer *peer;
+    uint32_t index = ask(&peer, GET("/"));
+    struct carom_slot *slot = carom_slot_at(vm.ring, index);
+    write_content(index, 200, "fine");
+    command(index, CAROM_FLAG_HEAD | CAROM_FLAG_DATA | CAROM_FLAG_WATCH);
+    slot->record->content_framed += (uint64_t)5 << 32;
+    write_content(index, 0, "");
+    command(index, CAROM_FLAG_END);
+    assert_int_equal(news_of(index), CAROM_NEWS_ENDED);
+    assert_int_equal(slot_words(index)[CAROM_SLOT_SENT_LOW], 4);
+    assert_int_equal(slot_words(index)[CAROM_SLOT_SENT_HIGH], 5);
+    command(index, CAROM_FLAG_RELEASE);
+    vm_finish();
+}
+
+/* Of what the engine and the VM can bear the lesser. */
+static void behind_is_who_has_not_heard_of_so_many(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    vm_begin_with(&options, CAROM_RING_BLOCK_SLOTS);
+    struct carom_peer *peer;
+    for (int i = 0; i < 6; i++)
+        ask(&peer, GET("/"));
+    vm.control[CAROM_RING_EVENT_HEAD] = 0;
+    assert_true(guest()->behind(guest(), 6));
+    assert_false(guest()->behind(guest(), 7));
+    vm.control[CAROM_RING_EVENT_HEAD] = vm.control[CAROM_RING_EVENT_TAIL];
+    assert_false(guest()->behind(guest(), 6));
+    vm_finish();
+}
+
+/* Memory for less than a block is none. */
+static void the_least_memory_is_a_block(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    vm_begin_with(&options, 1);
+    const size_t block = (size_t)CAROM_RING_BLOCK_SLOTS * CAROM_RING_SLOT_SIZE;
+    size_t size = (carom_ring_control_size(CAPACITY) + 63) / 64 * 64;
+    void *control = aligned_alloc(64, size);
+    assert_non_null(control);
+    for (size_t less = 0; less < 2; less++) {
+        carom_ring *ring = NULL;
+        const carom_ring_options given = {
+            .size = sizeof given, .capacity = CAPACITY, .memory = block - less, .wake = sleep_on};
+        assert_int_equal(carom_ring_create(&ring, &given, control, size),
+                         less > 0 ? -CAROM_EINVAL : 0);
+        carom_ring_destroy(ring);
+    }
+    free(control);
+    vm_finish();
+}
+
 static void memory_of_slots_is_whole_and_aligned(void **state)
 {
     (void)state;
@@ -296,6 +358,9 @@ int main(void)
         cmocka_unit_test(the_engine_sleeps_only_when_nothing_is_there),
         cmocka_unit_test(memory_of_slots_is_whole_and_aligned),
         cmocka_unit_test(a_block_stays_as_long_as_news_lie_in_it),
+        cmocka_unit_test(what_was_sent_is_told_in_two_words),
+        cmocka_unit_test(behind_is_who_has_not_heard_of_so_many),
+        cmocka_unit_test(the_least_memory_is_a_block),
     };
     return cmocka_run_group_tests_name("ring/slots", tests, NULL, NULL);
 }

@@ -236,6 +236,49 @@ static void who_talks_both_ways_is_not_pinged(void **state)
     finish_sockets();
 }
 
+/* One side is not enough: what lies between sees the other one, and we do not see the client. */
+static void who_is_silent_on_one_side_is_pinged(void **state)
+{
+    (void)state;
+    for (int speaks = 0; speaks < 2; speaks++) {
+        const carom_options options = sockets_options();
+        program.options.ping_interval = 10 * SECOND;
+        begin(&options);
+        struct socket_client client = open_client();
+        for (int i = 0; i < 2; i++) {
+            pass(6 * SECOND);
+            if (speaks)
+                send_text(&client, "x");
+            else
+                send_words(program.sockets[0], "y");
+            turn();
+        }
+        assert_non_null(strstr(frames(&client), "ping:"));
+        finish_sockets();
+    }
+}
+
+/* Whose pong is not read is not taken for gone; nor is its Close missed when we close. */
+static void who_is_not_read_is_not_missed(void **state)
+{
+    (void)state;
+    const carom_options options = sockets_options();
+    program.options.ping_interval = 10 * SECOND;
+    program.options.pong_timeout = 5 * SECOND;
+    begin(&options);
+    struct socket_client client = open_client();
+    carom_websocket_pause(program.sockets[0]);
+    for (int i = 0; i < 60; i++)
+        pass(SECOND);
+    assert_string_equal(noted(), "");
+    assert_string_equal(frames(&client), "ping: ping: ping: ping: ping:");
+    assert_int_equal(carom_websocket_close(program.sockets[0], 1000, bye), 0);
+    turn();
+    send_close_code(&client, 1000, "bye");
+    assert_string_equal(noted(), "close:1000+bye");
+    finish_sockets();
+}
+
 static void a_shutdown_says_goodbye(void **state)
 {
     (void)state;
@@ -486,6 +529,8 @@ int main(void)
         cmocka_unit_test(a_socket_may_end_or_pause_in_its_message),
         cmocka_unit_test(pings_find_out_who_is_gone),
         cmocka_unit_test(who_talks_both_ways_is_not_pinged),
+        cmocka_unit_test(who_is_silent_on_one_side_is_pinged),
+        cmocka_unit_test(who_is_not_read_is_not_missed),
         cmocka_unit_test(a_shutdown_says_goodbye),
         cmocka_unit_test(a_shutdown_does_not_wait_for_ever),
         cmocka_unit_test(a_reference_ends_with_its_socket),

@@ -184,12 +184,16 @@ static void names_and_contents_are_checked(void **state)
 {
     (void)state;
     begin_sockets();
-    open_client();
+    struct socket_client client = open_client();
     carom_websocket *socket = program.sockets[0];
     char name[300];
     memset(name, 'n', sizeof name);
     assert_int_equal(carom_websocket_subscribe(socket, (carom_slice){name, 256}), -CAROM_EINVAL);
     assert_int_equal(carom_websocket_subscribe(socket, (carom_slice){name, 255}), 0);
+    assert_int_equal(publish_to_all((carom_slice){name, 256}, "long"), -CAROM_EINVAL);
+    assert_int_equal(publish_to_all((carom_slice){name, 255}, "longest"), 0);
+    turn();
+    assert_string_equal(frames(&client), "t:longest");
     assert_int_equal(carom_websocket_subscribe(socket, (carom_slice){NULL, 0}), -CAROM_EINVAL);
     assert_int_equal(carom_websocket_publish(socket, red, CAROM_WEBSOCKET_TEXT, NULL),
                      -CAROM_EINVAL);
