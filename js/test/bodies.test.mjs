@@ -119,7 +119,7 @@ for (const transport of TRANSPORTS)
           },
           '/generator': function* () {
             yield 'a';
-            yield new Uint8Array([98]);
+            yield new DataView(new Uint8Array([97, 98, 99]).buffer, 1, 1);
           },
           '/long': async function* () {
             yield* pieces(40);

@@ -108,6 +108,13 @@ const bytes = (...list) => new Uint8Array(list).buffer;
 const refuses = (act, name) => assert.throws(act, (error) => error instanceof DOMException && error.name === name);
 
 describe('the request', () => {
+  test('is granted by a copy of the response, too', () => {
+    const { request } = asking();
+    const { socket, response } = upgradeWebSocket(request);
+    assert.notEqual(accept(response.clone()), null);
+    assert.equal(socket.readyState, 1);
+  });
+
   test('must ask, of our server, and not be answered', () => {
     for (const given of [null, {}, new Request('http://a.test', { headers: { upgrade: 'websocket' } })])
       assert.throws(() => upgradeWebSocket(given), TypeError);

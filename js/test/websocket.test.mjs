@@ -526,6 +526,27 @@ for (const io of WAYS)
       );
     });
 
+    test('who listens to one of ping and pong hears that one', async () => {
+      for (const one of ['ping', 'pong']) {
+        const told = events();
+        await serving(
+          io,
+          {
+            [one]: (_, data) => told.push(String(Buffer.from(data))),
+            message: (_, data) => told.push(data),
+          },
+          async (url) => {
+            const { socket } = await connect(Ws, url);
+            socket.ping('ping');
+            socket.pong('pong');
+            socket.send('last');
+            assert.deepEqual(await told.next(), [one]);
+            assert.deepEqual(await told.next(), ['last']);
+          },
+        );
+      }
+    });
+
     test('wrong arguments throw, and hurt nothing', async () => {
       const told = events();
       await serving(io, { ...echo, open: (ws) => told.push(ws) }, async (url) => {
