@@ -10,8 +10,8 @@ const { Server } = require('./server.js');
 const { Sockets } = require('./sockets.js');
 const { takeSaid } = require('./tls.js');
 
-function create(settings, _workers, _inline, capacity, _bytes, memories, drain, finished) {
-  return new Server(settings, memories, capacity, drain, finished);
+function create(settings, _workers, _inline, capacity, bytes, memories, drain, finished) {
+  return new Server(settings, memories, capacity, bytes, drain, finished);
 }
 
 function route(server, path, status, bytes, body) {

@@ -17,11 +17,11 @@ const { tlsOptions, tlsError } = require('./tls.js');
 const MOST_TIME = 0x7fffffff; // milliseconds that a timer of the runtime can count
 
 class Server {
-  constructor(settings, memories, capacity, drain, finished) {
+  constructor(settings, memories, capacity, bytes, drain, finished) {
     this.given = settings;
     this.settings = settingsOf(settings);
     this.observed = settings.watch === true;
-    this.sides = memories.map((memory, index) => new Side(this, index, memory, capacity));
+    this.sides = memories.map((memory, index) => new Side(this, index, memory, capacity, bytes));
     this.next = 0; // side for a connection
     this.drainProgram = drain;
     this.finished = finished;
@@ -218,11 +218,11 @@ class Server {
   }
 
   // 0, or the status with which the request is refused.
-  admit({ head }, secure) {
+  admit({ core, head }, secure) {
     if (head.asksHttps && !secure) return 421;
     if (head.contentLength > this.settings.maxContent) return 413;
     if (this.records <= this.settings.maxInFlight) return 0;
-    this.counts.requestsRefused++;
+    core.side.countRefused();
     return 503;
   }
 

@@ -37,7 +37,8 @@ const { Slot, sizeOf } = require('./slot.js');
 const { E } = require('./names.js');
 
 class Side {
-  constructor(server, index, memory, capacity) {
+  // `bytes`: of slots, at most.
+  constructor(server, index, memory, capacity, bytes = Infinity) {
     this.server = server;
     this.index = index;
     this.words = new Int32Array(memory);
@@ -50,6 +51,7 @@ class Side {
     this.words[RING_PROTOCOL] = RING_VERSION;
     this.words[RING_VM_ASLEEP] = 1;
     this.slots = [];
+    this.blockMost = Math.min(capacity / RING_BLOCK_SLOTS, Math.floor(bytes / (RING_BLOCK_SLOTS * RING_SLOT_SIZE)));
     this.free = [];
     this.waiting = []; // records that wait for a slot
     this.starved = new Set(); // slots that wait for a page
@@ -63,6 +65,7 @@ class Side {
   // ---------------------------------------------------------------- memory
 
   addBlock(number, block) {
+    if (number >= this.blockMost) return -E.ETOOBIG;
     this.words[this.blocks + number] = 1;
     for (let i = 0; i < RING_BLOCK_SLOTS; i++) {
       const slot = new Slot(this, number * RING_BLOCK_SLOTS + i, block, i * RING_SLOT_SIZE);
@@ -124,9 +127,8 @@ class Side {
       record.release();
       return;
     }
-    if (this.free.length === 0 && this.slots.length + this.waiting.length > this.mask) {
-      this.server.counts.requestsRefused++;
-      this.words[RING_REFUSED]++;
+    if (this.free.length === 0 && this.slots.length + this.waiting.length >= this.blockMost * RING_BLOCK_SLOTS) {
+      this.countRefused();
       record.refuse(503, 'over-limit');
       record.release();
       return;
@@ -134,6 +136,14 @@ class Side {
     record.held = true;
     this.waiting.push(record);
     this.serveWaiting();
+    this.server.turnSoon();
+  }
+
+  // The program has the log.
+  countRefused() {
+    this.server.counts.requestsRefused++;
+    this.words[RING_REFUSED]++;
+    this.hasNews = true;
     this.server.turnSoon();
   }
 

@@ -67,6 +67,38 @@ test('who leaves while his request waits for a page leaves nothing behind', asyn
   }
 });
 
+test('there are as many slots as memory was given for, and who finds none is told', async (t) => {
+  const [SLOTS, COUNT] = [32, 50];
+  const [refused, answered] = [counted(COUNT - SLOTS), counted(COUNT)];
+  const warn = t.mock.method(console, 'warn', () => {});
+  const server = serving(t, { maxRingMemory: SLOTS * layout.RING_SLOT_SIZE }, async () => {
+    await refused.all;
+    return new Response('well');
+  });
+  const statuses = [];
+  for (const client of clientsOf(t, server, COUNT, 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'))
+    client.once('data', (data) => {
+      statuses.push(Number(data.latin1Slice(9, 12)));
+      if (statuses.at(-1) === 503) refused.one();
+      answered.one();
+    });
+  await answered.all;
+  assert.deepEqual(
+    [200, 503].map((status) => statuses.filter((one) => one === status).length),
+    [SLOTS, COUNT - SLOTS],
+  );
+  assert.match(warn.mock.calls[0].arguments[0], /answered 503.*maxRingMemory/);
+});
+
+test('and who is one too many in flight', async (t) => {
+  const warn = t.mock.method(console, 'warn', () => {});
+  const server = serving(t, { maxInFlight: 1 }, () => new Promise(() => {}));
+  clientsOf(t, server, 1, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+  while (server.stats().requests < 1) await new Promise(setImmediate);
+  assert.match(await raw(server.addr.port, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'), /^HTTP\/1.1 503 /);
+  assert.match(warn.mock.calls[0].arguments[0], /^carom: 1 requests were answered 503/);
+});
+
 // A slot with a request in it, whose record does what `answers` has; say(flags, words) is a message of the program's.
 function slotAlone(answers = {}) {
   const side = new Side({ turnSoon() {} }, 0, new SharedArrayBuffer(1 << 24), 1024);
