@@ -17,6 +17,9 @@ const SETTINGS = {
   maxHeaderSize: { option: 'maxHeaderSection', byDefault: null, engine: 16384, fixed: true },
 };
 
+// Bytes, of the engine's own.
+const MAX_TARGET = 8192;
+
 // Options whose every other value would have to be ignored.
 const ONLY = { insecureHTTPParser: false, shouldUpgradeCallback: undefined };
 
@@ -69,6 +72,8 @@ function addChosen(settings, chosen) {
   for (const [name, { option, alike, byDefault }] of Object.entries(SETTINGS))
     for (const one of alike === undefined ? [option] : [option, alike])
       if (chosen[name] !== byDefault || settings[one] === undefined) settings[one] = forEngine(name, chosen);
+  const { maxHeaderSize } = chosen;
+  if (maxHeaderSize > 0) settings.maxTarget = Math.min(settings.maxTarget || MAX_TARGET, maxHeaderSize); // node counts it, too
   fitHead(settings);
 }
 

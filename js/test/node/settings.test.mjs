@@ -95,6 +95,12 @@ test('maxHeaderSize may be most of a page, beside many fields', { skip }, async 
   assert.equal(Buffer.concat(await response.toArray()).toString(), '52000');
 });
 
+test('a target is no longer than maxHeaderSize', { skip }, async (t) => {
+  const { base } = await start(t, (req, res) => res.end(), { maxHeaderSize: 1000 });
+  const statusOf = async (length) => (await fetch(`${base}/${'a'.repeat(length)}`)).status;
+  assert.deepEqual([await statusOf(500), await statusOf(1000)], [200, 414]);
+});
+
 test('content that comes later than requestTimeout is a 408, and told as clientError', { skip }, async (t) => {
   const net = await import('node:net');
   for (const heard of [false, true]) {
