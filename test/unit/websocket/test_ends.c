@@ -78,6 +78,7 @@ static void a_close_waits_behind_what_was_sent(void **state)
         pass(200); /* it is looked at, and has moved */
         assert_string_equal(frames(&client), "");
     }
+    pass(3000);
     carom_peer_set_window(client.peer, SIZE_MAX);
     turn();
     assert_string_equal(frames(&client), "t:#6000 close:1000");
@@ -478,7 +479,7 @@ static void who_is_wrong_is_answered_first(void **state)
     assert_string_equal(noted(), "t:hi error:1002");
     assert_string_equal(frames(&client), "");
     carom_websocket_resume(socket);
-    turn();
+    send_text(&client, "later");
     assert_string_equal(noted(), ""); /* nothing more is read */
     assert_int_equal(send_words(socket, "answer"), 0);
     assert_int_equal(carom_websocket_close(socket, 1002, bye), 0);
