@@ -287,7 +287,7 @@ for (const transport of TRANSPORTS)
         serving(
           { io },
           () =>
-            new Response(new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array(1000)) }), {
+            new Response(new ReadableStream({ start: (controller) => controller.enqueue(new Uint8Array(7)) }), {
               headers: { 'content-length': '21474836487' },
             }),
           async (origin) => {
