@@ -88,6 +88,7 @@ class Http2 {
     this.core = core;
     this.streams = new Set();
     this.session = null;
+    this.leaves = false; // it was told to go
     this.leaving = null; // until when a client that was told to go may stay
   }
 
@@ -111,7 +112,8 @@ class Http2 {
     this.session?.on('close', () => core.destroy());
     this.session?.on('stream', (stream, headers, flags, raw) => {
       core.guard(() => this.streams.add(new Stream(this, stream, headers, raw, (flags & 1) !== 0)));
-      if (++core.requests === core.server.settings.maxConnectionRequests) this.session.close(); // behind those that it has
+      // In a turn of its own: before it, Node 18 would not count this one among those that are served.
+      if (++core.requests === core.server.settings.maxConnectionRequests) setImmediate(() => core.guard(() => this.leave()));
     });
     this.idle();
   }
@@ -123,7 +125,7 @@ class Http2 {
   idle() {
     const { keepAlive, keepAliveGrace } = this.core.server.settings;
     if (!this.isIdle) this.core.readWithin(false);
-    else if (this.core.server.draining) this.drain();
+    else if (this.core.server.draining || this.leaves) this.drain();
     else this.core.readWithin(keepAlive === false ? false : keepAlive + keepAliveGrace);
   }
 
@@ -142,9 +144,19 @@ class Http2 {
     this.drain();
   }
 
+  // It takes no more requests, and ends behind those that it has.
+  leave() {
+    if (this.isIdle) this.drain();
+    else if (!this.leaves) this.session?.goaway();
+    this.leaves = true;
+  }
+
   drain() {
+    if (!this.isIdle) {
+      this.leave(); // Node 18 loses what is answered on a session that is closing
+      return;
+    }
     this.session?.close();
-    if (!this.isIdle) return;
     clearTimeout(this.leaving);
     this.leaving = this.core.later(this.core.server.settings.lingerTimeout, () => this.isIdle && this.core.destroy());
   }

@@ -7,7 +7,7 @@ const { isUtf8 } = require('node:buffer');
 const zlib = require('node:zlib');
 const { clearTimeout } = require('node:timers');
 
-const { later } = require('./timers.js');
+const { guarded, later } = require('./timers.js');
 
 const [CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG] = [0, 1, 2, 8, 9, 10];
 const PROTOCOL_ERROR = 1002;
@@ -238,7 +238,7 @@ class WebSocket {
     if (this.failure !== 0) return;
     this.isPaused = on;
     this.wire?.receive(!on);
-    if (!on && this.wire !== null) setImmediate(() => this.state !== 'closed' && this.read());
+    if (!on && this.wire !== null) setImmediate(() => guarded(() => this.state !== 'closed' && this.read()));
   }
 
   // ---------------------------------------------------------------- sending
@@ -317,7 +317,7 @@ class WebSocket {
     this.state = 'closing';
     this.wire.receive(true);
     this.isPaused = false;
-    setImmediate(() => this.state !== 'closed' && this.read());
+    setImmediate(() => guarded(() => this.state !== 'closed' && this.read()));
     this.moves = false;
     this.keepTime(this.settings.closeTimeout, () => this.closeIsDue());
   }
