@@ -47,7 +47,7 @@ test('the package is in the bundle, and its binary beside it', () => {
       'out/app.js',
       ['esbuild', 'app.mjs', '--bundle', '--platform=node', '--loader:.node=copy', '--outfile=out/app.js', '--log-level=error'],
     ],
-    ['out/app.js', ['bun', 'build', 'app.mjs', '--target=node', '--outdir=out']],
+    ['out/app.mjs', ['bun', 'build', 'app.mjs', '--target=node', '--outdir=out', '--entry-naming=[name].mjs']],
   ]) {
     const folder = app();
     const carom = path.join(folder, 'node_modules/carom');
