@@ -5,7 +5,7 @@
 #include "http/connection.h"
 
 /* What tunnel->length can say; a page is smaller. */
-#define MOST_KEPT ((UINT32_C(1) << 26) - 1)
+#define MOST_KEPT ((UINT32_C(1) << 27) - 1)
 
 static const struct carom_tunnel_carrier connection_carrier;
 
@@ -44,11 +44,8 @@ void carom_tunnel_receive(struct carom_tunnel *tunnel, bool on)
 
 void carom_tunnel_widen(struct carom_tunnel *tunnel, bool on)
 {
-    if (tunnel->is_over || tunnel->is_wide == on)
-        return;
-    tunnel->is_wide = on;
-    if (carrier_of(tunnel)->widen != NULL)
-        carrier_of(tunnel)->widen(tunnel);
+    if (tunnel->has_connection && !tunnel->is_over)
+        tunnel->connection->stream.socket.wide = on;
 }
 
 void carom_tunnel_end(struct carom_tunnel *tunnel)
@@ -140,11 +137,6 @@ static void connection_receive(struct carom_tunnel *tunnel)
         carom_stream_receive(&connection->stream, tunnel->receives);
 }
 
-static void connection_widen(struct carom_tunnel *tunnel)
-{
-    tunnel->connection->stream.socket.wide = tunnel->is_wide;
-}
-
 static void connection_end(struct carom_tunnel *tunnel)
 {
     struct carom_connection *connection = tunnel->connection;
@@ -176,7 +168,6 @@ static const struct carom_tunnel_carrier connection_carrier = {
     .send_now = connection_send_now,
     .unsent = connection_unsent,
     .receive = connection_receive,
-    .widen = connection_widen,
     .end = connection_end,
     .abort = connection_abort,
     .finish = connection_finish,
@@ -196,7 +187,6 @@ void carom_tunnel_take_connection(carom_record *record, struct carom_connection 
     keep(tunnel, data, length);
     tunnel->peer_done = connection->core.peer_done;
     tunnel->receives = receives;
-    tunnel->is_wide = false;
     connection->core.speaks = CAROM_SPEAKS_TUNNEL;
     connection->core.protocol_state = tunnel;
     connection->core.read_deadline = CAROM_NO_TIME;

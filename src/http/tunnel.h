@@ -39,10 +39,9 @@ struct carom_tunnel {
     /* Bytes that the owner has not taken yet, of a connection: in a page that is held. */
     struct carom_page *page;
     uint32_t at;             /* where they begin in it */
-    uint32_t length : 26;    /* how many there are */
+    uint32_t length : 27;    /* how many there are */
     bool has_connection : 1; /* which carries its bytes, and no record */
-    bool receives : 1;       /* the owner wants bytes, */
-    bool is_wide : 1;        /* and many of them at once */
+    bool receives : 1;       /* the owner wants bytes */
     bool is_over : 1;        /* there is no further event, and nothing is sent */
     bool peer_done : 1;      /* FIN has come, perhaps behind bytes that wait */
     bool told_done : 1;      /* and the owner knows */
@@ -58,7 +57,6 @@ struct carom_tunnel_carrier {
     uint64_t (*send_now)(struct carom_tunnel *tunnel, const struct carom_queue *queue);
     uint64_t (*unsent)(const struct carom_tunnel *tunnel);
     void (*receive)(struct carom_tunnel *tunnel); /* as tunnel->receives says */
-    void (*widen)(struct carom_tunnel *tunnel);   /* as tunnel->is_wide says; NULL: nothing to do */
     void (*end)(struct carom_tunnel *tunnel);
     void (*abort)(struct carom_tunnel *tunnel, carom_reason reason);
     /* Nothing of the tunnel is looked at any more. */
@@ -93,7 +91,8 @@ uint64_t carom_tunnel_unsent(const struct carom_tunnel *tunnel);
 /* Receive no more for now, or go on: then bytes come in a later turn. */
 void carom_tunnel_receive(struct carom_tunnel *tunnel, bool on);
 
-/* Whether what comes next is long, so that one receive should find room for more of it. */
+/* Whether what comes next is long, so that one receive should find room for more of it. Of a
+ * connection alone: a record's bytes come as HTTP/2 has them. */
 void carom_tunnel_widen(struct carom_tunnel *tunnel, bool on);
 
 /* Nothing more is sent or received: what was appended leaves, then FIN (END_STREAM). No event

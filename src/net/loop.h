@@ -153,9 +153,9 @@ struct carom_loop {
     const struct carom_loop_ops *ops;
     const struct carom_socket_events *events; /* of all its sockets; set by the owner */
     struct carom_arena *arena;                /* where received bytes go */
-    struct carom_arena *wide; /* the same for sockets that are `wide`: pages in which one receive
-                                 finds room for more; NULL: there is none, set by the owner. Who
-                                 sends what the kernel has received, as io_uring, needs none */
+    /* The same for sockets that are `wide`: pages in which one receive finds room for more. Set by
+     * the owner, or NULL. io_uring, which receives into buffers of its own, does not look at it. */
+    struct carom_arena *wide;
     struct carom_node closed; /* closed sockets that wait for reclaim */
     uint64_t bytes_received, bytes_sent;
     bool sigpipe_blocked;             /* in the thread that runs it */

@@ -132,7 +132,7 @@ static void expect_like(carom_websocket *socket, const struct carom_ws_head *hea
     bool is_long = head->length > CAROM_PAGE_SIZE / 2;
     if (is_long)
         carom_ws_shared(socket)->long_came = true;
-    if (carom_unlikely(is_long != socket->tunnel.is_wide) && !is_control(head->opcode))
+    if (!is_control(head->opcode))
         carom_tunnel_widen(&socket->tunnel, is_long);
 }
 

@@ -133,9 +133,9 @@ static void long_messages_come_whole_behind_the_first(void **state)
     assert_string_equal(noted(), "b#65536 b#65536 b#65536 b#65536");
     assert_int_equal(shared->partials.allocated + shared->partials.recycled, 1);
     assert_int_equal(shared->long_pages.pool.in_use, 1);
-    assert_true(program.sockets[0]->tunnel.is_wide);
+    assert_true(program.sockets[0]->tunnel.connection->stream.socket.wide);
     send_frame_of(&client, FIN | BINARY, "short", 5);
-    assert_false(program.sockets[0]->tunnel.is_wide);
+    assert_false(program.sockets[0]->tunnel.connection->stream.socket.wide);
     for (int i = 0; i < 4; i++)
         pass(CAROM_POOL_WINDOW);
     assert_int_equal(shared->long_pages.pool.in_use + shared->long_pages.pool.free_count, 0);
