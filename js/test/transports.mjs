@@ -218,10 +218,26 @@ export const TRANSPORTS = [
   transport('HTTP/2 over TLS', 'h2', true),
 ].filter(({ alpn }) => alpn !== 'h2c' || !noPlainH2);
 
+// Ports that servers have had, one after the other. The clients keep their connections, by port, and one to a server that has just ended
+// is no connection to the next server, should the kernel give that the same port: of 7,000 it does so now and then.
+const known = new Set();
+
+async function serveOnAnotherPort(options, handler) {
+  for (;;) {
+    const server = serve({ port: 0, hostname: '127.0.0.1', onListen() {}, ...options }, handler);
+    const { port } = server.addr;
+    if (!known.has(port)) {
+      known.add(port);
+      return server;
+    }
+    await server.shutdown({ deadline: 0 });
+  }
+}
+
 // serving(options, handler, body) serves over that transport for as long as `body` runs; everything must end after it.
 export function servingOver({ options: over, origin }) {
   return async (options, handler, body) => {
-    const server = serve({ port: 0, hostname: '127.0.0.1', onListen() {}, ...over, ...options }, handler);
+    const server = await serveOnAnotherPort({ ...over, ...options }, handler);
     try {
       return await body(origin(server.addr.port), server);
     } finally {
