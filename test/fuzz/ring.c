@@ -8,15 +8,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "fuzz/network.h"
+#include "fuzz/loans.h"
 #include "fuzz/reply.h"
-
-#include "ring/block.h"
 
 #define CAPACITY    32
 #define MOST_PEERS  6
 #define MOST_ASKED  64 /* requests of a peer */
-#define MOST_LOANS  32
 #define GET(target) "GET " target " HTTP/1.1\r\nHost: a\r\n\r\n"
 #define POST(lines) "POST / HTTP/1.1\r\nHost: a\r\n" lines "\r\n\r\n"
 
@@ -29,8 +26,6 @@ static struct vm {
     uint32_t command_tail;
     bool answers; /* whatever has news is answered at once, when it is woken */
     bool abandoned;
-    void *loans[MOST_LOANS];
-    uint32_t lent;
 } vm;
 
 static struct peer {
@@ -138,13 +133,7 @@ static void lend(uint8_t which, size_t length)
     memset(bytes, 'l', length);
     int error = which & 128 ? carom_ring_lend_room(vm.ring, loan, bytes, length)
                             : carom_ring_lend(vm.ring, loan, bytes, length);
-    if (error == 0) {
-        carom_assert(vm.loans[loan] == NULL);
-        vm.loans[loan] = bytes;
-        vm.lent++;
-    } else {
-        free(bytes);
-    }
+    lent(loan, bytes, error);
 }
 
 /* A part of a file of 4,096 bytes, or more than there is. */
@@ -157,37 +146,9 @@ static void lend_file(uint8_t which, uint8_t part)
         carom_assert(file >= 0 && ftruncate(file, 4096) == 0);
     }
     uint64_t length = part & 1 ? CAROM_LENGTH_UNKNOWN : part * 32u;
-    if (carom_ring_lend_file(vm.ring, loan, part == 255 ? 0x7fffffff : file, part * 4u, length) < 0)
-        return;
-    carom_assert(vm.loans[loan] == NULL);
-    vm.loans[loan] = room_for(1);
-    vm.lent++;
-}
-
-/* The memory of loans that have come back is gone at once. */
-static void free_loans(void)
-{
-    for (uint32_t i = 0; i < MOST_LOANS; i++)
-        if (vm.loans[i] != NULL &&
-            atomic_load(&carom_ring_loan(vm.ring, i)->state) == CAROM_LOAN_FREE) {
-            free(vm.loans[i]);
-            vm.loans[i] = NULL;
-        }
-}
-
-/* Each loan has come back once, but for those that no message has named. */
-static void check_loans(void)
-{
-    uint32_t back = vm.ring->return_tail;
-    free_loans();
-    for (uint32_t i = 0; i < MOST_LOANS; i++) {
-        const struct carom_loan *loan = carom_ring_loan(vm.ring, i);
-        carom_assert(loan == NULL || atomic_load(&loan->state) != CAROM_LOAN_USED);
-        back += vm.loans[i] != NULL;
-        free(vm.loans[i]);
-        vm.loans[i] = NULL;
-    }
-    carom_assert(back == vm.lent);
+    int error =
+        carom_ring_lend_file(vm.ring, loan, part == 255 ? 0x7fffffff : file, part * 4u, length);
+    lent(loan, room_for(1), error);
 }
 
 /* ---------------------------------------------------------------- the VM, sane */
@@ -231,7 +192,7 @@ static void come_to_senses(void)
             command(i, CAROM_FLAG_CANCEL | CAROM_FLAG_RELEASE);
         }
         network_turn();
-        free_loans();
+        free_loans(vm.ring);
     }
 }
 
@@ -406,7 +367,7 @@ static void begin(uint8_t mode)
     options.handler_timeout = mode & 4 ? 500 : 0;
     if (vm.control == NULL)
         take_memory();
-    vm.given = vm.command_tail = vm.lent = 0;
+    vm.given = vm.command_tail = 0;
     memset(vm.control, 0, carom_ring_control_size(CAPACITY));
     vm.abandoned = false;
     vm.answers = mode & 8;
@@ -449,7 +410,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     begin(take_byte(&input));
     while (input.length > 0) {
         obey(&input);
-        free_loans();
+        free_loans(vm.ring);
     }
     network_turn();
     if (!vm.abandoned) {
@@ -462,7 +423,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (size_t i = 0; i < peer_count; i++)
         check_peer(&peers[i]);
     network_finish();
-    check_loans();
+    check_loans(vm.ring);
     carom_ring_destroy(vm.ring);
     network_check_memory();
     return 0;

@@ -5,15 +5,13 @@
  * been.
  *
  * Input: mode (1 byte), then orders, each a byte with its arguments (see obey). */
-#include "fuzz/network.h"
+#include "fuzz/loans.h"
 
-#include "ring/block.h"
 #include "ring/socket.h"
 #include "wire/ws_frame.h"
 
 #define CAPACITY   CAROM_RING_BLOCK_SLOTS
 #define MOST_PEERS 6
-#define MOST_LOANS 16
 #define NUMBERS    4u
 #define LOG        CAROM_SOCKETS_LEAST_LOG
 #define HANDSHAKE(more)                                                                            \
@@ -27,8 +25,6 @@ static struct vm {
     size_t size; /* of `words` */
     uint32_t command_tail, tail;
     bool abandoned;
-    void *loans[MOST_LOANS];
-    uint32_t lent;
 } vm;
 
 static struct peer {
@@ -49,39 +45,7 @@ static void lend(uint8_t which, size_t length)
     uint32_t loan = which % MOST_LOANS;
     uint8_t *bytes = room_for(length);
     memset(bytes, 'l', length);
-    if (carom_ring_lend(vm.ring, loan, bytes, length) < 0) {
-        free(bytes);
-        return;
-    }
-    carom_assert(vm.loans[loan] == NULL);
-    vm.loans[loan] = bytes;
-    vm.lent++;
-}
-
-/* The memory of loans that have come back is gone at once. */
-static void free_loans(void)
-{
-    for (uint32_t i = 0; i < MOST_LOANS; i++)
-        if (vm.loans[i] != NULL &&
-            atomic_load(&carom_ring_loan(vm.ring, i)->state) == CAROM_LOAN_FREE) {
-            free(vm.loans[i]);
-            vm.loans[i] = NULL;
-        }
-}
-
-/* Each loan has come back once, but for those that no entry has named. */
-static void check_loans(void)
-{
-    uint32_t back = vm.ring->return_tail;
-    free_loans();
-    for (uint32_t i = 0; i < MOST_LOANS; i++) {
-        const struct carom_loan *loan = carom_ring_loan(vm.ring, i);
-        carom_assert(loan == NULL || atomic_load(&loan->state) != CAROM_LOAN_USED);
-        back += vm.loans[i] != NULL;
-        free(vm.loans[i]);
-        vm.loans[i] = NULL;
-    }
-    carom_assert(back == vm.lent);
+    lent(loan, bytes, carom_ring_lend(vm.ring, loan, bytes, length));
 }
 
 /* ---------------------------------------------------------------- the VM */
@@ -160,7 +124,7 @@ static void come_to_senses(void)
         vm.control[CAROM_RING_COMMAND_TAIL] = vm.command_tail;
         carom_ring_wake(vm.ring);
         network_turn();
-        free_loans();
+        free_loans(vm.ring);
     }
     vm.words[CAROM_SOCKETS_NEWS_HEAD] = sockets->news.at;
 }
@@ -318,7 +282,7 @@ static void begin(uint8_t mode)
     }
     memset(vm.control, 0, control);
     memset(vm.block, 0, block);
-    vm.command_tail = vm.tail = vm.lent = 0;
+    vm.command_tail = vm.tail = 0;
     vm.abandoned = false;
     peer_count = 0;
     const carom_ring_options ring_options = {
@@ -365,7 +329,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     begin(take_byte(&input));
     while (input.length > 0) {
         obey(&input);
-        free_loans();
+        free_loans(vm.ring);
     }
     network_turn();
     if (!vm.abandoned) {
@@ -376,7 +340,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     network_turn();
     network_shut_down();
     network_finish();
-    check_loans();
+    check_loans(vm.ring);
     carom_ring_destroy(vm.ring);
     network_check_memory();
     return 0;

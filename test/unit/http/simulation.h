@@ -115,7 +115,19 @@ static inline void simulation_handler(carom_record *record, void *data)
 static inline void idle_handler(carom_record *record, void *data)
 {
     (void)data;
+    assert_true(sim.held_count < HELD_MAX);
     sim.held[sim.held_count++] = record;
+}
+
+/* Reads all content that is there; how much. */
+static inline uint64_t drain_content(carom_record *record)
+{
+    uint64_t length = 0;
+    carom_slice slice;
+    while (carom_request_read(record, &slice) == 1)
+        length += slice.length;
+    turn();
+    return length;
 }
 
 static inline carom_options simulation_options(void)
@@ -183,6 +195,14 @@ static inline struct carom_peer *connect_peer(void)
     struct carom_peer *peer = carom_simulated_connect(sim.loop);
     assert_non_null(peer);
     return peer;
+}
+
+/* A client of a program that holds its requests and reads nothing. */
+static inline struct carom_peer *begin_idle(carom_options *options)
+{
+    options->handler = idle_handler;
+    begin(options);
+    return connect_peer();
 }
 
 static inline void say(struct carom_peer *peer, const char *text)

@@ -9,32 +9,6 @@
 
 static char bytes[300 * 1024];
 
-/* Keeps the record and asks for nothing. */
-static void quiet_handler(carom_record *record, void *data)
-{
-    (void)data;
-    assert_true(sim.held_count < HELD_MAX);
-    sim.held[sim.held_count++] = record;
-}
-
-static struct carom_peer *begin_quiet(carom_options *options)
-{
-    options->handler = quiet_handler;
-    begin(options);
-    return connect_peer();
-}
-
-/* Reads all that is there; false when more is to come. */
-static uint64_t read_all(carom_record *record)
-{
-    uint64_t length = 0;
-    carom_slice slice;
-    while (carom_request_read(record, &slice) == 1)
-        length += slice.length;
-    turn();
-    return length;
-}
-
 /* ---------------------------------------------------------------- 100 Continue */
 
 static void answer_whole(carom_record *record)
@@ -69,7 +43,7 @@ static void who_was_not_told_to_go_on_sends_no_other_request(void **state)
                                                    answer_without_content};
     carom_options options = simulation_options();
     for (size_t way = 0; way < sizeof ways / sizeof *ways; way++) {
-        struct carom_peer *peer = begin_quiet(&options);
+        struct carom_peer *peer = begin_idle(&options);
         say(peer, EXPECTING);
         turn();
         ways[way](sim.held[0]);
@@ -92,12 +66,12 @@ static void who_was_told_to_go_on_stays(void **state)
     (void)state;
     carom_options options = simulation_options();
     for (int asks = 0; asks < 2; asks++) {
-        struct carom_peer *peer = begin_quiet(&options);
+        struct carom_peer *peer = begin_idle(&options);
         say(peer, asks ? EXPECTING : EXPECTING "hello");
         turn();
         if (asks) {
-            assert_int_equal(read_all(sim.held[0]), 0);
-            assert_int_equal(read_all(sim.held[0]), 0); /* is told once */
+            assert_int_equal(drain_content(sim.held[0]), 0);
+            assert_int_equal(drain_content(sim.held[0]), 0); /* is told once */
             assert_string_equal(got(peer), "HTTP/1.1 100 Continue\r\n\r\n");
             say(peer, "hello");
             turn();
@@ -120,15 +94,15 @@ static void information_is_no_answer(void **state)
     (void)state;
     const carom_response hints = {.status = 103};
     carom_options options = simulation_options();
-    struct carom_peer *peer = begin_quiet(&options);
+    struct carom_peer *peer = begin_idle(&options);
     say(peer, EXPECTING);
     turn();
     assert_int_equal(carom_inform(sim.held[0], &hints), 0);
-    assert_int_equal(read_all(sim.held[0]), 0);
+    assert_int_equal(drain_content(sim.held[0]), 0);
     assert_int_equal(count(got(peer), "HTTP/1.1 103 "), 1);
     assert_int_equal(count(got(peer), "HTTP/1.1 100 "), 1);
     answer_whole(sim.held[0]);
-    assert_int_equal(read_all(sim.held[0]), 0);
+    assert_int_equal(drain_content(sim.held[0]), 0);
     turn();
     assert_int_equal(count(got(peer), "HTTP/1.1 100 "), 1);
     finish();
@@ -138,10 +112,10 @@ static void information_is_no_answer(void **state)
 
 static struct carom_peer *begin_slow(carom_options *options)
 {
-    struct carom_peer *peer = begin_quiet(options);
+    struct carom_peer *peer = begin_idle(options);
     say(peer, "POST /hold HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n");
     turn();
-    assert_int_equal(read_all(sim.held[0]), 0); /* it is waited for */
+    assert_int_equal(drain_content(sim.held[0]), 0); /* it is waited for */
     return peer;
 }
 
@@ -169,7 +143,7 @@ static void a_pause_of_the_handler_has_no_end(void **state)
         for (int hour = 0; hour < 3; hour++)
             pass(3600 * SECOND);
         assert_string_equal(got(peer), "");
-        read_all(sim.held[0]);
+        drain_content(sim.held[0]);
     }
     assert_in_range(patience(peer), 20, 21); /* what is left of 5 s */
     assert_int_equal(finish().ended[CAROM_REASON_BODY_TIMEOUT], 1);
@@ -185,7 +159,7 @@ static void a_window_with_enough_in_it_is_over(void **state)
     carom_peer_send(peer, bytes, 1200); /* content_rate times content_window */
     turn();
     pass(60 * SECOND);
-    assert_int_equal(read_all(sim.held[0]), 1200);
+    assert_int_equal(drain_content(sim.held[0]), 1200);
     assert_in_range(patience(peer), 50, 51);
     assert_int_equal(finish().ended[CAROM_REASON_BODY_TIMEOUT], 1);
 }
@@ -201,13 +175,13 @@ static void a_fast_beginning_buys_no_time(void **state)
         struct carom_peer *peer = begin_slow(&options);
         carom_peer_send(peer, bytes, 10000);
         turn();
-        read_all(sim.held[0]);
+        drain_content(sim.held[0]);
         int windows = 0;
         for (; windows < 20 && strstr(got(peer), "408") == NULL; windows++) {
             pass(1500);
             carom_peer_send(peer, bytes, 200 - missing);
             turn();
-            read_all(sim.held[0]);
+            drain_content(sim.held[0]);
         }
         assert_int_equal(windows, missing ? 2 : 20);
         finish();
@@ -234,10 +208,10 @@ static void content_that_has_come_is_not_timed(void **state)
 {
     (void)state;
     carom_options options = simulation_options();
-    struct carom_peer *peer = begin_quiet(&options);
+    struct carom_peer *peer = begin_idle(&options);
     say(peer, "POST /hold HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n");
     turn();
-    read_all(sim.held[0]);
+    drain_content(sim.held[0]);
     say(peer, "hello");
     turn();
     for (int hour = 0; hour < 3; hour++)
@@ -301,13 +275,14 @@ static void as_much_as_drain_content_is_dropped(void **state)
     options.drain_content = 1000;
     for (size_t more = 0; more < 2; more++)
         for (int early = 0; early < 2; early++) {
-            struct carom_peer *peer = begin_quiet(&options);
+            struct carom_peer *peer = begin_idle(&options);
             for (int i = 1; i <= 3; i++) {
                 send_length(peer, 1000 + more, early ? 0 : 10);
                 if (sim.held_count == 0)
                     break;
                 if (!early)
-                    assert_int_equal(read_all(sim.held[0]), 10); /* of these nothing is dropped */
+                    assert_int_equal(drain_content(sim.held[0]),
+                                     10); /* of these nothing is dropped */
                 answer_in_pieces(sim.held[0]);
                 release(sim.held[0]);
                 turn();
@@ -331,7 +306,7 @@ static void what_is_too_much_to_drop_is_said(void **state)
     carom_options options = simulation_options();
     options.drain_content = 1000;
     for (size_t more = 0; more < 2; more++) {
-        struct carom_peer *peer = begin_quiet(&options);
+        struct carom_peer *peer = begin_idle(&options);
         send_length(peer, 1000 + more, 0);
         answer_whole(sim.held[0]);
         release(sim.held[0]);
@@ -357,17 +332,17 @@ static void content_is_read_behind_its_answer(void **state)
                                          .fields = &close,
                                          .field_count = (size_t)closes,
                                          .content_length = CAROM_LENGTH_UNKNOWN};
-        struct carom_peer *peer = begin_quiet(&options);
+        struct carom_peer *peer = begin_idle(&options);
         send_length(peer, 5000, 0);
         assert_int_equal(carom_respond_begin(sim.held[0], &response), 0);
         assert_int_equal(carom_end(sim.held[0], NULL, 0), 0);
         turn();
         assert_got(peer, "0\r\n\r\n");
-        uint64_t read = read_all(sim.held[0]);
+        uint64_t read = drain_content(sim.held[0]);
         for (int i = 0; i < 5; i++) {
             carom_peer_send(peer, bytes, 1000);
             turn();
-            read += read_all(sim.held[0]);
+            read += drain_content(sim.held[0]);
         }
         assert_int_equal(read, 5000);
         release(sim.held[0]);
@@ -385,7 +360,7 @@ static void content_waits_with_its_sender(void **state)
 {
     (void)state;
     carom_options options = simulation_options();
-    struct carom_peer *peer = begin_quiet(&options);
+    struct carom_peer *peer = begin_idle(&options);
     send_length(peer, 200000, 0);
     uint64_t read = 0;
     for (int i = 0; i < 4; i++) {
@@ -397,7 +372,7 @@ static void content_waits_with_its_sender(void **state)
         pass(SECOND);
     }
     while (read < 200000)
-        read += read_all(sim.held[0]);
+        read += drain_content(sim.held[0]);
     answer_whole(sim.held[0]);
     turn();
     assert_got(peer, "whole");
@@ -420,7 +395,7 @@ static void collected_content_stays_as_it_came(void **state)
 {
     (void)state;
     carom_options options = simulation_options();
-    struct carom_peer *peers[2] = {begin_quiet(&options), connect_peer()};
+    struct carom_peer *peers[2] = {begin_idle(&options), connect_peer()};
     collected = 0;
     for (int i = 0; i < 2; i++) {
         send_length(peers[i], 9000, 0);
@@ -453,7 +428,7 @@ static void fill_pages(struct carom_peer *peer, size_t piece)
     for (size_t sent = 0; sent < 100000; sent += piece) {
         carom_peer_send(peer, bytes, piece);
         turn();
-        read_all(sim.held[0]);
+        drain_content(sim.held[0]);
     }
 }
 
@@ -464,7 +439,7 @@ static void who_is_answered_while_content_is_waited_for_stays(void **state)
     for (int collects = 0; collects < 2; collects++) {
         carom_options options = simulation_options();
         options.drain_content = 1000;
-        struct carom_peer *peer = begin_quiet(&options);
+        struct carom_peer *peer = begin_idle(&options);
         collected = 0;
         send_length(peer, 9000, 0);
         struct held *held = carom_record_state(sim.held[0]);
@@ -480,7 +455,7 @@ static void who_is_answered_while_content_is_waited_for_stays(void **state)
         carom_peer_send(peer, bytes, 9000);
         turn();
         assert_int_equal(collected, 1);
-        assert_int_equal(read_all(sim.held[0]), 9000);
+        assert_int_equal(drain_content(sim.held[0]), 9000);
         release(sim.held[0]);
         turn();
         say(peer, GET("/now"));
@@ -495,13 +470,13 @@ static void trailers_stay_as_they_came(void **state)
 {
     (void)state;
     carom_options options = simulation_options();
-    struct carom_peer *other = begin_quiet(&options), *peer = connect_peer();
+    struct carom_peer *other = begin_idle(&options), *peer = connect_peer();
     memset(bytes, 'x', sizeof bytes);
     send_length(other, sizeof bytes, 0);
     say(peer, "POST /hold HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
     turn();
     carom_record *record = sim.held[1];
-    assert_int_equal(read_all(record), 0);
+    assert_int_equal(drain_content(record), 0);
     fill_pages(other, 1000); /* the head has another page */
     say(peer, "0\r\nX-Sum: kept\r\n\r\n");
     turn();

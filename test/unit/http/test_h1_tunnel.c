@@ -3,32 +3,6 @@
 
 static char bytes[1000];
 
-/* Keeps the record and asks for nothing. */
-static void quiet_handler(carom_record *record, void *data)
-{
-    (void)data;
-    assert_true(sim.held_count < HELD_MAX);
-    sim.held[sim.held_count++] = record;
-}
-
-static struct carom_peer *begin_quiet(carom_options *options)
-{
-    options->handler = quiet_handler;
-    begin(options);
-    return connect_peer();
-}
-
-/* Reads all that is there; how much. */
-static uint64_t read_all(carom_record *record)
-{
-    uint64_t length = 0;
-    carom_slice slice;
-    while (carom_request_read(record, &slice) == 1)
-        length += slice.length;
-    turn();
-    return length;
-}
-
 /* A tunnel lasts, and has no limit. */
 static void a_tunnel_is_neither_timed_nor_counted(void **state)
 {
@@ -38,14 +12,14 @@ static void a_tunnel_is_neither_timed_nor_counted(void **state)
     carom_options options = simulation_options();
     options.max_content = 1000;
     options.drain_content = 1000;
-    struct carom_peer *peer = begin_quiet(&options);
+    struct carom_peer *peer = begin_idle(&options);
     say(peer, "GET /hold HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
     turn();
     assert_int_equal(carom_upgrade(sim.held[0], &switching), 0);
     turn();
     assert_null(strstr(got(peer), "Keep-Alive"));
     for (int hour = 0; hour < 3; hour++) {
-        assert_int_equal(read_all(sim.held[0]), hour == 0 ? 0 : 700);
+        assert_int_equal(drain_content(sim.held[0]), hour == 0 ? 0 : 700);
         pass(3600 * SECOND);
         carom_peer_send(peer, bytes, 700);
         turn();
@@ -54,7 +28,7 @@ static void a_tunnel_is_neither_timed_nor_counted(void **state)
     /* FIN of the peer is the end of its content, and no more. */
     carom_peer_shutdown(peer);
     turn();
-    assert_int_equal(read_all(sim.held[0]), 700);
+    assert_int_equal(drain_content(sim.held[0]), 700);
     const carom_content content = {"late", 4, NULL, NULL};
     assert_int_equal(carom_write(sim.held[0], &content), 0);
     assert_int_equal(carom_end(sim.held[0], NULL, 0), 0);
@@ -72,7 +46,7 @@ static void what_came_before_a_tunnel_is_read_in_it(void **state)
     const carom_response hints = {.status = 103};
     carom_options options = simulation_options();
     for (int informs = 0; informs < 2; informs++) {
-        struct carom_peer *peer = begin_quiet(&options);
+        struct carom_peer *peer = begin_idle(&options);
         say(peer, "GET /hold HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"
                   "early");
         turn();
@@ -80,7 +54,7 @@ static void what_came_before_a_tunnel_is_read_in_it(void **state)
             assert_int_equal(carom_inform(sim.held[0], &hints), 0);
         assert_int_equal(carom_upgrade(sim.held[0], &switching), 0);
         turn();
-        assert_int_equal(read_all(sim.held[0]), 5);
+        assert_int_equal(drain_content(sim.held[0]), 5);
         release(sim.held[0]);
         finish();
     }
@@ -93,18 +67,18 @@ static void a_tunnel_is_ended_on_one_side(void **state)
     const carom_field field = {CAROM_SLICE("Upgrade"), CAROM_SLICE("x")};
     const carom_response switching = {.status = 101, .fields = &field, .field_count = 1};
     carom_options options = simulation_options();
-    struct carom_peer *peer = begin_quiet(&options);
+    struct carom_peer *peer = begin_idle(&options);
     say(peer, "GET /hold HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
     turn();
     assert_int_equal(carom_upgrade(sim.held[0], &switching), 0);
-    assert_int_equal(read_all(sim.held[0]), 0);
+    assert_int_equal(drain_content(sim.held[0]), 0);
     assert_int_equal(carom_end(sim.held[0], NULL, 0), 0);
     turn();
     assert_true(carom_peer_saw_fin(peer));
     assert_false(carom_peer_saw_close(peer));
     say(peer, "more");
     turn();
-    assert_int_equal(read_all(sim.held[0]), 4);
+    assert_int_equal(drain_content(sim.held[0]), 4);
     release(sim.held[0]);
     turn();
     carom_peer_shutdown(peer);
@@ -119,7 +93,7 @@ static void the_head_of_a_tunnel_says_nothing_of_keeping(void **state)
     (void)state;
     const carom_response fine = {.status = 200};
     carom_options options = simulation_options();
-    struct carom_peer *peer = begin_quiet(&options);
+    struct carom_peer *peer = begin_idle(&options);
     say(peer, "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n");
     turn();
     assert_int_equal(carom_upgrade(sim.held[0], &fine), 0);
