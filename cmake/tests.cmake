@@ -273,7 +273,7 @@ if(TARGET carom_node AND CAROM_STAGE STREQUAL "gcc")
     set_property(TEST js/uring/app APPEND PROPERTY ENVIRONMENT CAROM_BACKEND=uring)
     # On other runtimes those tests that are about them, too.
     set(files test/fetch test/serve.test.mjs test/attacks.test.mjs test/misuse.test.mjs test/app.test.mjs test/bodies.test.mjs
-        test/proxy.test.mjs test/leaving.test.mjs test/limits.test.mjs test/hono.test.mjs test/websocket.test.mjs
+        test/proxy.test.mjs test/leaving.test.mjs test/limits.test.mjs test/hono.test.mjs test/websocket.test.mjs test/websocket-asked.test.mjs
         test/websocket-standard.test.mjs test/websocket-served.test.mjs test/websocket-adapters.test.mjs)
     carom_js_test(bun node_modules/.bin/bun test --timeout 600000 ${files})
     carom_js_test(deno node_modules/.bin/deno test --quiet --no-check --allow-all ${files})
