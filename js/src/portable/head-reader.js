@@ -10,7 +10,7 @@ const MAX_EMPTY = 4; // bytes of empty lines before the request line
 const LF = 10;
 const CR = 13;
 const VERSION = /^HTTP\/(\d)\.(\d)$/;
-const TARGET = /^[!-~]+$/;
+const TARGET = /^[!"$-~]+$/; // no fragment
 const LENGTH = /^\d{1,18}$/;
 const HOST = /^(?:[-._~%!$&'()*+,;=0-9A-Za-z]*|\[[-._~%!$&'()*+,;=0-9A-Za-z:]+\])(?::(\d{0,5}))?$/;
 const ABSOLUTE = /^http(s?):\/\/([^/?]+)/i;
@@ -48,7 +48,7 @@ function isAuthority(text, portNeeded) {
   if (match === null) return false;
   const port = match[1];
   if (port === undefined) return !portNeeded;
-  return Number(port) <= 65535 && (!portNeeded || (port !== '' && Number(port) > 0 && !text.startsWith(':')));
+  return !text.startsWith(':') && Number(port) <= 65535 && (!portNeeded || Number(port) > 0);
 }
 
 class HeadReader {
@@ -131,7 +131,7 @@ class HeadReader {
     const match = ABSOLUTE.exec(target);
     if (match === null) return false;
     start.asksHttps = match[1] !== '';
-    return isAuthority(match[2], false) && match[2][0] !== ':';
+    return isAuthority(match[2], false);
   }
 
   fieldLine(text) {
@@ -204,4 +204,4 @@ class HeadReader {
   }
 }
 
-module.exports = { HeadReader, Refused };
+module.exports = { HeadReader, Refused, TARGET, isAuthority };

@@ -5,6 +5,7 @@ const http2 = require('node:http2');
 const { clearTimeout } = require('node:timers');
 
 const { ContentRate } = require('./content-rate.js');
+const { TARGET, isAuthority } = require('./head-reader.js');
 const { E } = require('./names.js');
 const { Record, WRITE_BUFFER } = require('./record.js');
 
@@ -81,6 +82,14 @@ function headOf(headers, raw, isWhole) {
     refusal: 0,
     refusalReason: 'none',
   };
+}
+
+// Whether it says where to (RFC 9113, 8.3.1), by the rules for targets and hosts of HTTP/1.1: of these the runtime looks at a part.
+function isTarget({ method, target, isConnect, protocol, fields }) {
+  const isTunnel = isConnect && protocol === null;
+  const host = fields.find((_, i) => i % 2 === 1 && fields[i - 1] === 'host');
+  if (host === undefined || host === '' || !isAuthority(host, isTunnel)) return false;
+  return isTunnel || ((target?.[0] === '/' || (target === '*' && method === 'OPTIONS')) && TARGET.test(target));
 }
 
 class Http2 {
@@ -200,13 +209,14 @@ class Stream {
   }
 
   // The status with which the head is refused, or 0.
-  fault({ target, fields, expectsContinue }) {
+  fault(head) {
+    const { target, fields, expectsContinue } = head;
     const { maxTarget, maxHeaderSection, maxFields } = this.core.server.settings;
     let size = 0;
     for (const text of fields) size += text.length + 2;
-    if (target === undefined) return 400;
-    if (target.length > maxTarget) return 414;
+    if (target?.length > maxTarget) return 414;
     if (size > maxHeaderSection || fields.length > 2 * maxFields) return 431;
+    if (!isTarget(head)) return 400;
     return !expectsContinue && fields.some((text, i) => i % 2 === 0 && text === 'expect') ? 417 : 0;
   }
 
