@@ -95,6 +95,26 @@ static void nothing_is_left_of_what_the_head_was_before(void **state)
     assert_false(head.keep_alive);
 }
 
+/* Whether the target is one of https: of each request anew. */
+static void the_scheme_is_told(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *target;
+        bool https;
+    } cases[] = {
+        {"/", false},         {"http://h/", false}, {"https://h/", true},
+        {"HTTPS://h/", true}, {"/https://", false}, {"http://s/", false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[100];
+        int length =
+            snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: h\r\n\r\n", cases[i].target);
+        assert_int_equal(read_text(text), length);
+        assert_true(head.asks_https == cases[i].https);
+    }
+}
+
 /* Lines that are complete may be overwritten before the rest comes: they are not read again. */
 static void what_was_read_is_not_read_again(void **state)
 {
@@ -352,6 +372,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(spans_count_from_the_first_byte, begin, end),
         cmocka_unit_test_setup_teardown(nothing_is_left_of_what_the_head_was_before, begin, end),
+        cmocka_unit_test_setup_teardown(the_scheme_is_told, begin, end),
         cmocka_unit_test_setup_teardown(what_was_read_is_not_read_again, begin, end),
         cmocka_unit_test_setup_teardown(host_may_be_optional, begin, end),
         cmocka_unit_test_setup_teardown(targets_have_a_limit, begin, end),

@@ -108,6 +108,21 @@ static void a_status_without_a_phrase_keeps_its_blank(void **state)
     check(&plan, NULL, 0, &extra, "HTTP/1.1 299 \r\n" DATE "\r\n");
 }
 
+/* One that the handler gives stands in the place of the usual one, of each status. */
+static void a_phrase_is_the_handlers(void **state)
+{
+    (void)state;
+    struct carom_h1_extra extra = {
+        .connection = CAROM_H1_KEEP, .date_line = DATE, .phrase = CAROM_SLICE("Gone Fishing")};
+    struct carom_response_plan plan = {.status = 404, .body = CAROM_BODY_NONE};
+    check(&plan, NULL, 0, &extra, "HTTP/1.1 404 Gone Fishing\r\n" DATE "\r\n");
+    plan.status = 200;
+    check(&plan, NULL, 0, &extra, "HTTP/1.1 200 Gone Fishing\r\n" DATE "\r\n");
+    extra.phrase = (carom_slice){NULL, 0};
+    plan.status = 404;
+    check(&plan, NULL, 0, &extra, "HTTP/1.1 404 Not Found\r\n" DATE "\r\n");
+}
+
 static void informational_heads_are_bare(void **state)
 {
     (void)state;
@@ -189,6 +204,7 @@ int main(void)
         cmocka_unit_test(lines_of_the_engine_are_written_once),
         cmocka_unit_test(framing_follows_the_plan),
         cmocka_unit_test(a_status_without_a_phrase_keeps_its_blank),
+        cmocka_unit_test(a_phrase_is_the_handlers),
         cmocka_unit_test(informational_heads_are_bare),
         cmocka_unit_test(upgrades_name_their_connection_option),
         cmocka_unit_test(the_room_is_enough),

@@ -8,7 +8,7 @@
 #include "wire/chunked.h"
 #include "wire/h1_request.h"
 
-#define MAX_CASES  400
+#define MAX_CASES  500
 #define MAX_BYTES  2048
 #define MAX_FIELDS 100
 
