@@ -52,6 +52,53 @@ static void a_port_is_named_unless_it_is_that_of_https(void **state)
     finish();
 }
 
+/* What is asked of a proxy is asked of the host. */
+static void a_connect_is_redirected_to_its_host(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    options.handler = idle_handler;
+    begin(&options);
+    static const char *const hosts[] = {"b:1", "b.example:4430"};
+    for (size_t i = 0; i < 2; i++) {
+        char text[100];
+        struct carom_peer *peer = connect_peer();
+        snprintf(text, sizeof text, "CONNECT %s HTTP/1.1\r\nHost: c\r\n\r\n", hosts[i]);
+        say(peer, text);
+        turn();
+        assert_int_equal(carom_redirect_to_https(sim.held[0], 443), 0);
+        assert_int_equal(carom_redirect_to_https(sim.held[0], 443), -CAROM_ESTATE);
+        release(sim.held[0]);
+        turn();
+        assert_got(peer, "308 Permanent Redirect\r\nLocation: https://c/\r\n");
+    }
+    finish();
+}
+
+/* A target that is too long for the line is not cut. */
+static void the_longest_target_is_redirected_whole(void **state)
+{
+    (void)state;
+    enum { MOST = 10 * 1024 - (int)sizeof "https://:65535/" - 1 }; /* with the host "t" */
+    static char text[2 * MOST];
+    carom_options options = simulation_options();
+    options.max_target = 16 * 1024;
+    begin(&options);
+    for (int over = 0; over < 2; over++) {
+        struct carom_peer *peer = connect_peer();
+        memset(text, 'x', sizeof text);
+        memcpy(text, "POST /", 6);
+        strcpy(text + 5 + MOST + over, " HTTP/1.1\r\nHost: t\r\nContent-Length: 1\r\n\r\n");
+        say(peer, text);
+        turn();
+        assert_int_equal(carom_redirect_to_https(sim.held[0], 65535), 0);
+        release(sim.held[0]);
+        turn();
+        assert_got(peer, over ? "HTTP/1.1 414 " : "xxx\r\n");
+    }
+    finish();
+}
+
 static void the_field_for_https_is_a_field(void **state)
 {
     (void)state;
@@ -74,6 +121,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_form_of_target_is_redirected),
         cmocka_unit_test(a_port_is_named_unless_it_is_that_of_https),
+        cmocka_unit_test(a_connect_is_redirected_to_its_host),
+        cmocka_unit_test(the_longest_target_is_redirected_whole),
         cmocka_unit_test(the_field_for_https_is_a_field),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -306,6 +306,91 @@ static void only_who_asks_is_upgraded(void **state)
     finish();
 }
 
+/* Behind a half of it nobody knows where the other protocol begins. */
+static void only_a_whole_request_is_upgraded(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    options.handler = idle_handler;
+    struct carom_peer *peer;
+    const carom_field field = {CAROM_SLICE("Upgrade"), CAROM_SLICE("x")};
+    const carom_response switching = {.status = 101, .fields = &field, .field_count = 1};
+    carom_record *record = begin_and_ask(&options, &peer,
+                                         "POST / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\n"
+                                         "Upgrade: x\r\nContent-Length: 5\r\n\r\nhell");
+    assert_int_equal(carom_upgrade(record, &switching), -CAROM_ESTATE);
+    assert_int_equal(drain_content(record), 4);
+    say(peer, "o");
+    turn();
+    assert_int_equal(drain_content(record), 1);
+    assert_int_equal(carom_upgrade(record, &switching), 0);
+    turn();
+    assert_got(peer, "HTTP/1.1 101 ");
+    finish();
+}
+
+/* No length said: it ends when it ends. */
+static void a_length_of_nothing_is_none(void **state)
+{
+    (void)state;
+    static const uint64_t lengths[] = {0, CAROM_LENGTH_UNKNOWN};
+    carom_options options = simulation_options();
+    struct carom_peer *peer;
+    begin(&options);
+    for (size_t i = 0; i < 2; i++) {
+        carom_record *record = ask(&peer, GET("/hold"));
+        assert_int_equal(begin_stream(record, lengths[i]), 0);
+        assert_int_equal(write_lent(record, 3), 0);
+        assert_int_equal(carom_end(record, NULL, 0), 0);
+        release(record);
+        turn();
+        assert_got(peer, "Transfer-Encoding: chunked\r\n");
+    }
+    finish();
+}
+
+/* The handler was in time, and is not timed afterwards. */
+static void a_head_of_any_kind_ends_the_handlers_time(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    options.handler_timeout = 500;
+    for (int kind = 0; kind < 4; kind++) {
+        struct carom_peer *peer;
+        begin(&options);
+        carom_record *record = ask(&peer, GET("/hold"));
+        pass(400);
+        if (kind == 0)
+            assert_int_equal(carom_respond_raw(record), 0);
+        else if (kind == 1)
+            assert_int_equal(begin_stream(record, 5), 0);
+        else if (kind == 2)
+            assert_int_equal(carom_inform(record, &(carom_response){.status = 103}), 0);
+        pass(1000);
+        assert_int_equal(carom_record_outcome(record).reason,
+                         kind < 2 ? CAROM_REASON_NONE : CAROM_REASON_HANDLER_TIMEOUT);
+        finish();
+    }
+}
+
+/* Which of several errors is told: that of the state before that of what is given. */
+static void the_state_is_looked_at_first(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    struct carom_peer *peer;
+    carom_record *record = begin_and_ask(&options, &peer, GET("/hold"));
+    assert_int_equal(carom_respond(record, NULL), -CAROM_EINVAL);
+    assert_int_equal(carom_write(record, NULL), -CAROM_EINVAL);
+    assert_int_equal(begin_stream(record, 5), 0);
+    assert_int_equal(carom_respond(record, NULL), -CAROM_ESTATE);
+    carom_cancel(record);
+    assert_int_equal(carom_respond(record, NULL), -CAROM_ECANCELED);
+    assert_int_equal(carom_write(record, NULL), -CAROM_ECANCELED);
+    assert_int_equal(write_lent(record, 5), -CAROM_ECANCELED);
+    finish();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -319,6 +404,10 @@ int main(void)
         cmocka_unit_test(an_old_client_is_not_informed),
         cmocka_unit_test(a_tunnel_that_nobody_makes_is_405),
         cmocka_unit_test(only_who_asks_is_upgraded),
+        cmocka_unit_test(only_a_whole_request_is_upgraded),
+        cmocka_unit_test(a_length_of_nothing_is_none),
+        cmocka_unit_test(a_head_of_any_kind_ends_the_handlers_time),
+        cmocka_unit_test(the_state_is_looked_at_first),
     };
     return cmocka_run_group_tests_name("http/respond", tests, NULL, NULL);
 }
