@@ -9,7 +9,8 @@
 static carom_options options;
 static struct carom_connections connections;
 static struct carom_owed owed;
-static carom_record records[3];
+static carom_record first, second, third;
+static carom_record *const records[] = {&first, &second, &third};
 static struct carom_node exchanges;
 static uint64_t behind; /* the kernel, of each record */
 
@@ -33,12 +34,12 @@ static int begin(void **state)
     carom_owed_init(&owed, NULL);
     carom_node_init(&exchanges);
     for (size_t i = 0; i < sizeof records / sizeof *records; i++) {
-        memset(&records[i], 0, sizeof records[i]);
-        records[i].ops = &ops;
-        records[i].holds = CAROM_HOLD_EXCHANGE;
-        records[i].response = CAROM_RESPONSE_BEGUN;
-        carom_node_init(&records[i].link);
-        carom_list_append(&exchanges, &records[i].link);
+        memset(records[i], 0, sizeof *records[i]);
+        records[i]->ops = &ops;
+        records[i]->holds = CAROM_HOLD_EXCHANGE;
+        records[i]->response = CAROM_RESPONSE_BEGUN;
+        carom_node_init(&records[i]->link);
+        carom_list_append(&exchanges, &records[i]->link);
     }
     behind = 0;
     return 0;
@@ -55,26 +56,26 @@ static void what_is_owed_is_the_sum(void **state)
 {
     (void)state;
     assert_int_equal(owed.bytes, 0);
-    owe(&records[0], 100);
-    owe(&records[1], 20);
+    owe(records[0], 100);
+    owe(records[1], 20);
     assert_int_equal(owed.bytes, 120);
-    owe(&records[0], 30);
+    owe(records[0], 30);
     assert_int_equal(owed.bytes, 50);
     assert_int_equal(connections.owed, 50);
     behind = 5; /* with the stream, and not with the kernel */
-    owe(&records[1], 20);
+    owe(records[1], 20);
     assert_int_equal(owed.bytes, 55);
     behind = 0;
-    carom_owed_forget(&connections, &owed, &records[0]);
-    carom_owed_forget(&connections, &owed, &records[0]);
+    carom_owed_forget(&connections, &owed, records[0]);
+    carom_owed_forget(&connections, &owed, records[0]);
     assert_int_equal(owed.bytes, 25);
     assert_int_equal(connections.owed, 25);
-    assert_int_equal(records[0].owed, 0);
-    owe(&records[1], 0);
+    assert_int_equal(records[0]->owed, 0);
+    owe(records[1], 0);
     assert_int_equal(owed.bytes, 0);
     assert_int_equal(connections.owed, 0);
-    records[2].lies_in_file = true; /* which costs no memory */
-    owe(&records[2], 1000);
+    records[2]->lies_in_file = true; /* which costs no memory */
+    owe(records[2], 1000);
     assert_int_equal(owed.bytes, 0);
 }
 
@@ -88,13 +89,13 @@ static void answers_are_as_large_as_lately(void **state)
     assert_int_equal(connections.answers_of_eight, 800);
     carom_owed_learn(&connections, 0);
     assert_int_equal(connections.answers_of_eight, 700);
-    owe(&records[0], 87); /* as the mean is, and less */
+    owe(records[0], 87); /* as the mean is, and less */
     assert_int_equal(connections.answers_of_eight, 700);
-    owe(&records[1], 88);
+    owe(records[1], 88);
     assert_int_equal(connections.answers_of_eight, 700 + 88 - 87);
-    owe(&records[1], 880); /* more of the same */
+    owe(records[1], 880); /* more of the same */
     assert_int_equal(connections.answers_of_eight, 701);
-    owe(&records[2], 880);
+    owe(records[2], 880);
     assert_int_equal(connections.answers_of_eight, 701 + 880 - 87);
 }
 
@@ -128,26 +129,26 @@ static void a_connection_leaves_as_much_as_it_is_owed(void **state)
 {
     (void)state;
     assert_true(leaves_room());
-    owe(&records[0], 5000); /* one answer may be as large as it is */
+    owe(records[0], 5000); /* one answer may be as large as it is */
     assert_true(leaves_room());
-    owe(&records[1], 1);
+    owe(records[1], 1);
     assert_false(leaves_room());
-    owe(&records[0], 300);
-    owe(&records[1], 199);
+    owe(records[0], 300);
+    owe(records[1], 199);
     assert_true(leaves_room()); /* 501 are left */
-    owe(&records[1], 301);
+    owe(records[1], 301);
     assert_true(leaves_room()); /* 399, and 300 beside the largest */
-    owe(&records[2], 99);
+    owe(records[2], 99);
     assert_false(leaves_room()); /* 300, and 399 */
-    owe(&records[2], 0);
+    owe(records[2], 0);
     connections.owed += 98;     /* to others */
     assert_true(leaves_room()); /* 301, and 300 */
     connections.owed++;
     assert_false(leaves_room()); /* 300 */
     connections.owed += 1000;
     assert_false(leaves_room());
-    owe(&records[0], 0);
-    owe(&records[1], 0);
+    owe(records[0], 0);
+    owe(records[1], 0);
     assert_true(leaves_room()); /* who is owed nothing */
 }
 
