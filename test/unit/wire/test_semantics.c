@@ -173,6 +173,15 @@ static void lengths_must_agree(void **state)
     assert_int_equal(plan_with(&plan, FINAL, GET, 200, 5, nine), -CAROM_ELENGTH);
     assert_int_equal(plan_with(&plan, FINAL, GET, 200, 0, nine), -CAROM_ELENGTH);
     assert_int_equal(plan_with(&plan, FINAL, HEAD, 200, 5, nine), -CAROM_ELENGTH);
+    static const uint64_t lengths[] = {
+        0, 9, 10, 19, 90, 123456789, 100000000000000000, 999999999999999999};
+    for (size_t i = 0; i < COUNT(lengths); i++) {
+        char text[32];
+        snprintf(text, sizeof text, "%llu", (unsigned long long)lengths[i]);
+        const carom_field said = field("content-length", text);
+        assert_int_equal(plan_with(&plan, FINAL, GET, 200, lengths[i], said), 0);
+        assert_int_equal(plan_with(&plan, FINAL, GET, 200, lengths[i] + 1, said), -CAROM_ELENGTH);
+    }
     static const char *const bad[] = {"",   "-1",  "+1",  "1x",
                                       " 1", "1,1", "0x1", "1234567890123456789"};
     for (size_t i = 0; i < COUNT(bad); i++)

@@ -103,10 +103,39 @@ static const struct {
     {"\xc3\xa9\xa9", 3, true},
     {"\xe2\x82\xac\x80", 4, true},
     {"\xf0\x9f\x98\x80\x80", 5, true},
+    /* as long as it says, and no character all the same */
+    {"\xc0\x80", 2, true},
+    {"\xc1\xbf", 2, true},
+    {"\xe0\x80\x80", 3, true},
+    {"\xe0\x9f\xbf", 3, true},
+    {"\xed\xa0\x80", 3, true},
+    {"\xed\xbf\xbf", 3, true},
+    {"\xf0\x80\x80\x80", 4, true},
+    {"\xf0\x8f\xbf\xbf", 4, true},
+    {"\xf4\x90\x80\x80", 4, true},
+    {"\xf4\xbf\xbf\xbf", 4, true},
+    {"\xf5\x80\x80\x80", 4, true},
 };
 
-/* At every place of texts shorter and longer than blocks, before ASCII and other characters, in
- * memory that ends there. */
+/* The text with what is wrong, in memory that ends there: found at once, where nothing can mend it.
+ */
+static void check_fault(const char *filling, size_t before, size_t k, const char *behind)
+{
+    size_t unit = strlen(filling), length = before * unit + bad[k].length + strlen(behind);
+    struct carom_utf8 check = {0};
+    uint8_t *text = room_for(length);
+    for (size_t i = 0; i < before; i++)
+        memcpy(text + i * unit, filling, unit);
+    memcpy(text + before * unit, bad[k].bytes, bad[k].length);
+    memcpy(text + before * unit + bad[k].length, behind, strlen(behind));
+    bool going = carom_utf8_check(&check, text, length);
+    bool ends = bad[k].ends || *behind != '\0';
+    if (going == ends || (going && carom_utf8_whole(&check)))
+        fail_msg("case %zu behind %zu of \"%s\", before \"%s\"", k, before, filling, behind);
+    free(text);
+}
+
+/* At every place of texts shorter and longer than blocks, among ASCII and other characters. */
 static void faults_are_found_at_every_place_and_at_once(void **state)
 {
     static const char *const fillings[] = {"abcd", "a\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80"};
@@ -114,16 +143,8 @@ static void faults_are_found_at_every_place_and_at_once(void **state)
     for (size_t kind = 0; kind < COUNT(fillings); kind++)
         for (size_t before = 0; before < 80; before++)
             for (size_t k = 0; k < COUNT(bad); k++) {
-                size_t unit = strlen(fillings[kind]), length = before * unit + bad[k].length;
-                struct carom_utf8 check = {0};
-                uint8_t *text = room_for(length);
-                for (size_t i = 0; i < before; i++)
-                    memcpy(text + i * unit, fillings[kind], unit);
-                memcpy(text + before * unit, bad[k].bytes, bad[k].length);
-                bool going = carom_utf8_check(&check, text, length);
-                if (going == bad[k].ends || (going && carom_utf8_whole(&check)))
-                    fail_msg("case %zu behind %zu of kind %zu", k, before, kind);
-                free(text);
+                check_fault(fillings[kind], before, k, "");
+                check_fault(fillings[kind], before, k, "abcd");
             }
 }
 

@@ -72,6 +72,10 @@ static const struct {
     {"permessage-deflate; server_max_window_bits=08", "", ""},
     {"permessage-deflate; server_max_window_bits=010", "", ""},
     {"permessage-deflate; server_max_window_bits=100", "", ""},
+    {"permessage-deflate; server_max_window_bits=80", "", ""},
+    {"permessage-deflate; server_max_window_bits=9x", "", ""},
+    {"permessage-deflate; server_max_window_bits=1", "", ""},
+    {"permessage-deflate; server_max_window_bits=25", "", ""},
     {"permessage-deflate; server_max_window_bits=\"100\"", "", ""},
     {"permessage-deflate; server_max_window_bits=x", "", ""},
     {"permessage-deflate; client_max_window_bits=7", "", ""},
@@ -257,6 +261,16 @@ static const struct {
     {"http://[::1]:8080", "[::1]:8080", true, false},
     {"http://[::1]", "[::1]:80", true, false},
     {"http://[::1]", "[::2]", false, false},
+    {"http://a:65535", "a:65535", true, false},
+    {"http://a:65536", "a:65536", false, false},
+    {"http://80", "80", true, false}, /* a host of digits, and one that is as short as can be */
+    {"http://80", "80:80", true, false},
+    {"http://80:81", "80:81", true, false},
+    {"http://a:", "a", true, false}, /* an empty port is none */
+    {"http://a:", "a:80", true, false},
+    {"http://a:", "a:81", false, false},
+    {"foo+://example.com", "example.com", false, false}, /* as long as http:// is */
+    {"httpx://example.com", "/example.com", false, false},
     {"https://example.com:443", "example.com:4294967739", false, false},
     {"https://example.com:65979", "example.com:65979", false, false},
     {"ws://example.com", "example.com", false, false},
