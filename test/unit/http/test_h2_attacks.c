@@ -498,7 +498,9 @@ static void handlers_of_reset_streams_are_counted(void **state)
     turn();
     assert_int_equal(sim.held_count, 1);
     assert_int_equal(frames(NGHTTP2_GOAWAY, &word), 0);
-    assert_in_range(finish().ended[CAROM_REASON_OVER_LIMIT], 20, 21);
+    carom_stats stats = finish();
+    assert_in_range(stats.ended[CAROM_REASON_OVER_LIMIT], 20, 21);
+    assert_int_equal(stats.requests_refused, stats.ended[CAROM_REASON_OVER_LIMIT]);
 }
 
 /* max_in_flight is for all connections of a worker, and one may have no more than what it leaves

@@ -241,6 +241,36 @@ static void who_did_not_wait_for_our_word_is_waited_for(void **state)
     finish();
 }
 
+/* A handler that reads on is no lingering: what it reads has the time that content has. */
+static void who_reads_on_is_given_the_rest(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    options.handler = idle_handler;
+    options.linger_timeout = 100;
+    options.content_rate = 1;
+    begin_raw(&options);
+    frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, 1, SECTION(POST));
+    frame(NGHTTP2_DATA, 0, 1, "four", 4);
+    turn();
+    carom_record *record = sim.held[0];
+    answer(record, "early");
+    turn();
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(drain_content(record), 4);
+        pass(200);
+        assert_int_equal(verdict(), UINT32_MAX);
+        frame(NGHTTP2_DATA, i == 4 ? END : 0, 1, "more", 4);
+        turn();
+    }
+    assert_int_equal(drain_content(record), 4);
+    assert_int_equal(verdict(), UINT32_MAX);
+    release(record);
+    turn();
+    assert_int_equal(records(), 0);
+    assert_int_equal(finish().ended[CAROM_REASON_COMPLETE], 1);
+}
+
 /* Streams are looked at once in a second, unless a time is shorter. */
 static void a_short_time_is_kept(void **state)
 {
@@ -311,6 +341,7 @@ int main(void)
         cmocka_unit_test(a_refused_upload_is_not_endless),
         cmocka_unit_test(who_waits_for_our_word_is_told_at_once),
         cmocka_unit_test(who_did_not_wait_for_our_word_is_waited_for),
+        cmocka_unit_test(who_reads_on_is_given_the_rest),
         cmocka_unit_test(a_short_time_is_kept),
         cmocka_unit_test(who_gives_up_is_not_blamed),
         cmocka_unit_test(many_that_never_end),

@@ -320,6 +320,32 @@ static void what_is_on_its_way_shuts_no_window(void **state)
     assert_int_equal(finish().ended[CAROM_REASON_WRITE_TIMEOUT], 0);
 }
 
+/* What has left is owed no more, at the latest when the next of its answer leaves. */
+static void what_has_left_is_not_owed(void **state)
+{
+    (void)state;
+    static char large[100000];
+    carom_options options = simulation_options();
+    const struct carom_connections *connections;
+    begin_raw(&options);
+    connections = &sim.service->workers[0].connections;
+    frame(NGHTTP2_HEADERS, WHOLE, 1, SECTION(HOLD));
+    turn();
+    const carom_response response = {.status = 200,
+                                     .content = {large, sizeof large, carom_static_content, NULL}};
+    assert_int_equal(carom_respond(sim.held[0], &response), 0);
+    turn();
+    give(0, 10000);
+    give(1, 10000);
+    turn();
+    assert_in_range(connections->owed, sizeof large - 75535, sizeof large - 65535 + 9);
+    give(0, 100000);
+    give(1, 100000);
+    turn();
+    assert_int_equal(connections->owed, 0);
+    finish();
+}
+
 /* ---------------------------------------------------------------- silence */
 
 /* PING is asked once, and the answer is waited for as long again. */
@@ -353,6 +379,26 @@ static void silence_is_asked_and_answered(void **state)
     assert_in_range(trickle(&silence, NGHTTP2_GOAWAY), 30, 32);
     assert_true(carom_peer_saw_reset(peer));
     assert_int_equal(finish().ended[CAROM_REASON_CLIENT_RESET], 1);
+}
+
+/* Who does not answer PING but says other things is there. */
+static void who_is_heard_of_is_there(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    begin_raw(&options);
+    frame(NGHTTP2_HEADERS, WHOLE, 1, SECTION(HOLD));
+    turn();
+    assert_in_range(trickle(&silence, NGHTTP2_PING), 30, 32);
+    for (int i = 0; i < 20; i++) {
+        give(0, 1000);
+        turn();
+        wait_for(20);
+        assert_false(carom_peer_saw_close(peer));
+    }
+    assert_int_equal(came(NGHTTP2_PING), 1);
+    assert_int_equal(sim.held_count, 1);
+    finish();
 }
 
 /* Nobody is asked while nothing is owed to him, or where it is off. */
@@ -417,7 +463,9 @@ int main(void)
         cmocka_unit_test(who_is_owed_much_waits_and_nobody_else),
         cmocka_unit_test(a_peer_that_takes_nothing_is_reset),
         cmocka_unit_test(what_is_on_its_way_shuts_no_window),
+        cmocka_unit_test(what_has_left_is_not_owed),
         cmocka_unit_test(silence_is_asked_and_answered),
+        cmocka_unit_test(who_is_heard_of_is_there),
         cmocka_unit_test(who_is_owed_nothing_is_not_asked),
         cmocka_unit_test(a_drain_does_not_wait_for_an_answer),
     };

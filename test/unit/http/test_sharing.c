@@ -192,6 +192,35 @@ static void a_pipeline_waits_for_its_client(void **state)
     assert_int_equal(finish().ended[CAROM_REASON_COMPLETE], 24);
 }
 
+/* After answers that are small again as many as before are taken ahead. */
+static void small_answers_are_learnt_too(void **state)
+{
+    (void)state;
+    static char big[8 * 1024 + 1];
+    memset(big, 'b', sizeof big - 1);
+    carom_options options = simulation_options();
+    options.write_buffer = 1000;
+    options.max_pipeline = 100;
+    begin(&options);
+    const struct carom_connections *connections = &sim.service->workers[0].connections;
+    struct carom_peer *peer = connect_peer();
+    for (int i = 0; i < 20; i++) {
+        say(peer, GET("/hold"));
+        turn();
+        answer_and_release(sim.held[0], big);
+        turn();
+    }
+    assert_in_range(connections->requests_ahead, 1, 2);
+    for (int i = 0; i < 100; i++) {
+        say(peer, GET("/hold"));
+        turn();
+        answer_and_release(sim.held[0], i % 2 ? "" : "small");
+        turn();
+    }
+    assert_int_equal(connections->requests_ahead, 100);
+    finish();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -201,6 +230,7 @@ int main(void)
         cmocka_unit_test(fin_behind_requests_that_can_wait_takes_nothing_from_them),
         cmocka_unit_test(a_connection_leaves_as_much_as_it_has),
         cmocka_unit_test(a_pipeline_waits_for_its_client),
+        cmocka_unit_test(small_answers_are_learnt_too),
     };
     return cmocka_run_group_tests_name("http/sharing", tests, NULL, NULL);
 }
