@@ -239,9 +239,16 @@ class Server extends EventEmitter {
     return this.handle === null ? [...this.closing] : [this.handle, ...this.closing];
   }
 
-  // With those that are over but for what the client has not taken, which no socket is there for.
+  // With those that are over but for what the client has not taken. As in node, those that have changed their protocol stay, to close as
+  // that protocol does.
   closeAllConnections() {
-    for (const socket of [...this.sockets]) socket.destroy();
+    let stays = false;
+    for (const socket of [...this.sockets]) {
+      if (socket.changed) stays = true;
+      else if (socket.destroyed) socket.engineConnection?.close(CLOSE_NOW);
+      else socket.destroy();
+    }
+    if (stays) return;
     for (const handle of this.handles) handle.closeConnections(CLOSE_NOW);
     for (const handle of this.closing) handle.shutdown({ deadline: 0 });
   }
@@ -392,6 +399,7 @@ class Server extends EventEmitter {
       return true;
     }
     const socket = new UpgradeSocket(exchange, this);
+    if (exchange.version < 20 && exchange.connection) exchange.connection.changed = true;
     const request = new IncomingMessage(exchange, socket, this);
     if (this.options.IncomingMessage) Object.setPrototypeOf(request, this.options.IncomingMessage.prototype);
     request.upgrade = true;

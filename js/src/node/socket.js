@@ -28,6 +28,7 @@ class Socket extends EventEmitter {
     this.parser = null;
     this._httpMessage = null;
     this.destroyed = false;
+    this.changed = false; // another protocol is spoken on it
     this.closed = false;
     this.timeout = 0;
     this.timer = null;

@@ -25,6 +25,7 @@ export function closeAfter(t, server) {
       new Promise((resolve) => {
         server.close(resolve);
         server.closeAllConnections();
+        for (const socket of [...server.sockets]) socket.destroy(); // those that have changed their protocol
       }),
   );
   return server;

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createRequire } from 'node:module';
+import net from 'node:net';
 import test from 'node:test';
 import { closeAfter, createServer, skip, start } from './support.mjs';
 
@@ -99,6 +100,32 @@ test('ws: a server without its own, which is asked in upgrade', { skip }, async 
   client.terminate();
   const [error] = await once(new WebSocket(`${url}/no`), 'error');
   assert.match(error.message, /401/);
+});
+
+test('ws: closeAllConnections() leaves sockets to close by themselves, and close() waits for them', { skip }, async (t) => {
+  for (const io of ['inline', 'thread']) {
+    const { server, port } = await start(t, (req, res) => res.end('plain'), { carom: { io } });
+    const sockets = new WebSocketServer({ server });
+    sockets.on('connection', (socket) => socket.on('message', (data) => socket.send(data)));
+    const client = await connect(`ws://127.0.0.1:${port}/`);
+    const idle = net.connect(port, '127.0.0.1');
+    idle.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+    await once(idle, 'data');
+    const ended = once(idle, 'close');
+    let closed = false;
+    const closes = once(server, 'close').then(() => {
+      closed = true;
+    });
+    server.close();
+    server.closeAllConnections();
+    await ended;
+    client.send('still here');
+    assert.equal((await once(client, 'message'))[0].toString(), 'still here');
+    assert.equal(closed, false);
+    for (const socket of sockets.clients) socket.close(1001, 'going');
+    assert.deepEqual(await once(client, 'close'), [1001, Buffer.from('going')]);
+    await closes;
+  }
 });
 
 // Engine.IO: 0 opens, 2probe, 3probe and 5 leave polling, 4 is a message. In it, of Socket.IO, 0 connects, 2 is an event, 3 its answer.
