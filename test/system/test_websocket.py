@@ -3,6 +3,7 @@ HTTP/2. The server is the example `websocket`, an echo, and a room on several wo
 """
 import asyncio
 import os
+import re
 import struct
 import unittest
 import zlib
@@ -162,12 +163,55 @@ class Frames(Case):
             self.assertIn(got, [(FIN | CLOSE, b""), (FIN | CLOSE, struct.pack(">H", 1000))])
             client.expect_end()
 
+    def test_what_came_before_what_is_wrong_is_answered(self):
+        for transport in (Http1, Http2):
+            for name, sent, code in REFUSED:
+                with self.subTest(name, transport=transport.__name__):
+                    client = self.open(transport)
+                    client.send(frame(TEXT, b"before") + frame(PING, b"p") + sent)
+                    client.expect(TEXT, b"before")
+                    client.expect(PONG, b"p")
+                    client.expect_close(code)
+                    client.expect_end()
+
+    def test_a_close_with_the_longest_reason(self):
+        for transport in (Http1, Http2):
+            client = self.open(transport)
+            client.send(close_frame(4000, "ü".encode() * 61 + b"."))  # 123 bytes
+            client.expect_close(4000)
+            client.expect_end()
+
+    def test_a_close_within_a_message_ends_it(self):
+        for transport in (Http1, Http2):
+            client = self.open(transport)
+            client.send(frame(TEXT, b"begun", fin=False) + close_frame(1000) + frame(CONTINUATION, b"and done"))
+            client.expect_close(1000)
+            client.expect_end()
+
     def test_nothing_is_answered_behind_a_close(self):
         for transport in (Http1, Http2):
             client = self.open(transport)
             client.send(close_frame(1000) + frame(PING, b"x") + frame(TEXT, b"y") + b"\xff" * 20)
             client.expect_close(1000)
             client.expect_end()
+
+    def test_pieces_of_the_network_are_no_limits(self):
+        text = "aé€😀".encode() * 20000
+        sent = frame(TEXT, text) + frame(TEXT, text[:77777], fin=False) + frame(CONTINUATION, text[77777:])
+        for transport in (Http1, Http2):
+            for size in (61, 997, 2048, 16385):
+                client = self.open(transport)
+                for at in range(0, len(sent), size):
+                    client.send(sent[at:at + size])
+                client.expect(TEXT, text)
+                client.expect(TEXT, text)
+
+    def test_the_longest_message(self):
+        data = os.urandom(MIB) * (MOST // MIB)
+        for transport in (Http1, Http2):
+            client = self.open(transport)
+            client.send(frame(BINARY, data, mask=bytes(4)))
+            client.expect(BINARY, data)
 
     def test_a_large_message(self):
         data = os.urandom(MIB) * 2
@@ -283,6 +327,34 @@ class Deflate(Case):
             self.assertEqual(client.inflater.decompress(payload + b"\0\0\xff\xff"), text)
             sizes.append(len(payload))
         self.assertLess(max(sizes[1:]), 30)
+
+    # what may be offered, as browsers, Autobahn's suite and others do, and the windows that it asks for
+    ASKED = ["permessage-deflate", DEFLATE, "permessage-deflate; client_max_window_bits=9",
+             *[f"{DEFLATE}; server_max_window_bits={bits}" for bits in range(9, 16)],
+             *[f"{DEFLATE}; server_no_context_takeover; server_max_window_bits={bits}" for bits in (9, 15)],
+             f"{DEFLATE}; server_no_context_takeover", f"{DEFLATE}; client_no_context_takeover",
+             f"permessage-deflate; server_no_context_takeover; server_max_window_bits=9, {DEFLATE}; server_no_context_takeover, {DEFLATE}"]
+
+    def test_what_is_agreed_on_is_kept(self):
+        lines = [f'{{"id": {i}, "name": "{os.urandom(4).hex()}"}}'.encode() for i in range(6000)]
+        text = b"".join(lines)
+        for server in (self.compressing, self.keeping):
+            for offer in self.ASKED:
+                with self.subTest(offer):
+                    client = self.open(server=server, deflate=offer)
+                    for name, value in re.findall(r"(server_\w+)(=\d+)?", offer.split(",")[0]):
+                        self.assertIn(name, client.agreed)
+                        if value:
+                            self.assertLessEqual(client.window, int(value[1:]))
+                    bits = re.search(r"client_max_window_bits=(\d+)", client.agreed)
+                    forgets = "client_no_context_takeover" in client.agreed
+                    stream = zlib.compressobj(6, zlib.DEFLATED, -int(bits.group(1)) if bits else -15)
+                    for length in (16, 1000, 8192, 65536, len(text), 300):
+                        data = (stream.compress(text[:length]) + stream.flush(zlib.Z_FULL_FLUSH if forgets else zlib.Z_SYNC_FLUSH))[:-4]
+                        pieces = [data[at:at + 256] for at in range(0, len(data), 256)]
+                        client.send(b"".join(frame(CONTINUATION if i else TEXT, piece, i == len(pieces) - 1, 0 if i else RSV1)
+                                             for i, piece in enumerate(pieces)))
+                        self.assertEqual(client.message(), (TEXT, text[:length]))
 
     def test_blocks_of_every_kind(self):
         for payload in (b"\xf2\x48\xcd\xc9\xc9\x07\x00", b"\x00\x05\x00\xfa\xffHello\x00", b"\xf3\x48\xcd\xc9\xc9\x07\x00\x00",

@@ -232,10 +232,12 @@ class Client:
         self.status, self.fields = self.transport.ask(path, fields, key, **options)
         self.buffer = bytearray()
         self.ended = False
-        self.inflater = zlib.decompressobj(-15)
         self.agreed = self.fields.get("sec-websocket-extensions", [""])[0]
         if self.agreed and (deflate is None or not self.agreed.startswith("permessage-deflate")):
             raise Wrong(f"an extension that was not offered: {self.agreed}")
+        window = re.search(r"server_max_window_bits=(\d+)", self.agreed)
+        self.window = int(window.group(1)) if window else 15  # no more is inflated than what refers that far back
+        self.inflater = zlib.decompressobj(-self.window)
         if "sec-websocket-protocol" in self.fields:
             offered = [name.strip() for field, value in fields if field.lower() == "sec-websocket-protocol"
                        for name in value.split(",")]
@@ -302,7 +304,7 @@ class Client:
             if data.endswith(TAIL) and len(data) > 5:
                 raise Wrong("a message with the tail that is left out")
             if "server_no_context_takeover" in self.agreed:
-                self.inflater = zlib.decompressobj(-15)
+                self.inflater = zlib.decompressobj(-self.window)
             data = self.inflater.decompress(data + TAIL)
             if self.inflater.eof:
                 raise Wrong("a final block")
