@@ -50,6 +50,30 @@ for (const io of WAYS)
         },
       ));
 
+    test('content that turns out to be empty is no piece', () =>
+      serving(
+        { io },
+        async (request) => Response.json(await request.body.getReader().read()),
+        async (port) => {
+          const head = 'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n';
+          const answer = await raw(port, `${head}0\r\n\r\n`);
+          assert.deepEqual(JSON.parse(contentOf(answer)), { done: true });
+        },
+      ));
+
+    test('the stream of a response to HEAD is canceled', () => {
+      const canceled = latch();
+      return serving(
+        { io },
+        () => new Response(new ReadableStream({ cancel: () => canceled.open() })),
+        async (port) => {
+          const answer = await raw(port, 'HEAD / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+          assert.match(answer, /^HTTP\/1.1 200 /);
+          await canceled.wait;
+        },
+      );
+    });
+
     test('fields are found in any case, and lines of one name joined: of Cookie as cookies are', () =>
       serving(
         { io },

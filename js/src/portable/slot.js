@@ -132,7 +132,8 @@ class Slot {
     words[SLOT_TARGET_LENGTH] = head.target.length;
     words[SLOT_FIELD_COUNT] = head.fields.length / 2;
     words[SLOT_HEAD_LENGTH] = text.length;
-    const isKnown = record.content === 'whole' && record.trailers.length === 0;
+    // Content that turned out to be empty is content all the same.
+    const isKnown = record.content === 'whole' && record.trailers.length === 0 && record.unread > 0;
     const length = isKnown ? record.unread : head.contentLength;
     words[SLOT_LENGTH_LOW] = length < 0 ? -1 : length % 4294967296;
     words[SLOT_LENGTH_HIGH] = length < 0 ? -1 : Math.floor(length / 4294967296);

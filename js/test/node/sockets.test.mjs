@@ -33,6 +33,18 @@ test('a socket is a net.Socket for those who ask, and has what it has', { skip }
   assert.match(await raw(port, GET), /told 1$/);
 });
 
+test('who ends a socket is called back, whether he ends it with bytes or not', { skip }, async (t) => {
+  for (const last of [[], [undefined, undefined], ['x'], ['x', 'latin1']]) {
+    let told;
+    const called = new Promise((resolve) => {
+      told = resolve;
+    });
+    const { port } = await start(t, (req) => req.socket.end(...last, told));
+    await raw(port, GET);
+    await called;
+  }
+});
+
 test('bytes that the engine has yet to send are written', { skip }, async (t) => {
   for (const [whole, least] of [
     [true, 12],

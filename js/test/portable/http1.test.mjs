@@ -17,6 +17,13 @@ test('a chunk that begins with LF is refused', async (t) => {
   assert.match(answer, /^HTTP\/1.1 400 /);
 });
 
+test('content that turns out to be empty is content', async (t) => {
+  const server = serving(t, {}, ({ body }) => new Response(`${body === null}`));
+  const head = 'POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n';
+  assert.match(await raw(server.addr.port, `${head}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n`), /false$/);
+  assert.match(await raw(server.addr.port, `${head}Content-Length: 0\r\n\r\n`), /true$/);
+});
+
 // What is read of these bytes when they come `step` at a time: the size of the chunk, or the status.
 function sizeOf(bytes, step) {
   const chunks = new Chunks();
