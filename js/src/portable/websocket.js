@@ -42,6 +42,13 @@ function validText(bytes) {
   }
 }
 
+// `from`: how many bytes of the frame lie before these.
+function unmasked(bytes, mask, from) {
+  const plain = Buffer.from(bytes);
+  for (let i = 0; i < plain.length; i++) plain[i] ^= mask[(from + i) & 3];
+  return plain;
+}
+
 // A frame's head with its payload behind it.
 function frame(opcode, payload, compressed) {
   const { length } = payload;
@@ -68,6 +75,8 @@ class WebSocket {
     this.laterBytes = 0;
     this.needs = 0; // bytes without which nothing can be read
     this.parts = null; // of a message: { opcode, compressed, pieces, length }
+    this.text = null; // the decoder of a text that is not whole yet
+    this.watched = null; // of a frame of such a text that is not whole yet: { mask, start, looked: bytes of it that were decoded }
     this.isPaused = false;
     this.failure = 0; // the code of what the client did wrong: the Close waits for the owner
     this.peerIsDone = false;
@@ -101,6 +110,7 @@ class WebSocket {
     this.later.push(bytes);
     this.laterBytes += bytes.length;
     if (this.data.length + this.laterBytes >= this.needs) this.read();
+    else if (this.watched !== null && !this.isPaused) this.attempt(() => this.look(bytes));
   }
 
   join() {
@@ -110,13 +120,19 @@ class WebSocket {
     this.laterBytes = 0;
   }
 
-  read() {
+  attempt(act) {
     try {
-      while (!this.isPaused && this.state !== 'closed' && this.readFrame());
+      act();
     } catch (error) {
       if (!(error instanceof Failed)) throw error;
       this.fail(error.code);
     }
+  }
+
+  read() {
+    this.attempt(() => {
+      while (!this.isPaused && this.state !== 'closed' && this.readFrame());
+    });
     if (this.peerIsDone && !this.isPaused && this.state !== 'closed') this.over(ABNORMAL, '', false);
   }
 
@@ -141,12 +157,13 @@ class WebSocket {
     if (data.length < start) return false;
     const frame = { opcode, fin: data[0] > 127, compressed: (data[0] & 64) !== 0, length };
     if (opcode < CLOSE) this.checkFrame(frame);
+    const mask = data.subarray(start - 4, start);
     if (data.length < start + length) {
       this.needs = start + length;
+      if (this.isText(frame)) this.lookFrom(start);
       return false;
     }
-    const payload = Buffer.from(data.subarray(start, start + length));
-    for (let i = 0; i < length; i++) payload[i] ^= data[start - 4 + (i & 3)];
+    const payload = unmasked(data.subarray(start, start + length), mask, 0);
     this.data = data.subarray(start + length);
     if (opcode >= CLOSE) this.control(opcode, payload);
     else this.part(frame, payload);
@@ -179,9 +196,11 @@ class WebSocket {
     const { parts } = this;
     parts.pieces.push(payload);
     parts.length += payload.length;
-    if (parts.opcode === TEXT && !parts.compressed && !fin) this.checkBeginning(parts);
+    if (!fin && this.isText(parts)) this.checkText(payload.subarray(this.watched === null ? 0 : this.watched.looked));
+    this.watched = null;
     if (!fin) return;
     this.parts = null;
+    this.text = null;
     let message = parts.pieces.length === 1 ? payload : Buffer.concat(parts.pieces);
     if (parts.compressed) message = this.inflate(message);
     if (parts.opcode === TEXT && !validText(message)) throw new Failed(NOT_UTF8);
@@ -190,11 +209,35 @@ class WebSocket {
     if (this.state === 'open') this.owner.message(message, parts.opcode === BINARY);
   }
 
+  // Of a frame, or of a message.
+  isText({ opcode, compressed }) {
+    if (opcode === CONTINUATION) return this.isText(this.parts);
+    return opcode === TEXT && !compressed;
+  }
+
+  // What has come of a frame whose payload begins there.
+  lookFrom(start) {
+    this.watched ||= { mask: Buffer.from(this.data.subarray(start - 4, start)), start, looked: 0 };
+    this.look(this.data.subarray(start + this.watched.looked));
+  }
+
+  look(bytes) {
+    const { watched } = this;
+    const { looked } = watched;
+    watched.looked += bytes.length;
+    // What came while nothing was read is looked at with the rest.
+    if (watched.start + watched.looked < this.data.length + this.laterBytes) {
+      watched.looked = looked;
+      this.join();
+      this.lookFrom(watched.start);
+    } else this.checkText(unmasked(bytes, watched.mask, looked));
+  }
+
   // What can become no text is refused at once, and not at its end.
-  checkBeginning(parts) {
-    parts.decoder ||= new TextDecoder('utf-8', { fatal: true });
+  checkText(bytes) {
+    this.text ||= new TextDecoder('utf-8', { fatal: true });
     try {
-      parts.decoder.decode(parts.pieces.at(-1), { stream: true });
+      this.text.decode(bytes, { stream: true });
     } catch {
       throw new Failed(NOT_UTF8);
     }

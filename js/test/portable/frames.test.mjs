@@ -149,6 +149,40 @@ test('text is UTF-8', () => {
   assertHeard([framed(FIN | CLOSE, Buffer.from([3, 0xe8, 0xc0]))], ['failed 1007']);
 });
 
+test('text that can become none is refused before its frame is whole', () => {
+  const euro = Buffer.from('\u20ac');
+  const wrong = framed(FIN | TEXT, Buffer.concat([euro, Buffer.from([0xf4, 0x90]), Buffer.alloc(100, 'x')]));
+  assert.deepEqual(heardOf(wrong, [11]), ['failed 1007']);
+  assert.deepEqual(heardOf(wrong, [1, 2, 5, 6, 7, 8, 9, 10, 11]), ['failed 1007']);
+  assert.deepEqual(heardOf(wrong, [7, 11]), ['failed 1007']);
+  assert.deepEqual(heardOf(wrong, [10]), []); // F4 may begin a character
+  assert.deepEqual(heardOf(framed(FIN | BINARY, Buffer.alloc(100, 0xff)), [50]), []);
+  const begun = framed(TEXT, euro.subarray(0, 2));
+  const second = framed(FIN | CONTINUATION, Buffer.concat([euro.subarray(2), Buffer.from('ab\xff', 'latin1'), Buffer.alloc(100, 'x')]));
+  const all = Buffer.concat([begun, framed(FIN | PING, 'p'), second]);
+  const at = all.length - 100;
+  assert.deepEqual(heardOf(all, [at - 1]), ['ping p']);
+  assert.deepEqual(heardOf(all, [at]), ['ping p', 'failed 1007']);
+  assert.deepEqual(heardOf(all, [at - 3, at - 1, at]), ['ping p', 'failed 1007']);
+  const settings = { deflate: true };
+  assert.deepEqual(heardOf(framed(FIN | PACKED | TEXT, Buffer.alloc(100, 0xff)), [50], settings), []);
+});
+
+test('text that came while nothing was read is looked at with what comes behind it', () => {
+  for (const last of ['x', '\xff']) {
+    const { socket, heard } = open();
+    const bytes = framed(FIN | TEXT, Buffer.from(`${'\xc3\xa9'.repeat(20)}${last}${'x'.repeat(50)}`, 'latin1'));
+    socket.received(bytes.subarray(0, 9));
+    socket.pause(true);
+    socket.received(bytes.subarray(9, 20));
+    socket.received(bytes.subarray(20, 30));
+    socket.isPaused = false; // it will be read in the next turn
+    socket.received(bytes.subarray(30, 48));
+    socket.received(bytes.subarray(48));
+    assert.deepEqual(heard.slice(1), [last === 'x' ? 'text 91' : 'failed 1007']);
+  }
+});
+
 const packed = (text) => zlib.deflateRawSync(text, { finishFlush: zlib.constants.Z_SYNC_FLUSH }).subarray(0, -4);
 
 test('a compressed message is inflated, and not beyond the limit', () => {
