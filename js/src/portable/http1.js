@@ -327,7 +327,7 @@ class Http1 {
     for (const record of this.records.splice(0)) {
       record.tunnelOf?.lost();
       record.contentLost();
-      if (record.response === 'whole' && this.streamEnd(record) <= this.core.sent) record.sent();
+      if (record.response === 'whole' && record.isFramed && record.streamEnd <= this.core.sent) record.sent();
       else record.cancelWhole(reason);
     }
   }

@@ -97,7 +97,7 @@ function planOf(kind, request, { status, phrase, fields }, length, maxHead) {
     said: -1,
     length: -1,
     expected: Infinity,
-    body: 'tunnel',
+    body: kind === 'upgrade' ? 'tunnel' : 'none',
     whole: false,
     ownDate: false,
     close: false,

@@ -163,7 +163,7 @@ test('upgrades become tunnels', () => {
   assert.equal(plan('upgrade', GET, 101, -1, ['X', 'y']), E.EFIELD);
   assert.equal(plan('upgrade', CONNECT, 200, -1, ['X', 'y']).body, 'tunnel');
   const informs = plan('inform', GET, 103, 0, ['X', 'y']);
-  assert.deepEqual([informs.lengthField, informs.chunkedField], [false, false]);
+  assert.deepEqual([informs.body, informs.lengthField, informs.chunkedField], ['none', false, false]);
 });
 
 test('trailers are checked', () => {
