@@ -61,7 +61,9 @@ void carom_h1_cancel_refusals(struct carom_connection *connection)
     struct carom_node *node = h1->exchanges.next;
     for (; connection->core.peer_done && node != &h1->exchanges; node = node->next) {
         carom_record *record = carom_container(node, carom_record, link);
-        if (is_open_refusal(record))
+        if (is_open_refusal(record)) {
             carom_record_cancel(record, CAROM_REASON_CLIENT_CLOSED);
+            carom_connection_touch(connection); /* it ends, whoever still holds the record */
+        }
     }
 }
