@@ -212,6 +212,45 @@ static void continue_is_sent_when_content_is_wanted(void **state)
     end();
 }
 
+/* Who sends without waiting for it needs no word. */
+static void continue_is_not_said_to_who_goes_on(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    options.handler = idle_handler;
+    begin(&options);
+    client_begin(&client, 0, false);
+    const nghttp2_nv pairs[] = {NV(":method", "POST"), NV(":scheme", "http"), NV(":path", "/now"),
+                                NV(":authority", "a"), NV("expect", "100-continue")};
+    client.content = "abc";
+    client.content_length = 3;
+    int32_t id = request_with(&client, pairs, 5, true);
+    converse(&client);
+    assert_int_equal(drain_content(sim.held[0]), 3);
+    converse(&client);
+    answer_and_release(sim.held[0], "x");
+    converse(&client);
+    assert_int_equal(reply_of(&client, id)->informed, 0);
+    assert_int_equal(reply_of(&client, id)->status, 200);
+    end();
+}
+
+/* Its bytes are those of all its streams. */
+static void no_stream_is_answered_raw(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    begin(&options);
+    client_begin(&client, 0, false);
+    int32_t id = request(&client, "GET", "/hold");
+    converse(&client);
+    assert_int_equal(carom_respond_raw(sim.held[0]), -CAROM_EUNSUPPORTED);
+    answer_and_release(sim.held[0], "x");
+    converse(&client);
+    assert_int_equal(reply_of(&client, id)->status, 200);
+    end();
+}
+
 static void a_file_is_content_like_any_other(void **state)
 {
     (void)state;
@@ -395,6 +434,8 @@ int main(void)
         cmocka_unit_test(a_priority_can_be_changed),
         cmocka_unit_test(windows_grow_on_a_fast_link),
         cmocka_unit_test(continue_is_sent_when_content_is_wanted),
+        cmocka_unit_test(continue_is_not_said_to_who_goes_on),
+        cmocka_unit_test(no_stream_is_answered_raw),
         cmocka_unit_test(a_file_is_content_like_any_other),
         cmocka_unit_test(a_file_that_fails_is_the_fault_of_one),
         cmocka_unit_test(content_that_is_collected_may_exceed_the_window),

@@ -190,6 +190,29 @@ static void content_may_come_as_slowly_as_is_said(void **state)
     finish();
 }
 
+/* Nor is there a certificate, and what stood where it is told is gone. */
+static void a_connection_in_the_clear_has_no_tls(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    begin(&options);
+    struct carom_peer *peer = connect_peer();
+    say(peer, "GET /hold HTTP/1.1\r\nHost: a\r\n\r\n");
+    turn();
+    carom_tls_info info, none;
+    memset(&info, 0xa5, sizeof info);
+    memset(&none, 0, sizeof none);
+    carom_slice der = {"left", 4};
+    assert_int_equal(carom_record_tls(sim.held[0], &info), -CAROM_ENOENT);
+    assert_memory_equal(&info, &none, sizeof none);
+    assert_int_equal(carom_record_tls_certificate(sim.held[0], &der), -CAROM_ENOENT);
+    assert_null(der.data);
+    assert_int_equal(der.length, 0);
+    assert_int_equal(carom_record_tls(sim.held[0], NULL), -CAROM_EINVAL);
+    assert_int_equal(carom_record_tls_certificate(sim.held[0], NULL), -CAROM_EINVAL);
+    finish();
+}
+
 int main(void)
 {
     const struct CMUnitTest all[] = {
@@ -199,6 +222,7 @@ int main(void)
         cmocka_unit_test(streams_share_the_state_of_their_connection),
         cmocka_unit_test(a_handler_may_have_more_or_less_time),
         cmocka_unit_test(content_may_come_as_slowly_as_is_said),
+        cmocka_unit_test(a_connection_in_the_clear_has_no_tls),
     };
     return cmocka_run_group_tests(all, NULL, NULL);
 }
