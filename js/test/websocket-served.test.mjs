@@ -6,6 +6,7 @@ import { describe, test } from 'node:test';
 
 import { serve, upgradeWebSocket, upgradeWebSocketStream, Response } from '../index.mjs';
 import { raw } from './support.mjs';
+import { framesOf, handshaken, maskedFrame } from './ws-client.mjs';
 
 const { WebSocket: Client } = createRequire(import.meta.url)('ws');
 const KEY = 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n';
@@ -246,6 +247,26 @@ describe('streams', () => {
     assert.deepEqual(client.messages[200], [1]);
     client.close(4000, 'bye');
     assert.deepEqual(await closed, { closeCode: 4000, reason: 'bye' });
+  });
+
+  test('what came before a broken frame is answered', async (t) => {
+    for (const io of [undefined, 'thread']) {
+      const server = serve({ port: 0, hostname: '127.0.0.1', io, onListen() {} }, (request) => {
+        const { stream, response } = upgradeWebSocketStream(request);
+        stream.opened.then(({ readable, writable }) => readable.pipeTo(writable)).catch(() => {});
+        return response;
+      });
+      t.after(() => server.shutdown({ deadline: 0 }));
+      const client = await handshaken(`ws://127.0.0.1:${server.addr.port}/`);
+      client.write(Buffer.concat([maskedFrame(1, 'one'), maskedFrame(1, 'two'), maskedFrame(3, ''), maskedFrame(1, 'never')]));
+      const heard = [];
+      for await (const { opcode, text } of framesOf(client)) heard.push([opcode, text]);
+      assert.deepEqual(heard, [
+        [1, 'one'],
+        [1, 'two'],
+        [8, '\x03\xea'],
+      ]);
+    }
   });
 
   test('a client that does not read holds up the writer', async (t) => {

@@ -412,7 +412,13 @@ class WebSocketConnection {
     else this.#endFailed(code);
   }
 
+  // Who reads by promises answers in this turn of the loop.
   #endFailed(code) {
+    if (this.handlers.isPiped) setImmediate(() => this.#closeFailed(code));
+    else this.#closeFailed(code);
+  }
+
+  #closeFailed(code) {
     if (this.#readyState !== OPEN) return;
     this.#readyState = CLOSING;
     this.#sockets.ask(ASK_CLOSE, this.#number, code, null);

@@ -232,6 +232,7 @@ for (const name of ['url', 'opened', 'closed', 'close']) Object.defineProperty(W
 Object.defineProperty(WebSocketStream.prototype, Symbol.toStringTag, { value: 'WebSocketStream', configurable: true });
 
 const HANDLERS = handlersFor(own);
+HANDLERS.isPiped = true;
 
 function upgradeWebSocketStream(request, options = {}) {
   const stream = new WebSocketStream();
