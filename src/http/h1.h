@@ -1,5 +1,6 @@
 /* HTTP/1.1 on a connection: requests from its bytes (h1_read.c), responses to its bytes
- * (h1_write.c), time (h1_time.c). The struct exists only while something is read or in flight. */
+ * (h1_write.c), when bytes may come (h1_receive.c), time (h1_time.c). The struct exists only while
+ * something is read or in flight. */
 #ifndef CAROM_HTTP_H1_H
 #define CAROM_HTTP_H1_H
 
@@ -92,8 +93,33 @@ static inline bool carom_h1_takes_another(const struct carom_connection *connect
            !carom_owed_waits(connections, &h1->owed);
 }
 
+/* Nobody will read the content of this record: it is dropped as it comes. */
+static inline bool carom_h1_nobody_reads(const struct carom_connection *connection,
+                                         const carom_record *record)
+{
+    return record != carom_h1_of(connection)->fresh && !(record->holds & CAROM_HOLD_HANDLER);
+}
+
+/* Whether a head, or trailers, have come in part. */
+static inline bool carom_h1_in_section(const struct carom_h1 *h1)
+{
+    return (h1->phase == CAROM_H1_HEAD && h1->reading != NULL) || h1->phase == CAROM_H1_TRAILERS;
+}
+
+/* Content of the record has come. */
+static inline void carom_h1_count_content(struct carom_h1 *h1, carom_record *record, size_t length)
+{
+    h1->rate.bytes += length;
+    record->content_received += length;
+    record->continue_due = false; /* it has not waited for that */
+}
+
+/* The request that is read has come whole. */
+void carom_h1_request_whole(struct carom_connection *connection);
 /* Switch receiving on or off and set the read deadline, as the state of the connection asks. */
 void carom_h1_update_receiving(struct carom_connection *connection);
+/* Content that waits in the kernel goes into memory of its reader's: how many bytes. */
+size_t carom_h1_receive(carom_record *record, uint8_t *to, size_t room);
 /* The response decides what the bytes behind this request are: a tunnel, or nothing that is read as
  * HTTP. */
 void carom_h1_set_phase(struct carom_connection *connection, enum carom_h1_phase phase);

@@ -121,8 +121,7 @@ static void dispatch(struct carom_connection *connection)
         carom_admission_dispatch(carom_connections_of(connection), record);
 }
 
-/* The request that is read has come whole. */
-static void request_whole(struct carom_connection *connection)
+void carom_h1_request_whole(struct carom_connection *connection)
 {
     struct carom_h1 *h1 = carom_h1_of(connection);
     carom_record *record = h1->reading;
@@ -174,7 +173,7 @@ static enum step accept_head(struct carom_connection *connection, carom_record *
     h1->fresh = record;
     if (head->framing == CAROM_FRAMING_NONE ||
         (head->framing == CAROM_FRAMING_LENGTH && head->content_length == 0)) {
-        request_whole(connection);
+        carom_h1_request_whole(connection);
         return STEP_ON;
     }
     record->continue_due = head->expects_continue;
@@ -225,12 +224,6 @@ static enum step read_head(struct carom_connection *connection)
 
 /* ---------------------------------------------------------------- content */
 
-/* Nobody will read this content: it is dropped as it comes. */
-static bool nobody_reads(const struct carom_connection *connection, const carom_record *record)
-{
-    return record != carom_h1_of(connection)->fresh && !(record->holds & CAROM_HOLD_HANDLER);
-}
-
 /* Content of the record that is read: keep it, or drop it. */
 static enum step take_content(struct carom_connection *connection, const uint8_t *data,
                               uint32_t length)
@@ -238,13 +231,11 @@ static enum step take_content(struct carom_connection *connection, const uint8_t
     struct carom_h1 *h1 = carom_h1_of(connection);
     struct carom_connections *connections = carom_connections_of(connection);
     carom_record *record = h1->reading;
-    h1->rate.bytes += length;
-    record->content_received += length;
-    record->continue_due = false; /* it has not waited for that */
+    carom_h1_count_content(h1, record, length);
     if (h1->phase == CAROM_H1_CHUNKED &&
         record->content_received > connections->options->max_content)
         return refuse(connection, 413, CAROM_REASON_OVER_LIMIT);
-    if (nobody_reads(connection, record) || carom_record_over(record)) {
+    if (carom_h1_nobody_reads(connection, record) || carom_record_over(record)) {
         h1->dropped += length;
         if (h1->dropped > connections->options->drain_content) {
             CAROM_MARK("released, and more content than is dropped for nothing");
@@ -271,7 +262,7 @@ static enum step read_known_length(struct carom_connection *connection)
     h1->left -= length;
     enum step step = take_content(connection, data, length);
     if (step == STEP_ON && h1->left == 0)
-        request_whole(connection);
+        carom_h1_request_whole(connection);
     return step;
 }
 
@@ -313,7 +304,7 @@ static enum step read_trailers(struct carom_connection *connection)
         record->trailers.page = carom_page_hold(h1->page);
     }
     take_input(h1, (uint32_t)taken);
-    request_whole(connection);
+    carom_h1_request_whole(connection);
     return STEP_ON;
 }
 
@@ -323,7 +314,7 @@ static enum step read_tunnel(struct carom_connection *connection)
     const uint8_t *data = h1->data;
     uint32_t length = h1->length;
     take_input(h1, length);
-    if (h1->reading == NULL || nobody_reads(connection, h1->reading))
+    if (h1->reading == NULL || carom_h1_nobody_reads(connection, h1->reading))
         return STEP_ON;
     return take_content(connection, data, length);
 }
@@ -346,11 +337,6 @@ static enum step read_step(struct carom_connection *connection)
     default:
         return read_tunnel(connection);
     }
-}
-
-static bool in_section(const struct carom_h1 *h1)
-{
-    return (h1->phase == CAROM_H1_HEAD && h1->reading != NULL) || h1->phase == CAROM_H1_TRAILERS;
 }
 
 /* What is left of the input is kept for later, or dropped. */
@@ -534,42 +520,7 @@ static void h1_silent(struct carom_connection *connection)
         refuse_head(connection, 408, CAROM_REASON_HEADER_TIMEOUT);
 }
 
-/* ---------------------------------------------------------------- backpressure */
-
-void carom_h1_update_receiving(struct carom_connection *connection)
-{
-    struct carom_h1 *h1 = carom_h1_of(connection);
-    if (h1->processing || connection->core.state != CAROM_CONNECTION_OPEN)
-        return;
-    carom_record *record = h1->reading;
-    bool content = record != NULL && h1->phase != CAROM_H1_HEAD;
-    bool on;
-    if (content)
-        on = record->wanted || record->collecting || nobody_reads(connection, record);
-    else
-        on = h1->length == 0 || in_section(h1);
-    if (on && !content && record == NULL && !connection->core.last)
-        on = carom_h1_takes_another(connection);
-    bool timed = content && on && h1->phase != CAROM_H1_TUNNEL;
-    if (timed)
-        carom_h1_rate_start(connection);
-    else if (content)
-        carom_h1_rate_stop(connection);
-    if (on != carom_stream_receives(&connection->stream))
-        carom_stream_receive(&connection->stream, on);
-}
-
-void carom_h1_set_phase(struct carom_connection *connection, enum carom_h1_phase phase)
-{
-    struct carom_h1 *h1 = carom_h1_of(connection);
-    if (h1->phase != CAROM_H1_HELD)
-        return;
-    h1->phase = (uint8_t)phase;
-    if (h1->length > 0 && !h1->processing)
-        carom_connection_resume(connection);
-    else
-        carom_h1_update_receiving(connection);
-}
+/* ---------------------------------------------------------------- the end */
 
 void carom_h1_drop(struct carom_connection *connection)
 {

@@ -447,6 +447,7 @@ const struct carom_exchange_ops carom_h1_exchange_ops = {
     .end = h1_end,
     .changed = h1_changed,
     .want = h1_want,
+    .receive = carom_h1_receive,
     .unsent = h1_unsent,
     .unreceived = h1_unsent,
     .released = h1_released,

@@ -100,6 +100,11 @@ struct carom_loop_ops {
      * have taken bytes before the pause reaches it, at most what its buffers hold: they are kept
      * and come first. */
     void (*receive)(struct carom_loop *loop, struct carom_socket *socket, bool on);
+    /* Receive bytes that wait, as far as is known, into `room` bytes at `to`, and touch those no
+     * more: how many came, by one call. 0: none; FIN or an error is told in a delivery, as ever.
+     * NULL: the backend has received them before anybody can ask. */
+    size_t (*receive_now)(struct carom_loop *loop, struct carom_socket *socket, uint8_t *to,
+                          size_t room);
     /* Send what is in `queue`, which stays still but for appending until the result. Bytes taken
      * (> 0), a negative error, or CAROM_SEND_PENDING: then `sent` brings the result. The queue is
      * not changed: consuming is the owner's. -CAROM_EFILE: a file in it is at fault, and the

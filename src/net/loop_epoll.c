@@ -30,6 +30,7 @@ enum {
     GONE = 16,         /* the connection is broken, and its owner has been told */
     FRESH = 32,        /* not registered yet */
     INTEREST_FIN = 64, /* FIN, behind bytes that are not received now */
+    MORE = 128,        /* the last receive has filled its room: more may wait */
 };
 
 enum tag { TAG_SOCKET, TAG_ACCEPTOR, TAG_WAKE, TAG_ALARM, TAG_WATCHED, TAG_NOTHING, TAG_MASK = 7 };
@@ -177,6 +178,11 @@ static void finished_by_peer(struct carom_loop *loop, struct carom_socket *socke
         set_interest(loop, socket, 0, INTEREST_IN);
 }
 
+static void note_more(struct carom_socket *socket, bool more)
+{
+    socket->interest = (uint8_t)((socket->interest & ~MORE) | (more ? MORE : 0));
+}
+
 /* One receive a turn, so that nobody is kept waiting by a neighbour who sends a lot. */
 static void receive_ready(struct carom_loop *loop, struct carom_socket *socket)
 {
@@ -185,10 +191,11 @@ static void receive_ready(struct carom_loop *loop, struct carom_socket *socket)
         broken(loop, socket, -CAROM_ENOMEM);
         return;
     }
-    ssize_t length =
-        recv(socket->fd, page->data + page->used, page->size - page->used, MSG_DONTWAIT);
+    uint32_t room = page->size - page->used;
+    ssize_t length = recv(socket->fd, page->data + page->used, room, MSG_DONTWAIT);
     if (length > 0) {
         page->used += (uint32_t)length;
+        note_more(socket, (size_t)length == room);
         carom_socket_received(loop, socket, page, page->data + page->used - length,
                               (uint32_t)length);
     } else if (length == 0) {
@@ -204,6 +211,21 @@ static void tell_later(struct carom_loop *loop, struct carom_socket *socket)
     carom_node_remove(&socket->node); /* it may be fresh */
     carom_list_append(&epoll_of(loop)->failed, &socket->node);
     loop->ops->wake(loop);
+}
+
+static size_t receive_now(struct carom_loop *loop, struct carom_socket *socket, uint8_t *to,
+                          size_t room)
+{
+    if (!(socket->interest & MORE) || socket->closing || socket->peer_done)
+        return 0;
+    ssize_t length = recv(socket->fd, to, room, MSG_DONTWAIT);
+    note_more(socket, length > 0 && (size_t)length == room);
+    if (length < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
+        tell_later(loop, socket);
+    if (length <= 0) /* epoll tells of FIN again */
+        return 0;
+    loop->bytes_received += (uint64_t)length;
+    return (size_t)length;
 }
 
 static int64_t send_queue(struct carom_loop *loop, struct carom_socket *socket,
@@ -488,6 +510,7 @@ static const struct carom_loop_ops epoll_ops = {
     .accept_stop = accept_stop,
     .open = open_socket,
     .receive = receive,
+    .receive_now = receive_now,
     .send = send_queue,
     .send_now = carom_socket_send_now,
     .shutdown = shutdown_socket,

@@ -165,6 +165,23 @@ static int why_broken(const struct carom_peer *peer)
     return carom_error_from_errno(peer->reset ? ECONNRESET : ENOBUFS);
 }
 
+static size_t receive_now(struct carom_loop *loop, struct carom_socket *socket, uint8_t *to,
+                          size_t room)
+{
+    struct carom_simulated *self = simulated_of(loop);
+    struct carom_peer *peer = peer_of(loop, socket);
+    carom_assert(!socket->closing);
+    if (by_chance(self, self->whims.no_buffers))
+        peer->failed = true;
+    if (socket->peer_done || is_broken(peer)) /* its owner hears of that in a delivery */
+        return 0;
+    size_t length = part_of(self, least(least(carom_peer_unread(peer), peer->piece), room), 0);
+    memcpy(to, peer->sent.data + peer->sent.taken, length);
+    peer->sent.taken += length;
+    loop->bytes_received += length;
+    return length;
+}
+
 /* The same for bytes of a file: a page of them at most. */
 static int64_t take_of_file(struct carom_simulated *self, struct carom_peer *peer,
                             const struct carom_segment *segment, size_t room)
@@ -499,6 +516,7 @@ static const struct carom_loop_ops simulated_ops = {
     .accept_stop = accept_stop,
     .open = open_socket,
     .receive = receive,
+    .receive_now = receive_now,
     .send = send_queue,
     .send_now = send_now,
     .shutdown = shutdown_socket,

@@ -150,6 +150,14 @@ void carom_stream_receive(struct carom_stream *stream, bool on)
         carom_stream_tls_receive(stream, on);
 }
 
+size_t carom_stream_receive_now(struct carom_stream *stream, uint8_t *to, size_t room)
+{
+    struct carom_loop *loop = stream->streams->loop;
+    if (stream->tls != NULL || loop->ops->receive_now == NULL)
+        return 0;
+    return loop->ops->receive_now(loop, &stream->socket, to, room);
+}
+
 uint64_t carom_stream_send_now(struct carom_stream *stream, const struct carom_queue *queue)
 {
     if (stream->tls != NULL || stream->out.length > 0 || !carom_stream_can_send(stream))

@@ -35,6 +35,9 @@ static inline bool carom_stream_receives(const struct carom_stream *stream)
     return carom_likely(stream->tls == NULL) ? stream->socket.receiving
                                              : carom_stream_tls_receives(stream);
 }
+/* Receive bytes that wait into memory of the caller's, as carom_loop_ops.receive_now: how many. 0:
+ * none, or of a stream with TLS. No event is called from here. */
+size_t carom_stream_receive_now(struct carom_stream *stream, uint8_t *to, size_t room);
 /* Send what is in `out`, until it is empty or the kernel takes no more for now; sent_total says how
  * far that went. `sent` follows from a later delivery when bytes had to wait, `peer_done` with an
  * error when sending fails. No event is called from here. */

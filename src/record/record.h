@@ -115,6 +115,9 @@ struct carom_exchange_ops {
     void (*changed)(carom_record *record);
     /* Somebody wants content (record->wanted): let it come. Or nobody does any more. */
     void (*want)(carom_record *record);
+    /* Content that waits below comes into memory of the reader's, behind all that came before: how
+     * many bytes. NULL: it cannot. */
+    size_t (*receive)(carom_record *record, uint8_t *to, size_t room);
     /* Bytes of this response that left record->body and were not handed to the kernel: what a
      * writer waits for. */
     uint64_t (*unsent)(const carom_record *record);

@@ -133,16 +133,29 @@ int carom_request_read(carom_record *record, carom_slice *bytes)
     return -CAROM_EAGAIN;
 }
 
-int carom_request_copy(carom_record *record, uint8_t *to, size_t room, size_t *copied)
+/* What has come, as carom_request_copy. */
+static int copy_pieces(carom_record *record, uint8_t *to, size_t room, size_t *copied)
 {
     carom_slice piece;
     int result = 1;
-    *copied = 0;
     while (*copied < room && (result = carom_request_read(record, &piece)) > 0) {
         size_t left = room - *copied;
         record->handed = piece.length < left ? piece.length : left;
         memcpy(to + *copied, piece.data, record->handed);
         *copied += record->handed;
+    }
+    return result;
+}
+
+int carom_request_copy(carom_record *record, uint8_t *to, size_t room, size_t *copied)
+{
+    *copied = 0;
+    int result = copy_pieces(record, to, room, copied);
+    if (result == -CAROM_EAGAIN && record->ops->receive != NULL) {
+        size_t more = record->ops->receive(record, to + *copied, room - *copied);
+        *copied += more;
+        if (more > 0)
+            result = *copied == room ? 1 : copy_pieces(record, to, room, copied);
     }
     if (result <= 0)
         return result;

@@ -7,8 +7,9 @@ const { RING_PAGE_SIZE, SLOT_PIECE_PAGE, SLOT_PIECE_LENGTH, SLOT_TRAILERS_LENGTH
 const { decodeFields } = require('../ring/codec.js');
 const { newRoom } = require('../ring/copies.js');
 
-// Bytes of the room for a piece: as many as the engine receives at once.
-const PIECE = 32768;
+// Bytes of the room for a piece: twice as many as the last time when that was filled, half as many when it was not even half full.
+const LEAST_ROOM = 32768;
+const MOST_ROOM = 262144;
 // Fewer are copied faster than room is lent for them.
 const SHORT = 4096;
 
@@ -20,6 +21,7 @@ class Input {
     this.trailers = null;
     this.received = 0; // bytes
     this.flowing = false; // the last piece was not short
+    this.roomSize = LEAST_ROOM; // of the next piece
     this.room = null; // where the engine is to put the piece; null: into a page
     this.loan = 0; // as which it has that; 0: it has not
     this.spare = null; // room that the last piece did not need
@@ -28,11 +30,11 @@ class Input {
 
   // Room for the next piece of content of this length, -1: unknown. Null: it is to come in a page.
   roomForPiece(contentLength) {
-    const left = contentLength < 0 ? PIECE : contentLength - this.received;
+    const left = contentLength < 0 ? MOST_ROOM : contentLength - this.received;
     if (left < SHORT || (contentLength < 0 && !this.flowing)) return null;
     const { spare } = this;
     this.spare = null;
-    return spare !== null && spare.length <= left ? spare : newRoom(Math.min(left, PIECE));
+    return spare !== null && spare.length <= left ? spare : newRoom(Math.min(left, this.roomSize));
   }
 
   // What a read has brought; null: nothing. Its own memory, or the reader's room.
@@ -53,10 +55,12 @@ class Input {
   // A piece at the beginning of a room of ours. Nothing of the room that was not overwritten is given away.
   pieceOf(room, length) {
     if (length < room.length / 2) {
-      this.spare = room;
+      if (room.length === LEAST_ROOM) this.spare = room;
+      else if (room.length === this.roomSize) this.roomSize /= 2;
       return room.slice(0, length);
     }
     if (length < room.length) room.fill(0, length);
+    else if (length === this.roomSize) this.roomSize = Math.min(2 * length, MOST_ROOM);
     return room.subarray(0, length);
   }
 

@@ -119,6 +119,62 @@ static void a_receive_that_fails(void **state)
     close(peer);
 }
 
+/* A page was filled, so more may wait; with less than there is room for, all of it has come, and no
+ * call is made to learn that. */
+static void what_waits_comes_into_the_owners_memory(void **state)
+{
+    (void)state;
+    if (on_uring) {
+        assert_null(loop->ops->receive_now); /* nothing waits in the kernel */
+        skip();
+    }
+    static char bytes[CAROM_PAGE_SIZE + 20], to[64];
+    memset(bytes, 'p', CAROM_PAGE_SIZE);
+    memcpy(bytes + CAROM_PAGE_SIZE, "0123456789abcdefghij", 20);
+    int peer = open_unix(&one);
+    assert_int_equal(loop->ops->receive_now(loop, &one.socket, (uint8_t *)to, sizeof to), 0);
+    assert_int_equal(write(peer, bytes, sizeof bytes), sizeof bytes);
+    turn();
+    assert_int_equal(one.pieces, 1);
+    calls.recv = 0;
+    assert_int_equal(loop->ops->receive_now(loop, &one.socket, (uint8_t *)to, 10), 10);
+    assert_int_equal(loop->ops->receive_now(loop, &one.socket, (uint8_t *)to + 10, 20), 10);
+    assert_memory_equal(to, "0123456789abcdefghij", 20);
+    assert_int_equal(loop->ops->receive_now(loop, &one.socket, (uint8_t *)to, sizeof to), 0);
+    assert_int_equal(calls.recv, 2);
+    assert_int_equal(loop->bytes_received, sizeof bytes);
+    turn();
+    assert_int_equal(one.pieces, 1);
+    owner_close(&one);
+    close(peer);
+}
+
+/* FIN, and an error, are told in a delivery, whoever has met them first. */
+static void who_receives_now_is_told_of_the_end_later(void **state)
+{
+    (void)state;
+    if (on_uring)
+        skip();
+    static char bytes[CAROM_PAGE_SIZE];
+    static const int errors[] = {0, EINTR, ENOBUFS};
+    for (size_t i = 0; i < COUNT(errors); i++) {
+        uint8_t to[8];
+        int peer = open_unix(&one);
+        assert_int_equal(write(peer, bytes, sizeof bytes), sizeof bytes);
+        turn();
+        shutdown(peer, SHUT_WR);
+        calls.recv_error = errors[i];
+        assert_int_equal(loop->ops->receive_now(loop, &one.socket, to, sizeof to), 0);
+        assert_int_equal(one.fins + one.errors, 0);
+        turn();
+        assert_int_equal(one.fins, errors[i] != ENOBUFS);
+        assert_int_equal(one.errors, errors[i] == ENOBUFS);
+        assert_int_equal(loop->ops->receive_now(loop, &one.socket, to, sizeof to), 0);
+        owner_close(&one);
+        close(peer);
+    }
+}
+
 static void pausing_costs_a_call_only_when_bytes_come(void **state)
 {
     (void)state;
@@ -492,6 +548,8 @@ int main(void)
         TEST(the_steady_state_costs_one_receive_and_one_send),
         TEST(a_turn_receives_once_per_socket),
         TEST(a_receive_that_fails),
+        TEST(what_waits_comes_into_the_owners_memory),
+        TEST(who_receives_now_is_told_of_the_end_later),
         TEST(pausing_costs_a_call_only_when_bytes_come),
         TEST(a_pause_holds_for_what_is_on_its_way),
         TEST(fin_comes_after_all_bytes_and_once),

@@ -92,6 +92,80 @@ static void a_room_is_filled(void **state)
     vm_finish();
 }
 
+static struct carom_records *records(void)
+{
+    return &sim.service->workers[0].connections.records;
+}
+
+/* Content that waits below comes straight into the room: it lies in no queue before. What follows
+ * it is the next request's. */
+static void content_comes_into_a_room_without_a_page(void **state)
+{
+    (void)state;
+    vm_begin();
+    struct carom_peer *peer;
+    uint8_t room[32] = {0};
+    uint32_t index = ask(&peer, "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 20\r\n\r\n");
+    say(peer, "0123456789abcdefghijGET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_int_equal(carom_ring_lend_room(vm.ring, 7, room, sizeof room), 0);
+    read_into(index, 7, CAROM_FLAG_FILL);
+    assert_int_equal(news_of(index), CAROM_NEWS_CONTENT | CAROM_NEWS_CONTENT_END);
+    assert_int_equal(slot_words(index)[CAROM_SLOT_PIECE_LENGTH], 20);
+    assert_memory_equal(room, "0123456789abcdefghij\0", 21);
+    assert_int_equal(records()->segments.peak, 0);
+    assert_int_equal(new_request(), index + 1);
+    command(index + 1, CAROM_FLAG_CANCEL | CAROM_FLAG_RELEASE);
+    command(index, CAROM_FLAG_CANCEL | CAROM_FLAG_RELEASE);
+    vm_finish();
+}
+
+/* Bytes of a chunked content have its framing between them. */
+static void chunked_content_does_not_come_straight(void **state)
+{
+    (void)state;
+    vm_begin();
+    struct carom_peer *peer;
+    uint8_t room[32];
+    uint32_t index = ask(&peer, CHUNKED);
+    say(peer, "3\r\nabc\r\n0\r\n\r\n");
+    assert_int_equal(carom_ring_lend_room(vm.ring, 7, room, sizeof room), 0);
+    read_into(index, 7, CAROM_FLAG_FILL);
+    turn();
+    assert_int_equal(news_of(index), CAROM_NEWS_CONTENT | CAROM_NEWS_CONTENT_END);
+    assert_int_equal(slot_words(index)[CAROM_SLOT_PIECE_LENGTH], 3);
+    assert_memory_equal(room, "abc", 3);
+    command(index, CAROM_FLAG_CANCEL | CAROM_FLAG_RELEASE);
+    vm_finish();
+}
+
+/* It counts for content_rate as all content does: a window with enough of it is no time-out. */
+static void content_without_a_page_has_a_rate(void **state)
+{
+    (void)state;
+    vm_begin();
+    static uint8_t room[4000];
+    char bytes[1301];
+    memset(bytes, 'x', sizeof bytes - 1);
+    bytes[sizeof bytes - 1] = '\0';
+    struct carom_peer *peer;
+    uint32_t index = ask(&peer, "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 4000\r\n\r\n");
+    for (uint32_t window = 0; window < 2; window++) {
+        assert_int_equal(carom_ring_lend_room(vm.ring, window, room, sizeof room), 0);
+        say(peer, bytes);
+        read_into(index, window, 0);
+        assert_int_equal(news_of(index), CAROM_NEWS_CONTENT);
+        assert_int_equal(carom_ring_lend_room(vm.ring, 2 + window, room, 1), 0);
+        read_into(index, 2 + window, CAROM_FLAG_FILL);
+        pass(5 * SECOND);
+        assert_int_equal(stats_now().timeouts, 0);
+        say(peer, "y");
+        turn();
+        assert_int_equal(news_of(index), CAROM_NEWS_CONTENT);
+    }
+    command(index, CAROM_FLAG_CANCEL | CAROM_FLAG_RELEASE);
+    vm_finish();
+}
+
 /* Trailers are told in a page, behind nothing, since the content is in the room. */
 static void trailers_come_beside_a_room(void **state)
 {
@@ -246,6 +320,9 @@ int main(void)
     const struct CMUnitTest all[] = {
         cmocka_unit_test(content_comes_into_a_room),
         cmocka_unit_test(a_room_is_filled),
+        cmocka_unit_test(content_comes_into_a_room_without_a_page),
+        cmocka_unit_test(chunked_content_does_not_come_straight),
+        cmocka_unit_test(content_without_a_page_has_a_rate),
         cmocka_unit_test(trailers_come_beside_a_room),
         cmocka_unit_test(a_room_comes_back_when_no_content_does),
         cmocka_unit_test(a_room_that_nobody_has_taken_comes_back),
