@@ -95,7 +95,9 @@ static void memory_is_taken_where_the_program_says(void **state)
     assert_int_equal(released, allocated);
     assert_int_equal(bytes, 0);
     void *none = carom_memory_take(0); /* an allocator is never asked for nothing */
+    assert_int_equal(bytes, 1);
     carom_memory_give(none, 0);
+    assert_int_equal(bytes, 0); /* and is told at its end what it was asked for */
 }
 
 static void aligns_by_size(void **state)

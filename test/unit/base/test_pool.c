@@ -174,6 +174,25 @@ static void without_a_floor_the_last_one_goes_too(void **state)
     carom_pool_finish(&pool);
 }
 
+/* While some of the floor are in use, the others stay. */
+static void nothing_goes_from_below_the_floor(void **state)
+{
+    (void)state;
+    struct carom_pool pool;
+    carom_pool_init(&pool, OBJECT_SIZE, 4);
+    for (unsigned kept = 0; kept <= 6; kept++) {
+        take(&pool, 6);
+        for (unsigned i = 0; i < kept; i++)
+            carom_pool_give(&pool, held[i]);
+        carom_pool_tick(&pool);
+        carom_pool_tick(&pool);
+        assert_int_equal(pool.free_count, kept < 4 ? kept : 4);
+        for (unsigned i = kept; i < 6; i++)
+            carom_pool_give(&pool, held[i]);
+    }
+    carom_pool_finish(&pool);
+}
+
 /* After a burst, windows that each use 300 of 1000: the pool comes down to those 300, and not one
  * of them is ever allocated again. */
 static void steady_load_keeps_what_the_window_uses(void **state)
@@ -358,6 +377,7 @@ int main(void)
         cmocka_unit_test(filled_to_the_floor_it_does_not_allocate),
         cmocka_unit_test(filling_fails_without_memory),
         cmocka_unit_test(without_a_floor_the_last_one_goes_too),
+        cmocka_unit_test(nothing_goes_from_below_the_floor),
         cmocka_unit_test(steady_load_keeps_what_the_window_uses),
         cmocka_unit_test(a_tick_in_the_middle_of_a_batch_trims_nothing_of_it),
         cmocka_unit_test(the_textbook_rule_thrashes_at_batches),
