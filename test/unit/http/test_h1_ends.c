@@ -43,6 +43,8 @@ static void who_is_refused_at_once_has_no_handler(void **state)
             assert_got(peer, cases[i].answer);
             assert_got(peer, "Connection: close\r\n");
             assert_int_equal(count(got(peer), "HTTP/1.1 "), 1);
+            assert_null(strstr(got(peer), "Allow")); /* of 405 */
+            assert_null(strstr(got(peer), "Retry-After"));
             assert_true(carom_peer_saw_fin(peer));
             while (sim.held_count > 0)
                 release(sim.held[0]);

@@ -125,6 +125,61 @@ static void our_resets_are_counted_where_the_peer_is_to_blame(void **state)
     }
 }
 
+/* RST_STREAM behind an answer that came before its content's end blames nobody (RFC 9113, 8.1). */
+static void answers_that_come_early_are_no_resets(void **state)
+{
+    (void)state;
+    uint32_t code = UINT32_MAX;
+    carom_options options = simulation_options();
+    options.handler = idle_handler;
+    options.h2_max_resets = LIMIT;
+    options.linger_timeout = CAROM_OFF;
+    begin_raw(&options);
+    for (uint32_t i = 0; i <= LIMIT; i++) {
+        frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, 2 * i + 1, SECTION(POST));
+        turn();
+        answer_and_release(sim.held[0], "early");
+        turn();
+    }
+    assert_int_equal(frames(NGHTTP2_RST_STREAM, &code), LIMIT + 1);
+    assert_int_equal(code, NGHTTP2_NO_ERROR);
+    assert_calm(LIMIT, false);
+    finish();
+}
+
+/* As many as a frame may have, and what nghttp2 has of them by itself. */
+static void settings_have_a_number(void **state)
+{
+    (void)state;
+    for (size_t over = 0; over < 2; over++) {
+        uint32_t code;
+        uint8_t settings[6 * 33];
+        memset(settings, 0, sizeof settings);
+        for (size_t i = 0; i < sizeof settings; i += 6)
+            settings[i + 1] = (uint8_t)(0x99 + i / 6);
+        begin_with(CAROM_OFF, CAROM_OFF);
+        frame(NGHTTP2_SETTINGS, 0, 0, settings, 6 * (32 + over));
+        turn();
+        assert_int_equal(frames(NGHTTP2_GOAWAY, &code), over);
+        finish();
+    }
+}
+
+/* What names no stream is a mistake, the shortest frame as well. */
+static void an_update_of_no_stream_is_a_mistake(void **state)
+{
+    (void)state;
+    for (size_t length = 4; length < 8; length++) {
+        uint32_t code = 0;
+        begin_with(CAROM_OFF, CAROM_OFF);
+        frame(NGHTTP2_PRIORITY_UPDATE, 0, 0, "\0\0\0\0u=1", length);
+        turn();
+        assert_int_equal(frames(NGHTTP2_GOAWAY, &code), 1);
+        assert_int_equal(code, NGHTTP2_PROTOCOL_ERROR);
+        finish();
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -132,6 +187,9 @@ int main(void)
         cmocka_unit_test(what_is_of_use_is_no_control),
         cmocka_unit_test(resets_have_their_own_limit),
         cmocka_unit_test(our_resets_are_counted_where_the_peer_is_to_blame),
+        cmocka_unit_test(answers_that_come_early_are_no_resets),
+        cmocka_unit_test(settings_have_a_number),
+        cmocka_unit_test(an_update_of_no_stream_is_a_mistake),
     };
     return cmocka_run_group_tests_name("http/h2_counts", tests, NULL, NULL);
 }

@@ -222,16 +222,21 @@ static void continue_is_not_said_to_who_goes_on(void **state)
     client_begin(&client, 0, false);
     const nghttp2_nv pairs[] = {NV(":method", "POST"), NV(":scheme", "http"), NV(":path", "/now"),
                                 NV(":authority", "a"), NV("expect", "100-continue")};
+    int32_t id = nghttp2_submit_headers(client.session, 0, -1, NULL, pairs, 5, NULL);
+    client.replies[client.count++] = (struct reply){.id = id};
+    converse(&client);
     client.content = "abc";
     client.content_length = 3;
-    int32_t id = request_with(&client, pairs, 5, true);
+    const nghttp2_data_provider provider = {.read_callback = client_content};
+    nghttp2_submit_data(client.session, 0, id, &provider); /* and there is more to come */
     converse(&client);
     assert_int_equal(drain_content(sim.held[0]), 3);
     converse(&client);
+    assert_int_equal(reply_of(&client, id)->informed, 0);
     answer_and_release(sim.held[0], "x");
     converse(&client);
-    assert_int_equal(reply_of(&client, id)->informed, 0);
     assert_int_equal(reply_of(&client, id)->status, 200);
+    assert_non_null(strstr(reply_of(&client, id)->fields, "date: Sun, 06 Nov 1994 08:49:37 GMT\n"));
     end();
 }
 
