@@ -30,6 +30,10 @@ if(CAROM_DEFLATE) # as Node has a zlib of its own
     find_library(CAROM_STATIC_ZLIB libz.a REQUIRED NO_CACHE)
     target_link_libraries(carom_node PRIVATE ${CAROM_STATIC_ZLIB})
 endif()
+if(CAROM_HAS_ISAL) # Debian has no archive of it; tools/packages makes one
+    find_library(CAROM_ISAL_LIBRARY NAMES libisal.a isal REQUIRED NO_CACHE)
+    target_link_libraries(carom_node PRIVATE ${CAROM_ISAL_LIBRARY})
+endif()
 set(CAROM_NODE_MAP ${CMAKE_CURRENT_SOURCE_DIR}/cmake/node.map)
 target_link_options(carom_node PRIVATE -Wl,--version-script=${CAROM_NODE_MAP} -Wl,-Bsymbolic)
 set_target_properties(carom_node PROPERTIES LINK_DEPENDS ${CAROM_NODE_MAP})

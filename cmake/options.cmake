@@ -7,6 +7,8 @@ option(CAROM_WERROR "Warnings are errors" ${PROJECT_IS_TOP_LEVEL})
 option(CAROM_TLS "TLS, by OpenSSL 3" ON)
 option(CAROM_HTTP2 "HTTP/2, by nghttp2" ON)
 option(CAROM_DEFLATE "Compressed messages of WebSocket, by zlib" ON)
+set(CAROM_ISAL AUTO CACHE STRING "They are compressed by ISA-L where zlib would do it at level 1: ON needs it, OFF leaves it out, AUTO \
+takes it if it is there")
 if(CAROM_SANITIZE OR CAROM_FUZZ)
     option(CAROM_DEBUG_CHECKS "Compile the expensive assertions in" ON)
 else()

@@ -107,7 +107,7 @@ typedef struct carom_websocket_options {
     uint32_t deflate_threshold;      /* 64 bytes: smaller messages are sent as they are */
     uint8_t deflate_window;          /* 12: bits of the window, 9 to 15 (RFC 7692, 7.1.2) */
     uint8_t deflate_memory;          /* 5: memLevel of zlib, 1 to 9 */
-    uint8_t deflate_level;           /* 1: of zlib, 1 to 9 */
+    uint8_t deflate_level;           /* 1: of zlib, 1 to 9; ISA-L does 1, if it is there */
 } carom_websocket_options;
 
 /* Options that are all at their defaults, as an initializer. */

@@ -1,5 +1,5 @@
-/* permessage-deflate over zlib: raw streams, flushed at the end of each message, whose last four
- * bytes are left out on the way and put back here (RFC 7692, 7.2). */
+/* permessage-deflate over zlib, and ISA-L: raw streams, flushed at the end of each message, whose
+ * last four bytes are left out on the way and put back here (RFC 7692, 7.2). */
 #include "websocket/deflate.h"
 
 #include <string.h>
@@ -7,6 +7,7 @@
 
 #include "base/assert.h"
 #include "base/memory.h"
+#include "websocket/isal.h"
 #include "wire/ws_frame.h"
 
 #define MOST_BITS 15
@@ -141,6 +142,13 @@ static void give_inflater(struct carom_ws_deflaters *deflaters, z_stream **strea
     *stream = NULL;
 }
 
+static void give_isal(struct carom_ws_deflaters *deflaters)
+{
+    if (deflaters->isal != NULL)
+        carom_bins_give(&deflaters->bins, deflaters->isal);
+    deflaters->isal = NULL;
+}
+
 void carom_ws_deflaters_init(struct carom_ws_deflaters *deflaters, size_t threshold, uint8_t level,
                              uint8_t memory)
 {
@@ -154,6 +162,7 @@ void carom_ws_deflaters_finish(struct carom_ws_deflaters *deflaters)
     give_compressor(deflaters, &deflaters->small);
     give_compressor(deflaters, &deflaters->large);
     give_inflater(deflaters, &deflaters->inflater);
+    give_isal(deflaters);
     give_room(&deflaters->compressed);
     give_room(&deflaters->inflated);
     carom_bins_finish(&deflaters->bins);
@@ -169,8 +178,12 @@ bool carom_ws_deflaters_tick(struct carom_ws_deflaters *deflaters)
         give_compressor(deflaters, &deflaters->large);
     if (!deflaters->inflater_used)
         give_inflater(deflaters, &deflaters->inflater);
-    deflaters->small_used = deflaters->large_used = deflaters->inflater_used = false;
-    more |= deflaters->small != NULL || deflaters->large != NULL || deflaters->inflater != NULL;
+    if (!deflaters->isal_used)
+        give_isal(deflaters);
+    deflaters->small_used = deflaters->large_used = false;
+    deflaters->inflater_used = deflaters->isal_used = false;
+    more |= deflaters->small != NULL || deflaters->large != NULL || deflaters->inflater != NULL ||
+            deflaters->isal != NULL;
     for (int i = 0; i < CAROM_BIN_COUNT; i++) {
         (void)carom_pool_tick(&deflaters->bins.pools[i]);
         more |= carom_pool_above_floor(&deflaters->bins.pools[i]);
@@ -182,6 +195,10 @@ void carom_ws_deflate_finish(struct carom_ws_deflate *deflate, struct carom_ws_d
 {
     give_compressor(deflaters, &deflate->compressor);
     give_inflater(deflaters, &deflate->inflater);
+    if (deflate->sent != NULL)
+        carom_bins_give(&deflaters->bins, deflate->sent);
+    deflate->sent = NULL;
+    deflate->sent_length = 0;
 }
 
 void carom_ws_deflate_forget(struct carom_ws_deflate *deflate, struct carom_ws_deflaters *deflaters)
@@ -189,9 +206,70 @@ void carom_ws_deflate_forget(struct carom_ws_deflate *deflate, struct carom_ws_d
     (void)deflaters;
     if (deflate->compressor != NULL)
         (void)deflateReset(deflate->compressor);
+    deflate->sent_length = 0;
 }
 
-/* ---------------------------------------------------------------- compressing */
+/* ---------------------------------------------------------------- compressing, by ISA-L */
+
+static bool has_isal(const struct carom_ws_deflaters *deflaters)
+{
+    return deflaters->level == 1 && carom_ws_isal_size() > 0;
+}
+
+/* Compress a message to less than it was. False: it is more, or there is no memory. */
+static bool compress_by_isal(struct carom_ws_deflaters *deflaters, uint8_t bits, carom_slice before,
+                             const uint8_t *data, size_t length, carom_slice *to)
+{
+    struct carom_ws_room *room = &deflaters->compressed;
+    size_t most = length + sizeof tail;
+    if (length > AT_ONCE || (room->size < most && !grow(room, 0, most)))
+        return false;
+    if (deflaters->isal == NULL)
+        deflaters->isal = carom_bins_take_zeroed(&deflaters->bins, 1, carom_ws_isal_size());
+    if (deflaters->isal == NULL)
+        return false;
+    deflaters->isal_used = true;
+    note_use(room, most);
+    size_t size =
+        carom_ws_isal_deflate(deflaters->isal, bits, before, data, length, room->data, most);
+    if (size < sizeof tail || memcmp(room->data + size - sizeof tail, tail, sizeof tail) !=
+                                  0) /* a stored block is last */
+        return false;
+    *to = (carom_slice){(const char *)room->data, size - sizeof tail};
+    return to->length < length;
+}
+
+/* The peer's window has moved on by a message. */
+static void remember(struct carom_ws_deflate *deflate, const uint8_t *data, size_t length)
+{
+    size_t most = (size_t)1 << deflate->agreed.server_bits, have = deflate->sent_length;
+    if (length > most) {
+        data += length - most;
+        length = most;
+    }
+    size_t stays = have < most - length ? have : most - length;
+    memmove(deflate->sent, deflate->sent + have - stays, stays);
+    memcpy(deflate->sent + stays, data, length);
+    deflate->sent_length = (uint16_t)(stays + length);
+}
+
+static bool compress_with_takeover(struct carom_ws_deflate *deflate,
+                                   struct carom_ws_deflaters *deflaters, const uint8_t *data,
+                                   size_t length, carom_slice *to)
+{
+    uint8_t bits = deflate->agreed.server_bits;
+    if (deflate->sent == NULL)
+        deflate->sent = carom_bins_take(&deflaters->bins, (size_t)1 << bits);
+    if (deflate->sent == NULL)
+        return false;
+    const carom_slice before = {(const char *)deflate->sent, deflate->sent_length};
+    if (!compress_by_isal(deflaters, bits, before, data, length, to))
+        return false;
+    remember(deflate, data, length);
+    return true;
+}
+
+/* ---------------------------------------------------------------- compressing, by zlib */
 
 /* Put data through the stream into the room, behind *used bytes. False: no memory. */
 static bool put_through(z_stream *stream, struct carom_ws_room *room, size_t *used,
@@ -241,6 +319,8 @@ bool carom_ws_deflate_alone(struct carom_ws_deflaters *deflaters, uint8_t bits, 
 {
     if (length < deflaters->threshold || length == 0)
         return false;
+    if (has_isal(deflaters))
+        return compress_by_isal(deflaters, bits, (carom_slice){NULL, 0}, data, length, to);
     bool is_small = length <= (size_t)1 << SMALL_BITS;
     z_stream **stream = is_small ? &deflaters->small : &deflaters->large;
     if (*stream == NULL)
@@ -264,6 +344,8 @@ bool carom_ws_deflate_message(struct carom_ws_deflate *deflate,
     if (length < deflaters->threshold || length == 0)
         return false;
     carom_assert(deflate->agreed.server_bits >= LEAST_BITS);
+    if (has_isal(deflaters))
+        return compress_with_takeover(deflate, deflaters, data, length, to);
     if (deflate->compressor == NULL)
         deflate->compressor =
             new_compressor(deflaters, deflate->agreed.server_bits, deflaters->memory);

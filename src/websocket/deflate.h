@@ -1,8 +1,10 @@
-/* Messages compressed and inflated (RFC 7692, 7.2), by zlib. A socket of which nothing is kept from
- * one message to the next uses its worker's streams; one with takeover has streams of its own from
- * the first message that needs them. All memory comes out of the worker's bins, and what comes out
- * of a stream lies in a room of the worker: nothing is allocated for a message once both are large
- * enough. One thread. In a build without zlib deflate_none.c stands here: nothing is agreed on. */
+/* Messages compressed and inflated (RFC 7692, 7.2), by zlib; compressed at level 1 by ISA-L, where
+ * that is there (isal.h). A socket of which nothing is kept from one message to the next uses its
+ * worker's streams; one with takeover has streams of its own from the first message that needs
+ * them, or, with ISA-L, the bytes that it has sent last. All memory comes out of the worker's bins,
+ * and what comes out of a stream lies in a room of the worker: nothing is allocated for a message
+ * once both are large enough. One thread. In a build without zlib deflate_none.c stands here:
+ * nothing is agreed on. */
 #ifndef CAROM_WEBSOCKET_DEFLATE_H
 #define CAROM_WEBSOCKET_DEFLATE_H
 
@@ -32,14 +34,15 @@ struct carom_ws_deflaters {
     /* For messages that stand for themselves, made when first needed. A short message goes through
      * a small one, because a stream is cleared for each. */
     struct z_stream_s *small, *large, *inflater;
+    struct carom_ws_isal *isal; /* what compresses in their place */
     struct carom_ws_room compressed, inflated;
     size_t threshold;      /* bytes; what is shorter is sent as it is */
     uint8_t level, memory; /* zlib's, 1 to 9; `memory` of streams with takeover */
-    bool small_used, large_used, inflater_used; /* since the last tick */
+    bool small_used, large_used, inflater_used, isal_used; /* since the last tick */
 };
 
 /* What zlib gets where nobody says otherwise: a socket that keeps a window of 2^12 bytes either way
- * costs 41 KiB for what it sends and 12 KiB for what it gets. */
+ * costs 41 KiB for what it sends, or with ISA-L 4 KiB, and 12 KiB for what it gets. */
 #define CAROM_WS_LEVEL  1
 #define CAROM_WS_MEMORY 5
 #define CAROM_WS_BITS   12
@@ -58,6 +61,8 @@ bool carom_ws_deflaters_tick(struct carom_ws_deflaters *deflaters);
 struct carom_ws_deflate {
     struct z_stream_s *compressor; /* with takeover, when a message was compressed */
     struct z_stream_s *inflater;   /* with takeover, or while a message comes in pieces */
+    uint8_t *sent;        /* with ISA-L in the compressor's place: the bytes that the peer */
+    uint16_t sent_length; /* has in its window */
     struct carom_ws_deflate_agreed agreed;
 };
 

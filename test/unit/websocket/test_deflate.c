@@ -194,11 +194,20 @@ static void pieces_of_sockets_without_takeover_do_not_mix(void **state)
 
 /* ---------------------------------------------------------------- both ways */
 
+/* Runs of what was sent before, from near and far, so that there is something to refer to. */
+static void quote(uint64_t *seed, uint8_t *text, size_t length, const uint8_t *former,
+                  size_t former_length)
+{
+    for (int i = 0; i < 8 && former_length > 40 && length > 40; i++)
+        memcpy(text + random_below(seed, length - 40),
+               former + random_below(seed, former_length - 40), 40);
+}
+
 /* Messages of any length out and in, for each window, with takeover and without, in random pieces.
  */
 static void messages_go_out_and_in(void **state)
 {
-    static uint8_t text[20000], back[20000];
+    static uint8_t text[20000], back[20000], former[240000];
     uint64_t seed = random_seed("deflate");
     (void)state;
     for (unsigned round = 0; round < 56; round += 56 / rounds(56)) {
@@ -213,10 +222,12 @@ static void messages_go_out_and_in(void **state)
         assert_int_equal(inflateInit2(&in, -bits), Z_OK);
         assert_int_equal(
             deflateInit2(&out, 6, Z_DEFLATED, bits > 8 ? -bits : -9, 8, Z_DEFAULT_STRATEGY), Z_OK);
+        size_t former_length = 0;
         for (int k = 0; k < 12; k++) {
             size_t length = 1 + random_below(&seed, k % 3 == 0 ? sizeof text : 400);
             carom_slice got;
             write_text(&seed, text, length);
+            quote(&seed, text, length, former, former_length);
             if (carom_ws_deflate_message(&ours, &deflaters, text, length, &got)) {
                 assert_int_equal(peer_inflate(&in, got), length);
                 assert_memory_equal(peer_bytes, text, length);
@@ -232,6 +243,8 @@ static void messages_go_out_and_in(void **state)
             }
             assert_int_equal(got_back, length);
             assert_memory_equal(back, text, length);
+            memcpy(former + former_length, text, length);
+            former_length += length;
             if (!takeover) {
                 inflateReset(&in);
                 deflateReset(&out);
@@ -298,13 +311,38 @@ static void what_does_not_pay_is_sent_as_it_is(void **state)
     assert_false(carom_ws_deflate_message(&takeover, &deflaters, NULL, 0, &got));
     assert_false(carom_ws_deflate_message(&none, &deflaters, NULL, 0, &got));
     assert_false(carom_ws_deflate_message(&none, &deflaters, (const uint8_t *)"xyz", 3, &got));
-    assert_true(carom_ws_deflate_message(&takeover, &deflaters, (const uint8_t *)"xyz", 3, &got));
+    /* A stream of zlib has taken it over, so that it must go. */
+    assert_int_equal(
+        carom_ws_deflate_message(&takeover, &deflaters, (const uint8_t *)"xyz", 3, &got),
+        !is_isal());
     deflaters.threshold = 30;
     assert_false(carom_ws_deflate_message(&takeover, &deflaters, text, 29, &got));
     assert_false(carom_ws_deflate_message(&none, &deflaters, text, 29, &got));
     assert_true(carom_ws_deflate_message(&takeover, &deflaters, text, 30, &got));
     assert_true(carom_ws_deflate_message(&none, &deflaters, text, 60, &got));
     carom_ws_deflate_finish(&takeover, &deflaters);
+}
+
+static void what_was_sent_as_it_is_is_not_referred_to(void **state)
+{
+    struct carom_ws_deflate ours = {.agreed = kept};
+    uint8_t text[600];
+    uint64_t seed = 12;
+    z_stream peer = {0};
+    carom_slice got;
+    (void)state;
+    for (size_t i = 0; i < 300; i++)
+        text[i] = text[300 + i] = (uint8_t)random_below(&seed, 256);
+    assert_int_equal(inflateInit2(&peer, -12), Z_OK);
+    bool sent = carom_ws_deflate_message(&ours, &deflaters, text, 300, &got);
+    assert_int_equal(sent, !is_isal());
+    if (sent)
+        assert_int_equal(peer_inflate(&peer, got), 300);
+    assert_true(carom_ws_deflate_message(&ours, &deflaters, text, sizeof text, &got));
+    assert_int_equal(peer_inflate(&peer, got), sizeof text);
+    assert_memory_equal(peer_bytes, text, sizeof text);
+    inflateEnd(&peer);
+    carom_ws_deflate_finish(&ours, &deflaters);
 }
 
 int main(void)
@@ -322,6 +360,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_was_compressed_for_many_goes_to_one_with_takeover,
                                         begin, end),
         cmocka_unit_test_setup_teardown(what_does_not_pay_is_sent_as_it_is, begin, end),
+        cmocka_unit_test_setup_teardown(what_was_sent_as_it_is_is_not_referred_to, begin, end),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = 0;
+    for (level = 1; level <= 2; level++)
+        failed += cmocka_run_group_tests(tests, NULL, NULL);
+    return failed;
 }
