@@ -300,8 +300,8 @@ class Http1 {
     }
     const { core, reading } = this;
     this.readWithin(false);
+    if (this.hasWaiting) return; // an answer goes on with them
     core.touch();
-    if (this.hasWaiting) return;
     this.last = true;
     if (this.phase === 'tunnel') {
       this.reading = null;

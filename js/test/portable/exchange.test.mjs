@@ -61,7 +61,8 @@ function open({ reads = true, observed = false, admits = () => 0, ...given } = {
   all.core = core;
   all.http = http;
   all.turn = () => {
-    while (touched) {
+    for (let turns = 0; touched; turns++) {
+      assert.ok(turns < 100, 'it is asked for another turn again and again');
       touched = false;
       http.flush();
     }
@@ -522,4 +523,118 @@ test('a protocol that was agreed on has the connection, behind its answer', () =
   informed.turn();
   informed.http.process();
   assert.equal(informed.records[0].unread, 0);
+});
+
+// A conversation in which each request is answered with what came of it, in pieces that end there: what is sent.
+function conversation(text, ends) {
+  const all = open({ keepAlive: -1 });
+  const contents = new Map();
+  const answer = () => {
+    for (const record of all.records) {
+      contents.set(record, (contents.get(record) ?? '') + record.read(1000).toString());
+      if (record.content === 'coming') record.want();
+      else if (record.response === 'open') {
+        const { method, target } = record.head;
+        record.respond(head(), bytes(`${method} ${target} ${contents.get(record)} ${record.trailers}`));
+      }
+    }
+    all.turn();
+  };
+  let at = 0;
+  for (const end of ends) {
+    all.come(text.slice(at, end));
+    at = end;
+    for (let i = 0; i < 4; i++) answer();
+  }
+  return [all.sent, all.records.length, all.core.state];
+}
+
+test('however the bytes of requests are cut, the same is answered', () => {
+  const text = [
+    `\r\n${get('GET /1 HTTP/1.1')}`,
+    `${post(5)}abcde`,
+    get('GET /2 HTTP/1.1'),
+    `${get('POST /3 HTTP/1.1', 'Transfer-Encoding: chunked')}3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nX: y\r\n\r\n`,
+    `${get('POST /4 HTTP/1.1', 'Transfer-Encoding: chunked')}0\r\n\r\n`,
+    `${post(1, 'Expect: 100-continue')}z`,
+    get('GET /5 HTTP/1.1', 'Connection: close'),
+    get('GET /6 HTTP/1.1'),
+  ].join('');
+  const [sent, count, state] = conversation(text, [text.length]);
+  assert.deepEqual([count, state], [7, 'ending']);
+  const answers = sent.replaceAll('HTTP/1.1 100 Continue\r\n\r\n', '').split(/HTTP\/1.1 200 OK\r\n.*?\r\n\r\n/s);
+  assert.deepEqual(answers, ['', 'GET /1  ', 'POST / abcde ', 'GET /2  ', 'POST /3 abcde X,y', 'POST /4  ', 'POST / z ', 'GET /5  ']);
+  const plain = ([got, ...rest]) => [got.replaceAll('HTTP/1.1 100 Continue\r\n\r\n', ''), ...rest];
+  const expected = plain([sent, count, state]);
+  for (let cut = 1; cut < text.length; cut++) assert.deepEqual(plain(conversation(text, [cut, text.length])), expected, `cut at ${cut}`);
+  assert.deepEqual(
+    plain(
+      conversation(
+        text,
+        Array.from(text, (_, i) => i + 1),
+      ),
+    ),
+    expected,
+    'byte by byte',
+  );
+});
+
+test('requests that came before FIN are answered by who keeps his side open, and others not', () => {
+  const all = open({ halfClose: 1, maxPipeline: 1 }).come(
+    get('GET /1 HTTP/1.1') + get('GET /2 HTTP/1.1') + get('GET /3 HTTP/1.1').slice(0, -2),
+  );
+  all.leave();
+  all.records[0].respond(head(), bytes(''));
+  all.turn();
+  assert.deepEqual([all.records.length, all.core.state], [2, 'open']);
+  assert.ok(!all.next().includes('Connection: close'));
+  all.records[1].respond(head(), bytes(''));
+  all.turn();
+  assert.deepEqual([all.records.length, all.core.state], [2, 'ending']); // the last has no end
+  const shut = open({ maxPipeline: 1 }).come(get() + get());
+  shut.leave();
+  assert.deepEqual([shut.records.length, shut.last()], [1, 'end false client-closed']);
+});
+
+test('time in which nobody waits for content does not count', (t) => {
+  const { now } = performance;
+  t.after(() => {
+    performance.now = now;
+  });
+  let clock = 1000;
+  performance.now = () => clock;
+  const all = open({ contentWindow: 100, reads: false }).come(post(200_000));
+  const [record] = all.records;
+  assert.equal(all.within, false);
+  record.want();
+  assert.equal(all.within, 100);
+  clock += 30;
+  all.come('a'); // nobody waits for more
+  assert.equal(all.within, false);
+  clock += 1000;
+  record.want();
+  assert.equal(all.within, 70);
+  clock += 69.5;
+  all.come('b');
+  record.want();
+  assert.equal(all.within, 1); // and not 0, which is no time at all
+  for (const off of [{ contentRate: -1 }, { contentWindow: -1 }]) {
+    const slow = open(off).come(post(5));
+    assert.equal(slow.within, false);
+  }
+  const released = open({ contentWindow: 100, reads: false }).come(post(5));
+  released.records[0].respond(head(), bytes(''));
+  released.within = 0;
+  released.records[0].release();
+  released.turn();
+  assert.equal(released.within, 100); // what nobody reads must come, too
+});
+
+test('pieces of content count together for the rate', () => {
+  const all = open({ contentRate: 1000, contentWindow: 10, reads: false }).come(post(100));
+  all.come('12345').come('67890');
+  all.records[0].want();
+  all.http.readLate();
+  assert.equal(all.records[0].response, 'open');
+  assert.equal(all.records[0].refused, 0);
 });
