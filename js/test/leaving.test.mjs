@@ -2,8 +2,12 @@
 import assert from 'node:assert/strict';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { once } from 'node:events';
+import { createReadStream } from 'node:fs';
 import net from 'node:net';
+import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 
 import { serve, Response } from '../index.mjs';
 import { raw, nativeOnly } from './support.mjs';
@@ -242,6 +246,80 @@ test('a refused response names its request, without the query', async () => {
       errors[0][1].message,
       /^response fields may take 65536 bytes in all \(maxResponseHead\), and these take 1200\d\d: x-long alone has 60000, in the response to PUT \/a\/path, of the server made at \/.*leaving\.test\.mjs:\d+$/,
     );
+  });
+});
+
+// Asks, gives what comes first, and leaves when that has come.
+async function leaveBehind(port, first) {
+  const socket = net.connect(port, '127.0.0.1');
+  socket.on('error', () => {});
+  socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+  let got = '';
+  while (!got.includes(first)) got += (await once(socket, 'data'))[0];
+  socket.resetAndDestroy();
+}
+
+for (const piece of ['', 'a piece'])
+  test(`a stream of node that waits behind "${piece}" is closed when its client leaves, and nothing is said of that`, async () => {
+    let closed;
+    const handler = () => {
+      const stream = new PassThrough();
+      if (piece !== '') stream.write(piece);
+      closed = once(stream, 'close');
+      return new Response(stream);
+    };
+    await serving(handler, async (port, errors) => {
+      await leaveBehind(port, piece || '\r\n\r\n');
+      await closed;
+      for (let i = 0; i < 3; i++) await new Promise(setImmediate);
+      assert.deepEqual(errors, []);
+    });
+  });
+
+for (const method of ['HEAD', 'GET'])
+  test(`the file of a stream is closed when its content is not sent: ${method}`, async () => {
+    let closed;
+    const handler = () => {
+      const stream = createReadStream(fileURLToPath(import.meta.url));
+      closed = once(stream, 'close');
+      return new Response(stream, { headers: method === 'GET' ? { 'x-long': 'x'.repeat(100_000) } : {} });
+    };
+    await serving(handler, async (port) => {
+      await raw(port, `${method} / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`);
+      await closed;
+    });
+  });
+
+test('what is aborted by the signal of the request is no error of a generator, and of a handler a line of the log', async () => {
+  let told;
+  const heard = () =>
+    new Promise((resolve) => {
+      told = resolve;
+    });
+  async function* pieces(signal) {
+    try {
+      yield 'a piece';
+      await delay(1e6, null, { signal });
+    } finally {
+      setTimeout(told, 0);
+    }
+  }
+  const handler = ({ signal }) => new Response(pieces(signal));
+  await serving(handler, async (port, errors) => {
+    const ended = heard();
+    await leaveBehind(port, 'a piece');
+    await ended;
+    assert.deepEqual(errors, []);
+  });
+  const waits = async ({ signal }, info) => {
+    info.inform(103);
+    await delay(1e6, null, { signal }).finally(() => setTimeout(told, 0));
+  };
+  await serving(waits, async (port, errors) => {
+    const ended = heard();
+    await leaveBehind(port, '103');
+    await ended;
+    assert.deepEqual([errors.length, errors[0].length], [1, 1]);
   });
 });
 

@@ -14,13 +14,29 @@ function hasNoContent(exchange, status) {
   return status === 204 || status === 304 || exchange.method === 'HEAD';
 }
 
-// Whether an error only says that the client has left. What a handler throws may be anything, one that throws when it is looked at, too.
+// Whether an error only says that the client has left, also as node's functions say it that were given the signal of its request. What
+// a handler throws may be anything, one that throws when it is looked at, too.
 function isGone(error) {
   try {
-    return error !== null && typeof error === 'object' && error.code === 'CAROM_ECANCELED';
+    if (error === null || typeof error !== 'object') return false;
+    return error.code === 'CAROM_ECANCELED' || (error.name === 'AbortError' && error.cause?.code === 'CAROM_ECANCELED');
   } catch {
     return false;
   }
+}
+
+// The same of an error that a body has given, which may have been ended because the client has left.
+function isEnd(exchange, error) {
+  try {
+    return isGone(error) || (exchange.over && error.code === 'ERR_STREAM_PREMATURE_CLOSE');
+  } catch {
+    return false;
+  }
+}
+
+// A stream of node's. An iteration of it that waits for what is to come, or has not begun, leaves it open when it is ended.
+function isNodeStream(body) {
+  return typeof body.pipe === 'function' && typeof body.destroy === 'function';
 }
 
 function toBytes(chunk) {
@@ -57,7 +73,7 @@ async function pump(server, exchange, { next, cancel }) {
   } catch (error) {
     exchange.source = null;
     cancel(error);
-    if (!isGone(error)) {
+    if (!isEnd(exchange, error)) {
       server.report(error);
       exchange.cancel();
     }
@@ -84,10 +100,11 @@ function sourceOf(body, scope) {
     };
   }
   const iterator = iteratorOf(body);
+  const stop = isNodeStream(body) ? () => body.destroy() : () => iterator.return?.();
   return {
     next: () => iterator.next(),
     cancel: () => {
-      within(() => iterator.return?.());
+      within(stop);
     },
   };
 }
@@ -194,7 +211,7 @@ class Look {
     if (this.over) return;
     this.over = true;
     this.exchange.source = null;
-    this.server.fail(this.exchange, error);
+    if (!this.exchange.over || !isEnd(this.exchange, error)) this.server.fail(this.exchange, error);
   }
 }
 
