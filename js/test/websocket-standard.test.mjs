@@ -517,6 +517,28 @@ describe('listeners', () => {
     assert.deepEqual(calls, ['a']);
   });
 
+  test('leave their signal when the socket has ended', () => {
+    const { socket, connection } = opened();
+    const { signal } = new AbortController();
+    let count = 0;
+    for (const [name, change] of [
+      ['addEventListener', 1],
+      ['removeEventListener', -1],
+    ]) {
+      const native = signal[name];
+      signal[name] = (...given) => {
+        count += change;
+        return native.apply(signal, given);
+      };
+    }
+    const removed = () => {};
+    for (const listener of [removed, () => {}]) socket.addEventListener('message', listener, { signal });
+    socket.removeEventListener('message', removed);
+    assert.equal(count, 1);
+    connection.tell('close', 1000, '', true);
+    assert.equal(count, 0);
+  });
+
   test('may be added, removed and stopped in a dispatch', () => {
     const { socket, connection } = opened();
     const calls = [];

@@ -284,6 +284,7 @@ class WebSocket extends Target {
     if (this.#error !== null || !ending.wasClean)
       targets.dispatch(this, new ErrorEvent(this.#error || new Error(`the WebSocket failed (${ending.code})`)));
     targets.dispatch(this, ending);
+    targets.leaveSignals(this);
   }
 
   static {

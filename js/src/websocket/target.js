@@ -28,6 +28,10 @@ function call(callback, target, event, hooks) {
   }
 }
 
+function isOff({ isRemoved, signal }) {
+  return isRemoved || (signal !== undefined && signal.aborted);
+}
+
 class Target {
   #listeners = NOBODY;
   #hooks;
@@ -49,9 +53,12 @@ class Target {
     if (callback === null || callback === undefined || signal?.aborted) return;
     type = `${type}`;
     if (this.#find(type, callback, capture) !== undefined) return;
-    const listener = { type, callback, capture, once, isAttribute: false, isRemoved: false };
+    const listener = { type, callback, capture, once, signal, aborted: null, isAttribute: false, isRemoved: false };
+    if (signal !== undefined) {
+      listener.aborted = () => this.#remove(listener);
+      signal.addEventListener('abort', listener.aborted, { once: true });
+    }
     this.#add(listener);
-    if (signal !== undefined) signal.addEventListener('abort', () => this.#remove(listener), { once: true });
   }
 
   removeEventListener(type, callback, options = undefined) {
@@ -79,11 +86,17 @@ class Target {
 
   #remove(listener) {
     listener.isRemoved = true;
+    listener.signal?.removeEventListener('abort', listener.aborted);
     this.#listeners = this.#listeners.filter((one) => one !== listener);
   }
 
   #has(type) {
     return this.#listeners.some((one) => one.type === type);
+  }
+
+  // Nothing comes any more: a signal may live longer than the target, which it would keep.
+  #leaveSignals() {
+    for (const { signal, aborted } of this.#listeners) if (signal !== undefined) signal.removeEventListener('abort', aborted);
   }
 
   // The handler that stands in the attribute on<type>.
@@ -96,7 +109,7 @@ class Target {
     if ((typeof callback !== 'function' && typeof callback !== 'object') || callback === null) {
       if (listener !== undefined) this.#remove(listener);
     } else if (listener !== undefined) listener.callback = callback;
-    else this.#add({ type, callback, capture: false, once: false, isAttribute: true, isRemoved: false });
+    else this.#add({ type, callback, capture: false, once: false, signal: undefined, isAttribute: true, isRemoved: false });
   }
 
   #dispatch(event) {
@@ -105,7 +118,7 @@ class Target {
     internals.begin(event, this);
     for (let i = 0; i < listeners.length; i++) {
       const listener = listeners[i];
-      if (listener.type !== type || listener.isRemoved) continue;
+      if (listener.type !== type || isOff(listener)) continue;
       this.#call(listener, event);
       if (internals.isStopped(event)) break;
     }
@@ -123,7 +136,7 @@ class Target {
       configurable: true,
     });
     for (const listener of this.#listeners) {
-      if (listener.type === event.type && !listener.isRemoved) this.#call(listener, event);
+      if (listener.type === event.type && !isOff(listener)) this.#call(listener, event);
       if (isStopped) break;
     }
     delete event.stopImmediatePropagation;
@@ -140,6 +153,7 @@ class Target {
   static {
     Target.internals = {
       dispatch: (target, event) => target.#dispatch(event),
+      leaveSignals: (target) => target.#leaveSignals(),
       has: (target, type) => target.#has(type),
       attribute: (target, type) => target.#attribute(type)?.callback ?? null,
       setAttribute: (target, type, callback) => target.#setAttribute(type, callback),
