@@ -374,6 +374,9 @@ for (const io of WAYS) {
       refused({ hostName: '127.0.0.1' }, /^there is no option hostName: hostname is meant\?$/);
       refused({ host: '127.0.0.1' }, /^there is no option host: hostname is meant\?$/);
       refused({ unix: '/tmp/x' }, /^there is no option unix: path is meant\?$/);
+      refused({ static: {} }, /^there is no option static: routes is meant\?$/);
+      refused({ websocket: { perMessageDeflate: true } }, /^there is no option websocket.perMessageDeflate: websocket.deflate is meant\?$/);
+      refused({ websocket: { publishToSelf: true } }, /^there is no option websocket.publishToSelf: server.publish leaves nobody out$/);
       refused({ error() {} }, /^there is no option error: onError is meant\?$/);
       refused({ onEror() {} }, /^there is no option onEror: onError is meant\?$/);
       refused({ maxContents: 1 }, /^there is no option maxContents: maxContent is meant\?$/);

@@ -8,6 +8,8 @@ const OF_OTHERS = {
   error: 'onError',
   idleTimeout: 'keepAlive, in milliseconds',
   maxRequestBodySize: 'maxContent',
+  static: 'routes',
+  tcpBacklog: 'backlog',
 };
 const SHORT = 4; // shorter names are near to too much
 

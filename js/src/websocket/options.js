@@ -24,6 +24,20 @@ const OPTIONS = [
   'binaryType',
 ];
 const NAMES = [...HANDLERS, ...OPTIONS];
+// Names that other servers have for them.
+const OF_OTHERS = {
+  maxPayload: 'maxMessage',
+  maxPayloadLength: 'maxMessage',
+  backpressureLimit: 'writeLimit',
+  maxBackpressure: 'writeLimit',
+  closeOnBackpressureLimit: "onLimit: 'close'",
+  compression: 'deflate',
+  perMessageDeflate: 'deflate',
+  idleTimeout: 'pingInterval and pongTimeout, in milliseconds',
+  sendPings: 'pingInterval',
+  sendPingsAutomatically: 'pingInterval',
+  handleProtocols: 'protocols',
+};
 const BINARY_TYPES = ['uint8array', 'arraybuffer', 'nodebuffer'];
 const DEFAULTS = { maxMessage: 1048576, maxFragments: 1024, writeLimit: 1048576, writeBuffer: 65536 };
 const LIST = 4000; // characters
@@ -96,6 +110,9 @@ function checkNames(options) {
   for (const name of Object.keys(options)) {
     if (options[name] === undefined) continue;
     if (HANDLERS.includes(name) && typeof options[name] !== 'function') throw new TypeError(`websocket.${name} must be a function`);
+    if (Object.hasOwn(OF_OTHERS, name)) throw noOption('websocket.', name, OF_OTHERS[name]);
+    if (name === 'publishToSelf' && options[name])
+      throw new TypeError('there is no option websocket.publishToSelf: server.publish leaves nobody out');
     if (!NAMES.includes(name)) {
       const meant = meantBy(name, NAMES);
       if (meant !== undefined) throw noOption('websocket.', name, meant);
