@@ -270,8 +270,9 @@ enum carom_ring_socket_message {
     CAROM_ASK_RESUME = 9, /* carom_websocket_resume */
     CAROM_ASK_SUBSCRIBE = 10,    /* carom_websocket_subscribe. Bytes: the topic */
     CAROM_ASK_UNSUBSCRIBE = 11,  /* carom_websocket_unsubscribe. Bytes: the topic */
-    CAROM_ASK_PUBLISH_TEXT = 12, /* carom_websocket_publish; of socket 0: carom_publish. Bytes: the
-                                    length of the topic (a word), the topic, the message; or LENT */
+    CAROM_ASK_PUBLISH_TEXT = 12, /* carom_websocket_publish; of socket 0, and of one that has ended:
+                                    carom_publish. Bytes: the length of the topic (a word), the
+                                    topic, the message; or LENT */
     CAROM_ASK_PUBLISH_BINARY = 13, /* the same */
     CAROM_ASK_DRAIN = 14           /* tell DRAINED when no more of its messages than so many bytes
                                       waits, which may be now. Value: these */

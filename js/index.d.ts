@@ -666,8 +666,8 @@ export interface ServerWebSocket<Data = undefined> {
   /** Whether it gets what is published to a topic. */
   isSubscribed(topic: string): boolean;
   /**
-   * Send a message to all subscribers of a topic but this socket. It is framed once. With one worker it comes in the order of
-   * `send`.
+   * Send a message to all subscribers of a topic but this socket, also when this one has ended, as in `close`. It is framed once. With
+   * one worker it comes in the order of `send`.
    * @param compress false: it is sent as it is, whatever `deflate` says. Default true
    * @returns 0 when there are none
    */
@@ -710,7 +710,7 @@ export interface WebSocketServer<Data = undefined> {
   /**
    * Make a request a WebSocket of the handlers in `websocket`. When it returns true the request is answered: return nothing.
    * @returns false for a request that asks for none, or was answered
-   * @throws {TypeError} without `websocket`, or for fields that cannot be sent
+   * @throws {TypeError} without `websocket`, for fields that cannot be sent, or for a `protocol` that the client does not offer
    */
   upgrade(request: Request, options?: UpgradeOptions<Data>): boolean;
   /**

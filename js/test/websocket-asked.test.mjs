@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import http2 from 'node:http2';
 import { describe, test } from 'node:test';
 
+import { Response } from '../index.mjs';
 import { WAYS, isNode, own } from './transports.mjs';
 import { connect, echo, events, serving } from './websocket-serving.mjs';
 import { Ws, framesOf, handshaken, maskedFrame } from './ws-client.mjs';
@@ -48,6 +49,53 @@ for (const io of WAYS)
           socket.send('');
           assert.deepEqual(await next(), ['message', new Uint8Array(9000).fill(1)]);
           assert.deepEqual(await next(), ['message', new Uint8Array(9).fill(1)]);
+        },
+      ));
+
+    test('what is published behind the end of a socket comes to the others', () =>
+      serving(
+        io,
+        {
+          open(ws) {
+            ws.subscribe('room');
+          },
+          async message(ws, data) {
+            if (data === 'later') while (ws.readyState !== 3) await new Promise(setImmediate);
+            assert.equal(ws.publish('room', data), data.length);
+          },
+          close(ws) {
+            ws.publish('room', 'x'.repeat(9000));
+            ws.publish('room', 'has left');
+          },
+        },
+        async (url) => {
+          const { next } = await connect(Ws, url);
+          for (const text of ['at once', 'later']) {
+            const leaving = await handshaken(url);
+            leaving.write(Buffer.concat([maskedFrame(1, text), maskedFrame(8, '\x03\xe8')]));
+            for (const expected of [text, 'x'.repeat(9000), 'has left']) assert.deepEqual(await next(), ['message', expected]);
+            leaving.destroy();
+          }
+        },
+      ));
+
+    test('a subprotocol that the client does not offer is an error', () =>
+      serving(
+        io,
+        echo,
+        async (url, server) => {
+          const failed = once(
+            new Ws(url, ['chat']).on('error', () => {}),
+            'unexpected-response',
+          );
+          const [, answer] = await failed;
+          assert.equal(answer.statusCode, 500);
+          assert.equal(server.stats().webSocketsAccepted, 0);
+          answer.destroy();
+        },
+        { protocol: 'other' },
+        {
+          onError: (error) => new Response(error.message, { status: /does not offer the protocol other/.test(error.message) ? 500 : 501 }),
         },
       ));
 

@@ -159,12 +159,11 @@ static void do_publish(struct carom_ring_sockets *sockets, const struct entry *e
         return;
     const carom_slice name = {topic, length};
     kind = kind_of(entry, kind);
-    if (entry->number == 0)
-        carom_publish(sockets->ring->worker, name, kind, &content);
-    else if (socket != NULL && socket->socket != NULL)
+    /* Who has ended, perhaps behind the message that is passed on, is subscribed to nothing. */
+    if (socket != NULL && socket->socket != NULL)
         carom_websocket_publish(socket->socket, name, kind, &content);
-    else if (content.give_back != NULL)
-        content.give_back(content.owner);
+    else
+        carom_publish(sockets->ring->worker, name, kind, &content);
 }
 
 /* ---------------------------------------------------------------- the rest */

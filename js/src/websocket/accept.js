@@ -36,11 +36,26 @@ function exchangeFor(request) {
   return exchange;
 }
 
+// The parts of a field that is a list, without blanks around them.
+function partsOf(value) {
+  return (value || '')
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '');
+}
+
+// A client ends the connection when it is told of a protocol that it does not offer (RFC 6455, 4.1).
+function checkProtocol(where, exchange, protocol) {
+  if (protocol === undefined || protocol === '') return;
+  if (!TOKEN.test(protocol)) throw new TypeError(`${where}: ${JSON.stringify(protocol)} is no name of a subprotocol`);
+  if (!partsOf(exchange.field('sec-websocket-protocol')).includes(protocol))
+    throw new TypeError(`${where}: the client does not offer the protocol ${protocol}`);
+}
+
 // The fields of the answer beside those of the handshake, as they were given: [name, value, ...].
 function fieldsOf({ headers, protocol }) {
   const fields = headers === undefined ? [] : [...new Headers(headers)].flat();
   if (protocol === undefined || protocol === '') return fields;
-  if (!TOKEN.test(protocol)) throw new TypeError(`protocol: ${JSON.stringify(protocol)} is no name of a subprotocol`);
   return [...fields, 'sec-websocket-protocol', protocol];
 }
 
@@ -70,6 +85,7 @@ function acceptBytes(exchange, settings, fields) {
 function acceptSocket(request, handlers, options = {}) {
   const exchange = exchangeFor(request);
   const { ring } = exchange.slot;
+  checkProtocol('upgrade', exchange, options.protocol);
   const settings = options.settings || socketSettings(options, handlers);
   const fields = fieldsOf(options);
   const sockets = ring.openSockets();
@@ -88,4 +104,4 @@ function acceptSocket(request, handlers, options = {}) {
   return connection;
 }
 
-module.exports = { acceptSocket, asksForSocket };
+module.exports = { acceptSocket, asksForSocket, checkProtocol };

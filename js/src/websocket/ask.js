@@ -9,14 +9,6 @@ const { checkNames, socketSettings } = require('./options.js');
 
 const NOT_CLEAN = 1006; // (RFC 6455, 7.1.5)
 
-// The parts of a field that is a list, without blanks around them.
-function partsOf(value) {
-  return (value || '')
-    .split(',')
-    .map((part) => part.trim())
-    .filter((part) => part !== '');
-}
-
 // The exchange of a request that asks for a WebSocket.
 function exchangeOf(name, request) {
   const exchange = (request !== null && typeof request === 'object' && requestFromExchange.exchangeOf(request)) || null;
@@ -59,8 +51,7 @@ function ask(name, request, options, object, own, handlers) {
     throw new TypeError(`${name}: options must be an object`);
   const exchange = exchangeOf(name, request);
   const { headers, idleTimeout, protocol, ...rest } = options;
-  if (protocol !== undefined && protocol !== '' && !partsOf(exchange.field('sec-websocket-protocol')).includes(protocol))
-    throw new TypeError(`${name}: the client does not offer the protocol ${protocol}`);
+  accepting.checkProtocol(name, exchange, protocol);
   checkNames(rest);
   const settings = socketSettings({ ...rest, ...timesOf(name, { idleTimeout }), binaryType: 'arraybuffer' }, handlers);
   let isAccepted = false;

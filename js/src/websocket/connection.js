@@ -317,9 +317,8 @@ class WebSocketConnection {
     return this.#topics !== null && this.#topics.has(topic);
   }
 
-  // To all others that are subscribed; 0: there are none.
+  // To all others that are subscribed; 0: there are none. A socket that has ended can say so to the others.
   publish(topic, data, compress) {
-    if (this.#readyState !== OPEN) return 0;
     const others = this.#topicsOfServer.count(topic) - (this.isSubscribed(topic) ? 1 : 0);
     return others === 0 ? 0 : publish(this.#sockets, this.#number, topic, data, compress);
   }

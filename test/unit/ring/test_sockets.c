@@ -72,6 +72,8 @@ static void topics_reach_all_others(void **state)
     ask_of(0, CAROM_ASK_PUBLISH_TEXT, 0, WORD("\1") "tend", 8);
     assert_received(first, "\x81\3end", 5);
     assert_received(second, "", 0);
+    ask_of(3, CAROM_ASK_PUBLISH_TEXT, 0, WORD("\1") "tlate", 9); /* of who has ended */
+    assert_received(first, "\x81\4late", 6);
     assert_int_equal(bad(), 0);
     finish_all();
 }
