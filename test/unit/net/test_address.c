@@ -25,8 +25,25 @@ int socket(int family, int type, int protocol)
     return (int)syscall(SYS_socket, family, type, protocol);
 }
 
+static int listen_error; /* errno of the next listen */
+
+int listen(int fd, int backlog)
+{
+    errno = listen_error;
+    listen_error = 0;
+    return errno != 0 ? -1 : (int)syscall(SYS_listen, fd, backlog);
+}
+
 static struct carom_listen_spec spec;
 static char folder[64];
+static int lowest; /* descriptor that is free when a test begins */
+
+static int lowest_free(void)
+{
+    int fd = dup(STDIN_FILENO);
+    close(fd);
+    return fd;
+}
 
 /* Each test has a folder of its own. */
 static int begin(void **state)
@@ -35,6 +52,7 @@ static int begin(void **state)
     unsetenv("LISTEN_PID");
     unsetenv("LISTEN_FDS");
     strcpy(folder, "/tmp/carom-address-XXXXXX");
+    lowest = lowest_free();
     return mkdtemp(folder) != NULL ? 0 : -1;
 }
 
@@ -44,6 +62,8 @@ static int end(void **state)
     char path[100];
     snprintf(path, sizeof path, "%s/socket", folder);
     unlink(path);
+    if (lowest_free() != lowest)
+        return -1;        /* a descriptor is left open */
     return rmdir(folder); /* fails when a test left more behind */
 }
 
@@ -111,6 +131,12 @@ static void unix_addresses_are_parsed(void **state)
     assert_int_equal(carom_listen_parse("unix:app.sock?mode=0660", &spec), 0);
     assert_string_equal(un->sun_path, "app.sock");
     assert_int_equal(spec.mode, 0660);
+    assert_int_equal(carom_listen_parse("unix:app.sock?mode=7", &spec), 0);
+    assert_int_equal(spec.mode, 7);
+    assert_int_equal(carom_listen_parse("unix:app.sock?mode=777", &spec), 0);
+    assert_int_equal(spec.mode, 0777);
+    assert_int_equal(carom_listen_parse("unix:@x", &spec), 0);
+    assert_int_equal(spec.address_length, offsetof(struct sockaddr_un, sun_path) + 2);
     assert_int_equal(carom_listen_parse("unix:@name", &spec), 0);
     assert_memory_equal(un->sun_path, "\0name", 5);
     assert_int_equal(spec.address_length, offsetof(struct sockaddr_un, sun_path) + 5);
@@ -161,6 +187,7 @@ static void anything_else_is_no_address(void **state)
         "[::1]80",
         "[::1:80",
         "::1]:80",
+        "a::1]:80",
         "[]:80",
         "[*]:80",
         "[127.0.0.1]:80",
@@ -181,6 +208,7 @@ static void anything_else_is_no_address(void **state)
         "fd:",
         "fd:-1",
         "fd:x",
+        "fdx5",
         "fd:99999999999",
         "systemd:name",
         "http://127.0.0.1:80",
@@ -290,7 +318,25 @@ static void any_is_of_ipv4_where_there_is_no_ipv6(void **state)
     assert_listens(any);
     assert_int_equal(option(any, SOL_SOCKET, SO_DOMAIN), AF_INET);
     assert_int_equal(port_of(any), port_of(fd));
+    without_ipv6 = true;
+    assert_int_equal(carom_listen_open(&spec, false, 16), -CAROM_EADDRINUSE);
+    assert_int_equal(open_text("[::]:0"), -CAROM_EUNSUPPORTED);
+    without_ipv6 = false;
     close(any);
+    close(fd);
+}
+
+static void silence_is_asked_about_or_not(void **state)
+{
+    (void)state;
+    static const int seconds[] = {30, 0, 1, 0};
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    for (size_t i = 0; i < COUNT(seconds); i++) {
+        carom_socket_keep_alive(fd, seconds[i]);
+        assert_int_equal(option(fd, SOL_SOCKET, SO_KEEPALIVE), seconds[i] > 0);
+        if (seconds[i] > 0)
+            assert_int_equal(option(fd, IPPROTO_TCP, TCP_KEEPIDLE), seconds[i]);
+    }
     close(fd);
 }
 
@@ -331,6 +377,17 @@ static void unix_sockets_have_the_mode_asked_for(void **state)
     assert_listens(fd);
     assert_int_equal(mode_of_socket(), 0750);
     close(fd);
+}
+
+/* Neither the descriptor nor the file is left of a socket that cannot listen. */
+static void a_socket_that_cannot_listen_leaves_nothing(void **state)
+{
+    (void)state;
+    listen_error = ENOBUFS;
+    assert_int_equal(open_text(socket_text("")), -CAROM_ENOMEM);
+    assert_int_equal(access(socket_text("") + 5, F_OK), -1);
+    listen_error = ENOBUFS;
+    assert_int_equal(open_text("127.0.0.1:0"), -CAROM_ENOMEM);
 }
 
 static void a_stale_socket_file_is_replaced_and_a_live_one_is_not(void **state)
@@ -528,6 +585,8 @@ int main(void)
         TEST(any_is_of_ipv4_where_there_is_no_ipv6),
         TEST(an_address_of_another_host_is_not_available),
         TEST(unix_sockets_have_the_mode_asked_for),
+        TEST(silence_is_asked_about_or_not),
+        TEST(a_socket_that_cannot_listen_leaves_nothing),
         TEST(a_stale_socket_file_is_replaced_and_a_live_one_is_not),
         TEST(a_live_socket_with_a_full_backlog_is_not_stale),
         TEST(a_file_that_is_no_socket_is_left_alone),
