@@ -131,7 +131,7 @@ if(NOT CAROM_DEFLATE)
     list(FILTER sources EXCLUDE REGEX "websocket/test_(deflate|compression)")
 endif()
 foreach(source ${sources})
-    file(STRINGS ${source} spoken REGEX "^#include \"(unit/http/h2_|unit/fault/|http/h2)")
+    file(STRINGS ${source} spoken REGEX "^#include \"(unit/http/h2_|unit/fault/|http/h2|wire/h2_)")
     if(spoken AND NOT CAROM_HTTP2)
         continue() # it has a client of HTTP/2
     endif()

@@ -131,6 +131,8 @@ static void informational_heads_are_bare(void **state)
     const struct carom_response_plan plan = {.status = 103, .body = CAROM_BODY_NONE};
     check(&plan, &link, 1, &extra,
           "HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n");
+    const carom_field close_it = field("Connection", "close"); /* which the last head says */
+    check(&plan, &close_it, 1, &extra, "HTTP/1.1 103 Early Hints\r\n\r\n");
 }
 
 static void upgrades_name_their_connection_option(void **state)
