@@ -121,7 +121,7 @@ static void the_longest_keep_alive_is_not_short(void **state)
 static char said[512];
 static void note(void *data, carom_log_level level, const char *line)
 {
-    (void)data;
+    assert_ptr_equal(data, said);
     assert_int_equal(level, CAROM_LOG_ERROR);
     snprintf(said, sizeof said, "%s", line);
 }
@@ -145,10 +145,16 @@ static void options_are_set_by_their_names(void **state)
     assert_int_equal(options.handler_timeout, CAROM_OFF);
     assert_int_equal(carom_options_set(&options, "keep_alive", "0"), 0);
     assert_int_equal(options.keep_alive, 0);
-    assert_int_equal(carom_options_set(&options, "half_close", "true"), 0);
-    assert_true(options.half_close);
-    assert_int_equal(carom_options_set(&options, "half_close", "off"), 0);
-    assert_false(options.half_close);
+    static const char *const words[] = {"true", "false", "on", "off", "1", "0"};
+    for (size_t i = 0; i < COUNT(words); i++) {
+        assert_int_equal(carom_options_set(&options, "half_close", words[i]), 0);
+        assert_int_equal(options.half_close, i % 2 == 0);
+    }
+    /* The most that 64 bits hold of each unit. */
+    assert_int_equal(carom_options_set(&options, "max_content", "17179869183 GiB"), 0);
+    assert_true(options.max_content == UINT64_C(17179869183) << 30);
+    assert_int_equal(carom_options_set(&options, "max_content", "18446744073709551614"), 0);
+    assert_true(options.max_content == UINT64_MAX - 1);
     assert_int_equal(carom_options_set(&options, "backend", backend), 0);
     memset(backend, 'x', sizeof backend - 1);
     assert_string_equal(options.backend, "uring");
@@ -166,6 +172,10 @@ static void what_cannot_be_set_is_named(void **state)
         {"keep_alive", "soon", "options: keep_alive is \"soon\", which is no number of ms"},
         {"keep_alive", "1 KiB", "options: keep_alive is \"1 KiB\", which is no number of ms"},
         {"keep_alive", "-1", "options: keep_alive is \"-1\", which is no number of ms"},
+        {"keep_alive", "ms", "options: keep_alive is \"ms\", which is no number of ms"},
+        {"keep_alive", ":1", "options: keep_alive is \":1\", which is no number of ms"},
+        {"keep_alive", "/1", "options: keep_alive is \"/1\", which is no number of ms"},
+        {"keep_alive", "1  s", "options: keep_alive is \"1  s\", which is no number of ms"},
         {"keep_alive", "", "options: keep_alive is \"\", which is no number of ms"},
         {"keep_alive", "9999999 min",
          "options: keep_alive is 599999940000, and may be 4294967295 at most"},
@@ -181,6 +191,7 @@ static void what_cannot_be_set_is_named(void **state)
     };
     carom_options options = CAROM_OPTIONS_INIT, before;
     options.log = note;
+    options.log_data = said;
     before = options;
     for (size_t i = 0; i < COUNT(cases); i++) {
         int error = carom_options_set(&options, cases[i].name, cases[i].value);
