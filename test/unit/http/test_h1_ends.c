@@ -164,6 +164,30 @@ static void an_answer_before_much_content_closes(void **state)
     }
 }
 
+/* 503, and not a byte more. */
+static void who_is_too_many_is_told_so(void **state)
+{
+    (void)state;
+    static const char refusal[] = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n"
+                                  "Retry-After: 1\r\nConnection: close\r\n\r\n";
+    carom_options options = idle_options();
+    options.max_connections = 1;
+    options.refuse_connections = true;
+    begin(&options);
+    connect_peer();
+    struct carom_peer *late = connect_peer();
+    say(late, GET("/hold"));
+    turn();
+    size_t length;
+    const char *bytes = carom_peer_received(late, &length);
+    assert_int_equal(length, strlen(refusal));
+    assert_memory_equal(bytes, refusal, length);
+    assert_true(carom_peer_saw_fin(late));
+    assert_int_equal(sim.held_count, 0);
+    assert_int_equal(stats_now().connections_refused, 1);
+    finish();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -172,6 +196,7 @@ int main(void)
         cmocka_unit_test(nothing_is_read_behind_a_refused_connect),
         cmocka_unit_test(nothing_is_read_behind_a_close_that_waits),
         cmocka_unit_test(an_answer_before_much_content_closes),
+        cmocka_unit_test(who_is_too_many_is_told_so),
     };
     return cmocka_run_group_tests_name("http/h1_ends", tests, NULL, NULL);
 }

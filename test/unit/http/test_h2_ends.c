@@ -97,6 +97,76 @@ static void nothing_is_served_behind_goaway(void **state)
     end();
 }
 
+/* A session that begins within a drain is told at once. */
+static void who_comes_late_is_told_so(void **state)
+{
+    (void)state;
+    uint32_t code = UINT32_MAX;
+    const carom_options options = simulation_options();
+    begin(&options);
+    struct carom_peer *other = connect_peer();
+    say(other, GET("/hold"));
+    peer = connect_peer();
+    say(peer, "PRI * HTTP");
+    turn();
+    carom_shutdown(sim.service, CAROM_OFF);
+    turn();
+    say(peer, NGHTTP2_CLIENT_MAGIC + 10);
+    frame(NGHTTP2_SETTINGS, 0, 0, NULL, 0);
+    turn();
+    assert_true(frames(NGHTTP2_GOAWAY, &code) > 0);
+    assert_int_equal(code, NGHTTP2_NO_ERROR);
+    pass(3000);
+    assert_true(carom_peer_saw_fin(peer) || carom_peer_saw_close(peer));
+    finish();
+}
+
+/* Content of no bytes has come with its head. */
+static void content_of_no_length_is_whole(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    options.handler = idle_handler;
+    begin_raw(&options);
+    frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_STREAM | NGHTTP2_FLAG_END_HEADERS, 1,
+          SECTION(POST LENGTH("0")));
+    turn();
+    carom_slice slice;
+    assert_int_equal(sim.held_count, 1);
+    assert_int_equal(carom_request_read(sim.held[0], &slice), 0);
+    answer_and_release(sim.held[0], "x");
+    turn();
+    assert_int_equal(finish().ended[CAROM_REASON_COMPLETE], 1);
+}
+
+/* And is told so: RST_STREAM that lets its client ask again, if GOAWAY has not done it. */
+static void what_comes_behind_goaway_may_be_asked_again(void **state)
+{
+    (void)state;
+    uint32_t code = UINT32_MAX;
+    const uint8_t whole = NGHTTP2_FLAG_END_STREAM | NGHTTP2_FLAG_END_HEADERS;
+    const carom_options options = simulation_options();
+    begin_raw(&options);
+    frame(NGHTTP2_HEADERS, whole, 1, SECTION(HOLD));
+    turn();
+    carom_shutdown(sim.service, CAROM_OFF);
+    turn();
+    frame(NGHTTP2_PING, NGHTTP2_FLAG_ACK, 0, "\0\0\0\0\0\0\0\0", 8);
+    frame(NGHTTP2_HEADERS, whole, 3, SECTION(HOLD));
+    frame(NGHTTP2_HEADERS, whole, 5, SECTION(HOLD));
+    turn();
+    assert_int_equal(sim.held_count, 1);
+    int told = frames(NGHTTP2_RST_STREAM, &code);
+    assert_int_equal(told, 2);
+    assert_int_equal(code, NGHTTP2_REFUSED_STREAM);
+    assert_int_equal(frames(NGHTTP2_GOAWAY, &code), 2);
+    assert_int_equal(code, NGHTTP2_NO_ERROR);
+    answer_and_release(sim.held[0], "held");
+    turn();
+    assert_true(carom_peer_saw_fin(peer));
+    assert_int_equal(finish().ended[CAROM_REASON_COMPLETE], 1);
+}
+
 // NOLINTBEGIN(readability-non-const-parameter): the type is nghttp2's
 static ssize_t not_yet(nghttp2_session *session, int32_t id, uint8_t *buffer, size_t length,
                        uint32_t *flags, nghttp2_data_source *source, void *user_data)
@@ -415,6 +485,9 @@ int main(void)
         cmocka_unit_test(an_answer_to_head_is_streamed),
         cmocka_unit_test(a_drain_waits_for_it),
         cmocka_unit_test(nothing_is_served_behind_goaway),
+        cmocka_unit_test(who_comes_late_is_told_so),
+        cmocka_unit_test(content_of_no_length_is_whole),
+        cmocka_unit_test(what_comes_behind_goaway_may_be_asked_again),
         cmocka_unit_test(a_reset_follows_an_answer_that_waited),
         cmocka_unit_test(content_has_its_time),
         cmocka_unit_test(a_tunnel_has_no_limit),

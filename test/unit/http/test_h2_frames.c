@@ -45,6 +45,7 @@ static void what_was_closed_stays_closed(void **state)
         {0x01000001, 0x01000001, 2, 0x01000001, 1},
         {0x00010001, 0x00010003, 2, 0x00010001, 1},
         {0x7f000001, 0x7f000003, 2, 0x7f000001, 1},
+        {0x80000001, 0x80000003, 2, 1, 1}, /* the highest bit is no part of it */
     };
     const carom_options options = simulation_options();
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

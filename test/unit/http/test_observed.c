@@ -138,6 +138,24 @@ static void times_have_their_reasons(void **state)
     assert_ended(CAROM_REASON_SHUTDOWN);
 }
 
+static void who_asks_nothing_more_is_late(void **state)
+{
+    (void)state;
+    carom_options options = observed_options();
+    options.keep_alive = 500;
+    options.keep_alive_grace = 100;
+    struct carom_peer *peer = begin_observed(&options);
+    say(peer, GET("/"));
+    turn();
+    answer_and_release(sim.held[0], "x");
+    turn();
+    pass(550);
+    assert_int_equal(seen.closed, 0);
+    pass(100);
+    assert_true(carom_peer_saw_close(peer));
+    assert_ended(CAROM_REASON_HEADER_TIMEOUT);
+}
+
 /* Such a connection is none. */
 static void who_is_not_wanted_goes(void **state)
 {
@@ -233,6 +251,7 @@ int main(void)
         cmocka_unit_test(who_leaves_has_closed),
         cmocka_unit_test(who_lingers_is_closed_in_the_end),
         cmocka_unit_test(times_have_their_reasons),
+        cmocka_unit_test(who_asks_nothing_more_is_late),
         cmocka_unit_test(who_is_not_wanted_goes),
         cmocka_unit_test(what_is_no_request_is_offered),
         cmocka_unit_test(an_offer_after_fin_has_an_end),
