@@ -504,6 +504,8 @@ export interface Server extends AsyncDisposable {
   unref(): void;
   /** Counters; after the end, the last ones. */
   stats(): ServerStats;
+  /** Give new requests to another handler, and WebSockets to come other handlers and options. Those that are there stay with theirs. */
+  reload<Data = undefined>(handler: { fetch: WebSocketRequestHandler<Data>; websocket: WebSocketHandlers<Data> }): void;
   /** Give new requests to another handler. Those in flight stay with theirs. */
   reload(handler: Handler | HandlerObject): void;
   /**

@@ -32,6 +32,10 @@ const server = serve(
 const { recordsInFlight } = server.stats();
 void recordsInFlight;
 server.reload(() => new Response('x'));
+server.reload({
+  fetch: (request, info) => (info.upgrade(request) ? undefined : new Response('x')),
+  websocket: { open: (ws) => void ws.send('x') },
+});
 server.draining satisfies AbortSignal;
 server.shutdown({ deadline: 1000 }).then(() => server.finished);
 carom.serve({ fetch: () => new Response(new Request('http://a').url) });

@@ -263,6 +263,25 @@ test('without handlers upgrade throws, and extended CONNECT is not announced', a
   }
 });
 
+test('a reload brings other handlers of WebSockets, for those to come', async () => {
+  const answering = (text) => ({ message: (ws) => ws.send(text) });
+  await serving(WAYS[0], answering('old'), async (url, server) => {
+    const fetch = (request, info) => (info.upgrade(request) ? undefined : new Response('no socket'));
+    const first = await connect(Ws, url);
+    server.reload({ fetch, websocket: answering('new') });
+    assert.throws(() => server.reload({ fetch, websocket: { ...answering('wrong'), maxMessage: 0 } }), /maxMessage must be/);
+    server.reload(fetch); // and leaves the rest as it is
+    const second = await connect(Ws, url);
+    for (const [{ socket, next }, text] of [
+      [first, 'old'],
+      [second, 'new'],
+    ]) {
+      socket.send('');
+      assert.deepEqual(await next(), ['message', text]);
+    }
+  });
+});
+
 // A client that is faster than its handler costs no memory here: what it sends stays with it.
 test('a handler that never finishes is given no more than it has begun', { skip: !isNode }, async () => {
   const told = events();

@@ -118,7 +118,8 @@ async function startApp(app, given) {
   if (watch === null) return;
   watch.start(async () => {
     try {
-      server.reload(log.of((await loadApp(app)).fetch));
+      const { fetch, options: anew } = await loadApp(app);
+      server.reload({ fetch: log.of(fetch), websocket: anew.websocket });
       process.stderr.write('carom: loaded anew\n');
     } catch (error) {
       process.stderr.write(`carom: the old version goes on, the new one is broken\n${describe(error)}\n`);

@@ -89,8 +89,11 @@ class Server {
     this.#engine.reference(false);
   }
 
+  // Sockets that are open keep their handlers.
   reload(handler) {
-    this.handler = handlerOf(handler);
+    const next = handlerOf(handler);
+    if (isPlain(handler) && handler.websocket !== undefined) this.#takeWebSocket(handler.websocket);
+    this.handler = next;
   }
 
   reloadTls(options) {
@@ -121,8 +124,8 @@ class Server {
   #takeWebSocket(websocket) {
     if (websocket === null || typeof websocket !== 'object') throw new TypeError('websocket must be an object with handlers');
     checkSocketNames(websocket);
-    this.#websocket = websocket;
     this.#settings = socketSettings(websocket, websocket);
+    this.#websocket = websocket;
   }
 
   // Make the request a WebSocket; false when it asks for none, or cannot become one any more.

@@ -10,6 +10,7 @@ import { test, after } from 'node:test';
 import tls from 'node:tls';
 
 import { certificate } from '../transports.mjs';
+import { Ws } from '../ws-client.mjs';
 
 const require = createRequire(import.meta.url);
 const { parseArguments, UsageError } = require('../../src/cli/arguments.js');
@@ -360,6 +361,25 @@ test('--watch loads anew what the app imports', async (t) => {
   app('parts/deep.mjs', 'export const word = "two";\n');
   await run.says(/loaded anew/);
   assert.equal(await (await fetch(origin)).text(), 'two');
+  await run.stop();
+});
+
+test('--watch brings new handlers of WebSockets', async (t) => {
+  const text = (word) =>
+    `export default { websocket: { open: (ws) => ws.send('${word}') }, fetch(request, server) { server.upgrade(request); } };\n`;
+  const file = app('sockets.mjs', text('one'));
+  const run = new Run(t, 'serve', file, '--port', '0', '--watch', '--log', 'off');
+  const origin = await run.origin();
+  const told = async () => {
+    const socket = new Ws(origin.replace('http', 'ws'));
+    const [data] = await once(socket, 'message');
+    socket.terminate();
+    return String(data);
+  };
+  assert.equal(await told(), 'one');
+  app('sockets.mjs', text('two'));
+  await run.says(/loaded anew/);
+  assert.equal(await told(), 'two');
   await run.stop();
 });
 
