@@ -312,3 +312,57 @@ test('pieces of content count together for the rate', () => {
   assert.equal(all.records[0].response, 'open');
   assert.equal(all.records[0].refused, 0);
 });
+
+test('no further request is read while too much waits to be sent', () => {
+  const all = open();
+  all.core.queued = 65_536;
+  all.come(get() + get());
+  assert.equal(all.records.length, 0);
+  all.core.queued = 65_535;
+  all.core.touch();
+  all.turn();
+  assert.equal(all.records.length, 2);
+});
+
+test('what follows a request for another protocol is no request until that is refused', () => {
+  const CONNECT = get('CONNECT a:1 HTTP/1.1');
+  const all = open().come(`${CONNECT}early`);
+  assert.deepEqual([all.records.length, all.records[0].unread], [1, 0]);
+  assert.equal(all.records[0].upgrade(head(200, [])), 0);
+  all.turn();
+  all.http.process();
+  assert.equal(all.records[0].read(10).toString(), 'early');
+  // Who has answered before all of the content came agrees on nothing.
+  const late = open().come(post(2, 'Connection: Upgrade', 'Upgrade: x'));
+  late.records[0].respond(head(), bytes(''));
+  late.turn();
+  late.come(`ab${get()}`);
+  assert.equal(late.records.length, 2);
+});
+
+test('content that breaks the protocol is refused, whether the handler was called or not', () => {
+  const begin = get('POST / HTTP/1.1', 'Transfer-Encoding: chunked');
+  const called = open().come(begin).come(`xyz\r\n${get()}`);
+  assert.deepEqual([called.records.length, called.told, called.records[0].content], [1, ['1 content', '1 bad-request'], 'lost']);
+  assert.match(called.sent, /^HTTP\/1.1 400 .*\r\nConnection: close\r\n/s);
+  assert.deepEqual([called.within, called.last()], [false, 'end true null']);
+  const atOnce = open().come(`${begin}x\r\n${get()}`);
+  assert.deepEqual([atOnce.records.length, atOnce.last()], [0, 'end true null']);
+  assert.match(atOnce.sent, /^HTTP\/1.1 400 /);
+  const watched = open({ observed: true }).come(`${begin}x\r\n`);
+  assert.deepEqual([watched.records.length, watched.told], [0, []]);
+  assert.match(watched.sent, /^HTTP\/1.1 400 /);
+});
+
+test('nothing is read behind what is no request, though its handler has not answered yet', () => {
+  const all = open({ observed: true }).come('GET@ / HTTP/1.1\r\n\r\n').come(get());
+  assert.equal(all.records.length, 1);
+  assert.deepEqual([all.within, all.last()], [false, 'on']);
+  const behind = open().come(`${get()}GET@ / HTTP/1.1\r\n\r\n`).come(get());
+  assert.equal(behind.records.length, 1);
+});
+
+test('a long content of a known length has no limit but that which its head was let in by', () => {
+  const all = open({ maxContent: 2 }).come(post(3)).come('abc');
+  assert.deepEqual([all.records[0].content, all.sent], ['whole', '']);
+});
