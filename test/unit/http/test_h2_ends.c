@@ -136,7 +136,30 @@ static void content_of_no_length_is_whole(void **state)
     assert_int_equal(carom_request_read(sim.held[0], &slice), 0);
     answer_and_release(sim.held[0], "x");
     turn();
-    assert_int_equal(finish().ended[CAROM_REASON_COMPLETE], 1);
+    const carom_stats stats = finish();
+    assert_int_equal(stats.ended[CAROM_REASON_COMPLETE], 1);
+    assert_int_equal(stats.responses, 1);
+}
+
+/* A request that turns out to be none while it is answered ends as one. */
+static void wrong_trailers_end_an_answer(void **state)
+{
+    (void)state;
+    uint32_t code = UINT32_MAX;
+    carom_options options = simulation_options();
+    options.handler = idle_handler;
+    begin_raw(&options);
+    frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, 1, SECTION(POST));
+    turn();
+    assert_int_equal(carom_respond_begin(sim.held[0], &streamed), 0);
+    turn();
+    frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_STREAM | NGHTTP2_FLAG_END_HEADERS, 1,
+          SECTION("\0\x04host\1a"));
+    turn();
+    assert_int_equal(frames(NGHTTP2_RST_STREAM, &code), 1);
+    assert_int_equal(code, NGHTTP2_PROTOCOL_ERROR);
+    assert_int_equal(carom_record_outcome(sim.held[0]).reason, CAROM_REASON_BAD_REQUEST);
+    finish();
 }
 
 /* And is told so: RST_STREAM that lets its client ask again, if GOAWAY has not done it. */
@@ -487,6 +510,7 @@ int main(void)
         cmocka_unit_test(nothing_is_served_behind_goaway),
         cmocka_unit_test(who_comes_late_is_told_so),
         cmocka_unit_test(content_of_no_length_is_whole),
+        cmocka_unit_test(wrong_trailers_end_an_answer),
         cmocka_unit_test(what_comes_behind_goaway_may_be_asked_again),
         cmocka_unit_test(a_reset_follows_an_answer_that_waited),
         cmocka_unit_test(content_has_its_time),
