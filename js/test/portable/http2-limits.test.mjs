@@ -90,6 +90,35 @@ test('fields without values count for the limit of a section', async (t) => {
   }
 });
 
+test('what is over a limit, or expects what nobody does, is refused', async (t) => {
+  let calls = 0;
+  const server = serving(t, { maxTarget: 20, maxFields: 4, maxContent: 10 }, async (request) => {
+    calls++;
+    return new Response(await request.text());
+  });
+  const session = connect(t, server);
+  for (const [status, fields, content] of [
+    [200, { ':path': `/${'a'.repeat(19)}` }],
+    [414, { ':path': `/${'a'.repeat(20)}` }],
+    [200, { a: '', b: '', c: '' }], // and host
+    [431, { a: '', b: '', c: '', d: '' }],
+    [200, { expect: '100-Continue' }, '0123456789'],
+    [417, { expect: '200-ok' }],
+    [200, {}, '0123456789'],
+    [413, {}, '0123456789a'],
+    [413, { 'content-length': '11' }],
+  ]) {
+    const before = calls;
+    const stream = session.request({ ':method': content || fields['content-length'] ? 'POST' : 'GET', ':path': '/', ...fields });
+    stream.on('error', () => {});
+    if (content !== undefined) stream.end(content);
+    const [headers] = await once(stream, 'response');
+    assert.equal(headers[':status'], status, JSON.stringify(fields));
+    if (status !== 413) assert.equal(calls - before, status === 200 ? 1 : 0);
+    stream.close();
+  }
+});
+
 test('a pause leaves what is left of a window', (t) => {
   let now = 1000;
   t.mock.method(performance, 'now', () => now);
