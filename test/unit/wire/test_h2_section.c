@@ -43,6 +43,7 @@ static void add(const char *name, const char *value)
 static void begin_head(const char *method, const char *path)
 {
     memset(&head, 0, sizeof head);
+    head.method = head.target = (struct carom_span){7, 7}; /* of the request before */
     carom_fields_init(&head.fields, &tables, 100);
     carom_h2_section_begin(&section, &head.fields, &small, &large, &limits, false);
     if (method != NULL)
@@ -189,6 +190,11 @@ static void what_is_wrong_is_refused(void **state)
         add(cases[i].name, cases[i].value);
         if (end_head(true) != cases[i].status)
             fail_msg("case %zu: %u", i, section.status);
+        assert_int_equal(head.fields.count, section.status == 0);
+        if (section.status == 0)
+            assert_field(0, "host", cases[i].value[1] == '\0' ? "h" : "h:1");
+        else
+            assert_int_equal(head.method.length + head.target.length, 0);
         carom_fields_clear(&head.fields);
     }
 }
