@@ -397,6 +397,72 @@ static void there_is_no_service(void **state)
     assert_int_equal(carom_service_destroy(NULL), 0);
 }
 
+static void there_is_no_worker(void **state)
+{
+    (void)state;
+    const carom_slice topic = {"a", 1};
+    const carom_content content = {.data = "x", .length = 1, .give_back = count_back};
+    given_back = 0;
+    assert_null(carom_service_worker(NULL, 0));
+    assert_null(carom_record_worker(NULL));
+    assert_null(carom_worker_data(NULL));
+    assert_int_equal(carom_worker_index(NULL), 0);
+    carom_worker_set_data(NULL, &given_back);
+    assert_int_equal(carom_service_records(NULL, 0, NULL, NULL), 0);
+    assert_int_equal(carom_post_worker(NULL, &waker), -CAROM_EINVAL);
+    assert_int_equal(carom_wait_time_worker(NULL, 1, &waker), -CAROM_EINVAL);
+    carom_unwait_worker(NULL, &waker);
+    assert_int_equal(carom_publish(NULL, topic, CAROM_WEBSOCKET_TEXT, &content), -CAROM_EINVAL);
+    assert_int_equal(given_back, 1);
+    assert_int_equal(carom_publish(NULL, topic, CAROM_WEBSOCKET_TEXT, NULL), -CAROM_EINVAL);
+    assert_int_equal(carom_subscribers(NULL, topic), 0);
+}
+
+static void a_worker_is_asked_for_what_it_cannot(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    begin(&options);
+    carom_worker *worker = carom_service_worker(sim.service, 0);
+    assert_non_null(worker);
+    assert_null(carom_service_worker(sim.service, 1));
+    assert_int_equal(carom_service_records(sim.service, 1, NULL, NULL), 0);
+    assert_int_equal(carom_wait_time_worker(worker, 1, &no_function), -CAROM_EINVAL);
+    assert_int_equal(carom_post_worker(worker, NULL), -CAROM_EINVAL);
+    carom_unwait_worker(worker, NULL);
+    assert_int_equal(carom_subscribers(sim.service, (carom_slice){NULL, 0}), 0);
+    finish();
+}
+
+/* A program that was compiled with other counters gets those that it knows, and 0 of what we do not
+ * have. */
+static void counters_are_as_many_as_the_program_has(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    begin(&options);
+    struct carom_peer *asking = connect_peer();
+    say(asking, GET("/now"));
+    turn();
+    union {
+        carom_stats stats;
+        uint64_t words[CAROM_STATS_WORDS + 2];
+    } of_ours, of_theirs;
+    of_ours.stats = stats_now();
+    for (size_t words = 1; words <= CAROM_STATS_WORDS + 1; words++) {
+        memset(&of_theirs, 0x55, sizeof of_theirs);
+        of_theirs.stats.size = words * sizeof(uint64_t);
+        assert_int_equal(carom_service_stats(sim.service, &of_theirs.stats), 0);
+        assert_int_equal(of_theirs.stats.size, words * sizeof(uint64_t));
+        for (size_t i = 1; i < CAROM_STATS_WORDS + 2; i++) {
+            uint64_t told = i < CAROM_STATS_WORDS ? of_ours.words[i] : 0;
+            assert_true(of_theirs.words[i] == (i < words ? told : UINT64_C(0x5555555555555555)));
+        }
+    }
+    assert_int_equal(of_ours.stats.requests, 1);
+    finish();
+}
+
 static void a_service_is_asked_for_what_it_cannot(void **state)
 {
     (void)state;
@@ -421,6 +487,9 @@ int main(void)
     const struct CMUnitTest all[] = {
         cmocka_unit_test_setup(a_wrong_call_is_told_and_does_nothing, make_wakers),
         cmocka_unit_test_setup(there_is_no_service, make_wakers),
+        cmocka_unit_test_setup(there_is_no_worker, make_wakers),
+        cmocka_unit_test_setup(a_worker_is_asked_for_what_it_cannot, make_wakers),
+        cmocka_unit_test_setup(counters_are_as_many_as_the_program_has, make_wakers),
         cmocka_unit_test_setup(a_service_is_asked_for_what_it_cannot, make_wakers),
     };
     return cmocka_run_group_tests(all, NULL, NULL);
