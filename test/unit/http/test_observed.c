@@ -1,5 +1,7 @@
 /* Tests of an observer of connections: what it is told when they open and end, and what its handler
  * is given in the place of what is no request. */
+#include <arpa/inet.h>
+
 #include "unit/http/simulation.h"
 
 static struct {
@@ -7,6 +9,7 @@ static struct {
     uint32_t opened, closed;
     carom_reason reason; /* of the last that closed */
     bool refuses;
+    struct carom_endpoint local;
 } seen;
 
 static uint32_t note_opened(struct carom_observer *observer, struct carom_core *core)
@@ -14,6 +17,8 @@ static uint32_t note_opened(struct carom_observer *observer, struct carom_core *
     assert_ptr_equal(observer, &seen.observer);
     assert_false(carom_core_observed(core)->secure);
     seen.opened++;
+    seen.local = *carom_core_local(core);
+    assert_memory_equal(&seen.local, carom_core_local(core), sizeof seen.local); /* asked once */
     return seen.refuses ? 0 : seen.opened;
 }
 
@@ -53,6 +58,48 @@ static void assert_ended(carom_reason reason)
     assert_int_equal(seen.closed, 1);
     assert_int_equal(seen.reason, reason);
     finish();
+}
+
+static carom_address near_end;
+
+static void tell_near_end(const struct carom_connections *connections, uint16_t listener,
+                          carom_address *address)
+{
+    (void)connections, (void)listener;
+    *address = near_end;
+}
+
+/* The near end in each family, as the address of a peer is kept. */
+static void the_near_end_is_told(void **state)
+{
+    (void)state;
+    static const struct {
+        carom_address address;
+        uint8_t bytes[16];
+    } cases[] = {
+        {{.family = CAROM_IPV4, .port = 80, .text = "127.0.0.1"}, {127, 0, 0, 1}},
+        {{.family = CAROM_IPV6, .port = 443, .text = "::1"}, {[15] = 1}},
+        {{.family = CAROM_IPV6, .port = 1, .text = "2001:db8::7"}, {32, 1, 13, 184, [15] = 7}},
+        {{.family = CAROM_UNIX, .text = "/run/127.0.0.1"}, {0}},
+    };
+    const carom_options options = observed_options();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct carom_peer *peer = begin_observed(&options);
+        near_end = cases[i].address;
+        sim.service->workers[0].connections.local_address = tell_near_end;
+        turn();
+        assert_int_equal(seen.opened, 1);
+        assert_int_equal(seen.local.family, near_end.family);
+        assert_int_equal(ntohs(seen.local.port), near_end.port);
+        assert_memory_equal(seen.local.bytes, cases[i].bytes, sizeof cases[i].bytes);
+        carom_address address;
+        carom_endpoint_describe(&seen.local, &address);
+        assert_int_equal(address.family, near_end.family);
+        assert_int_equal(address.port, near_end.port);
+        assert_string_equal(address.text, near_end.family == CAROM_UNIX ? "" : near_end.text);
+        carom_peer_shutdown(peer);
+        assert_ended(CAROM_REASON_CLIENT_CLOSED);
+    }
 }
 
 /* The one record that is held is no request: why, and what came. */
@@ -249,6 +296,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_leaves_has_closed),
+        cmocka_unit_test(the_near_end_is_told),
         cmocka_unit_test(who_lingers_is_closed_in_the_end),
         cmocka_unit_test(times_have_their_reasons),
         cmocka_unit_test(who_asks_nothing_more_is_late),
