@@ -29,7 +29,8 @@ void carom_core_let_go(struct carom_core *core)
 
 /* ---------------------------------------------------------------- the lists of the turn */
 
-/* It is in one list at a time, and held by those of the turn. */
+/* It is in one list at a time, and held by those of the turn. While one of those is not empty the
+ * worker does not sleep, so that it is told of the first time alone. */
 static void enlist(struct carom_node *list, struct carom_core *core)
 {
     if (core->listed)
@@ -37,6 +38,7 @@ static void enlist(struct carom_node *list, struct carom_core *core)
     core->listed = true;
     carom_core_hold(core);
     carom_list_move(list, &core->link);
+    carom_records_work(&core->connections->records);
 }
 
 static void delist(struct carom_core *core)
@@ -51,14 +53,12 @@ static void delist(struct carom_core *core)
 void carom_core_touch(struct carom_core *core)
 {
     enlist(&core->connections->dirty, core);
-    carom_records_work(&core->connections->records);
 }
 
 void carom_core_resume(struct carom_core *core)
 {
     core->resumed = true; /* when it is listed as dirty, it moves over after the flush */
     enlist(&core->connections->resumed, core);
-    carom_records_work(&core->connections->records);
 }
 
 static void flush(struct carom_core *core)

@@ -14,14 +14,21 @@ static const struct carom_tunnel_carrier *carrier_of(const struct carom_tunnel *
     return tunnel->has_connection ? &connection_carrier : &carom_tunnel_record_carrier;
 }
 
+/* Three calls of each message to each who gets it: where a connection carries it, they are none. */
+
 struct carom_queue *carom_tunnel_out(struct carom_tunnel *tunnel)
 {
-    return carrier_of(tunnel)->out(tunnel);
+    if (carom_likely(tunnel->has_connection))
+        return &tunnel->connection->stream.out;
+    return carom_tunnel_record_carrier.out(tunnel);
 }
 
 void carom_tunnel_added(struct carom_tunnel *tunnel, uint64_t bytes)
 {
-    carrier_of(tunnel)->added(tunnel, bytes);
+    if (carom_likely(tunnel->has_connection))
+        carom_connection_touch(tunnel->connection);
+    else
+        carom_tunnel_record_carrier.added(tunnel, bytes);
 }
 
 uint64_t carom_tunnel_send_now(struct carom_tunnel *tunnel, const struct carom_queue *queue)
@@ -31,7 +38,11 @@ uint64_t carom_tunnel_send_now(struct carom_tunnel *tunnel, const struct carom_q
 
 uint64_t carom_tunnel_unsent(const struct carom_tunnel *tunnel)
 {
-    return tunnel->is_over ? 0 : carrier_of(tunnel)->unsent(tunnel);
+    if (tunnel->is_over)
+        return 0;
+    if (carom_likely(tunnel->has_connection))
+        return tunnel->connection->stream.out.length;
+    return carom_tunnel_record_carrier.unsent(tunnel);
 }
 
 void carom_tunnel_receive(struct carom_tunnel *tunnel, bool on)
@@ -105,25 +116,9 @@ static void leave(struct carom_tunnel *tunnel)
     tunnel->connection->core.protocol_state = NULL;
 }
 
-static struct carom_queue *connection_out(struct carom_tunnel *tunnel)
-{
-    return &tunnel->connection->stream.out;
-}
-
-static void connection_added(struct carom_tunnel *tunnel, uint64_t bytes)
-{
-    (void)bytes;
-    carom_connection_touch(tunnel->connection);
-}
-
 static uint64_t connection_send_now(struct carom_tunnel *tunnel, const struct carom_queue *queue)
 {
     return carom_stream_send_now(&tunnel->connection->stream, queue);
-}
-
-static uint64_t connection_unsent(const struct carom_tunnel *tunnel)
-{
-    return tunnel->connection->stream.out.length;
 }
 
 /* What has come and waits is given first. */
@@ -162,11 +157,9 @@ static struct carom_core *connection_core(const struct carom_tunnel *tunnel)
     return &tunnel->connection->core;
 }
 
+/* The calls that are none are not here. */
 static const struct carom_tunnel_carrier connection_carrier = {
-    .out = connection_out,
-    .added = connection_added,
     .send_now = connection_send_now,
-    .unsent = connection_unsent,
     .receive = connection_receive,
     .end = connection_end,
     .abort = connection_abort,

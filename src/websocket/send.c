@@ -222,13 +222,17 @@ bool carom_ws_takes(carom_websocket *socket, size_t length)
 int carom_ws_send_framed(carom_websocket *socket, struct carom_page *page, const uint8_t *frame,
                          size_t size, size_t length)
 {
+    struct carom_websockets *websockets = carom_ws_shared(socket);
     struct carom_queue *out = carom_tunnel_out(&socket->tunnel);
-    uint64_t before = out->length;
-    carom_ws_shared(socket)->messages_sent++;
-    carom_ws_shared(socket)->bytes_sent += length;
-    int error = carom_queue_append_page(
-        out, &carom_websockets_records(carom_ws_shared(socket))->segments, page, frame, size);
-    return framed(socket, error, before);
+    websockets->messages_sent++;
+    websockets->bytes_sent += length;
+    int error = carom_queue_append_page(out, &carom_websockets_records(websockets)->segments, page,
+                                        frame, size);
+    if (carom_unlikely(error < 0))
+        return framed(socket, error, out->length);
+    carom_tunnel_added(&socket->tunnel, size);
+    socket->spoke = true;
+    return 0;
 }
 
 static int send_ping_or_pong(carom_websocket *socket, uint8_t opcode, const void *data,
