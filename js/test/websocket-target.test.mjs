@@ -67,10 +67,10 @@ function heardOf(target, seed, count) {
   // Some do something while they are called.
   const within = [
     () => {},
-    () => {},
+    (event) => target.addEventListener(event.type, callbacks[1]), // itself
     (event) => event.stopImmediatePropagation(),
     (event) => target.removeEventListener(event.type, callbacks[0]),
-    (event) => target.addEventListener(event.type, callbacks[1]),
+    (event) => target.addEventListener(event.type, callbacks[0]),
     (event) => event.preventDefault(),
     () => signals[0].abort(),
     (event) => event.stopPropagation(),
