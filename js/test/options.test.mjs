@@ -38,6 +38,14 @@ const later = async () => {
 const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
 const WHOLE = /fine$/;
 
+test('a window may have the least and the most, and neither less nor more', async () => {
+  const served = (options) => serve({ port: 0, hostname: '127.0.0.1', onListen() {}, ...options }, fine).shutdown({ deadline: 0 });
+  await served({ h2StreamWindow: 1024, h2ConnectionWindow: 1024, h2ConnectionWindowMax: 1024 });
+  await served({ h2StreamWindow: 65536, h2StreamWindowMax: 65536 });
+  for (const options of [{ h2StreamWindow: 1023 }, { h2StreamWindow: 65536, h2StreamWindowMax: 65535 }, { h2ConnectionWindow: 1023 }])
+    assert.throws(() => served(options), RangeError, JSON.stringify(options));
+});
+
 for (const io of ['inline', 'thread']) {
   test(`${io}: false is off, and not the default`, async () => {
     assert.match(await answerOf({ io }, fine, GET, false, WHOLE), /\r\nKeep-Alive: timeout=75\r\n/i);

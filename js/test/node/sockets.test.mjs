@@ -64,6 +64,17 @@ test('bytes that the engine has yet to send are written', { skip }, async (t) =>
   }
 });
 
+test('bytes of all responses of a connection are written', { skip }, async (t) => {
+  const written = [];
+  const { port } = await start(t, (req, res) => {
+    res.on('finish', () => written.push(req.socket.bytesWritten));
+    res.end('x'.repeat(10_000));
+  });
+  await raw(port, GET + GET.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n'));
+  assert.equal(written.length, 2);
+  assert.ok(written[1] >= 20_000, `${written}`);
+});
+
 test('a refusal that nobody deals with is an error of its socket, and of no other', { skip }, async (t) => {
   const { server, port } = await start(t, () => assert.fail('no request'));
   const [, [error]] = await Promise.all([
