@@ -373,6 +373,24 @@ static void a_head_of_any_kind_ends_the_handlers_time(void **state)
     }
 }
 
+/* Trailers as long as the limit of a head, and a byte more. */
+static void trailers_may_be_as_long_as_the_limit(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    options.max_response_head = 1000;
+    struct carom_peer *peer;
+    carom_record *record = begin_and_ask(&options, &peer, GET("/hold"));
+    assert_int_equal(begin_stream(record, 0), 0);
+    carom_field trailers[2] = {{CAROM_SLICE("a"), {bytes, 499}}, {CAROM_SLICE("b"), {bytes, 500}}};
+    assert_int_equal(carom_end(record, trailers, 2), -CAROM_ETOOBIG);
+    trailers[1].value.length--;
+    assert_int_equal(carom_end(record, trailers, 2), 0);
+    turn();
+    assert_got(peer, "\r\n0\r\na: bbb");
+    finish();
+}
+
 /* Which of several errors is told: that of the state before that of what is given. */
 static void the_state_is_looked_at_first(void **state)
 {
@@ -407,6 +425,7 @@ int main(void)
         cmocka_unit_test(only_a_whole_request_is_upgraded),
         cmocka_unit_test(a_length_of_nothing_is_none),
         cmocka_unit_test(a_head_of_any_kind_ends_the_handlers_time),
+        cmocka_unit_test(trailers_may_be_as_long_as_the_limit),
         cmocka_unit_test(the_state_is_looked_at_first),
     };
     return cmocka_run_group_tests_name("http/respond", tests, NULL, NULL);
