@@ -3,9 +3,11 @@ import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 import { test } from 'node:test';
 
-import { NAMED, answer, bytes, get, head, lines, open } from './one-connection.mjs';
+import { NAMED, answer, bytes, get, head, lines, open, post } from './one-connection.mjs';
 
-const { E } = createRequire(import.meta.url)('../../src/portable/names.js');
+const require = createRequire(import.meta.url);
+const { E } = require('../../src/portable/names.js');
+const { Record } = require('../../src/portable/record.js');
 
 test('heads of whole responses', () => {
   const whole =
@@ -253,4 +255,58 @@ test('a protocol that was agreed on has the connection, behind its answer', () =
   informed.turn();
   informed.http.process();
   assert.equal(informed.records[0].unread, 0);
+});
+
+test('a response may be sent as its handler writes it', () => {
+  const raw = (record) => {
+    assert.equal(record.raw(), 0);
+    assert.deepEqual([record.raw(), record.begin(head(), 1), record.respond(head(), bytes(''))], Array(3).fill(E.ESTATE));
+    assert.equal(record.write(bytes('HTTP/1.1 200 Own\r\n\r\nhi')), 0);
+    assert.equal(record.end([]), 0);
+  };
+  assert.deepEqual(answer(get(), raw), ['HTTP/1.1 200 Own\r\n\r\nhi', 'end false null']);
+  const { core, http } = open().come(get());
+  const overHttp2 = new Record({ version: 20 }, { core, unsent: () => 0 });
+  assert.equal(overHttp2.raw(), E.EUNSUPPORTED);
+  http.lost('shutdown');
+});
+
+test('what is over takes nothing more', () => {
+  const all = open({ reads: false }).come(`${post(3)}abc${post(9)}abc`);
+  const [whole, coming] = all.records;
+  coming.begin(head(), -1);
+  coming.write(Buffer.alloc(65_536));
+  assert.ok(coming.isFull);
+  all.http.lost('client-reset');
+  for (const record of [whole, coming]) {
+    assert.deepEqual([record.over, record.isGone, record.isFull, record.reason], [true, true, false, 'client-reset']);
+    assert.deepEqual(
+      [record.respond(head(), bytes('')), record.begin(head(), 0), record.write(bytes('')), record.end([]), record.raw()],
+      Array(5).fill(E.ECANCELED),
+    );
+    assert.deepEqual([record.inform(head(103)), record.upgrade(head(101))], Array(2).fill(E.ECANCELED));
+    record.cancel('again');
+    record.refuse(500, 'again');
+    assert.deepEqual([record.reason, record.refused], ['client-reset', 0]);
+  }
+  assert.deepEqual([whole.content, whole.read(9).toString()], ['whole', 'abc']); // what has come may be read
+  assert.deepEqual([coming.content, coming.unread, coming.read(9).length], ['lost', 0, 0]);
+  coming.contentWhole(['late', 'x']);
+  assert.deepEqual([coming.content, coming.trailers.length], ['lost', 0]);
+  assert.equal(all.counts.cancellations, 2);
+});
+
+test('a refusal is of what was not answered yet, and a reset of what has begun', () => {
+  const all = open().come(get() + get());
+  const [first, second] = all.records;
+  first.refuse(503, 'handler-timeout');
+  assert.deepEqual([first.over, first.respond(head(), bytes(''))], [true, E.ECANCELED]);
+  second.begin(head(), -1);
+  all.turn();
+  assert.match(all.next(), /^HTTP\/1.1 503 Service Unavailable\r\n.*Retry-After: 1\r\n.*/s);
+  second.refuse(503, 'handler-timeout');
+  all.turn();
+  assert.deepEqual(all.told, ['1 handler-timeout', '2 handler-timeout']);
+  assert.deepEqual([second.response, second.refused], ['cancelled', 0]);
+  assert.equal(all.last(), 'abort handler-timeout');
 });
