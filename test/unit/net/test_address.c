@@ -14,8 +14,9 @@
 #include <unistd.h>
 
 static bool without_ipv6;
+static int listen_error; /* errno of the next listen */
 
-/* In front of the one in libc. */
+/* In front of those in libc. */
 int socket(int family, int type, int protocol)
 {
     if (without_ipv6 && family == AF_INET6) {
@@ -24,8 +25,6 @@ int socket(int family, int type, int protocol)
     }
     return (int)syscall(SYS_socket, family, type, protocol);
 }
-
-static int listen_error; /* errno of the next listen */
 
 int listen(int fd, int backlog)
 {
