@@ -127,6 +127,7 @@ test('what a handler may call, and when', () => {
   );
   assert.equal(record.write(bytes('123456')), E.ELENGTH);
   assert.equal(record.write(bytes('1234')), 0);
+  assert.equal(record.write(bytes('56')), E.ELENGTH);
   assert.equal(record.end([]), E.ELENGTH);
   assert.equal(record.write(bytes('5')), 0);
   assert.equal(record.end(['Host', 'a']), E.EFIELD);
@@ -243,6 +244,14 @@ test('a protocol that was agreed on has the connection, behind its answer', () =
   record.end([]);
   all.turn();
   assert.equal(all.last(), 'end false null');
+  // What cannot be sent leaves the request as it was, and so does an answer before its content has come.
+  const early = open({ reads: false }).come(post(2, 'Connection: Upgrade', 'Upgrade: x'));
+  assert.equal(early.records[0].upgrade(head(101, ['Upgrade', 'x'])), E.ESTATE);
+  early.come('ab');
+  assert.equal(early.records[0].upgrade(head(101, [])), E.EFIELD);
+  assert.deepEqual([early.records[0].response, early.records[0].content, early.sent], ['open', 'whole', '']);
+  assert.equal(early.records[0].upgrade(head(101, ['Upgrade', 'x'])), 0);
+  assert.equal(early.records[0].upgrade(head(101, ['Upgrade', 'x'])), E.ESTATE);
   // Who refuses goes on with the next request.
   const refused = open().come(UPGRADE + get());
   assert.equal(refused.records.length, 1);
