@@ -276,6 +276,26 @@ for (const piece of ['', 'a piece'])
     });
   });
 
+test('a shutdown does not wait behind its deadline for who has begun to read, and has answered', async () => {
+  const { setTimeout: native } = globalThis;
+  globalThis.setTimeout = (act, ms, ...rest) => native(act, ms === 30_000 ? 2 ** 31 - 1 : ms, ...rest); // the time to read on does not end
+  try {
+    const handler = async (request) => {
+      await request.body.getReader().read();
+      return new Response('enough');
+    };
+    const server = serve({ port: 0, hostname: '127.0.0.1', onListen() {} }, handler);
+    const socket = net.connect(server.addr.port, '127.0.0.1');
+    socket.on('error', () => {});
+    socket.write(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n${'x'.repeat(9000)}`);
+    await once(socket, 'data');
+    await server.shutdown({ deadline: 0 });
+    socket.destroy();
+  } finally {
+    globalThis.setTimeout = native;
+  }
+});
+
 for (const method of ['HEAD', 'GET'])
   test(`the file of a stream is closed when its content is not sent: ${method}`, async () => {
     let closed;

@@ -12,6 +12,7 @@ const { checkNames } = require('./option-names.js');
 const { NAMES, settingsOf, ringBytes, maxHeadOf, backendOf, addressOf, deadlineOf, ioOf, integer } = require('./options.js');
 const { tlsOf, changed, forEngine, tlsFault, warn } = require('./tls-options.js');
 
+const LONGEST_TIMER = 2147483647; // milliseconds
 const FAMILIES = ['', 'tcp', 'tcp', 'unix'];
 
 function fault(number, what) {
@@ -106,8 +107,18 @@ class Engine {
 
   shutdown(options) {
     const deadline = deadlineOf(options?.deadline);
-    if (!this.over) native.shutdown(this.handle, deadline);
+    if (!this.over) {
+      native.shutdown(this.handle, deadline);
+      if (deadline >= 0) this.dropUnread(deadline);
+    }
     return this.finished;
+  }
+
+  // Content that was begun and is not read on would keep its request behind the deadline.
+  dropUnread(deadline) {
+    const timer = setTimeout(() => this.rings.forEach((ring) => ring.dropUnread()), Math.min(deadline, LONGEST_TIMER));
+    timer.unref?.();
+    this.finished.then(() => clearTimeout(timer));
   }
 
   // Changes options while it runs; inline only.

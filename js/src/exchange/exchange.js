@@ -49,7 +49,6 @@ const { REASONS, RequestHead, tooLate } = require('./request-head.js');
 const { whyRefused } = require('./refusal.js');
 
 const ROOM = RING_SLOT_SIZE - SLOT_OUT;
-const IDLE = 30_000; // milliseconds
 const NOTHING = new Uint8Array(0);
 const ALL_READ = Object.freeze(Object.assign(new Input(), { done: true }));
 
@@ -404,7 +403,7 @@ class Exchange extends RequestHead {
     clearTimeout(this.idle);
     if (this.isReading()) {
       if (this.input.reading !== null) return;
-      this.idle = setTimeout(() => this.dropContent(), IDLE);
+      this.idle = setTimeout(() => this.dropContent(), this.slot.ring.unreadTime);
       this.idle.unref?.();
       return;
     }

@@ -42,6 +42,7 @@ const BLOCK_SIZE = RING_BLOCK_SLOTS * RING_SLOT_SIZE;
 const FIRST_BLOCKS = 4;
 const WARN_EACH = 10000; // milliseconds
 const YIELDS = 2; // in VM_ASLEEP
+const UNREAD = 30_000; // milliseconds
 // Events that are taken before JavaScript's own loop gets its turn again; fewer while answers are large, since those of a batch that
 // come of promises leave at its end.
 const BATCH = 512;
@@ -150,6 +151,7 @@ class Ring {
     this.draining = false;
     this.open = true;
     this.sockets = null; // WebSockets, once there was one
+    this.unreadTime = UNREAD; // how long the rest of content is kept, behind its response, for who has begun to read it
     this.observer = null; // of connections
     this.connections = []; // by number: what the observer made of them, and the connection
     this.connectionNews = 0;
@@ -269,6 +271,12 @@ class Ring {
       else giveBack(lent);
     }
     if (this.starving.length > 0) this.feed();
+  }
+
+  // From now on nobody reads on behind a response.
+  dropUnread() {
+    this.unreadTime = 0;
+    for (const slot of this.slots) if (slot?.exchange?.over) slot.exchange.dropContent();
   }
 
   starve(output) {
