@@ -116,7 +116,10 @@ class Engine {
 
   // Content that was begun and is not read on would keep its request behind the deadline.
   dropUnread(deadline) {
-    const timer = setTimeout(() => this.rings.forEach((ring) => ring.dropUnread()), Math.min(deadline, LONGEST_TIMER));
+    const drop = () => {
+      for (const ring of this.rings) ring.dropUnread();
+    };
+    const timer = setTimeout(drop, Math.min(deadline, LONGEST_TIMER));
     timer.unref?.();
     this.finished.then(() => clearTimeout(timer));
   }
