@@ -70,6 +70,7 @@ static void limits_are_the_last_that_is_taken(void **state)
     options.protocols = NULL;
     options.protocol_count = 1;
     assert_int_equal(keep(&options), -CAROM_EINVAL);
+    name[1] = '\0';
     names[1] = NULL;
     options.protocols = names;
     options.protocol_count = 2;
