@@ -375,3 +375,27 @@ describe('buffers that change', () => {
       },
     ));
 });
+
+test('when onError fails, too, both errors are told', async (t) => {
+  const told = [];
+  const [first, second] = [new Error('of the handler'), new Error('of onError')];
+  const options = {
+    onError() {
+      console.error = (...said) => told.push(said);
+      throw second;
+    },
+  };
+  const { error } = console;
+  t.after(() => Object.assign(console, { error }));
+  await serving(
+    options,
+    () => {
+      throw first;
+    },
+    async (port) => assert.match(await ask(port), /^HTTP\/1.1 500 /),
+  );
+  assert.deepEqual(
+    told.map((said) => said.at(-1)),
+    [first, second],
+  );
+});

@@ -33,6 +33,12 @@ for (const io of WAYS)
         },
       ));
 
+    test('of a client that was not offered compression it is not said', () =>
+      serving(io, { open: (ws) => ws.send(`${ws.extensions}.`) }, async (url) => {
+        const { next } = await connect(Ws, url);
+        assert.deepEqual(await next(), ['message', '.']);
+      }));
+
     test('what is given to send is copied', () =>
       serving(
         io,
