@@ -327,3 +327,58 @@ test('a shutdown closes one socket after another, in half of its time', () => {
     [0, 2500],
   );
 });
+
+test('what was read is said, and who waits for room is woken', () => {
+  const { sockets, side, words, opened, ask } = programOf();
+  opened(1);
+  ask('BINARY', 1, 0, 'x');
+  assert.equal(words[layout.SOCKETS_MESSAGES_HEAD], words[layout.SOCKETS_MESSAGES_TAIL]);
+  side.hasNews = false;
+  sockets.takeMessages();
+  assert.equal(side.hasNews, false);
+  words[layout.SOCKETS_ROOM_WANTED] = 1;
+  sockets.takeMessages();
+  assert.deepEqual([side.hasNews, words[layout.SOCKETS_ROOM_WANTED]], [true, 0]);
+  ask('PUBLISH_TEXT', 0, 0, '\x04\0\0\0nonex'); // to nobody
+  ask('UNSUBSCRIBE', 1, 0, 'none');
+  assert.equal(side.server.topics.size, 0);
+});
+
+test('a message goes as it is where that is asked for', () => {
+  const { ask, slotOf, accept } = programOf({ deflate: 1 });
+  const slot = slotOf(['Sec-WebSocket-Extensions', 'permessage-deflate']);
+  accept(1, slot);
+  const firsts = [];
+  slot.socket.begin({ queued: 0, receive() {}, touch() {}, send: ([first]) => firsts.push(first) });
+  slot.socket.server.counts.webSocketBytesSaved = 0;
+  ask('SUBSCRIBE', 1, 0, 'room');
+  const long = 'x'.repeat(64);
+  ask('TEXT', 1, 0, long, layout.ENTRY_PLAIN);
+  ask('TEXT', 1, 0, long);
+  ask('TEXT', 1, 0, long.slice(1)); // which is not worth it
+  ask('PUBLISH_TEXT', 0, 0, `\x04\0\0\0room${long}`, layout.ENTRY_PLAIN);
+  ask('PUBLISH_TEXT', 0, 0, `\x04\0\0\0room${long}`);
+  assert.deepEqual(firsts, [0x81, 0xc1, 0x81, 0x81, 0xc1]);
+});
+
+test('settings have defaults, and are off below zero', () => {
+  const usual = { maxFragments: 1024, pingInterval: 25_000, pongTimeout: 20_000, closeTimeout: 5000, closeAtLimit: false, deflates: false };
+  const { sockets } = programOf();
+  const told = (number) => Object.fromEntries(Object.keys(usual).map((name) => [name, sockets.settings[number][name]]));
+  sockets.addSettings({});
+  assert.deepEqual(told(1), usual);
+  const { level, threshold, protocols, origins } = sockets.settings[1];
+  assert.deepEqual([level, threshold, protocols, origins], [1, 64, [], []]);
+  assert.equal(
+    sockets.addSettings({ pingInterval: -1, pongTimeout: -1, closeTimeout: -1, maxFragments: 2, closeAtLimit: 1, deflate: 2 }),
+    2,
+  );
+  assert.deepEqual(told(2), {
+    maxFragments: 2,
+    pingInterval: false,
+    pongTimeout: false,
+    closeTimeout: false,
+    closeAtLimit: true,
+    deflates: true,
+  });
+});
