@@ -111,7 +111,7 @@ static void who_comes_late_is_told_so(void **state)
     turn();
     carom_shutdown(sim.service, CAROM_OFF);
     turn();
-    say(peer, NGHTTP2_CLIENT_MAGIC + 10);
+    say(peer, &NGHTTP2_CLIENT_MAGIC[10]);
     frame(NGHTTP2_SETTINGS, 0, 0, NULL, 0);
     turn();
     assert_true(frames(NGHTTP2_GOAWAY, &code) > 0);
