@@ -102,10 +102,7 @@ static bool content_of(struct carom_ring_sockets *sockets, const struct entry *e
     *content = (carom_content){.data = entry->bytes + skip, .length = entry->size - skip};
     if (!(entry->flags & CAROM_ENTRY_LENT))
         return true;
-    struct carom_loan *loan =
-        entry->value < CAROM_RING_LOANS
-            ? carom_loan_take(sockets->ring, entry->value + 1, CAROM_LOAN_BYTES)
-            : NULL;
+    struct carom_loan *loan = carom_loan_take(sockets->ring, entry->value + 1, CAROM_LOAN_BYTES);
     if (loan == NULL) {
         count_bad(sockets);
         return false;

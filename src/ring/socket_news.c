@@ -112,16 +112,16 @@ static void forget(struct carom_telling *telling)
     *telling = (struct carom_telling){0};
 }
 
-/* Tell a message, or the rest of it; how much of it is told, or -1: not even that it has begun. */
+/* Tell a message, or the rest of it; how much of it is told, or -1: not even that it has begun. A
+ * ping or a pong is shorter than the least piece. */
 static int64_t tell_bytes(struct carom_ring_socket *socket, uint8_t kind, const uint8_t *data,
                           uint32_t length, int64_t told)
 {
     struct carom_ring_sockets *sockets = socket->ring->sockets;
-    bool whole = kind == CAROM_TOLD_PING || kind == CAROM_TOLD_PONG;
     for (;;) {
         uint32_t before = told < 0 ? 0 : (uint32_t)told;
         int64_t more = put(sockets, told < 0 ? kind : (uint32_t)CAROM_TOLD_MORE, socket->number,
-                           length, data + before, length - before, whole);
+                           length, data + before, length - before, false);
         if (more < 0)
             return told;
         told = before + more;
