@@ -5,6 +5,7 @@
 
 #include "unit/http/simulation.h"
 
+#include "base/memory.h"
 #include "websocket/websocket.h"
 
 #define NOTES_MOST 8192
@@ -17,7 +18,8 @@ static struct {
     carom_websocket_options options;
     int (*on_message)(carom_websocket *socket, carom_websocket_kind kind, const void *data,
                       size_t length);
-    int accepted; /* what the last accept returned */
+    int accepted;  /* what the last accept returned */
+    uint64_t held; /* bytes of memory, before there was a service */
 } program;
 
 __attribute__((format(printf, 1, 2))) static void note(const char *format, ...)
@@ -136,6 +138,7 @@ static carom_options sockets_options(void)
     program.options = (carom_websocket_options)CAROM_WEBSOCKET_OPTIONS_INIT;
     program.options.handlers = &handlers;
     program.options.ping_interval = CAROM_OFF;
+    program.held = carom_memory_held();
     return options;
 }
 
@@ -155,6 +158,7 @@ static inline carom_stats finish_sockets(void)
     for (int i = 0; i < 16; i++)
         closed += stats.websockets_closed[i];
     assert_int_equal(closed, stats.websockets_accepted);
+    assert_int_equal(carom_memory_held(), program.held);
     return stats;
 }
 
