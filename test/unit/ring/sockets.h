@@ -7,7 +7,9 @@
 
 #include "wire/ws_frame.h"
 
-#define LOG  CAROM_SOCKETS_LEAST_LOG
+#ifndef LOG
+#define LOG CAROM_SOCKETS_LEAST_LOG
+#endif
 #define MOST 4u
 
 #define HANDSHAKE                                                                                  \
@@ -51,7 +53,7 @@ static void finish_all(void)
     free(sockets.words);
 }
 
-static struct carom_guest *vm_guest(void)
+static inline struct carom_guest *vm_guest(void)
 {
     return sim.service->workers[0].connections.records.guest;
 }
@@ -162,6 +164,25 @@ static void assert_heard(uint32_t kind, uint32_t number, uint32_t value, const c
     assert_memory_equal(heard.bytes, bytes, heard.size);
 }
 
+/* Read a message that comes in pieces, and make room for each: its length. */
+static inline uint32_t hear_pieces(uint32_t number, uint8_t *to)
+{
+    struct heard heard = hear();
+    assert_int_equal(heard.kind, CAROM_TOLD_BINARY);
+    uint32_t length = heard.value, have = 0;
+    for (;;) {
+        assert_int_equal(heard.number, number);
+        memcpy(to + have, heard.bytes, heard.size);
+        have += heard.size;
+        if (have == length)
+            return length;
+        give_room();
+        turn();
+        heard = hear();
+        assert_int_equal(heard.kind, CAROM_TOLD_MORE);
+    }
+}
+
 static void assert_silent(void)
 {
     struct heard heard;
@@ -181,7 +202,7 @@ static void frame(struct carom_peer *peer, uint8_t opcode, const void *data, siz
     carom_peer_send(peer, bytes, size + 4 + length);
 }
 
-static struct carom_peer *open_socket(uint32_t number)
+static inline struct carom_peer *open_socket(uint32_t number)
 {
     struct carom_peer *peer;
     accept_slot(ask(&peer, HANDSHAKE), number);

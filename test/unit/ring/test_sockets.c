@@ -242,25 +242,6 @@ static void both_logs_wrap(void **state)
     finish_all();
 }
 
-/* Read a message that comes in pieces, and make room for each: its length. */
-static uint32_t hear_pieces(uint32_t number, uint8_t *to)
-{
-    struct heard heard = hear();
-    assert_int_equal(heard.kind, CAROM_TOLD_BINARY);
-    uint32_t length = heard.value, have = 0;
-    for (;;) {
-        assert_int_equal(heard.number, number);
-        memcpy(to + have, heard.bytes, heard.size);
-        have += heard.size;
-        if (have == length)
-            return length;
-        give_room();
-        turn();
-        heard = hear();
-        assert_int_equal(heard.kind, CAROM_TOLD_MORE);
-    }
-}
-
 /* What does not fit waits, its socket is not read, and all comes in the end, in order; so does the
  * close of another that finds no room. */
 static void a_full_log_pauses(void **state)

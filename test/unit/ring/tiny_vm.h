@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/memory.h"
 #include "carom_ring.h"
 
 #define CAPACITY 64
@@ -31,6 +32,7 @@ static struct vm {
     bool grows;
     bool pauses;                /* having read once, it reads no more */
     bool late;                  /* it says what it has heard when it is called the next time */
+    uint64_t held_bytes;        /* of memory, before there was a ring */
     bool yields;                /* it takes one event at a time */
     void (*before_event)(void); /* then: before each */
 } vm;
@@ -247,7 +249,7 @@ static inline void vm_begin_unheard(carom_options *options, size_t memory, uint3
                                              .unheard = unheard,
                                              .wake = vm_wake};
     size_t size = (carom_ring_control_size(CAPACITY) + 63) / 64 * 64;
-    vm = (struct vm){.control = aligned_alloc(64, size)};
+    vm = (struct vm){.control = aligned_alloc(64, size), .held_bytes = carom_memory_held()};
     assert_non_null(vm.control);
     memset(vm.control, 0, size);
     assert_int_equal(carom_ring_create(&vm.ring, &ring_options, vm.control, size), 0);
@@ -275,6 +277,7 @@ static inline carom_stats vm_finish(void)
     turn();
     carom_stats stats = finish();
     carom_ring_destroy(vm.ring);
+    assert_int_equal(carom_memory_held(), vm.held_bytes);
     for (int i = 0; i <= CAPACITY / SLOTS; i++)
         free(vm.blocks[i]);
     free(vm.control);

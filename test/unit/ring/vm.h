@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#include "base/memory.h"
 #include "carom_ring.h"
 
 #define CAPACITY 64
@@ -28,6 +29,7 @@ static struct vm {
     uint32_t *control, *slots;
     uint32_t slot_count, command_tail, return_head;
     int wakes;
+    uint64_t held; /* bytes, before there was a ring */
 } vm;
 
 static uint32_t *slot_words(uint32_t index)
@@ -63,6 +65,7 @@ static void vm_begin_watching(carom_options *options, uint32_t slots, bool watch
     size_t size = (carom_ring_control_size(CAPACITY) + 63) / 64 * 64;
     size_t memory = (size_t)slots * CAROM_RING_SLOT_SIZE;
     vm = (struct vm){.slot_count = slots,
+                     .held = carom_memory_held(),
                      .control = aligned_alloc(64, size),
                      .slots = aligned_alloc(64, memory)};
     assert_non_null(vm.control);
@@ -92,6 +95,7 @@ static void vm_finish(void)
     turn();
     finish();
     carom_ring_destroy(vm.ring);
+    assert_int_equal(carom_memory_held(), vm.held);
     free(vm.slots);
     free(vm.control);
 }
