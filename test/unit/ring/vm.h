@@ -89,7 +89,7 @@ static inline void vm_begin_with(carom_options *options, uint32_t slots)
     vm_begin_watching(options, slots, false);
 }
 
-static void vm_finish(void)
+static inline void vm_finish(void)
 {
     carom_ring_abandon(vm.ring);
     turn();
@@ -101,7 +101,7 @@ static void vm_finish(void)
 }
 
 /* The news of a slot, taken. */
-static uint32_t news_of(uint32_t index)
+static inline uint32_t news_of(uint32_t index)
 {
     uint32_t news = slot_words(index)[CAROM_SLOT_NEWS];
     slot_words(index)[CAROM_SLOT_NEWS] = 0;
