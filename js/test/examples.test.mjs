@@ -8,8 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { WebSocket } from 'ws';
 
-import { serve } from '../index.mjs';
-import { TRANSPORTS } from './transports.mjs';
+import { TRANSPORTS, serveOnAnotherPort } from './transports.mjs';
 
 test('each example is tested', () => {
   const tested = readFileSync(new URL(import.meta.url), 'utf8').matchAll(/await example\(t, '(\w+)'\)/g);
@@ -22,7 +21,7 @@ for (const { name, options, origin: originOf, fetch } of TRANSPORTS)
     // The example, served, and where it is. Each transport has its own copy, with what that remembers.
     async function example(t, file) {
       const { default: app } = await import(new URL(`../../examples/js/${file}.mjs?${encodeURIComponent(name)}`, import.meta.url));
-      const server = serve({ port: 0, hostname: '127.0.0.1', onListen() {}, ...options }, app);
+      const server = await serveOnAnotherPort(options, app);
       t.after(() => server.shutdown({ deadline: 0 }));
       return { origin: originOf(server.addr.port), server };
     }
@@ -81,7 +80,7 @@ for (const { name, options, origin: originOf, fetch } of TRANSPORTS)
     test('h3, another fetch-style framework', async (t) => {
       const { H3 } = await import('h3');
       const app = new H3().get('/hi/:name', (event) => ({ hi: event.context.params.name })).post('/echo', (event) => event.req.json());
-      const server = serve({ port: 0, hostname: '127.0.0.1', onListen() {}, ...options }, app.fetch);
+      const server = await serveOnAnotherPort(options, app.fetch);
       t.after(() => server.shutdown({ deadline: 0 }));
       const origin = originOf(server.addr.port);
       assert.deepEqual(await (await fetch(`${origin}/hi/you`)).json(), { hi: 'you' });

@@ -2,8 +2,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
-import { serve } from '../index.mjs';
-import { TRANSPORTS } from './transports.mjs';
+import { TRANSPORTS, serveOnAnotherPort } from './transports.mjs';
 
 const [major] = process.versions.node.split('.').map(Number);
 
@@ -46,7 +45,7 @@ async function app() {
 
 for (const { name, options, origin, fetch } of TRANSPORTS)
   test(`Hono over ${name}`, { skip: major < 20 && 'Hono needs Node 20' }, async (t) => {
-    const server = serve({ port: 0, hostname: '127.0.0.1', onListen() {}, ...options }, (await app()).fetch);
+    const server = await serveOnAnotherPort(options, (await app()).fetch);
     const base = origin(server.addr.port);
     t.after(() => server.shutdown({ deadline: 0 }));
 

@@ -222,7 +222,7 @@ export const TRANSPORTS = [
 // is no connection to the next server, should the kernel give that the same port: of 7,000 it does so now and then.
 const known = new Set();
 
-async function serveOnAnotherPort(options, handler) {
+export async function serveOnAnotherPort(options, handler) {
   for (;;) {
     const server = serve({ port: 0, hostname: '127.0.0.1', onListen() {}, ...options }, handler);
     const { port } = server.addr;

@@ -7,6 +7,7 @@ size_t carom_ws_isal_size(void)
 }
 
 size_t carom_ws_isal_deflate(struct carom_ws_isal *memory, uint8_t bits, carom_slice before,
+                             // NOLINTNEXTLINE(readability-non-const-parameter): isal.c writes there
                              const uint8_t *data, size_t length, uint8_t *to, size_t room)
 {
     (void)memory;

@@ -39,9 +39,9 @@ static int lowest; /* descriptor that is free when a test begins */
 
 static int lowest_free(void)
 {
-    int fd = dup(STDIN_FILENO);
+    int fd = dup(STDIN_FILENO), number = fd;
     close(fd);
-    return fd;
+    return number;
 }
 
 /* Each test has a folder of its own. */
