@@ -131,6 +131,8 @@ static bool serve_those_who_wait(struct carom_ring *ring)
         slot = carom_container(node, struct carom_slot, link);
         if (slot->reading)
             carom_slot_read(slot);
+        else if (carom_record_over(slot->record)) /* its content is no more there */
+            carom_slot_release(slot);
         else if (carom_slot_write_request(slot))
             carom_slot_tell_request(slot);
         done = true;
