@@ -76,6 +76,7 @@ struct carom_block {
     struct carom_slot *slots; /* CAROM_RING_BLOCK_SLOTS */
     uint32_t free;            /* those without a record: a bit each */
     bool used;                /* since the last tick */
+    uint32_t generation;      /* the highest of its slots when it last went back */
     atomic_uint state;        /* enum carom_block_state */
 };
 
