@@ -5,6 +5,8 @@
 #include <stdio.h>
 
 #include "carom_vm.h"
+#include "ring/block.h"
+#include "ring/slot.h"
 
 #define CAPACITY 64
 #define ANSWER   (CAROM_FLAG_HEAD | CAROM_FLAG_DATA | CAROM_FLAG_END)
@@ -319,6 +321,26 @@ static void a_refused_message_leaves_the_slot_to_the_vm(void **state)
     vm_finish();
 }
 
+/* The one before was refused, which the VM has not heard: had it let go of the slot in between, it
+ * would take it for its own again. */
+static void nothing_is_said_before_a_refusal_is_heard(void **state)
+{
+    (void)state;
+    vm_begin();
+    struct carom_peer *peer = ask(GET("/hold"));
+    const carom_vm_event *held = &app.held[0];
+    /* Of two threads the VM's would be about to call this now. */
+    carom_slot_tell(carom_slot_at(carom_vm_ring(app.vm), held->slot), CAROM_NEWS_ERROR);
+    assert_int_equal(carom_vm_begin(app.vm, held->slot, held->generation, 0), -CAROM_EAGAIN);
+    carom_ring_wake(carom_vm_ring(app.vm));
+    turn();
+    assert_int_equal(app.errors, 1);
+    answer_text(held, "otherwise", CAROM_FLAG_RELEASE);
+    turn();
+    assert_got(peer, "otherwise");
+    vm_finish();
+}
+
 /* A slot of a block that has gone and come again carries requests of other generations than before.
  */
 static void a_generation_is_never_that_of_another_request(void **state)
@@ -452,6 +474,7 @@ int main(void)
         cmocka_unit_test(more_than_the_bound_is_refused),
         cmocka_unit_test(a_message_waits_for_the_one_before),
         cmocka_unit_test(a_refused_message_leaves_the_slot_to_the_vm),
+        cmocka_unit_test(nothing_is_said_before_a_refusal_is_heard),
         cmocka_unit_test(a_generation_is_never_that_of_another_request),
         cmocka_unit_test(a_slot_is_the_vms_from_request_to_release),
         cmocka_unit_test(what_does_not_fit_is_said),
