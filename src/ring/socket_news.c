@@ -120,8 +120,9 @@ static int64_t tell_bytes(struct carom_ring_socket *socket, uint8_t kind, const 
     struct carom_ring_sockets *sockets = socket->ring->sockets;
     for (;;) {
         uint32_t before = told < 0 ? 0 : (uint32_t)told;
+        const uint8_t *rest = before > 0 ? data + before : data; /* of an empty one: NULL */
         int64_t more = put(sockets, told < 0 ? kind : (uint32_t)CAROM_TOLD_MORE, socket->number,
-                           length, data + before, length - before, false);
+                           length, rest, length - before, false);
         if (more < 0)
             return told;
         told = before + more;

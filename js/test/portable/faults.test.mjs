@@ -53,7 +53,7 @@ for (const { what, of, name, options = {}, handler = () => new Response(), meet 
     what: 'the time for a handler',
     of: Record,
     name: 'refuse',
-    options: { handlerTimeout: 10 },
+    options: { handlerTimeout: 1000 }, // long enough for the next request to be answered within it
     handler: silent,
     meet: send(`${GET}\r\n`),
   },
