@@ -70,8 +70,9 @@ CAROM_API bool carom_vm_trailer(const carom_vm *vm, uint32_t slot, uint32_t inde
 /* ------------------------------------------------------------------ a message */
 
 /* Begin a message in a slot, with nothing in it but `status` (where a head is sent, else 0).
- * Errors: EAGAIN (the one before has not been taken: ROOM is told when it is), ECANCELED (it was
- * released, or carries another request by now). ROOM may be told once too often. */
+ * Errors: EAGAIN (the one before has not been taken: ROOM is told when it is; or it was refused,
+ * and ERROR is told), ECANCELED (it was released, or carries another request by now). ROOM may be
+ * told once too often. */
 CAROM_API int carom_vm_begin(carom_vm *vm, uint32_t slot, uint32_t generation, uint32_t status);
 /* Add a field to it, before content. Errors: ETOOBIG (it does not fit into the slot), ESTATE (there
  * is content). */

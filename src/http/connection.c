@@ -24,7 +24,7 @@ static void close_idle(struct carom_connection *connection, carom_reason reason)
 
 /* ---------------------------------------------------------------- events of the stream */
 
-static void linger_for(struct carom_connection *connection, uint32_t timeout, carom_reason reason);
+static void begin_to_linger(struct carom_connection *connection, carom_reason reason);
 
 /* An alert says why, and the peer shall have the time to read it: what it still sends would make
  * our kernel answer a close with a reset. */
@@ -34,10 +34,12 @@ static void protocol_broken(struct carom_connection *connection)
     if (connection->core.state != CAROM_CONNECTION_OPEN)
         return;
     connection->core.last = true;
-    if (connection->core.peer_done || timeout == CAROM_OFF)
+    if (connection->core.peer_done || timeout == CAROM_OFF) {
         carom_connection_abort(connection, CAROM_REASON_CLIENT_RESET, false);
-    else
-        linger_for(connection, timeout, CAROM_REASON_CLIENT_RESET);
+        return;
+    }
+    begin_to_linger(connection, CAROM_REASON_CLIENT_RESET);
+    carom_connection_read_within(connection, timeout);
 }
 
 /* So many requests at once are answered at once, and not when all other connections were read:
@@ -146,13 +148,12 @@ void carom_connection_abort(struct carom_connection *connection, carom_reason re
 }
 
 /* FIN behind what is to be sent; what still comes is read and dropped until the peer's FIN. */
-static void linger_for(struct carom_connection *connection, uint32_t timeout, carom_reason reason)
+static void begin_to_linger(struct carom_connection *connection, carom_reason reason)
 {
     connection->core.state = CAROM_CONNECTION_LINGERING;
     cancel_exchanges(connection, reason);
     carom_stream_shutdown(&connection->stream);
     carom_stream_receive(&connection->stream, true);
-    carom_connection_read_within(connection, timeout);
 }
 
 void carom_connection_end(struct carom_connection *connection, bool linger)
@@ -162,10 +163,24 @@ void carom_connection_end(struct carom_connection *connection, bool linger)
     uint32_t timeout = carom_connections_of(connection)->options->linger_timeout;
     bool unread = connection->core.unread;
     bool done = !unread && (connection->core.peer_done || !linger);
-    if (done || timeout == CAROM_OFF)
+    if (done || timeout == CAROM_OFF) {
         close_idle(connection, CAROM_REASON_CLIENT_CLOSED);
-    else
-        linger_for(connection, timeout, CAROM_REASON_CLIENT_CLOSED);
+        return;
+    }
+    begin_to_linger(connection, CAROM_REASON_CLIENT_CLOSED);
+    carom_connection_read_within(connection, timeout);
+}
+
+void carom_connection_end_behind(struct carom_connection *connection)
+{
+    if (connection->core.state != CAROM_CONNECTION_OPEN ||
+        !carom_stream_stalled(&connection->stream)) {
+        carom_connection_end(connection, true);
+        return;
+    }
+    begin_to_linger(connection, CAROM_REASON_CLIENT_CLOSED);
+    connection->core.read_deadline = CAROM_NO_TIME; /* until all has left: linger_on */
+    carom_connection_touch(connection);
 }
 
 void carom_connection_idle(struct carom_connection *connection)
@@ -188,6 +203,17 @@ static struct carom_connection *of_core(struct carom_core *core)
     return carom_container(core, struct carom_connection, core);
 }
 
+/* All has left: the peer's FIN may have come meanwhile. */
+static void linger_on(struct carom_connection *connection)
+{
+    struct carom_core *core = &connection->core;
+    uint32_t timeout = carom_connections_of(connection)->options->linger_timeout;
+    if ((core->peer_done && !core->unread) || timeout == CAROM_OFF)
+        carom_connection_abort(connection, CAROM_REASON_CLIENT_CLOSED, false);
+    else if (core->read_deadline == CAROM_NO_TIME)
+        carom_connection_read_within(connection, timeout);
+}
+
 static void core_flush(struct carom_core *core)
 {
     struct carom_connection *connection = of_core(core);
@@ -202,9 +228,8 @@ static void core_flush(struct carom_core *core)
         return;
     }
     core->write_deadline = CAROM_NO_TIME;
-    /* The last of what was sent waited for the kernel, and the peer's FIN came meanwhile. */
-    if (core->state == CAROM_CONNECTION_LINGERING && core->peer_done && !core->unread)
-        carom_connection_abort(connection, CAROM_REASON_CLIENT_CLOSED, false);
+    if (core->state == CAROM_CONNECTION_LINGERING)
+        linger_on(connection);
 }
 
 static void core_resume(struct carom_core *core)

@@ -79,6 +79,9 @@ static inline void carom_connection_read_within(struct carom_connection *connect
  * where the peer's FIN lies behind bytes that nobody has received. What is still in flight is
  * cancelled. */
 void carom_connection_end(struct carom_connection *connection, bool linger);
+/* The same, with `linger`, when all that is to be sent has left: a peer that takes its time is
+ * timed as one that is sent an answer. */
+void carom_connection_end_behind(struct carom_connection *connection);
 /* Close at once; what is in flight is cancelled with `reason`. */
 void carom_connection_abort(struct carom_connection *connection, carom_reason reason, bool reset);
 

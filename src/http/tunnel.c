@@ -137,7 +137,7 @@ static void connection_end(struct carom_tunnel *tunnel)
     struct carom_connection *connection = tunnel->connection;
     leave(tunnel);
     carom_stream_flush(&connection->stream);
-    carom_connection_end(connection, true);
+    carom_connection_end_behind(connection);
 }
 
 static void connection_abort(struct carom_tunnel *tunnel, carom_reason reason)

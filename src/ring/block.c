@@ -139,6 +139,7 @@ static void take_block(struct carom_ring *ring, uint32_t number,
         slot->ring = ring;
         slot->words = (uint32_t *)(void *)(block->memory + (size_t)i * CAROM_RING_SLOT_SIZE);
         slot->index = number * SLOTS + i;
+        slot->generation = block->generation; /* the VM may remember those of before */
         carom_node_init(&slot->link);
         prepare(slot);
     }
@@ -179,6 +180,9 @@ static bool is_idle(const struct carom_block *block)
 static void give_back(struct carom_ring *ring, uint32_t number)
 {
     struct carom_block *block = &ring->blocks[number];
+    for (uint32_t i = 0; i < SLOTS; i++)
+        if (block->slots[i].generation - block->generation <= UINT32_MAX / 2)
+            block->generation = block->slots[i].generation;
     carom_memory_give(block->slots, SLOTS * sizeof *block->slots);
     block->slots = NULL;
     ring->slot_count -= SLOTS;

@@ -131,6 +131,8 @@ static bool serve_those_who_wait(struct carom_ring *ring)
         slot = carom_container(node, struct carom_slot, link);
         if (slot->reading)
             carom_slot_read(slot);
+        else if (carom_record_over(slot->record)) /* its content is no more there */
+            carom_slot_release(slot);
         else if (carom_slot_write_request(slot))
             carom_slot_tell_request(slot);
         done = true;
@@ -236,6 +238,7 @@ static void release_all(struct carom_ring *ring)
         carom_release(take_waiting(ring));
     if (ring->sockets != NULL)
         carom_ring_sockets_abandon(ring->sockets);
+    ring->released = true;
 }
 
 /* It has returned early, so that what it has answered can leave. */
@@ -354,8 +357,9 @@ static bool may_sleep(struct carom_guest *guest)
     if (carom_unlikely(ring->sockets != NULL))
         carom_ring_sockets_before_sleep(ring->sockets);
     atomic_store(carom_ring_atomic(ring->control, CAROM_RING_ENGINE_ASLEEP), 1);
-    return !ring->news && !vm_yields(ring) && !carom_ring_has_commands(ring) &&
-           !keeps_silent(ring) && !atomic_load(&ring->abandoned);
+    if (carom_unlikely(atomic_load(&ring->abandoned)))
+        return ring->released; /* nothing is told, and nothing taken, any more */
+    return !ring->news && !vm_yields(ring) && !carom_ring_has_commands(ring) && !keeps_silent(ring);
 }
 
 static void awake(struct carom_guest *guest)

@@ -76,6 +76,7 @@ struct carom_block {
     struct carom_slot *slots; /* CAROM_RING_BLOCK_SLOTS */
     uint32_t free;            /* those without a record: a bit each */
     bool used;                /* since the last tick */
+    uint32_t generation;      /* the highest of its slots when it last went back */
     atomic_uint state;        /* enum carom_block_state */
 };
 
@@ -101,8 +102,9 @@ struct carom_ring {
     struct carom_ring_observer *observer; /* or NULL: connections are not told of */
     carom_worker *worker;
     uint32_t
-        crowded; /* the `most` with which carom_guest.behind last answered true; 0: it did not */
-    bool news;   /* put in since the VM was last told */
+        crowded;   /* the `most` with which carom_guest.behind last answered true; 0: it did not */
+    bool news;     /* put in since the VM was last told */
+    bool released; /* it is abandoned, and all that the VM held was let go */
     pthread_mutex_t loans_lock; /* for who lends, and who takes chunks away */
     atomic_uint loan_chunks;    /* how many there are; changed under the lock */
     _Atomic(struct carom_loan_chunk *) loans[CAROM_LOAN_CHUNKS];

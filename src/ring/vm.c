@@ -323,7 +323,10 @@ int carom_vm_begin(carom_vm *vm, uint32_t slot, uint32_t generation, uint32_t st
     if (words == NULL || !vm->held[slot].held || words[CAROM_SLOT_GENERATION] != generation)
         return -CAROM_ECANCELED;
     atomic_store(at(words, CAROM_SLOT_NOTIFY), 1);
-    if (atomic_load(at(words, CAROM_SLOT_FLAGS)) != 0)
+    /* It would not be known which message was refused, and so whose the slot is, if there were one
+     * more: ERROR is told before FLAGS are 0. */
+    if (atomic_load(at(words, CAROM_SLOT_FLAGS)) != 0 ||
+        (atomic_load(at(words, CAROM_SLOT_NEWS)) & CAROM_NEWS_ERROR) != 0)
         return -CAROM_EAGAIN;
     atomic_store(at(words, CAROM_SLOT_NOTIFY), 0);
     for (uint32_t word = CAROM_SLOT_STATUS; word < CAROM_SLOT_NOTIFY; word++)

@@ -300,6 +300,31 @@ static void only_those_that_are_idle_are_closed(void **state)
     vm_finish();
 }
 
+/* It is closed by the VM in the round in which a page is there for it: it is not told of any more,
+ * for its content has gone. */
+static void a_request_that_was_closed_while_it_waited_is_not_told(void **state)
+{
+    (void)state;
+    char request[4096];
+    snprintf(request, sizeof request,
+             "POST / HTTP/1.1\r\nHost: a\r\nX: %03000d\r\nContent-Length: 2\r\n\r\nhi", 7);
+    carom_options options = simulation_options();
+    vm_begin_watching(&options, CAROM_RING_PAGES + 1, true);
+    uint32_t first = 0;
+    for (int i = 0; i < CAROM_RING_PAGES; i++)
+        first = ask(&peer, request);
+    peer = connect_peer();
+    say(peer, request);
+    turn();
+    assert_int_equal(new_request(), vm.slot_count);
+    give_page(slot_words(first)[CAROM_SLOT_HEAD_PAGE]);
+    close_connection(CAROM_RING_PAGES + 1, CAROM_CLOSE_NOW);
+    assert_true(carom_peer_saw_close(peer));
+    assert_int_equal(new_request(), vm.slot_count);
+    assert_int_equal(stats_now().records_in_flight, CAROM_RING_PAGES);
+    vm_finish();
+}
+
 static void what_was_answered_before_arrives_and_then_it_closes(void **state)
 {
     (void)state;
@@ -542,6 +567,7 @@ int main(void)
         cmocka_unit_test(a_refusal_that_nobody_answers_ends_behind_fin),
         cmocka_unit_test(a_head_that_is_late_is_told_as_far_as_it_came),
         cmocka_unit_test(only_those_that_are_idle_are_closed),
+        cmocka_unit_test(a_request_that_was_closed_while_it_waited_is_not_told),
         cmocka_unit_test(what_was_answered_before_arrives_and_then_it_closes),
         cmocka_unit_test(who_has_the_number_of_one_that_was_to_be_closed_stays),
         cmocka_unit_test(a_number_stands_in_the_list_once),

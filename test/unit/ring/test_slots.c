@@ -143,10 +143,16 @@ static void a_ring_that_is_given_up_lets_go_of_who_waits(void **state)
     say(second, GET("/"));
     turn();
     carom_ring_abandon(vm.ring);
+    assert_false(guest()->may_sleep(guest()));
     turn();
     assert_got(first, "HTTP/1.1 500 ");
     assert_got(second, "HTTP/1.1 500 ");
     assert_int_equal(in_flight(), 0);
+    assert_true(guest()->may_sleep(guest())); /* there is nothing left to do */
+    say(first, GET("/"));
+    turn();
+    assert_got(first, "HTTP/1.1 500 ");
+    assert_true(guest()->may_sleep(guest()));
     vm_finish();
 }
 

@@ -5,6 +5,8 @@
 #include <stdio.h>
 
 #include "carom_vm.h"
+#include "ring/block.h"
+#include "ring/slot.h"
 
 #define CAPACITY 64
 #define ANSWER   (CAROM_FLAG_HEAD | CAROM_FLAG_DATA | CAROM_FLAG_END)
@@ -319,6 +321,52 @@ static void a_refused_message_leaves_the_slot_to_the_vm(void **state)
     vm_finish();
 }
 
+/* The one before was refused, which the VM has not heard: had it let go of the slot in between, it
+ * would take it for its own again. */
+static void nothing_is_said_before_a_refusal_is_heard(void **state)
+{
+    (void)state;
+    vm_begin();
+    struct carom_peer *peer = ask(GET("/hold"));
+    const carom_vm_event *held = &app.held[0];
+    /* Of two threads the VM's would be about to call this now. */
+    carom_slot_tell(carom_slot_at(carom_vm_ring(app.vm), held->slot), CAROM_NEWS_ERROR);
+    assert_int_equal(carom_vm_begin(app.vm, held->slot, held->generation, 0), -CAROM_EAGAIN);
+    carom_ring_wake(carom_vm_ring(app.vm));
+    turn();
+    assert_int_equal(app.errors, 1);
+    answer_text(held, "otherwise", CAROM_FLAG_RELEASE);
+    turn();
+    assert_got(peer, "otherwise");
+    vm_finish();
+}
+
+/* A slot of a block that has gone and come again carries requests of other generations than before.
+ */
+static void a_generation_is_never_that_of_another_request(void **state)
+{
+    (void)state;
+    carom_vm_event last[2] = {0};
+    vm_begin();
+    for (int round = 0; round < 2; round++) {
+        app.held_count = 0;
+        for (int i = 0; i <= CAROM_RING_BLOCK_SLOTS; i++)
+            ask(GET("/hold"));
+        last[round] = app.held[CAROM_RING_BLOCK_SLOTS];
+        assert_true(last[round].slot >= CAROM_RING_BLOCK_SLOTS);
+        if (round == 1) /* of the first round */
+            assert_int_equal(carom_vm_begin(app.vm, last[0].slot, last[0].generation, 200),
+                             -CAROM_ECANCELED);
+        for (int i = 0; i <= CAROM_RING_BLOCK_SLOTS; i++)
+            answer_text(&app.held[i], "at last", CAROM_FLAG_RELEASE);
+        for (int i = 0; i < 10; i++)
+            pass(2 * SECOND);
+        ask(GET("/"));
+    }
+    assert_int_equal(last[0].slot, last[1].slot);
+    vm_finish();
+}
+
 /* What is over, or another's, cannot be answered. */
 static void a_slot_is_the_vms_from_request_to_release(void **state)
 {
@@ -426,6 +474,8 @@ int main(void)
         cmocka_unit_test(more_than_the_bound_is_refused),
         cmocka_unit_test(a_message_waits_for_the_one_before),
         cmocka_unit_test(a_refused_message_leaves_the_slot_to_the_vm),
+        cmocka_unit_test(nothing_is_said_before_a_refusal_is_heard),
+        cmocka_unit_test(a_generation_is_never_that_of_another_request),
         cmocka_unit_test(a_slot_is_the_vms_from_request_to_release),
         cmocka_unit_test(what_does_not_fit_is_said),
         cmocka_unit_test(who_leaves_and_what_time_it_is),

@@ -97,6 +97,49 @@ static void a_close_waits_behind_what_was_sent(void **state)
     finish_sockets();
 }
 
+/* The client closes while much is on its way to it, and takes that slowly: all of it arrives, also
+ * to one that has sent FIN. Who takes nothing is not waited for. */
+static void what_was_sent_arrives_behind_the_clients_close(void **state)
+{
+    (void)state;
+    static char bytes[6001];
+    memset(bytes, 'x', 6000);
+    for (int fin = 0; fin < 2; fin++) {
+        begin_sockets();
+        struct socket_client client = open_client();
+        carom_peer_set_window(client.peer, 0);
+        assert_int_equal(send_words(program.sockets[0], bytes), 0);
+        send_close_code(&client, 1000, "");
+        if (fin)
+            carom_peer_shutdown(client.peer);
+        turn();
+        assert_string_equal(noted(), "close:1000+");
+        for (int i = 0; i < 5; i++) {
+            carom_peer_set_window(client.peer, 1000);
+            turn();
+            pass(20 * SECOND);
+            assert_string_equal(frames(&client), "");
+        }
+        carom_peer_set_window(client.peer, SIZE_MAX);
+        turn();
+        assert_string_equal(frames(&client), "t:#6000 close:1000");
+        assert_true(carom_peer_saw_fin(client.peer));
+        pass(1900);
+        assert_int_equal(stats_now().connections_open, !fin);
+        pass(200);
+        assert_int_equal(stats_now().connections_open, 0);
+        client = open_client();
+        carom_peer_set_window(client.peer, 0);
+        assert_int_equal(send_words(program.sockets[0], bytes), 0);
+        send_close_code(&client, 1000, "");
+        pass(29 * SECOND);
+        assert_int_equal(stats_now().connections_open, 1);
+        pass(2 * SECOND);
+        assert_int_equal(stats_now().connections_open, 0);
+        finish_sockets();
+    }
+}
+
 static void both_close_at_once(void **state)
 {
     (void)state;
@@ -525,6 +568,7 @@ int main(void)
         cmocka_unit_test(the_program_closes),
         cmocka_unit_test(a_close_is_not_waited_for_for_ever),
         cmocka_unit_test(a_close_waits_behind_what_was_sent),
+        cmocka_unit_test(what_was_sent_arrives_behind_the_clients_close),
         cmocka_unit_test(both_close_at_once),
         cmocka_unit_test(who_leaves_is_noticed),
         cmocka_unit_test(a_socket_may_end_or_pause_in_its_message),
