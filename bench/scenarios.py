@@ -119,6 +119,7 @@ OVER_WS, OVER_WS_SHARED, OVER_WS_OWN = (["ws-floor", *(over_websocket(name, comp
 
 IN_C = ["floor", "floor-uring", "hello", "uring", "nginx", "h2o", "microhttpd", "evhttp", "hyper"]
 IN_JS = [name for name, kind in SERVERS.items() if kind.javascript and not kind.written and not name.startswith("ws-")]
+SERVERS["inline-streams"] = Kind(script(NODE, "carom.mjs", "inline", "ours"), "Carom inline, its ReadableStream, Node", "node", True, True)
 LARGE_OVER_TLS = ["app", "nginx", "h2o", "inline", "thread", "node", "bun", "deno"]
 OVER_TLS = ["hello", "nginx", "h2o", "inline", "thread", "node", "bun", "deno"]
 
@@ -168,7 +169,9 @@ LOADS = {
     "written": Load("As people write it: the first example of a README", [*WRITTEN, "uws", "bun", "deno", "node"], quick=True),
     "read": Load("Three fields and the URL are read", IN_JS, target="/read"),
     "await": Load("The handler awaits once", IN_JS, target="/await"),
-    "events": Load("An event stream of ten events", IN_JS, target="/sse"),
+    "events": Load("An event stream of ten events", [*IN_JS, "inline-streams"], target="/sse"),
+    "event-text": Load("An event stream of ten events, in strings", ["inline", "inline-streams", "uws"], target="/sse-strings"),
+    "event-generator": Load("An event stream of ten events, in strings of an async generator", ["inline", "uws"], target="/sse-generator"),
     "pace": Load("20,000 requests per second, open loop, 64 connections", IN_C + IN_JS, tool="pace", rate=20000, quick=True),
     "h2c-1": Load("HTTP/2 in the clear, 64 connections", ["hello", "h2o", "nginx-h2c"], tool="h2load"),
     "h2c-10": Load("HTTP/2 in the clear, 10 streams on each", ["hello", "h2o", "nginx-h2c"], depth=10, tool="h2load"),
@@ -204,7 +207,8 @@ GOALS = [Goal("written", f"{runtime}-{way}", f"{runtime}-ours", 1.1)
          for runtime in ("node", "node22", "node24", "bun", "deno") for way in ("globals", "serve")]
 GOALS += [Goal("written", "deno-runtime", "deno-ours", 1.35), Goal("keepalive", "inline", "hello", 1.05),
           Goal("keepalive", "inline", "uws", 1.0), Goal("upload-64k", "inline", "node", 0.7), Goal("upload-64k", "inline", "bun", 1.0),
-          Goal("upload-1m", "inline", "node", 0.8), Goal("upload-1m-stream", "inline", "node", 1.0)]
+          Goal("upload-1m", "inline", "node", 0.8), Goal("upload-1m-stream", "inline", "node", 1.0),
+          Goal("events", "inline-streams", "uws", 1.7), Goal("event-text", "inline-streams", "uws", 1.1)]
 for load, most_in_c, most_by_handlers, most_by_object in (
         ("ws-echo", 1.05, 1.15, 1.5), ("ws-echo-16", 1.15, 1.5, 4), ("ws-echo-64k", 1.1, 1.15, 2), ("ws-publish", 1.03, 1.1, None),
         ("ws-publish-16", 1.05, 1.1, None), ("ws-shared", 0.85, 0.9, None), ("ws-own", 1.2, 1.3, None), ("ws-idle", 400, 1000, 2500)):

@@ -1,4 +1,4 @@
-// Puts our Headers, Request and Response in the place of the runtime's, for programs that ask for it.
+// Puts our Headers, Request, Response and ReadableStream in the place of the runtime's, for programs that ask for it.
 'use strict';
 
 require('./src/globals/index.js').install();

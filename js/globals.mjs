@@ -1,2 +1,2 @@
-// Puts our Headers, Request and Response in the place of the runtime's, for programs that ask for it.
+// Puts our Headers, Request, Response and ReadableStream in the place of the runtime's, for programs that ask for it.
 import './globals.cjs';

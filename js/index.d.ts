@@ -21,6 +21,13 @@ export const Response: typeof globalThis.Response & {
 };
 export type Response = globalThis.Response;
 
+/**
+ * On Node a class of Carom's own, typed like the global one and an instance of it; elsewhere the runtime's. As the body of a response its
+ * source is asked directly, and strings may be pieces, too. When somebody else looks at it, the runtime's stream is made of what is left.
+ */
+export const ReadableStream: typeof globalThis.ReadableStream;
+export type ReadableStream<R = unknown> = globalThis.ReadableStream<R>;
+
 /** What `new Headers()` takes. */
 export type HeadersSource = ConstructorParameters<typeof globalThis.Headers>[0];
 

@@ -2,7 +2,7 @@
 'use strict';
 
 const { serve } = require('./src/serve/serve.js');
-const { Headers, Request, Response } = require('./src/fetch/index.js');
+const { Headers, Request, Response, ReadableStream } = require('./src/fetch/index.js');
 const { upgradeWebSocket } = require('./src/websocket/standard.js');
 const { upgradeWebSocketStream, WebSocketError } = require('./src/websocket/stream.js');
 const { redirectToHttps, STRICT_TRANSPORT_SECURITY } = require('./src/serve/https.js');
@@ -17,4 +17,5 @@ module.exports = {
   Headers,
   Request,
   Response,
+  ReadableStream,
 };

@@ -11,5 +11,6 @@ export const {
   Headers,
   Request,
   Response,
+  ReadableStream,
 } = carom;
 export default carom;

@@ -1,9 +1,23 @@
-// The app that the fetch-style servers of the comparison serve.
-export function makeApp(Response) {
+// The app that the fetch-style servers of the comparison serve, with these classes.
+export function makeApp(Response, ReadableStream = globalThis.ReadableStream) {
   const page = new Uint8Array(65536).fill(120);
   const large = new Uint8Array(1024 * 1024).fill(120);
   const text = { headers: { 'content-type': 'text/plain' } };
   const encoder = new TextEncoder();
+  const eventStream = { headers: { 'content-type': 'text/event-stream' } };
+  const events = (make) => {
+    let n = 0;
+    const source = {
+      pull(controller) {
+        controller.enqueue(make(n++));
+        if (n === 10) controller.close();
+      },
+    };
+    return new Response(new ReadableStream(source), eventStream);
+  };
+  async function* generated() {
+    for (let n = 0; n < 10; n++) yield `data: ${n}\n\n`;
+  }
   const after = (milliseconds) =>
     new Promise((resolve) => {
       setTimeout(() => resolve(new Response('Hello, World!', text)), milliseconds);
@@ -31,18 +45,9 @@ export function makeApp(Response) {
       return new Response(`${bytes}`);
     },
     '/whole': async (request) => new Response(`${(await request.arrayBuffer()).byteLength}`),
-    '/sse': () => {
-      let n = 0;
-      return new Response(
-        new ReadableStream({
-          pull(controller) {
-            controller.enqueue(encoder.encode(`data: ${n++}\n\n`));
-            if (n === 10) controller.close();
-          },
-        }),
-        { headers: { 'content-type': 'text/event-stream' } },
-      );
-    },
+    '/sse': () => events((n) => encoder.encode(`data: ${n}\n\n`)),
+    '/sse-strings': () => events((n) => `data: ${n}\n\n`),
+    '/sse-generator': () => new Response(generated(), eventStream),
   };
   const missing = () => new Response('Not Found', { status: 404 });
   return (request) => {

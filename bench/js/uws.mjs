@@ -15,6 +15,11 @@ const later = (response, milliseconds) => {
     if (!gone) response.cork(() => response.writeHeader('content-type', 'text/plain').end('Hello, World!'));
   }, milliseconds);
 };
+const events = (response) => {
+  response.writeHeader('content-type', 'text/event-stream');
+  for (let n = 0; n < 10; n++) response.write(`data: ${n}\n\n`);
+  response.end();
+};
 const { CERT, KEY } = process.env;
 
 (CERT ? uws.SSLApp({ cert_file_name: CERT, key_file_name: KEY }) : uws.App())
@@ -70,9 +75,7 @@ const { CERT, KEY } = process.env;
         if (last) response.cork(() => response.end(`${Buffer.concat(pieces).length}`));
       });
   })
-  .get('/sse', (response) => {
-    response.writeHeader('content-type', 'text/event-stream');
-    for (let n = 0; n < 10; n++) response.write(`data: ${n}\n\n`);
-    response.end();
-  })
+  .get('/sse', events)
+  .get('/sse-strings', events)
+  .get('/sse-generator', events)
   .listen('127.0.0.1', Number(process.argv[2]), () => {});

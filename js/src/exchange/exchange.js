@@ -299,7 +299,7 @@ class Exchange extends RequestHead {
 
   write(bytes) {
     if (this.over || this.answered) return true;
-    return this.stream().write(ownBytes(bytes, false));
+    return this.stream().write(bytes);
   }
 
   // What was given so far leaves in a message of its own.

@@ -28,12 +28,22 @@ const {
 } = require('../memory/layout.js');
 const { ClientGone } = require('./client-gone.js');
 const { encodeFields, writeFields } = require('../ring/codec.js');
+const { ownBytes } = require('../ring/copies.js');
 
 const ROOM = RING_SLOT_SIZE - SLOT_OUT;
 // Content that may wait here before write() says to wait.
 const HIGH_WATER = 65536;
 // Pieces at least so long are lent alone; shorter ones are joined.
 const ALONE = 16384;
+// Text of at most so many characters is joined as it is written, to so many.
+const SHORT = 256;
+const JOINED = 1024;
+
+// Whether a piece ends with the first half of a character, to which the next one must not be joined.
+function endsWithin(text) {
+  const last = text.charCodeAt(text.length - 1);
+  return last >= 0xd800 && last <= 0xdbff;
+}
 
 let scheduled = [];
 
@@ -52,7 +62,9 @@ class Output {
     this.flags = 0; // to go with the next message
     this.heads = []; // { flag, status, fields, length }, in order
     this.pieces = [];
-    this.buffered = 0;
+    this.text = ''; // behind the pieces: short ones, joined
+    this.isWithin = false; // the last of them ends within a character
+    this.buffered = 0; // of the text at least
     this.ending = null; // { trailers }
     this.waiting = null; // who waits for room
     this.scheduled = false;
@@ -61,7 +73,11 @@ class Output {
   }
 
   get busy() {
-    return this.flags !== 0 || this.heads.length > 0 || this.pieces.length > 0 || this.ending !== null;
+    return this.flags !== 0 || this.heads.length > 0 || this.hasContent || this.ending !== null;
+  }
+
+  get hasContent() {
+    return this.pieces.length > 0 || this.text !== '';
   }
 
   // ---------------------------------------------------------------- what is to be sent
@@ -100,21 +116,47 @@ class Output {
 
   // The bytes are lent to the engine where there are many: they must be nobody else's.
   push(bytes) {
+    this.settle();
     this.pieces.push(bytes);
     this.buffered += bytes.length;
   }
 
-  write(bytes) {
-    if (bytes.length > 0) this.push(bytes);
+  // Bytes, which stay the caller's, or text.
+  write(content) {
+    if (typeof content === 'string' && content.length <= SHORT) this.join(content);
+    else {
+      const bytes = ownBytes(content, false); // TypeError: they are detached
+      if (bytes.length > 0) this.push(bytes);
+    }
     const room = this.buffered < HIGH_WATER;
     if (room) this.schedule();
     else this.pump();
     return room;
   }
 
+  join(text) {
+    if (this.text.length > JOINED || this.isWithin) this.settle();
+    this.text += text;
+    this.isWithin = endsWithin(text);
+    this.buffered += text.length;
+  }
+
+  // Makes what was joined one of the pieces.
+  settle() {
+    const { text } = this;
+    if (text === '') return;
+    this.text = '';
+    const bytes = ownBytes(text, false);
+    this.pieces.push(bytes);
+    this.buffered += bytes.length - text.length;
+  }
+
   end(trailers) {
     if (trailers !== null) this.exchange.fields = trailers;
-    else if (this.buffered > 0) this.stateLength();
+    else {
+      this.settle();
+      if (this.buffered > 0) this.stateLength();
+    }
     this.ending = { trailers };
     this.pump();
   }
@@ -155,6 +197,7 @@ class Output {
   pump() {
     const exchange = this.exchange;
     if (this.released || !this.busy) return;
+    this.settle();
     const words = exchange.slot.words;
     if (Atomics.load(words, SLOT_FLAGS) !== 0) {
       Atomics.store(words, SLOT_NOTIFY, 1);
@@ -300,6 +343,7 @@ class Output {
   drop() {
     this.heads = [];
     this.pieces = [];
+    this.text = '';
     this.buffered = 0;
     this.ending = null;
     this.flags &= FLAG_FETCH | FLAG_FILL | FLAG_CANCEL | FLAG_RELEASE;

@@ -7,6 +7,7 @@ const { isDisturbed } = require('node:stream');
 const { internals: headersInternals } = require('./headers.js');
 const { copyOf, share, newRoom, room, giveBack } = require('../ring/copies.js');
 const { mediaType } = require('./media-type.js');
+const { NativeStream, freshSource } = require('./readable-stream.js');
 
 const NativeResponse = globalThis.Response;
 const decoder = new TextDecoder();
@@ -19,7 +20,7 @@ const SURROGATE = /[\ud800-\udfff]/;
 // Whether a stream was read from, which streams do not tell by themselves. Node and Bun have isDisturbed for it. On Deno that
 // function gives no answer, but a Response knows it of its own stream.
 const tells = (() => {
-  const stream = new ReadableStream();
+  const stream = new NativeStream();
   stream.cancel();
   return typeof isDisturbed === 'function' && isDisturbed(stream);
 })();
@@ -37,6 +38,10 @@ class Body {
   }
 
   adopt(stream) {
+    if (freshSource(stream) !== null) {
+      this.stream = stream;
+      return;
+    }
     if (!tells)
       this.witness = new NativeResponse(stream); // TypeError when the stream is locked or was read from
     else if (stream.locked || isDisturbed(stream)) throw new TypeError('the stream is locked, or was read from');
@@ -53,6 +58,7 @@ class Body {
     if (this.used) return true;
     if (this.stream === null) return this.witness !== null && this.witness.bodyUsed;
     if (this.mark !== null && this.mark.read) return true;
+    if (freshSource(this.stream) !== null) return false;
     return tells ? isDisturbed(this.stream) : this.witness.bodyUsed;
   }
 
@@ -64,7 +70,7 @@ class Body {
 }
 
 function isStream(value) {
-  return value instanceof ReadableStream;
+  return value instanceof NativeStream;
 }
 
 // Whether it gives pieces one by one: an async iterable, or an iterator such as a generator. Arrays and their like are none: Fetch says
@@ -87,7 +93,7 @@ function bytesOf(view) {
 
 function streamOfIterable(iterable) {
   const iterator = iteratorOf(iterable);
-  return new ReadableStream({
+  return new NativeStream({
     async pull(controller) {
       const { done, value } = await iterator.next();
       if (done) controller.close();
@@ -169,7 +175,7 @@ const TAKES_BUFFERS = globalThis.Bun === undefined;
 
 // A stream of our own says in `mark` when it is first read from.
 function streamOfExchange(mark, exchange) {
-  return new ReadableStream(
+  return new NativeStream(
     {
       type: 'bytes',
       async pull(controller) {
@@ -197,7 +203,7 @@ function streamOfExchange(mark, exchange) {
 }
 
 function streamOfBytes(mark, bytes) {
-  return new ReadableStream(
+  return new NativeStream(
     {
       type: 'bytes',
       pull(controller) {
@@ -217,7 +223,7 @@ function streamOfBytes(mark, bytes) {
 // Not blob.stream() itself: Bun says of that one that it was read from when it is only locked.
 function streamOfBlob(blob) {
   let reader = null;
-  return new ReadableStream(
+  return new NativeStream(
     {
       type: 'bytes',
       async pull(controller) {
@@ -249,7 +255,7 @@ function streamOf(body) {
   if (body.stream !== null) return body.stream;
   if (body.used) {
     // what was consumed without a stream shows one that has ended, in the hands of its reader
-    body.stream = new ReadableStream({ type: 'bytes' });
+    body.stream = new NativeStream({ type: 'bytes' });
     body.stream.getReader().cancel();
     return body.stream;
   }

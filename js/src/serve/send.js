@@ -1,112 +1,21 @@
 // Sends a Response on an exchange. An error goes to `server`: report(error) logs it, fail(exchange, error) also answers.
 'use strict';
 
-const { iteratorOf } = require('../fetch/body.js');
 const { responseParts } = require('../fetch/response.js');
+const { isEnd, isGone, sourceOf, start, toBytes } = require('./flow.js');
 const { codingOf, forContent, forWhole, withType } = require('./framing.js');
 
 // Blobs of up to this size are read whole and sent at once; larger ones are streamed.
 const SMALL_BLOB = 65536;
-// A body may give so many pieces until the event loop turns, however little is in them.
-const PIECES_OF_A_TURN = 1024;
 
 function hasNoContent(exchange, status) {
   return status === 204 || status === 304 || exchange.method === 'HEAD';
-}
-
-// Whether an error only says that the client has left, also as node's functions say it that were given the signal of its request. What
-// a handler throws may be anything, one that throws when it is looked at, too.
-function isGone(error) {
-  try {
-    if (error === null || typeof error !== 'object') return false;
-    return error.code === 'CAROM_ECANCELED' || (error.name === 'AbortError' && error.cause?.code === 'CAROM_ECANCELED');
-  } catch {
-    return false;
-  }
-}
-
-// The same of an error that a body has given, which may have been ended because the client has left.
-function isEnd(exchange, error) {
-  try {
-    return isGone(error) || (exchange.over && error.code === 'ERR_STREAM_PREMATURE_CLOSE');
-  } catch {
-    return false;
-  }
-}
-
-// A stream of node's. An iteration of it that waits for what is to come, or has not begun, leaves it open when it is ended.
-function isNodeStream(body) {
-  return typeof body.pipe === 'function' && typeof body.destroy === 'function';
-}
-
-function toBytes(chunk) {
-  if (chunk instanceof Uint8Array) return chunk;
-  if (typeof chunk === 'string') return chunk;
-  if (ArrayBuffer.isView(chunk)) return new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);
-  if (chunk instanceof ArrayBuffer) return new Uint8Array(chunk);
-  throw new TypeError('a response body gives Uint8Array chunks');
 }
 
 // The Content-Length among the handler's fields, or -1.
 function lengthOf(fields) {
   for (let i = 0; i < fields.length; i += 2) if (fields[i] === 'content-length') return Number(fields[i + 1]);
   return -1;
-}
-
-// Sends what the source gives. A generator that is not async gives its results at once, others promise them. What a turn of the event
-// loop gave leaves in one message (../exchange/output.js).
-async function pump(server, exchange, { next, cancel }) {
-  let left = PIECES_OF_A_TURN;
-  try {
-    for (;;) {
-      const result = next();
-      const { done, value } = typeof result?.then === 'function' ? await result : result;
-      if (done || exchange.over) break;
-      const room = exchange.write(toBytes(value));
-      if (room && --left > 0) continue;
-      await exchange.ready();
-      left = PIECES_OF_A_TURN;
-    }
-    exchange.source = null;
-    if (exchange.over) cancel();
-    else exchange.end(exchange.responseTrailers);
-  } catch (error) {
-    exchange.source = null;
-    cancel(error);
-    if (!isEnd(exchange, error)) {
-      server.report(error);
-      exchange.cancel();
-    }
-  }
-}
-
-// Calls `stop` and ignores its errors: the body is not needed any more.
-async function quietly(stop) {
-  try {
-    await stop();
-  } catch {}
-}
-
-// A body as a source of chunks: { next, cancel }. It is cancelled in the scope in which it was given.
-function sourceOf(body, scope) {
-  const within = scope ? (stop) => scope.runInAsyncScope(quietly, null, stop) : quietly;
-  if (typeof body.getReader === 'function') {
-    const reader = body.getReader();
-    return {
-      next: () => reader.read(),
-      cancel: (reason) => {
-        within(() => reader.cancel(reason));
-      },
-    };
-  }
-  const iterator = iteratorOf(body);
-  const stop = isNodeStream(body) ? () => body.destroy() : () => iterator.return?.();
-  return {
-    next: () => iterator.next(),
-    cancel: () => {
-      within(stop);
-    },
-  };
 }
 
 function promised(next) {
@@ -128,7 +37,7 @@ function sendStream(server, exchange, { status, fields }, source) {
     return;
   }
   exchange.source = source;
-  pump(server, exchange, source);
+  start(server, exchange, source);
 }
 
 // Sends content that is here whole: null, a string or bytes.
@@ -247,13 +156,13 @@ function send(server, exchange, response) {
     sendWhole(exchange, status, fields, body, !parts.foreign);
   else if (typeof body.arrayBuffer === 'function') sendBlob(server, exchange, parts);
   else if (parts.foreign || codingOf(fields) !== null) sendAhead(server, exchange, parts);
-  else sendStream(server, exchange, { status, fields: forContent(fields, '') }, sourceOf(body, parts.scope));
+  else sendStream(server, exchange, { status, fields: forContent(fields, '') }, sourceOf(body, parts.scope, true));
 }
 
 // Sends a response with trailers, which over HTTP/1.1 need the chunked coding.
 function sendWithTrailers(server, exchange, { status, fields, body, scope }) {
   if (body !== null && typeof body !== 'string' && !(body instanceof Uint8Array)) {
-    sendStream(server, exchange, { status, fields }, sourceOf(typeof body.stream === 'function' ? body.stream() : body, scope));
+    sendStream(server, exchange, { status, fields }, sourceOf(typeof body.stream === 'function' ? body.stream() : body, scope, true));
     return;
   }
   if (!exchange.begin(status, fields, -1)) return;
