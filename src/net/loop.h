@@ -161,9 +161,6 @@ struct carom_loop {
     /* The same for sockets that are `wide`: pages in which one receive finds room for more. Set by
      * the owner, or NULL. io_uring, which receives into buffers of its own, does not look at it. */
     struct carom_arena *wide;
-    /* When so many bytes were received in a delivery, what has come for other wide sockets is left
-     * for the next ones, in turn. Of epoll alone; 0: all is received. */
-    uint32_t wide_most;
     struct carom_node closed; /* closed sockets that wait for reclaim */
     uint64_t bytes_received, bytes_sent;
     bool sigpipe_blocked;             /* in the thread that runs it */

@@ -42,8 +42,6 @@ struct epoll_loop {
     struct carom_loop loop; /* first member */
     int epoll, event, timer;
     int ready; /* events in the array */
-    int first; /* of them that the next delivery begins with, where the last one left some */
-    uint64_t received; /* before this delivery */
     uint64_t now, alarm;
     int64_t seconds;
     struct carom_node failed; /* sockets with a failed send, whose owners are not told yet */
@@ -269,29 +267,18 @@ static void hung_up(struct carom_loop *loop, struct carom_socket *socket)
         set_interest(loop, socket, INTEREST_EDGE, INTEREST_IN);
 }
 
-/* Whether the others have received so much in this delivery that what this one has waits: the
- * kernel says in the next wait that it is there. */
-static bool has_enough(struct carom_loop *loop, const struct carom_socket *socket)
+static void socket_ready(struct carom_loop *loop, struct carom_socket *socket, uint32_t events)
 {
-    return socket->wide && loop->wide_most > 0 &&
-           loop->bytes_received - epoll_of(loop)->received >= loop->wide_most;
-}
-
-/* Returns whether something was left for the next delivery. */
-static bool socket_ready(struct carom_loop *loop, struct carom_socket *socket, uint32_t events)
-{
-    bool waits = false;
     if (socket->closing || (socket->interest & GONE))
-        return false;
+        return;
     if (events & EPOLLERR) {
         broken(loop, socket, pending_error(socket));
-        return false;
+        return;
     }
     if (events & EPOLLIN) {
-        waits = socket->receiving && has_enough(loop, socket);
-        if (socket->receiving && !waits)
+        if (socket->receiving)
             receive_ready(loop, socket);
-        else if (!waits)
+        else
             set_interest(loop, socket, socket->told_fin ? 0 : INTEREST_FIN, INTEREST_IN);
     }
     if ((events & EPOLLRDHUP) && !socket->receiving && !socket->closing) {
@@ -302,7 +289,6 @@ static bool socket_ready(struct carom_loop *loop, struct carom_socket *socket, u
         send_ready(loop, socket);
     if ((events & EPOLLHUP) && !socket->closing && !(socket->interest & GONE))
         hung_up(loop, socket);
-    return waits;
 }
 
 static void shutdown_socket(struct carom_loop *loop, struct carom_socket *socket)
@@ -424,17 +410,12 @@ static void deliver(struct carom_loop *loop)
 {
     struct epoll_loop *self = epoll_of(loop);
     tell_failed(loop);
-    int begin = self->ready > 0 ? self->first % self->ready : 0;
-    self->first = 0;
-    self->received = loop->bytes_received;
-    for (int n = 0; n < self->ready; n++) {
-        int i = begin + n < self->ready ? begin + n : begin + n - self->ready;
+    for (int i = 0; i < self->ready; i++) {
         uint64_t data = self->events[i].data.u64, value;
         void *pointer = (void *)(uintptr_t)(data & ~(uint64_t)TAG_MASK);
         switch (data & TAG_MASK) {
         case TAG_SOCKET:
-            if (socket_ready(loop, pointer, self->events[i].events) && self->first == 0)
-                self->first = i;
+            socket_ready(loop, pointer, self->events[i].events);
             break;
         case TAG_ACCEPTOR:
             carom_acceptor_batch(loop, pointer);

@@ -12,10 +12,6 @@
 
 /* Rounds of wakers and writing in one turn, before the kernel is asked again. */
 #define ROUNDS 4
-/* A guest has messages copied into a log of its own, and takes them when all that came is
- * delivered. So much of what comes in long ones fits in there with the next: what does not costs
- * another copy and a pause. */
-#define WIDE_MOST (192 * 1024)
 /* Freed memory is returned to the system when this much has gathered. */
 #define RETURN_BYTES ((size_t)1024 * 1024)
 
@@ -171,7 +167,6 @@ static void work(struct carom_worker *worker)
 {
     struct carom_connections *connections = &worker->connections;
     struct carom_records *records = &connections->records;
-    worker->loop->wide_most = records->guest != NULL ? WIDE_MOST : 0;
     carom_connections_update_date(connections);
     carom_wakers_take_posted(records);
     look_at_shutdown(worker);

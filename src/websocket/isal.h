@@ -1,5 +1,5 @@
-/* Messages compressed by ISA-L (libisal), where zlib would do it at its level 1: in half of the
- * time, and to a little less. It keeps nothing from one message to the next; what a message may
+/* Messages compressed by ISA-L (libisal), where zlib would do it at its level 1: in less time, and
+ * to a little less. It keeps nothing from one message to the next; what a message may
  * refer to is handed in. In a build without it isal_none.c stands here, and zlib compresses all. */
 #ifndef CAROM_WEBSOCKET_ISAL_H
 #define CAROM_WEBSOCKET_ISAL_H

@@ -134,41 +134,6 @@ static void a_landing_page_outlives_the_call(void **state)
     close(peer);
 }
 
-/* Four of which each has more before every turn, three of them wide: no more than the limit and one
- * receive is given to those, and each gets its turn. */
-static void wide_sockets_wait_for_one_another(void **state)
-{
-    static struct owner owners[4];
-    int peers[4];
-    (void)state;
-    if (on_uring)
-        skip();
-    loop->wide_most = 10;
-    for (int i = 0; i < 4; i++) {
-        peers[i] = open_unix(&owners[i]);
-        owners[i].socket.wide = i > 0;
-    }
-    for (size_t round = 0; round < 20; round++) {
-        for (int i = 0; i < 4; i++)
-            put(peers[i], "12345678");
-        size_t pieces = 0;
-        turn();
-        assert_int_equal(owners[0].length, 8 * (round + 1));
-        for (int i = 1; i < 4; i++) {
-            pieces += owners[i].pieces;
-            assert_true(owners[i].length + 3 * 8 >= 8 * (round + 1));
-        }
-        assert_true(pieces <= 2 * (round + 1));
-    }
-    for (int i = 0; i < 3; i++)
-        turn();
-    for (int i = 0; i < 4; i++) {
-        assert_int_equal(owners[i].length, 160);
-        owner_close(&owners[i]);
-        close(peers[i]);
-    }
-}
-
 int main(void)
 {
     skip_where_refused();
@@ -179,7 +144,6 @@ int main(void)
         TEST(bytes_that_nobody_keeps_take_no_room),
         TEST(bytes_land_behind_those_of_the_landing_page),
         TEST(a_landing_page_outlives_the_call),
-        TEST(wide_sockets_wait_for_one_another),
     };
     return cmocka_run_group_tests_name("net/loop", tests, NULL, NULL);
 }
