@@ -6,7 +6,7 @@ import { test } from 'node:test';
 const require = createRequire(import.meta.url);
 const { Input } = require('../src/exchange/input.js');
 const { Output } = require('../src/exchange/output.js');
-const { RING_SLOT_SIZE, SLOT_FLAGS, FLAG_DATA, FLAG_FETCH, FLAG_HEAD } = require('../src/memory/layout.js');
+const { RING_SLOT_SIZE, SLOT_FLAGS, SLOT_NOTIFY, FLAG_DATA, FLAG_FETCH, FLAG_HEAD } = require('../src/memory/layout.js');
 
 test('who waits for room is told when the client leaves', async () => {
   const words = new Int32Array(RING_SLOT_SIZE / 4);
@@ -94,4 +94,20 @@ test('room that is left over is used again where it is not too long', () => {
     const room = input.roomForPiece(1000 + left);
     assert.deepEqual([room === spare, room.length], [again, left]);
   }
+});
+
+test('that more waits is said before the message can be taken', () => {
+  const output = outputOf(false, { lend: () => 0 });
+  const { words } = output.exchange.slot;
+  const said = [];
+  output.exchange.put = () => {
+    said.push(Atomics.exchange(words, SLOT_NOTIFY, 0)); // an engine on a thread takes it at once
+    words[SLOT_FLAGS] = 0;
+  };
+  output.push(new Uint8Array(20_000)); // more than a slot has room for, in two pieces that are lent
+  output.push(new Uint8Array(10));
+  output.pump();
+  assert.deepEqual([said, output.buffered, words[SLOT_NOTIFY]], [[1], 10, 0]);
+  output.pump();
+  assert.deepEqual([said, output.buffered], [[1, 0], 0]);
 });

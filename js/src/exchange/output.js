@@ -204,7 +204,6 @@ class Output {
       if (Atomics.load(words, SLOT_FLAGS) !== 0) return;
     }
     this.compose(words);
-    if (this.busy && !this.released) Atomics.store(words, SLOT_NOTIFY, 1);
     if (this.waiting !== null && this.buffered < HIGH_WATER) {
       this.waiting.resolve();
       this.waiting = null;
@@ -237,6 +236,7 @@ class Output {
       this.released = true;
     }
     if (flags & FLAG_FETCH) exchange.lendRoom();
+    if (this.busy && !this.released) Atomics.store(words, SLOT_NOTIFY, 1); // before an engine on a thread can take the message
     if (flags !== 0) exchange.put(flags);
   }
 
