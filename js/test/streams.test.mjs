@@ -53,7 +53,7 @@ const BODIES = {
   '/both': [() => events((text) => (Number(text) % 3 ? text : bytes(text))), TEN, '20'],
   '/reused': [() => events((text) => reused.fill(text.charCodeAt(0))), TEN.replace(/(\d) /g, '$1$1'), '20'],
   '/long': [() => events((text) => text.repeat(10_000)), [...'0123456789'].map((n) => `${n} `.repeat(10_000)).join(''), null],
-  '/halves': [() => events(() => '\ud83d\ude00'.slice(0, 1)), '\ufffd'.repeat(10), '30'],
+  '/halves': [() => events((text) => (Number(text) % 2 ? '\ude00' : '\ud83d')), '\ufffd'.repeat(10), '30'],
   '/nothing': [() => new ReadableStream({ pull: (controller) => controller.close() }), '', null],
   '/pushed': [() => pushed(['a', bytes('b'), 'ü']), 'abü', null],
   '/early': [

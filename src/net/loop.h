@@ -1,7 +1,7 @@
 /* The loop: what the engine asks of a kernel, in the shape of completions. The owner starts an
  * operation on a socket; its results come back as calls of the loop's events, from `deliver` only
- * (or, for a send that ends at once, as the return value). Receiving is a
- * stream of pages. Backends: epoll, io_uring, simulated.
+ * (or, for a send that ends at once and for what is received at the owner's wish, as the return
+ * value). Receiving is a stream of pages. Backends: epoll, io_uring, simulated.
  *
  * A turn of the owner:  wait -> deliver -> ... send ... -> reclaim.
  * One thread, except `wake`. */

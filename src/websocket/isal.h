@@ -4,7 +4,6 @@
 #ifndef CAROM_WEBSOCKET_ISAL_H
 #define CAROM_WEBSOCKET_ISAL_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 

@@ -63,7 +63,6 @@ class Output {
     this.heads = []; // { flag, status, fields, length }, in order
     this.pieces = [];
     this.text = ''; // behind the pieces: short ones, joined
-    this.isWithin = false; // the last of them ends within a character
     this.buffered = 0; // of the text at least
     this.ending = null; // { trailers }
     this.waiting = null; // who waits for room
@@ -135,10 +134,10 @@ class Output {
   }
 
   join(text) {
-    if (this.text.length > JOINED || this.isWithin) this.settle();
+    if (this.text.length > JOINED) this.settle();
     this.text += text;
-    this.isWithin = endsWithin(text);
     this.buffered += text.length;
+    if (endsWithin(text)) this.settle();
   }
 
   // Makes what was joined one of the pieces.

@@ -219,4 +219,25 @@ static inline void client_end(struct client *client)
     nghttp2_session_del(client->session);
 }
 
+/* What a client says on a tunnel's stream, as the source of its DATA. */
+static struct {
+    const char *bytes; /* next */
+    bool last;         /* and then END_STREAM */
+} to_say;
+
+static inline ssize_t say_next(nghttp2_session *session, int32_t id, uint8_t *buffer, size_t length,
+                               uint32_t *flags, nghttp2_data_source *source, void *user_data)
+{
+    (void)session, (void)id, (void)source, (void)user_data;
+    size_t count = strlen(to_say.bytes);
+    assert_true(count <= length);
+    memcpy(buffer, to_say.bytes, count);
+    to_say.bytes = "";
+    if (to_say.last)
+        *flags |= NGHTTP2_DATA_FLAG_EOF;
+    else if (count == 0)
+        return NGHTTP2_ERR_DEFERRED;
+    return (ssize_t)count;
+}
+
 #endif

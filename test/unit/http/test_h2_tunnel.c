@@ -2,25 +2,6 @@
 #include "unit/http/h2_client.h"
 
 static struct client client;
-static struct {
-    const char *bytes; /* what the client says next */
-    bool last;         /* and then END_STREAM */
-} to_say;
-
-static ssize_t say_on(nghttp2_session *session, int32_t id, uint8_t *buffer, size_t length,
-                      uint32_t *flags, nghttp2_data_source *source, void *user_data)
-{
-    (void)session, (void)id, (void)source, (void)user_data;
-    size_t count = strlen(to_say.bytes);
-    assert_true(count <= length);
-    memcpy(buffer, to_say.bytes, count);
-    to_say.bytes = "";
-    if (to_say.last)
-        *flags |= NGHTTP2_DATA_FLAG_EOF;
-    else if (count == 0)
-        return NGHTTP2_ERR_DEFERRED;
-    return (ssize_t)count;
-}
 
 static void speak(int32_t id, const char *bytes, bool last)
 {
@@ -32,7 +13,7 @@ static void speak(int32_t id, const char *bytes, bool last)
 
 static int32_t connect_to(const nghttp2_nv *pairs, size_t count)
 {
-    const nghttp2_data_provider provider = {.read_callback = say_on};
+    const nghttp2_data_provider provider = {.read_callback = say_next};
     to_say.bytes = "";
     to_say.last = false;
     int32_t id = nghttp2_submit_request(client.session, NULL, pairs, count, &provider, NULL);

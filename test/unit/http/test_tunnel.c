@@ -52,25 +52,6 @@ static const struct carom_tunnel_events events = {on_received, on_done, on_sent,
 static bool h2;
 static struct client client; /* of HTTP/1.1 its peer alone */
 static int32_t id;
-static struct {
-    const char *bytes;
-    bool last;
-} to_say;
-
-static ssize_t say_on(nghttp2_session *session, int32_t stream, uint8_t *buffer, size_t length,
-                      uint32_t *flags, nghttp2_data_source *source, void *user_data)
-{
-    (void)session, (void)stream, (void)source, (void)user_data;
-    size_t count = strlen(to_say.bytes);
-    assert_true(count <= length);
-    memcpy(buffer, to_say.bytes, count);
-    to_say.bytes = "";
-    if (to_say.last)
-        *flags |= NGHTTP2_DATA_FLAG_EOF;
-    else if (count == 0)
-        return NGHTTP2_ERR_DEFERRED;
-    return (ssize_t)count;
-}
 
 static void go_on(void)
 {
@@ -111,7 +92,7 @@ static void ask(void)
         const nghttp2_nv pairs[] = {NV(":method", "CONNECT"), NV(":protocol", "x"),
                                     NV(":scheme", "http"), NV(":path", "/chat"),
                                     NV(":authority", "a")};
-        const nghttp2_data_provider provider = {.read_callback = say_on};
+        const nghttp2_data_provider provider = {.read_callback = say_next};
         client_begin(&client, 0, false);
         converse(&client);
         to_say.bytes = "";

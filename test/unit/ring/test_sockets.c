@@ -270,20 +270,6 @@ static void a_full_log_pauses(void **state)
     finish_all();
 }
 
-static void the_vm_pauses_and_goes_on(void **state)
-{
-    (void)state;
-    begin_all();
-    struct carom_peer *peer = open_socket(1);
-    ask_of(1, CAROM_ASK_PAUSE, 0, NULL, 0);
-    frame(peer, CAROM_WS_TEXT, "later", 5);
-    turn();
-    assert_silent();
-    ask_of(1, CAROM_ASK_RESUME, 0, NULL, 0);
-    assert_heard(CAROM_TOLD_TEXT, 1, 5, "later");
-    finish_all();
-}
-
 /* Bytes count as left when the client has them; who asks is told when half has. */
 static void what_has_left_is_counted(void **state)
 {
@@ -503,7 +489,6 @@ int main(void)
         cmocka_unit_test(a_bad_head_of_news_is_no_room),
         cmocka_unit_test(both_logs_wrap),
         cmocka_unit_test(a_full_log_pauses),
-        cmocka_unit_test(the_vm_pauses_and_goes_on),
         cmocka_unit_test(what_has_left_is_counted),
         cmocka_unit_test(room_is_told_when_it_is_asked_for),
         cmocka_unit_test(what_leaves_last_is_counted_before_the_worker_sleeps),
