@@ -11,8 +11,11 @@ if(NOT CAROM_NODE_API OR NOT CAROM_UV)
 endif()
 
 file(GLOB sources CONFIGURE_DEPENDS bindings/node/*.c)
+if(NOT CAROM_TLS)
+    list(REMOVE_ITEM sources ${CMAKE_CURRENT_SOURCE_DIR}/bindings/node/openssl.c)
+endif()
 add_library(carom_node MODULE ${sources} ${CAROM_WHOLE_OBJECTS})
-target_include_directories(carom_node PRIVATE include)
+target_include_directories(carom_node PRIVATE include ${OPENSSL_INCLUDE_DIR})
 target_include_directories(carom_node SYSTEM PRIVATE ${CAROM_NODE_API} ${CAROM_UV})
 target_link_libraries(carom_node PRIVATE carom_options ${CAROM_NGHTTP2_STATIC} Threads::Threads
     ${CMAKE_DL_LIBS})
@@ -35,7 +38,8 @@ if(CAROM_HAS_ISAL) # Debian has no archive of it; tools/packages makes one
     target_link_libraries(carom_node PRIVATE ${CAROM_ISAL_LIBRARY})
 endif()
 set(CAROM_NODE_MAP ${CMAKE_CURRENT_SOURCE_DIR}/cmake/node.map)
-target_link_options(carom_node PRIVATE -Wl,--version-script=${CAROM_NODE_MAP} -Wl,-Bsymbolic)
+# It stays when the last worker that loaded it ends: threads that end later call what it left with them.
+target_link_options(carom_node PRIVATE -Wl,--version-script=${CAROM_NODE_MAP} -Wl,-Bsymbolic -Wl,-z,nodelete)
 set_target_properties(carom_node PROPERTIES LINK_DEPENDS ${CAROM_NODE_MAP})
 if(CAROM_HTTP2)
     add_dependencies(carom_node carom_nghttp2)
