@@ -274,7 +274,7 @@ if(TARGET carom_node AND CAROM_STAGE STREQUAL "gcc")
     # On other runtimes those tests that are about them, too.
     set(files test/fetch test/serve.test.mjs test/attacks.test.mjs test/misuse.test.mjs test/app.test.mjs test/bodies.test.mjs
         test/proxy.test.mjs test/leaving.test.mjs test/limits.test.mjs test/hono.test.mjs test/websocket.test.mjs test/websocket-asked.test.mjs
-        test/websocket-standard.test.mjs test/websocket-served.test.mjs test/websocket-adapters.test.mjs)
+        test/websocket-standard.test.mjs test/websocket-listeners.test.mjs test/websocket-streams.test.mjs test/websocket-served.test.mjs test/websocket-adapters.test.mjs)
     carom_js_test(bun node_modules/.bin/bun test --timeout 600000 ${files})
     carom_js_test(deno node_modules/.bin/deno test --quiet --no-check --allow-all ${files})
     # The same tests of applications over the engine in JavaScript.

@@ -169,3 +169,15 @@ export class FakeExchange {
 function text(body) {
   return body === null || typeof body === 'string' ? body : Buffer.from(body).toString();
 }
+
+// Give an exchange to a listener of a server; what the listener got.
+export function accepted(exchange, listener = () => {}) {
+  let got;
+  createServer((req, res) => {
+    got = { req, res };
+    listener(req, res);
+  }).accept(exchange);
+  return got;
+}
+
+export const ticks = () => new Promise((resolve) => setImmediate(resolve));
