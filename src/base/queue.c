@@ -281,7 +281,9 @@ int carom_queue_move(struct carom_queue *to, struct carom_queue *from, uint64_t 
 void carom_queue_consume(struct carom_queue *queue, struct carom_pool *segments, uint64_t length)
 {
     carom_assert(length <= queue->length);
-    while (length > 0) {
+    /* Who is given bytes back may clear the queue: then there is no first, and none to leave out.
+     */
+    while (length > 0 && queue->first != NULL) {
         struct carom_segment *first = queue->first;
         if (length < first->length) {
             advance(first, length);

@@ -69,7 +69,7 @@ static inline void carom_queue_splice(struct carom_queue *to, struct carom_queue
  * segment must be split and there is no memory; nothing changed). */
 int carom_queue_move(struct carom_queue *to, struct carom_queue *from, uint64_t length,
                      struct carom_pool *segments);
-/* Drop the first `length` bytes; the queue has as many. */
+/* Drop the first `length` bytes; the queue has as many. give_back may clear it. */
 void carom_queue_consume(struct carom_queue *queue, struct carom_pool *segments, uint64_t length);
 /* Describe up to `max` first segments, as far as they lie in memory; returns how many. The queue is
  * not changed. */

@@ -142,8 +142,9 @@ void carom_connection_abort(struct carom_connection *connection, carom_reason re
     if (connection->core.state == CAROM_CONNECTION_CLOSED)
         return;
     carom_core_close(&connection->core);
-    carom_stream_close(&connection->stream, reset);
+    /* First, or who is given bytes back by the close would send on. */
     cancel_exchanges(connection, reason);
+    carom_stream_close(&connection->stream, reset);
     carom_core_tell_closed(&connection->core, reason);
 }
 

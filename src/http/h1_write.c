@@ -312,6 +312,7 @@ static bool become_tunnel(struct carom_connection *connection, carom_record *rec
     struct carom_h1 *h1 = carom_h1_of(connection);
     if (record->tunnel->is_over || record->response == CAROM_RESPONSE_CANCELLED)
         return false;
+    (void)frame_body(connection, record); /* what was sent by an owner whose bytes have just left */
     carom_request_move(record, CAROM_REQUEST_WHOLE);
     carom_response_move(record, CAROM_RESPONSE_WHOLE);
     carom_record_sent(record);

@@ -246,7 +246,8 @@ static void tunnel_flush(struct carom_connection *connection)
 {
     struct carom_tunnel *tunnel = tunnel_of(connection);
     carom_stream_flush(&connection->stream);
-    tunnel->events->sent(tunnel);
+    if (!tunnel->is_over) /* by an owner of bytes that were given back */
+        tunnel->events->sent(tunnel);
 }
 
 /* There is none, and no deadline of reading. */

@@ -8,7 +8,8 @@
 
 /* ---------------------------------------------------------------- over */
 
-/* Nothing comes or goes any more; the program is told in the next pass. */
+/* Nothing comes or goes any more; the program is told in the next pass. Before its tunnel ends:
+ * what is given back by that may ask for more to be sent. */
 static void over(carom_websocket *socket, uint16_t code)
 {
     struct carom_websockets *shared = carom_ws_shared(socket);
@@ -37,8 +38,8 @@ void carom_ws_abandon(carom_websocket *socket, carom_reason reason)
 {
     if (socket->state == CAROM_WEBSOCKET_CLOSED)
         return;
-    carom_tunnel_abort(&socket->tunnel, reason);
     over(socket, CAROM_WS_CODE_ABNORMAL);
+    carom_tunnel_abort(&socket->tunnel, reason);
 }
 
 /* ---------------------------------------------------------------- the client is wrong */
@@ -60,8 +61,8 @@ static void end_failed(carom_websocket *socket, uint16_t said, carom_slice reaso
         send_close(socket, said, reason.data, reason.length);
     if (socket->state == CAROM_WEBSOCKET_CLOSED)
         return;
-    carom_tunnel_end(&socket->tunnel);
     over(socket, socket->code);
+    carom_tunnel_end(&socket->tunnel);
 }
 
 void carom_ws_fail(carom_websocket *socket, uint16_t code)
@@ -125,14 +126,14 @@ void carom_ws_close_came(carom_websocket *socket, const uint8_t *data, size_t le
     if (socket->state == CAROM_WEBSOCKET_CLOSED)
         return;
     socket->clean = true;
-    carom_tunnel_end(&socket->tunnel);
     over(socket, code);
+    carom_tunnel_end(&socket->tunnel);
 }
 
 static void peer_done(struct carom_tunnel *tunnel)
 {
-    carom_tunnel_end(tunnel);
     over(carom_container(tunnel, carom_websocket, tunnel), CAROM_WS_CODE_ABNORMAL);
+    carom_tunnel_end(tunnel);
 }
 
 static void tunnel_over(struct carom_tunnel *tunnel, carom_reason reason)
@@ -343,6 +344,8 @@ void carom_websockets_tell(carom_waker *waker, int status)
         socket->is_due = false;
         carom_list_append(&shared->open, &socket->link);
         carom_ws_tell_open(socket);
+        if (socket->cut_for != CAROM_REASON_NONE)
+            carom_ws_abandon(socket, (carom_reason)socket->cut_for);
         bool drained = socket->drained;
         socket->drained = false;
         if (drained && carom_ws_is_open(socket) && socket->settings->handlers.drain != NULL)

@@ -139,14 +139,11 @@ static int deliver(struct carom_websockets *websockets, carom_slice name, uint8_
         return 0;
     struct delivery delivery = {.websockets = websockets, .kind = kind, .content = content};
     int error = 0;
-    /* A socket that is over leaves its topics, so that its node goes, and the topic with the last;
-     * no other does meanwhile. */
-    uint32_t count = topic->count;
+    /* Nobody of the program is called meanwhile, and no socket ends: the list stays as it is. */
     struct carom_node *node = topic->subscriptions.next;
-    while (count-- > 0) {
+    for (; node != &topic->subscriptions; node = node->next) {
         carom_websocket *socket =
             carom_container(node, struct carom_topic_subscription, node)->socket;
-        node = node->next;
         if (socket != except && deliver_to(&delivery, socket) < 0)
             error = -CAROM_ENOMEM;
     }

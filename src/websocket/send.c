@@ -93,20 +93,14 @@ static int room_for(const carom_websocket *socket, uint64_t length)
     return first || most == CAROM_OFF || unsent + length <= most ? 0 : -CAROM_ETOOBIG;
 }
 
-/* A message was too much for it. */
-static void cut_off(carom_websocket *socket)
-{
-    if (socket->settings->options.close_at_limit)
-        carom_ws_abandon(socket, CAROM_REASON_OVER_LIMIT);
-}
-
 /* The same, for the program, who is told when there is room again. */
 static int admit(carom_websocket *socket, uint64_t length)
 {
     int error = room_for(socket, length);
     if (error == -CAROM_ETOOBIG) {
         socket->drains = true;
-        cut_off(socket);
+        if (socket->settings->options.close_at_limit)
+            carom_ws_abandon(socket, CAROM_REASON_OVER_LIMIT);
     }
     return error;
 }
@@ -211,11 +205,17 @@ int carom_websocket_send_piece(carom_websocket *socket, carom_websocket_kind kin
     return error < 0 ? error : standing(socket);
 }
 
+static void abandon_later(carom_websocket *socket, carom_reason reason)
+{
+    socket->cut_for = (uint8_t)reason;
+    carom_ws_due(socket);
+}
+
 bool carom_ws_takes(carom_websocket *socket, size_t length)
 {
     int error = room_for(socket, length);
-    if (error == -CAROM_ETOOBIG)
-        cut_off(socket);
+    if (error == -CAROM_ETOOBIG && socket->settings->options.close_at_limit)
+        abandon_later(socket, CAROM_REASON_OVER_LIMIT);
     return error == 0 && socket->piece_kind == 0;
 }
 
@@ -228,8 +228,10 @@ int carom_ws_send_framed(carom_websocket *socket, struct carom_page *page, const
     websockets->bytes_sent += length;
     int error = carom_queue_append_page(out, &carom_websockets_records(websockets)->segments, page,
                                         frame, size);
-    if (carom_unlikely(error < 0))
-        return framed(socket, error, out->length);
+    if (carom_unlikely(error < 0)) {
+        abandon_later(socket, CAROM_REASON_NO_MEMORY);
+        return error;
+    }
     carom_tunnel_added(&socket->tunnel, size);
     socket->spoke = true;
     return 0;

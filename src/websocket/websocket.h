@@ -56,6 +56,7 @@ struct carom_websocket {
     bool spoke : 1;                   /* were sent; when it is closing: have left, */
     bool pinged : 1;                  /* and a ping is to be answered until it fires */
     bool failed : 1; /* `error` was told `code`, and the Close waits for the program */
+    uint8_t cut_for; /* carom_reason: it is to be abandoned in the next pass; 0: it is not */
     uint16_t code;   /* of its end */
 };
 
@@ -90,10 +91,11 @@ uint32_t carom_ws_received(struct carom_tunnel *tunnel, uint8_t *data, uint32_t 
 /* Append a control frame; 0 or -CAROM_ENOMEM, after which the socket is over. */
 int carom_ws_send_control(carom_websocket *socket, uint8_t opcode, const void *data, size_t length);
 /* Whether a message of so many bytes may be sent to it now, by a publisher. Who is over its limit
- * may be over by that. */
+ * may be abandoned for that, in the next pass: a publisher goes through a list, which nothing that
+ * is given back may change under its feet. */
 bool carom_ws_takes(carom_websocket *socket, size_t length);
-/* Append a frame that lies in a page; `length` bytes of payload. 0 or -CAROM_ENOMEM, after which
- * the socket is over. */
+/* Append a frame that lies in a page; `length` bytes of payload. 0 or -CAROM_ENOMEM, and then the
+ * socket is abandoned in the next pass. */
 int carom_ws_send_framed(carom_websocket *socket, struct carom_page *page, const uint8_t *frame,
                          size_t size, size_t length);
 /* Some of what waited has left (carom_tunnel_events.sent). */
