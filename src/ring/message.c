@@ -243,6 +243,13 @@ static void leave_flags(struct carom_slot *slot, uint32_t seen, uint32_t flags)
         read_content(slot, now);
 }
 
+/* Who waits for the message to be taken, hears of that. */
+static void tell_room(struct carom_slot *slot)
+{
+    if (atomic_exchange(carom_ring_atomic(slot->words, CAROM_SLOT_NOTIFY), 0) != 0)
+        carom_slot_tell(slot, CAROM_NEWS_ROOM);
+}
+
 static void taken(struct carom_slot *slot, uint32_t flags)
 {
     slot->state = CAROM_SLOT_HELD;
@@ -256,8 +263,7 @@ static void taken(struct carom_slot *slot, uint32_t flags)
     if (flags & CAROM_FLAG_READ)
         read_content(slot, flags);
     leave_flags(slot, flags, 0);
-    if (atomic_exchange(carom_ring_atomic(slot->words, CAROM_SLOT_NOTIFY), 0) != 0)
-        carom_slot_tell(slot, CAROM_NEWS_ROOM);
+    tell_room(slot);
 }
 
 static void set_timer(struct carom_slot *slot)
@@ -280,13 +286,26 @@ static void block(struct carom_slot *slot, uint32_t seen, uint32_t left)
     leave_flags(slot, seen, (left & ~done) | CAROM_FLAG_WAITS);
 }
 
+/* A message for another request than the slot's, or for none. It goes all the same: what the VM has
+ * to say of the request that is there would wait for it for ever. */
+static void drop_message(struct carom_slot *slot)
+{
+    slot->ring->control[CAROM_RING_BAD_COMMANDS]++;
+    atomic_store(carom_ring_atomic(slot->words, CAROM_SLOT_FLAGS), 0);
+    if (slot->state < CAROM_SLOT_HELD)
+        return;
+    carom_unwait(slot->record, &slot->writable);
+    slot->state = CAROM_SLOT_HELD;
+    tell_room(slot);
+}
+
 void carom_slot_take_message(struct carom_slot *slot)
 {
     uint32_t flags = atomic_load(carom_ring_atomic(slot->words, CAROM_SLOT_FLAGS));
     if (flags == 0) /* it was added to a message, and taken with that */
         return;
     if (slot->state < CAROM_SLOT_HELD || word(slot, CAROM_SLOT_ECHO) != slot->generation) {
-        slot->ring->control[CAROM_RING_BAD_COMMANDS]++;
+        drop_message(slot);
         return;
     }
     carom_unwait(slot->record, &slot->writable);

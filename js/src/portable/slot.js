@@ -235,11 +235,19 @@ class Slot {
   // ---------------------------------------------------------------- messages
 
   takeMessage() {
-    const { words, side } = this;
+    const { words } = this;
     const flags = words[SLOT_FLAGS];
     if (flags === 0) return;
-    if (!this.held || words[SLOT_ECHO] !== this.generation) side.words[RING_BAD_COMMANDS]++;
+    if (!this.held || words[SLOT_ECHO] !== this.generation) this.dropMessage();
     else this.record.core.guard(() => this.doMessage(flags));
+  }
+
+  // One for another request, or for none, goes all the same: what is to be said of this one would wait for it for ever.
+  dropMessage() {
+    this.side.words[RING_BAD_COMMANDS]++;
+    this.blocked = false;
+    this.words[SLOT_FLAGS] = 0;
+    if (this.held) this.tellRoom();
   }
 
   doMessage(flags) {
@@ -275,10 +283,14 @@ class Slot {
       return;
     }
     if (flags & (FLAG_READ | FLAG_FETCH)) this.beginRead(flags);
-    if (words[SLOT_NOTIFY] !== 0) {
-      words[SLOT_NOTIFY] = 0;
-      side.tell(this, NEWS_ROOM);
-    }
+    this.tellRoom();
+  }
+
+  // Who waits for the message to be taken, hears of that.
+  tellRoom() {
+    if (this.words[SLOT_NOTIFY] === 0) return;
+    this.words[SLOT_NOTIFY] = 0;
+    this.side.tell(this, NEWS_ROOM);
   }
 
   roomCame() {

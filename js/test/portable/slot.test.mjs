@@ -112,7 +112,7 @@ function slotAlone(answers = {}) {
   const say = (flags, words) => {
     for (const [name, value] of Object.entries(words)) slot.words[layout[name]] = value;
     slot.words[layout.SLOT_FLAGS] = flags;
-    slot.words[layout.SLOT_ECHO] = slot.generation;
+    slot.words[layout.SLOT_ECHO] = words.SLOT_ECHO ?? slot.generation;
     side.words[side.commands + (side.words[layout.RING_COMMAND_TAIL]++ & side.mask)] = slot.index;
     side.takeCommands();
   };
@@ -129,6 +129,14 @@ test('fields that were lent come back once, though what is behind them waits', (
   record.isFull = false;
   slot.roomCame();
   assert.deepEqual([slot.blocked, side.loans.has(7), side.returnTail], [false, true, 1]);
+});
+
+test('a message for another request is counted, and the next one does not wait for it', () => {
+  const { side, slot, say } = slotAlone();
+  say(layout.FLAG_RELEASE, { SLOT_ECHO: slot.generation - 1, SLOT_NOTIFY: 1 });
+  assert.deepEqual([slot.held, side.words[layout.RING_BAD_COMMANDS]], [true, 1]);
+  assert.deepEqual([slot.words[layout.SLOT_FLAGS], slot.words[layout.SLOT_NOTIFY]], [0, 0]);
+  assert.equal(slot.words[layout.SLOT_NEWS] & layout.NEWS_ROOM, layout.NEWS_ROOM);
 });
 
 test('room that was lent comes back with a slot whose program wants no more', () => {

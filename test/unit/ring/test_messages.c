@@ -413,7 +413,13 @@ static void a_message_for_another_generation_is_counted_and_not_done(void **stat
             command_as(index, flags[k], wrong[i]);
             assert_int_equal(bad_commands(), ++bad);
             assert_int_equal(news_of(index), 0);
+            assert_int_equal(slot_words(index)[CAROM_SLOT_FLAGS], 0); /* the next may be written */
         }
+    /* Who waits for that is told. */
+    slot_words(index)[CAROM_SLOT_NOTIFY] = 1;
+    command_as(index, CAROM_FLAG_RELEASE, stale);
+    assert_int_equal(bad_commands(), ++bad);
+    assert_int_equal(news_of(index), CAROM_NEWS_ROOM);
     /* Nor does it help the VM to write GENERATION. */
     slot_words(index)[CAROM_SLOT_GENERATION] = stale;
     command_as(index, CAROM_FLAG_CANCEL, stale);
