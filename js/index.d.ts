@@ -674,6 +674,8 @@ export interface ServerWebSocket<Data = undefined> {
   unsubscribe(topic: string): void;
   /** Whether it gets what is published to a topic. */
   isSubscribed(topic: string): boolean;
+  /** The topics to which it is subscribed, in the order in which it was: an array of its own at each look. */
+  readonly subscriptions: string[];
   /**
    * Send a message to all subscribers of a topic but this socket, also when this one has ended, as in `close`. It is framed once. With
    * one worker it comes in the order of `send`.
@@ -681,6 +683,10 @@ export interface ServerWebSocket<Data = undefined> {
    * @returns 0 when there are none
    */
   publish(topic: string, data: WebSocketData, compress?: boolean): number;
+  /** The same of text. */
+  publishText(topic: string, text: string, compress?: boolean): number;
+  /** The same of bytes. */
+  publishBinary(topic: string, bytes: ArrayBufferLike | ArrayBufferView, compress?: boolean): number;
   /** Run `act`, whose sends leave together. They do so anyhow in what one turn of the event loop sends. */
   cork<T>(act: (ws: this) => T): T;
   /** Take no more messages until `resume`: the client is slowed down. Its pings, and that it leaves, are not seen meanwhile either. */

@@ -377,6 +377,9 @@ for (const io of WAYS) {
       refused({ static: {} }, /^there is no option static: routes is meant\?$/);
       refused({ websocket: { perMessageDeflate: true } }, /^there is no option websocket.perMessageDeflate: websocket.deflate is meant\?$/);
       refused({ websocket: { publishToSelf: true } }, /^there is no option websocket.publishToSelf: server.publish leaves nobody out$/);
+      refused({ websocket: { maxLifetime: 10 } }, /^there is no option websocket.maxLifetime: a timer that calls ws.close\(\) does it$/);
+      for (const name of ['upgrade', 'dropped', 'subscription'])
+        refused({ websocket: { [name]() {} } }, new RegExp(`^there is no option websocket.${name}: [a-z]`));
       refused({ error() {} }, /^there is no option error: onError is meant\?$/);
       refused({ onEror() {} }, /^there is no option onEror: onError is meant\?$/);
       refused({ maxContents: 1 }, /^there is no option maxContents: maxContent is meant\?$/);
@@ -389,7 +392,18 @@ for (const io of WAYS) {
       refused({ h2ConnectionWindowMax: 65536 }, /^h2ConnectionWindow \(1048576\) must be from 1024 to h2ConnectionWindowMax \(65536\)$/);
       // What an app has for itself is its own.
       await serving(
-        { io, name: 'app', id: 7, version: '1', post() {}, scheduled() {}, prot: undefined, h2StreamWindowMax: false, h2MaxStreams: false },
+        {
+          io,
+          websocket: { maxLifetime: 0, publishToSelf: false },
+          name: 'app',
+          id: 7,
+          version: '1',
+          post() {},
+          scheduled() {},
+          prot: undefined,
+          h2StreamWindowMax: false,
+          h2MaxStreams: false,
+        },
         () => new Response(),
         () => {},
       );

@@ -169,6 +169,8 @@ serve({
     message(ws: ServerWebSocket<number>, data) {
       (ws.data satisfies number).toFixed();
       if (typeof data !== 'string') void data.byteLength;
+      for (const topic of ws.subscriptions) ws.publishText(topic, 'x') satisfies number;
+      ws.publishBinary('room', new Uint8Array(1), false) satisfies number;
     },
   },
   fetch(request, server) {

@@ -121,6 +121,41 @@ for (const io of WAYS)
         );
       });
 
+      test('what a socket is subscribed to, and text and bytes to the others', async () => {
+        await serving(
+          io,
+          {
+            open(ws) {
+              assert.deepEqual(ws.subscriptions, []);
+              for (const topic of ['news', 'rest', 'more', 'news']) ws.subscribe(topic);
+              ws.unsubscribe('rest');
+              ws.send('open');
+            },
+            message(ws, data) {
+              assert.deepEqual(ws.subscriptions, ['news', 'more']);
+              ws.subscriptions.pop(); // it is the program's
+              assert.equal(ws.publishText('news', data), 5);
+              assert.equal(ws.publishBinary('more', Uint8Array.of(1, 2).buffer), 2);
+              assert.equal(ws.publishText('rest', data), 0);
+              assert.throws(() => ws.publishText('news', new Uint8Array(1)), TypeError);
+              assert.throws(() => ws.publishBinary('news', 'text'), TypeError);
+              ws.close();
+            },
+            close(ws) {
+              assert.deepEqual(ws.subscriptions, []);
+            },
+          },
+          async (url) => {
+            const [one, two] = [await connect(Client, url), await connect(Client, url)];
+            for (const each of [one, two]) assert.deepEqual(await each.next(), ['message', 'open']);
+            one.socket.send('hello');
+            assert.deepEqual((await one.next()).slice(0, 2), ['close', 1000]); // 1011, if an assertion has failed
+            assert.deepEqual(await two.next(), ['message', 'hello']);
+            assert.deepEqual(await two.next(), ['message', Uint8Array.of(1, 2)]);
+          },
+        );
+      });
+
       test('a handler that throws ends its own socket with 1011, and no other', async () => {
         const told = events();
         await serving(

@@ -317,10 +317,23 @@ class WebSocketConnection {
     return this.#topics !== null && this.#topics.has(topic);
   }
 
+  get subscriptions() {
+    return this.#topics === null ? [] : [...this.#topics];
+  }
+
   // To all others that are subscribed; 0: there are none. A socket that has ended can say so to the others.
   publish(topic, data, compress) {
     const others = this.#topicsOfServer.count(topic) - (this.isSubscribed(topic) ? 1 : 0);
     return others === 0 ? 0 : publish(this.#sockets, this.#number, topic, data, compress);
+  }
+
+  publishText(topic, text, compress) {
+    if (typeof text !== 'string') throw new TypeError('a text is a string');
+    return this.publish(topic, text, compress);
+  }
+
+  publishBinary(topic, data, compress) {
+    return this.publish(topic, toBytes(data), compress);
   }
 
   #leaveTopics() {

@@ -38,6 +38,14 @@ const OF_OTHERS = {
   sendPingsAutomatically: 'pingInterval',
   handleProtocols: 'protocols',
 };
+// And what of theirs has nothing in its place: it is refused where it is not off.
+const NOT_HERE = {
+  publishToSelf: 'server.publish leaves nobody out',
+  maxLifetime: 'a timer that calls ws.close() does it',
+  upgrade: 'server.upgrade makes a request a WebSocket, in the handler of requests',
+  dropped: 'send returns 0 for what it does not take',
+  subscription: 'who subscribes and unsubscribes does so by calls of the program',
+};
 const BINARY_TYPES = ['uint8array', 'arraybuffer', 'nodebuffer'];
 const DEFAULTS = { maxMessage: 1048576, maxFragments: 1024, writeLimit: 1048576, writeBuffer: 65536 };
 const LIST = 4000; // characters
@@ -111,8 +119,7 @@ function checkNames(options) {
     if (options[name] === undefined) continue;
     if (HANDLERS.includes(name) && typeof options[name] !== 'function') throw new TypeError(`websocket.${name} must be a function`);
     if (Object.hasOwn(OF_OTHERS, name)) throw noOption('websocket.', name, OF_OTHERS[name]);
-    if (name === 'publishToSelf' && options[name])
-      throw new TypeError('there is no option websocket.publishToSelf: server.publish leaves nobody out');
+    if (Object.hasOwn(NOT_HERE, name) && options[name]) throw new TypeError(`there is no option websocket.${name}: ${NOT_HERE[name]}`);
     if (!NAMES.includes(name)) {
       const meant = meantBy(name, NAMES);
       if (meant !== undefined) throw noOption('websocket.', name, meant);
