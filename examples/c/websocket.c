@@ -1,6 +1,6 @@
 /* websocket: an echo, and a room in which everybody hears everybody.
  *
- *     websocket [PORT] [--deflate shared|own] [--OPTION VALUE]...
+ *     websocket [PORT] [--deflate shared|own] [--deflate-level 1-9] [--OPTION VALUE]...
  *
  *     /echo       a socket that is sent what it sends
  *     /room       what one sends is published to all that are in the room, on all workers
@@ -12,6 +12,7 @@
 #include "serve.h"
 
 #include <stdbool.h>
+#include <stdlib.h>
 
 static const carom_slice room = CAROM_SLICE("room");
 
@@ -107,6 +108,10 @@ int main(int argc, char **argv)
             echo.deflate = strcmp(value, "own") == 0 ? CAROM_WEBSOCKET_DEFLATE_OWN
                                                      : CAROM_WEBSOCKET_DEFLATE_SHARED;
             talk.deflate = echo.deflate;
+            i++;
+        } else if (strcmp(argv[i], "--deflate-level") == 0) {
+            echo.deflate_level = (uint8_t)atoi(value);
+            talk.deflate_level = echo.deflate_level;
             i++;
         } else if (strncmp(argv[i], "--", 2) == 0) {
             if (carom_options_set(&options, argv[i] + 2, value) < 0) {

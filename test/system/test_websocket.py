@@ -89,6 +89,9 @@ class Case(unittest.TestCase):
         cls.server = serve(_Cleanup(cls), "websocket")
         cls.compressing = serve(_Cleanup(cls), "websocket", "--deflate", "shared")
         cls.keeping = serve(_Cleanup(cls), "websocket", "--deflate", "own")
+        # Level 1 is ISA-L's where it is there, all others are zlib's.
+        cls.by_zlib = serve(_Cleanup(cls), "websocket", "--deflate", "shared", "--deflate-level", "6")
+        cls.keeping_by_zlib = serve(_Cleanup(cls), "websocket", "--deflate", "own", "--deflate-level", "6")
 
     def open(self, transport=Http1, server=None, **options):
         client = Client(self, (server or self.server).port, transport=transport, **options)
@@ -338,7 +341,7 @@ class Deflate(Case):
     def test_what_is_agreed_on_is_kept(self):
         lines = [f'{{"id": {i}, "name": "{os.urandom(4).hex()}"}}'.encode() for i in range(6000)]
         text = b"".join(lines)
-        for server in (self.compressing, self.keeping):
+        for server in (self.compressing, self.keeping, self.by_zlib, self.keeping_by_zlib):
             for offer in self.ASKED:
                 with self.subTest(offer):
                     client = self.open(server=server, deflate=offer)
