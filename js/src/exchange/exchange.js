@@ -418,7 +418,6 @@ class Exchange extends RequestHead {
 
   hear(news) {
     if (news & NEWS_ERROR) this.hearError();
-    if (this.released && !(this.output !== null && this.output.busy)) return;
     if (news & (NEWS_CONTENT | NEWS_CONTENT_END | NEWS_CONTENT_LOST)) this.hearContent(news);
     if (news & NEWS_ENDED) this.hearEnd();
     if (news & NEWS_ROOM && this.output !== null) this.output.pump();

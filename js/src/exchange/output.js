@@ -212,8 +212,8 @@ class Output {
   compose(words) {
     const exchange = this.exchange;
     const bytes = exchange.slot.bytes;
-    let flags = this.flags & ~FLAG_RELEASE;
-    this.flags &= FLAG_RELEASE;
+    let { flags } = this;
+    this.flags = 0;
     words[SLOT_DATA_LENGTH] = words[SLOT_DATA_LOAN] = words[SLOT_OUT_TRAILERS] = words[SLOT_FIELDS_LOAN] = 0;
     words[SLOT_FIELDS_LENGTH] = 0;
     const head = exchange.over ? 0 : this.composeHead(words, bytes);
@@ -229,11 +229,7 @@ class Output {
     }
     if (!alone && this.ending !== null && this.pieces.length === 0 && this.heads.length === 0)
       flags |= this.composeEnd(words, bytes, used, flags);
-    if (this.flags & FLAG_RELEASE && (exchange.over || !this.busyButRelease())) {
-      flags |= FLAG_RELEASE;
-      this.flags = 0;
-      this.released = true;
-    }
+    if (flags & FLAG_RELEASE) this.released = true; // the exchange is over
     if (flags & FLAG_FETCH) exchange.lendRoom();
     if (this.busy && !this.released) Atomics.store(words, SLOT_NOTIFY, 1); // before an engine on a thread can take the message
     if (flags !== 0) exchange.put(flags);
@@ -251,10 +247,6 @@ class Output {
     words[SLOT_WHOLE_LOW] = length < 0 ? -1 : length % 4294967296;
     words[SLOT_WHOLE_HIGH] = length < 0 ? -1 : Math.floor(length / 4294967296);
     return flag;
-  }
-
-  busyButRelease() {
-    return this.heads.length > 0 || this.pieces.length > 0 || this.ending !== null;
   }
 
   // How many bytes of the slot it took; -1: nothing could be sent now.

@@ -1,6 +1,7 @@
 // Where a server listens: descriptors that were inherited, ports that the workers of a cluster share.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import dns from 'node:dns';
 import { lookup } from 'node:dns/promises';
 import { once } from 'node:events';
 import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
@@ -208,4 +209,25 @@ test('a server that is closed while its host is looked up does not listen', { sk
   await lookup('127.1');
   for (let i = 0; i < 3; i++) await new Promise(setImmediate);
   assert.deepEqual([heard, server.listening], [['close'], false]);
+});
+
+test('a host that is not found is an error of the server', { skip }, async (t) => {
+  const { lookup: before } = dns;
+  t.after(() => {
+    dns.lookup = before;
+  });
+  dns.lookup = (host, callback) => process.nextTick(callback, Object.assign(new Error(`no ${host}`), { code: 'ENOTFOUND' }));
+  const server = createServer().listen(0, 'nowhere.test');
+  const [error] = await once(server, 'error');
+  assert.deepEqual([error.code, error.message, server.listening], ['ENOTFOUND', 'no nowhere.test', false]);
+  server.listen(0, '127.0.0.1'); // it may try again
+  await once(server, 'listening');
+  await new Promise((resolve) => server.close(resolve));
+});
+
+test('a server that was unreferenced before it listens keeps no process', { skip }, async () => {
+  const program = `
+    const server = require(${NODE}).createServer().unref().listen(0, '127.0.0.1');
+    server.on('listening', () => console.log('listens'));`;
+  assert.deepEqual(await output(program), [0, 'listens\n']);
 });

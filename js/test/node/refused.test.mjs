@@ -81,6 +81,19 @@ test('a field that node lets through, and the engine does not', { skip }, async 
   assert.deepEqual([seen, warnings], [[500, 200], ['CAROM_EFIELD']]);
 });
 
+test('trailers beyond what the engine takes, behind a head that has left', { skip }, async (t) => {
+  const listener = (req, res) => {
+    res.writeHead(200, { Trailer: 'x' });
+    res.write('a', () => {
+      res.addTrailers({ x: 'v'.repeat(Number(req.url.slice(1))) });
+      setImmediate(() => res.end());
+    });
+  };
+  const { seen, warnings } = await outcomes(t, listener, ['/200000', '/10']);
+  assert.deepEqual(seen, ['reset', 200]);
+  assert.deepEqual(warnings, ['CAROM_ETOOBIG', 'CAROM_ESTATE']); // the 500 comes too late, too
+});
+
 test('CONNECT, when nobody listens for it', { skip }, async (t) => {
   const { port } = await start(t, () => assert.fail('not a request'));
   const client = net.connect(port, '127.0.0.1');

@@ -117,6 +117,51 @@ test('content that comes later than requestTimeout is a 408, and told as clientE
   }
 });
 
+test('a response that has begun cannot tell of content that is late: its connection ends', { skip }, async (t) => {
+  const { port } = await start(
+    t,
+    (req, res) => {
+      req.on('error', () => {}).resume();
+      res.write('begun');
+    },
+    { requestTimeout: 50 },
+  );
+  const client = net.connect(port, '127.0.0.1');
+  client.write('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab');
+  const text = Buffer.concat(await client.toArray()).toString();
+  assert.match(text, /^HTTP\/1\.1 200 OK\r\n[^]*begun\r\n$/);
+});
+
+test('who has sent FIN is answered still where that is said, before it listens or while it does', { skip }, async (t) => {
+  for (const early of [true, false]) {
+    const held = [];
+    const { server, port } = await start(t, (req, res) => held.push(res), {});
+    if (early) {
+      await stop(server);
+      server.httpAllowHalfOpen = true;
+      server.listen(port, '127.0.0.1');
+      await once(server, 'listening');
+    } else server.httpAllowHalfOpen = true;
+    assert.equal(server.httpAllowHalfOpen, true);
+    const client = net.connect(port, '127.0.0.1');
+    client.end('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+    await once(client, 'finish');
+    const another = fetch(`http://127.0.0.1:${port}/`); // FIN was there before it
+    while (held.length < 2) await once(server, 'request');
+    for (const res of held) res.end('answered');
+    assert.match(Buffer.concat(await client.toArray()).toString(), /answered$/);
+    assert.equal(await (await another).text(), 'answered');
+  }
+});
+
+test('the time-out of sockets may be left out where its listener is given', () => {
+  const server = createServer();
+  const listener = () => {};
+  server.timeout = 5;
+  assert.equal(server.setTimeout(listener), server);
+  assert.deepEqual([server.timeout, server.listeners('timeout')], [0, [listener]]);
+});
+
 test('an engine with threads of its own cannot be changed, and says so', {
   skip:
     skip || nativeOnly('options', 'there are no threads (`io`, `workers` are taken and mean nothing), so it can be changed while it runs'),
