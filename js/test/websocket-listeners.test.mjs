@@ -135,6 +135,86 @@ describe('listeners', () => {
     assert.deepEqual(events, ['x']);
   });
 
+  test('what they throw is the error, whatever it is', async (t) => {
+    t.mock.method(console, 'error', () => {});
+    for (const [thrown, message] of [
+      [new Error('boom'), 'boom'],
+      ['a text', 'a text'],
+      [42, '42'],
+      [{ message: 5 }, '[object Object]'],
+      [Object.assign(() => {}, { message: 'of a function', toString: () => 'a function' }), 'a function'],
+    ]) {
+      const { socket, connection } = opened();
+      let event;
+      socket.onerror = (given) => {
+        event = given;
+      };
+      socket.onmessage = () => {
+        throw thrown;
+      };
+      connection.tell('message', 'x', false);
+      connection.tell('close', 1006, '', false);
+      assert.deepEqual([event.error, event.message], [thrown, message]);
+    }
+  });
+
+  test('are stopped by an event as those of the runtime are', () => {
+    const stops = {
+      nothing: () => {},
+      stopPropagation: (event) => event.stopPropagation(),
+      stopImmediatePropagation: (event) => event.stopImmediatePropagation(),
+      cancelBubble: (event) => {
+        event.cancelBubble = true;
+      },
+      'cancelBubble, taken back': (event) => {
+        event.cancelBubble = true;
+        event.cancelBubble = false;
+      },
+    };
+    const heardOf = (target, dispatch, stop) => {
+      const isSeen = stop !== stops.stopImmediatePropagation; // Node 18 does not say so of that
+      const seen = [];
+      target.addEventListener('message', (event) => {
+        stop(event);
+        seen.push(isSeen && event.cancelBubble);
+      });
+      target.addEventListener('message', (event) => seen.push(isSeen && event.cancelBubble));
+      dispatch();
+      return seen;
+    };
+    for (const [name, stop] of Object.entries(stops)) {
+      const target = new EventTarget();
+      const theirs = heardOf(target, () => target.dispatchEvent(new Event('message')), stop);
+      const { socket, connection } = opened();
+      assert.deepEqual(
+        heardOf(socket, () => connection.tell('message', 'x', false), stop),
+        theirs,
+        name,
+      );
+    }
+  });
+
+  test('hear of a Blob that cannot be read: its socket ends at once', async () => {
+    class Gone extends Blob {
+      arrayBuffer() {
+        return Promise.reject(new Error('the file has changed'));
+      }
+    }
+    const { socket, connection } = opened();
+    const heard = [];
+    for (const type of ['error', 'close']) socket.addEventListener(type, ({ type: name, message }) => heard.push([name, message]));
+    socket.send(new Gone(['abc']));
+    assert.equal(socket.bufferedAmount, 3);
+    await new Promise(setImmediate);
+    assert.equal(socket.readyState, 2);
+    assert.deepEqual(connection.calls, [['terminate']]);
+    connection.tell('close', 1006, '', false);
+    assert.deepEqual(heard, [
+      ['error', 'the file has changed'],
+      ['close', undefined],
+    ]);
+  });
+
   test('once() of node:events hears it', async () => {
     const { once } = await import('node:events');
     const { socket, connection } = opened();

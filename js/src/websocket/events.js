@@ -9,7 +9,8 @@ class Event {
   #type;
   #target = null;
   #isDispatched = false;
-  #isStopped = false;
+  #isStopped = false; // other listeners of the target are not called either
+  #isCancelled = false; // it goes to no other target, of which there is none
   #time = 0;
 
   constructor(type) {
@@ -62,19 +63,21 @@ class Event {
     return this.#time;
   }
   get cancelBubble() {
-    return this.#isStopped;
+    return this.#isCancelled;
   }
   set cancelBubble(value) {
-    if (value) this.#isStopped = true;
+    if (value) this.#isCancelled = true;
   }
 
   composedPath() {
     return this.#isDispatched ? [this.#target] : [];
   }
   preventDefault() {}
-  stopPropagation() {}
+  stopPropagation() {
+    this.#isCancelled = true;
+  }
   stopImmediatePropagation() {
-    this.#isStopped = true;
+    this.#isStopped = this.#isCancelled = true;
   }
   initEvent() {}
 
