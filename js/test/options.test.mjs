@@ -1,5 +1,6 @@
 // Options whose way through the addon only the engine can show: each is seen as a client sees it.
 import assert from 'node:assert/strict';
+import { createRequire } from 'node:module';
 import net from 'node:net';
 import { test } from 'node:test';
 
@@ -44,6 +45,26 @@ test('a window may have the least and the most, and neither less nor more', asyn
   await served({ h2StreamWindow: 65536, h2StreamWindowMax: 65536 });
   for (const options of [{ h2StreamWindow: 1023 }, { h2StreamWindow: 65536, h2StreamWindowMax: 65535 }, { h2ConnectionWindow: 1023 }])
     assert.throws(() => served(options), RangeError, JSON.stringify(options));
+});
+
+test('an address is written as the engine reads it', () => {
+  const { addressOf, IPV6_ONLY, SOCKET_MODE } = createRequire(import.meta.url)('../src/engine/options.js');
+  for (const [options, address] of [
+    [{}, '*:8000'],
+    [{ port: 0, hostname: '*' }, '*:0'],
+    [{ port: 65535, hostname: '::' }, '*:65535'],
+    [{ port: 1, hostname: '[::]' }, '*:1'],
+    [{ port: 1, hostname: '0.0.0.0' }, '0.0.0.0:1'],
+    [{ port: 1, hostname: 'localhost' }, '127.0.0.1:1'],
+    [{ port: 1, hostname: '::1' }, '[::1]:1'],
+    [{ port: 1, hostname: '[::1]' }, '[::1]:1'],
+    [{ port: 1, [IPV6_ONLY]: true }, '[::]:1'],
+    [{ port: 1, hostname: '::', [IPV6_ONLY]: true }, '[::]:1'],
+    [{ port: 1, hostname: '::1', [IPV6_ONLY]: true }, '[::1]:1'],
+    [{ path: '/tmp/a' }, 'unix:/tmp/a'],
+    [{ path: '/tmp/a', [SOCKET_MODE]: 0o660 }, 'unix:/tmp/a?mode=0660'],
+  ])
+    assert.equal(addressOf(options), address);
 });
 
 for (const io of ['inline', 'thread']) {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { createPrivateKey } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test, describe, after } from 'node:test';
@@ -93,5 +94,87 @@ describe('options of TLS that cannot be', () => {
       code: 'CAROM_ECERTIFICATE',
     });
     refused({ certFile: files[0] }, /cert-refused\.pem: [^\n]*\(it is no PEM of a key\)$/, { code: 'CAROM_EKEY' });
+  });
+});
+
+describe('options of TLS as the engine gets them', () => {
+  const { tlsOf, forEngine, changed } = createRequire(import.meta.url)('../src/engine/tls-options.js');
+  const common = (options) => {
+    const { certificates, ...rest } = forEngine(tlsOf({ ...own, ...options }));
+    assert.equal(certificates.length, 1);
+    return rest;
+  };
+  const text = (given) => Buffer.from(given).toString('latin1');
+
+  test('what is not given is not there', () => {
+    assert.deepEqual(common({}), { client: 0 });
+    assert.deepEqual(common({ ecdhCurve: 'auto', ciphers: null, minVersion: undefined, maxVersion: 'TLSv1.3' }), { client: 0 });
+    assert.deepEqual([tlsOf({}), tlsOf({ tls: false }), tlsOf({ tls: null, cert: undefined })], [null, null, null]);
+  });
+
+  test('ciphers of both versions, curves, versions, protocols', () => {
+    const SUITES = 'TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384';
+    const OTHERS = 'ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES128-GCM-SHA256';
+    const [low, high] = ['TLSv1.2', 'TLSv1.3'].map((minVersion) => common({ minVersion }).minVersion);
+    assert.ok(low < high);
+    assert.deepEqual(common({ ciphers: `${SUITES}:${OTHERS}` }), { suites: SUITES, ciphers: OTHERS, client: 0 });
+    assert.deepEqual(common({ ciphers: OTHERS }), { suites: null, ciphers: OTHERS, client: 0 });
+    assert.deepEqual(common({ ciphers: `:${SUITES}:` }), { suites: SUITES, ciphers: null, minVersion: high, client: 0 });
+    assert.deepEqual(common({ ecdhCurve: 'P-256:X25519' }), { groups: 'P-256:X25519', client: 0 });
+    assert.deepEqual(common({ ALPNProtocols: ['h2'] }).alpn, ['h2']);
+    assert.deepEqual(common({ alpn: 'http/1.1', ALPNProtocols: ['h2'] }).alpn, ['http/1.1']);
+    assert.deepEqual(common({ refuseUnknownNames: true }).refuseUnknownNames, 1);
+    assert.deepEqual(common({ sessionTimeout: 7 }).ticketLifetime, 7);
+    assert.equal(common({ ticketKeys: new Uint8Array(160) }).ticketKeys.length, 160);
+  });
+
+  test('whom to trust: PEM, several, a file by its name or as Bun has it', () => {
+    const clients = { requestCert: true };
+    assert.deepEqual(common({ ...clients, caFile: '/ca.pem' }), { ca: null, caFile: '/ca.pem', client: 2 });
+    const file = { name: '/ca.pem', arrayBuffer() {} };
+    assert.deepEqual(common({ ...clients, ca: file }), { ca: null, caFile: '/ca.pem', client: 2 });
+    assert.deepEqual(common({ ...clients, ca: [file], rejectUnauthorized: false }), { ca: null, caFile: '/ca.pem', client: 1 });
+    assert.throws(() => common({ ...clients, ca: [file, cert] }), /^TypeError: ca may be one file, or PEM/);
+    assert.throws(() => common({ ...clients, ca: { ...file, name: '' } }), /^TypeError: ca must be PEM/);
+    assert.throws(() => common({ ca: cert, caFile: 'x' }), /^TypeError: ca or caFile, not both/);
+    assert.equal(text(common({ ...clients, ca: [cert, Buffer.from(other.cert)] }).ca), `${cert}\n${other.cert}\n`);
+    assert.equal(text(common({ ...clients, ca: cert }).ca), `${cert}\n`);
+  });
+
+  test('certificates and keys: apart, in one, in files, in lists', () => {
+    const of = (options) =>
+      forEngine(tlsOf(options)).certificates.map(({ cert: c, key: k, ...rest }) => [
+        c && text(c),
+        k && text(k),
+        ...Object.values(rest).filter((value) => value !== null),
+      ]);
+    const both = `${cert}${key}`;
+    assert.deepEqual(of({ cert: both }), [[both, both]]);
+    assert.deepEqual(of({ cert: new DataView(new TextEncoder().encode(cert).buffer), key }), [[cert, key]]);
+    assert.deepEqual(of({ certFile: '/c.pem' }), [[null, null, '/c.pem', '/c.pem']]);
+    assert.deepEqual(
+      of({ certFile: '/c.pem', keyFile: '/k.pem' }).map(([, , ...files]) => files.sort()),
+      [['/c.pem', '/k.pem']],
+    );
+    assert.deepEqual(of({ cert: [cert, other.cert], key: [{ pem: key }, other.key] }), [
+      [cert, key],
+      [other.cert, other.key],
+    ]);
+    assert.deepEqual(
+      of({ tls: [own, { ...other, serverName: '*.wild.test' }] }).map(([, , ...names]) => names),
+      [[], ['*.wild.test']],
+    );
+  });
+
+  test('a change keeps what it does not name', () => {
+    const before = tlsOf({ ...own, ecdhCurve: 'P-256' });
+    assert.equal(changed(before, undefined, {}), before);
+    assert.deepEqual(changed(before, { sessionTimeout: 9 }, {}).common, { groups: 'P-256', ticketLifetime: 9 });
+    const { certificates } = changed(before, other, {});
+    assert.deepEqual(
+      certificates.map((one) => text(one.cert)),
+      [other.cert],
+    );
+    assert.throws(() => changed(before, { requestCert: true }, {}), /ca is missing/);
   });
 });

@@ -152,6 +152,54 @@ test('bad usage', () => {
     assert.throws(() => parseArguments(words), { constructor: UsageError, message: what });
 });
 
+test('every option is read, with its value beside it or behind an equals sign', () => {
+  const values = {
+    port: ['0', '65535'],
+    hostname: ['::1'],
+    path: ['/tmp/a', '-'],
+    workers: ['1', '256'],
+    io: ['inline', 'thread'],
+    backend: ['epoll', 'uring'],
+    log: ['short', 'json', 'off'],
+    cert: ['c.pem'],
+    deadline: ['0', '1.5'],
+  };
+  for (const [name, list] of Object.entries(values))
+    for (const value of list)
+      for (const words of [[`--${name}`, value], [`--${name}=${value}`]]) {
+        const expected = { action: 'serve', app: 'a.mjs', options: { deadline: '10', [name]: value } };
+        assert.deepEqual(parseArguments(['serve', 'a.mjs', ...words]), expected);
+        assert.deepEqual(parseArguments([...words, 'serve', 'a.mjs']), expected);
+      }
+  const flags = ['watch', 'no-http2', 'no-globals', 'tls-dev'];
+  const { options } = parseArguments(['serve', 'a.mjs', ...flags.map((name) => `--${name}`)]);
+  assert.deepEqual(options, { deadline: '10', ...Object.fromEntries(flags.map((name) => [name, true])) });
+  for (const words of [
+    ['--port', '65536'],
+    ['--port', '-1'],
+    ['--port'],
+    ['--workers', '257'],
+    ['--workers', 'x'],
+    ['--io', 'x'],
+    ['--backend', 'kqueue'],
+    ['--log', 'x'],
+    ['--deadline', '1.'],
+    ['--deadline', '-1'],
+    ['--tls-watch'],
+    ['--key', 'k.pem'],
+    ['b.mjs'],
+    ['-x'],
+  ])
+    assert.throws(() => parseArguments(['serve', 'a.mjs', ...words]), UsageError, words.join(' '));
+  assert.deepEqual(parseArguments(['serve', '-']).app, '-');
+});
+
+test('--version is the one of the package', async (t) => {
+  const run = new Run(t, '--version');
+  assert.equal(await run.ended, 0);
+  assert.equal(run.said, `${require('../../package.json').version}\n`);
+});
+
 test('bad usage is said in one line, with exit 2', async (t) => {
   const run = new Run(t, 'fly', 'x');
   assert.equal(await run.ended, 2);

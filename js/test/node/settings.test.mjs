@@ -27,6 +27,7 @@ test('defaults, and options', () => {
   assert.deepEqual([server.keepAliveTimeout, server.headersTimeout, server.keepAliveTimeoutBuffer], [7000, 60000, 1000]);
   assert.deepEqual([createServer().keepAliveTimeout, createServer().requestTimeout], [5000, 300000]);
   assert.equal(createServer({ requestTimeout: 1000 }).headersTimeout, 1000);
+  assert.equal(createServer({ requestTimeout: 0 }).headersTimeout, 60000);
   for (const name of ['headersTimeout', 'requestTimeout']) {
     assert.throws(() => createServer({ [name]: '1' }), { code: 'ERR_INVALID_ARG_TYPE' });
     assert.throws(() => createServer({ [name]: -1 }), { code: 'ERR_OUT_OF_RANGE' });
