@@ -147,3 +147,58 @@ test('crossws', { skip: major < 20 && 'crossws needs Node 20' }, async (t) => {
   const refused = connect(t, port, '/no', 'chat');
   assert.equal((await refused.ended)[0], 1006);
 });
+
+test('Hono: a context closes, and says what bytes are', { skip: major < 20 && 'Hono needs Node 20' }, async (t) => {
+  const { Hono } = await import('hono');
+  const { upgradeWebSocket } = await import('../hono.mjs');
+  const heard = [];
+  const app = new Hono();
+  app.get('/ws', (context) => {
+    context.header('content-type', 'a/b'); // is of no 101
+    return upgradeWebSocket(context, {
+      onOpen(_, ws) {
+        heard.push(ws.binaryType, ws.protocol);
+        ws.binaryType = 'blob';
+      },
+      async onMessage({ data }, ws) {
+        heard.push(data instanceof Blob && (await data.text()));
+        ws.close(4001, 'enough');
+      },
+    });
+  });
+  app.onError((error, context) => context.text(error.message, 400));
+  const port = listening(t, app.fetch);
+  const { client, ended } = connect(t, port, '/ws');
+  await once(client, 'open');
+  client.send(new TextEncoder().encode('bytes'));
+  assert.equal((await ended)[0], 4001);
+  assert.deepEqual(heard, ['arraybuffer', null, 'bytes']);
+  const refused = await fetch(`http://127.0.0.1:${port}/ws`);
+  assert.deepEqual([refused.status, await refused.text()], [400, 'upgradeWebSocket: the request does not ask for a WebSocket']);
+});
+
+test('crossws: hooks that are found for each request, and none for upgrades', {
+  skip: major < 20 && 'crossws needs Node 20',
+}, async (t) => {
+  const { caromAdapter } = await import('../crossws.mjs');
+  const answering = (text) => ({ message: (peer, message) => peer.send(`${text} ${message.text()}`) });
+  const fixed = caromAdapter({ hooks: answering('fixed') });
+  const found = caromAdapter({
+    resolve: (request) =>
+      new URL(request.url).pathname === '/found' && {
+        ...answering('found'),
+        upgrade: () => ({ headers: { 'sec-websocket-protocol': 'chat', 'x-found': '1' } }),
+      },
+  });
+  const adapters = { '/fixed': fixed, '/found': found, '/nothing': found };
+  const port = listening(t, (request, info) => adapters[new URL(request.url).pathname].handleUpgrade(request, info));
+  for (const [path, ...protocol] of [['/fixed'], ['/found', 'chat']]) {
+    const { client, messages, until } = connect(t, port, path, protocol);
+    await once(client, 'open');
+    client.send('x');
+    await until(1);
+    assert.deepEqual(messages, [`${path.slice(1)} x`]);
+    assert.equal(client.protocol, protocol.join());
+  }
+  await once(connect(t, port, '/nothing').client, 'open'); // without hooks
+});
