@@ -95,6 +95,50 @@ for (const io of WAYS)
       assert.equal(count, 3);
     });
 
+    test('a stream whose head is refused is cancelled', async () => {
+      let count = 0;
+      const ours = () =>
+        new ReadableStream({
+          cancel() {
+            count++;
+          },
+        });
+      const kinds = [ours, () => streamOf([BYTES], undefined, () => count++)];
+      const lines = await serving(
+        { io },
+        ({ url }) => new Response(kinds[Number(url.at(-1))](), { headers: { x: 'v'.repeat(200_000) } }),
+        async (port) => {
+          for (const kind of kinds.keys()) assert.match(await ask(port, `/${kind}`), /^HTTP\/1\.1 500 /);
+        },
+      );
+      assert.deepEqual([count, lines.length], [2, 2]);
+    });
+
+    test('the first piece of a stream with a coding does not wait for the second', async () => {
+      let wake;
+      const wanted = new Promise((resolve) => {
+        wake = resolve;
+      });
+      const handler = () => {
+        let count = 0;
+        const body = new ReadableStream({
+          async pull(controller) {
+            if (count++ === 0) return controller.enqueue(Uint8Array.of(0x1f, 0x8b, 8, 0));
+            await wanted;
+            controller.close();
+          },
+        });
+        return new Response(body, { headers: { 'content-encoding': 'gzip' } });
+      };
+      await serving({ io }, handler, async (port) => {
+        const text = await raw(port, 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n', (got) => {
+          if (got.includes('\x1f')) wake();
+          return false;
+        });
+        assert.match(text, /content-encoding: gzip/i);
+      });
+    });
+
     test('trailers go behind content of every kind', () =>
       serving(
         { io },

@@ -49,6 +49,24 @@ describe('streams', () => {
     assert.deepEqual([new WebSocketError('x', { reason: 'no' }).closeCode, new WebSocketError('x').closeCode], [1000, null]);
   });
 
+  test('what is written to a connection that has ended, though nobody was told, is an error at once', async () => {
+    const { connection, writable } = await streaming();
+    connection.result = 0;
+    connection.readyState = 3;
+    await assert.rejects(writable.getWriter().write('a'), { name: 'InvalidStateError' });
+    assert.deepEqual(
+      connection.calls.map(([name]) => name),
+      ['send'],
+    );
+  });
+
+  test('what is no text and no bytes is written as text', async () => {
+    const { connection, writable } = await streaming();
+    const writer = writable.getWriter();
+    for (const data of [5, null, { toString: () => 'an object' }, new Uint8Array(1).buffer]) await writer.write(data);
+    assert.deepEqual(connection.sent(), ['5', 'null', 'an object', new ArrayBuffer(1)]);
+  });
+
   test('writing waits for the client', async () => {
     const { connection, writable } = await streaming();
     const writer = writable.getWriter();
