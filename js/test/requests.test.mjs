@@ -50,6 +50,20 @@ for (const io of WAYS)
         },
       ));
 
+    test('a field may have a long name, and a long value', () => {
+      const name = 'X-'.padEnd(300, 'n');
+      return serving(
+        { io },
+        ({ headers }) => Response.json([headers.get(name)?.length, headers.has(name.toLowerCase()), [...headers].length]),
+        async (port) => {
+          for (const length of [1, 255, 256, 700]) {
+            const head = `GET / HTTP/1.1\r\nHost: a\r\n${name}: ${'v'.repeat(length)}\r\nConnection: close\r\n\r\n`;
+            assert.deepEqual(JSON.parse(contentOf(await raw(port, head))), [length, true, 3]);
+          }
+        },
+      );
+    });
+
     test('content that turns out to be empty is no piece', () =>
       serving(
         { io },

@@ -325,6 +325,11 @@ test('what options come to', () => {
 test('an option with two letters exchanged is told', () => {
   assert.equal(meantBy('keepAilve', ['keepAlive']), 'keepAlive');
   assert.equal(meantBy('keepAxxve', ['keepAlive']), undefined);
+  for (const near of ['eepAlive', 'keepAliv', 'keepAlivee', 'xkeepAlive', 'KEEPALIVE', 'keepAlvie', 'keepxlive', 'keepAlixe'])
+    assert.equal(meantBy(near, ['keepAlive']), 'keepAlive', near);
+  for (const far of ['epAlive', 'keepAli', 'xxkeepAlive', 'keepAliveee', 'keepvlAie', 'keep'])
+    assert.equal(meantBy(far, ['keepAlive']), undefined, far);
+  assert.deepEqual([meantBy('pat', ['path']), meantBy('paths', ['path']), meantBy('fu', ['fd'])], [undefined, 'path', undefined]);
 });
 
 test('an address of IPv6 is short where more than one group is zero', () => {

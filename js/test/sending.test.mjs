@@ -81,6 +81,42 @@ for (const io of WAYS)
       assert.deepEqual([heard, lines], [['early'], ['carom: the handler failed: late']]);
     });
 
+    test('what is no Response is refused, whatever it resembles', async () => {
+      const headers = new Headers();
+      const others = [
+        null,
+        undefined,
+        'text',
+        5,
+        {},
+        { status: '200', headers, body: null },
+        { status: 200, headers: null, body: null },
+        { status: 200, headers: () => {}, body: null },
+        { status: 200, headers: {}, body: null },
+        { status: 200, headers },
+      ];
+      const lines = await serving(
+        { io },
+        ({ url }) => others[Number(url.split('/').at(-1))],
+        async (port) => {
+          for (const i of others.keys()) assert.match(await ask(port, `/${i}`), /^HTTP\/1\.1 500 /, `${i}`);
+        },
+      );
+      for (const line of lines) assert.match(line, /the handler must return a Response/);
+      assert.equal(lines.length, others.length);
+      const shapes = [
+        { status: 200, headers: new Map([['x', '1']]), body: 'ok' },
+        { status: 200, headers: { forEach: (act) => act('1', 'x') }, body: 'ok' },
+      ];
+      await serving(
+        { io },
+        ({ url }) => shapes[Number(url.at(-1))],
+        async (port) => {
+          for (const i of shapes.keys()) assert.match(await ask(port, `/${i}`), /\r\nx: 1\r\n[^]*ok/, `${i}`);
+        },
+      );
+    });
+
     test('content of what has none is not asked for, and cancelled', async () => {
       let count = 0;
       const stop = () => count++;

@@ -166,6 +166,22 @@ describe('options of TLS as the engine gets them', () => {
     );
   });
 
+  test('what the engine says of a certificate that it takes is a warning', (t) => {
+    const require = createRequire(import.meta.url);
+    const { warn } = require('../src/engine/tls-options.js');
+    const native = require('../src/ring/native.js');
+    const said = t.mock.method(native, 'said', () => undefined);
+    const warned = t.mock.method(console, 'warn', () => {});
+    for (const text of [undefined, 'another matter', 'TLS: (in memory): it has expired']) {
+      said.mock.mockImplementation(() => text);
+      warn();
+    }
+    assert.deepEqual(
+      warned.mock.calls.map((call) => call.arguments),
+      [['carom: TLS: (in memory): it has expired']],
+    );
+  });
+
   test('a change keeps what it does not name', () => {
     const before = tlsOf({ ...own, ecdhCurve: 'P-256' });
     assert.equal(changed(before, undefined, {}), before);

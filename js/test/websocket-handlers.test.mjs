@@ -41,6 +41,24 @@ for (const io of WAYS)
           });
       }));
 
+    test('a handler may return anything', async () => {
+      const results = [null, undefined, 5, 'text', {}, { then: 5 }, []];
+      let next = 0;
+      const handlers = {
+        message(ws, data) {
+          ws.send(data);
+          return results[next++];
+        },
+      };
+      await serving(io, handlers, async (url) => {
+        const { socket, next: heard } = await connect(Ws, url);
+        for (const i of results.keys()) {
+          socket.send(`${i}`);
+          assert.deepEqual(await heard(), ['message', `${i}`]);
+        }
+      });
+    });
+
     test('a ping waits behind a message whose handler has not finished', async () => {
       const told = events();
       let release;

@@ -236,6 +236,40 @@ alike('fields in lists, and those that cannot be', async (create, track) => {
   return [seen, heads];
 });
 
+alike('a value that is the name of a field is a value', async (create, track) => {
+  const server = track(
+    create((req, res) => {
+      res.writeHead(200, { 'content-length': '1', x: 'trailer', y: 'connection', z: 'keep-alive' });
+      res.end('x');
+    }),
+  );
+  const text = await raw(await listening(server), GET);
+  return text.split('\r\n').filter((line) => /^([xyz]:|HTTP)/.test(line));
+});
+
+alike('content where there is none, when that is to be an error, and of another length than was said', async (create, track) => {
+  const seen = [];
+  const options = { rejectNonStandardBodyWrites: true };
+  const listener = (req, res) => {
+    res.strictContentLength = req.url !== '/free';
+    res.setHeader('content-length', req.method === 'HEAD' ? 4 : Number(req.url.slice(1)) || 4);
+    seen.push(
+      codeOf(() => res.write('ab')),
+      codeOf(() => res.end('cd')),
+    );
+    res.destroy();
+  };
+  const port = await listening(track(create(options, listener)));
+  for (const [method, path] of [
+    ['GET', '/4'],
+    ['HEAD', '/4'],
+    ['GET', '/3'],
+    ['GET', '/5'],
+  ])
+    await raw(port, GET.replace('GET /', `${method} ${path}`)).catch(() => {});
+  return seen;
+});
+
 alike('chunks that are none', async (create, track) => {
   const seen = [];
   const server = track(
