@@ -364,7 +364,7 @@ const SWITCHED = 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: 
 alike('an upgrade that is read before it is answered', (create, track) =>
   upgraded(create, track, (socket, client) => {
     socket.on('data', (data) => socket.end(`got ${data}`));
-    socket.write(SWITCHED);
+    setImmediate(() => socket.write(SWITCHED));
     client.once('data', () => client.write('ping'));
   }),
 );
