@@ -95,28 +95,6 @@ for (const io of WAYS)
       );
     });
 
-    test('who takes nothing is told of what was published and not sent, if he listens', async () => {
-      const told = events();
-      const opened = events();
-      const handlers = { writeLimit: 1000, open: (ws) => opened.push(ws), error: (_, { code, message }) => told.push(code, message) };
-      await serving(io, handlers, async (url, server) => {
-        const socket = await handshaken(url);
-        const [ws] = await opened.next();
-        ws.subscribe('news');
-        const bytes = new Uint8Array(1 << 20);
-        while (told.count === 0) {
-          server.publish('news', bytes);
-          await new Promise(setImmediate);
-        }
-        assert.deepEqual(await told.next(), [
-          'CAROM_ETOOBIG',
-          'a message of 1048576 bytes was not sent: too much waits for the client (writeLimit)',
-        ]);
-        assert.equal(ws.readyState, 1);
-        socket.destroy();
-      });
-    });
-
     test('what is corked leaves, whatever it returns or throws, and so does what follows', async () => {
       const opened = events();
       await serving(io, { open: (ws) => opened.push(ws) }, async (url) => {
