@@ -4,14 +4,14 @@
 const { coded } = require('./errors.js');
 
 const LONGEST_HEAD = 65536;
+const OF_ENGINE = new Set(['content-length', 'transfer-encoding', 'connection', 'keep-alive']);
 
 class RawHead {
   constructor() {
     this.text = ''; // as far as it was written, latin1
   }
 
-  // { status, phrase, fields, length, rest } once it is whole, else null; throws when it is none. `length`: what Content-Length
-  // says, or -1; `rest`: the bytes behind it.
+  // { status, fields, rest, all } once it is whole, else null; throws when it is none. `rest`: the bytes behind it; `all`: it and them.
   take(chunk) {
     this.text += Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length).latin1Slice();
     const end = this.text.indexOf('\r\n\r\n');
@@ -20,11 +20,11 @@ class RawHead {
       return null;
     }
     const lines = this.text.slice(0, end).split('\r\n');
-    const rest = Buffer.from(this.text.slice(end + 4), 'latin1');
+    const all = Buffer.from(this.text, 'latin1');
     this.text = '';
-    const [, status, phrase] = /^HTTP\/1\.[01] ([0-9]{3})(?: (.*))?$/.exec(lines[0]) || [];
+    const [, status] = /^HTTP\/1\.[01] ([0-9]{3})(?: .*)?$/.exec(lines[0]) || [];
     if (status === undefined) throw noHead();
-    const head = { status: Number(status), phrase: phrase || '', fields: [], length: -1, chunked: false, rest };
+    const head = { status: Number(status), fields: [], rest: all.subarray(end + 4), all };
     for (const line of lines.slice(1)) addLine(head, line);
     return head;
   }
@@ -40,10 +40,7 @@ function addLine(head, line) {
   if (colon <= 0) return;
   const name = line.slice(0, colon);
   const value = line.slice(colon + 1).trim();
-  const lower = name.toLowerCase();
-  if (lower === 'content-length') head.length = Number(value);
-  else if (lower === 'transfer-encoding') head.chunked = true;
-  else if (lower !== 'connection' && lower !== 'keep-alive') head.fields.push(name, value);
+  if (!OF_ENGINE.has(name.toLowerCase())) head.fields.push(name, value);
 }
 
 module.exports = { RawHead };

@@ -1,5 +1,6 @@
-// A connection that changes its protocol, as a Duplex. Listeners of node:http write the response head themselves, as text. It is
-// parsed here and given to the engine; all that is written behind it is sent as it is.
+// A connection that changes its protocol, as a Duplex. Listeners of node:http write the response head themselves, as text. When it
+// changes the protocol it is parsed here and given to the engine; all that is written behind it is sent as it is. Another response is
+// sent as it was written from its head on, but over HTTP/2, where it is gathered and given to the engine whole.
 'use strict';
 
 const { Duplex } = require('node:stream');
@@ -8,7 +9,7 @@ const { connectionReset } = require('./errors.js');
 const { Socket } = require('./socket.js');
 const { RawHead } = require('./raw-head.js');
 const { secure } = require('./secure.js');
-const { CLOSE_NOW } = require('../engine/closing.js');
+const { CLOSE_NOW, CLOSE_RESET } = require('../engine/closing.js');
 
 class UpgradeSocket extends Duplex {
   constructor(exchange, server) {
@@ -18,11 +19,14 @@ class UpgradeSocket extends Duplex {
     this.peer = exchange.remoteAddress();
     this.head = new RawHead();
     this.switched = false;
-    this.answered = null; // { status, fields, parts }: the protocol stays
+    this.isRaw = false; // the protocol stays: what is written is the response
+    this.answered = null; // the same over HTTP/2: { status, fields, parts }
     this.wanted = false;
     this.isOver = false;
+    this.resets = false;
     this.timeout = 0;
     this.timer = null;
+    this.connection = (exchange.version < 20 && exchange.connection) || null; // its socket
     exchange.connection?.setTimeout(0); // that was of requests
     exchange.onend = (reason) => this.ended(reason);
     exchange.onerror = (error) => this.refused(error);
@@ -38,10 +42,15 @@ class UpgradeSocket extends Duplex {
         if (this.destroyed) return;
         this.touch();
         if (bytes !== null) this.push(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
-        else if (!this.push(null)) this.read(0); // 'end', also when nobody reads
+        else this.tellEnd();
       },
       () => this.lost(),
     );
+  }
+
+  // Also when nobody reads.
+  tellEnd() {
+    if (!this.push(null)) this.read(0);
   }
 
   // The client has gone. Who has no listener for it ends no process by that.
@@ -54,11 +63,12 @@ class UpgradeSocket extends Duplex {
     if (this.answered !== null) {
       this.answered.parts.push(chunk);
       callback();
-    } else if (this.switched) this.writeRaw(chunk, callback);
+    } else if (this.switched || this.isRaw) this.writeRaw(chunk, callback);
     else this.takeHead(chunk, callback);
   }
 
   writeRaw(chunk, callback) {
+    if (this.connection !== null) this.connection.handed += chunk.length;
     if (chunk.length === 0 || this.exchange.write(chunk)) callback();
     else
       this.exchange.ready().then(
@@ -83,13 +93,17 @@ class UpgradeSocket extends Duplex {
       callback();
       return;
     }
-    const { status, fields, rest } = head;
+    const { status, fields, rest, all } = head;
     if (status === 101 || (this.exchange.method === 'CONNECT' && status < 300)) {
       this.exchange.upgrade(status, fields);
       this.switched = true;
       if (this.wanted) this._read();
       else this.read(0); // to hear of the client's end, as sockets of node do
       this.writeRaw(rest, callback);
+    } else if (this.exchange.version < 20) {
+      this.exchange.beginRaw();
+      this.isRaw = true;
+      this.writeRaw(all, callback);
     } else {
       this.answered = { status, fields, parts: [rest] };
       callback();
@@ -110,39 +124,68 @@ class UpgradeSocket extends Duplex {
     if (this.answered !== null) {
       this.answer();
       this.push(null);
-    } else if (this.switched) this.exchange.end();
-    else this.exchange.cancel();
+    } else if (this.switched || this.isRaw) {
+      this.exchange.end();
+      if (this.isRaw) this.tellEnd();
+    } else this.exchange.cancel();
     callback();
   }
 
-  // The protocol stays; the connection ends behind the response, as its writer expects.
+  // Over HTTP/2, where the protocol stays.
   answer() {
     const { status, fields, parts } = this.answered;
     this.answered = null;
     this.isOver = true;
-    this.exchange.respond(status, [...fields, 'Connection', 'close'], Buffer.concat(parts));
+    this.exchange.respond(status, fields, Buffer.concat(parts));
   }
 
   // What was written before arrives, as far as the client takes it at once; then the connection ends.
   _destroy(error, callback) {
     const { exchange } = this;
     this.rest();
-    if (this.switched) for (const { chunk } of this._writableState.getBuffer()) exchange.write(chunk);
+    if (this.resets) {
+      this.closeNow(CLOSE_RESET);
+      callback(error);
+      return;
+    }
+    if (this.switched || this.isRaw) for (const { chunk } of this._writableState.getBuffer()) exchange.write(chunk);
     if (this.answered !== null) this.answer();
-    if (!this.isOver && !(this.writableFinished && this.readableEnded)) closeBehind([exchange], () => this.closeNow());
+    if (!this.isOver && !(this.writableFinished && this.readableEnded)) closeBehind([exchange], () => this.closeNow(CLOSE_NOW));
     callback(error);
   }
 
-  closeNow() {
+  // The client sees a reset, and nothing more of what was written.
+  resetAndDestroy() {
+    this.resets = true;
+    return this.destroy();
+  }
+
+  closeNow(how) {
     const { exchange } = this;
-    const connection = exchange.version < 20 ? exchange.connection?.engineConnection : null;
-    if (connection) connection.close(CLOSE_NOW);
+    const engineConnection = this.connection?.engineConnection;
+    if (engineConnection) engineConnection.close(how);
     else exchange.cancel();
   }
 
   ended(reason) {
     this.isOver = true;
-    if (reason !== 'complete') this.lost(); // else read() tells the rest
+    if (this.isRaw && reason === 'client-closed') {
+      this.once('end', () => this.destroy());
+      this.tellEnd();
+    } else if (reason !== 'complete') this.lost(); // else read() tells the rest
+  }
+
+  // Those of the connection. Over HTTP/2 nothing is known of one exchange.
+  get bytesRead() {
+    return this.connection === null ? 0 : this.connection.bytesRead;
+  }
+  get bytesWritten() {
+    return this.connection === null ? 0 : this.connection.bytesWritten + this.writableLength;
+  }
+  get readyState() {
+    if (this.destroyed) return 'closed';
+    if (this.writableEnded) return this.readableEnded ? 'closed' : 'readOnly';
+    return this.readableEnded ? 'writeOnly' : 'open';
   }
 
   // For what is silent so long. It goes on behind 'timeout' when something is read or written.
@@ -174,7 +217,7 @@ class UpgradeSocket extends Duplex {
     return this;
   }
   setKeepAlive(...given) {
-    if (this.exchange.version < 20) this.exchange.connection?.setKeepAlive(...given);
+    this.connection?.setKeepAlive(...given);
     return this;
   }
   ref() {
@@ -190,6 +233,7 @@ class UpgradeSocket extends Duplex {
 }
 
 secure(UpgradeSocket.prototype);
+UpgradeSocket.prototype.connecting = UpgradeSocket.prototype.pending = false;
 for (const name of ['remoteAddress', 'remotePort', 'remoteFamily', 'local', 'localAddress', 'localPort', 'localFamily', 'address'])
   Object.defineProperty(UpgradeSocket.prototype, name, Object.getOwnPropertyDescriptor(Socket.prototype, name));
 

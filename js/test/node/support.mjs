@@ -120,6 +120,9 @@ export class FakeExchange {
   begin(status, fields, length) {
     this.note('begin', status, fields, length);
   }
+  beginRaw() {
+    this.note('beginRaw');
+  }
   write(bytes) {
     this.note('write', text(bytes));
     this.room -= bytes.length;

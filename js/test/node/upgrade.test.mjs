@@ -98,9 +98,23 @@ test('an upgrade that is refused', async () => {
   const exchange = new FakeExchange({ fields: ['Connection', 'upgrade', 'Upgrade', 'echo'] });
   const server = createServer();
   server.on('upgrade', (req, socket) => {
-    socket.end('HTTP/1.1 403 Forbidden\r\nX-A: b\r\n\r\nno');
+    socket.write('HTTP/1.1 403 Forbidden\r\nX-A: b\r\n');
+    socket.end('\r\nno');
   });
   server.accept(exchange);
   await ticks();
-  assert.deepEqual(exchange.calls, [['respond', 403, ['X-A', 'b', 'Connection', 'close'], 'no']]);
+  assert.deepEqual(exchange.calls, [['beginRaw'], ['write', 'HTTP/1.1 403 Forbidden\r\nX-A: b\r\n\r\nno'], ['end', undefined]]);
+});
+
+test('a tunnel over HTTP/2 that is refused', async () => {
+  const exchange = new FakeExchange({ method: 'CONNECT', target: 'a:1', version: 20, fields: [] });
+  const server = createServer();
+  server.on('connect', (req, socket) => {
+    socket.write('HTTP/1.1 403 Forbidden\r\nX-A: b\r\nConnection: close\r\n\r\nn');
+    assert.deepEqual(exchange.calls, []); // no bytes but in frames
+    socket.end('o');
+  });
+  server.accept(exchange);
+  await ticks();
+  assert.deepEqual(exchange.calls, [['respond', 403, ['X-A', 'b'], 'no']]);
 });
