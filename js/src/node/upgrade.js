@@ -23,6 +23,7 @@ class UpgradeSocket extends Duplex {
     this.answered = null; // the same over HTTP/2: { status, fields, parts }
     this.wanted = false;
     this.isOver = false;
+    this.left = false;
     this.resets = false;
     this.timeout = 0;
     this.timer = null;
@@ -51,6 +52,12 @@ class UpgradeSocket extends Duplex {
   // Also when nobody reads.
   tellEnd() {
     if (!this.push(null)) this.read(0);
+  }
+
+  // Unanswered, which is no fault of the client's.
+  leave() {
+    this.isOver = this.left = true;
+    this.closeNow(CLOSE_NOW);
   }
 
   // The client has gone. Who has no listener for it ends no process by that.
@@ -124,10 +131,11 @@ class UpgradeSocket extends Duplex {
     if (this.answered !== null) {
       this.answer();
       this.push(null);
-    } else if (this.switched || this.isRaw) {
-      this.exchange.end();
-      if (this.isRaw) this.tellEnd();
-    } else this.exchange.cancel();
+    } else {
+      if (this.switched || this.isRaw) this.exchange.end();
+      else this.leave();
+      if (!this.switched) this.tellEnd();
+    }
     callback();
   }
 
@@ -169,6 +177,7 @@ class UpgradeSocket extends Duplex {
 
   ended(reason) {
     this.isOver = true;
+    if (this.left) return;
     if (this.isRaw && reason === 'client-closed') {
       this.once('end', () => this.destroy());
       this.tellEnd();

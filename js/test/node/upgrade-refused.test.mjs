@@ -61,6 +61,20 @@ test('what is written arrives before the socket ends, whose listener hears that 
   assert.deepEqual(told, ['end', 'close']);
 });
 
+test('a socket that ends without a word, as those do who know no such protocol, resets nobody', { skip }, async (t) => {
+  let closed;
+  const told = [];
+  const client = await upgraded(t, (req, socket) => {
+    for (const name of ['error', 'close']) socket.on(name, () => told.push(name));
+    closed = once(socket, 'close');
+    assert.equal(socket.bytesWritten, 0); // by which they know that nobody else has answered
+    socket.end();
+  });
+  assert.equal(Buffer.concat(await client.toArray()).length, 0);
+  await closed;
+  assert.deepEqual(told, ['close']);
+});
+
 test('a client that resets meanwhile is an error', { skip }, async (t) => {
   let closed;
   const client = await upgraded(t, (req, socket) => {
@@ -91,10 +105,12 @@ test('resetAndDestroy() resets, whatever protocol is spoken', { skip }, async (t
       socket.write(head);
       reset = () => socket.resetAndDestroy();
     });
-    const failed = new Promise((resolve) => client.once('error', resolve));
+    const over = new Promise((resolve) => {
+      client.once('error', ({ code }) => resolve(code)).once('end', () => resolve('end'));
+    });
     await until(client, head === OPEN ? 'foo' : '\r\n\r\n');
     assert.equal(reset().destroyed, true);
-    assert.equal((await failed).code, 'ECONNRESET');
+    assert.equal(await over, 'ECONNRESET');
     await closed;
   }
 });
