@@ -197,6 +197,19 @@ describe('sending', () => {
     assert.deepEqual(connection.sent(), []);
   });
 
+  test('what waits in line for a Blob is counted when the end comes before it is read', async () => {
+    const { socket, connection } = opened();
+    socket.onclose = () => {}; // who looks is told at once
+    socket.send(new Blob(['1234']));
+    socket.send('56');
+    socket.send(bytes(7, 8, 9));
+    assert.equal(socket.bufferedAmount, 9);
+    connection.tell('close', 1006, '', false);
+    await new Promise(setImmediate);
+    assert.equal(socket.bufferedAmount, 9);
+    assert.deepEqual([socket.readyState, connection.sent()], [3, []]);
+  });
+
   test('over the limit ends it', () => {
     const { socket, connection } = opened();
     const events = heard(socket);

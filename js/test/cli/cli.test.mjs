@@ -486,6 +486,14 @@ test('--cert and --key, and SIGHUP loads them again', async (t) => {
   assert.equal(await run.stop(), 0);
 });
 
+test('SIGHUP ends what has no certificates', async (t) => {
+  const run = new Run(t, 'serve', hello, '--port', '0');
+  await run.port();
+  run.process.kill('SIGHUP');
+  assert.equal(await run.ended, null);
+  assert.equal(run.process.signalCode, 'SIGHUP');
+});
+
 test('--tls-watch loads them again by itself', async (t) => {
   keep('one.test', 'watched.pem', 'watched-key.pem');
   const run = new Run(t, 'serve', hello, '--port', '0', '--cert', 'watched.pem', '--key', 'watched-key.pem', '--tls-watch');
