@@ -94,6 +94,7 @@ static void memory_is_taken_where_the_program_says(void **state)
     assert_int_equal(carom_service_destroy(service), 0);
     assert_int_equal(released, allocated);
     assert_int_equal(bytes, 0);
+    assert_int_equal(carom_set_allocator(&counting), -CAROM_ESTATE); /* also when all is back */
     void *none = carom_memory_take(0); /* an allocator is never asked for nothing */
     assert_int_equal(bytes, 1);
     carom_memory_give(none, 0);

@@ -221,6 +221,31 @@ static void small_answers_are_learnt_too(void **state)
     finish();
 }
 
+/* What a client has taken of a long answer is owed to it no more. */
+static void what_was_taken_is_not_owed(void **state)
+{
+    (void)state;
+    static char big[64 * 1024 + 1];
+    memset(big, 'b', sizeof big - 1);
+    carom_options options = simulation_options();
+    begin(&options);
+    const struct carom_connections *connections = &sim.service->workers[0].connections;
+    struct carom_peer *peer = connect_peer();
+    carom_peer_set_window(peer, 0);
+    say(peer, GET("/hold"));
+    turn();
+    answer_and_release(sim.held[0], big);
+    turn();
+    assert_true(connections->owed >= sizeof big - 1);
+    carom_peer_set_window(peer, 60 * 1024);
+    turn();
+    assert_in_range(connections->owed, 1, 5 * 1024);
+    carom_peer_set_window(peer, SIZE_MAX);
+    turn();
+    assert_int_equal(connections->owed, 0);
+    finish();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -231,6 +256,7 @@ int main(void)
         cmocka_unit_test(a_connection_leaves_as_much_as_it_has),
         cmocka_unit_test(a_pipeline_waits_for_its_client),
         cmocka_unit_test(small_answers_are_learnt_too),
+        cmocka_unit_test(what_was_taken_is_not_owed),
     };
     return cmocka_run_group_tests_name("http/sharing", tests, NULL, NULL);
 }

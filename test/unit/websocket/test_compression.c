@@ -2,6 +2,8 @@
  * saved. */
 #include "unit/websocket/sockets.h"
 
+#include <zlib.h>
+
 #define OFFER         "Sec-WebSocket-Extensions: permessage-deflate\r\n"
 #define OFFER_OF_OURS "Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=12\r\n"
 
@@ -134,6 +136,58 @@ static void what_is_published_is_compressed_once(void **state)
     assert_in_range(stats.websocket_bytes_saved, 900, 999);
 }
 
+/* Inflate the next frame of a client as it would, with one window for all. */
+static void assert_inflates(struct socket_client *client, z_stream *window, const char *text)
+{
+    static const uint8_t tail[] = {0, 0, 0xff, 0xff};
+    size_t length, start = client->taken;
+    const uint8_t *bytes = (const uint8_t *)carom_peer_received(client->peer, &length);
+    assert_true(length >= start + 2 && (bytes[start] & 0x40) != 0);
+    size_t head = bytes[start + 1] < 126 ? 2 : 4;
+    size_t size = head == 2 ? bytes[start + 1] : (size_t)bytes[start + 2] << 8 | bytes[start + 3];
+    uint8_t frame[1024], message[1024];
+    assert_true(length >= start + head + size && size + sizeof tail <= sizeof frame);
+    memcpy(frame, bytes + start + head, size);
+    memcpy(frame + size, tail, sizeof tail);
+    window->next_in = frame;
+    window->avail_in = (uInt)(size + sizeof tail);
+    window->next_out = message;
+    window->avail_out = sizeof message;
+    assert_int_equal(inflate(window, Z_SYNC_FLUSH), Z_OK);
+    assert_int_equal(sizeof message - window->avail_out, strlen(text));
+    assert_memory_equal(message, text, strlen(text));
+    client->taken += head + size;
+}
+
+/* What is published is compressed by itself, and moves the window of a client that keeps one. */
+static void what_follows_a_publication_can_be_inflated(void **state)
+{
+    (void)state;
+    static const carom_slice topic = CAROM_SLICE("t");
+    static const char words[] = "neither rain nor snow nor heat nor gloom of night stays these "
+                                "couriers from the swift completion of their rounds";
+    struct socket_client client;
+    carom_websocket *socket = open_compressing(&client, CAROM_WEBSOCKET_DEFLATE_OWN);
+    z_stream window = {0};
+    assert_int_equal(inflateInit2(&window, -15), Z_OK);
+    char other[301];
+    for (int i = 0; i < 300; i++)
+        other[i] = (char)('a' + i % 17);
+    other[300] = '\0';
+    const carom_content content = {.data = other, .length = 300};
+    assert_int_equal(carom_websocket_subscribe(socket, topic), 0);
+    assert_int_equal(send_words(socket, words), 0);
+    assert_int_equal(carom_publish(&sim.service->workers[0], topic, CAROM_WEBSOCKET_TEXT, &content),
+                     0);
+    assert_int_equal(send_words(socket, words), 0);
+    turn();
+    assert_inflates(&client, &window, words);
+    assert_inflates(&client, &window, other);
+    assert_inflates(&client, &window, words);
+    inflateEnd(&window);
+    finish_sockets();
+}
+
 /* A compressed message of `length` bytes that are only stored (RFC 1951, 3.2.4): six more. */
 static size_t store(uint8_t *to, size_t length)
 {
@@ -181,6 +235,7 @@ int main(void)
         cmocka_unit_test(what_is_short_is_sent_as_it_is),
         cmocka_unit_test(what_is_plain_is_sent_as_it_is),
         cmocka_unit_test(what_is_published_is_compressed_once),
+        cmocka_unit_test(what_follows_a_publication_can_be_inflated),
         cmocka_unit_test(what_cannot_be_compressed_may_be_as_long_as_the_limit),
     };
     int failed = 0;

@@ -254,6 +254,9 @@ static void limits_are_kept(void **state)
     assert_string_equal(noted(), "");
     send_frame_of(&other, 0, "", 0);
     assert_string_equal(noted(), "close:1008-");
+    struct socket_client third = open_client();
+    send_text(&third, "0123456789x"); /* in one piece, too */
+    assert_string_equal(noted(), "close:1009-");
     finish_sockets();
 }
 
@@ -340,6 +343,26 @@ static void a_subprotocol_and_fields_are_agreed(void **state)
     finish_sockets();
 }
 
+/* Nor is another named beside it. */
+static void the_program_may_choose_a_subprotocol_itself(void **state)
+{
+    (void)state;
+    begin_sockets();
+    program.options.protocols = "soap, chat";
+    static const carom_field own[] = {{CAROM_SLICE("Sec-WebSocket-Protocol"), CAROM_SLICE("wamp")}};
+    struct socket_client client = {.peer = connect_peer()};
+    say(client.peer, HANDSHAKE("/hold", "Sec-WebSocket-Protocol: chat, wamp\r\n"));
+    turn();
+    carom_websocket *socket;
+    assert_int_equal(carom_websocket_accept(sim.held[0], &program.options, own, 1, NULL, &socket),
+                     0);
+    sim.held_count = 0;
+    turn();
+    assert_got(client.peer, "Sec-WebSocket-Protocol: wamp\r\n");
+    assert_null(strstr(got(client.peer), "chat"));
+    finish_sockets();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -356,6 +379,7 @@ int main(void)
         cmocka_unit_test(pieces_are_given_as_they_come),
         cmocka_unit_test(what_is_no_handshake_is_answered),
         cmocka_unit_test(a_subprotocol_and_fields_are_agreed),
+        cmocka_unit_test(the_program_may_choose_a_subprotocol_itself),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
