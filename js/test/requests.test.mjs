@@ -54,11 +54,12 @@ for (const io of WAYS)
       const name = 'X-'.padEnd(300, 'n');
       return serving(
         { io },
-        ({ headers }) => Response.json([headers.get(name)?.length, headers.has(name.toLowerCase()), [...headers].length]),
+        ({ headers }) => Response.json([headers.get(name), headers.has(name.toLowerCase()), [...headers].length]),
         async (port) => {
           for (const length of [1, 255, 256, 700]) {
-            const head = `GET / HTTP/1.1\r\nHost: a\r\n${name}: ${'v'.repeat(length)}\r\nConnection: close\r\n\r\n`;
-            assert.deepEqual(JSON.parse(contentOf(await raw(port, head))), [length, true, 3]);
+            const value = Array.from({ length }, (_, i) => String.fromCharCode(97 + (i % 26))).join('');
+            const head = `GET / HTTP/1.1\r\nHost: a\r\n${name}: ${value}\r\nConnection: close\r\n\r\n`;
+            assert.deepEqual(JSON.parse(contentOf(await raw(port, head))), [value, true, 3]);
           }
         },
       );

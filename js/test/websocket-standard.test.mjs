@@ -17,7 +17,7 @@ describe('the request', () => {
 
   test('must ask, of our server, and not be answered', () => {
     for (const given of [null, {}, new Request('http://a.test', { headers: { upgrade: 'websocket' } })])
-      assert.throws(() => upgradeWebSocket(given), TypeError);
+      assert.throws(() => upgradeWebSocket(given), { name: 'TypeError', message: /must be one that serve\(\) has given/ });
     assert.throws(() => upgradeWebSocket(asking({ upgrade: 'h2c' }).request), /does not ask for a WebSocket/);
     assert.ok(upgradeWebSocket(asking({ upgrade: 'h2c, WebSocket' }).request).socket);
     const { exchange, request } = asking();

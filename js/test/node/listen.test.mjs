@@ -113,6 +113,16 @@ test('ipv6Only leaves the port of IPv4 free', { skip: skip || !HAS_IPV6 }, async
   assert.equal(await (await fetch(`http://127.0.0.1:${port}`)).text(), 'four');
 });
 
+test('without a host it listens everywhere, over IPv4 and IPv6', { skip: skip || !HAS_IPV6 }, async (t) => {
+  const server = closeAfter(
+    t,
+    createServer((req, res) => res.end('here')),
+  ).listen(0);
+  await once(server, 'listening');
+  const { port } = server.address();
+  for (const host of ['127.0.0.1', '[::1]']) assert.equal(await (await fetch(`http://${host}:${port}/`)).text(), 'here');
+});
+
 test('a Unix socket has the mode that is asked for, and one server', { skip }, async (t) => {
   const folder = await mkdtemp(path.join(tmpdir(), 'carom-listen-'));
   t.after(() => rm(folder, { recursive: true }));
