@@ -152,7 +152,7 @@ foreach(source ${sources})
 endforeach()
 
 # What is tested of a real backend is tested of both.
-foreach(name net/descriptors net/file net/loop net/loop_sockets net/loop_turn net/stream service/accept service/workers fault/calls)
+foreach(name net/descriptors net/file net/loop net/loop_life net/loop_sockets net/loop_turn net/stream service/accept service/workers fault/calls)
     if(CAROM_STAGE STREQUAL "asan" AND name STREQUAL "fault/calls")
         continue() # the longest; what a failed call leads to is the same code on both
     endif()

@@ -112,6 +112,31 @@ static void what_it_is_watched_for_may_change(void **state)
     close(fds[1]);
 }
 
+/* One that is watched for both is told which of them it is ready for. */
+static void both_are_told_apart(void **state)
+{
+    (void)state;
+    struct watched watched = {0};
+    static char bytes[65536];
+    int fds[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
+    assert_int_equal(watch(&watched, fds[0], CAROM_WATCH_READABLE | CAROM_WATCH_WRITABLE), 0);
+    turn_until(watched.calls > 1);
+    assert_int_equal(watched.events, CAROM_WATCH_WRITABLE);
+    while (send(fds[0], bytes, sizeof bytes, MSG_DONTWAIT) > 0) {
+    }
+    turns(); /* what was ready before */
+    put(fds[1], "x");
+    watched.events = 0;
+    turn_until(watched.events == CAROM_WATCH_READABLE);
+    shutdown(fds[1], SHUT_WR); /* FIN is something to read, and no more than that */
+    turns();
+    assert_int_equal(watched.events, CAROM_WATCH_READABLE);
+    unwatch(&watched);
+    close(fds[0]);
+    close(fds[1]);
+}
+
 static void what_was_hung_up_is_ready_for_all_it_is_watched_for(void **state)
 {
     (void)state;
@@ -266,6 +291,7 @@ int main(void)
         TEST(it_is_told_for_as_long_as_it_is_ready),
         TEST(a_wait_ends_when_one_is_ready),
         TEST(what_it_is_watched_for_may_change),
+        TEST(both_are_told_apart),
         TEST(what_was_hung_up_is_ready_for_all_it_is_watched_for),
         TEST(more_than_are_told_at_once_are_told_in_the_end),
         TEST(what_cannot_be_watched_is_refused),
