@@ -463,6 +463,43 @@ static void options_are_checked(void **state)
     carom_vm_destroy(NULL);
 }
 
+/* What attaching says with these options. */
+static int attach_with(const carom_options *options, uint32_t worker)
+{
+    carom_ring_options ring_options = CAROM_RING_OPTIONS_INIT;
+    carom_vm *vm = NULL;
+    ring_options.capacity = CAPACITY;
+    ring_options.wake = wake;
+    assert_int_equal(carom_vm_create(&vm, &ring_options), 0);
+    assert_int_equal(carom_ring_attach(carom_vm_ring(vm), NULL, 0), -CAROM_EINVAL);
+    create(options);
+    int error = carom_ring_attach(carom_vm_ring(vm), sim.service, worker);
+    assert_int_equal(carom_service_destroy(sim.service), 0);
+    carom_vm_destroy(vm);
+    return error;
+}
+
+/* A head lies in a page of the ring, with 256 bytes beside it and 8 for each field. */
+static void where_heads_do_not_fit_no_ring_is_attached(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    options.handler = carom_ring_handle;
+    options.max_target = 8192;
+    options.max_fields = 100;
+    options.max_header_section = CAROM_RING_PAGE_SIZE - 8192 - 256 - 100 * 8;
+    assert_int_equal(attach_with(&options, 0), 0);
+    assert_int_equal(attach_with(&options, 1), -CAROM_EINVAL);
+    options.max_fields++;
+    assert_int_equal(attach_with(&options, 0), -CAROM_EINVAL);
+    options.max_fields--;
+    options.max_header_section++;
+    assert_int_equal(attach_with(&options, 0), -CAROM_EINVAL);
+    options.max_header_section--;
+    options.record_state = 4;
+    assert_int_equal(attach_with(&options, 0), -CAROM_EINVAL);
+}
+
 int main(void)
 {
     const struct CMUnitTest all[] = {
@@ -480,6 +517,7 @@ int main(void)
         cmocka_unit_test(what_does_not_fit_is_said),
         cmocka_unit_test(who_leaves_and_what_time_it_is),
         cmocka_unit_test(options_are_checked),
+        cmocka_unit_test(where_heads_do_not_fit_no_ring_is_attached),
     };
     return cmocka_run_group_tests(all, NULL, NULL);
 }

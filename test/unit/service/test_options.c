@@ -160,6 +160,29 @@ static void options_are_set_by_their_names(void **state)
     assert_string_equal(options.backend, "uring");
 }
 
+/* A flag is a byte beside others. */
+static void a_flag_changes_nothing_beside_it(void **state)
+{
+    (void)state;
+    const carom_option *option;
+    for (size_t i = 0; (option = carom_option_at(i)) != NULL; i++) {
+        if (option->type != CAROM_OPTION_FLAG)
+            continue;
+        carom_options all, one_off;
+        memset(&all, 1, sizeof all);
+        all.size = sizeof all;
+        all.log = NULL;
+        one_off = all;
+        assert_int_equal(carom_options_set(&one_off, option->name, "off"), 0);
+        size_t changed = 0;
+        for (size_t at = 0; at < sizeof all; at++)
+            changed += ((const char *)&all)[at] != ((const char *)&one_off)[at];
+        assert_int_equal(changed, 1);
+        assert_int_equal(carom_options_set(&one_off, option->name, "on"), 0);
+        assert_memory_equal(&one_off, &all, sizeof all);
+    }
+}
+
 static void what_cannot_be_set_is_named(void **state)
 {
     (void)state;
@@ -273,6 +296,7 @@ int main(void)
         cmocka_unit_test(a_pipeline_without_a_limit_has_one),
         cmocka_unit_test(the_longest_keep_alive_is_not_short),
         cmocka_unit_test(options_are_set_by_their_names),
+        cmocka_unit_test(a_flag_changes_nothing_beside_it),
         cmocka_unit_test(what_cannot_be_set_is_named),
         cmocka_unit_test(each_option_is_listed),
         cmocka_unit_test(without_http2_what_is_set_for_it_is_refused),

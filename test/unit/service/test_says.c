@@ -10,7 +10,7 @@ static int lines;
 
 static void note(void *data, carom_log_level level, const char *line)
 {
-    (void)data;
+    assert_ptr_equal(data, said);
     (void)level;
     snprintf(said, sizeof said, "%s", line);
     lines++;
@@ -20,6 +20,7 @@ static carom_options noted_options(void)
 {
     carom_options options = simulation_options();
     options.log = note;
+    options.log_data = said;
     said[0] = '\0';
     lines = 0;
     return options;
@@ -53,6 +54,11 @@ static void window(carom_options *options)
 {
     options->h2_stream_window = 1023;
 }
+static void stream_window_beyond_its_limit(carom_options *options)
+{
+    options->h2_stream_window = 100000;
+    options->h2_stream_window_max = 99999;
+}
 static void window_beyond_its_limit(carom_options *options)
 {
     options->h2_connection_window = 100000;
@@ -73,6 +79,8 @@ static void an_option_that_is_refused_is_named(void **state)
         {pipeline, "options: max_pipeline is 70000, and may be 65535 at most"},
         {target, "options: max_target is 4194305, and may be 4194304 at most"},
         {window, "options: h2_stream_window is 1023, and may be 1024 at least"},
+        {stream_window_beyond_its_limit,
+         "options: h2_stream_window is 100000, and may be 99999 at most"},
         {window_beyond_its_limit,
          "options: h2_connection_window is 100000, and may be 99999 at most"},
     };
@@ -94,6 +102,20 @@ static void an_option_that_is_refused_is_named(void **state)
     options.max_pipeline = 65535;
     assert_int_equal(carom_options_resolve(&resolved, &options), 0);
     assert_int_equal(lines, 0);
+}
+
+/* Another backend than the usual one, or why it is not that. */
+static void the_backend_that_was_asked_for_is_said(void **state)
+{
+    (void)state;
+    carom_options options = noted_options();
+    carom_service *service = NULL;
+    options.backend = "uring";
+    assert_int_equal(carom_service_create(&service, &options), 0);
+    assert_int_equal(lines, 1);
+    bool is_uring = strcmp(carom_service_backend(service), "uring") == 0;
+    assert_non_null(strstr(said, is_uring ? "backend: io_uring" : "is refused: "));
+    assert_int_equal(carom_service_destroy(service), 0);
 }
 
 static void nobody_can_reach_it(void **state)
@@ -223,6 +245,8 @@ static void records_in_flight_are_listed(void **state)
     say(connect_peer(), GET("/held"));
     turn();
     assert_int_equal(carom_respond_begin(sim.held[1], &(carom_response){.status = 200}), 0);
+    assert_int_equal(carom_write(sim.held[1], &(carom_content){.data = "seven b", .length = 7}), 0);
+    turn();
     struct seen seen = {0};
     assert_int_equal(carom_service_records(sim.service, 0, see, &seen), 2);
     assert_int_equal(seen.count, 2);
@@ -236,6 +260,8 @@ static void records_in_flight_are_listed(void **state)
     assert_memory_equal(post->target.data, "/hold", 5);
     assert_in_range(post->age, 700, 800);
     assert_int_equal(post->content_received, 3);
+    assert_int_equal(post->content_sent, 0);
+    assert_int_equal(get->content_sent, 7);
     assert_ptr_equal(carom_record_get(post->ref), sim.held[0]);
     assert_string_equal(carom_progress_name(post->progress), "unanswered");
     assert_memory_equal(get->target.data, "/held", 5);
@@ -253,6 +279,7 @@ int main(void)
 {
     const struct CMUnitTest all[] = {
         cmocka_unit_test(an_option_that_is_refused_is_named),
+        cmocka_unit_test(the_backend_that_was_asked_for_is_said),
         cmocka_unit_test(nobody_can_reach_it),
         cmocka_unit_test(what_holds_a_shutdown_up_is_named),
         cmocka_unit_test(a_shutdown_that_nobody_holds_up_says_nothing),

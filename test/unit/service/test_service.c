@@ -199,6 +199,7 @@ static void several_workers_are_not_driven(void **state)
     create(&options);
     assert_int_equal(carom_service_descriptor(sim.service), -CAROM_ESTATE);
     assert_int_equal(carom_service_turn(sim.service), -CAROM_ESTATE);
+    assert_int_equal(carom_service_adjust(sim.service, &options), -CAROM_ESTATE);
     assert_int_equal(carom_service_destroy(sim.service), 0);
 }
 
@@ -300,6 +301,29 @@ static void statistics_are_of_all_workers(void **state)
     carom_service_stats(service, &stats);
     assert_int_equal(stats.requests, 7);
     assert_int_equal(carom_service_destroy(service), 0);
+}
+
+static uint64_t requests_in_turn;
+
+static void ask_for_statistics(carom_record *record, void *data)
+{
+    (void)data;
+    requests_in_turn = stats_now().requests;
+    answer(record, "asked");
+    carom_release(record);
+}
+
+/* Who asks in a worker's own turn gets what has happened in it. */
+static void a_workers_own_statistics_are_of_now(void **state)
+{
+    (void)state;
+    carom_options options = simulation_options();
+    options.handler = ask_for_statistics;
+    begin(&options);
+    say(connect_peer(), GET("/"));
+    turn();
+    assert_int_equal(requests_in_turn, 1);
+    finish();
 }
 
 static void workers_listen_on_one_port(void **state)
@@ -428,6 +452,7 @@ int main(void)
         cmocka_unit_test(a_deadline_that_has_passed_cancels),
         cmocka_unit_test(refusals_are_told_now_and_then),
         cmocka_unit_test(statistics_are_of_all_workers),
+        cmocka_unit_test(a_workers_own_statistics_are_of_now),
         cmocka_unit_test(workers_listen_on_one_port),
         cmocka_unit_test(a_shared_descriptor_is_closed_once),
         cmocka_unit_test(sigpipe_stays_within_the_run),
