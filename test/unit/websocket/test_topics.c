@@ -195,6 +195,9 @@ static void names_and_contents_are_checked(void **state)
     assert_int_equal(publish_to_all((carom_slice){name, 255}, "longest"), 0);
     turn();
     assert_string_equal(frames(&client), "t:longest");
+    assert_int_equal(carom_subscribers(sim.service, (carom_slice){name, 255}), 1);
+    assert_int_equal(carom_subscribers(sim.service, (carom_slice){name, 256}), 0);
+    assert_int_equal(carom_subscribers(sim.service, (carom_slice){NULL, 3}), 0);
     assert_int_equal(carom_websocket_subscribe(socket, (carom_slice){NULL, 0}), -CAROM_EINVAL);
     assert_int_equal(carom_websocket_publish(socket, red, CAROM_WEBSOCKET_TEXT, NULL),
                      -CAROM_EINVAL);
