@@ -134,9 +134,9 @@ describe('content that is coded by the handler', () => {
   }
 
   test('a large Blob keeps the length that it was given', async () => {
-    const blob = new Blob(['x'.repeat(100_000)]);
-    const { headers, content } = await answerOf(() => new Ours(blob, { headers: { 'content-length': '100000' } }));
-    assert.deepEqual([headers['content-length'], content.length], ['100000', 100_000]);
+    const blob = new Blob(Array(10).fill('x'.repeat(100_000))); // comes in pieces, so its length is not known by itself
+    const { headers, content } = await answerOf(() => new Ours(blob, { headers: { 'content-length': '1000000' } }));
+    assert.deepEqual([headers['content-length'], content.length], ['1000000', 1_000_000]);
   });
 
   test('a coding that nobody knows is left alone', async () => {

@@ -11,6 +11,7 @@ import { quietly, raw, serving, upgradeWebSocket } from './support.mjs';
 const engine = (name) => createRequire(import.meta.url)(`../../src/portable/${name}.js`);
 const { Chunks } = engine('chunks');
 const { Connection } = engine('connection');
+const { Http1 } = engine('http1');
 const { Record } = engine('record');
 const { Side } = engine('side');
 const { Slot } = engine('slot');
@@ -97,15 +98,17 @@ for (const { what, of, name, options = {}, handler = () => new Response(), meet 
 
 test('a fault in the end of a shutdown does not hold it', async (t) => {
   const told = quietly(t);
-  const { abort } = Connection.prototype;
-  t.after(() => Object.assign(Connection.prototype, { abort }));
+  const { lost } = Http1.prototype;
+  t.after(() => Object.assign(Http1.prototype, { lost }));
   const server = serving(t, {}, silent);
   const client = net.connect(server.addr.port, '127.0.0.1').on('error', () => {});
   client.write(`${GET}\r\n`);
   while (server.stats().requests === 0) await new Promise(setImmediate);
-  Connection.prototype.abort = () => {
+  Http1.prototype.lost = () => {
     throw new TypeError('faulty');
   };
+  const gone = once(client, 'close');
   await server.shutdown({ deadline: 0 });
+  await gone;
   assert.match(told[0], /TypeError: faulty/);
 });

@@ -64,7 +64,7 @@ test('and not while nobody waits', async (t) => {
 });
 
 test('a connection has so many requests', async (t) => {
-  const server = serving(t, { maxConnectionRequests: 2 }, () => new Response('x'));
+  const server = serving(t, { maxConnectionRequests: 2, keepAlive: 600_000 }, () => new Response('x')); // nothing else ends it
   const session = connect(t, server);
   const gone = once(session, 'goaway');
   for (const _ of [1, 2]) {
