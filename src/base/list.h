@@ -49,6 +49,14 @@ static inline void carom_list_move(struct carom_node *head, struct carom_node *n
     carom_list_prepend(head, node);
 }
 
+/* The same, and put it last. */
+static inline void carom_list_move_last(struct carom_node *head, struct carom_node *node)
+{
+    node->previous->next = node->next;
+    node->next->previous = node->previous;
+    carom_list_append(head, node);
+}
+
 /* Take the first node out; NULL when the list is empty. */
 static inline struct carom_node *carom_list_take(struct carom_node *head)
 {

@@ -29,15 +29,16 @@ void carom_core_let_go(struct carom_core *core)
 
 /* ---------------------------------------------------------------- the lists of the turn */
 
-/* It is in one list at a time, and held by those of the turn. While one of those is not empty the
- * worker does not sleep, so that it is told of the first time alone. */
+/* It is in one list at a time, and held by those of the turn, where it is last: who was answered
+ * first is sent to first. While one of those is not empty the worker does not sleep, so that it is
+ * told of the first time alone. */
 static void enlist(struct carom_node *list, struct carom_core *core)
 {
     if (core->listed)
         return;
     core->listed = true;
     carom_core_hold(core);
-    carom_list_move(list, &core->link);
+    carom_list_move_last(list, &core->link);
     carom_records_work(&core->connections->records);
 }
 

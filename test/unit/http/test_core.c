@@ -29,6 +29,7 @@ static unsigned refused;      /* with this status it was refused; 0: it was not 
 static uint64_t held_before;  /* memory */
 static uint64_t now;
 static int frees;
+static struct transport *flushed; /* the first one since this was NULL */
 
 static struct transport *of_core(const struct carom_core *core)
 {
@@ -117,6 +118,8 @@ static void flush(struct carom_core *core)
 {
     struct transport *to = of_core(core);
     to->flushes++;
+    if (flushed == NULL)
+        flushed = to;
     for (struct carom_node *node = to->exchanges.next; node != &to->exchanges; node = node->next) {
         carom_record *record = carom_container(node, carom_record, link);
         uint64_t bytes = record->body.length;
@@ -490,6 +493,28 @@ static void a_time_that_is_set_between_turns_rouses_the_worker(void **state)
     carom_core_destroy(&transport.core, CAROM_REASON_CANCELED, false);
 }
 
+static void who_is_answered_first_is_sent_to_first(void **state)
+{
+    struct transport other = {.window = 10};
+    (void)state;
+    carom_node_init(&other.exchanges);
+    carom_core_init(&other.core, &connections, 7);
+    carom_list_append(&connections.open, &other.core.link);
+    for (int i = 0; i < 2; i++) {
+        struct transport *first = i == 0 ? &transport : &other;
+        flushed = NULL;
+        carom_core_touch(&first->core);
+        carom_core_touch(i == 0 ? &other.core : &transport.core);
+        turn();
+        assert_ptr_equal(flushed, first);
+    }
+    assert_int_equal(transport.flushes + other.flushes, 4);
+    carom_core_destroy(&other.core, CAROM_REASON_CANCELED, false);
+    assert_true(other.freed);
+    frees--; /* end() knows of one */
+    carom_core_destroy(&transport.core, CAROM_REASON_CANCELED, false);
+}
+
 /* Whatever list of the turn a connection is in. */
 static void all_are_drained(void **state)
 {
@@ -519,6 +544,7 @@ int main(void)
         TEST(its_deadlines_pass_without_a_socket),
         TEST(it_takes_part_in_turns_and_drains),
         TEST(a_time_that_is_set_between_turns_rouses_the_worker),
+        TEST(who_is_answered_first_is_sent_to_first),
         TEST(all_are_drained),
         TEST(all_are_cancelled),
     };
