@@ -375,3 +375,18 @@ test('who does not wait for room need not hear that the client has gone', async 
   process.removeListener('unhandledRejection', unheard);
   assert.equal(unheard.mock.callCount(), 0);
 });
+
+test('a clone of bytes keeps them when the first was sent', () => {
+  const { extract, clone } = require('../src/fetch/body.js');
+  const body = extract(Buffer.alloc(16_384, 'a'));
+  const other = clone(body);
+  giveBack(body.source);
+  copyOf(Buffer.alloc(16_384, 'b')); // which may have the memory of what is done with
+  assert.equal(Buffer.from(other.source).toString(), 'a'.repeat(16_384));
+});
+
+test('a view of a buffer is its own bytes', () => {
+  const { toBytes } = require('../src/serve/flow.js');
+  const { buffer } = new Uint8Array([1, 2, 3, 4]);
+  for (const view of [new DataView(buffer, 1, 2), new Int8Array(buffer, 1, 2)]) assert.deepEqual(toBytes(view), new Uint8Array([2, 3]));
+});

@@ -381,6 +381,11 @@ for (const io of WAYS)
             message: /key values mismatch \(it is the key of another certificate\)/,
           };
           assert.throws(() => server.reloadTls({ cert, key: other.key }), refused);
+          const none = '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n';
+          assert.throws(
+            () => server.reloadTls({ cert: none, key }),
+            ({ message }) => !/mismatch/.test(message),
+          ); // not why before
           assert.throws(() => server.reloadTls({ ca: 'x' }), /ca must be PEM/);
           assert.equal(await shown(port, 'localhost'), HOSTS.other);
           server.reloadTls([own, other]);

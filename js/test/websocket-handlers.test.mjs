@@ -4,7 +4,7 @@ import { describe, test } from 'node:test';
 
 import { WAYS } from './transports.mjs';
 import { connect, events, serving } from './websocket-serving.mjs';
-import { Ws, handshaken, maskedFrame } from './ws-client.mjs';
+import { Ws, framesOf, handshaken, maskedFrame } from './ws-client.mjs';
 
 // What is written to the console as an error while `body` runs.
 async function reported(body) {
@@ -93,6 +93,18 @@ for (const io of WAYS)
           socket.destroy();
         },
       );
+    });
+
+    test('who need not answer pings is pinged on', async () => {
+      await serving(io, { pingInterval: 20, pongTimeout: false }, async (url) => {
+        const socket = await handshaken(url);
+        let pings = 0;
+        for await (const { opcode } of framesOf(socket)) {
+          assert.equal(opcode, 9);
+          if (++pings === 3) break;
+        }
+        socket.destroy();
+      });
     });
 
     test('what is corked leaves, whatever it returns or throws, and so does what follows', async () => {

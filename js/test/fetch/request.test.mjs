@@ -238,3 +238,10 @@ test('the signal aborts when the server says so', () => {
   assert.equal(signal.aborted, true);
   assert.equal(signal.reason.name, 'AbortError');
 });
+
+test('another body has another length', () => {
+  const request = new Request('http://a/', { method: 'POST', headers: { 'content-length': '3', a: 'b' }, body: 'abc' });
+  const other = new Request(request, { body: 'abcdef' });
+  assert.deepEqual([...other.headers.keys()], ['a', 'content-type']);
+  assert.equal(new Request(other, { headers: { 'content-length': '6' }, body: 'ghijkl' }).headers.get('content-length'), '6');
+});

@@ -74,6 +74,13 @@ test('headers are too slow for a time-out that was set while it listens', { skip
   await stop(server);
 });
 
+test('a time-out of headers that is set while it listens is one of the first byte, too', { skip }, async (t) => {
+  const { server } = await start(t, () => {});
+  const adjust = t.mock.method(server.handle, 'adjust');
+  server.headersTimeout = 1234;
+  assert.deepEqual(adjust.mock.calls[0].arguments, [{ headerTimeout: 1234, firstByteTimeout: 1234 }]);
+});
+
 test('of more fields than maxHeadersCount the last ones are left out', { skip }, async (t) => {
   const { server, port } = await start(t, (req, res) => res.end(Object.keys(req.headers).join()));
   const names = async (from = port) => {

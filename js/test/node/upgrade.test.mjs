@@ -118,3 +118,17 @@ test('a tunnel over HTTP/2 that is refused', async () => {
   await ticks();
   assert.deepEqual(exchange.calls, [['respond', 403, ['X-A', 'b'], 'no']]);
 });
+
+test('the time-out of an upgraded socket ends with it', async () => {
+  const exchange = new FakeExchange({ fields: ['Connection', 'upgrade', 'Upgrade', 'echo'] });
+  const server = createServer();
+  let upgraded;
+  server.on('upgrade', (req, socket) => {
+    upgraded = socket.setTimeout(3_600_000);
+  });
+  server.accept(exchange);
+  assert.equal(upgraded.timer.hasRef(), false);
+  upgraded.destroy();
+  assert.equal(upgraded.timer, null);
+  await ticks();
+});
