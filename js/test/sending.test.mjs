@@ -283,6 +283,16 @@ for (const io of WAYS)
       );
     });
 
+    test('info says which protocol is spoken', () =>
+      serving(
+        { io },
+        (_, info) => new Response(info.alpn),
+        async (port) => {
+          for (const version of ['1.0', '1.1'])
+            assert.match(await raw(port, `GET / HTTP/${version}\r\nHost: a\r\nConnection: close\r\n\r\n`), new RegExp(`http/${version}$`));
+        },
+      ));
+
     test('a request may have a time, which info sets, too', () =>
       serving(
         { io },

@@ -170,15 +170,17 @@ for (const io of WAYS)
     test('more is published at once than the log holds: it comes whole, in order, behind what was sent before', async () => {
       const opened = events();
       const COUNT = 400;
-      await serving(io, { open: (ws) => opened.push(ws) }, async (url, server) => {
-        const { next } = await connect(Ws, url);
-        const [ws] = await opened.next();
-        ws.subscribe('news');
-        const text = (i) => `${i}`.padEnd(1500, '.');
-        for (let i = 0; i < COUNT; i++)
-          if (i % 3 === 0) ws.send(text(i));
-          else server.publish('news', text(i));
-        for (let i = 0; i < COUNT; i++) assert.equal((await next())[1], text(i));
-      });
+      const ways = [(i) => i % 3 === 0, () => false, () => true];
+      for (const isSent of ways)
+        await serving(io, { open: (ws) => opened.push(ws) }, async (url, server) => {
+          const { next } = await connect(Ws, url);
+          const [ws] = await opened.next();
+          ws.subscribe('news');
+          const text = (i) => `${i}`.padEnd(1500, '.');
+          for (let i = 0; i < COUNT; i++)
+            if (isSent(i)) ws.send(text(i));
+            else server.publish('news', text(i));
+          for (let i = 0; i < COUNT; i++) assert.equal((await next())[1], text(i));
+        });
     });
   });
