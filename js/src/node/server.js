@@ -26,6 +26,9 @@ const { tlsOf, CURES, NAMES_OF_TLS, OF_A_CERTIFICATE } = require('../engine/tls-
 // The options of TLS and HTTP/2 among those that createServer was given.
 const OF_TLS = [...NAMES_OF_TLS, ...Object.keys(CURES), 'tls', 'http2', 'handshakeTimeout'];
 
+// How often a server that is closed and listens again at once looks whether its place is free.
+const TURNS = 100;
+
 const OF_CERTIFICATES = ['tls', ...OF_A_CERTIFICATE];
 
 // As node does.
@@ -111,7 +114,7 @@ class Server extends EventEmitter {
     const { host } = place;
     if (host === undefined || host === 'localhost' || isIP(host) !== 0) {
       if (this.closing.size === 0) this.open(place);
-      else this.openSoon(place);
+      else this.openSoon(place, TURNS);
       return this;
     }
     const opening = {};
@@ -125,18 +128,19 @@ class Server extends EventEmitter {
     return this;
   }
 
-  // The engine of before stops listening in its next turn, and may have the very place.
-  openSoon(place) {
+  // The engine of before stops listening in its next turn, and may have the very place. When that turn comes is the loop's matter.
+  openSoon(place, turns) {
     const opening = {};
     this.opening = opening;
     setImmediate(() => {
       if (this.opening !== opening) return;
       this.opening = null;
-      this.open(place);
+      this.open(place, this.closing.size > 0 ? turns - 1 : 0);
     });
   }
 
-  open(place) {
+  // `turns`: how often a place that is in use is tried once more.
+  open(place, turns = 0) {
     const { signal } = place;
     if (signal && signal.aborted) {
       process.nextTick(closed, this);
@@ -147,7 +151,8 @@ class Server extends EventEmitter {
       if (place.handle) place = { signal, fd: takeOver(place.handle) };
       this.handle = serveExchanges(this.settings(place), (exchange) => this.accept(exchange), this.observer());
     } catch (error) {
-      process.nextTick(() => this.emit('error', listenError(error, place)));
+      if (turns > 0 && error.code === 'CAROM_EADDRINUSE') this.openSoon(place, turns);
+      else process.nextTick(() => this.emit('error', listenError(error, place)));
       return;
     }
     const { handle } = this;

@@ -10,7 +10,7 @@ import net from 'node:net';
 import { networkInterfaces, tmpdir } from 'node:os';
 import path from 'node:path';
 import test from 'node:test';
-import { closeAfter, skip, createServer } from './support.mjs';
+import { closeAfter, skip, createServer, start } from './support.mjs';
 import { nativeOnly } from '../support.mjs';
 
 const require = createRequire(import.meta.url);
@@ -197,6 +197,27 @@ for (const [name, serve] of [
   }, async () => {
     assert.deepEqual(await output(cluster(serve)), [0, '127.0.0.1,127.0.0.1\nexit 0\nexit 0\n']);
   });
+
+test('the port of a server that is closed is had again at once, but for what others have', { skip }, async (t) => {
+  const { server, base } = await start(t, (req, res) => {
+    if (req.url === '/') res.end('here');
+    else server.emit('held', res);
+  });
+  for (let i = 0; i < 10; i++) {
+    const { port } = server.address();
+    server.close().listen(port, '127.0.0.1');
+    await once(server, 'listening');
+    assert.equal(await (await fetch(base, { headers: { connection: 'close' } })).text(), 'here');
+  }
+  const other = await start(t, () => {});
+  const answer = fetch(`${base}/held`);
+  const [held] = await once(server, 'held'); // while that is in flight the engine of before stays
+  server.close().listen(other.port, '127.0.0.1');
+  const [error] = await once(server, 'error');
+  assert.equal(error.code, 'EADDRINUSE');
+  held.end('late');
+  assert.equal(await (await answer).text(), 'late');
+});
 
 test('a port may be a string of digits', { skip }, async (t) => {
   const server = closeAfter(t, createServer()).listen(' 0 ', '127.0.0.1');
