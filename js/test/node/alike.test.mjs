@@ -210,6 +210,20 @@ alike('informational responses call back', async (create, track) => {
   return called.promise;
 });
 
+alike('who is told to go on is told so, though nobody reads yet', async (create, track) => {
+  const server = track(create());
+  const held = promised();
+  server.on('checkContinue', (req, res) => {
+    res.writeContinue();
+    held.resolve(res);
+  });
+  const port = await listening(server);
+  const head = 'POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n';
+  const text = await raw(port, head, (got) => got.includes('\r\n\r\n'));
+  (await held.promise).destroy();
+  return text;
+});
+
 alike('fields in lists, and those that cannot be', async (create, track) => {
   const lists = [
     ['a', '1', 'b', '2'],
