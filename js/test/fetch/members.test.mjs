@@ -4,7 +4,7 @@ import { test } from 'node:test';
 
 import { Headers, Request, Response } from '../../index.mjs';
 
-const BODY = 'arrayBuffer blob bytes formData json text clone';
+const BODY = 'arrayBuffer blob bytes formData json text textStream clone';
 const METHODS = [
   [Headers, 'append delete get getSetCookie has set forEach keys values entries'],
   [Request, BODY],
