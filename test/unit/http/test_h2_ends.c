@@ -42,6 +42,24 @@ static void an_answer_to_head_is_streamed(void **state)
     end();
 }
 
+/* What is said before an answer is no answer, and no error. */
+static void interim_responses_come_before_the_answer(void **state)
+{
+    (void)state;
+    const carom_options options = simulation_options();
+    begin_client(&options);
+    int32_t id = request(&client, "GET", "/hold");
+    converse(&client);
+    assert_int_equal(carom_inform(sim.held[0], &(carom_response){.status = 103}), 0);
+    converse(&client);
+    assert_int_equal(reply_of(&client, id)->informed, 103);
+    assert_int_equal(reply_of(&client, id)->status, 0);
+    answer_and_release(sim.held[0], "told");
+    converse(&client);
+    assert_int_equal(reply_of(&client, id)->status, 200);
+    end();
+}
+
 /* So does a drain wait for it. */
 static void a_drain_waits_for_it(void **state)
 {
@@ -506,6 +524,7 @@ int main(void)
 {
     const struct CMUnitTest all[] = {
         cmocka_unit_test(an_answer_to_head_is_streamed),
+        cmocka_unit_test(interim_responses_come_before_the_answer),
         cmocka_unit_test(a_drain_waits_for_it),
         cmocka_unit_test(nothing_is_served_behind_goaway),
         cmocka_unit_test(who_comes_late_is_told_so),

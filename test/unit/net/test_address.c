@@ -180,7 +180,7 @@ static void anything_else_is_no_address(void **state)
         "localhost",
         "localhost:",
         "localhosts:80",
-        "local:80",
+        "localhosx:80",
         "::1:80",
         "[::1]",
         "[::1]80",

@@ -333,6 +333,8 @@ static void what_was_answered_before_arrives_and_then_it_closes(void **state)
         vm_begin();
         uint32_t index = ask(&peer, GET("/"));
         uint64_t received, sent;
+        carom_ring_traffic(vm.ring, 1, NULL, &sent); /* nowhere to tell */
+        carom_ring_traffic(vm.ring, 1, &received, NULL);
         carom_ring_traffic(vm.ring, 1, &received, &sent);
         assert_int_equal(received, strlen(GET("/")));
         assert_int_equal(sent, 0);

@@ -257,6 +257,35 @@ static void what_waits_stays_within_the_limit(void **state)
     }
 }
 
+static int send_piece_of(carom_websocket *socket, size_t length, bool last)
+{
+    const carom_content content = {.data = long_text, .length = length};
+    return carom_websocket_send_piece(socket, CAROM_WEBSOCKET_BINARY, &content, last);
+}
+
+/* Pieces are not another way around it. */
+static void pieces_that_wait_stay_within_the_limit(void **state)
+{
+    (void)state;
+    begin_with(small_limit);
+    struct socket_client client = open_client();
+    carom_peer_set_window(client.peer, 0);
+    carom_websocket *socket = program.sockets[0];
+    assert_int_equal(send_piece_of(socket, 300, false), 0);
+    assert_int_equal(send_piece_of(socket, 900, false), -CAROM_ETOOBIG);
+    assert_int_equal(send_piece_of(socket, 1001, true), -CAROM_ETOOBIG);
+    assert_int_equal(carom_websocket_buffered(socket), 304);
+    carom_peer_set_window(client.peer, SIZE_MAX);
+    turn();
+    assert_int_equal(send_piece_of(socket, 590, true), 0);
+    turn();
+    assert_string_equal(frames(&client), "b,#300 c:#590");
+    noted();
+    carom_websocket_close(socket, 1000, (carom_slice){NULL, 0});
+    assert_int_equal(send_piece_of(socket, 1, true), -CAROM_ECANCELED);
+    finish_sockets();
+}
+
 /* ---------------------------------------------------------------- what is counted */
 
 static void bytes_are_those_of_messages(void **state)
@@ -329,6 +358,7 @@ int main(void)
         cmocka_unit_test(a_close_has_123_bytes_of_text_at_most),
         cmocka_unit_test(a_ping_has_125_bytes_at_most),
         cmocka_unit_test(what_waits_stays_within_the_limit),
+        cmocka_unit_test(pieces_that_wait_stay_within_the_limit),
         cmocka_unit_test(bytes_are_those_of_messages),
         cmocka_unit_test(pieces_that_come_are_counted),
         cmocka_unit_test(codes_are_counted),

@@ -191,6 +191,11 @@ static void targets_have_a_limit(void **state)
     /* Lines that never end. */
     assert_int_equal(with_filling(&small, "GET /~", 100), -414);
     assert_int_equal(with_filling(&small, "~", 100), -501);
+    /* Of a method there are 32 bytes at most. */
+    assert_int_equal(
+        with_filling(&small, "~ /xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", 32), -414);
+    assert_int_equal(
+        with_filling(&small, "~ /xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", 33), -501);
     assert_int_equal(with_filling(&small, "@~", 100), -400);
     assert_int_equal(with_filling(&small, "GET@~", 100), -400);
     assert_int_equal(with_filling(&small, "GET /~", 40), 0);
