@@ -375,7 +375,7 @@ static bool above_floor(const struct carom_guest *guest)
     return (carom_blocks_above_floor(ring) || carom_loans_above_floor(ring) ||
             carom_field_list_above_floor(&ring->fields) ||
             (ring->observer != NULL && carom_ring_observer_above_floor(ring->observer)) ||
-            (ring->sockets != NULL && carom_pool_above_floor(&ring->sockets->pool))) &&
+            (ring->sockets != NULL && carom_ring_sockets_hold_memory(ring->sockets))) &&
            !atomic_load_explicit(&ring->abandoned, memory_order_relaxed);
 }
 
@@ -389,7 +389,7 @@ static void tick(struct carom_guest *guest)
     if (ring->observer != NULL)
         carom_ring_observer_tick(ring->observer);
     if (ring->sockets != NULL)
-        carom_pool_tick(&ring->sockets->pool);
+        carom_ring_sockets_tick(ring->sockets);
 }
 
 void carom_ring_wake(carom_ring *ring)

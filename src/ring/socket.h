@@ -7,7 +7,7 @@
 #ifndef CAROM_RING_SOCKET_H
 #define CAROM_RING_SOCKET_H
 
-#include "base/pool.h"
+#include "base/bins.h"
 #include "ring/slot.h"
 
 /* What options say of sockets that were accepted with them. */
@@ -60,6 +60,7 @@ struct carom_ring_sockets {
     uint32_t seen_head;                   /* of the VM, when there was no room */
     struct carom_ring_socket **by_number; /* 1 to most */
     struct carom_pool pool;
+    struct carom_bins bins; /* bytes of what is kept */
     struct carom_node waiting, unsent;
     atomic_uint settings_count;
     struct carom_ring_settings *settings[CAROM_SOCKETS_MOST_SETTINGS];
@@ -75,6 +76,8 @@ struct carom_ring_socket *carom_ring_socket_make(struct carom_ring_sockets *sock
                                                  uint32_t number);
 /* The VM has heard the last of it. */
 void carom_ring_socket_free(struct carom_ring_socket *socket);
+/* Give back what was kept to be told. */
+void carom_ring_socket_forget(struct carom_ring_socket *socket, struct carom_telling *telling);
 /* Look how much of its messages has left, and tell the VM. */
 void carom_ring_socket_count(struct carom_ring_socket *socket);
 
@@ -84,6 +87,9 @@ bool carom_ring_sockets_work(struct carom_ring_sockets *sockets);
 bool carom_ring_sockets_have_work(const struct carom_ring_sockets *sockets);
 /* What has left since, as the turn ended, is told now: nothing may come for long. */
 void carom_ring_sockets_before_sleep(struct carom_ring_sockets *sockets);
+/* Whether ticks of the pools have work, and a tick. */
+bool carom_ring_sockets_hold_memory(const struct carom_ring_sockets *sockets);
+void carom_ring_sockets_tick(struct carom_ring_sockets *sockets);
 /* The VM is going. */
 void carom_ring_sockets_abandon(struct carom_ring_sockets *sockets);
 void carom_ring_sockets_destroy(struct carom_ring_sockets *sockets);

@@ -2,7 +2,6 @@
  * What finds no room is copied, its socket is paused, and it waits in line. */
 #include <string.h>
 
-#include "base/memory.h"
 #include "ring/socket.h"
 
 /* The least piece of a message that is worth an entry. */
@@ -93,23 +92,17 @@ static bool may_tell(const struct carom_ring_socket *socket)
 }
 
 /* Keep what could not be told; false: no memory. */
-static bool keep(struct carom_telling *telling, uint8_t kind, const void *data, uint32_t length,
-                 uint32_t told)
+static bool keep(struct carom_ring_socket *socket, struct carom_telling *telling, uint8_t kind,
+                 const void *data, uint32_t length, uint32_t told)
 {
-    uint8_t *bytes = length > 0 ? carom_memory_take(length) : NULL;
+    struct carom_bins *bins = &socket->ring->sockets->bins;
+    uint8_t *bytes = length > 0 ? carom_bins_take(bins, length) : NULL;
     if (length > 0 && bytes == NULL)
         return false;
     if (bytes != NULL)
         memcpy(bytes, data, length);
     *telling = (struct carom_telling){bytes, length, told, kind};
     return true;
-}
-
-static void forget(struct carom_telling *telling)
-{
-    if (telling->bytes != NULL)
-        carom_memory_give(telling->bytes, telling->length);
-    *telling = (struct carom_telling){0};
 }
 
 /* Tell a message, or the rest of it; how much of it is told, or -1: not even that it has begun. A
@@ -144,7 +137,7 @@ static void tell_or_keep(carom_websocket *websocket, uint8_t kind, const void *d
         return;
     /* Nothing comes after this call, so that one is all that is ever kept. */
     carom_websocket_pause(websocket);
-    if (!keep(&socket->telling, kind, data, length, (uint32_t)(told + 1)))
+    if (!keep(socket, &socket->telling, kind, data, length, (uint32_t)(told + 1)))
         carom_websocket_abort(websocket);
     else
         let_wait(socket);
@@ -176,7 +169,7 @@ static bool put_rest(struct carom_ring_socket *socket)
     telling->told = (uint32_t)(told + 1);
     if (told < (int64_t)telling->length)
         return false;
-    forget(telling);
+    carom_ring_socket_forget(socket, telling);
     if (socket->socket != NULL && !socket->paused)
         carom_websocket_resume(socket->socket);
     return true;
@@ -332,7 +325,7 @@ static void closed(carom_websocket *websocket, uint16_t code, carom_slice reason
     socket->clean = clean;
     socket->owes_closed = true;
     socket->owes_drained = socket->owes_failed = false;
-    if (!keep(&socket->closing, CAROM_TOLD_CLOSED, reason.data, (uint32_t)reason.length, 0))
+    if (!keep(socket, &socket->closing, CAROM_TOLD_CLOSED, reason.data, (uint32_t)reason.length, 0))
         socket->closing =
             (struct carom_telling){0}; /* no memory for its words: it closes without */
     tell_now(socket);

@@ -67,6 +67,7 @@ int carom_ring_add_sockets(carom_ring *ring, const carom_ring_socket_options *op
     carom_node_init(&sockets->waiting);
     carom_node_init(&sockets->unsent);
     carom_pool_init(&sockets->pool, sizeof(struct carom_ring_socket), 0);
+    carom_bins_init(&sockets->bins);
     sockets->by_number =
         carom_memory_take_zeroed(((size_t)sockets->most + 1) * sizeof *sockets->by_number);
     if (sockets->by_number == NULL) {
@@ -176,17 +177,18 @@ struct carom_ring_socket *carom_ring_socket_make(struct carom_ring_sockets *sock
     return socket;
 }
 
-static void free_telling(struct carom_telling *telling)
+void carom_ring_socket_forget(struct carom_ring_socket *socket, struct carom_telling *telling)
 {
     if (telling->bytes != NULL)
-        carom_memory_give(telling->bytes, telling->length);
+        carom_bins_give(&socket->ring->sockets->bins, telling->bytes);
+    *telling = (struct carom_telling){0};
 }
 
 void carom_ring_socket_free(struct carom_ring_socket *socket)
 {
     struct carom_ring_sockets *sockets = socket->ring->sockets;
-    free_telling(&socket->telling);
-    free_telling(&socket->closing);
+    carom_ring_socket_forget(socket, &socket->telling);
+    carom_ring_socket_forget(socket, &socket->closing);
     carom_node_remove(&socket->waiting);
     carom_node_remove(&socket->unsent);
     sockets->by_number[socket->number] = NULL;
@@ -261,6 +263,21 @@ bool carom_ring_sockets_have_work(const struct carom_ring_sockets *sockets)
            (!carom_node_alone(&sockets->waiting) && head != sockets->seen_head);
 }
 
+bool carom_ring_sockets_hold_memory(const struct carom_ring_sockets *sockets)
+{
+    bool above = carom_pool_above_floor(&sockets->pool);
+    for (int i = 0; i < CAROM_BIN_COUNT; i++)
+        above |= carom_pool_above_floor(&sockets->bins.pools[i]);
+    return above;
+}
+
+void carom_ring_sockets_tick(struct carom_ring_sockets *sockets)
+{
+    carom_pool_tick(&sockets->pool);
+    for (int i = 0; i < CAROM_BIN_COUNT; i++)
+        carom_pool_tick(&sockets->bins.pools[i]);
+}
+
 void carom_ring_sockets_abandon(struct carom_ring_sockets *sockets)
 {
     for (uint32_t number = 1; number <= sockets->most && sockets->pool.in_use > 0; number++) {
@@ -278,6 +295,7 @@ void carom_ring_sockets_destroy(struct carom_ring_sockets *sockets)
         if (sockets->by_number[number] != NULL)
             carom_ring_socket_free(sockets->by_number[number]);
     carom_pool_finish(&sockets->pool);
+    carom_bins_finish(&sockets->bins);
     if (sockets->by_number != NULL)
         carom_memory_give(sockets->by_number,
                           ((size_t)sockets->most + 1) * sizeof *sockets->by_number);

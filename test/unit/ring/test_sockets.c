@@ -270,6 +270,41 @@ static void a_full_log_pauses(void **state)
     finish_all();
 }
 
+static uint64_t bins_allocated(void)
+{
+    const struct carom_ring_sockets *engine = atomic_load(&vm.ring->sockets);
+    uint64_t allocated = 0;
+    for (int i = 0; i < CAROM_BIN_COUNT; i++)
+        allocated += engine->bins.pools[i].allocated;
+    return allocated;
+}
+
+/* The memory of what waits is used again by the next that does: from the system it would cost more
+ * than the copying. When nobody uses it, it goes. */
+static void what_waits_lies_in_memory_that_is_used_again(void **state)
+{
+    (void)state;
+    begin_all();
+    struct carom_peer *peer = open_socket(1);
+    static uint8_t bytes[10000], got_bytes[10000];
+    uint64_t first = 0;
+    for (int times = 0; times < 4; times++) {
+        frame(peer, CAROM_WS_BINARY, bytes, sizeof bytes);
+        turn();
+        assert_int_equal(hear_pieces(1, got_bytes), sizeof bytes);
+        turn();
+        first = times == 0 ? bins_allocated() : first;
+    }
+    assert_true(first > 0);
+    assert_int_equal(bins_allocated(), first);
+    const struct carom_ring_sockets *engine = atomic_load(&vm.ring->sockets);
+    assert_true(carom_ring_sockets_hold_memory(engine));
+    for (int i = 0; i < 3; i++)
+        pass(CAROM_POOL_WINDOW);
+    assert_false(carom_ring_sockets_hold_memory(engine));
+    finish_all();
+}
+
 /* Bytes count as left when the client has them; who asks is told when half has. */
 static void what_has_left_is_counted(void **state)
 {
@@ -489,6 +524,7 @@ int main(void)
         cmocka_unit_test(a_bad_head_of_news_is_no_room),
         cmocka_unit_test(both_logs_wrap),
         cmocka_unit_test(a_full_log_pauses),
+        cmocka_unit_test(what_waits_lies_in_memory_that_is_used_again),
         cmocka_unit_test(what_has_left_is_counted),
         cmocka_unit_test(room_is_told_when_it_is_asked_for),
         cmocka_unit_test(what_leaves_last_is_counted_before_the_worker_sleeps),
