@@ -201,7 +201,7 @@ bool road_h2_act(struct road *road)
         return acts;
     if (road->pieces > 0)
         left = 1 + random_below(&world->random, (uint32_t)left);
-    carom_peer_send(road->peer, road->out.data + road->passed, left);
+    line_send(&road->wire, road->out.data + road->passed, left, false);
     road->passed += left;
     return true;
 }
@@ -209,7 +209,7 @@ bool road_h2_act(struct road *road)
 void road_h2_look(struct road *road)
 {
     size_t length;
-    const char *bytes = carom_peer_received(road->peer, &length);
+    const char *bytes = line_received(&road->wire, &length);
     if (length <= road->seen)
         return;
     ssize_t taken = nghttp2_session_mem_recv(road->session, (const uint8_t *)bytes + road->seen,

@@ -17,12 +17,15 @@ void road_open(struct road *road)
         road->window > 0 ? ", slow" : "");
     if (road->is_h2)
         road_h2_open(road);
+    road->wire = (struct client){.peer = road->peer, .session = road->session};
+    line_open(&road->wire);
 }
 
 void road_free(struct road *road)
 {
     for (int i = 0; i < road->count; i++)
         talk_free(road->talks[i]);
+    line_close(&road->wire);
     bytes_free(&road->out);
     if (road->session != NULL)
         nghttp2_session_del(road->session);
@@ -32,7 +35,7 @@ void road_free(struct road *road)
 static void reset(struct road *road)
 {
     LOG("road %d is reset by its client", road->number);
-    road->gone = true;
+    road->gone = road->wire.reset = true;
     for (int i = 0; i < road->count; i++)
         road->talks[i]->left = true;
     carom_peer_reset(road->peer);
@@ -44,7 +47,8 @@ static void finish(struct road *road)
         return;
     LOG("road %d: the client sends FIN", road->number);
     road->finished = true;
-    carom_peer_shutdown(road->peer);
+    line_finish(&road->wire);
+    road->wire.finished = true;
 }
 
 void road_leave(struct road *road, struct talk *talk, bool finishes)
@@ -94,7 +98,7 @@ static void ask(struct road *road)
                  "%s%s%s\r\n",
                  talk->number, *offer != '\0' ? "Sec-WebSocket-Extensions: " : "", offer,
                  *offer != '\0' ? "\r\n" : "");
-    carom_peer_send(road->peer, text, (size_t)length);
+    line_send(&road->wire, text, (size_t)length, false);
     talk->asked = true;
 }
 
@@ -103,7 +107,7 @@ static bool pass(struct road *road, struct talk *talk)
     size_t length = piece_of(road, talk_may_pass(talk));
     if (length == 0)
         return false;
-    carom_peer_send(road->peer, talk->out.data + talk->passed, length);
+    line_send(&road->wire, talk->out.data + talk->passed, length, false);
     talk->passed += length;
     bool leaves = talk->manner == TALK_LEAVES || talk->manner == TALK_ENDS;
     if (leaves && talk->passed >= talk->leaving)
@@ -117,6 +121,8 @@ bool road_act(struct road *road)
         return false;
     if (random_chance(&world->random, 50) && open_window(road))
         return true;
+    if (!line_is_open(&road->wire))
+        return open_window(road);
     if (road->is_h2)
         return road_h2_act(road) || open_window(road);
     struct talk *talk = road->talks[0];
@@ -172,9 +178,10 @@ static bool take_head(struct road *road, const char *bytes, size_t length)
 void road_look(struct road *road)
 {
     size_t length;
-    const char *bytes = carom_peer_received(road->peer, &length);
     if (road->gone)
         return;
+    line_turn(&road->wire);
+    const char *bytes = line_received(&road->wire, &length);
     if (road->is_h2) {
         road_h2_look(road);
     } else if (road->head_seen || take_head(road, bytes, length)) {

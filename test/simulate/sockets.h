@@ -1,4 +1,5 @@
-/* A world of WebSockets: one service, and clients that talk to it over HTTP/1.1 and HTTP/2. What
+/* A world of WebSockets: one service, and clients that talk to it over HTTP/1.1 and HTTP/2, in the
+ * clear or over TLS. What
  * either side says follows from the number of the talk and that of the message, so each knows what
  * it must hear, in which order, byte for byte. */
 #ifndef CAROM_TEST_SIMULATE_SOCKETS_H
@@ -84,6 +85,7 @@ struct talk {
 struct road {
     int number;
     struct carom_peer *peer;
+    struct client wire; /* what line.c knows of it: the peer, and TLS where the world has that */
     struct talk *talks[ROAD_TALKS];
     int count;
     uint8_t pieces;
