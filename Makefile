@@ -47,9 +47,9 @@ simulate: configure ## the engine on a simulated network: make simulate SECONDS=
 browser: build ## an app in Chromium over every transport (script/bootstrap browser)
 	@cd js && CAROM_NODE="$(abspath $(BUILD))/carom.node" node test/browser/drive.mjs
 
-soak: build ## mixed load on C and JavaScript for MINUTES=30; memory and descriptors must stay flat
+soak: build ## mixed load on C and JavaScript for MINUTES=30; memory and descriptors must stay flat; SOCKETS=1: WebSockets alone
 	@cmake --build $(BUILD) --target bench-ws_load
-	@CAROM_BUILD="$(abspath $(BUILD))" MINUTES="$(MINUTES)" $(PYTHON) test/soak/soak.py
+	@CAROM_BUILD="$(abspath $(BUILD))" MINUTES="$(MINUTES)" SOCKETS="$(SOCKETS)" $(PYTHON) test/soak/soak.py
 
 mutants: ## put small faults in, one by one, and see the test named for each fail: make mutants ONLY=wire
 	@BUILD="$(BUILD)" $(PYTHON) tools/mutants $(ONLY)

@@ -46,7 +46,8 @@ const routes = {
   },
   '/stats': () => {
     global.gc();
-    const { memory, connectionsOpen, recordsInFlight, recordsPooled, requests, cancellations, webSocketsOpen } = server.stats();
+    const { memory, connectionsOpen, recordsInFlight, recordsPooled, requests, cancellations, webSocketsOpen, webSocketMessagesSent } =
+      server.stats();
     return Response.json({
       memory,
       connections_open: connectionsOpen,
@@ -55,6 +56,7 @@ const routes = {
       requests,
       cancellations,
       websockets_open: webSocketsOpen,
+      websocket_messages_sent: webSocketMessagesSent,
       heap: process.memoryUsage().heapUsed,
     });
   },

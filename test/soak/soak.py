@@ -3,6 +3,8 @@ and records must be flat.
 
     CAROM_BUILD=build soak.py [MINUTES]      (or MINUTES in the environment; 30)
 
+With SOCKETS=1 the load is that of sockets.py alone, at least eight cycles of it, and no server of JavaScript is started again.
+
 It prints a line for each server and cycle and, where matplotlib is there, draws them: soak.svg in the
 build directory.
 """
@@ -29,6 +31,9 @@ BAD = (b"GET / HTTP/1.1\r\n\r\n", b"GET / HTTP/9.9\r\nHost: t\r\n\r\n", b"GET /\
        b"GET / HTTP/1.1\r\nHost: t\r\nX: " + b"x" * 40000 + b"\r\n\r\n", b"GET /nowhere HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n")
 WORKERS = 2
 FLOOR = 64  # options.pool_floor
+WINDOW = 2.2  # seconds: within two of them the pools give back what nobody has used
+SOCKETS = os.environ.get("SOCKETS") == "1"
+CYCLES = 8 if SOCKETS else 3  # at least; fewer than eight are not judged
 
 
 class InC:
@@ -96,6 +101,15 @@ def send_bad(address):
             assert client.head().status >= 400
 
 
+def settled(subject, stats):
+    """Once the pools of sockets give back nothing more: they have no floor."""
+    while True:
+        time.sleep(WINDOW)
+        before, stats = stats, subject.stats()
+        if stats["memory"] >= before["memory"]:
+            return stats
+
+
 def sample(subject):
     """Once the connections of a cycle are gone and the pools are at their floors."""
     end = time.monotonic() + harness.DEADLINE
@@ -106,15 +120,22 @@ def sample(subject):
             break
         assert time.monotonic() < end, f"the load has not gone: {stats}"
         time.sleep(0.02)
+    if SOCKETS:
+        stats = settled(subject, stats)
     return {"KiB": harness.resident_kib(subject.pid), "engine KiB": stats["memory"] // 1024,
             "heap KiB": stats["heap"] // 1024, "fds": len(os.listdir(f"/proc/{subject.pid}/fd")), "records": records,
-            "requests": stats["requests"], "cancelled": stats["cancellations"]}
+            "requests": stats["requests"], "cancelled": stats["cancellations"], "messages": stats["websocket_messages_sent"]}
 
 
-def cycle(subject, seed):
+def load_requests(subject, seed):
     for mode, kind, requests, options in ROUNDS:
         harness.load(subject, mode, kind, harness.scaled(requests), seed=seed, address=subject.address, **options)
     send_bad(subject.address)
+
+
+def cycle(subject, seed):
+    if not SOCKETS:
+        load_requests(subject, seed)
     sockets.load(int(subject.address.rsplit(":", 1)[1]), seed)
     return sample(subject)
 
@@ -126,7 +147,8 @@ def grown(samples):
         return []
     quarter = len(samples) // 4
     second, last = samples[quarter:2 * quarter], samples[-quarter:]
-    slack = {"KiB": 8192, "engine KiB": 1024, "heap KiB": 2048, "fds": 1, "records": 16}
+    # In one process of Node long copies are kept for the next ones, 16 MiB at most, and V8 keeps pages.
+    slack = {"KiB": 24576 if SOCKETS else 8192, "engine KiB": 1024, "heap KiB": 2048, "fds": 1, "records": 16}
     least = {name: (min(row[name] for row in second), min(row[name] for row in last)) for name in slack}
     return [f"{name} {before} -> {after}" for name, (before, after) in least.items() if after > before + slack[name]]
 
@@ -164,17 +186,18 @@ def main():
                 for kind, how in ((InC, ()), (InJavaScript, ("inline",)), (InJavaScript, ("thread",)))]
     samples = {subject.name: [] for subject in subjects}
     seed, half = 0, False
-    while min(map(len, samples.values())) < 3 or time.monotonic() < begin + minutes * 60:
+    while min(map(len, samples.values())) < CYCLES or time.monotonic() < begin + minutes * 60:
         seed += 1
         half_now = not half and time.monotonic() > begin + minutes * 30
         for subject in subjects:
-            before = subject.stats()["requests"]
+            before = subject.stats()
             row = cycle(subject, seed)
-            row["served"], row["minutes"] = row["requests"] - before, (time.monotonic() - begin) / 60
+            row["served"], row["minutes"] = row["requests"] - before["requests"], (time.monotonic() - begin) / 60
+            row["messages"] -= before["websocket_messages_sent"]
             samples[subject.name].append(row)
             print(f"{row['minutes']:7.2f} min  {subject.name:25}" + "".join(
-                f"  {name} {row[name]}" for name in ("served", "KiB", "engine KiB", "heap KiB", "fds", "records", "cancelled")), flush=True)
-            if half_now or not isinstance(subject, InC):  # a new process begins from nothing: once is enough
+                f"  {name} {row[name]}" for name in ("served", "messages", "KiB", "engine KiB", "heap KiB", "fds", "records", "cancelled")), flush=True)
+            if half_now or not (SOCKETS or isinstance(subject, InC)):  # a new process begins from nothing: once is enough
                 subject.restart()
         half = half or half_now
     for subject in subjects:
