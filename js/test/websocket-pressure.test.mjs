@@ -2,6 +2,7 @@
 // is told, and nobody who waits keeps the process from all others.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { createRequire } from 'node:module';
 import { describe, test } from 'node:test';
 
 import { serve, upgradeWebSocket, upgradeWebSocketStream, Response } from '../index.mjs';
@@ -9,6 +10,7 @@ import { PATIENT, isPortable } from './support.mjs';
 import { WAYS } from './transports.mjs';
 import { Ws, handshaken, handshakenH2, maskedFrame } from './ws-client.mjs';
 
+const require = createRequire(import.meta.url);
 const MIB = 1 << 20;
 
 // A server that makes each request for a WebSocket a stream, which `act` is given with its two ends, and answers others 'alive'.
@@ -281,3 +283,32 @@ for (const io of WAYS)
       client.destroy();
     });
   });
+
+test('who was refused, and sent less meanwhile, hears when there is room for the first', async () => {
+  const { WebSocketConnection, setNumber } = require('../src/websocket/connection.js');
+  const { ASK_DRAIN } = require('../src/memory/layout.js');
+  const asked = [];
+  let left = 0;
+  const sockets = { left: () => left, sendBytes() {}, ask: (kind, _, value) => asked.push([kind, value]) };
+  const settings = { binaryType: 'uint8array', writeBuffer: 800, writeLimit: 1000, onLimit: 'refuse' };
+  const ws = new WebSocketConnection(sockets, null, {}, settings, undefined, null);
+  setNumber(ws, 1);
+  ws.hearOpened('', false);
+  const send = (length) => ws.send(new Uint8Array(length));
+  assert.deepEqual([send(900), send(500)], [-1, 0]);
+  let isReady = false;
+  ws.ready().then(() => {
+    isReady = true;
+  });
+  left = 600;
+  assert.equal(send(350), 350); // before it is told that 600 have left
+  ws.hearDrained();
+  assert.deepEqual(asked, [[ASK_DRAIN, 500]]);
+  await null;
+  assert.equal(isReady, false);
+  left = 800;
+  ws.hearDrained();
+  await null;
+  assert.equal(isReady, true);
+  assert.equal(send(500), -1); // taken, and full again
+});

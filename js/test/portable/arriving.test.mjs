@@ -66,6 +66,19 @@ test('of content that nobody reads so much is dropped, and the connection goes o
   }
 });
 
+test('what was dropped of one request does not count for the next', () => {
+  const all = open({ reads: false, drainContent: 10 });
+  for (let i = 0; i < 3; i++) {
+    all.come(get('POST / HTTP/1.1', 'Transfer-Encoding: chunked'));
+    const record = all.records.at(-1);
+    record.respond(head(), bytes(''));
+    record.release();
+    all.turn();
+    all.come('6\r\nabcdef\r\n0\r\n\r\n');
+    assert.equal(all.core.state, 'open');
+  }
+});
+
 test('what is no request is answered, and nothing behind it is read', () => {
   const all = open().come(`${get()}GET@ / HTTP/1.1\r\n\r\n${get()}`);
   all.records[0].respond(head(), bytes(''));

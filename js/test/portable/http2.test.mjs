@@ -90,6 +90,25 @@ test('content that nobody reads does not hold a shutdown', async (t) => {
   await server.shutdown();
 });
 
+test('content that nobody reads is taken as far as the window goes, and no further', async (t) => {
+  const begun = resolvers();
+  const server = serving(t, { h2StreamWindow: 65_536 }, () => {
+    begun.resolve();
+    return new Promise(() => {});
+  });
+  const session = connect(t, server);
+  const stream = session.request({ ':method': 'POST' });
+  stream.on('error', () => {});
+  let isTaken = false;
+  stream.write(Buffer.alloc(1 << 22), () => {
+    isTaken = true;
+  });
+  await begun.promise;
+  // The client's own word for as many turns of the connection as all of it would need.
+  for (let i = 0; i < 300 && !isTaken; i++) await new Promise((resolve) => session.ping(resolve));
+  assert.equal(isTaken, false);
+});
+
 test('a client that is told to go and stays does not hold a shutdown', async (t) => {
   const server = serving(t, { lingerTimeout: 50 }, () => new Response());
   const client = deaf(t, server, SETTINGS);
