@@ -180,8 +180,8 @@ class Ring {
 
   // How many slots are wanted beyond those that were given: the engine may not have taken those yet.
   get slotsLacking() {
-    const given = this.slotCount - Atomics.load(this.control, RING_SLOTS);
-    return this.noMemory ? 0 : Atomics.load(this.control, RING_SLOTS_WANTED) - given;
+    const given = this.slotCount - this.look(RING_SLOTS);
+    return this.noMemory ? 0 : this.look(RING_SLOTS_WANTED) - given;
   }
 
   growIfWanted() {
@@ -191,11 +191,11 @@ class Ring {
 
   // What a burst has left is ours again.
   takeBlocksBack() {
-    const back = Atomics.load(this.control, RING_BLOCKS_BACK);
+    const back = this.look(RING_BLOCKS_BACK);
     if (back === this.blocksBack) return;
     this.blocksBack = back;
     for (let number = 0; number < this.blocks.length; number++) {
-      if (this.blocks[number] === undefined || Atomics.load(this.control, this.blockWords + number) !== 0) continue;
+      if (this.blocks[number] === undefined || this.look(this.blockWords + number) !== 0) continue;
       this.blocks[number] = undefined;
       this.slotCount -= RING_BLOCK_SLOTS;
       for (let i = 0; i < RING_BLOCK_SLOTS; i++) this.slots[number * RING_BLOCK_SLOTS + i] = undefined;
@@ -210,7 +210,7 @@ class Ring {
 
   // Say so when requests were refused, and again while they are.
   warnOfRefusals() {
-    const refused = Atomics.load(this.control, RING_REFUSED);
+    const refused = this.look(RING_REFUSED);
     const now = Date.now();
     if (refused === this.refused || now - this.warned < WARN_EACH) return;
     const count = (refused - this.refused) >>> 0;
@@ -224,11 +224,19 @@ class Ring {
     const tail = this.commandTail;
     this.control[this.commands + (tail & this.mask)] = slot.index;
     this.commandTail = (tail + 1) | 0;
-    if (this.inline) this.control[RING_COMMAND_TAIL] = this.commandTail;
-    else {
-      Atomics.store(this.control, RING_COMMAND_TAIL, this.commandTail);
-      if (!this.draining) this.wakeEngine();
-    }
+    this.tell(RING_COMMAND_TAIL, this.commandTail);
+    if (!this.draining) this.wakeEngine();
+  }
+
+  // Words of the control block. Inline the engine runs on this very thread, and for V8 an atomic access to an array is a call of a hundred
+  // instructions.
+  look(word) {
+    return this.inline ? this.control[word] : Atomics.load(this.control, word);
+  }
+
+  tell(word, value) {
+    if (this.inline) this.control[word] = value;
+    else Atomics.store(this.control, word, value);
   }
 
   wakeEngine() {
@@ -261,7 +269,7 @@ class Ring {
   }
 
   takeReturns() {
-    const tail = Atomics.load(this.control, RING_RETURN_TAIL);
+    const tail = this.look(RING_RETURN_TAIL);
     if (this.returnHead === tail) return;
     while (this.returnHead !== tail) {
       const loan = this.control[this.returns + (this.returnHead & (RING_LOANS - 1))];
@@ -300,8 +308,7 @@ class Ring {
   // What lay in a page was copied. (0: none.)
   givePage(page) {
     if (page === 0) return;
-    if (this.inline) this.control[RING_PAGES_HELD + page - 1] = 0;
-    else Atomics.store(this.control, RING_PAGES_HELD + page - 1, 0);
+    this.tell(RING_PAGES_HELD + page - 1, 0);
   }
 
   // ---------------------------------------------------------------- connections
@@ -313,7 +320,7 @@ class Ring {
   }
 
   takeConnections() {
-    const told = Atomics.load(this.control, RING_CONNECTION_NEWS);
+    const told = this.look(RING_CONNECTION_NEWS);
     if (told === this.connectionNews) return;
     this.connectionNews = told;
     for (;;) {
@@ -338,7 +345,7 @@ class Ring {
   // All that the exchanges had to tell was taken.
   tellGone() {
     const { gone } = this;
-    if (gone.length === 0 || Atomics.load(this.control, RING_EVENT_TAIL) !== this.eventHead) return;
+    if (gone.length === 0 || this.look(RING_EVENT_TAIL) !== this.eventHead) return;
     this.gone = [];
     for (const { number, reason, received, sent } of gone) {
       const { connection, made } = this.connections[number];
@@ -355,12 +362,12 @@ class Ring {
   // The last news, when all has ended.
   takeLast() {
     this.takeConnections();
-    this.eventHead = Atomics.load(this.control, RING_EVENT_TAIL);
+    this.eventHead = this.look(RING_EVENT_TAIL);
     this.tellGone();
   }
 
   get hasConnectionNews() {
-    return this.observer !== null && Atomics.load(this.control, RING_CONNECTION_NEWS) !== this.connectionNews;
+    return this.observer !== null && this.look(RING_CONNECTION_NEWS) !== this.connectionNews;
   }
 
   get hasSocketNews() {
@@ -410,7 +417,7 @@ class Ring {
     let end = 0;
     let taken = 0;
     for (;;) {
-      const tail = Atomics.load(this.control, RING_EVENT_TAIL);
+      const tail = this.look(RING_EVENT_TAIL);
       if (this.eventHead === tail) return false;
       while (this.eventHead !== tail) {
         if (taken === this.batch || (taken % LOOK === LOOK - 1 && performance.now() > end)) return true;
@@ -432,7 +439,7 @@ class Ring {
   tellHeard() {
     if (this.eventsDone === this.eventHead) return;
     this.eventsDone = this.eventHead;
-    Atomics.store(this.control, RING_EVENT_HEAD, this.eventHead);
+    this.tell(RING_EVENT_HEAD, this.eventHead);
   }
 
   // Take what is there, and let the engine wake us for what comes after. An exception is uncaught, and the next call takes the rest.
@@ -445,7 +452,7 @@ class Ring {
       more = this.takeBatch(Exchange, accept);
     } finally {
       this.draining = false;
-      this.behind = Atomics.load(this.control, RING_EVENT_TAIL) !== this.eventHead;
+      this.behind = this.look(RING_EVENT_TAIL) !== this.eventHead;
       if (this.inline) this.tellHeard(); // before the engine goes on, microtasks run
       this.wakeEngine();
       if (more) setImmediate(again);
@@ -464,13 +471,10 @@ class Ring {
       if (this.sockets !== null && this.sockets.takeNews()) more = true;
       if (this.observer !== null) this.tellGone();
       if (more || this.control[RING_VM_ASLEEP] === YIELDS) return more;
-      Atomics.store(this.control, RING_VM_ASLEEP, 1);
+      this.tell(RING_VM_ASLEEP, 1);
       // What came just before that store woke nobody.
     } while (
-      (Atomics.load(this.control, RING_EVENT_TAIL) !== this.eventHead ||
-        this.slotsLacking > 0 ||
-        this.hasConnectionNews ||
-        this.hasSocketNews) &&
+      (this.look(RING_EVENT_TAIL) !== this.eventHead || this.slotsLacking > 0 || this.hasConnectionNews || this.hasSocketNews) &&
       Atomics.exchange(this.control, RING_VM_ASLEEP, 0) === 1
     );
     return false;
