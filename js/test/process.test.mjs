@@ -23,6 +23,12 @@ for (const io of ['inline', 'thread']) {
       assert.deepEqual({ code, output }, { code: 0, output: 'over\n' });
     });
 
+    test('stays for the shutdown of a server that was unreferenced', async () => {
+      const text = "const s = serve(quiet, () => new Response()); s.unref(); s.shutdown().then(() => console.log('shut'));";
+      const { code, output } = await run(program(text));
+      assert.deepEqual({ code, output }, { code: 0, output: 'shut\n' });
+    });
+
     test('ends when the server is unreferenced', async () => {
       const { code, output } = await run(program("serve(quiet, () => new Response()).unref(); console.log('end');"));
       assert.deepEqual({ code, output }, { code: 0, output: 'end\n' });

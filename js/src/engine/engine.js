@@ -109,6 +109,7 @@ class Engine {
     const deadline = deadlineOf(options?.deadline);
     if (!this.over) {
       native.shutdown(this.handle, deadline);
+      this.reference(true); // its end is told to whoever waits, though nobody kept the process for it before
       if (deadline >= 0) this.dropUnread(deadline);
     }
     return this.finished;

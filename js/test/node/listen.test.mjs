@@ -262,3 +262,12 @@ test('a server that was unreferenced before it listens keeps no process', { skip
     server.on('listening', () => console.log('listens'));`;
   assert.deepEqual(await output(program), [0, 'listens\n']);
 });
+
+test('an unreferenced server tells its end', { skip }, async () => {
+  const program = `
+    const server = require(${NODE}).createServer().listen(0, '127.0.0.1', () => {
+      server.unref();
+      server.close(() => console.log('closed'));
+    });`;
+  assert.deepEqual(await output(program), [0, 'closed\n']);
+});
