@@ -61,6 +61,26 @@ test('inline: a batch is one call into JavaScript, whatever its size', async (t)
   }
 });
 
+// For V8 each is a call of a hundred instructions, and nobody else is there.
+test('inline: requests need no atomic access', async (t) => {
+  const server = open(t, { io: 'inline' }, () => new Response('x'));
+  await ask(server, 1);
+  let accesses = 0;
+  for (const name of ['load', 'store', 'exchange', 'or']) {
+    const real = Atomics[name];
+    t.after(() => {
+      Atomics[name] = real;
+    });
+    Atomics[name] = (...values) => {
+      accesses++;
+      return real(...values);
+    };
+  }
+  await ask(server, 1);
+  await ask(server, 8);
+  assert.equal(accesses, 0);
+});
+
 test('thread: a batch is one wake-up at most', async (t) => {
   const server = open(t, { io: 'thread' }, () => new Response('x'));
   await ask(server, 1);
