@@ -54,16 +54,30 @@ for (const io of WAYS)
       const name = 'X-'.padEnd(300, 'n');
       return serving(
         { io },
-        ({ headers }) => Response.json([headers.get(name), headers.has(name.toLowerCase()), [...headers].length]),
+        ({ headers }) => Response.json([headers.get(name), headers.has(name.toLowerCase()), Object.fromEntries(headers)]),
         async (port) => {
           for (const length of [1, 255, 256, 700]) {
             const value = Array.from({ length }, (_, i) => String.fromCharCode(97 + (i % 26))).join('');
             const head = `GET / HTTP/1.1\r\nHost: a\r\n${name}: ${value}\r\nConnection: close\r\n\r\n`;
-            assert.deepEqual(JSON.parse(contentOf(await raw(port, head))), [value, true, 3]);
+            assert.deepEqual(JSON.parse(contentOf(await raw(port, head))), [
+              value,
+              true,
+              { connection: 'close', host: 'a', [name.toLowerCase()]: value },
+            ]);
           }
         },
       );
     });
+
+    test('the content of a GET goes to no other server, nor does what tells of it', () =>
+      serving(
+        { io },
+        (request) => Response.json([...new globalThis.Request('http://b.test/', request).headers.keys()]),
+        async (port) => {
+          const head = 'GET / HTTP/1.1\r\nHost: a\r\nX: 1\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc';
+          assert.deepEqual(JSON.parse(contentOf(await raw(port, head))), ['host', 'x']);
+        },
+      ));
 
     test('content that turns out to be empty is no piece', () =>
       serving(
