@@ -141,6 +141,21 @@ static void ticket_keys_are_set_of_all_that_have_tls(void **state)
     assert_int_equal(carom_service_destroy(sim.service), 0);
 }
 
+static void a_name_that_is_none_is_told(void **state)
+{
+    (void)state;
+    carom_tls_certificate named = certificate;
+    carom_tls_options tls = tls_options();
+    tls.certificates = &named;
+    named.server_names = "good.example,not good,other.example";
+    create_noting();
+    assert_int_equal(carom_service_listen_tls(sim.service, "127.0.0.1:0", &tls), -CAROM_EINVAL);
+    assert_string_equal(said, "TLS: options: not a server name: not good");
+    named.server_names = "good.example,other.example";
+    assert_int_equal(carom_service_listen_tls(sim.service, "127.0.0.1:0", &tls), 0);
+    assert_int_equal(carom_service_destroy(sim.service), 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, prepare_both, unprepare_both)
@@ -149,6 +164,7 @@ int main(void)
         TEST(all_are_replaced),
         TEST(a_watched_file_is_looked_at_in_time),
         TEST(ticket_keys_are_set_of_all_that_have_tls),
+        TEST(a_name_that_is_none_is_told),
     };
     return cmocka_run_group_tests_name("tls/listeners", tests, NULL, NULL);
 }

@@ -44,11 +44,29 @@ static void a_socket_that_begins_in_a_shutdown_is_told_to_go(void **state)
     finish_sockets();
 }
 
+/* Who was told by the program is told no more, and has the time that it had. */
+static void a_shutdown_does_not_hurry_who_is_closing(void **state)
+{
+    (void)state;
+    begin_sockets();
+    struct socket_client client = open_client();
+    assert_int_equal(carom_websocket_close(program.sockets[0], 1000, (carom_slice){NULL, 0}), 0);
+    turn();
+    carom_shutdown(sim.service, 8000);
+    turn();
+    pass(2000);
+    assert_string_equal(frames(&client), "close:1000");
+    send_close_code(&client, 1000, "");
+    assert_string_equal(noted(), "close:1000+");
+    finish_sockets();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_falls_silent_behind_a_pong_is_pinged),
         cmocka_unit_test(a_socket_that_begins_in_a_shutdown_is_told_to_go),
+        cmocka_unit_test(a_shutdown_does_not_hurry_who_is_closing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
