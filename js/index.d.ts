@@ -507,7 +507,7 @@ export interface Server extends AsyncDisposable {
   shutdown(options?: { deadline?: number }): Promise<void>;
   /** Keep the process alive while the server listens, which is the default. */
   ref(): void;
-  /** Let the process end although the server listens. */
+  /** Let the process end although the server listens. It stays for a shutdown. */
   unref(): void;
   /** Counters; after the end, the last ones. */
   stats(): ServerStats;
