@@ -106,7 +106,7 @@ class Sockets {
     const toEnd = MESSAGES_SIZE - at;
     const total = need > toEnd ? toEnd + need : need;
     if (total > MESSAGES_SIZE - ((this.messagesTail - this.messagesHead) | 0)) {
-      this.messagesHead = Atomics.load(this.words, SOCKETS_MESSAGES_HEAD);
+      this.messagesHead = this.look(SOCKETS_MESSAGES_HEAD);
       if (total > MESSAGES_SIZE - ((this.messagesTail - this.messagesHead) | 0)) return -1;
     }
     if (need <= toEnd) return this.messages + at;
@@ -123,15 +123,22 @@ class Sockets {
     this.words[word + 3] = value;
   }
 
+  // As those of the ring.
+  look(word) {
+    return this.ring.inline ? this.words[word] : Atomics.load(this.words, word);
+  }
+
+  tell(word, value) {
+    if (this.ring.inline) this.words[word] = value;
+    else Atomics.store(this.words, word, value);
+  }
+
   // The entry is written.
   post(size) {
     this.messagesTail = (this.messagesTail + aligned(size)) | 0;
     const { ring } = this;
-    if (ring.inline) this.words[SOCKETS_MESSAGES_TAIL] = this.messagesTail;
-    else {
-      Atomics.store(this.words, SOCKETS_MESSAGES_TAIL, this.messagesTail);
-      if (!ring.draining) ring.wakeEngine();
-    }
+    this.tell(SOCKETS_MESSAGES_TAIL, this.messagesTail);
+    if (!ring.draining) ring.wakeEngine();
   }
 
   // Ask for something. `bytes`: Uint8Array or null. It is never lost: what finds no room waits.
@@ -208,8 +215,8 @@ class Sockets {
 
   // Asks to be woken when the engine has taken something. True: it just has, before it was asked, and wakes nobody.
   wantRoom() {
-    Atomics.store(this.words, SOCKETS_ROOM_WANTED, 1);
-    const head = Atomics.load(this.words, SOCKETS_MESSAGES_HEAD);
+    this.tell(SOCKETS_ROOM_WANTED, 1);
+    const head = this.look(SOCKETS_MESSAGES_HEAD);
     if (head === this.messagesHead) return false;
     this.messagesHead = head;
     return true;
@@ -238,7 +245,7 @@ class Sockets {
   // ---------------------------------------------------------------- news
 
   get hasNews() {
-    return Atomics.load(this.words, SOCKETS_NEWS_TAIL) !== this.newsHead;
+    return this.look(SOCKETS_NEWS_TAIL) !== this.newsHead;
   }
 
   // Take what is told, a batch at most; true when more may be there.
@@ -246,7 +253,7 @@ class Sockets {
     if (this.waiting.length > 0) this.pump();
     let left = BATCH;
     for (;;) {
-      const tail = Atomics.load(this.words, SOCKETS_NEWS_TAIL);
+      const tail = this.look(SOCKETS_NEWS_TAIL);
       if (this.newsHead === tail) break;
       while (this.newsHead !== tail && left > 0) {
         this.takeEntry(this.news + (this.newsHead & (NEWS_SIZE - 1)));
@@ -261,7 +268,7 @@ class Sockets {
 
   tellHead() {
     this.newsTold = this.newsHead;
-    Atomics.store(this.words, SOCKETS_NEWS_HEAD, this.newsHead);
+    this.tell(SOCKETS_NEWS_HEAD, this.newsHead);
   }
 
   takeEntry(at) {
