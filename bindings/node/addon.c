@@ -87,6 +87,7 @@ static napi_value create(napi_env env, napi_callback_info info)
     struct server *server = calloc(1, sizeof *server);
     if (server == NULL)
         return number(env, -CAROM_ENOMEM);
+    memory_keep();
     bool in_line = false;
     carom_options options = CAROM_OPTIONS_INIT;
     settings_read(env, arguments[0], &options);

@@ -109,6 +109,12 @@ napi_value sockets_settings(napi_env env, napi_callback_info info);
 /* Add what is counted of sockets to what stats(server) returns. */
 void sockets_stats(napi_env env, napi_value result, const carom_stats *stats);
 
+/* ---- memory.c: the C library's memory ---- */
+
+/* Have the process keep memory that buffers of JavaScript's were in, for the next ones. Once; any
+ * thread. */
+void memory_keep(void);
+
 /* ---- routes.c: answers that never enter JavaScript ---- */
 
 /* 0 or -CAROM_ENOMEM. */

@@ -98,7 +98,7 @@ class Exchange extends RequestHead {
   // The next piece, in memory of its own; null: there is none.
   read() {
     const now = this.readNow();
-    return now !== null ? now : this.ask(this.input.roomForPiece(this.contentLength), true, 0);
+    return now !== null ? now : this.ask(this.input.roomForPiece(this.contentLength, this.slot.ring.mostRoom()), true, 0);
   }
 
   // The same into bytes of the reader's, which it leaves alone till then; how many came, 0: that was all. `fill`: as many as there is
@@ -110,6 +110,11 @@ class Exchange extends RequestHead {
       if (piece === null) return 0;
       return piece.buffer === bytes.buffer ? piece.length : this.input.putInto(bytes, piece);
     });
+  }
+
+  // Of so many bytes those for which room may be made, before they come.
+  roomFor(bytes) {
+    return this.slot.ring.roomFor(bytes);
   }
 
   // A promise of what can be read without the engine; null: that is to be asked.

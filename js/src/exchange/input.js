@@ -28,13 +28,14 @@ class Input {
     this.rest = null; // what a reader's room was too small for
   }
 
-  // Room for the next piece of content of this length, -1: unknown. Null: it is to come in a page.
-  roomForPiece(contentLength) {
+  // Room for the next piece of content of this length, -1: unknown; `most` bytes may be lent. Null: it is to come in a page.
+  roomForPiece(contentLength, most) {
     const left = contentLength < 0 ? MOST_ROOM : contentLength - this.received;
-    if (left < SHORT || (contentLength < 0 && !this.flowing)) return null;
+    const size = Math.min(left, this.roomSize, most);
+    if (size < SHORT || (contentLength < 0 && !this.flowing)) return null;
     const { spare } = this;
     this.spare = null;
-    return spare !== null && spare.length <= left ? spare : newRoom(Math.min(left, this.roomSize));
+    return spare !== null && spare.length <= left ? spare : newRoom(size);
   }
 
   // What a read has brought; null: nothing. Its own memory, or the reader's room.

@@ -342,7 +342,7 @@ function gatherStream(stream) {
 // has outgrown is used again, and that of the last one too, by who says that the bytes are not to be `kept`.
 async function fill(exchange, length, kept) {
   const roomFor = (size) => (kept && size === length ? newRoom(size) : room(size));
-  let bytes = roomFor(Math.min(length, FIRST_ROOM));
+  let bytes = roomFor(exchange.roomFor(Math.min(length, FIRST_ROOM)));
   let filled = 0;
   for (;;) {
     const count = await exchange.readInto(bytes.subarray(filled), true);

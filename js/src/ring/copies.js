@@ -17,7 +17,7 @@ let kept = 0;
 
 function takeBuffer(bits) {
   const buffer = free[bits - LEAST].pop();
-  if (buffer === undefined) return new ArrayBuffer(2 ** bits);
+  if (buffer === undefined) return newRoom(2 ** bits).buffer;
   kept -= buffer.byteLength;
   return buffer;
 }
@@ -30,7 +30,7 @@ function newRoom(length) {
 // Room for so many bytes in memory that is used again when they are given back.
 function room(length) {
   const bits = Math.max(LEAST, 32 - Math.clz32(length - 1));
-  const buffer = bits > MOST ? new ArrayBuffer(length) : takeBuffer(bits);
+  const buffer = bits > MOST ? newRoom(length).buffer : takeBuffer(bits);
   holders.set(buffer, 1);
   return new Uint8Array(buffer, 0, length);
 }

@@ -254,9 +254,18 @@ class Ring {
     return loan;
   }
 
+  // Of so many bytes those for which room may be made, for content that is promised: no more than may be lent.
+  roomFor(bytes) {
+    return Math.min(bytes, Math.max(SMALL, this.mostRoom()));
+  }
+
+  mostRoom() {
+    return Math.floor((ROOMS - this.roomsLent) / PART);
+  }
+
   // Lend room for content to the engine, at the beginning of these bytes; the number + 1 to put into the message, or 0: too much is lent.
   lendRoom(bytes) {
-    const most = Math.floor((ROOMS - this.roomsLent) / PART);
+    const most = this.mostRoom();
     if (most < SMALL) return 0;
     const part = bytes.length <= most ? bytes : bytes.subarray(0, most);
     const loan = this.loans.take(new Room(part));
