@@ -93,7 +93,7 @@ const REVIEWED = {
   'portable/self-signed.js': [/[-:T]/g, /^[0-9.]+$/, /.{64}/g],
   'portable/server.js': [/^(.*?)(?:\?mode=0([0-7]+))?$/s], // a path of the program's own
   'portable/tls.js': [/key/i],
-  'node/raw-head.js': [/^HTTP\/1\.[01] ([0-9]{3})(?: (.*))?$/],
+  'node/raw-head.js': [/^HTTP\/1\.[01] ([0-9]{3})(?: .*)?$/],
 };
 
 // Tokens: blanks and comments; words, numbers and strings; a piece of a template, from "`" or "}" to "`" or
