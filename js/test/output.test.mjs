@@ -91,7 +91,7 @@ test('room that is left over is used again where it is not too long', () => {
     const spare = new Uint8Array(32768);
     input.spare = spare;
     input.received = 1000;
-    const room = input.roomForPiece(1000 + left);
+    const room = input.roomForPiece(1000 + left, 2 ** 20);
     assert.deepEqual([room === spare, room.length], [again, left]);
   }
 });

@@ -219,7 +219,7 @@ test('who waits for a loan goes on in turn, and waits behind one who finds none'
 test('a message that finds no loan waits, though the engine has taken what was before it', () => {
   const sockets = Object.create(Sockets.prototype);
   const memory = new ArrayBuffer(4096 + 256 * 1024);
-  const ring = { inline: true, lend: () => -1 };
+  const ring = { inline: true, lend: () => -1, wakeEngine() {} };
   const fresh = { ring, memory, words: new Int32Array(memory), bytes: Buffer.from(memory), messages: 4096, waiting: [] };
   Object.assign(sockets, fresh, { messagesTail: 64, messagesHead: 0 });
   sockets.words[SOCKETS_MESSAGES_HEAD] = 64;
@@ -268,7 +268,7 @@ test('the time for content behind its response stands still while it is read', a
   });
   const block = new ArrayBuffer(RING_SLOT_SIZE);
   const words = new Int32Array(block);
-  const slot = { words, bytes: Buffer.from(block), ring: { pages: Buffer.from('abc'), post() {} } };
+  const slot = { words, bytes: Buffer.from(block), ring: { pages: Buffer.from('abc'), post() {}, mostRoom: () => 0 } };
   words[SLOT_LENGTH_LOW] = words[SLOT_LENGTH_HIGH] = -1;
   const exchange = new Exchange(slot, 1);
   const tell = (news) => {
