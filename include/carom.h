@@ -463,8 +463,8 @@ CAROM_API int carom_tls_reload(carom_service *service);
  * Errors: as carom_service_listen_tls, after which a listener that was not reached has what it had;
  * ENOENT (no listener with TLS). */
 CAROM_API int carom_tls_replace(carom_service *service, const carom_tls_options *options);
-/* Put ticket keys in the place of those of all listeners, as carom_tls_options.ticket_keys. Any
- * thread. Errors: EINVAL. */
+/* Put ticket keys, 1 to 8, in the place of those of all listeners; they are copied, as
+ * carom_tls_options.ticket_keys. Any thread. Errors: EINVAL (none, too many, or part of a key). */
 CAROM_API int carom_tls_set_ticket_keys(carom_service *service, carom_slice keys);
 
 /* Make a certificate with its key for development, signed by itself, for 30 days: `names` are host

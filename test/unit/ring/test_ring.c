@@ -225,6 +225,15 @@ static void loans_come_back_once(void **state)
     command(slot, CAROM_FLAG_HEAD | CAROM_FLAG_DATA | CAROM_FLAG_END | CAROM_FLAG_RELEASE);
     turn();
     assert_int_equal(vm.returns, 0);
+    /* Who names it meanwhile does not have it, and does not give it back. */
+    say(connect_peer(), GET("/hold"));
+    turn();
+    slot_words(vm.held[1])[CAROM_SLOT_ROOM_LOAN] = 6;
+    command(vm.held[1], CAROM_FLAG_READ);
+    turn();
+    pass(1);
+    assert_int_equal(vm.errors, 1);
+    assert_int_equal(vm.returns, 0);
     carom_peer_set_window(peer, SIZE_MAX);
     turn();
     pass(1);
