@@ -114,6 +114,15 @@ class Tls(harness.SystemTest):
             else:
                 self.assertEqual(self.secure(server, context).socket.tls.selected_alpn_protocol(), chosen)
 
+    def test_ciphers_in_our_order(self):
+        """But for ChaCha20, which a client puts first when it has no AES in hardware."""
+        aes128, aes256, chacha = (f"ECDHE-ECDSA-{name}" for name in ("AES128-GCM-SHA256", "AES256-GCM-SHA384", "CHACHA20-POLY1305"))
+        server = self.serve_tls(ciphers=f"{aes256}:{aes128}:{chacha}")
+        for offered, chosen in (((aes128, aes256), aes256), ((aes128, chacha, aes256), aes256), ((chacha, aes128, aes256), chacha)):
+            context = client_context(self.authority, most=ssl.TLSVersion.TLSv1_2)
+            context.set_ciphers(":".join(offered))
+            self.assertEqual(self.secure(server, context).socket.tls.cipher()[0], chosen)
+
     def test_alpn_in_our_order(self):
         server = self.serve_tls(protocol="b")
         self.assertIn(" alpn=b ", self.told(self.secure(server, client_context(self.authority, protocols=["a", "b"]))))
@@ -250,7 +259,7 @@ class Tls(harness.SystemTest):
         self.assertNotEqual(self.secure(server).socket.tls.getpeercert()["serialNumber"], first)
 
     def test_ocsp(self):
-        """What the file holds is stapled when a client asks for it."""
+        """What the file holds is stapled when a client asks for it, and gets the certificate that it is about."""
         issued, request, answer = (os.path.join(self.folder, name) for name in ("leaf.crt", "ocsp.req", "ocsp.der"))
         index = os.path.join(self.folder, "index.txt")
         with open(issued, "wb") as file:
@@ -261,11 +270,13 @@ class Tls(harness.SystemTest):
         openssl("ocsp", "-issuer", self.authority.certificate, "-cert", issued, "-reqout", request)
         openssl("ocsp", "-index", index, "-CA", self.authority.certificate, "-rsigner", self.authority.certificate,
                 "-rkey", self.authority.key, "-reqin", request, "-respout", answer, "-ndays", 2)
-        server = self.serve_tls(ocsp=answer)
-        shown = subprocess.run(["openssl", "s_client", "-connect", server.addresses[0], "-status"], input=b"",
-                               capture_output=True, timeout=harness.DEADLINE, check=False).stdout
-        self.assertIn(b"OCSP Response Status: successful", shown)
-        self.assertIn(b"Cert Status: good", shown)
+        other = self.authority.issue("beside", "DNS:beside.example")
+        server = self.serve_tls([other, self.local], ocsp=answer) # the last one's
+        for name, has in (("localhost", True), ("beside.example", False)):
+            shown = subprocess.run(["openssl", "s_client", "-connect", server.addresses[0], "-servername", name, "-status"], input=b"",
+                                   capture_output=True, timeout=harness.DEADLINE, check=False).stdout
+            self.assertEqual(b"OCSP Response Status: successful" in shown and b"Cert Status: good" in shown, has, name)
+            self.assertEqual(b"OCSP response: no response sent" in shown, not has, name)
 
     # ------------------------------------------------------------ clients' certificates
 

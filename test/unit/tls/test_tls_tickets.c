@@ -151,6 +151,18 @@ static void nothing_is_left_after_a_long_silence(void **state)
     SSL_SESSION_free(session);
 }
 
+/* The last ticket may have been made when the key had served its time. */
+static void a_silence_that_is_shorter_leaves_the_former_key(void **state)
+{
+    (void)state;
+    bool resumed;
+    SSL_SESSION *session = shake_hands(NULL, &resumed);
+    pass(SERVED + LIFETIME - BEFORE_ITS_END);
+    assert_true(resumes(session));
+    assert_int_equal(tickets.count, 2);
+    SSL_SESSION_free(session);
+}
+
 /* The tickets of a session's server. */
 static struct carom_tls_tickets *tickets_of(struct carom_tls *tls)
 {
@@ -247,6 +259,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(keys_change_and_open_for_a_lifetime, begin, end),
         cmocka_unit_test_setup_teardown(a_resumption_renews_the_ticket, begin, end),
         cmocka_unit_test_setup_teardown(nothing_is_left_after_a_long_silence, begin, end),
+        cmocka_unit_test_setup_teardown(a_silence_that_is_shorter_leaves_the_former_key, begin,
+                                        end),
         cmocka_unit_test_setup_teardown(the_lifetime_is_replaced_with_the_options, begin, end),
         cmocka_unit_test_setup_teardown(given_keys_stay, begin, end),
         cmocka_unit_test(keys_are_whole),
