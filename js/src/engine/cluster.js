@@ -14,7 +14,7 @@ function joinCluster(addr, finished, close) {
   if (worker === null) return;
   const { hostname, port, path } = addr;
   const addressType = path !== undefined ? -1 : hostname.includes(':') ? 6 : 4;
-  const message = { cmd: 'NODE_CLUSTER', act: 'listening', addressType, address: path ?? hostname, port: port ?? null };
+  const message = { cmd: 'NODE_CLUSTER', act: 'listening', addressType, address: path ?? hostname, port: port ?? -1 };
   if (process.connected) process.send(message, () => {}); // the primary may have gone
   worker.once('disconnect', close);
   finished.then(() => worker.removeListener('disconnect', close));

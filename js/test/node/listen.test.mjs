@@ -198,6 +198,22 @@ for (const [name, serve] of [
     assert.deepEqual(await output(cluster(serve)), [0, '127.0.0.1,127.0.0.1\nexit 0\nexit 0\n']);
   });
 
+test('a worker of a cluster that listens on a path says so as a server of node’s', {
+  skip: skip || nativeOnly('options', 'workers of node:cluster cannot share a port (`reusePort`)'),
+}, async () => {
+  const program = (http) => `
+    const cluster = require('node:cluster');
+    if (cluster.isPrimary)
+      cluster.fork({ PLACE: require('node:path').join(__dirname, 'place') }).on('listening', function ({ addressType, address, port }) {
+        console.log(addressType, require('node:path').basename(address), port);
+        this.disconnect();
+      });
+    else require(${http}).createServer().listen(process.env.PLACE);`;
+  const theirs = await output(program("'node:http'"));
+  assert.deepEqual(theirs, [0, '-1 place -1\n']);
+  assert.deepEqual(await output(program(NODE)), theirs);
+});
+
 test('the port of a server that is closed is had again at once, but for what others have', { skip }, async (t) => {
   const { server, base } = await start(t, (req, res) => {
     if (req.url === '/') res.end('here');
