@@ -46,7 +46,7 @@ alike('iterating headers', ({ Headers: H }) => {
   headers.forEach((value, name, all) => {
     each.push([name, value, all === headers]);
   });
-  return [[...headers], [...headers.keys()], [...headers.values()], [...headers.entries()], headers.getSetCookie(), each];
+  return [[...headers], [...headers.keys()], [...headers.values()], [...headers.entries()], headers.get('set-cookie'), each];
 });
 
 alike('headers of many kinds, and of none', ({ Headers: H }) =>
