@@ -34,19 +34,24 @@ async function outcomes(list) {
 const URL_ = 'http://a.test/';
 const bytes = (...list) => Uint8Array.from(list);
 
+// Debian's Node 18 joins those of set-cookie, as the standard once said.
+const joinsCookies = !THEIRS.Headers.prototype.getSetCookie;
+
 alike('iterating headers', ({ Headers: H }) => {
-  const headers = new H([
-    ['b', '2'],
-    ['Set-Cookie', 'x=1'],
-    ['a', '1'],
-    ['set-cookie', 'y=2'],
-    ['A', '3'],
-  ]);
+  const headers = new H([['b', '2'], ['Set-Cookie', 'x=1'], ['a', '1'], ...(joinsCookies ? [] : [['set-cookie', 'y=2']]), ['A', '3']]);
   const each = [];
   headers.forEach((value, name, all) => {
     each.push([name, value, all === headers]);
   });
-  return [[...headers], [...headers.keys()], [...headers.values()], [...headers.entries()], headers.get('set-cookie'), each];
+  return [
+    [...headers],
+    [...headers.keys()],
+    [...headers.values()],
+    [...headers.entries()],
+    headers.get('set-cookie'),
+    joinsCookies || headers.getSetCookie(),
+    each,
+  ];
 });
 
 alike('headers of many kinds, and of none', ({ Headers: H }) =>
