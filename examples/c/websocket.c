@@ -12,7 +12,6 @@
 #include "serve.h"
 
 #include <stdbool.h>
-#include <stdlib.h>
 
 static const carom_slice room = CAROM_SLICE("room");
 
@@ -109,8 +108,9 @@ int main(int argc, char **argv)
                                                      : CAROM_WEBSOCKET_DEFLATE_SHARED;
             talk.deflate = echo.deflate;
             i++;
-        } else if (strcmp(argv[i], "--deflate-level") == 0) {
-            echo.deflate_level = (uint8_t)atoi(value);
+        } else if (strcmp(argv[i], "--deflate-level") == 0 && *value >= '1' && *value <= '9' &&
+                   value[1] == '\0') {
+            echo.deflate_level = (uint8_t)(*value - '0');
             talk.deflate_level = echo.deflate_level;
             i++;
         } else if (strncmp(argv[i], "--", 2) == 0) {

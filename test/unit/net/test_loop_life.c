@@ -1,5 +1,6 @@
 /* The beginning and end of a loop, on the backend that CAROM_BACKEND names: what it opens is no
  * child's, blocks nobody, and is closed; where a call fails that is told, and nothing is left. */
+#include "unit/base/failing_call.h"
 #include "unit/net/support.h"
 
 #include <dlfcn.h>
@@ -16,22 +17,6 @@
 /* ---------------------------------------------------------------- calls that fail */
 
 enum call { CALL_EVENT, CALL_TIMER, CALL_SET, CALL_ADD, CALL_MAP, CALLS };
-
-static struct {
-    enum call call; /* that fails */
-    int error;      /* 0: none does */
-    int after;      /* calls before it */
-    bool failed;
-} plan;
-
-static bool fails(enum call call)
-{
-    if (plan.error == 0 || plan.failed || call != plan.call || plan.after-- > 0)
-        return false;
-    plan.failed = true;
-    errno = plan.error;
-    return true;
-}
 
 /* In front of those in libc. */
 int eventfd(unsigned count, int flags)

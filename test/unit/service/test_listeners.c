@@ -1,5 +1,6 @@
 /* Opening listeners: where a call of the kernel fails that is told, and neither a descriptor nor a
  * file is left; sockets that systemd passes; ports that several workers have. */
+#include "unit/base/failing_call.h"
 #include "unit/http/simulation.h"
 
 #include <errno.h>
@@ -15,22 +16,6 @@
 /* ---------------------------------------------------------------- calls that fail */
 
 enum call { CALL_SOCKET, CALL_OPTION, CALL_BIND, CALL_LISTEN, CALL_NAME, CALL_MODE, CALLS };
-
-static struct {
-    enum call call; /* that fails */
-    int error;      /* 0: none does */
-    int after;      /* calls before it */
-    bool failed;
-} plan;
-
-static bool fails(enum call call)
-{
-    if (plan.error == 0 || plan.failed || call != plan.call || plan.after-- > 0)
-        return false;
-    plan.failed = true;
-    errno = plan.error;
-    return true;
-}
 
 /* In front of those in libc. */
 int socket(int family, int type, int protocol)

@@ -48,6 +48,17 @@ static void leave_the_others(void)
     carom_websocket_abort(program.sockets[2]);
 }
 
+/* The first takes nothing, and what was lent to it waits. */
+static void subscribe_four(struct socket_client clients[4])
+{
+    for (int i = 0; i < 4; i++) {
+        clients[i] = open_client();
+        assert_int_equal(carom_websocket_subscribe(program.sockets[i], red), 0);
+    }
+    carom_peer_set_window(clients[0].peer, 0);
+    assert_int_equal(lend(program.sockets[0], sizeof large), 0);
+}
+
 /* Who is too slow is cut off by what is published; the owner of what waited for it takes the next
  * subscribers away. */
 static void subscribers_leave_while_it_is_published(void **state)
@@ -57,12 +68,7 @@ static void subscribers_leave_while_it_is_published(void **state)
     program.options.write_limit = sizeof large + 100;
     program.options.close_at_limit = true;
     struct socket_client clients[4];
-    for (int i = 0; i < 4; i++) {
-        clients[i] = open_client();
-        assert_int_equal(carom_websocket_subscribe(program.sockets[i], red), 0);
-    }
-    carom_peer_set_window(clients[0].peer, 0);
-    assert_int_equal(lend(program.sockets[0], sizeof large), 0);
+    subscribe_four(clients);
     turn();
     const carom_content content = {.data = large, .length = 200};
     assert_int_equal(carom_publish(&sim.service->workers[0], red, CAROM_WEBSOCKET_BINARY, &content),
@@ -84,12 +90,7 @@ static void a_publication_without_memory_ends_who_misses_it(void **state)
     (void)state;
     begin_owner(leave_the_others);
     struct socket_client clients[4];
-    for (int i = 0; i < 4; i++) {
-        clients[i] = open_client();
-        assert_int_equal(carom_websocket_subscribe(program.sockets[i], red), 0);
-    }
-    carom_peer_set_window(clients[0].peer, 0);
-    assert_int_equal(lend(program.sockets[0], sizeof large), 0);
+    subscribe_four(clients);
     const carom_content content = {.data = large, .length = 200};
     carom_worker *worker = &sim.service->workers[0];
     assert_int_equal(carom_publish(worker, red, CAROM_WEBSOCKET_BINARY, &content), 0);
